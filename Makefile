@@ -1,0 +1,124 @@
+# tally: build, test, install. `make help` lists the targets people type.
+#
+# Variables: BUILD (folder, default build), PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS,
+# WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build).
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+PKG_CONFIG ?= pkg-config
+CC ?= cc
+AR ?= ar
+INSTALL ?= install
+
+# ---- flags ------------------------------------------------------------------
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+  -Wconversion -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef \
+  -Wimplicit-fallthrough -Wold-style-definition -Wdouble-promotion
+ifdef WERROR
+WARNINGS += -Werror
+endif
+HARDENING := -fstack-protector-strong -fPIE
+HARDENING_LD := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+ifdef SANITIZE
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+HARDENING_LD += -fsanitize=$(SANITIZE)
+else
+OPTIMIZE := -O2 -g
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+CFLAGS ?= $(OPTIMIZE)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DTALLY_VERSION='"$(VERSION)"' -I. $(WARNINGS) $(HARDENING) \
+  -ffunction-sections -fdata-sections -MMD -MP $(CFLAGS) $(CPPFLAGS)
+ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
+
+# Third-party libraries, named once. BearSSL is linked statically because its
+# contexts are allocated by the caller, which no shared library can keep stable.
+AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
+CLI_PACKAGES := jansson msgpack
+AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES))
+CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
+CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
+
+# ---- sources: a new file in a folder is found by itself ----------------------
+PROTO_SRC := $(wildcard proto/*.c)
+AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
+CLIENT_SRC := $(wildcard client/*.c)
+CLI_SRC := $(wildcard client/cli/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FAKE_SRC := $(wildcard tests/fake/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PROTO_OBJ := $(call obj,$(PROTO_SRC))
+AGENT_OBJ := $(call obj,$(AGENT_SRC))
+CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
+CLI_OBJ := $(call obj,$(CLI_SRC))
+# The shared library needs position-independent code and hides all but tally_*.
+CLIENT_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(CLIENT_SRC) $(PROTO_SRC))
+UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+
+BINARIES := $(BUILD)/tallyd $(BUILD)/tally $(BUILD)/libtally.a $(BUILD)/libtally.so.$(SOVERSION)
+
+.PHONY: all
+all: need-libraries $(BINARIES)
+
+.PHONY: need-libraries
+need-libraries:
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) && test -e /usr/include/bearssl.h || { \
+	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
+
+$(BUILD)/libagent.a: $(AGENT_OBJ) $(PROTO_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libtally.a: $(CLIENT_OBJ) $(PROTO_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
+	$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,libtally.so.$(SOVERSION) \
+	  -Wl,--version-script=client/tally.map -Wl,-z,defs -o $@ $(CLIENT_PIC) $(CLIENT_LIBS)
+
+$(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+
+$(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libtally.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+# ---- unit tests: one program per leaf, linked against everything but main ----
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libtally.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
+
+.PHONY: unit
+unit: need-libraries $(UNIT_BIN)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+.PHONY: deps
+deps:
+	@tests/setup.sh
+
+.PHONY: format
+format:
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,84 @@
+/* One call of an AWS service, attempts included: signs, sends, checks, classifies, and asks
+ * again where that can help. What a call may cost is bounded by the service's retry quota and
+ * by the caller, who is asked before each wait.
+ *
+ * Two repeats are free, once each for a call: on a kept connection that the other side had
+ * closed before any byte of a reply, and after a refused clock, signed anew by the reply's
+ * Date. Refreshing credentials is the caller's (AWS_EXPIRED). */
+#ifndef TALLY_AGENT_AWS_CALL_H
+#define TALLY_AGENT_AWS_CALL_H
+
+#include "agent/aws/aws_error.h"
+#include "agent/aws/credentials.h"
+#include "agent/aws/endpoint.h"
+#include "agent/aws/http.h"
+
+enum aws_service { AWS_DYNAMODB, AWS_STS, AWS_CREDENTIAL_ENDPOINT, AWS_SERVICE_COUNT };
+
+/* What all calls share: the connections, the retry quotas, the clock's offset, the signing
+ * keys of the day, the counters that `status` shows. */
+struct aws_client;
+struct aws_client *aws_client_create(struct loop *loop, struct http *http); /* NULL: no memory */
+void aws_client_destroy(struct aws_client *client); /* no call may be under way; NULL allowed */
+
+/* The wall clock as AWS sees it, ms: the machine's, plus the offset learned from a refusal. */
+int64_t aws_client_wall(const struct aws_client *client);
+
+struct aws_counters {
+    uint64_t calls; /* attempts that were sent */
+    uint64_t ok;
+    uint64_t throttled;
+    uint64_t failed; /* all other outcomes */
+    uint64_t connections;
+};
+const struct aws_counters *aws_client_counters(
+    const struct aws_client *client, enum aws_service service);
+
+struct aws_request {
+    enum aws_service service;
+    const char *what;   /* subject of messages: "Query of table orders in eu-west-1"; borrowed
+                         * until the call ends, as are body and credentials' reference */
+    const char *method; /* NULL: "POST" */
+    const struct endpoint *endpoint; /* copied */
+    const char *content_type;        /* NULL: none */
+    const char *target;              /* X-Amz-Target, NULL: none */
+    const char *const *headers;      /* further "Name: value", unsigned; copied; NULL-terminated */
+    const void *body;
+    size_t body_len;
+    struct credentials *credentials; /* NULL: not signed */
+    size_t max_reply;
+    int64_t stall_ms;      /* 0: HTTP_STALL_MS */
+    int64_t retry_base_ms; /* 0: RETRY_BASE_MS */
+    unsigned max_attempts; /* 0: as long as `retry_wanted` agrees */
+
+    /* The service's error reply -> *error (sts_parse_error, dynamodb_parse_error, …). */
+    void (*parse_error)(int status, const void *body, size_t len, struct aws_error *error);
+
+    /* Asked before waiting delay_ms and trying again, with what the last attempt met; false
+     * ends the call with that. NULL: always agreed. It may not cancel the call. */
+    bool (*retry_wanted)(void *data, const struct failure *failure, int64_t delay_ms);
+};
+
+struct aws_reply {
+    struct aws_error error;  /* error.outcome AWS_OK: `body` is a whole 2xx reply */
+    struct failure failure;  /* where not AWS_OK: as clients are told it */
+    const uint8_t *body;
+    size_t body_len;
+    int64_t elapsed_us;      /* of the last attempt */
+    unsigned attempts;
+    int64_t retry_after_ms;  /* what the service asked for, 0: nothing */
+};
+
+/* The reply is borrowed until the callback returns. */
+typedef void aws_call_done_fn(void *data, const struct aws_reply *reply);
+
+struct aws_call;
+
+/* NULL: no memory, and done is never called. Else done is called exactly once, later. */
+struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
+    aws_call_done_fn *done, void *data);
+
+/* Ends the call without calling done. */
+void aws_call_cancel(struct aws_call *call);
+
+#endif

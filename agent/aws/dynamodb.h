@@ -1,0 +1,44 @@
+/* DynamoDB's Query as a counter. Pure: JSON (by jansson) out and in.
+ * https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html */
+#ifndef TALLY_AGENT_AWS_DYNAMODB_H
+#define TALLY_AGENT_AWS_DYNAMODB_H
+
+#include "agent/aws/aws_error.h"
+#include "agent/config/trigger.h"
+#include "proto/buffer.h"
+
+#define DYNAMODB_QUERY_TARGET "DynamoDB_20120810.Query"
+#define DYNAMODB_CONTENT_TYPE "application/x-amz-json-1.0"
+#define DYNAMODB_REPLY_BYTES (1024u * 1024u)
+
+/* Appends the body of one page's Query. `values` replaces the query's own values text (a
+ * request's client values merged in), NULL: the query's own. "$now" in an N value becomes
+ * unix_seconds (plus or minus its offset). start_key: the last page's key, NULL: first page.
+ * 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
+int dynamodb_query_body(struct buffer *body, const struct trigger_query *query,
+    const char *values, int64_t unix_seconds, const char *start_key);
+
+struct dynamodb_page {
+    uint64_t count;
+    uint64_t scanned;
+    double consumed_rcu;
+    char *last_key; /* LastEvaluatedKey as JSON text, heap, NULL on the last page */
+};
+
+/* 0, -ENOMEM, or -EPROTO where the reply is no valid page (`why` says what); then nothing is
+ * in *page to free. */
+int dynamodb_parse_page(
+    const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size);
+void dynamodb_page_clear(struct dynamodb_page *page);
+
+/* An error reply of any kind, as sts_parse_error. */
+void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error);
+
+/* Whether `crc32` (the x-amz-crc32 header, decimal) fits the bytes; true where it is "". */
+bool dynamodb_crc_matches(const char *crc32, const void *body, size_t len);
+
+/* Merges `overrides` (a JSON object of placeholder -> AttributeValue) over `values` (NULL: {}).
+ * Heap text, or NULL without memory or where either is no object. */
+char *dynamodb_merge_values(const char *values, const char *overrides);
+
+#endif

@@ -1,0 +1,71 @@
+/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always
+ * verified, redirects are never followed, and every transfer ends: by its answer, by the
+ * stall limit, or by being too large. */
+#ifndef TALLY_AGENT_AWS_HTTP_H
+#define TALLY_AGENT_AWS_HTTP_H
+
+#include "agent/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_STALL_MS 3000 /* no progress for so long ends an attempt */
+#define HTTP_HEADER_BYTES (64u * 1024u)
+
+struct http;
+struct http_transfer;
+
+/* ca_bundle: a PEM file, or NULL for the system's. NULL result: no memory. */
+struct http *http_create(struct loop *loop, const char *ca_bundle);
+void http_destroy(struct http *http); /* no transfer may be under way; NULL is allowed */
+
+struct http_request {
+    const char *method; /* "GET", "POST", "PUT" */
+    const char *url;
+    const char *const *headers; /* "Name: value" */
+    size_t header_count;
+    const void *body; /* borrowed until the transfer ends; NULL: none */
+    size_t body_len;
+    size_t max_body;   /* of the reply; a longer one is HTTP_BROKEN */
+    int64_t stall_ms;  /* 0: HTTP_STALL_MS */
+    bool direct;       /* never through a proxy: credential endpoints */
+};
+
+enum http_outcome {
+    HTTP_ANSWERED,    /* a whole reply of any status */
+    HTTP_UNREACHABLE, /* no connection: name, route, refused, TLS */
+    HTTP_BROKEN,      /* the connection was made, but no whole valid reply came */
+    HTTP_STALLED,     /* no progress for stall_ms */
+};
+
+struct http_response {
+    enum http_outcome outcome;
+    const char *error; /* for people, "" where answered */
+    int status;
+    const uint8_t *body;
+    size_t body_len;
+    char date[64];         /* headers that the callers want; "" where absent */
+    char request_id[80];   /* x-amzn-RequestId or x-amz-request-id */
+    char crc32[16];        /* x-amz-crc32 */
+    char retry_after[24];  /* x-amz-retry-after, ms */
+    bool reused;           /* sent on a connection that an earlier transfer had used */
+    bool any_reply;        /* at least one byte of a reply came */
+    bool refused_tls;      /* the certificate was not accepted: trying again won't help */
+    int64_t elapsed_us;    /* from start to end, as libcurl measured it */
+    int64_t server_us;     /* of these: from request sent to first byte of the reply */
+    int64_t connections;   /* new connections this transfer had to open */
+};
+
+/* The response is borrowed until the callback returns. */
+typedef void http_done_fn(void *data, const struct http_response *response);
+
+/* NULL: the transfer could not be started, and done is never called. Else done is called
+ * exactly once, later, from the loop. All of *request but the body is copied. */
+struct http_transfer *http_start(
+    struct http *http, const struct http_request *request, http_done_fn *done, void *data);
+
+/* Ends the transfer without calling done. */
+void http_cancel(struct http_transfer *transfer);
+
+#endif

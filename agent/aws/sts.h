@@ -1,0 +1,53 @@
+/* STS requests and replies. Pure: form bodies out, XML (by expat) in. Entities and DTDs are
+ * refused; so is a reply with a missing field, a field twice, or bytes that are not XML.
+ * https://docs.aws.amazon.com/STS/latest/APIReference/ */
+#ifndef TALLY_AGENT_AWS_STS_H
+#define TALLY_AGENT_AWS_STS_H
+
+#include "agent/aws/aws_error.h"
+#include "proto/buffer.h"
+
+#define STS_REPLY_BYTES (64u * 1024u)
+
+/* application/x-www-form-urlencoded bodies, appended to `body` (a secret buffer: the token is
+ * in it). Errors stay in body->failed. Optional texts may be NULL, duration_s 0. */
+void sts_web_identity_body(struct buffer *body, const char *role_arn, const char *session_name,
+    const char *token, size_t token_len, int duration_s);
+void sts_assume_role_body(struct buffer *body, const char *role_arn, const char *session_name,
+    const char *external_id, int duration_s);
+void sts_caller_identity_body(struct buffer *body);
+
+/* The first characters that STS allows of `wanted` in a session name ([\w+=,.@-]{2,64}),
+ * others as '-'. name: at least 65 bytes. */
+void sts_session_name(const char *wanted, char *name);
+
+/* The reply of AssumeRole and AssumeRoleWithWebIdentity. Fixed sizes; wiped by the caller. */
+struct sts_credentials {
+    char access_key_id[132];
+    char secret_access_key[132];
+    char session_token[16384];
+    char arn[2052];
+    int64_t expires_ms; /* wall clock */
+};
+
+struct sts_identity {
+    char account[32];
+    char arn[2052];
+    char user_id[132];
+};
+
+/* 0, or -EPROTO with what is wrong in `why` (no part of the reply's values is in it). */
+int sts_parse_credentials(const void *xml, size_t len, struct sts_credentials *credentials,
+    char *why, size_t why_size);
+int sts_parse_identity(
+    const void *xml, size_t len, struct sts_identity *identity, char *why, size_t why_size);
+
+/* An error reply of any kind: fills *error, outcome included; bodies that are not STS's
+ * (HTML of a proxy, nothing) are classified by the status alone. */
+void sts_parse_error(int status, const void *body, size_t len, struct aws_error *error);
+
+/* ISO 8601 UTC ("2026-01-02T03:04:05Z", with or without a fraction) -> wall clock ms.
+ * 0, or -EINVAL. Also for the JSON credential endpoints. */
+int iso8601_parse(const char *text, size_t len, int64_t *wall_ms);
+
+#endif

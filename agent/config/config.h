@@ -1,0 +1,49 @@
+/* Reads the configuration: files or folders of YAML and JSON documents in, triggers and
+ * findings out. Knows no network and no clock. A config is immutable once read; all its
+ * strings live in one arena that is wiped when it is destroyed, because Secrets are in it. */
+#ifndef TALLY_AGENT_CONFIG_CONFIG_H
+#define TALLY_AGENT_CONFIG_CONFIG_H
+
+#include "agent/config/trigger.h"
+
+enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
+
+/* One line of `tallyd --check`. */
+struct finding {
+    enum finding_level level;
+    const char *file;
+    unsigned line;   /* 0: the file as a whole */
+    unsigned column;
+    const char *subject; /* the parameter or field, "" where none fits */
+    const char *message; /* what is wrong; what to do */
+};
+
+struct config {
+    const struct trigger *triggers; /* sorted by name */
+    size_t trigger_count;
+    const struct finding *findings; /* in the order of files and lines */
+    size_t finding_count;
+    size_t error_count;             /* findings of level error: the config must not be used */
+    struct config_arena *arena;
+};
+
+struct config_options {
+    const char *const *paths; /* files or folders, in order */
+    size_t path_count;
+    const char *secrets_dir;
+    bool allow_http;          /* plain http to endpoints that are not loopback */
+    const char *(*getenv)(const char *name); /* NULL: the process's own environment */
+};
+
+/* Always returns a config, except without memory (NULL). What cannot be read or understood
+ * is a finding; all findings of all files are collected in one run. */
+struct config *config_read(const struct config_options *options);
+void config_destroy(struct config *config); /* NULL is allowed */
+
+/* Finds a trigger by its full name or an unambiguous shorter one. `*matches` is the number
+ * of triggers that fit; the answer is NULL unless it is 1. candidates (may be NULL) gets up
+ * to `capacity` of the names that fit. */
+const struct trigger *config_find(const struct config *config, const char *name, size_t len,
+    size_t *matches, const char **candidates, size_t capacity);
+
+#endif

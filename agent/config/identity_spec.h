@@ -1,0 +1,46 @@
+/* Which identity a trigger is configured to use, before anything was asked or read from
+ * outside: the row of the table "whose identity" that its YAML selects. */
+#ifndef TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
+#define TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
+
+#include <stdbool.h>
+
+enum identity_kind {
+    IDENTITY_CHAIN,        /* the default chain of the environment */
+    IDENTITY_STATIC,       /* access key from metadata or auth parameters */
+    IDENTITY_WEB_IDENTITY, /* podIdentity aws-eks; `role` then is assumed on top */
+    IDENTITY_AWS,          /* podIdentity aws: the chain; `role` by web identity, else AssumeRole */
+    IDENTITY_ASSUME_ROLE,  /* auth parameter awsRoleArn: AssumeRole signed by the chain */
+    IDENTITY_KIAM,         /* podIdentity aws-kiam: the metadata service */
+};
+
+/* A value that may live outside the YAML. Files are read at each credential resolution, so
+ * that a mounted value that changes is used without a failed call in between. */
+enum value_source {
+    SOURCE_ABSENT,
+    SOURCE_LITERAL,      /* `text` is the value */
+    SOURCE_ENVIRONMENT,  /* `text` names the variable */
+    SOURCE_FILE,         /* `text` is the path of a file that holds the value */
+    SOURCE_JSON_FILE,    /* `text` is the path of a JSON object of strings, `key` the member */
+    SOURCE_BROKEN,       /* the YAML has it, but not usable; `text` says why */
+};
+
+struct value_ref {
+    enum value_source source;
+    const char *text;
+    const char *key;
+    const char *origin; /* for people: "Secret prod/test-secrets key AWS_ROLE_ARN" */
+};
+
+struct identity_spec {
+    enum identity_kind kind;
+    const char *reason; /* why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x" */
+    const char *region; /* the triggers' awsRegion, for STS where the environment names none */
+    struct value_ref role;        /* role ARN */
+    struct value_ref external_id; /* AssumeRole only */
+    struct value_ref key_id;
+    struct value_ref secret_key;
+    struct value_ref session_token;
+};
+
+#endif

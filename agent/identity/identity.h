@@ -1,0 +1,54 @@
+/* The identities of the agent: one for each distinct identity_spec of the configuration,
+ * shared by all triggers that use it. An identity is a provider (or a chain of them) behind
+ * the cache that refreshes credentials before they expire. */
+#ifndef TALLY_AGENT_IDENTITY_IDENTITY_H
+#define TALLY_AGENT_IDENTITY_IDENTITY_H
+
+#include "agent/aws/call.h"
+#include "agent/config/identity_spec.h"
+#include "agent/identity/provider.h"
+#include "proto/buffer.h"
+
+struct identity;
+struct identities;
+
+struct identities_options {
+    struct loop *loop;
+    struct aws_client *client;
+    struct endpoint_environment environment;
+    bool imds;                               /* --imds */
+    const char *(*getenv)(const char *name); /* NULL: the process's environment */
+    uint32_t (*random)(void);                /* NULL: the system's */
+};
+
+struct identities *identities_create(const struct identities_options *options);
+void identities_destroy(struct identities *identities); /* no request may wait */
+
+/* The identity of a spec: an existing one with an equal spec, or a new one. The spec is
+ * copied. Held until identity_release; an identity nobody holds is dropped with its
+ * credentials. NULL: no memory. */
+struct identity *identity_acquire(struct identities *identities, const struct identity_spec *spec);
+void identity_release(struct identity *identity);
+
+/* As provider_get and provider_cancel: valid cached credentials at once, else joins or starts
+ * a fetch. */
+void identity_get(struct identity *identity, struct provider_request *request);
+void identity_cancel(struct provider_request *request);
+
+/* AWS itself said that these credentials are no longer good: they are dropped at once, if they
+ * are still the current ones. */
+void identity_expired(struct identity *identity, const struct credentials *credentials);
+
+/* Something outside changed (a new configuration, a mounted Secret): the next get resolves
+ * anew; the present credentials serve until that has succeeded. */
+void identity_refresh(struct identity *identity);
+
+/* Packs one map for `whoami`: kind, why, role, session name, account, ARN, expiry, next
+ * refresh, token file, last failure. Never a secret. Asks nothing of AWS. */
+void identity_describe(const struct identity *identity, struct buffer *out);
+
+/* The number of identities, and each in turn, for `whoami` without a trigger. */
+size_t identities_count(const struct identities *identities);
+struct identity *identities_at(const struct identities *identities, size_t index);
+
+#endif

@@ -1,0 +1,43 @@
+/* One event per line on stderr, as logfmt or JSON, with stable keys. Values are escaped, so
+ * no input can forge a line. There is deliberately no field type for a secret. */
+#ifndef TALLY_AGENT_LOG_H
+#define TALLY_AGENT_LOG_H
+
+#include "proto/failure.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+struct log_field {
+    const char *key;
+    const char *text; /* NULL: `number` counts */
+    int64_t number;
+};
+
+#define LOG_TEXT(key_, text_)                                                                      \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .key = (key_), .text = (text_)                                                             \
+    }
+#define LOG_NUMBER(key_, number_)                                                                  \
+    (struct log_field)                                                                             \
+    {                                                                                              \
+        .key = (key_), .number = (number_)                                                         \
+    }
+
+/* log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", path), LOG_NUMBER("fd", 3)); */
+#define log_event(level, event, ...)                                                               \
+    log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields);
+
+/* An event about a failure: message, error name, AWS code and request id as fields. */
+void log_failure(enum log_level level, const char *event, const char *subject,
+    const struct failure *failure);
+
+void log_set_level(enum log_level level);
+void log_set_json(bool json);
+
+#endif

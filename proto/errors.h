@@ -1,0 +1,38 @@
+/* The errors that the agent answers: number, name, whether asking again can help, and
+ * a sentence for people. Numbers and names are never re-used; new ones are added at the end. */
+#ifndef TALLY_PROTO_ERRORS_H
+#define TALLY_PROTO_ERRORS_H
+
+#include <stdbool.h>
+
+#define ERROR_MAP(XX)                                                                              \
+    XX(1, INVALID_REQUEST, false, "the request is not valid")                                      \
+    XX(2, UNKNOWN_METHOD, false, "no such method")                                                 \
+    XX(3, UNKNOWN_TRIGGER, false, "no such trigger")                                               \
+    XX(4, AMBIGUOUS_TRIGGER, false, "several triggers have this name")                             \
+    XX(5, NOT_ALLOWED, false, "the agent does not allow this")                                     \
+    XX(6, BUSY, true, "too many requests are in flight")                                           \
+    XX(7, TIMEOUT, true, "the deadline passed")                                                    \
+    XX(8, CREDENTIALS, true, "no credentials")                                                     \
+    XX(9, ACCESS_DENIED, false, "AWS denied access")                                               \
+    XX(10, THROTTLED, true, "AWS throttles")                                                       \
+    XX(11, AWS_REJECTED, false, "AWS rejected the request")                                        \
+    XX(12, AWS_UNAVAILABLE, true, "AWS cannot be reached or failed")                               \
+    XX(13, SHUTTING_DOWN, true, "the agent is shutting down")                                      \
+    XX(14, INTERNAL, true, "the agent failed")
+
+enum error_code {
+    ERROR_NONE = 0,
+#define ERROR_ENUM(number, name, retryable, text) ERROR_##name = (number),
+    ERROR_MAP(ERROR_ENUM)
+#undef ERROR_ENUM
+};
+
+/* Name and text of a code, "UNKNOWN" for a number that this version does not know. Static. */
+const char *error_name(enum error_code code);
+const char *error_text(enum error_code code);
+
+/* Whether the same request may succeed later without anybody changing anything. */
+bool error_retryable(enum error_code code);
+
+#endif

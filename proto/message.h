@@ -1,0 +1,52 @@
+/* The msgpack-RPC envelope:
+ *
+ *     request       [0, msgid, method, params]
+ *     answer        [1, msgid, error, result]
+ *     notification  [2, method, params]
+ *
+ * Decoding takes a complete frame that frame_scan accepted and copies nothing. */
+#ifndef TALLY_PROTO_MESSAGE_H
+#define TALLY_PROTO_MESSAGE_H
+
+#include "proto/buffer.h"
+#include "proto/failure.h"
+#include "proto/reader.h"
+
+enum message_kind {
+    MESSAGE_REQUEST = 0,
+    MESSAGE_ANSWER = 1,
+    MESSAGE_NOTIFICATION = 2,
+};
+
+struct message {
+    enum message_kind kind;
+    uint32_t id;         /* requests and answers */
+    struct text method;  /* requests and notifications */
+    struct reader params; /* requests and notifications: stands at the params array (any value) */
+    bool has_error;      /* answers */
+    struct reader error;
+    struct reader result;
+};
+
+/* 0, or -EPROTO where the value is no msgpack-RPC message with a readable msgid:
+ * there is nobody to answer, so the connection is to be closed. */
+int message_decode(struct message *message, const uint8_t *frame, size_t len);
+
+/* Each *_begin packs the envelope up to where the caller packs exactly one value: params
+ * (an array) or result. */
+void message_begin_request(struct buffer *buffer, uint32_t id, const char *method);
+void message_begin_notification(struct buffer *buffer, const char *method);
+void message_begin_answer(struct buffer *buffer, uint32_t id);
+
+/* A whole error answer. `extra`, `extra_pairs`: further packed key/value pairs of the error
+ * map (fallback, desired_replicas), or NULL, 0. */
+void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
+    const struct buffer *extra, uint32_t extra_pairs);
+
+/* Packs the error map alone (for `last_error`), and reads one; unknown keys are passed over.
+ * Reading accepts a plain string too, as foreign servers send: code INTERNAL, that message. */
+void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
+    uint32_t extra_pairs);
+bool failure_unpack(struct reader *reader, struct failure *failure);
+
+#endif

@@ -1,0 +1,20 @@
+/* The loop of agent/loop.h with clocks that tests move by hand. Linked into every unit test in
+ * place of agent/loop.c: a test that links it can never sleep. */
+#ifndef TALLY_TESTS_FAKE_FAKE_LOOP_H
+#define TALLY_TESTS_FAKE_FAKE_LOOP_H
+
+#include "agent/loop.h"
+
+/* Moves both clocks on, firing every timer that falls due on the way, in order. */
+void fake_loop_advance(struct loop *loop, int64_t ms);
+
+/* The wall clock alone jumps, as after a suspend or a set clock. */
+void fake_loop_jump_wall(struct loop *loop, int64_t ms);
+
+/* Milliseconds until the next timer, -1 if none runs. */
+int64_t fake_loop_next(const struct loop *loop);
+
+/* Timers that exist (running or not): 0 at the end of a test, or something leaks. */
+int fake_loop_timers(const struct loop *loop);
+
+#endif
