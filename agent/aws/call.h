@@ -51,6 +51,10 @@ struct aws_request {
     int64_t retry_base_ms; /* 0: RETRY_BASE_MS */
     unsigned max_attempts; /* 0: as long as `retry_wanted` agrees */
 
+    /* Reads a whole 2xx reply; negative: it is none that the service sends (`why` says what is
+     * wrong), which counts as a transient fault. Called at most once for each attempt. */
+    int (*parse_reply)(void *data, const void *body, size_t len, char *why, size_t why_size);
+
     /* The service's error reply -> *error (sts_parse_error, dynamodb_parse_error, …). */
     void (*parse_error)(int status, const void *body, size_t len, struct aws_error *error);
 
@@ -60,13 +64,11 @@ struct aws_request {
 };
 
 struct aws_reply {
-    struct aws_error error;  /* error.outcome AWS_OK: `body` is a whole 2xx reply */
-    struct failure failure;  /* where not AWS_OK: as clients are told it */
-    const uint8_t *body;
-    size_t body_len;
-    int64_t elapsed_us;      /* of the last attempt */
+    struct aws_error error; /* error.outcome AWS_OK: parse_reply took the reply */
+    struct failure failure; /* where not AWS_OK: as clients are told it */
+    int64_t elapsed_us;     /* of the last attempt */
     unsigned attempts;
-    int64_t retry_after_ms;  /* what the service asked for, 0: nothing */
+    int64_t retry_after_ms; /* what the service asked for, 0: nothing */
 };
 
 /* The reply is borrowed until the callback returns. */

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_STALL_MS 3000 /* no progress for so long ends an attempt */
+#define HTTP_STALL_MS     3000 /* no progress for so long ends an attempt */
 #define HTTP_HEADER_BYTES (64u * 1024u)
 
 struct http;
@@ -27,9 +27,9 @@ struct http_request {
     size_t header_count;
     const void *body; /* borrowed until the transfer ends; NULL: none */
     size_t body_len;
-    size_t max_body;   /* of the reply; a longer one is HTTP_BROKEN */
-    int64_t stall_ms;  /* 0: HTTP_STALL_MS */
-    bool direct;       /* never through a proxy: credential endpoints */
+    size_t max_body;  /* of the reply; a longer one is HTTP_BROKEN */
+    int64_t stall_ms; /* 0: HTTP_STALL_MS */
+    bool direct;      /* never through a proxy: credential endpoints */
 };
 
 enum http_outcome {
@@ -45,16 +45,16 @@ struct http_response {
     int status;
     const uint8_t *body;
     size_t body_len;
-    char date[64];         /* headers that the callers want; "" where absent */
-    char request_id[80];   /* x-amzn-RequestId or x-amz-request-id */
-    char crc32[16];        /* x-amz-crc32 */
-    char retry_after[24];  /* x-amz-retry-after, ms */
-    bool reused;           /* sent on a connection that an earlier transfer had used */
-    bool any_reply;        /* at least one byte of a reply came */
-    bool refused_tls;      /* the certificate was not accepted: trying again won't help */
-    int64_t elapsed_us;    /* from start to end, as libcurl measured it */
-    int64_t server_us;     /* of these: from request sent to first byte of the reply */
-    int64_t connections;   /* new connections this transfer had to open */
+    int64_t date_ms;      /* the Date header on the wall clock; 0: absent */
+    char request_id[80];  /* x-amzn-RequestId or x-amz-request-id; "" where absent, as below */
+    char crc32[16];       /* x-amz-crc32 */
+    char retry_after[24]; /* x-amz-retry-after, ms */
+    bool reused;          /* sent on a connection that an earlier transfer had used */
+    bool any_reply;       /* at least one byte of a reply came */
+    bool refused_tls;     /* the certificate was not accepted: trying again won't help */
+    int64_t elapsed_us;   /* from start to end, as libcurl measured it */
+    int64_t server_us;    /* of these: from request sent to first byte of the reply */
+    int64_t connections;  /* new connections this transfer had to open */
 };
 
 /* The response is borrowed until the callback returns. */

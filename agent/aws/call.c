@@ -1,0 +1,420 @@
+#include "agent/aws/call.h"
+
+#include "agent/aws/dynamodb.h"
+#include "agent/aws/header_lines.h"
+#include "agent/aws/retry.h"
+#include "proto/buffer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
+#define SIGNING_KEYS     16
+#define HEADERS_MAX      16
+#define HEADER_BYTES     (48u * 1024u) /* a session token may take 16 KiB */
+
+struct aws_client {
+    struct loop *loop;
+    struct http *http;
+    int64_t clock_offset_ms;
+    struct retry_quota quotas[AWS_SERVICE_COUNT];
+    struct aws_counters counters[AWS_SERVICE_COUNT];
+    struct sigv4_key keys[SIGNING_KEYS];
+    unsigned active[AWS_SERVICE_COUNT];
+    struct aws_call *queue_head[AWS_SERVICE_COUNT];
+    struct aws_call *queue_tail[AWS_SERVICE_COUNT];
+};
+
+enum call_state { CALL_QUEUED, CALL_SENDING, CALL_WAITING };
+
+struct aws_call {
+    struct aws_client *client;
+    struct aws_request request;
+    struct endpoint endpoint;
+    char **headers; /* copies of request.headers */
+    enum call_state state;
+    struct http_transfer *transfer;   /* while CALL_SENDING */
+    struct loop_timer *timer;         /* while CALL_WAITING */
+    struct aws_call *next, *previous; /* while CALL_QUEUED */
+    unsigned attempts;
+    unsigned paid_retries;
+    enum aws_outcome last_outcome;
+    bool clock_corrected;
+    aws_call_done_fn *done;
+    void *data;
+};
+
+/* ---- the client ----------------------------------------------------------------------------- */
+
+struct aws_client *aws_client_create(struct loop *loop, struct http *http)
+{
+    struct aws_client *client = calloc(1, sizeof(*client));
+
+    if (client == NULL)
+        return NULL;
+    client->loop = loop;
+    client->http = http;
+    for (int i = 0; i < AWS_SERVICE_COUNT; i++)
+        retry_quota_init(&client->quotas[i]);
+    return client;
+}
+
+void aws_client_destroy(struct aws_client *client)
+{
+    if (client == NULL)
+        return;
+    for (int i = 0; i < SIGNING_KEYS; i++)
+        sigv4_key_wipe(&client->keys[i]);
+    free(client);
+}
+
+int64_t aws_client_wall(const struct aws_client *client)
+{
+    return loop_wall(client->loop) + client->clock_offset_ms;
+}
+
+const struct aws_counters *aws_client_counters(
+    const struct aws_client *client, enum aws_service service)
+{
+    return &client->counters[service];
+}
+
+static uint32_t random_bits(void)
+{
+    uint32_t bits = 0;
+
+    /* Without entropy all delays are short, which the quota still bounds. */
+    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
+        return 0;
+    return bits;
+}
+
+/* The slot where the day's key of this signer is kept; sigv4_sign notices another's. */
+static struct sigv4_key *key_slot(struct aws_call *call)
+{
+    uint32_t hash = 2166136261u;
+    const char *parts[] = {call->request.credentials->access_key_id, call->endpoint.region};
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        for (const char *at = parts[i]; *at != '\0'; at++)
+            hash = (hash ^ (unsigned char)*at) * 16777619u;
+    return &call->client->keys[(hash + (uint32_t)call->request.service) % SIGNING_KEYS];
+}
+
+/* ---- one attempt ---------------------------------------------------------------------------- */
+
+static void on_response(void *data, const struct http_response *response);
+
+/* 0, or negative where nothing was sent. */
+static int call_send(struct aws_call *call)
+{
+    const struct aws_request *request = &call->request;
+    struct header_lines lines;
+    int r;
+
+    r = header_lines_build(&lines, request, aws_client_wall(call->client) / 1000,
+        request->credentials != NULL ? key_slot(call) : NULL);
+    if (r == 0) {
+        struct http_request http = {.method = request->method,
+            .url = call->endpoint.url,
+            .headers = lines.lines,
+            .header_count = lines.count,
+            .body = request->body,
+            .body_len = request->body_len,
+            .max_body = request->max_reply,
+            .stall_ms = request->stall_ms,
+            .direct = request->service == AWS_CREDENTIAL_ENDPOINT};
+
+        call->transfer = http_start(call->client->http, &http, on_response, call);
+        r = call->transfer != NULL ? 0 : -ENOMEM;
+    }
+    header_lines_free(&lines);
+    if (r == 0) {
+        call->state = CALL_SENDING;
+        call->attempts++;
+        call->client->active[request->service]++;
+        call->client->counters[request->service].calls++;
+    }
+    return r;
+}
+
+/* ---- the queue in front of each service -------------------------------------------------------
+ */
+
+static void queue_append(struct aws_call *call)
+{
+    struct aws_client *client = call->client;
+    enum aws_service service = call->request.service;
+
+    call->state = CALL_QUEUED;
+    call->next = NULL;
+    call->previous = client->queue_tail[service];
+    if (call->previous != NULL)
+        call->previous->next = call;
+    else
+        client->queue_head[service] = call;
+    client->queue_tail[service] = call;
+}
+
+static void queue_remove(struct aws_call *call)
+{
+    struct aws_client *client = call->client;
+    enum aws_service service = call->request.service;
+
+    if (call->previous != NULL)
+        call->previous->next = call->next;
+    else
+        client->queue_head[service] = call->next;
+    if (call->next != NULL)
+        call->next->previous = call->previous;
+    else
+        client->queue_tail[service] = call->previous;
+    call->next = call->previous = NULL;
+}
+
+static void call_finish(struct aws_call *call, const struct aws_reply *reply);
+
+static void call_fail_internal(struct aws_call *call)
+{
+    struct aws_reply reply = {.error = {.outcome = AWS_TRANSIENT}, .attempts = call->attempts};
+
+    failure_set(&reply.failure, ERROR_INTERNAL, "%s: no memory to send it", call->request.what);
+    call_finish(call, &reply);
+}
+
+/* An attempt ended: the next in the queue may go. */
+static void release_slot(struct aws_client *client, enum aws_service service)
+{
+    struct aws_call *next = client->queue_head[service];
+
+    client->active[service]--;
+    if (next == NULL || client->active[service] >= CONCURRENT_CALLS)
+        return;
+    queue_remove(next);
+    if (call_send(next) < 0)
+        call_fail_internal(next);
+}
+
+static int call_send_or_queue(struct aws_call *call)
+{
+    if (call->client->active[call->request.service] < CONCURRENT_CALLS)
+        return call_send(call);
+    queue_append(call);
+    return 0;
+}
+
+/* ---- what an attempt met ----------------------------------------------------------------------
+ */
+
+static void transport_error(
+    const struct aws_call *call, const struct http_response *response, struct aws_error *error)
+{
+    const char *reason = response->outcome == HTTP_UNREACHABLE ? "cannot be reached"
+                         : response->outcome == HTTP_STALLED   ? "did not answer in time"
+                                                               : "broke off or sent a wrong reply";
+
+    error->outcome = response->refused_tls ? AWS_REFUSED : AWS_TRANSIENT;
+    snprintf(error->message, sizeof(error->message), "%.180s %s: %.160s", call->endpoint.url,
+        reason, response->error);
+}
+
+static void read_reply(
+    struct aws_call *call, const struct http_response *response, struct aws_error *error)
+{
+    const struct aws_request *request = &call->request;
+    char why[160] = "";
+
+    error->status = response->status;
+    if (response->outcome != HTTP_ANSWERED) {
+        transport_error(call, response, error);
+    } else if (!dynamodb_crc_matches(response->crc32, response->body, response->body_len)) {
+        error->outcome = AWS_TRANSIENT;
+        snprintf(error->message, sizeof(error->message), "the reply does not fit its CRC-32");
+    } else if (response->status < 200 || response->status > 299) {
+        request->parse_error(response->status, response->body, response->body_len, error);
+    } else if (request->parse_reply != NULL && request->parse_reply(call->data, response->body,
+                                                   response->body_len, why, sizeof(why)) < 0) {
+        error->outcome = AWS_TRANSIENT;
+        snprintf(error->message, sizeof(error->message), "the reply is not valid: %s", why);
+    }
+    if (error->request_id[0] == '\0')
+        memcpy(error->request_id, response->request_id, sizeof(error->request_id));
+}
+
+static void count_outcome(
+    struct aws_call *call, const struct http_response *response, enum aws_outcome outcome)
+{
+    struct aws_counters *counters = &call->client->counters[call->request.service];
+
+    counters->connections += (uint64_t)response->connections;
+    if (outcome == AWS_OK)
+        counters->ok++;
+    else if (outcome == AWS_THROTTLED)
+        counters->throttled++;
+    else
+        counters->failed++;
+}
+
+static void retry_fired(void *data)
+{
+    struct aws_call *call = data;
+
+    loop_timer_destroy(call->timer);
+    call->timer = NULL;
+    if (call_send_or_queue(call) < 0)
+        call_fail_internal(call);
+}
+
+static bool call_wait(struct aws_call *call, int64_t delay_ms)
+{
+    call->timer = loop_timer_create(call->client->loop, retry_fired, call);
+    if (call->timer == NULL)
+        return false;
+    call->state = CALL_WAITING;
+    loop_timer_start(call->timer, delay_ms);
+    return true;
+}
+
+/* The clock was refused: AWS's own, from the same reply, is right. */
+static bool correct_clock(struct aws_call *call, const struct http_response *response)
+{
+    if (call->clock_corrected || response->date_ms == 0)
+        return false;
+    call->clock_corrected = true;
+    call->client->clock_offset_ms = response->date_ms - loop_wall(call->client->loop);
+    return call_wait(call, 0);
+}
+
+static bool retry(struct aws_call *call, const struct aws_reply *reply)
+{
+    const struct aws_request *request = &call->request;
+    enum aws_outcome outcome = reply->error.outcome;
+    int64_t delay;
+
+    if (outcome != AWS_THROTTLED && outcome != AWS_TRANSIENT)
+        return false;
+    if (request->max_attempts != 0 && call->attempts >= request->max_attempts)
+        return false;
+    delay = retry_delay(outcome, call->attempts - 1,
+        request->retry_base_ms > 0 ? request->retry_base_ms : RETRY_BASE_MS, reply->retry_after_ms,
+        random_bits());
+    if (request->retry_wanted != NULL && !request->retry_wanted(call->data, &reply->failure, delay))
+        return false;
+    if (!retry_quota_take(&call->client->quotas[request->service], outcome))
+        return false;
+    call->paid_retries++;
+    call->last_outcome = outcome;
+    return call_wait(call, delay);
+}
+
+static void call_free(struct aws_call *call)
+{
+    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        wipe(call->headers[i], strlen(call->headers[i])); /* an authorization token, perhaps */
+        free(call->headers[i]);
+    }
+    free(call->headers);
+    credentials_unref(call->request.credentials);
+    loop_timer_destroy(call->timer);
+    free(call);
+}
+
+static void call_finish(struct aws_call *call, const struct aws_reply *reply)
+{
+    call->done(call->data, reply);
+    call_free(call);
+}
+
+static void on_response(void *data, const struct http_response *response)
+{
+    struct aws_call *call = data;
+    struct aws_client *client = call->client;
+    enum aws_service service = call->request.service;
+    struct aws_reply reply = {.error = {.outcome = AWS_OK}, .attempts = call->attempts};
+
+    call->transfer = NULL;
+    reply.elapsed_us = response->elapsed_us;
+    reply.retry_after_ms = strtol(response->retry_after, NULL, 10);
+    if (reply.retry_after_ms < 0)
+        reply.retry_after_ms = 0;
+    read_reply(call, response, &reply.error);
+    count_outcome(call, response, reply.error.outcome);
+    if (reply.error.outcome == AWS_OK) {
+        retry_quota_success(&client->quotas[service], call->paid_retries, call->last_outcome);
+    } else {
+        aws_error_failure(&reply.error, call->request.what, &reply.failure);
+        reply.failure.retry_after_ms = reply.retry_after_ms;
+        if (response->refused_tls)
+            reply.failure.code = ERROR_AWS_UNAVAILABLE;
+    }
+    if ((reply.error.outcome != AWS_SKEWED || !correct_clock(call, response)) &&
+        !retry(call, &reply))
+        call_finish(call, &reply);
+    release_slot(client, service);
+}
+
+/* ---- start and cancel -------------------------------------------------------------------------
+ */
+
+static int copy_headers(struct aws_call *call, const char *const *headers)
+{
+    size_t count = 0;
+
+    while (headers != NULL && headers[count] != NULL)
+        count++;
+    call->request.headers = NULL;
+    if (count == 0)
+        return 0;
+    call->headers = calloc(count + 1, sizeof(*call->headers));
+    if (call->headers == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        call->headers[i] = strdup(headers[i]);
+        if (call->headers[i] == NULL)
+            return -ENOMEM;
+    }
+    call->request.headers = (const char *const *)call->headers;
+    return 0;
+}
+
+struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
+    aws_call_done_fn *done, void *data)
+{
+    struct aws_call *call = calloc(1, sizeof(*call));
+
+    if (call == NULL)
+        return NULL;
+    call->client = client;
+    call->request = *request;
+    call->endpoint = *request->endpoint;
+    call->request.endpoint = &call->endpoint;
+    if (call->request.method == NULL)
+        call->request.method = "POST";
+    if (request->credentials != NULL)
+        call->request.credentials = credentials_ref(request->credentials);
+    call->done = done;
+    call->data = data;
+    if (copy_headers(call, request->headers) < 0 || call_send_or_queue(call) < 0) {
+        call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+void aws_call_cancel(struct aws_call *call)
+{
+    struct aws_client *client = call->client;
+    enum aws_service service = call->request.service;
+    enum call_state state = call->state;
+
+    if (state == CALL_QUEUED)
+        queue_remove(call);
+    else if (state == CALL_SENDING)
+        http_cancel(call->transfer);
+    call_free(call);
+    if (state == CALL_SENDING)
+        release_slot(client, service);
+}

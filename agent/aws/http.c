@@ -1,0 +1,487 @@
+#include "agent/aws/http.h"
+
+#include "agent/wiping_heap.h"
+#include "proto/buffer.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
+#define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
+
+struct http {
+    CURLM *multi;
+    struct loop *loop;
+    struct loop_timer *timer; /* libcurl's own */
+    char *ca_bundle;
+    CURL *idle[IDLE_HANDLES];
+    size_t idle_count;
+};
+
+/* A socket of libcurl's, watched on its behalf. */
+struct http_socket {
+    struct http *http;
+    curl_socket_t fd;
+    struct loop_watch *watch;
+};
+
+struct http_transfer {
+    struct http *http;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct loop_timer *stall;
+    int64_t stall_ms;
+    struct buffer body;
+    size_t header_bytes;
+    bool stalled;
+    char error[CURL_ERROR_SIZE];
+    struct http_response response;
+    http_done_fn *done;
+    void *data;
+};
+
+static int global_init(void)
+{
+    static bool initialised = false;
+
+    /* Tokens and keys pass through libcurl's heap. */
+    if (!initialised && curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free,
+                            wiping_realloc, wiping_strdup, wiping_calloc) != CURLE_OK)
+        return -1;
+    initialised = true;
+    return 0;
+}
+
+/* ---- the end of a transfer --------------------------------------------------------------- */
+
+static enum http_outcome outcome_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return HTTP_ANSWERED;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PROXY:
+        return HTTP_UNREACHABLE;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HTTP_STALLED;
+    default:
+        return HTTP_BROKEN;
+    }
+}
+
+/* Frees all but what the response borrows, which goes with transfer_free. */
+static void transfer_detach(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+
+    curl_multi_remove_handle(http->multi, transfer->easy);
+    if (http->idle_count < IDLE_HANDLES) {
+        curl_easy_reset(transfer->easy);
+        http->idle[http->idle_count++] = transfer->easy;
+    } else {
+        curl_easy_cleanup(transfer->easy);
+    }
+    transfer->easy = NULL;
+    loop_timer_destroy(transfer->stall);
+    transfer->stall = NULL;
+}
+
+static void transfer_free(struct http_transfer *transfer)
+{
+    if (transfer == NULL)
+        return;
+    curl_slist_free_all(transfer->headers);
+    buffer_free(&transfer->body);
+    free(transfer);
+}
+
+static void transfer_measure(struct http_transfer *transfer)
+{
+    struct http_response *response = &transfer->response;
+    curl_off_t total = 0, sent = 0, first = 0;
+    long status = 0, connections = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
+    curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total);
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
+    response->status = (int)status;
+    response->connections = connections;
+    response->elapsed_us = total;
+    response->server_us = first > sent ? first - sent : 0;
+}
+
+static void transfer_finish(struct http_transfer *transfer, CURLcode code)
+{
+    struct http_response *response = &transfer->response;
+
+    transfer_measure(transfer);
+    response->outcome = transfer->stalled ? HTTP_STALLED : outcome_of(code);
+    response->refused_tls = code == CURLE_PEER_FAILED_VERIFICATION ||
+                            code == CURLE_SSL_CACERT_BADFILE;
+    response->any_reply = transfer->header_bytes > 0;
+    response->body = transfer->body.data;
+    response->body_len = transfer->body.len;
+    if (transfer->error[0] == '\0' && code != CURLE_OK)
+        strncat(transfer->error, curl_easy_strerror(code), sizeof(transfer->error) - 1);
+    response->error = transfer->error;
+    transfer_detach(transfer);
+    transfer->done(transfer->data, response);
+    transfer_free(transfer);
+}
+
+/* libcurl's own multi-uv example reads this only while transfers run, and so never reports a
+ * last transfer that ends by time-out. */
+static void drain_finished(struct http *http)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+        struct http_transfer *transfer = NULL;
+        CURLcode code = message->data.result;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        transfer_finish(transfer, code);
+    }
+}
+
+static void stall_fired(void *data)
+{
+    struct http_transfer *transfer = data;
+
+    transfer->stalled = true;
+    snprintf(transfer->error, sizeof(transfer->error), "no progress for %lld ms",
+        (long long)transfer->stall_ms);
+    transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* ---- libcurl's sockets and timer on the loop ---------------------------------------------- */
+
+static void socket_fired(void *data, unsigned events)
+{
+    struct http_socket *socket = data;
+    struct http *http = socket->http;
+    int mask = 0, running;
+
+    if (events & LOOP_READABLE)
+        mask |= CURL_CSELECT_IN;
+    if (events & LOOP_WRITABLE)
+        mask |= CURL_CSELECT_OUT;
+    /* `socket` may be gone when this returns. */
+    curl_multi_socket_action(http->multi, socket->fd, mask, &running);
+    drain_finished(http);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+    struct http *http = data;
+    struct http_socket *socket = socket_data;
+    unsigned events = 0;
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (socket != NULL)
+            loop_watch_destroy(socket->watch);
+        free(socket);
+        return 0;
+    }
+    if (socket == NULL) {
+        socket = calloc(1, sizeof(*socket));
+        if (socket == NULL)
+            return -1;
+        socket->http = http;
+        socket->fd = fd;
+        socket->watch = loop_watch_create(http->loop, fd, socket_fired, socket);
+        if (socket->watch == NULL) {
+            free(socket);
+            return -1;
+        }
+        curl_multi_assign(http->multi, fd, socket);
+    }
+    if (what & CURL_POLL_IN)
+        events |= LOOP_READABLE;
+    if (what & CURL_POLL_OUT)
+        events |= LOOP_WRITABLE;
+    return loop_watch_set(socket->watch, events) < 0 ? -1 : 0;
+}
+
+static void timer_fired(void *data)
+{
+    struct http *http = data;
+    int running;
+
+    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    drain_finished(http);
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *data)
+{
+    struct http *http = data;
+
+    (void)multi;
+    if (timeout_ms < 0)
+        loop_timer_stop(http->timer);
+    else
+        loop_timer_start(http->timer, timeout_ms);
+    return 0;
+}
+
+/* ---- bytes of one transfer ---------------------------------------------------------------- */
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    struct http_transfer *transfer = user;
+
+    (void)size; /* always 1 */
+    loop_timer_start(transfer->stall, transfer->stall_ms);
+    if (buffer_append(&transfer->body, data, count) < 0) {
+        snprintf(transfer->error, sizeof(transfer->error), "the reply is larger than %zu bytes",
+            transfer->body.max);
+        return 0;
+    }
+    return count;
+}
+
+/* Copies the value of a header line if it has this name; one that does not fit is no value
+ * that AWS sends, and is left out. */
+static bool take_header(
+    const char *line, size_t len, const char *name, char *value, size_t value_size)
+{
+    size_t name_len = strlen(name);
+
+    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+        return false;
+    line += name_len + 1;
+    len -= name_len + 1;
+    while (len > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        len--;
+    }
+    while (len > 0 && (unsigned char)line[len - 1] <= ' ')
+        len--;
+    if (len >= value_size)
+        return false;
+    memcpy(value, line, len);
+    value[len] = '\0';
+    return true;
+}
+
+static int64_t parse_date(const char *text)
+{
+    time_t seconds = curl_getdate(text, NULL);
+
+    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t len, void *user)
+{
+    struct http_transfer *transfer = user;
+    struct http_response *response = &transfer->response;
+    char date[64];
+
+    (void)size; /* always 1 */
+    loop_timer_start(transfer->stall, transfer->stall_ms);
+    transfer->header_bytes += len;
+    if (transfer->header_bytes > HTTP_HEADER_BYTES) {
+        snprintf(transfer->error, sizeof(transfer->error),
+            "the reply's headers are larger than %u bytes", HTTP_HEADER_BYTES);
+        return 0;
+    }
+    if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
+        /* A new block: what an interim reply or a proxy's CONNECT said is not the answer's. */
+        response->date_ms = 0;
+        response->request_id[0] = '\0';
+        response->crc32[0] = response->retry_after[0] = '\0';
+    }
+    if (take_header(line, len, "date", date, sizeof(date)))
+        response->date_ms = parse_date(date);
+    take_header(line, len, "x-amzn-requestid", response->request_id, sizeof(response->request_id));
+    take_header(line, len, "x-amz-request-id", response->request_id, sizeof(response->request_id));
+    take_header(line, len, "x-amz-crc32", response->crc32, sizeof(response->crc32));
+    take_header(
+        line, len, "x-amz-retry-after", response->retry_after, sizeof(response->retry_after));
+    return len;
+}
+
+/* The connection stands and the request is about to be sent: that is progress. */
+static int on_connected(
+    void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = data;
+
+    (void)remote_ip;
+    (void)local_ip;
+    (void)remote_port;
+    (void)local_port;
+    loop_timer_start(transfer->stall, transfer->stall_ms);
+    return CURL_PREREQFUNC_OK;
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+static bool add_header(struct http_transfer *transfer, const char *header)
+{
+    struct curl_slist *list = curl_slist_append(transfer->headers, header);
+
+    if (list == NULL)
+        return false;
+    transfer->headers = list;
+    return true;
+}
+
+static bool set_headers(struct http_transfer *transfer, const struct http_request *request)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < request->header_count; i++)
+        ok = ok && add_header(transfer, request->headers[i]);
+    /* libcurl would add these to a POST by itself. */
+    ok = ok && add_header(transfer, "Expect:") && add_header(transfer, "Accept:");
+    if (request->body == NULL)
+        ok = ok && add_header(transfer, "Content-Type:");
+    return ok &&
+           curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+}
+
+static bool set_body(struct http_transfer *transfer, const struct http_request *request)
+{
+    CURL *easy = transfer->easy;
+    CURLcode r = CURLE_OK;
+
+    if (request->body != NULL) {
+        r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+        r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    } else {
+        r |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    return (r | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method)) == CURLE_OK;
+}
+
+static bool set_callbacks(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    CURLcode r = CURLE_OK;
+
+    r |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    r |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    r |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+    return r == CURLE_OK;
+}
+
+static bool set_options(struct http_transfer *transfer, const struct http_request *request)
+{
+    CURL *easy = transfer->easy;
+    CURLcode r = CURLE_OK;
+
+    r |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "tally/" TALLY_VERSION);
+    r |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
+    r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
+    if (request->direct)
+        r |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (transfer->http->ca_bundle != NULL)
+        r |= curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->http->ca_bundle);
+    return r == CURLE_OK;
+}
+
+static CURL *take_handle(struct http *http)
+{
+    return http->idle_count > 0 ? http->idle[--http->idle_count] : curl_easy_init();
+}
+
+struct http_transfer *http_start(
+    struct http *http, const struct http_request *request, http_done_fn *done, void *data)
+{
+    struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+
+    if (transfer == NULL)
+        return NULL;
+    transfer->http = http;
+    transfer->done = done;
+    transfer->data = data;
+    transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
+    buffer_init_secret(&transfer->body, request->max_body);
+    transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
+    transfer->easy = take_handle(http);
+    if (transfer->stall == NULL || transfer->easy == NULL || !set_options(transfer, request) ||
+        !set_callbacks(transfer) || !set_body(transfer, request) ||
+        !set_headers(transfer, request) ||
+        curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
+        if (transfer->easy != NULL)
+            curl_easy_cleanup(transfer->easy);
+        loop_timer_destroy(transfer->stall);
+        transfer_free(transfer);
+        return NULL;
+    }
+    loop_timer_start(transfer->stall, transfer->stall_ms);
+    return transfer;
+}
+
+void http_cancel(struct http_transfer *transfer)
+{
+    transfer_detach(transfer);
+    transfer_free(transfer);
+}
+
+struct http *http_create(struct loop *loop, const char *ca_bundle)
+{
+    struct http *http = NULL;
+
+    if (global_init() < 0)
+        return NULL;
+    http = calloc(1, sizeof(*http));
+    if (http == NULL)
+        return NULL;
+    http->loop = loop;
+    http->multi = curl_multi_init();
+    http->timer = loop_timer_create(loop, timer_fired, http);
+    if (ca_bundle != NULL)
+        http->ca_bundle = strdup(ca_bundle);
+    if (http->multi == NULL || http->timer == NULL ||
+        (ca_bundle != NULL && http->ca_bundle == NULL)) {
+        http_destroy(http);
+        return NULL;
+    }
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    return http;
+}
+
+void http_destroy(struct http *http)
+{
+    if (http == NULL)
+        return;
+    while (http->idle_count > 0)
+        curl_easy_cleanup(http->idle[--http->idle_count]);
+    curl_multi_cleanup(http->multi);
+    loop_timer_destroy(http->timer);
+    free(http->ca_bundle);
+    free(http);
+}

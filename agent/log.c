@@ -1,0 +1,143 @@
+#include "agent/log.h"
+
+#include "proto/buffer.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES 8192 /* a longer line is dropped whole: better none than a forged half */
+
+static enum log_level log_level = LOG_LEVEL_INFO;
+static bool log_json = false;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void log_set_level(enum log_level level)
+{
+    log_level = level;
+}
+
+void log_set_json(bool json)
+{
+    log_json = json;
+}
+
+static void put_escaped(struct buffer *line, const char *text)
+{
+    buffer_append_byte(line, '"');
+    for (const char *at = text; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)*at;
+
+        if (byte == '"' || byte == '\\') {
+            buffer_append_byte(line, '\\');
+            buffer_append_byte(line, byte);
+        } else if (byte == '\n') {
+            buffer_append_string(line, "\\n");
+        } else if (byte < 0x20 || byte == 0x7f) {
+            buffer_printf(line, "\\u%04x", byte);
+        } else {
+            buffer_append_byte(line, byte);
+        }
+    }
+    buffer_append_byte(line, '"');
+}
+
+/* logfmt leaves simple words bare; everything else is quoted as in JSON. */
+static bool is_bare(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '=' || byte == '\\')
+            return false;
+    }
+    return true;
+}
+
+static void put_key(struct buffer *line, const char *key)
+{
+    if (log_json) {
+        buffer_append_byte(line, line->len == 0 ? '{' : ',');
+        put_escaped(line, key);
+        buffer_append_byte(line, ':');
+    } else {
+        if (line->len > 0)
+            buffer_append_byte(line, ' ');
+        buffer_append_string(line, key);
+        buffer_append_byte(line, '=');
+    }
+}
+
+static void put_text(struct buffer *line, const char *key, const char *text)
+{
+    put_key(line, key);
+    if (!log_json && is_bare(text))
+        buffer_append_string(line, text);
+    else
+        put_escaped(line, text);
+}
+
+static void put_time(struct buffer *line)
+{
+    struct timespec now;
+    struct tm utc;
+    char text[40];
+    size_t len;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
+    put_text(line, "ts", text);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields)
+{
+    struct buffer line;
+
+    if (level > log_level)
+        return;
+    buffer_init(&line, LINE_BYTES);
+    put_time(&line);
+    put_text(&line, "level", level_names[level]);
+    put_text(&line, "event", event);
+    for (const struct log_field *field = fields; field->key != NULL; field++) {
+        if (field->text != NULL) {
+            put_text(&line, field->key, field->text);
+        } else {
+            put_key(&line, field->key);
+            buffer_printf(&line, "%lld", (long long)field->number);
+        }
+    }
+    if (log_json)
+        buffer_append_byte(&line, '}');
+    buffer_append_byte(&line, '\n');
+    if (!line.failed) {
+        /* One write for one line. A full disk or a closed stderr must not stop the agent. */
+        ssize_t written = write(STDERR_FILENO, line.data, line.len);
+        (void)written;
+    }
+    buffer_free(&line);
+}
+
+void log_failure(
+    enum log_level level, const char *event, const char *subject, const struct failure *failure)
+{
+    struct log_field fields[8] = {0};
+    size_t count = 0;
+
+    if (subject != NULL)
+        fields[count++] = LOG_TEXT("subject", subject);
+    fields[count++] = LOG_TEXT("error", error_name(failure->code));
+    fields[count++] = LOG_TEXT("message", failure->message);
+    if (failure->aws_code[0] != '\0')
+        fields[count++] = LOG_TEXT("aws_code", failure->aws_code);
+    if (failure->aws_request_id[0] != '\0')
+        fields[count++] = LOG_TEXT("aws_request_id", failure->aws_request_id);
+    if (failure->aws_reasons[0] != '\0')
+        fields[count++] = LOG_TEXT("aws_reasons", failure->aws_reasons);
+    log_write(level, event, fields);
+}

@@ -1,0 +1,14 @@
+/* malloc whose blocks are wiped when they are freed or moved: for the libraries through whose
+ * heaps tokens and keys pass (libcurl, expat, jansson). */
+#ifndef TALLY_AGENT_WIPING_HEAP_H
+#define TALLY_AGENT_WIPING_HEAP_H
+
+#include <stddef.h>
+
+void *wiping_malloc(size_t size);
+void *wiping_calloc(size_t count, size_t size);
+void *wiping_realloc(void *block, size_t size);
+char *wiping_strdup(const char *text);
+void wiping_free(void *block); /* NULL is allowed */
+
+#endif
