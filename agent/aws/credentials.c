@@ -1,0 +1,64 @@
+#include "agent/aws/credentials.h"
+
+#include "proto/buffer.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A copy of an optional text; false only where memory is missing. */
+static bool text_copy(char **copy, const char *text)
+{
+    if (text == NULL)
+        return true;
+    *copy = strdup(text);
+    return *copy != NULL;
+}
+
+static void text_free(char *text)
+{
+    if (text != NULL)
+        wipe(text, strlen(text));
+    free(text);
+}
+
+struct credentials *credentials_create(const char *access_key_id, const char *secret_access_key,
+    const char *session_token, int64_t expires_ms, const char *arn)
+{
+    struct credentials *credentials = calloc(1, sizeof(*credentials));
+    if (credentials == NULL)
+        return NULL;
+    credentials->references = 1;
+    credentials->expires_ms = expires_ms;
+    if (!text_copy(&credentials->access_key_id, access_key_id) ||
+        !text_copy(&credentials->secret_access_key, secret_access_key) ||
+        !text_copy(&credentials->session_token, session_token) ||
+        !text_copy(&credentials->arn, arn)) {
+        credentials_unref(credentials);
+        return NULL;
+    }
+    return credentials;
+}
+
+struct credentials *credentials_ref(struct credentials *credentials)
+{
+    assert(credentials->references > 0);
+    credentials->references++;
+    return credentials;
+}
+
+void credentials_unref(struct credentials *credentials)
+{
+    if (credentials == NULL)
+        return;
+    assert(credentials->references > 0);
+    if (--credentials->references > 0)
+        return;
+    text_free(credentials->access_key_id);
+    text_free(credentials->secret_access_key);
+    text_free(credentials->session_token);
+    text_free(credentials->arn);
+    wipe(credentials, sizeof(*credentials));
+    free(credentials);
+}
