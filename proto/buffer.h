@@ -15,25 +15,29 @@ struct buffer {
     size_t max;
     bool secret; /* wiped when it grows, is cleared or freed */
     bool failed;
+    int error; /* why `failed`: what the first failing append answered */
 };
 
 void buffer_init(struct buffer *buffer, size_t max);
 void buffer_init_secret(struct buffer *buffer, size_t max);
 void buffer_free(struct buffer *buffer); /* usable again afterwards, with the same maximum */
 
-/* 0, or a negative errno: -EMSGSIZE over the maximum, -ENOMEM. */
+/* 0, or a negative errno: -EMSGSIZE over the maximum, -ENOMEM. Once one has failed, the
+ * later ones append nothing and answer the same, so that no hole can arise. `data` must not
+ * point into the buffer itself. */
 int buffer_append(struct buffer *buffer, const void *data, size_t len);
 int buffer_append_string(struct buffer *buffer, const char *text);
 int buffer_append_byte(struct buffer *buffer, uint8_t byte);
 int buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Makes room for `len` more bytes behind data[len], without counting them as content. */
+/* Makes room for `len` more bytes behind data[len], without counting them as content.
+ * Answers and fails as an append. */
 int buffer_reserve(struct buffer *buffer, size_t len);
 
-void buffer_consume(struct buffer *buffer, size_t len); /* drops bytes at the front */
-void buffer_truncate(struct buffer *buffer, size_t len); /* drops bytes at the end */
-void buffer_clear(struct buffer *buffer);               /* keeps the memory */
+void buffer_consume(struct buffer *buffer, size_t len);  /* drops that many at the front */
+void buffer_truncate(struct buffer *buffer, size_t len); /* keeps that many at the front */
+void buffer_clear(struct buffer *buffer);                /* keeps the memory, forgets a failure */
 
 /* The content as a C string, borrowed until the next change; "" after a failed append. */
 const char *buffer_string(struct buffer *buffer);

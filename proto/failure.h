@@ -1,6 +1,7 @@
 /* A failure as it is told to a client: the error map of PROTOCOL.md as a value that owns
  * nothing, so that it can be copied, remembered and compared. Texts that do not fit are cut
- * at a character boundary. Nothing secret may be put here: it is answered, logged and shown. */
+ * at a character boundary, and bytes that are no UTF-8 become '?': a strict client could not
+ * decode the answer. Nothing secret may be put here: it is answered, logged and shown. */
 #ifndef TALLY_PROTO_FAILURE_H
 #define TALLY_PROTO_FAILURE_H
 
@@ -11,11 +12,11 @@
 struct failure {
     enum error_code code;
     bool retryable;
-    int64_t retry_after_ms;   /* 0: not said */
-    char message[400];        /* for people: what, where, what to do */
-    char aws_code[80];        /* "" where AWS did not answer */
+    int64_t retry_after_ms; /* 0: not said */
+    char message[400];      /* for people: what, where, what to do */
+    char aws_code[80];      /* "" where AWS did not answer */
     char aws_request_id[80];
-    char aws_reasons[240];    /* ThrottlingReasons: "reason resource", comma-separated */
+    char aws_reasons[240]; /* ThrottlingReasons: "reason resource", comma-separated */
 };
 
 /* Makes *failure a fresh one: the message is formatted, `retryable` is the code's own. */

@@ -13,22 +13,24 @@
 enum frame_status {
     FRAME_MORE,     /* the value goes on behind the bytes given */
     FRAME_COMPLETE, /* `offset` is its length */
-    FRAME_REFUSED,  /* too long, too deep, or not msgpack (0xc1, ext types) */
+    FRAME_REFUSED,  /* can never fit, too deep, or not msgpack as used here (0xc1, ext types) */
 };
 
 struct frame_scan {
-    size_t offset;     /* bytes passed so far */
-    size_t max_bytes;
+    size_t offset; /* bytes passed; may run ahead into a string that has yet to arrive */
+    size_t spare;  /* bytes of the maximum beyond those passed and one for each value owed */
     unsigned max_depth;
-    unsigned depth;
-    uint32_t left[FRAME_DEPTH_MAX]; /* values still missing in each open container;
-                                     * a map counts two for each pair */
+    unsigned depth; /* open containers */
+    /* Values owed at each depth (a pair of a map is two); [0] is the value itself. */
+    uint32_t left[FRAME_DEPTH_MAX + 1];
 };
 
-/* max_depth at most FRAME_DEPTH_MAX. max_bytes at most 2^31. */
+/* max_bytes from 1 to 2^31, max_depth at most FRAME_DEPTH_MAX. */
 void frame_scan_init(struct frame_scan *scan, size_t max_bytes, unsigned max_depth);
 
-/* `data` is the start of the value at each call, `len` all bytes that are there by now. */
+/* `data` is the start of the value at each call, `len` all bytes that are there by now. The
+ * refusal comes with the first bytes that show it: a length or count is held against what
+ * max_bytes leaves when each value still owed takes one byte. */
 enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, size_t len);
 
 #endif

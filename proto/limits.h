@@ -3,19 +3,19 @@
 #ifndef TALLY_PROTO_LIMITS_H
 #define TALLY_PROTO_LIMITS_H
 
-#define PROTOCOL_NAME "tally"
+#define PROTOCOL_NAME    "tally"
 #define PROTOCOL_VERSION 1
 
 #define LIMIT_REQUEST_BYTES (64u * 1024u)         /* one frame towards the agent */
-#define LIMIT_ANSWER_BYTES (16u * 1024u * 1024u)  /* one frame towards a client: a long `list` */
-#define LIMIT_DEPTH 8u                            /* nested containers, the envelope included */
-#define LIMIT_IN_FLIGHT 64u                       /* unanswered requests on one connection */
-#define LIMIT_CONNECTIONS 1024u                   /* open connections, all clients together */
-#define LIMIT_OUTPUT_BYTES (64u * 1024u)          /* queued answers on one connection */
+#define LIMIT_ANSWER_BYTES  (16u * 1024u * 1024u) /* one frame towards a client: a long `list` */
+#define LIMIT_DEPTH         8u                    /* nested containers, the envelope included */
+#define LIMIT_IN_FLIGHT     64u                   /* unanswered requests on one connection */
+#define LIMIT_CONNECTIONS   1024u                 /* open connections, all clients together */
+#define LIMIT_OUTPUT_BYTES  (64u * 1024u)         /* queued answers on one connection */
 
-#define TIMEOUT_DEFAULT_MS 5000                   /* `timeout_ms` absent */
-#define TIMEOUT_MAX_MS 300000
-#define TIMEOUT_MARGIN_MS 50                      /* the agent answers this long before it passes */
+#define TIMEOUT_DEFAULT_MS 5000 /* `timeout_ms` absent */
+#define TIMEOUT_MAX_MS     300000
+#define TIMEOUT_MARGIN_MS  50 /* the agent answers this long before it passes */
 
 #define MSGID_MAX UINT32_MAX
 

@@ -20,12 +20,15 @@ enum message_kind {
 
 struct message {
     enum message_kind kind;
-    uint32_t id;         /* requests and answers */
-    struct text method;  /* requests and notifications */
-    struct reader params; /* requests and notifications: stands at the params array (any value) */
-    bool has_error;      /* answers */
-    struct reader error;
-    struct reader result;
+    uint32_t id;          /* requests and answers */
+    struct text method;   /* requests and notifications */
+    struct reader params; /* requests and notifications: exactly the params (any value) */
+    const char *flaw;     /* requests and notifications: NULL, or what is wrong with the rest of
+                           * the envelope: a request is to be answered INVALID_REQUEST with this
+                           * text, a notification passed over; method and params are empty */
+    bool has_error;       /* answers */
+    struct reader error;  /* exactly the error */
+    struct reader result; /* exactly the result */
 };
 
 /* 0, or -EPROTO where the value is no msgpack-RPC message with a readable msgid:
@@ -43,8 +46,10 @@ void message_begin_answer(struct buffer *buffer, uint32_t id);
 void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
     const struct buffer *extra, uint32_t extra_pairs);
 
-/* Packs the error map alone (for `last_error`), and reads one; unknown keys are passed over.
- * Reading accepts a plain string too, as foreign servers send: code INTERNAL, that message. */
+/* Packs the error map alone (for `last_error`), and reads one. Reading passes over unknown
+ * keys and known ones of another type; a number that this version does not know stays in
+ * `code`. It accepts a plain string too, as foreign servers send: code INTERNAL, that message.
+ * False: neither map nor string. */
 void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
     uint32_t extra_pairs);
 bool failure_unpack(struct reader *reader, struct failure *failure);

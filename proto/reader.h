@@ -37,9 +37,9 @@ enum value_type reader_peek(const struct reader *reader);
 
 bool reader_nil(struct reader *reader);
 bool reader_bool(struct reader *reader, bool *value);
-bool reader_uint(struct reader *reader, uint64_t *value); /* refuses negative numbers */
-bool reader_int(struct reader *reader, int64_t *value);   /* refuses over INT64_MAX */
-bool reader_float(struct reader *reader, double *value);  /* integers too */
+bool reader_uint(struct reader *reader, uint64_t *value);    /* refuses negative numbers */
+bool reader_int(struct reader *reader, int64_t *value);      /* refuses over INT64_MAX */
+bool reader_float(struct reader *reader, double *value);     /* integers too */
 bool reader_text(struct reader *reader, struct text *value); /* str or bin */
 bool reader_array(struct reader *reader, uint32_t *count);
 bool reader_map(struct reader *reader, uint32_t *pairs);

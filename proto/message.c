@@ -1,0 +1,240 @@
+#include "proto/message.h"
+
+#include "proto/limits.h"
+#include "proto/utf8.h"
+#include "proto/writer.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* ---- the envelope ------------------------------------------------------------------- */
+
+/* Hands one whole value over as a reader of its own. */
+static bool take_value(struct reader *reader, struct reader *value)
+{
+    struct text bytes;
+
+    if (!reader_skip(reader, &bytes))
+        return false;
+    reader_init(value, bytes.data, bytes.len);
+    return true;
+}
+
+/* Behind the msgid (requests) or the kind (notifications): method and params. */
+static int decode_call(struct message *message, struct reader *reader, bool count_fits)
+{
+    if (!count_fits) {
+        message->flaw = "the message must be [0, msgid, method, params] or [2, method, params]";
+        return 0;
+    }
+    if (!reader_text(reader, &message->method)) {
+        message->flaw = "the method must be a string";
+        return 0;
+    }
+    return take_value(reader, &message->params) ? 0 : -EPROTO;
+}
+
+static int decode_answer(struct message *message, struct reader *reader, bool count_fits)
+{
+    if (!count_fits || !take_value(reader, &message->error) ||
+        !take_value(reader, &message->result))
+        return -EPROTO;
+    message->has_error = reader_peek(&message->error) != VALUE_NIL;
+    return 0;
+}
+
+int message_decode(struct message *message, const uint8_t *frame, size_t len)
+{
+    struct reader reader;
+    uint32_t count;
+    uint64_t kind;
+    uint64_t id;
+
+    *message = (struct message){0};
+    reader_init(&message->params, NULL, 0);
+    reader_init(&message->error, NULL, 0);
+    reader_init(&message->result, NULL, 0);
+
+    reader_init(&reader, frame, len);
+    if (!reader_array(&reader, &count) || count == 0 || !reader_uint(&reader, &kind) ||
+        kind > MESSAGE_NOTIFICATION)
+        return -EPROTO;
+    message->kind = (enum message_kind)kind;
+    if (message->kind == MESSAGE_NOTIFICATION)
+        return decode_call(message, &reader, count == 3);
+
+    if (count == 1 || !reader_uint(&reader, &id) || id > MSGID_MAX)
+        return -EPROTO;
+    message->id = (uint32_t)id;
+    return message->kind == MESSAGE_REQUEST ? decode_call(message, &reader, count == 4)
+                                            : decode_answer(message, &reader, count == 4);
+}
+
+void message_begin_request(struct buffer *buffer, uint32_t id, const char *method)
+{
+    write_array(buffer, 4);
+    write_uint(buffer, MESSAGE_REQUEST);
+    write_uint(buffer, id);
+    write_string(buffer, method);
+}
+
+void message_begin_notification(struct buffer *buffer, const char *method)
+{
+    write_array(buffer, 3);
+    write_uint(buffer, MESSAGE_NOTIFICATION);
+    write_string(buffer, method);
+}
+
+void message_begin_answer(struct buffer *buffer, uint32_t id)
+{
+    write_array(buffer, 4);
+    write_uint(buffer, MESSAGE_ANSWER);
+    write_uint(buffer, id);
+    write_nil(buffer);
+}
+
+void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
+    const struct buffer *extra, uint32_t extra_pairs)
+{
+    write_array(buffer, 4);
+    write_uint(buffer, MESSAGE_ANSWER);
+    write_uint(buffer, id);
+    failure_pack(buffer, failure, extra, extra_pairs);
+    write_nil(buffer);
+}
+
+/* ---- the error map ------------------------------------------------------------------ */
+
+static void pack_aws(struct buffer *buffer, const struct failure *failure)
+{
+    bool has_reasons = failure->aws_reasons[0] != '\0';
+
+    write_string(buffer, "aws");
+    write_map(buffer, has_reasons ? 3 : 2);
+    write_string(buffer, "code");
+    write_string(buffer, failure->aws_code);
+    write_string(buffer, "request_id");
+    write_string(buffer, failure->aws_request_id);
+    if (has_reasons) {
+        write_string(buffer, "reasons");
+        write_string(buffer, failure->aws_reasons);
+    }
+}
+
+void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
+    uint32_t extra_pairs)
+{
+    bool has_wait = failure->retry_after_ms > 0;
+    bool has_aws = failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0';
+
+    write_map(buffer, 4 + (has_wait ? 1u : 0u) + (has_aws ? 1u : 0u) + extra_pairs);
+    write_string(buffer, "code");
+    write_uint(buffer, failure->code);
+    write_string(buffer, "name");
+    write_string(buffer, error_name(failure->code));
+    write_string(buffer, "message");
+    write_string(buffer, failure->message);
+    write_string(buffer, "retryable");
+    write_bool(buffer, failure->retryable);
+    if (has_wait) {
+        write_string(buffer, "retry_after_ms");
+        write_int(buffer, failure->retry_after_ms);
+    }
+    if (has_aws)
+        pack_aws(buffer, failure);
+    if (extra_pairs > 0)
+        buffer_append(buffer, extra->data, extra->len);
+}
+
+static bool is_text(enum value_type type)
+{
+    return type == VALUE_STRING || type == VALUE_BINARY;
+}
+
+static void unpack_text(struct reader *reader, char *to, size_t size)
+{
+    struct text text;
+
+    if (reader_text(reader, &text))
+        utf8_copy(to, size, text.data, text.len);
+}
+
+static void unpack_aws_member(struct reader *reader, struct failure *failure)
+{
+    struct text key = {"", 0};
+    enum value_type type;
+
+    if (!reader_text(reader, &key))
+        return;
+    type = reader_peek(reader);
+    if (text_equals(key, "code") && is_text(type))
+        unpack_text(reader, failure->aws_code, sizeof(failure->aws_code));
+    else if (text_equals(key, "request_id") && is_text(type))
+        unpack_text(reader, failure->aws_request_id, sizeof(failure->aws_request_id));
+    else if (text_equals(key, "reasons") && is_text(type))
+        unpack_text(reader, failure->aws_reasons, sizeof(failure->aws_reasons));
+    else
+        reader_skip(reader, NULL);
+}
+
+static void unpack_aws(struct reader *reader, struct failure *failure)
+{
+    uint32_t pairs = 0;
+
+    reader_map(reader, &pairs);
+    for (uint32_t i = 0; i < pairs && !reader->failed; i++)
+        unpack_aws_member(reader, failure);
+}
+
+static void unpack_integer(struct reader *reader, int64_t max, int64_t *value)
+{
+    struct reader probe = *reader;
+    int64_t number;
+
+    if (reader_int(&probe, &number) && number > 0 && number <= max)
+        *value = number;
+    reader_skip(reader, NULL);
+}
+
+/* `said_retryable` becomes true where the map says whether; else the code decides. */
+static void unpack_member(struct reader *reader, struct failure *failure, bool *said_retryable)
+{
+    struct text key = {"", 0};
+    enum value_type type;
+    int64_t code = failure->code;
+
+    if (!reader_text(reader, &key))
+        return;
+    type = reader_peek(reader);
+    if (text_equals(key, "code")) {
+        unpack_integer(reader, INT_MAX, &code);
+        failure->code = (enum error_code)code;
+    } else if (text_equals(key, "message") && is_text(type)) {
+        unpack_text(reader, failure->message, sizeof(failure->message));
+    } else if (text_equals(key, "retryable") && type == VALUE_BOOL) {
+        *said_retryable = reader_bool(reader, &failure->retryable);
+    } else if (text_equals(key, "retry_after_ms")) {
+        unpack_integer(reader, INT64_MAX, &failure->retry_after_ms);
+    } else if (text_equals(key, "aws") && type == VALUE_MAP) {
+        unpack_aws(reader, failure);
+    } else {
+        reader_skip(reader, NULL);
+    }
+}
+
+bool failure_unpack(struct reader *reader, struct failure *failure)
+{
+    bool said_retryable = false;
+    uint32_t pairs = 0;
+
+    *failure = (struct failure){.code = ERROR_INTERNAL};
+    if (is_text(reader_peek(reader)))
+        unpack_text(reader, failure->message, sizeof(failure->message));
+    else
+        reader_map(reader, &pairs);
+    for (uint32_t i = 0; i < pairs && !reader->failed; i++)
+        unpack_member(reader, failure, &said_retryable);
+    if (!said_retryable)
+        failure->retryable = error_retryable(failure->code);
+    return !reader->failed;
+}

@@ -1,0 +1,252 @@
+#include "proto/reader.h"
+
+#include "proto/frame.h"
+
+#include <string.h>
+
+/* The head of a value: its first byte and the number behind it. */
+struct head {
+    enum value_type type;
+    size_t size;     /* of the head itself */
+    uint64_t number; /* an integer or float's bits, true or false, a length, a count */
+    bool negative;   /* `number` is the two's complement of a negative integer */
+};
+
+/* The types from 0xc0 to 0xdf: how many bytes their number has. */
+static const struct {
+    uint8_t type; /* enum value_type; VALUE_NONE: never used, or ext */
+    uint8_t width;
+    bool has_sign;
+} wide_types[32] = {
+    [0x00] = {VALUE_NIL, 0, false},
+    [0x02] = {VALUE_BOOL, 0, false},
+    [0x03] = {VALUE_BOOL, 0, false},
+    [0x04] = {VALUE_BINARY, 1, false},
+    [0x05] = {VALUE_BINARY, 2, false},
+    [0x06] = {VALUE_BINARY, 4, false},
+    [0x0a] = {VALUE_FLOAT, 4, false},
+    [0x0b] = {VALUE_FLOAT, 8, false},
+    [0x0c] = {VALUE_INTEGER, 1, false},
+    [0x0d] = {VALUE_INTEGER, 2, false},
+    [0x0e] = {VALUE_INTEGER, 4, false},
+    [0x0f] = {VALUE_INTEGER, 8, false},
+    [0x10] = {VALUE_INTEGER, 1, true},
+    [0x11] = {VALUE_INTEGER, 2, true},
+    [0x12] = {VALUE_INTEGER, 4, true},
+    [0x13] = {VALUE_INTEGER, 8, true},
+    [0x19] = {VALUE_STRING, 1, false},
+    [0x1a] = {VALUE_STRING, 2, false},
+    [0x1b] = {VALUE_STRING, 4, false},
+    [0x1c] = {VALUE_ARRAY, 2, false},
+    [0x1d] = {VALUE_ARRAY, 4, false},
+    [0x1e] = {VALUE_MAP, 2, false},
+    [0x1f] = {VALUE_MAP, 4, false},
+};
+
+static void head_read_fix(uint8_t byte, struct head *head)
+{
+    head->size = 1;
+    if (byte <= 0x7f) {
+        head->type = VALUE_INTEGER;
+        head->number = byte;
+    } else if (byte <= 0x8f) {
+        head->type = VALUE_MAP;
+        head->number = byte & 0x0f;
+    } else if (byte <= 0x9f) {
+        head->type = VALUE_ARRAY;
+        head->number = byte & 0x0f;
+    } else if (byte <= 0xbf) {
+        head->type = VALUE_STRING;
+        head->number = byte & 0x1f;
+    } else {
+        head->type = VALUE_INTEGER;
+        head->number = UINT64_MAX - (0xffu - byte);
+        head->negative = true;
+    }
+}
+
+static void head_read_wide(const struct reader *reader, struct head *head)
+{
+    unsigned index = reader->at[0] & 0x1f;
+    unsigned width = wide_types[index].width;
+
+    if ((size_t)(reader->end - reader->at) < 1 + width)
+        return;
+    head->type = wide_types[index].type;
+    head->size = 1 + width;
+    for (unsigned i = 1; i <= width; i++)
+        head->number = head->number << 8 | reader->at[i];
+    if (head->type == VALUE_BOOL)
+        head->number = index & 1;
+    if (wide_types[index].has_sign && (head->number >> (8 * width - 1)) != 0) {
+        head->negative = true;
+        if (width < 8)
+            head->number |= UINT64_MAX << (8 * width);
+    }
+}
+
+/* VALUE_NONE where no whole head, or not all of a string, is there. */
+static struct head head_read(const struct reader *reader)
+{
+    struct head head = {.type = VALUE_NONE};
+    size_t room;
+
+    if (reader->failed || reader->at == reader->end)
+        return head;
+    if (reader->at[0] >= 0xc0 && reader->at[0] <= 0xdf)
+        head_read_wide(reader, &head);
+    else
+        head_read_fix(reader->at[0], &head);
+    room = (size_t)(reader->end - reader->at) - head.size;
+    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > room)
+        head.type = VALUE_NONE;
+    return head;
+}
+
+/* Passes over the head if `accepted`, else fails. */
+static bool head_take(struct reader *reader, const struct head *head, bool accepted)
+{
+    if (!accepted) {
+        reader->failed = true;
+        return false;
+    }
+    reader->at += head->size;
+    return true;
+}
+
+void reader_init(struct reader *reader, const void *data, size_t len)
+{
+    static const uint8_t nothing;
+
+    /* Pointer arithmetic on NULL is undefined even where len is 0. */
+    reader->at = len > 0 ? data : &nothing;
+    reader->end = reader->at + len;
+    reader->failed = false;
+}
+
+enum value_type reader_peek(const struct reader *reader)
+{
+    return head_read(reader).type;
+}
+
+bool reader_nil(struct reader *reader)
+{
+    struct head head = head_read(reader);
+
+    return head_take(reader, &head, head.type == VALUE_NIL);
+}
+
+bool reader_bool(struct reader *reader, bool *value)
+{
+    struct head head = head_read(reader);
+
+    if (!head_take(reader, &head, head.type == VALUE_BOOL))
+        return false;
+    *value = head.number != 0;
+    return true;
+}
+
+bool reader_uint(struct reader *reader, uint64_t *value)
+{
+    struct head head = head_read(reader);
+
+    if (!head_take(reader, &head, head.type == VALUE_INTEGER && !head.negative))
+        return false;
+    *value = head.number;
+    return true;
+}
+
+bool reader_int(struct reader *reader, int64_t *value)
+{
+    struct head head = head_read(reader);
+    bool fits = head.negative || head.number <= INT64_MAX;
+
+    if (!head_take(reader, &head, head.type == VALUE_INTEGER && fits))
+        return false;
+    *value = (int64_t)head.number;
+    return true;
+}
+
+static double float_value(const struct head *head)
+{
+    uint32_t bits = (uint32_t)head->number;
+    float single;
+    double value;
+
+    if (head->size == 1 + sizeof(single)) {
+        memcpy(&single, &bits, sizeof(single));
+        return (double)single;
+    }
+    memcpy(&value, &head->number, sizeof(value));
+    return value;
+}
+
+bool reader_float(struct reader *reader, double *value)
+{
+    struct head head = head_read(reader);
+
+    if (!head_take(reader, &head, head.type == VALUE_FLOAT || head.type == VALUE_INTEGER))
+        return false;
+    if (head.type == VALUE_FLOAT)
+        *value = float_value(&head);
+    else
+        *value = head.negative ? (double)(int64_t)head.number : (double)head.number;
+    return true;
+}
+
+bool reader_text(struct reader *reader, struct text *value)
+{
+    struct head head = head_read(reader);
+
+    if (!head_take(reader, &head, head.type == VALUE_STRING || head.type == VALUE_BINARY))
+        return false;
+    value->data = (const char *)reader->at;
+    value->len = (size_t)head.number;
+    reader->at += value->len;
+    return true;
+}
+
+/* A count that the bytes behind it cannot hold would be a bug of the scan; a caller may
+ * have memory depend on it all the same. */
+static bool reader_container(
+    struct reader *reader, enum value_type type, unsigned values_each, uint32_t *count)
+{
+    struct head head = head_read(reader);
+    uint64_t room = (uint64_t)(reader->end - reader->at) - head.size;
+
+    if (!head_take(reader, &head, head.type == type && head.number * values_each <= room))
+        return false;
+    *count = (uint32_t)head.number;
+    return true;
+}
+
+bool reader_array(struct reader *reader, uint32_t *count)
+{
+    return reader_container(reader, VALUE_ARRAY, 1, count);
+}
+
+bool reader_map(struct reader *reader, uint32_t *pairs)
+{
+    return reader_container(reader, VALUE_MAP, 2, pairs);
+}
+
+bool reader_skip(struct reader *reader, struct text *value)
+{
+    size_t room = (size_t)(reader->end - reader->at);
+    struct frame_scan scan;
+
+    frame_scan_init(&scan, room, FRAME_DEPTH_MAX);
+    if (reader->failed || frame_scan_feed(&scan, reader->at, room) != FRAME_COMPLETE) {
+        reader->failed = true;
+        return false;
+    }
+    if (value != NULL)
+        *value = (struct text){(const char *)reader->at, scan.offset};
+    reader->at += scan.offset;
+    return true;
+}
+
+bool text_equals(struct text text, const char *string)
+{
+    return text.len == strlen(string) && memcmp(text.data, string, text.len) == 0;
+}

@@ -1,0 +1,12 @@
+/* Text from outside as text that may be shown and packed as str: valid UTF-8 that fits. */
+#ifndef TALLY_PROTO_UTF8_H
+#define TALLY_PROTO_UTF8_H
+
+#include <stddef.h>
+
+/* Copies what fits of from[len] and terminates it: cut at a character boundary; '?' for each
+ * byte that is not part of valid UTF-8, and for NUL. Returns the length. `size` at least 1.
+ * `from` may be `to` itself. */
+size_t utf8_copy(char *to, size_t size, const char *from, size_t len);
+
+#endif
