@@ -1,0 +1,47 @@
+/* What is asked of a question, and what is told: to those who wait, and to those who watch. */
+#ifndef TALLY_AGENT_COUNT_ANSWER_H
+#define TALLY_AGENT_COUNT_ANSWER_H
+
+#include "agent/config/trigger.h"
+#include "agent/count/cache.h"
+#include "agent/ring.h"
+
+struct question;
+
+enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
+const char *count_quality_name(enum count_quality quality); /* as the protocol says it */
+
+/* All borrowed for the callback. */
+struct count_answer {
+    const struct trigger *trigger;
+    const struct count_value *value; /* NULL: there is none to tell, `failure` says why */
+    enum count_quality quality;
+    int64_t age_ms;
+    const struct failure *failure; /* with a value: what keeps it from being fresher, or NULL */
+    bool fallback;                 /* more failures in a row than the trigger's threshold */
+};
+
+typedef void count_done_fn(void *data, const struct count_answer *answer);
+
+#define COUNT_AGE_DEFAULT (-1)
+
+/* Owned by the asker, and not touched by it until done was called or it has left. */
+struct count_request {
+    int64_t max_age_ms; /* COUNT_AGE_DEFAULT: the trigger's pollingInterval */
+    int64_t timeout_ms; /* in which the asker wants its answer */
+    count_done_fn *done;
+    void *data;
+
+    struct ring link; /* the question's own from here on */
+    struct question *question;
+    int64_t deadline;
+};
+
+/* A watcher keeps the count fresh every pollingInterval and hears of each flight's end. */
+struct count_watch {
+    count_done_fn *changed;
+    void *data;
+    struct ring link; /* the question's own; ring_init before the first use */
+};
+
+#endif

@@ -1,0 +1,70 @@
+#include "agent/count/cache.h"
+
+#include <string.h>
+
+#define REFUSED_FIRST_MS 10000
+#define REFUSED_MAX_MS   60000
+#define REJECTED_MS      2000 /* a missing table may be created, a filter mended, at any moment */
+#define BACKOFF_FIRST_MS 250
+#define BACKOFF_MAX_MS   20000
+
+void cache_init(struct cache *cache)
+{
+    memset(cache, 0, sizeof(*cache));
+}
+
+void cache_store(struct cache *cache, const struct count_value *value, int64_t now)
+{
+    cache->has_value = true;
+    cache->value = *value;
+    cache->value_at = now;
+    cache->failures = 0;
+    cache->not_before = 0;
+    cache->refused = false;
+}
+
+/* first * 2^(failures - 1), at most max. */
+static int64_t doubled(int64_t first, int64_t max, uint32_t failures)
+{
+    int64_t delay = first;
+
+    while (--failures > 0 && delay < max)
+        delay *= 2;
+    return delay < max ? delay : max;
+}
+
+void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random)
+{
+    int64_t delay;
+
+    cache->failures++;
+    cache->failure = *failure;
+    cache->refused = failure->code == ERROR_ACCESS_DENIED || failure->code == ERROR_AWS_REJECTED;
+    if (failure->code == ERROR_ACCESS_DENIED) {
+        delay = doubled(REFUSED_FIRST_MS, REFUSED_MAX_MS, cache->failures);
+    } else if (failure->code == ERROR_AWS_REJECTED) {
+        delay = REJECTED_MS;
+    } else {
+        /* Half fixed, half random, so that agents that failed together spread out. */
+        delay = doubled(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, cache->failures);
+        delay = delay / 2 + (int64_t)((uint64_t)random * (uint64_t)(delay / 2) >> 32);
+    }
+    if (delay < failure->retry_after_ms)
+        delay = failure->retry_after_ms < BACKOFF_MAX_MS ? failure->retry_after_ms : BACKOFF_MAX_MS;
+    cache->not_before = now + delay;
+}
+
+int64_t cache_age(const struct cache *cache, int64_t now)
+{
+    return now > cache->value_at ? now - cache->value_at : 0;
+}
+
+bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now)
+{
+    return cache->has_value && cache_age(cache, now) < max_age_ms;
+}
+
+bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now)
+{
+    return cache->has_value && cache_age(cache, now) <= max_stale_ms;
+}

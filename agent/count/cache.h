@@ -1,0 +1,44 @@
+/* What is known of one question: the last good count, and what went wrong since. Pure: the
+ * time comes in, in milliseconds of the monotonic clock. */
+#ifndef TALLY_AGENT_COUNT_CACHE_H
+#define TALLY_AGENT_COUNT_CACHE_H
+
+#include "proto/failure.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One finished count. */
+struct count_value {
+    uint64_t count;
+    uint64_t scanned;
+    double consumed_rcu;
+    uint32_t pages;
+    bool at_least; /* counting stopped at countLimit or maxPages */
+};
+
+struct cache {
+    bool has_value;
+    struct count_value value;
+    int64_t value_at;       /* when its last page came */
+    uint32_t failures;      /* failed flights in a row */
+    struct failure failure; /* the last one, where failures > 0 */
+    int64_t not_before;     /* no new flight starts earlier */
+    bool refused;           /* until not_before, the failure itself is the answer */
+};
+
+void cache_init(struct cache *cache);
+void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
+
+/* Remembers a failed flight. What AWS refused (denied or rejected) is answered from memory for
+ * a while: 10 s, doubling to 60 s; what may pass is tried again after a back-off of 250 ms,
+ * doubling to 20 s. `random` is uniform 32 bits. */
+void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
+
+int64_t cache_age(const struct cache *cache, int64_t now);
+bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);
+
+/* Whether a value that is not fresh may still be told, marked stale. */
+bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now);
+
+#endif

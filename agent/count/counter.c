@@ -1,0 +1,336 @@
+#include "agent/count/counter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What there is for one trigger of the configuration. */
+struct slot {
+    struct identity *identity;
+    struct question *question;  /* of the trigger's own values; NULL: nobody asked yet */
+    struct question **variants; /* of clients' values, the latest used first; NULL: none */
+    size_t variant_count;
+};
+
+struct counter {
+    struct count_context context;
+    struct identities *identities;
+    struct snapshot *snapshot;
+    struct slot *slots; /* as the configuration's triggers */
+    unsigned generation;
+    struct question **orphans; /* of triggers that are gone, until their flights have ended */
+    size_t orphan_count;
+};
+
+/* ---- questions whose trigger is gone ------------------------------------------------------------
+ */
+
+static void reap(void *data)
+{
+    struct counter *counter = data;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < counter->orphan_count; i++) {
+        if (question_is_idle(counter->orphans[i]))
+            question_destroy(counter->orphans[i]);
+        else
+            counter->orphans[kept++] = counter->orphans[i];
+    }
+    counter->orphan_count = kept;
+}
+
+/* Without memory to keep it, those who wait are answered now. */
+static void abandon(struct counter *counter, struct question *question)
+{
+    struct question **orphans;
+
+    if (question == NULL)
+        return;
+    orphans = realloc(counter->orphans, (counter->orphan_count + 1) * sizeof(*orphans));
+    if (orphans == NULL) {
+        question_destroy(question);
+        return;
+    }
+    counter->orphans = orphans;
+    orphans[counter->orphan_count++] = question;
+    question_abandon(question);
+}
+
+/* ---- slots --------------------------------------------------------------------------------------
+ */
+
+static void slots_free(struct slot *slots, size_t count)
+{
+    for (size_t i = 0; slots != NULL && i < count; i++) {
+        question_destroy(slots[i].question);
+        for (size_t k = 0; k < slots[i].variant_count; k++)
+            question_destroy(slots[i].variants[k]);
+        free(slots[i].variants);
+        identity_release(slots[i].identity);
+    }
+    free(slots);
+}
+
+static struct slot *slots_create(struct identities *identities, const struct config *config)
+{
+    struct slot *slots = calloc(config->trigger_count + 1, sizeof(*slots));
+
+    for (size_t i = 0; slots != NULL && i < config->trigger_count; i++) {
+        slots[i].identity = identity_acquire(identities, config->triggers[i].identity);
+        if (slots[i].identity == NULL) {
+            slots_free(slots, i);
+            return NULL;
+        }
+    }
+    return slots;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_query(const struct trigger_query *a, const struct trigger_query *b)
+{
+    if (a->client_value_count != b->client_value_count)
+        return false;
+    for (size_t i = 0; i < a->client_value_count; i++)
+        if (!same_text(a->client_values[i], b->client_values[i]))
+            return false;
+    return same_text(a->region, b->region) && same_text(a->endpoint, b->endpoint) &&
+           same_text(a->table, b->table) && same_text(a->index, b->index) &&
+           same_text(a->key_condition, b->key_condition) && same_text(a->filter, b->filter) &&
+           same_text(a->names, b->names) && same_text(a->values, b->values) &&
+           a->consistent_read == b->consistent_read && a->count_limit == b->count_limit &&
+           a->max_pages == b->max_pages;
+}
+
+static void slot_abandon(struct counter *counter, struct slot *slot)
+{
+    abandon(counter, slot->question);
+    for (size_t i = 0; i < slot->variant_count; i++)
+        abandon(counter, slot->variants[i]);
+    slot->question = NULL;
+    slot->variant_count = 0;
+}
+
+static void slot_move(
+    struct slot *to, struct slot *from, struct snapshot *snapshot, const struct trigger *trigger)
+{
+    to->question = from->question;
+    to->variants = from->variants;
+    to->variant_count = from->variant_count;
+    from->question = NULL;
+    from->variants = NULL;
+    from->variant_count = 0;
+    if (to->question != NULL)
+        question_adopt(to->question, snapshot, trigger);
+    for (size_t i = 0; i < to->variant_count; i++)
+        question_adopt(to->variants[i], snapshot, trigger);
+}
+
+/* Both configurations are sorted by name, so one walk over both finds what stayed. */
+static void slots_take_over(struct counter *counter, struct snapshot *snapshot, struct slot *slots)
+{
+    const struct config *old = counter->snapshot->config;
+    const struct config *new = snapshot->config;
+    size_t at = 0;
+
+    for (size_t i = 0; i < old->trigger_count; i++) {
+        while (at < new->trigger_count && strcmp(new->triggers[at].name, old->triggers[i].name) < 0)
+            at++;
+        if (at < new->trigger_count && strcmp(new->triggers[at].name, old->triggers[i].name) == 0 &&
+            slots[at].identity == counter->slots[i].identity &&same_query(
+                                      &new->triggers[at].query, &old->triggers[i].query))
+            slot_move(&slots[at], &counter->slots[i], snapshot, &new->triggers[at]);
+        else
+            slot_abandon(counter, &counter->slots[i]);
+    }
+}
+
+static void start_warm(struct counter *counter)
+{
+    const struct config *config = counter->snapshot->config;
+
+    /* One that cannot be made now is made when somebody asks. */
+    for (size_t i = 0; i < config->trigger_count; i++)
+        if (config->triggers[i].warm)
+            counter_question(counter, &config->triggers[i], NULL);
+}
+
+int counter_load(struct counter *counter, struct config *config)
+{
+    struct snapshot *snapshot = snapshot_create(config);
+    struct slot *slots = NULL;
+
+    if (snapshot == NULL)
+        return -ENOMEM;
+    slots = slots_create(counter->identities, config);
+    if (slots == NULL) {
+        free(snapshot);
+        return -ENOMEM;
+    }
+    if (counter->snapshot != NULL) {
+        slots_take_over(counter, snapshot, slots);
+        slots_free(counter->slots, counter->snapshot->config->trigger_count);
+        snapshot_unref(counter->snapshot);
+    }
+    counter->snapshot = snapshot;
+    counter->slots = slots;
+    counter->generation++;
+    start_warm(counter);
+    return 0;
+}
+
+/* ---- questions
+ * ------------------------------------------------------------------------------------ */
+
+static struct slot *slot_of(const struct counter *counter, const struct trigger *trigger)
+{
+    return &counter->slots[trigger - counter->snapshot->config->triggers];
+}
+
+static struct question *make(
+    struct counter *counter, const struct trigger *trigger, const char *values)
+{
+    struct identity *identity = identity_acquire(counter->identities, trigger->identity);
+    struct question *question;
+
+    if (identity == NULL)
+        return NULL;
+    question = question_create(&counter->context, counter->snapshot, trigger, identity, values);
+    if (question == NULL)
+        identity_release(identity);
+    return question;
+}
+
+/* The variant with these values, moved to the front; NULL where there is none. */
+static struct question *find_variant(struct slot *slot, const char *values)
+{
+    for (size_t i = 0; i < slot->variant_count; i++) {
+        struct question *found = slot->variants[i];
+
+        if (strcmp(question_values(found), values) == 0) {
+            memmove(&slot->variants[1], &slot->variants[0], i * sizeof(struct question *));
+            slot->variants[0] = found;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static struct question *add_variant(
+    struct counter *counter, const struct trigger *trigger, struct slot *slot, const char *values)
+{
+    struct question *question;
+
+    if (slot->variants == NULL)
+        slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct question *));
+    if (slot->variants == NULL)
+        return NULL;
+    question = make(counter, trigger, values);
+    if (question == NULL)
+        return NULL;
+    if (slot->variant_count == COUNTER_VARIANTS_MAX)
+        abandon(counter, slot->variants[--slot->variant_count]);
+    memmove(
+        &slot->variants[1], &slot->variants[0], slot->variant_count * sizeof(struct question *));
+    slot->variants[0] = question;
+    slot->variant_count++;
+    return question;
+}
+
+struct question *counter_question(
+    struct counter *counter, const struct trigger *trigger, const char *values)
+{
+    struct slot *slot = slot_of(counter, trigger);
+    struct question *question;
+
+    if (values != NULL) {
+        question = find_variant(slot, values);
+        return question != NULL ? question : add_variant(counter, trigger, slot, values);
+    }
+    if (slot->question == NULL)
+        slot->question = make(counter, trigger, NULL);
+    return slot->question;
+}
+
+void counter_peek(
+    const struct counter *counter, const struct trigger *trigger, struct count_answer *answer)
+{
+    const struct slot *slot = slot_of(counter, trigger);
+
+    if (slot->question != NULL)
+        question_peek(slot->question, answer);
+    else
+        *answer = (struct count_answer){.trigger = trigger};
+}
+
+struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger)
+{
+    return slot_of(counter, trigger)->identity;
+}
+
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
+
+struct counter *counter_create(const struct counter_options *options)
+{
+    struct counter *counter = calloc(1, sizeof(*counter));
+
+    if (counter == NULL)
+        return NULL;
+    counter->context = (struct count_context){.loop = options->loop,
+        .client = options->client,
+        .environment = options->environment,
+        .max_stale_ms = options->max_stale_ms,
+        .min_age_ms = options->min_age_ms,
+        .flight_timeout_ms = options->flight_timeout_ms,
+        .random = options->random};
+    counter->identities = options->identities;
+    counter->context.reaper = loop_timer_create(options->loop, reap, counter);
+    if (counter->context.reaper == NULL) {
+        free(counter);
+        return NULL;
+    }
+    return counter;
+}
+
+void counter_destroy(struct counter *counter)
+{
+    if (counter == NULL)
+        return;
+    if (counter->snapshot != NULL)
+        slots_free(counter->slots, counter->snapshot->config->trigger_count);
+    for (size_t i = 0; i < counter->orphan_count; i++)
+        question_destroy(counter->orphans[i]);
+    free(counter->orphans);
+    loop_timer_destroy(counter->context.reaper);
+    snapshot_unref(counter->snapshot);
+    free(counter);
+}
+
+const struct config *counter_config(const struct counter *counter)
+{
+    return counter->snapshot->config;
+}
+
+unsigned counter_generation(const struct counter *counter)
+{
+    return counter->generation;
+}
+
+const struct count_stats *counter_stats(const struct counter *counter)
+{
+    return &counter->context.stats;
+}
+
+const struct count_context *counter_context(const struct counter *counter)
+{
+    return &counter->context;
+}
+
+struct snapshot *counter_snapshot(const struct counter *counter)
+{
+    return counter->snapshot;
+}

@@ -1,0 +1,53 @@
+/* The count service: the configuration in force, and a question for each trigger that anybody
+ * asked about. This is what the socket side talks to. */
+#ifndef TALLY_AGENT_COUNT_COUNTER_H
+#define TALLY_AGENT_COUNT_COUNTER_H
+
+#include "agent/count/question.h"
+
+#define COUNTER_VARIANTS_MAX 64 /* sets of client values kept for one trigger */
+
+struct counter;
+
+struct counter_options {
+    struct loop *loop;
+    struct aws_client *client;
+    struct identities *identities;
+    struct endpoint_environment environment;
+    int64_t max_stale_ms;
+    int64_t min_age_ms;
+    int64_t flight_timeout_ms;
+    uint32_t (*random)(void);
+};
+
+/* Without configuration until counter_load. NULL: no memory. */
+struct counter *counter_create(const struct counter_options *options);
+
+/* Everyone who waits is answered SHUTTING_DOWN. NULL is allowed. */
+void counter_destroy(struct counter *counter);
+
+/* Puts a configuration without errors in force and takes it over. A trigger whose query and
+ * identity are unchanged keeps its cache, its flight and those who wait or watch. 0, or -ENOMEM:
+ * then the old one stays in force and the new one is still the caller's. */
+int counter_load(struct counter *counter, struct config *config);
+
+/* The configuration in force, and how many were loaded by now. */
+const struct config *counter_config(const struct counter *counter);
+unsigned counter_generation(const struct counter *counter);
+
+/* The question of one of the configuration's triggers, made when first asked for. values:
+ * ExpressionAttributeValues with a client's merged in, in canonical order; NULL: the trigger's
+ * own. NULL: no memory. Valid until the loop turns. */
+struct question *counter_question(
+    struct counter *counter, const struct trigger *trigger, const char *values);
+
+/* What is known of the trigger, without making a question. */
+void counter_peek(
+    const struct counter *counter, const struct trigger *trigger, struct count_answer *answer);
+
+struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
+const struct count_stats *counter_stats(const struct counter *counter);
+const struct count_context *counter_context(const struct counter *counter);
+struct snapshot *counter_snapshot(const struct counter *counter); /* borrowed; NULL: none yet */
+
+#endif

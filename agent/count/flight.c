@@ -1,0 +1,140 @@
+#include "agent/count/flight.h"
+
+#include <stdlib.h>
+
+struct flight {
+    struct count_context *context;
+    struct snapshot *snapshot;
+    struct scan_options options;
+    struct scan *scan;        /* NULL before take-off */
+    struct loop_timer *timer; /* to take-off, then to the limit */
+    struct flight_progress progress;
+    const struct flight_events *events;
+    void *data;
+};
+
+static void flight_free(struct flight *flight)
+{
+    loop_timer_destroy(flight->timer);
+    snapshot_unref(flight->snapshot);
+    free(flight);
+}
+
+static void flight_end(
+    struct flight *flight, const struct count_value *value, const struct failure *failure)
+{
+    struct count_stats *stats = &flight->context->stats;
+
+    stats->flights_active--;
+    if (value != NULL)
+        stats->flights_succeeded++;
+    else
+        stats->flights_failed++;
+    flight->events->done(flight->data, value, failure);
+    flight_free(flight);
+}
+
+static void on_page(void *data, const struct scan_page *page, const struct count_value *so_far)
+{
+    struct flight *flight = data;
+
+    flight->progress.failed_attempts = 0;
+    flight->progress.last_attempt.code = ERROR_NONE;
+    flight->progress.so_far = *so_far;
+    flight->context->stats.consumed_rcu += page->consumed_rcu;
+}
+
+static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+{
+    struct flight *flight = data;
+
+    flight->progress.failed_attempts++;
+    flight->progress.last_attempt = *failure;
+    return flight->events->retry_wanted(flight->data, delay_ms);
+}
+
+static void on_scan_done(void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct flight *flight = data;
+
+    flight_end(flight, value, failure);
+}
+
+static void too_long(struct flight *flight)
+{
+    struct failure failure;
+
+    failure_set(&failure, ERROR_TIMEOUT,
+        "counting took longer than the flight timeout of %lld ms: %llu items on %u pages so far",
+        (long long)flight->context->flight_timeout_ms,
+        (unsigned long long)flight->progress.so_far.count, flight->progress.so_far.pages);
+    scan_cancel(flight->scan);
+    flight_end(flight, NULL, &failure);
+}
+
+static void take_off(struct flight *flight)
+{
+    static const struct scan_events events = {
+        .page = on_page, .retry_wanted = on_retry_wanted, .done = on_scan_done};
+    struct scan *scan;
+
+    loop_timer_start(flight->timer, flight->context->flight_timeout_ms);
+    scan = scan_start(&flight->options, &events, flight);
+    if (scan != NULL)
+        flight->scan = scan;
+    /* else it has ended already, and the flight with it */
+}
+
+static void timer_fired(void *data)
+{
+    struct flight *flight = data;
+
+    if (flight->scan != NULL)
+        too_long(flight);
+    else
+        take_off(flight);
+}
+
+struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
+    const struct trigger_query *query, struct identity *identity, const char *values,
+    int64_t delay_ms, const struct failure *last, const struct flight_events *events, void *data)
+{
+    struct flight *flight = calloc(1, sizeof(*flight));
+
+    if (flight == NULL)
+        return NULL;
+    flight->timer = loop_timer_create(context->loop, timer_fired, flight);
+    if (flight->timer == NULL) {
+        free(flight);
+        return NULL;
+    }
+    flight->context = context;
+    flight->snapshot = snapshot_ref(snapshot);
+    flight->options = (struct scan_options){.loop = context->loop,
+        .client = context->client,
+        .environment = &context->environment,
+        .identity = identity,
+        .query = query,
+        .values = values};
+    flight->events = events;
+    flight->data = data;
+    if (last != NULL)
+        flight->progress.last_attempt = *last;
+    context->stats.flights_started++;
+    context->stats.flights_active++;
+    loop_timer_start(flight->timer, delay_ms);
+    return flight;
+}
+
+const struct flight_progress *flight_progress(const struct flight *flight)
+{
+    return &flight->progress;
+}
+
+void flight_cancel(struct flight *flight)
+{
+    if (flight->scan != NULL)
+        scan_cancel(flight->scan);
+    flight->context->stats.flights_active--;
+    flight_free(flight);
+}

@@ -1,0 +1,260 @@
+#include "agent/count/scan.h"
+
+#include "agent/aws/dynamodb.h"
+#include "agent/aws/retry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BODY_BYTES               (512u * 1024u) /* expressions and values, 64 KiB at most each, and a key */
+#define CREDENTIALS_RETRY_MS     500 /* the identity paces its own attempts; this is between them */
+#define CREDENTIALS_RETRY_MAX_MS 5000
+
+struct scan {
+    struct scan_options options;
+    struct scan_events events;
+    void *data;
+    char what[160];
+    struct endpoint endpoint;
+    struct provider_request credentials_request;
+    struct credentials *credentials; /* those the page under way was signed with */
+    struct aws_call *call;
+    struct loop_timer *timer; /* between attempts to get credentials */
+    struct buffer body;
+    struct dynamodb_page page; /* as parsed by the call, until on_reply took it */
+    char *start_key;
+    int64_t unix_seconds; /* "$now" of all pages */
+    unsigned credential_failures;
+    bool replayed; /* this page was sent again with fresh credentials already */
+    bool starting; /* scan_start has not returned */
+    bool ended;
+    struct count_value sum;
+};
+
+static void scan_get_credentials(struct scan *scan);
+
+static void scan_free(struct scan *scan)
+{
+    credentials_unref(scan->credentials);
+    loop_timer_destroy(scan->timer);
+    buffer_free(&scan->body);
+    dynamodb_page_clear(&scan->page);
+    free(scan->start_key);
+    free(scan);
+}
+
+static void scan_end(
+    struct scan *scan, const struct count_value *value, const struct failure *failure)
+{
+    scan->ended = true;
+    scan->events.done(scan->data, value, failure);
+    if (!scan->starting)
+        scan_free(scan);
+}
+
+static void scan_fail_internal(struct scan *scan)
+{
+    struct failure failure;
+
+    failure_set(&failure, ERROR_INTERNAL, "%s: no memory", scan->what);
+    scan_end(scan, NULL, &failure);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------
+ */
+
+static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+{
+    struct scan *scan = data;
+
+    return dynamodb_parse_page(body, len, &scan->page, why, why_size);
+}
+
+static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+{
+    struct scan *scan = data;
+
+    return scan->events.retry_wanted(scan->data, failure, delay_ms);
+}
+
+static bool limit_reached(const struct scan *scan)
+{
+    const struct trigger_query *query = scan->options.query;
+
+    return (query->count_limit > 0 && scan->sum.count >= query->count_limit) ||
+           (query->max_pages > 0 && scan->sum.pages >= query->max_pages);
+}
+
+/* Adds the page that parse_reply left; true where another one is to follow. */
+static bool take_page(struct scan *scan, const struct aws_reply *reply)
+{
+    struct dynamodb_page *page = &scan->page;
+    struct scan_page shown = {.number = scan->sum.pages + 1,
+        .count = page->count,
+        .scanned = page->scanned,
+        .consumed_rcu = page->consumed_rcu,
+        .elapsed_us = reply->elapsed_us,
+        .attempts = reply->attempts,
+        .last = page->last_key == NULL};
+
+    scan->sum.count += page->count;
+    scan->sum.scanned += page->scanned;
+    scan->sum.consumed_rcu += page->consumed_rcu;
+    scan->sum.pages++;
+    free(scan->start_key);
+    scan->start_key = page->last_key;
+    page->last_key = NULL;
+    scan->replayed = false;
+    if (scan->events.page != NULL)
+        scan->events.page(scan->data, &shown, &scan->sum);
+    scan->sum.at_least = scan->start_key != NULL && limit_reached(scan);
+    return scan->start_key != NULL && !scan->sum.at_least;
+}
+
+static void on_reply(void *data, const struct aws_reply *reply)
+{
+    struct scan *scan = data;
+
+    scan->call = NULL;
+    if (reply->error.outcome == AWS_OK) {
+        if (take_page(scan, reply))
+            scan_get_credentials(scan);
+        else
+            scan_end(scan, &scan->sum, NULL);
+    } else if (reply->error.outcome == AWS_EXPIRED && !scan->replayed) {
+        scan->replayed = true;
+        identity_expired(scan->options.identity, scan->credentials);
+        scan_get_credentials(scan);
+    } else {
+        scan_end(scan, NULL, &reply->failure);
+    }
+}
+
+static void send_page(struct scan *scan)
+{
+    struct aws_request request = {.service = AWS_DYNAMODB,
+        .what = scan->what,
+        .endpoint = &scan->endpoint,
+        .content_type = DYNAMODB_CONTENT_TYPE,
+        .target = DYNAMODB_QUERY_TARGET,
+        .credentials = scan->credentials,
+        .max_reply = DYNAMODB_REPLY_BYTES,
+        .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
+        .parse_reply = parse_reply,
+        .parse_error = dynamodb_parse_error,
+        .retry_wanted = retry_wanted};
+
+    buffer_clear(&scan->body);
+    dynamodb_query_body(&scan->body, scan->options.query, scan->options.values, scan->unix_seconds,
+        scan->start_key);
+    request.body = scan->body.data;
+    request.body_len = scan->body.len;
+    if (!scan->body.failed)
+        scan->call = aws_call_start(scan->options.client, &request, on_reply, scan);
+    if (scan->call == NULL)
+        scan_fail_internal(scan);
+}
+
+/* ---- credentials ------------------------------------------------------------------------------
+ */
+
+static void credentials_timer_fired(void *data)
+{
+    scan_get_credentials(data);
+}
+
+/* Waits for better luck with the credentials where somebody still wants the count. */
+static bool wait_for_credentials(struct scan *scan, const struct failure *failure)
+{
+    int64_t delay = CREDENTIALS_RETRY_MS;
+
+    for (unsigned i = 0; i < scan->credential_failures && delay < CREDENTIALS_RETRY_MAX_MS; i++)
+        delay *= 2;
+    scan->credential_failures++;
+    if (!failure->retryable || !scan->events.retry_wanted(scan->data, failure, delay))
+        return false;
+    if (scan->timer == NULL)
+        scan->timer = loop_timer_create(scan->options.loop, credentials_timer_fired, scan);
+    if (scan->timer == NULL)
+        return false;
+    loop_timer_start(scan->timer, delay);
+    return true;
+}
+
+static void on_credentials(
+    void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct scan *scan = data;
+
+    if (credentials == NULL) {
+        if (!wait_for_credentials(scan, failure))
+            scan_end(scan, NULL, failure);
+        return;
+    }
+    credentials_ref(credentials);
+    credentials_unref(scan->credentials);
+    scan->credentials = credentials;
+    send_page(scan);
+}
+
+static void scan_get_credentials(struct scan *scan)
+{
+    scan->credentials_request.done = on_credentials;
+    scan->credentials_request.data = scan;
+    identity_get(scan->options.identity, &scan->credentials_request);
+}
+
+/* ---- start and cancel -------------------------------------------------------------------------
+ */
+
+static int scan_find_endpoint(struct scan *scan, struct failure *failure)
+{
+    const struct trigger_query *query = scan->options.query;
+    char why[200];
+
+    if (endpoint_dynamodb(&scan->endpoint, scan->options.environment, query->region,
+            query->endpoint, why, sizeof(why)) == 0)
+        return 0;
+    failure_set(failure, ERROR_NOT_ALLOWED, "%s: %s", scan->what, why);
+    return -EINVAL;
+}
+
+struct scan *scan_start(
+    const struct scan_options *options, const struct scan_events *events, void *data)
+{
+    struct scan *scan = calloc(1, sizeof(*scan));
+    struct failure failure;
+
+    if (scan == NULL) {
+        failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
+        events->done(data, NULL, &failure);
+        return NULL;
+    }
+    scan->options = *options;
+    scan->events = *events;
+    scan->data = data;
+    scan->unix_seconds = aws_client_wall(options->client) / 1000;
+    buffer_init(&scan->body, BODY_BYTES);
+    snprintf(scan->what, sizeof(scan->what), "Query of table %.80s in %.40s", options->query->table,
+        options->query->region);
+    scan->starting = true;
+    if (scan_find_endpoint(scan, &failure) < 0)
+        scan_end(scan, NULL, &failure);
+    else
+        scan_get_credentials(scan);
+    scan->starting = false;
+    if (scan->ended) {
+        scan_free(scan);
+        return NULL;
+    }
+    return scan;
+}
+
+void scan_cancel(struct scan *scan)
+{
+    identity_cancel(&scan->credentials_request);
+    if (scan->call != NULL)
+        aws_call_cancel(scan->call);
+    scan_free(scan);
+}

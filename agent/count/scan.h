@@ -1,0 +1,52 @@
+/* One Query over all its pages: credentials, body, call, parse, sum, until a reply has no
+ * LastEvaluatedKey or a limit of the trigger is reached. A page that fails is asked again with
+ * the sum kept; the pages of one scan are no snapshot of the table. */
+#ifndef TALLY_AGENT_COUNT_SCAN_H
+#define TALLY_AGENT_COUNT_SCAN_H
+
+#include "agent/config/trigger.h"
+#include "agent/count/cache.h"
+#include "agent/identity/identity.h"
+
+struct scan;
+
+/* One page, as `explain` shows it. */
+struct scan_page {
+    uint32_t number; /* from 1 */
+    uint64_t count;
+    uint64_t scanned;
+    double consumed_rcu;
+    int64_t elapsed_us; /* of the attempt that succeeded */
+    unsigned attempts;
+    bool last;
+};
+
+struct scan_events {
+    /* A page arrived; `so_far` is the sum with it. May be NULL. Must not cancel the scan. */
+    void (*page)(void *data, const struct scan_page *page, const struct count_value *so_far);
+
+    /* Asked before waiting and trying again; false ends the scan with this failure. */
+    bool (*retry_wanted)(void *data, const struct failure *failure, int64_t delay_ms);
+
+    /* The end: a value, or NULL and a failure. Called exactly once unless cancelled, perhaps
+     * before scan_start returns (then scan_start's result must not be used). */
+    void (*done)(void *data, const struct count_value *value, const struct failure *failure);
+};
+
+struct scan_options {
+    struct loop *loop;
+    struct aws_client *client;
+    const struct endpoint_environment *environment;
+    struct identity *identity;         /* borrowed until the end */
+    const struct trigger_query *query; /* borrowed until the end */
+    const char *values;                /* replaces query->values; NULL: does not. Borrowed */
+};
+
+/* NULL: done was called already. */
+struct scan *scan_start(
+    const struct scan_options *options, const struct scan_events *events, void *data);
+
+/* Ends the scan without calling done. */
+void scan_cancel(struct scan *scan);
+
+#endif

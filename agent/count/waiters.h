@@ -1,0 +1,34 @@
+/* Those who wait for a count, each with a deadline, behind one timer. */
+#ifndef TALLY_AGENT_COUNT_WAITERS_H
+#define TALLY_AGENT_COUNT_WAITERS_H
+
+#include "agent/count/answer.h"
+#include "agent/loop.h"
+
+struct waiters {
+    struct loop *loop;
+    struct loop_timer *timer; /* the earliest deadline; made when first needed */
+    int64_t earliest;         /* that deadline; INT64_MAX: nobody waits */
+    struct ring requests;     /* count_request::link */
+    loop_fn *late;            /* some deadlines passed: waiters_take_late gets them */
+    void *data;
+};
+
+void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, void *data);
+void waiters_clear(struct waiters *waiters); /* nobody waits any more */
+
+/* 0, or -ENOMEM: then there is no timer, and the request does not wait. */
+int waiters_join(struct waiters *waiters, struct count_request *request);
+void waiters_leave(struct waiters *waiters, struct count_request *request);
+
+bool waiters_are_none(const struct waiters *waiters);
+
+/* Whether somebody's deadline is later than `then`. */
+bool waiters_outlast(struct waiters *waiters, int64_t then);
+
+/* Moves everyone, or those whose deadline has passed, to `taken`, out of reach of what the
+ * callbacks do next; a request that leaves is taken out of there, too. */
+void waiters_take_all(struct waiters *waiters, struct ring *taken);
+void waiters_take_late(struct waiters *waiters, struct ring *taken);
+
+#endif

@@ -1,0 +1,56 @@
+/* An intrusive ring: members carry the link, so joining and leaving allocate nothing and leaving
+ * needs no search. An empty head, and a link that is in no ring, points to itself. */
+#ifndef TALLY_AGENT_RING_H
+#define TALLY_AGENT_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ring {
+    struct ring *next, *previous;
+};
+
+#define RING_MEMBER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+
+static inline void ring_init(struct ring *ring)
+{
+    ring->next = ring->previous = ring;
+}
+
+static inline bool ring_is_empty(const struct ring *head)
+{
+    return head->next == head;
+}
+
+/* At the end of the ring. */
+static inline void ring_add(struct ring *head, struct ring *link)
+{
+    link->next = head;
+    link->previous = head->previous;
+    head->previous->next = link;
+    head->previous = link;
+}
+
+/* Allowed when it is in no ring. */
+static inline void ring_remove(struct ring *link)
+{
+    link->next->previous = link->previous;
+    link->previous->next = link->next;
+    ring_init(link);
+}
+
+/* Moves all members to `to`, which is initialised: the way to call out over a list that the
+ * callbacks may change. */
+static inline void ring_take_all(struct ring *from, struct ring *to)
+{
+    if (ring_is_empty(from)) {
+        ring_init(to);
+        return;
+    }
+    *to = *from;
+    to->next->previous = to;
+    to->previous->next = to;
+    ring_init(from);
+}
+
+#endif
