@@ -50,7 +50,7 @@ int message_decode(struct message *message, const uint8_t *frame, size_t len)
     uint64_t kind;
     uint64_t id;
 
-    *message = (struct message){0};
+    *message = (struct message){.method = {"", 0}};
     reader_init(&message->params, NULL, 0);
     reader_init(&message->error, NULL, 0);
     reader_init(&message->result, NULL, 0);

@@ -248,5 +248,6 @@ bool reader_skip(struct reader *reader, struct text *value)
 
 bool text_equals(struct text text, const char *string)
 {
-    return text.len == strlen(string) && memcmp(text.data, string, text.len) == 0;
+    return text.len == strlen(string) &&
+           (text.len == 0 || memcmp(text.data, string, text.len) == 0);
 }
