@@ -4,11 +4,12 @@
 #define TALLY_AGENT_AWS_SIGV4_H
 
 #include "agent/aws/credentials.h"
+#include "agent/aws/iso8601.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIGV4_DATE_SIZE sizeof("20260102T030405Z")
+#define SIGV4_DATE_SIZE          ISO8601_BASIC_SIZE
 #define SIGV4_AUTHORIZATION_SIZE 640
 
 struct sigv4_header {
@@ -18,8 +19,8 @@ struct sigv4_header {
 
 struct sigv4_request {
     const char *method;
-    const char *path;  /* as sent, already percent-encoded once; "/" */
-    const char *query; /* canonical (sorted, encoded), "" for none */
+    const char *path;                   /* as sent: percent-encoded, without dot segments; "/" */
+    const char *query;                  /* canonical (sorted, encoded), "" for none */
     const struct sigv4_header *headers; /* signed ones but x-amz-date and the security token,
                                          * which are added; sorted by name */
     size_t header_count;
@@ -27,23 +28,25 @@ struct sigv4_request {
     size_t body_len;
 };
 
-/* The derived key of one (secret, day, region, service): made on first use of a day, so the
- * secret is touched once a day. Zero-initialise; sigv4_key_wipe when done. */
+/* The derived key of one (secret, day, region, service), made on first use of a day. Another
+ * secret or scope is noticed, so one struct may serve many. Zero-initialise; sigv4_key_wipe when
+ * done. */
 struct sigv4_key {
-    char scope[96];       /* "20260102/eu-west-1/dynamodb/aws4_request" */
+    char scope[96];          /* "20260102/eu-west-1/dynamodb/aws4_request" */
     uint8_t secret_hash[32]; /* which secret it was derived from */
     uint8_t key[32];
 };
 void sigv4_key_wipe(struct sigv4_key *key);
 
 struct sigv4_signature {
-    char date[SIGV4_DATE_SIZE];                 /* for x-amz-date */
+    char date[SIGV4_DATE_SIZE]; /* for x-amz-date */
     char authorization[SIGV4_AUTHORIZATION_SIZE];
 };
 
 /* Signs for `unix_seconds`. The caller sends the request's headers, x-amz-date, authorization
- * and, where there is one, x-amz-security-token. 0, or -EMSGSIZE where the header list or the
- * scope is too long to be real. */
+ * and, where there is one, x-amz-security-token. 0, -EMSGSIZE where the headers, the secret or
+ * the scope are too long to be real, or -EINVAL where the headers are not sorted or a text
+ * cannot stand in a header (a line end in a key or token, most often). */
 int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
     const char *region, const char *service, int64_t unix_seconds, struct sigv4_key *key,
     struct sigv4_signature *signature);

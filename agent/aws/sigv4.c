@@ -1,0 +1,296 @@
+#include "agent/aws/sigv4.h"
+
+#include "proto/buffer.h"
+
+#include <bearssl.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HASH_BYTES  32
+#define HASH_HEX    (2 * HASH_BYTES + 1)
+#define HEADERS_MAX 16
+#define SECRET_MAX  256
+#define DATE_LEN    8 /* the day in front of "T030405Z" */
+#define STACK_BYTES 8192
+#define TERMINATOR  "aws4_request"
+#define ALGORITHM   "AWS4-HMAC-SHA256"
+
+/* BearSSL leaves key material in the frames of its functions. Called from the same depth as it
+ * was, this lies over them. */
+static __attribute__((noinline)) void wipe_stack_below(void)
+{
+    uint8_t below[STACK_BYTES];
+
+    wipe(below, sizeof(below));
+}
+
+static void hash_text(br_sha256_context *hash, const char *text)
+{
+    br_sha256_update(hash, text, strlen(text));
+}
+
+static void to_hex(const uint8_t bytes[HASH_BYTES], char hex[HASH_HEX])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[HASH_HEX - 1] = '\0';
+}
+
+/* What may stand in a header line: all but control characters. */
+static bool is_header_text(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return false;
+    return true;
+}
+
+/* ---- canonical request ----------------------------------------------------------------------- */
+
+struct header_list {
+    struct sigv4_header headers[HEADERS_MAX];
+    size_t count;
+};
+
+static void list_insert(struct header_list *list, const char *name, const char *value)
+{
+    size_t at = list->count++;
+
+    while (at > 0 && strcmp(list->headers[at - 1].name, name) > 0) {
+        list->headers[at] = list->headers[at - 1];
+        at--;
+    }
+    list->headers[at] = (struct sigv4_header){name, value};
+}
+
+/* The request's headers, the date and the token, in the order in which they are signed. */
+static int list_headers(struct header_list *list, const struct sigv4_request *request,
+    const char *date, const char *token)
+{
+    if (request->header_count > HEADERS_MAX - 2)
+        return -EMSGSIZE;
+    list->count = request->header_count;
+    for (size_t i = 0; i < list->count; i++)
+        list->headers[i] = request->headers[i];
+    list_insert(list, "x-amz-date", date);
+    if (token != NULL)
+        list_insert(list, "x-amz-security-token", token);
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0 && strcmp(list->headers[i - 1].name, list->headers[i].name) >= 0)
+            return -EINVAL;
+        if (!is_header_text(list->headers[i].value))
+            return -EINVAL;
+    }
+    return 0;
+}
+
+/* Services but S3 sign the path encoded once more, with empty segments left out. */
+static void hash_path(br_sha256_context *hash, const char *path)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (const char *at = path; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        char encoded[3] = {'%', digits[c >> 4], digits[c & 15]};
+        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~/", c) != NULL;
+
+        if (c == '/' && at > path && at[-1] == '/')
+            continue;
+        br_sha256_update(hash, plain ? at : encoded, plain ? 1 : sizeof(encoded));
+    }
+}
+
+/* Without white space at the ends, with one space for each white space inside. */
+static void hash_value(br_sha256_context *hash, const char *value)
+{
+    bool first = true;
+
+    for (;;) {
+        value += strspn(value, " \t");
+        size_t word = strcspn(value, " \t");
+        if (word == 0)
+            return;
+        if (!first)
+            br_sha256_update(hash, " ", 1);
+        br_sha256_update(hash, value, word);
+        value += word;
+        first = false;
+    }
+}
+
+static void hash_signed_headers(br_sha256_context *hash, const struct header_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            br_sha256_update(hash, ";", 1);
+        hash_text(hash, list->headers[i].name);
+    }
+}
+
+/* The canonical request goes straight into its hash, which is all that is needed of it. */
+static void hash_request(
+    const struct sigv4_request *request, const struct header_list *list, uint8_t result[HASH_BYTES])
+{
+    br_sha256_context hash;
+    char body_hex[HASH_HEX];
+
+    br_sha256_init(&hash);
+    br_sha256_update(&hash, request->body, request->body_len);
+    br_sha256_out(&hash, result);
+    to_hex(result, body_hex);
+
+    br_sha256_init(&hash);
+    hash_text(&hash, request->method);
+    hash_text(&hash, "\n");
+    hash_path(&hash, request->path);
+    hash_text(&hash, "\n");
+    hash_text(&hash, request->query);
+    hash_text(&hash, "\n");
+    for (size_t i = 0; i < list->count; i++) {
+        hash_text(&hash, list->headers[i].name);
+        hash_text(&hash, ":");
+        hash_value(&hash, list->headers[i].value);
+        hash_text(&hash, "\n");
+    }
+    hash_text(&hash, "\n");
+    hash_signed_headers(&hash, list);
+    hash_text(&hash, "\n");
+    hash_text(&hash, body_hex);
+    br_sha256_out(&hash, result);
+    wipe(&hash, sizeof(hash)); /* its last block may hold a part of the token */
+}
+
+/* ---- signing key ----------------------------------------------------------------------------- */
+
+static void hmac(const void *key, size_t key_len, const char *text, uint8_t result[HASH_BYTES])
+{
+    br_hmac_key_context key_context;
+    br_hmac_context context;
+
+    br_hmac_key_init(&key_context, &br_sha256_vtable, key, key_len);
+    br_hmac_init(&context, &key_context, 0);
+    br_hmac_update(&context, text, strlen(text));
+    br_hmac_out(&context, result);
+    wipe(&key_context, sizeof(key_context));
+    wipe(&context, sizeof(context));
+}
+
+static void hash_secret(const char *secret, uint8_t result[HASH_BYTES])
+{
+    br_sha256_context hash;
+
+    br_sha256_init(&hash);
+    hash_text(&hash, secret);
+    br_sha256_out(&hash, result);
+    wipe(&hash, sizeof(hash));
+}
+
+static void derive_key(struct sigv4_key *key, const char *secret, const char *date,
+    const char *region, const char *service)
+{
+    char start[4 + SECRET_MAX + 1];
+    char day[DATE_LEN + 1];
+    int len = snprintf(start, sizeof(start), "AWS4%s", secret);
+
+    memcpy(day, date, DATE_LEN);
+    day[DATE_LEN] = '\0';
+    hmac(start, (size_t)len, day, key->key);
+    hmac(key->key, sizeof(key->key), region, key->key);
+    hmac(key->key, sizeof(key->key), service, key->key);
+    hmac(key->key, sizeof(key->key), TERMINATOR, key->key);
+    wipe(start, sizeof(start));
+}
+
+/* Makes *key the one for this secret and scope, where it is not so already. */
+static int prepare_key(struct sigv4_key *key, const char *secret, const char *date,
+    const char *region, const char *service)
+{
+    char scope[sizeof(key->scope)] = "";
+    uint8_t secret_hash[HASH_BYTES];
+    int len = snprintf(
+        scope, sizeof(scope), "%.*s/%s/%s/" TERMINATOR, DATE_LEN, date, region, service);
+
+    if (len < 0 || (size_t)len >= sizeof(scope) || strlen(secret) > SECRET_MAX)
+        return -EMSGSIZE;
+    hash_secret(secret, secret_hash);
+    if (strcmp(scope, key->scope) != 0 ||
+        memcmp(secret_hash, key->secret_hash, sizeof(secret_hash)) != 0) {
+        derive_key(key, secret, date, region, service);
+        memcpy(key->scope, scope, sizeof(scope));
+        memcpy(key->secret_hash, secret_hash, sizeof(secret_hash));
+    }
+    wipe(secret_hash, sizeof(secret_hash));
+    return 0;
+}
+
+void sigv4_key_wipe(struct sigv4_key *key)
+{
+    wipe(key, sizeof(*key));
+}
+
+/* ---- signature ------------------------------------------------------------------------------- */
+
+static int write_authorization(char *to, const char *key_id, const char *scope,
+    const struct header_list *list, const char *signature)
+{
+    char names[SIGV4_AUTHORIZATION_SIZE];
+    size_t used = 0;
+    int len;
+
+    for (size_t i = 0; i < list->count; i++) {
+        len = snprintf(
+            names + used, sizeof(names) - used, "%s%s", i > 0 ? ";" : "", list->headers[i].name);
+        if (len < 0 || (size_t)len >= sizeof(names) - used)
+            return -EMSGSIZE;
+        used += (size_t)len;
+    }
+    len = snprintf(to, SIGV4_AUTHORIZATION_SIZE,
+        ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s", key_id, scope, names,
+        signature);
+    return len < 0 || len >= SIGV4_AUTHORIZATION_SIZE ? -EMSGSIZE : 0;
+}
+
+static int sign(const struct sigv4_request *request, const struct credentials *credentials,
+    const char *region, const char *service, struct sigv4_key *key,
+    struct sigv4_signature *signature)
+{
+    struct header_list list;
+    uint8_t hash[HASH_BYTES];
+    char hex[HASH_HEX];
+    char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
+    int r;
+
+    r = list_headers(&list, request, signature->date, credentials->session_token);
+    if (r == 0 && !is_header_text(credentials->access_key_id))
+        r = -EINVAL;
+    if (r == 0)
+        r = prepare_key(key, credentials->secret_access_key, signature->date, region, service);
+    if (r < 0)
+        return r;
+    hash_request(request, &list, hash);
+    to_hex(hash, hex);
+    snprintf(to_sign, sizeof(to_sign), ALGORITHM "\n%s\n%s\n%s", signature->date, key->scope, hex);
+    hmac(key->key, sizeof(key->key), to_sign, hash);
+    to_hex(hash, hex);
+    return write_authorization(
+        signature->authorization, credentials->access_key_id, key->scope, &list, hex);
+}
+
+int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
+    const char *region, const char *service, int64_t unix_seconds, struct sigv4_key *key,
+    struct sigv4_signature *signature)
+{
+    int r = iso8601_basic(unix_seconds, signature->date);
+
+    if (r == 0)
+        r = sign(request, credentials, region, service, key, signature);
+    wipe_stack_below();
+    return r;
+}

@@ -1,0 +1,271 @@
+/* Signatures, compared with AWS's published examples and with ones made by botocore; and what
+ * is left of the secret in memory. Random requests are compared with botocore itself in
+ * tests/integration/test_sigv4_botocore.py. */
+#include "agent/aws/sigv4.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <ucontext.h>
+
+#define SECRET   "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#define PREAMBLE "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"
+
+#define FORM "application/x-www-form-urlencoded"
+#define JSON "application/x-amz-json-1.0"
+
+#define PUBLISHED_TIME INT64_C(1440938160) /* 20150830T123600Z */
+#define TIME           INT64_C(1767323045) /* 20260102T030405Z */
+
+struct example {
+    const char *name;
+    const char *method, *path, *query;
+    struct sigv4_header headers[3];
+    const char *body;
+    const char *token;
+    const char *region, *service;
+    int64_t unix_seconds;
+    const char *authorization;
+};
+
+static const struct example examples[] = {
+    {"ListUsers of the documentation", "GET", "/", "Action=ListUsers&Version=2010-05-08",
+        {{"content-type", FORM "; charset=utf-8"}, {"host", "iam.amazonaws.com"}}, "", NULL,
+        "us-east-1", "iam", PUBLISHED_TIME,
+        PREAMBLE "20150830/us-east-1/iam/aws4_request, "
+                 "SignedHeaders=content-type;host;x-amz-date, "
+                 "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"},
+    {"get-vanilla of AWS's test suite", "GET", "/", "", {{"host", "example.amazonaws.com"}}, "",
+        NULL, "us-east-1", "service", PUBLISHED_TIME,
+        PREAMBLE "20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, "
+                 "Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
+    {"get-vanilla-query-order-key-case", "GET", "/", "Param1=value1&Param2=value2",
+        {{"host", "example.amazonaws.com"}}, "", NULL, "us-east-1", "service", PUBLISHED_TIME,
+        PREAMBLE "20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, "
+                 "Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
+    {"post-x-www-form-urlencoded", "POST", "/", "",
+        {{"content-type", FORM}, {"host", "example.amazonaws.com"}}, "Param1=value1", NULL,
+        "us-east-1", "service", PUBLISHED_TIME,
+        PREAMBLE "20150830/us-east-1/service/aws4_request, "
+                 "SignedHeaders=content-type;host;x-amz-date, "
+                 "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
+    {"a Query with a session token", "POST", "/", "",
+        {{"content-type", JSON}, {"host", "dynamodb.eu-west-1.amazonaws.com"},
+            {"x-amz-target", "DynamoDB_20120810.Query"}},
+        "{\"TableName\":\"orders\"}", "TOKEN+/=", "eu-west-1", "dynamodb", TIME,
+        PREAMBLE "20260102/eu-west-1/dynamodb/aws4_request, "
+                 "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, "
+                 "Signature=1ebc974d07bc07913a374ee60fac56a767ee98b40e1111235dade9dc4b1d4b02"},
+    {"a host with a port", "POST", "/", "",
+        {{"content-type", JSON}, {"host", "localhost:8000"},
+            {"x-amz-target", "DynamoDB_20120810.Query"}},
+        "{}", NULL, "eu-west-1", "dynamodb", TIME,
+        PREAMBLE "20260102/eu-west-1/dynamodb/aws4_request, "
+                 "SignedHeaders=content-type;host;x-amz-date;x-amz-target, "
+                 "Signature=8ac75dca85225dc47a040594ff7f7e31daf67290a1e54d86bdc93e0b9e6656b1"},
+    {"GetCallerIdentity", "POST", "/", "", {{"content-type", FORM}, {"host", "sts.amazonaws.com"}},
+        "Action=GetCallerIdentity&Version=2011-06-15", NULL, "us-east-1", "sts", TIME,
+        PREAMBLE "20260102/us-east-1/sts/aws4_request, "
+                 "SignedHeaders=content-type;host;x-amz-date, "
+                 "Signature=eca4b99240052b6ba748610ad8b7f8dbebde6ba120861913d5bdfbb57485859f"},
+};
+
+static int sign_example(
+    const struct example *example, struct sigv4_key *key, struct sigv4_signature *signature)
+{
+    struct credentials *credentials = credentials_create(
+        "AKIDEXAMPLE", SECRET, example->token, CREDENTIALS_NEVER_EXPIRE, NULL);
+    struct sigv4_request request = {.method = example->method,
+        .path = example->path,
+        .query = example->query,
+        .headers = example->headers,
+        .body = example->body,
+        .body_len = strlen(example->body)};
+    while (request.header_count < 3 && example->headers[request.header_count].name != NULL)
+        request.header_count++;
+    int r = sigv4_sign(&request, credentials, example->region, example->service,
+        example->unix_seconds, key, signature);
+    credentials_unref(credentials);
+    return r;
+}
+
+TEST(examples_have_their_published_signatures)
+{
+    struct sigv4_key key = {0}; /* one for all: a change of scope must be noticed */
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        struct sigv4_signature signature;
+        CHECK_INT(0, sign_example(&examples[i], &key, &signature));
+        if (strcmp(examples[i].authorization, signature.authorization) != 0)
+            TEST_FAIL("%s:\n%s", examples[i].name, signature.authorization);
+    }
+    sigv4_key_wipe(&key);
+}
+
+TEST(the_derived_key_is_the_published_one)
+{
+    static const uint8_t published[] = {0xc4, 0xaf, 0xb1, 0xcc, 0x57, 0x71, 0xd8, 0x71, 0x76, 0x3a,
+        0x39, 0x3e, 0x44, 0xb7, 0x03, 0x57, 0x1b, 0x55, 0xcc, 0x28, 0x42, 0x4d, 0x1a, 0x5e, 0x86,
+        0xda, 0x6e, 0xd3, 0xc1, 0x54, 0xa4, 0xb9};
+    struct sigv4_key key = {0};
+    struct sigv4_signature signature;
+    CHECK_INT(0, sign_example(&examples[0], &key, &signature));
+    CHECK_STR("20150830T123600Z", signature.date);
+    CHECK_STR("20150830/us-east-1/iam/aws4_request", key.scope);
+    CHECK_MEM(published, sizeof(published), key.key, sizeof(key.key));
+}
+
+static struct sigv4_signature sign_simple(
+    const char *secret, const char *path, const char *host, struct sigv4_key *key, int *r)
+{
+    struct sigv4_header header = {"host", host};
+    struct sigv4_request request = {
+        .method = "GET", .path = path, .query = "", .headers = &header, .header_count = 1};
+    struct sigv4_signature signature = {.authorization = ""};
+    struct credentials *credentials = credentials_create("id", secret, NULL, 0, NULL);
+    *r = sigv4_sign(&request, credentials, "r", "s", TIME, key, &signature);
+    credentials_unref(credentials);
+    return signature;
+}
+
+static bool same_signature(const char *secret, const char *path, const char *host,
+    const char *other_secret, const char *other_path, const char *other_host)
+{
+    struct sigv4_key key = {0};
+    int r;
+    struct sigv4_signature one = sign_simple(secret, path, host, &key, &r);
+    CHECK_INT(0, r);
+    struct sigv4_signature other = sign_simple(other_secret, other_path, other_host, &key, &r);
+    CHECK_INT(0, r);
+    return strcmp(one.authorization, other.authorization) == 0;
+}
+
+TEST(another_secret_in_the_same_key_struct_is_noticed)
+{
+    CHECK(same_signature("one", "/", "h", "one", "/", "h"));
+    CHECK(!same_signature("one", "/", "h", "two", "/", "h"));
+}
+
+TEST(white_space_of_header_values_is_canonical)
+{
+    CHECK(same_signature("s", "/", "a b c", "s", "/", "  a   b\t c\t "));
+    CHECK(!same_signature("s", "/", "a b c", "s", "/", "a bc"));
+    CHECK(same_signature("s", "/", "", "s", "/", "  "));
+}
+
+TEST(empty_path_segments_are_left_out)
+{
+    CHECK(same_signature("s", "/a/b/", "h", "s", "//a///b//", "h"));
+    CHECK(!same_signature("s", "/a/b", "h", "s", "/a/b/", "h"));
+    CHECK(!same_signature("s", "/a%20b", "h", "s", "/a b", "h"));
+}
+
+TEST(what_cannot_be_signed_is_refused)
+{
+    struct sigv4_key key = {0};
+    int r;
+    sign_simple("s", "/", "host\r\nx-evil: 1", &key, &r);
+    CHECK_INT(-EINVAL, r);
+
+    char secret[300];
+    memset(secret, 's', sizeof(secret));
+    secret[256] = '\0';
+    sign_simple(secret, "/", "h", &key, &r);
+    CHECK_INT(0, r);
+    secret[256] = 's';
+    secret[257] = '\0';
+    sign_simple(secret, "/", "h", &key, &r);
+    CHECK_INT(-EMSGSIZE, r);
+
+    struct sigv4_signature signature;
+    struct sigv4_header unsorted[] = {{"host", "h"}, {"content-type", "x"}};
+    struct sigv4_header twice[] = {{"host", "h"}, {"x-amz-date", "x"}};
+    struct sigv4_header many[15];
+    char names[15][16];
+    for (int i = 0; i < 15; i++) {
+        snprintf(names[i], sizeof(names[i]), "h%02d", i);
+        many[i] = (struct sigv4_header){names[i], ""};
+    }
+    struct sigv4_request request = {.method = "GET", .path = "/", .query = ""};
+    struct credentials *good = credentials_create("id", "s", "t", 0, NULL);
+    struct credentials *line_end = credentials_create("id\n", "s", NULL, 0, NULL);
+    struct credentials *token_end = credentials_create("id", "s", "t\n", 0, NULL);
+    char region[80];
+    memset(region, 'r', sizeof(region) - 1);
+    region[sizeof(region) - 1] = '\0';
+
+    request.headers = unsorted;
+    request.header_count = 2;
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    request.headers = twice;
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    request.headers = many;
+    request.header_count = 14;
+    CHECK_INT(0, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    request.header_count = 15;
+    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    request.header_count = 1;
+    CHECK_INT(-EINVAL, sigv4_sign(&request, line_end, "r", "s", TIME, &key, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, token_end, "r", "s", TIME, &key, &signature));
+    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, region, "s", TIME, &key, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", -1, &key, &signature));
+    credentials_unref(good);
+    credentials_unref(line_end);
+    credentials_unref(token_end);
+}
+
+/* ---- what is left in memory: the signature is made on a stack that can be searched afterwards */
+
+static uint8_t stack[256 * 1024];
+static ucontext_t main_context, signing_context;
+static struct sigv4_key stack_key;
+static struct sigv4_signature stack_signature;
+static int stack_result;
+
+static void sign_on_stack(void)
+{
+    stack_result = sign_example(&examples[4], &stack_key, &stack_signature);
+}
+
+/* Eight bytes as they are, or as the two big-endian words that SHA-256 makes of them. */
+static bool stack_has(const void *bytes, uint8_t mask, bool as_words)
+{
+    uint8_t wanted[8];
+    for (size_t i = 0; i < sizeof(wanted); i++)
+        wanted[i] = ((const uint8_t *)bytes)[as_words ? i ^ 3 : i] ^ mask;
+    return memmem(stack, sizeof(stack), wanted, sizeof(wanted)) != NULL;
+}
+
+static void check_stack(const void *bytes, size_t len)
+{
+    static const uint8_t masks[] = {0, 0x36, 0x5c}; /* as it is, and as HMAC pads it */
+    for (size_t i = 0; i < sizeof(masks); i++) {
+        for (size_t at = 0; at + 8 <= len; at += 4) {
+            CHECK(!stack_has((const uint8_t *)bytes + at, masks[i], false));
+            CHECK(!stack_has((const uint8_t *)bytes + at, masks[i], true));
+        }
+    }
+}
+
+TEST(no_key_material_stays_on_the_stack)
+{
+    memset(stack, 0, sizeof(stack));
+    CHECK_INT(0, getcontext(&signing_context));
+    signing_context.uc_stack.ss_sp = stack;
+    signing_context.uc_stack.ss_size = sizeof(stack);
+    signing_context.uc_link = &main_context;
+    makecontext(&signing_context, sign_on_stack, 0);
+    CHECK_INT(0, swapcontext(&main_context, &signing_context));
+    CHECK_INT(0, stack_result);
+    CHECK_STR(examples[4].authorization, stack_signature.authorization);
+    check_stack(SECRET, strlen(SECRET));
+    check_stack(stack_key.key, sizeof(stack_key.key));
+    check_stack(stack_key.secret_hash, sizeof(stack_key.secret_hash));
+    sigv4_key_wipe(&stack_key);
+    for (size_t i = 0; i < sizeof(stack_key); i++)
+        CHECK_INT(0, ((const uint8_t *)&stack_key)[i]);
+}
+
+TEST_MAIN(RUN(examples_have_their_published_signatures), RUN(the_derived_key_is_the_published_one),
+    RUN(another_secret_in_the_same_key_struct_is_noticed),
+    RUN(white_space_of_header_values_is_canonical), RUN(empty_path_segments_are_left_out),
+    RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack))
