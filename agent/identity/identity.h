@@ -43,9 +43,11 @@ void identity_expired(struct identity *identity, const struct credentials *crede
  * anew; the present credentials serve until that has succeeded. */
 void identity_refresh(struct identity *identity);
 
-/* Packs one map for `whoami`: kind, why, role, session name, account, ARN, expiry, next
- * refresh, token file, last failure. Never a secret. Asks nothing of AWS. */
-void identity_describe(const struct identity *identity, struct buffer *out);
+/* Packs the pairs of this identity's map for `whoami` and returns how many there are; the caller
+ * packs the map's header and may add pairs of its own: kind, why, state, and where known role,
+ * session_name, account, arn, expiry, next refresh, token_file, trust, last_error. Never a
+ * secret. Asks nothing of AWS. */
+uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out);
 
 /* The number of identities, and each in turn, for `whoami` without a trigger. */
 size_t identities_count(const struct identities *identities);

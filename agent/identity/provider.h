@@ -5,6 +5,7 @@
 #define TALLY_AGENT_IDENTITY_PROVIDER_H
 
 #include "agent/aws/credentials.h"
+#include "agent/ring.h"
 #include "proto/failure.h"
 
 #include <stdbool.h>
@@ -21,7 +22,7 @@ struct provider_request {
     provider_done_fn *done;
     void *data;
     struct provider *provider; /* NULL while not waiting */
-    struct provider_request *next, *previous; /* provider::waiting */
+    struct ring link;          /* provider::waiting */
 };
 
 struct provider_ops {
@@ -38,8 +39,9 @@ struct provider_ops {
 /* The first member of every kind's own struct. */
 struct provider {
     const struct provider_ops *ops;
-    struct provider_request *waiting;
+    struct ring waiting; /* provider_request::link */
     bool fetching;
+    bool closing; /* being destroyed: whoever asks now is answered SHUTTING_DOWN */
 };
 
 void provider_init(struct provider *provider, const struct provider_ops *ops);

@@ -1,0 +1,85 @@
+#include "agent/identity/aws_rule.h"
+
+#include "agent/identity/web_identity.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct aws_rule {
+    struct provider base;
+    struct provider *web_identity; /* owned, as the next */
+    struct provider *assume_role;
+    struct provider_request request; /* to the one that is being tried */
+    struct failure refusal;          /* of the web identity */
+};
+
+static void on_assume_role(
+    void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct aws_rule *self = data;
+    struct failure both;
+
+    if (credentials != NULL) {
+        provider_finish(&self->base, credentials, NULL);
+        return;
+    }
+    both = *failure;
+    failure_set(&both, failure->code, "%.190s; before that, %.190s", failure->message,
+        self->refusal.message);
+    both.retryable = failure->retryable;
+    both.retry_after_ms = failure->retry_after_ms;
+    failure_set_aws(&both, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
+    provider_finish(&self->base, NULL, &both);
+}
+
+static void on_web_identity(
+    void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct aws_rule *self = data;
+
+    if (credentials != NULL || !web_identity_refused(failure)) {
+        provider_finish(&self->base, credentials, failure);
+        return;
+    }
+    self->refusal = *failure;
+    self->request.done = on_assume_role;
+    provider_get(self->assume_role, &self->request);
+}
+
+static void aws_rule_fetch(struct provider *provider)
+{
+    struct aws_rule *self = (struct aws_rule *)provider;
+
+    self->request.done = on_web_identity;
+    provider_get(self->web_identity, &self->request);
+}
+
+static void aws_rule_destroy(struct provider *provider)
+{
+    struct aws_rule *self = (struct aws_rule *)provider;
+
+    provider_cancel(&self->request);
+    provider_destroy(self->web_identity);
+    provider_destroy(self->assume_role);
+    free(self);
+}
+
+static const struct provider_ops aws_rule_ops = {
+    .kind = "aws", .fetch = aws_rule_fetch, .destroy = aws_rule_destroy};
+
+struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role)
+{
+    struct aws_rule *self = calloc(1, sizeof(*self));
+
+    if (self == NULL || web_identity == NULL || assume_role == NULL) {
+        provider_destroy(web_identity);
+        provider_destroy(assume_role);
+        free(self);
+        return NULL;
+    }
+    provider_init(&self->base, &aws_rule_ops);
+    self->web_identity = web_identity;
+    self->assume_role = assume_role;
+    self->request.data = self;
+    return &self->base;
+}

@@ -1,0 +1,332 @@
+#include "agent/identity/cached.h"
+
+#include "agent/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MINUTE_MS 60000
+
+/* The rule that AWS's SDKs agreed on, see cached.h. */
+#define ADVISORY_MS  (5 * MINUTE_MS)
+#define MANDATORY_MS (1 * MINUTE_MS)
+
+/* A refresh that failed while valid credentials are there: the next try after a uniformly
+ * random time in [pause, 2 * pause], pause being at most this and at most a quarter of the
+ * life that is left. */
+#define PAUSE_MAX_MS (5 * MINUTE_MS)
+#define PAUSE_MIN_MS 1000
+
+/* Without valid credentials whoever waits has little time: a fault that may pass is remembered
+ * only to space the tries, a refusal longer each time. */
+#define FAULT_MS       1000
+#define REFUSED_MS     10000
+#define REFUSED_MAX_MS 60000
+
+/* How long a request waits for a refresh while what is kept is still valid. */
+#define PATIENCE_MS 2000
+
+/* A monotonic timer does not see a suspend or a set clock, so the wall clock is looked at
+ * now and then. */
+#define RECHECK_MS MINUTE_MS
+
+struct cached {
+    struct provider base;
+    struct provider *source;         /* owned */
+    struct provider_request request; /* to the source */
+    const struct identity_context *context;
+    const struct facts *facts;
+    struct loop_timer *timer; /* the next refresh; while one is waited for, the patience */
+    struct credentials *current;
+    int64_t advisory_at, mandatory_at; /* wall clock */
+    bool stale;                        /* cached_refresh was called since the last success */
+    bool was_stale;                    /* when the fetch under way began */
+    bool used;                         /* since they were fetched: else nobody needs the next */
+    bool failed;                       /* the last fetch, with this: */
+    struct failure failure;
+    int64_t failed_at;  /* monotonic, as all below */
+    int64_t pause_ms;   /* before the next try while credentials are valid */
+    int64_t memory_ms;  /* before the next try without */
+    int64_t refused_ms; /* of the last refusal, 0: the last fetch was not refused */
+};
+
+enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
+
+static int64_t wall(const struct cached *self)
+{
+    return aws_client_wall(self->context->client);
+}
+
+static bool is_valid(const struct cached *self)
+{
+    return self->current != NULL && self->current->expires_ms > wall(self);
+}
+
+static bool is_fetching(const struct cached *self)
+{
+    return self->request.provider != NULL;
+}
+
+static enum need need_of(const struct cached *self)
+{
+    if (!is_valid(self) || self->stale || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE ||
+        wall(self) >= self->mandatory_at)
+        return NEED_MANDATORY;
+    return wall(self) >= self->advisory_at ? NEED_ADVISORY : NEED_NOTHING;
+}
+
+/* Milliseconds until the next fetch is allowed; 0: now. */
+static int64_t pause_left(const struct cached *self)
+{
+    int64_t end = self->failed_at + (is_valid(self) ? self->pause_ms : self->memory_ms);
+    int64_t now = loop_now(self->context->loop);
+
+    return self->failed && end > now ? end - now : 0;
+}
+
+static uint32_t random_below(const struct cached *self, int64_t bound)
+{
+    return bound > 0 ? (uint32_t)(self->context->random() % (uint64_t)bound) : 0;
+}
+
+/* -1: nobody needs the next credentials, or they never expire. */
+static int64_t refresh_in(const struct cached *self)
+{
+    int64_t delay;
+
+    if (!is_valid(self) || !self->used || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        return -1;
+    delay = self->advisory_at - wall(self);
+    if (delay < pause_left(self))
+        delay = pause_left(self);
+    return delay > 0 ? delay : 0;
+}
+
+static void schedule(struct cached *self)
+{
+    int64_t delay = refresh_in(self);
+
+    if (delay < 0)
+        loop_timer_stop(self->timer);
+    else
+        loop_timer_start(self->timer, delay < RECHECK_MS ? delay : RECHECK_MS);
+}
+
+/* Answers whoever waits with what there is. The provider may be gone afterwards. */
+static void answer(struct cached *self)
+{
+    struct failure failure;
+
+    if (is_valid(self)) {
+        self->used = true;
+        if (!is_fetching(self))
+            schedule(self);
+        provider_finish(&self->base, self->current, NULL);
+        return;
+    }
+    failure = self->failure;
+    if (failure.retry_after_ms < pause_left(self))
+        failure.retry_after_ms = pause_left(self);
+    provider_finish(&self->base, NULL, &failure);
+}
+
+/* The provider may be gone afterwards. */
+static void start_fetch(struct cached *self)
+{
+    self->was_stale = self->stale;
+    self->stale = false;
+    if (is_valid(self))
+        loop_timer_start(self->timer, PATIENCE_MS);
+    else
+        loop_timer_stop(self->timer);
+    provider_get(self->source, &self->request);
+}
+
+static void on_timer(void *data)
+{
+    struct cached *self = data;
+
+    if (is_fetching(self)) {
+        if (self->base.fetching && is_valid(self))
+            answer(self);
+    } else if (self->used && need_of(self) != NEED_NOTHING && pause_left(self) == 0) {
+        start_fetch(self);
+    } else {
+        schedule(self);
+    }
+}
+
+static void cached_fetch(struct provider *provider)
+{
+    struct cached *self = (struct cached *)provider;
+    enum need need = need_of(self);
+
+    if (need == NEED_MANDATORY && is_fetching(self)) {
+        if (is_valid(self))
+            loop_timer_start(self->timer, PATIENCE_MS);
+    } else if (need == NEED_MANDATORY && pause_left(self) == 0) {
+        start_fetch(self);
+    } else {
+        answer(self); /* for NEED_ADVISORY the timer starts the refresh behind it */
+    }
+}
+
+/* ---- the end of a fetch ---------------------------------------------------------------------- */
+
+static void keep(struct cached *self, struct credentials *credentials)
+{
+    int64_t life = credentials->expires_ms - wall(self);
+    int64_t advisory = life / 2 < ADVISORY_MS ? life / 2 : ADVISORY_MS;
+    int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
+
+    if (self->current != credentials)
+        log_event(LOG_LEVEL_INFO, "credentials", LOG_TEXT("kind", self->facts->kind),
+            LOG_TEXT("role", self->facts->role != NULL ? self->facts->role : ""),
+            LOG_NUMBER("expires_in_s",
+                credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE ? -1 : life / 1000));
+    credentials_ref(credentials);
+    credentials_unref(self->current);
+    self->current = credentials;
+    self->failed = false;
+    self->refused_ms = 0;
+    self->used = false;
+    if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        return;
+    self->mandatory_at = credentials->expires_ms - mandatory;
+    /* Pods that were started together shall not refresh together. */
+    self->advisory_at = credentials->expires_ms - advisory +
+                        random_below(self, (advisory - mandatory) / 4);
+}
+
+static bool is_refusal(const struct failure *failure)
+{
+    return failure->code == ERROR_ACCESS_DENIED ||
+           (failure->aws_code[0] != '\0' && !failure->retryable);
+}
+
+static void set_pauses(struct cached *self)
+{
+    int64_t pause = PAUSE_MAX_MS;
+
+    self->refused_ms = !is_refusal(&self->failure) ? 0
+                       : self->refused_ms == 0     ? REFUSED_MS
+                                                   : self->refused_ms * 2;
+    if (self->refused_ms > REFUSED_MAX_MS)
+        self->refused_ms = REFUSED_MAX_MS;
+    self->memory_ms = self->refused_ms != 0 ? self->refused_ms
+                                            : FAULT_MS / 2 + random_below(self, FAULT_MS / 2);
+    if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        pause = PAUSE_MIN_MS; /* a file that is being replaced: there again in a moment */
+    else if (is_valid(self) && (self->current->expires_ms - wall(self)) / 4 < pause)
+        pause = (self->current->expires_ms - wall(self)) / 4;
+    if (pause < PAUSE_MIN_MS)
+        pause = PAUSE_MIN_MS;
+    self->pause_ms = pause + random_below(self, pause + 1);
+}
+
+static void remember(struct cached *self, const struct failure *failure)
+{
+    if (!self->failed || strcmp(self->failure.message, failure->message) != 0)
+        log_failure(LOG_LEVEL_WARN,
+            is_valid(self) ? "refreshing credentials failed, the present ones serve on"
+                           : "no credentials",
+            self->facts->kind, failure);
+    self->failed = true;
+    self->failure = *failure;
+    self->failed_at = loop_now(self->context->loop);
+    self->stale |= self->was_stale;
+    set_pauses(self);
+}
+
+static void on_source(void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct cached *self = data;
+    struct failure expired;
+
+    if (credentials != NULL && credentials->expires_ms <= wall(self)) {
+        failure_set(&expired, ERROR_CREDENTIALS,
+            "%s: the credentials that came had expired %lld s before; is this machine's clock "
+            "right?",
+            self->facts->kind, (long long)((wall(self) - credentials->expires_ms) / 1000));
+        credentials = NULL;
+        failure = &expired;
+    }
+    if (credentials != NULL)
+        keep(self, credentials);
+    else
+        remember(self, failure);
+    if (self->base.fetching)
+        answer(self);
+    else
+        schedule(self);
+}
+
+/* ---- the provider ---------------------------------------------------------------------------- */
+
+void cached_expired(struct provider *provider, const struct credentials *credentials)
+{
+    struct cached *self = (struct cached *)provider;
+
+    if (self->current == NULL || self->current != credentials)
+        return;
+    credentials_unref(self->current);
+    self->current = NULL;
+}
+
+void cached_refresh(struct provider *provider)
+{
+    struct cached *self = (struct cached *)provider;
+
+    self->stale = true;
+    self->pause_ms = 0;
+    self->memory_ms = 0;
+}
+
+void cached_describe(const struct provider *provider, struct cached_state *state)
+{
+    const struct cached *self = (const struct cached *)provider;
+
+    *state = (struct cached_state){
+        .credentials = is_valid(self) ? self->current : NULL,
+        .fetching = is_fetching(self),
+        .failure = self->failed ? &self->failure : NULL,
+        .refresh_in_ms = refresh_in(self),
+    };
+}
+
+static void cached_destroy(struct provider *provider)
+{
+    struct cached *self = (struct cached *)provider;
+
+    provider_cancel(&self->request);
+    provider_destroy(self->source);
+    loop_timer_destroy(self->timer);
+    credentials_unref(self->current);
+    free(self);
+}
+
+static const struct provider_ops cached_ops = {
+    .kind = "cached", .fetch = cached_fetch, .destroy = cached_destroy};
+
+struct provider *cached_create(
+    const struct identity_context *context, const struct facts *facts, struct provider *source)
+{
+    struct cached *self = calloc(1, sizeof(*self));
+
+    if (self != NULL)
+        self->timer = loop_timer_create(context->loop, on_timer, self);
+    if (source == NULL || self == NULL || self->timer == NULL) {
+        if (self != NULL)
+            loop_timer_destroy(self->timer);
+        free(self);
+        provider_destroy(source);
+        return NULL;
+    }
+    provider_init(&self->base, &cached_ops);
+    self->source = source;
+    self->request.done = on_source;
+    self->request.data = self;
+    self->context = context;
+    self->facts = facts;
+    return &self->base;
+}

@@ -1,0 +1,36 @@
+/* Keeps the credentials of one provider, and refreshes them before they expire:
+ *
+ *     |--- serves at once ---|-- serves at once, --|-- waits for --|  expired: waits,
+ *     fetched                | refreshes behind    | the refresh   |  or fails
+ *                            5 min before          1 min before    expiry
+ *
+ * A short life has proportionally shorter windows. A refresh that fails leaves the credentials
+ * in place until they really expire. Credentials that never expire (access keys) are asked of
+ * the provider each time, which notices changed files. */
+#ifndef TALLY_AGENT_IDENTITY_CACHED_H
+#define TALLY_AGENT_IDENTITY_CACHED_H
+
+#include "agent/identity/context.h"
+#include "agent/identity/facts.h"
+#include "agent/identity/provider.h"
+
+/* Takes over `source`, also where it answers NULL (no memory). `facts`: for the log. */
+struct provider *cached_create(
+    const struct identity_context *context, const struct facts *facts, struct provider *source);
+
+/* AWS called these credentials expired: dropped, if they are the ones kept. */
+void cached_expired(struct provider *provider, const struct credentials *credentials);
+
+/* The next request waits for a refresh, whatever was remembered; what is kept serves should
+ * that fail. */
+void cached_refresh(struct provider *provider);
+
+struct cached_state {
+    const struct credentials *credentials; /* valid ones, borrowed; or NULL */
+    bool fetching;
+    const struct failure *failure; /* of the last fetch, borrowed; NULL: it succeeded */
+    int64_t refresh_in_ms;         /* -1: none is planned */
+};
+void cached_describe(const struct provider *provider, struct cached_state *state);
+
+#endif

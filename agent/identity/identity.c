@@ -1,0 +1,203 @@
+#include "agent/identity/identity.h"
+
+#include "agent/aws/sts.h"
+#include "agent/identity/describe.h"
+#include "agent/identity/spec.h"
+#include "agent/identity/supply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+struct identity {
+    struct identity *next;
+    struct identities *identities;
+    unsigned references;
+    struct identity_spec spec; /* a copy */
+    struct supply *supply;
+};
+
+struct identities {
+    struct supplies pool;
+    struct identity *first;
+    size_t count;
+};
+
+static const char *process_getenv(const char *name)
+{
+    return getenv(name);
+}
+
+static uint32_t system_random(void)
+{
+    uint32_t bits = 0;
+
+    /* Without entropy waits are short, never wrong. */
+    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
+        return 0;
+    return bits;
+}
+
+/* In a pod the host name is the pod's: CloudTrail then tells which pod it was. */
+static void set_session_name(struct identity_context *context)
+{
+    const char *name = context_variable(context, "AWS_ROLE_SESSION_NAME");
+    char host[256] = "";
+    char wanted[sizeof(host) + 8];
+
+    if (name == NULL) {
+        const char *variable = context_variable(context, "HOSTNAME");
+        if (variable != NULL)
+            snprintf(host, sizeof(host), "%s", variable);
+        else if (gethostname(host, sizeof(host) - 1) != 0)
+            snprintf(host, sizeof(host), "agent");
+        snprintf(wanted, sizeof(wanted), "tally-%s", host);
+        name = wanted;
+    }
+    sts_session_name(name, context->session_name);
+}
+
+struct identities *identities_create(const struct identities_options *options)
+{
+    struct identities *identities = calloc(1, sizeof(*identities));
+
+    if (identities == NULL)
+        return NULL;
+    identities->pool.context = (struct identity_context){
+        .loop = options->loop,
+        .client = options->client,
+        .environment = options->environment,
+        .imds = options->imds,
+        .getenv = options->getenv != NULL ? options->getenv : process_getenv,
+        .random = options->random != NULL ? options->random : system_random,
+    };
+    set_session_name(&identities->pool.context);
+    return identities;
+}
+
+static void identity_free(struct identity *identity)
+{
+    supply_release(identity->supply);
+    spec_clear(&identity->spec);
+    free(identity);
+}
+
+void identities_destroy(struct identities *identities)
+{
+    if (identities == NULL)
+        return;
+    while (identities->first != NULL) {
+        struct identity *identity = identities->first;
+        identities->first = identity->next;
+        identity_free(identity);
+    }
+    free(identities);
+}
+
+static enum supply_kind supply_kind_of(const struct identity_spec *spec)
+{
+    switch (spec->kind) {
+    case IDENTITY_CHAIN:
+        return SUPPLY_CHAIN;
+    case IDENTITY_STATIC:
+        return SUPPLY_STATIC;
+    case IDENTITY_WEB_IDENTITY:
+        return spec->role.source == SOURCE_ABSENT ? SUPPLY_WEB_IDENTITY : SUPPLY_ASSUME_ROLE;
+    case IDENTITY_AWS:
+        return spec->role.source == SOURCE_ABSENT ? SUPPLY_CHAIN : SUPPLY_AWS;
+    case IDENTITY_ASSUME_ROLE:
+        return SUPPLY_ASSUME_ROLE;
+    case IDENTITY_KIAM:
+        break;
+    }
+    return SUPPLY_CHAIN;
+}
+
+static bool reason_equal(const struct identity_spec *a, const struct identity_spec *b)
+{
+    if (a->reason == NULL || b->reason == NULL)
+        return a->reason == b->reason;
+    return strcmp(a->reason, b->reason) == 0;
+}
+
+struct identity *identity_acquire(struct identities *identities, const struct identity_spec *spec)
+{
+    struct identity **last = &identities->first;
+    struct identity *identity;
+
+    for (; *last != NULL; last = &(*last)->next) {
+        if (spec_equal(&(*last)->spec, spec) && reason_equal(&(*last)->spec, spec)) {
+            (*last)->references++;
+            return *last;
+        }
+    }
+    identity = calloc(1, sizeof(*identity));
+    if (identity == NULL)
+        return NULL;
+    if (spec_copy(&identity->spec, spec) == 0)
+        identity->supply = supply_acquire(&identities->pool, supply_kind_of(spec), spec);
+    if (identity->supply == NULL) {
+        identity_free(identity);
+        return NULL;
+    }
+    identity->identities = identities;
+    identity->references = 1;
+    identities->count++;
+    *last = identity;
+    return identity;
+}
+
+void identity_release(struct identity *identity)
+{
+    struct identity **link;
+
+    if (identity == NULL || --identity->references > 0)
+        return;
+    link = &identity->identities->first;
+    while (*link != identity)
+        link = &(*link)->next;
+    *link = identity->next;
+    identity->identities->count--;
+    identity_free(identity);
+}
+
+void identity_get(struct identity *identity, struct provider_request *request)
+{
+    provider_get(identity->supply->provider, request);
+}
+
+void identity_cancel(struct provider_request *request)
+{
+    provider_cancel(request);
+}
+
+void identity_expired(struct identity *identity, const struct credentials *credentials)
+{
+    supplies_expired(&identity->identities->pool, credentials);
+}
+
+void identity_refresh(struct identity *identity)
+{
+    supply_refresh(identity->supply);
+}
+
+uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out)
+{
+    return describe_pairs(&identity->spec, identity->supply, out);
+}
+
+size_t identities_count(const struct identities *identities)
+{
+    return identities->count;
+}
+
+struct identity *identities_at(const struct identities *identities, size_t index)
+{
+    struct identity *identity = identities->first;
+
+    for (; index > 0 && identity != NULL; index--)
+        identity = identity->next;
+    return identity;
+}

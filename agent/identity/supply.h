@@ -1,0 +1,54 @@
+/* The sources of credentials that exist: each way to get them once, however many identities
+ * stand on it. A supply is a provider behind the cache; only the chain passes through to the
+ * supply it chose. Counted; the last release drops the credentials. */
+#ifndef TALLY_AGENT_IDENTITY_SUPPLY_H
+#define TALLY_AGENT_IDENTITY_SUPPLY_H
+
+#include "agent/config/identity_spec.h"
+#include "agent/identity/context.h"
+#include "agent/identity/facts.h"
+#include "agent/identity/provider.h"
+
+enum supply_kind {
+    SUPPLY_CHAIN,        /* what the environment configures */
+    SUPPLY_STATIC,       /* spec: key_id, secret_key, session_token */
+    SUPPLY_WEB_IDENTITY, /* by AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN */
+    SUPPLY_AWS,          /* spec: role, external_id; web identity, after a refusal AssumeRole */
+    SUPPLY_ASSUME_ROLE,  /* spec: role, external_id; kind: of the base */
+};
+
+struct supplies {
+    struct identity_context context;
+    struct supply *first;
+};
+
+struct supply {
+    struct supply *next;
+    struct supplies *pool;
+    unsigned references;
+    enum supply_kind kind;
+    struct identity_spec spec; /* a copy of what matters to the kind */
+    struct facts facts;
+    struct provider *provider; /* the one to ask */
+    bool cached;               /* it is a cached one; else it passes on to `below` */
+    struct supply *below;      /* what it stands on, held; NULL: nothing else */
+};
+
+/* NULL: no memory. */
+struct supply *supply_acquire(
+    struct supplies *pool, enum supply_kind kind, const struct identity_spec *spec);
+void supply_release(struct supply *supply); /* NULL is allowed */
+
+/* Whose cache keeps the credentials of this supply; NULL while a chain has not chosen. */
+const struct supply *supply_keeper(const struct supply *supply);
+
+/* AWS called these credentials expired: whoever keeps them drops them. */
+void supplies_expired(struct supplies *pool, const struct credentials *credentials);
+
+/* The supply and what it stands on resolve anew at the next request. */
+void supply_refresh(struct supply *supply);
+
+/* A variable that is set to something, else NULL. */
+const char *context_variable(const struct identity_context *context, const char *name);
+
+#endif

@@ -1,0 +1,20 @@
+/* Resolves a value_ref of the configuration: the environment and mounted files are read now. */
+#ifndef TALLY_AGENT_IDENTITY_VALUE_H
+#define TALLY_AGENT_IDENTITY_VALUE_H
+
+#include "agent/config/identity_spec.h"
+#include "proto/buffer.h"
+#include "proto/failure.h"
+
+#define VALUE_BYTES (64u * 1024u)
+
+/* Appends the value, without white space around it, to the secret buffer `out`. 0; -ENODATA
+ * where the configuration names no such value, which is no failure; or another negative errno
+ * with *failure: named but not to be had, or empty. */
+int value_read(const struct value_ref *ref, const char *(*get)(const char *name),
+    struct buffer *out, struct failure *failure);
+
+/* The file that the value is in, NULL where it is in none. */
+const char *value_file(const struct value_ref *ref);
+
+#endif

@@ -1,0 +1,272 @@
+#include "agent/identity/web_identity.h"
+
+#include "agent/aws/sts.h"
+#include "agent/identity/file.h"
+#include "agent/identity/jwt.h"
+#include "agent/identity/sts_exchange.h"
+#include "agent/identity/value.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* While the kubelet swaps the projected volume, the file is missing or empty for a moment. */
+#define FILE_RETRY_MS 200
+#define FILE_LIMIT_MS 3000
+
+struct web_identity {
+    struct provider base;
+    struct web_identity_options options;
+    struct sts_exchange exchange;
+    struct loop_timer *timer; /* runs while the file is not there */
+    struct buffer token;      /* secret; kept while STS is asked */
+    struct buffer role;
+    int64_t started_ms;
+    bool replayed;
+};
+
+static void end(
+    struct web_identity *self, struct credentials *credentials, const struct failure *failure)
+{
+    buffer_free(&self->token);
+    provider_finish(&self->base, credentials, failure);
+}
+
+/* ---- what to do about a refusal -------------------------------------------------------------- */
+
+static void explain_expired(
+    const struct web_identity *self, const struct jwt_claims *claims, char *hint, size_t size)
+{
+    int64_t wall_s = loop_wall(self->options.context->loop) / 1000;
+
+    if (claims->expires_s == 0 || claims->expires_s > wall_s)
+        snprintf(hint, size, "the token in %s expired by AWS's clock; is this machine's right?",
+            self->options.token_file);
+    else
+        snprintf(hint, size,
+            "the token in %s expired %lld s ago: the kubelet does not renew it, or this file is "
+            "a copy",
+            self->options.token_file, (long long)(wall_s - claims->expires_s));
+}
+
+static void explain(
+    const struct web_identity *self, const struct failure *failure, char *hint, size_t size)
+{
+    const char *code = failure->aws_code;
+    struct jwt_claims claims;
+
+    hint[0] = '\0';
+    if (jwt_read_claims((const char *)self->token.data, self->token.len, &claims) < 0 &&
+        code[0] != '\0') {
+        snprintf(hint, size, "%s holds no JWT", self->options.token_file);
+        return;
+    }
+    if (strcmp(code, "AccessDenied") == 0) {
+        char trust[sizeof(claims) + 160];
+        jwt_explain_trust(&claims, trust, sizeof(trust));
+        snprintf(hint, size, "its trust policy must %s", trust);
+    } else if (strcmp(code, "InvalidIdentityToken") == 0) {
+        snprintf(hint, size,
+            "the role's account needs an IAM OIDC provider for %s that lists the audience %s",
+            claims.issuer, claims.audience);
+    } else if (strncmp(code, "ExpiredToken", 12) == 0) {
+        explain_expired(self, &claims, hint, size);
+    } else if (strcmp(code, "ValidationError") == 0) {
+        snprintf(hint, size, "is this the ARN of a role?");
+    }
+}
+
+static void finish_explained(struct web_identity *self, const struct failure *failure)
+{
+    struct failure explained = *failure;
+    char hint[1024];
+
+    explain(self, failure, hint, sizeof(hint));
+    if (hint[0] != '\0') {
+        /* What to do must not be cut off by a long sentence of AWS's. */
+        failure_set(&explained, failure->code, "%.180s; %s", failure->message, hint);
+        explained.retryable = failure->retryable;
+        explained.retry_after_ms = failure->retry_after_ms;
+        failure_set_aws(
+            &explained, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
+    }
+    end(self, NULL, &explained);
+}
+
+bool web_identity_refused(const struct failure *failure)
+{
+    if (strcmp(failure->aws_code, "AccessDenied") == 0)
+        return true;
+    /* The same code is retryable where STS could not fetch the issuer's keys: that may pass. */
+    return strcmp(failure->aws_code, "InvalidIdentityToken") == 0 && !failure->retryable;
+}
+
+/* ---- the token file -------------------------------------------------------------------------- */
+
+static void trim_token(struct buffer *token)
+{
+    while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]) != NULL &&
+           token->data[token->len - 1] != '\0')
+        buffer_truncate(token, token->len - 1);
+}
+
+static bool is_printable(const struct buffer *token)
+{
+    for (size_t i = 0; i < token->len; i++)
+        if (token->data[i] <= 0x20 || token->data[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+/* 0, -EAGAIN where it may be there in a moment, or another negative errno; failure is set. */
+static int read_token(const char *path, struct buffer *token, struct failure *failure)
+{
+    char why[sizeof(failure->message)];
+    int r = file_read(path, token);
+
+    trim_token(token);
+    if (r < 0) {
+        file_explain(path, r, why, sizeof(why));
+        failure_set(failure, ERROR_CREDENTIALS, "web identity token: %s", why);
+        return r == -EACCES || r == -EPERM || r == -EMSGSIZE ? r : -EAGAIN;
+    }
+    if (token->len == 0) {
+        failure_set(failure, ERROR_CREDENTIALS, "web identity token: %s is empty", path);
+        return -EAGAIN;
+    }
+    if (token->len <= TOKEN_BYTES && is_printable(token))
+        return 0;
+    failure_set(failure, ERROR_CREDENTIALS,
+        "web identity token: %s holds no token (a JWT of at most %d characters)", path,
+        TOKEN_BYTES);
+    return -EINVAL;
+}
+
+static const char *session_name(const struct web_identity *self)
+{
+    return self->options.session_name != NULL ? self->options.session_name
+                                              : self->options.context->session_name;
+}
+
+static void send_token(struct web_identity *self)
+{
+    const char *role = buffer_string(&self->role);
+
+    snprintf(self->exchange.what, sizeof(self->exchange.what),
+        "AssumeRoleWithWebIdentity of role %s", role);
+    sts_web_identity_body(&self->exchange.form, role, session_name(self),
+        (const char *)self->token.data, self->token.len, 0);
+    sts_exchange_start(&self->exchange, NULL);
+}
+
+static void try_file(void *data)
+{
+    struct web_identity *self = data;
+    struct loop *loop = self->options.context->loop;
+    struct failure failure;
+    int r;
+
+    buffer_clear(&self->token);
+    r = read_token(self->options.token_file, &self->token, &failure);
+    if (r == 0)
+        send_token(self);
+    else if (r == -EAGAIN && loop_now(loop) - self->started_ms < FILE_LIMIT_MS)
+        loop_timer_start(self->timer, FILE_RETRY_MS);
+    else
+        end(self, NULL, &failure);
+}
+
+/* The token may have been replaced while STS looked at the old one: only another token is worth
+ * asking again. */
+static bool replay(struct web_identity *self)
+{
+    struct failure failure;
+    struct buffer token;
+    bool changed;
+
+    if (self->replayed)
+        return false;
+    self->replayed = true;
+    buffer_init_secret(&token, self->token.max);
+    changed =
+        read_token(self->options.token_file, &token, &failure) == 0 &&
+        (token.len != self->token.len || memcmp(token.data, self->token.data, token.len) != 0);
+    buffer_free(&self->token);
+    self->token = token;
+    if (changed)
+        send_token(self);
+    return changed;
+}
+
+static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
+    enum aws_outcome outcome)
+{
+    struct web_identity *self = data;
+
+    if (credentials != NULL)
+        end(self, credentials, NULL);
+    else if (outcome != AWS_EXPIRED || !replay(self))
+        finish_explained(self, failure);
+}
+
+/* ---- the provider ---------------------------------------------------------------------------- */
+
+static void web_identity_fetch(struct provider *provider)
+{
+    struct web_identity *self = (struct web_identity *)provider;
+    const struct identity_context *context = self->options.context;
+    struct failure failure;
+    int r;
+
+    self->started_ms = loop_now(context->loop);
+    self->replayed = false;
+    self->options.facts->kind = provider->ops->kind;
+    facts_set(&self->options.facts->token_file, self->options.token_file);
+    facts_set(&self->options.facts->session_name, session_name(self));
+    buffer_clear(&self->role);
+    r = value_read(&self->options.role, context->getenv, &self->role, &failure);
+    if (r == -ENODATA)
+        failure_set(&failure, ERROR_CREDENTIALS,
+            "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
+    if (r < 0) {
+        end(self, NULL, &failure);
+        return;
+    }
+    facts_set(&self->options.facts->role, buffer_string(&self->role));
+    try_file(self);
+}
+
+static void web_identity_destroy(struct provider *provider)
+{
+    struct web_identity *self = (struct web_identity *)provider;
+
+    sts_exchange_clear(&self->exchange);
+    loop_timer_destroy(self->timer);
+    buffer_free(&self->token);
+    buffer_free(&self->role);
+    free(self);
+}
+
+static const struct provider_ops web_identity_ops = {
+    .kind = "web-identity", .fetch = web_identity_fetch, .destroy = web_identity_destroy};
+
+struct provider *web_identity_create(const struct web_identity_options *options)
+{
+    struct web_identity *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    self->options = *options;
+    self->options.facts->kind = web_identity_ops.kind;
+    self->timer = loop_timer_create(options->context->loop, try_file, self);
+    if (self->timer == NULL) {
+        free(self);
+        return NULL;
+    }
+    provider_init(&self->base, &web_identity_ops);
+    sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
+    buffer_init_secret(&self->token, 2 * TOKEN_BYTES);
+    buffer_init_secret(&self->role, VALUE_BYTES);
+    return &self->base;
+}
