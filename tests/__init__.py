@@ -1,0 +1,1 @@
+"""Everything that makes tally's tests real."""

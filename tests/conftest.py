@@ -1,0 +1,53 @@
+"""What every Python test shares: one gateway with its DynamoDB Local, and the tables."""
+
+import os
+
+import pytest
+
+from tests.gateway.client import Gateway
+from tests.gateway.tables import JOBS, ORDERS, SHARDS, Tables, job, shard
+
+# Nothing of the machine's own AWS configuration or proxies reaches a test.
+for _name in list(os.environ):
+    if _name.startswith("AWS_") or _name.lower().endswith("_proxy"):
+        del os.environ[_name]
+os.environ.update(AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+                  AWS_EC2_METADATA_DISABLED="true", AWS_DEFAULT_REGION="eu-west-1")
+
+PENDING = 25_000  # items of about 1 KB: 25 pages of 1 MB
+SMALL = 7
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    gateway = Gateway(str(tmp_path_factory.mktemp("gateway")))
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def tables(gateway):
+    """The small tables: orders (7 items in the queue "small"), jobs with its indexes, shards with
+    its number and binary keys."""
+    tables = Tables(gateway.dynamodb_local)
+    for definition in (ORDERS, JOBS, SHARDS):
+        tables.create(definition)
+    tables.fill_orders("small", SMALL)
+    tables.put("jobs", (job(number) for number in range(300)))
+    tables.put("shards", (shard(number) for number in range(60)))
+    return tables
+
+
+@pytest.fixture(scope="session")
+def pending(tables):
+    """The queue "pending" of the table orders, and how many items are in it."""
+    tables.fill_orders("pending", PENDING)
+    return PENDING
+
+
+@pytest.fixture
+def world(gateway, tables):
+    """An AWS account of the test's own, with its own endpoints, keys, ledger and faults."""
+    world = gateway.world()
+    yield world
+    world.close()

@@ -1,0 +1,132 @@
+"""Makes and fills the tables that tests and the demonstration ask about."""
+
+import base64
+import hashlib
+import itertools
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+from .dynamodb import CONTENT_TYPE, TARGET
+from .upstream import AUTHORIZATION
+
+BATCH = 25  # the most that BatchWriteItem takes
+WORKERS = 4
+# With its key and names some 1,040 bytes: 25,000 such items are 25 pages of 1 MB.
+PAYLOAD = "x" * 1000
+
+ORDERS = {
+    "TableName": "orders",
+    "AttributeDefinitions": [{"AttributeName": "queue", "AttributeType": "S"},
+                             {"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "queue", "KeyType": "HASH"},
+                  {"AttributeName": "id", "KeyType": "RANGE"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+# With both kinds of index: 300 jobs of 3 owners; every 10th waits.
+JOBS = {
+    "TableName": "jobs",
+    "AttributeDefinitions": [{"AttributeName": "owner", "AttributeType": "S"},
+                             {"AttributeName": "id", "AttributeType": "S"},
+                             {"AttributeName": "state", "AttributeType": "S"},
+                             {"AttributeName": "due", "AttributeType": "N"}],
+    "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"},
+                  {"AttributeName": "id", "KeyType": "RANGE"}],
+    "GlobalSecondaryIndexes": [{
+        "IndexName": "by-state",
+        "KeySchema": [{"AttributeName": "state", "KeyType": "HASH"},
+                      {"AttributeName": "due", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+    "LocalSecondaryIndexes": [{
+        "IndexName": "by-due",
+        "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"},
+                      {"AttributeName": "due", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+# With keys that are no text: 60 items in shards 0 to 2, with binary sort keys.
+SHARDS = {
+    "TableName": "shards",
+    "AttributeDefinitions": [{"AttributeName": "shard", "AttributeType": "N"},
+                             {"AttributeName": "digest", "AttributeType": "B"}],
+    "KeySchema": [{"AttributeName": "shard", "KeyType": "HASH"},
+                  {"AttributeName": "digest", "KeyType": "RANGE"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+def job(number):
+    return {"owner": {"S": f"owner-{number % 3}"}, "id": {"S": f"{number:05}"},
+            "state": {"S": "waiting" if number % 10 == 0 else "done"}, "due": {"N": str(number)},
+            "payload": {"S": PAYLOAD}}
+
+
+def shard(number):
+    digest = base64.b64encode(hashlib.sha256(str(number).encode()).digest()).decode()
+    return {"shard": {"N": str(number % 3)}, "digest": {"B": digest}}
+
+
+class Tables:
+    """Talks to DynamoDB Local itself, which checks no signature, so filling is quick."""
+
+    def __init__(self, url):
+        self._netloc = urlsplit(url).netloc
+
+    def create(self, definition):
+        self._call(self._connect(), "CreateTable", definition)
+
+    def delete(self, name):
+        self._call(self._connect(), "DeleteTable", {"TableName": name})
+
+    def put(self, table, items):
+        """Writes any number of items (maps of AttributeValues)."""
+        batches = _Batches(items)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            connections = [self._connect() for _ in range(WORKERS)]
+            shares = [pool.submit(self._put_batches, connection, table, batches)
+                      for connection in connections]
+            for share in shares:
+                share.result()
+
+    def fill_orders(self, queue, count):
+        """`count` items of about 1 KB in one partition of the table orders."""
+        self.put("orders", ({"queue": {"S": queue}, "id": {"S": f"{number:08}"},
+                             "priority": {"N": str(number % 10)}, "payload": {"S": PAYLOAD}}
+                            for number in range(count)))
+
+    def _put_batches(self, connection, table, batches):
+        while batch := batches.next():
+            writes = [{"PutRequest": {"Item": item}} for item in batch]
+            while writes:
+                answer = self._call(connection, "BatchWriteItem", {"RequestItems": {table: writes}})
+                writes = answer.get("UnprocessedItems", {}).get(table)
+
+    def _connect(self):
+        return HTTPConnection(self._netloc, timeout=60)
+
+    @staticmethod
+    def _call(connection, action, question):
+        connection.request("POST", "/", json.dumps(question), {
+            "X-Amz-Target": TARGET + action, "Content-Type": CONTENT_TYPE,
+            "Authorization": AUTHORIZATION})
+        reply = connection.getresponse()
+        answer = json.loads(reply.read())
+        if reply.status != 200:
+            raise RuntimeError(f"{action}: {answer}")
+        return answer
+
+
+class _Batches:
+    """Shares items out to several threads."""
+
+    def __init__(self, items):
+        self._items = iter(items)
+        self._lock = threading.Lock()
+
+    def next(self):
+        with self._lock:
+            return list(itertools.islice(self._items, BATCH))
