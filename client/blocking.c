@@ -1,0 +1,274 @@
+#include "client/answer.h"
+#include "client/clock.h"
+#include "client/connection.h"
+#include "client/request.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+enum { RETRY_MS_MAX = 100 };
+
+struct tally {
+    struct connection connection;
+    struct tally_answer answer;
+    struct tally_request scratch; /* of the calls that need no request of the caller's */
+    int timeout_ms;
+    uint32_t next_id;
+    bool reached; /* the agent answered, and was not missing since */
+    bool wait_for_agent;
+};
+
+int tally_open(struct tally **tally, const char *path)
+{
+    *tally = NULL;
+    struct tally *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return TALLY_ENOMEM;
+    made->timeout_ms = TIMEOUT_DEFAULT_MS;
+    request_init(&made->scratch, "ping");
+    int r = connection_init(&made->connection, path);
+    if (r < 0) {
+        tally_close(made);
+        return r == -EINVAL ? TALLY_EARGUMENT : TALLY_ENOMEM;
+    }
+    *tally = made;
+    return 0;
+}
+
+void tally_close(struct tally *tally)
+{
+    if (tally == NULL)
+        return;
+    connection_free(&tally->connection);
+    request_free(&tally->scratch);
+    free(tally);
+}
+
+int tally_set_timeout(struct tally *tally, int milliseconds)
+{
+    if (milliseconds < 1 || milliseconds > TIMEOUT_MAX_MS)
+        return TALLY_EARGUMENT;
+    tally->timeout_ms = milliseconds;
+    return 0;
+}
+
+int tally_set_wait_for_agent(struct tally *tally, int wait)
+{
+    tally->wait_for_agent = wait != 0;
+    return 0;
+}
+
+const struct tally_answer *tally_last_answer(const struct tally *tally)
+{
+    return &tally->answer;
+}
+
+const char *tally_error_message(const struct tally *tally)
+{
+    return tally_answer_error_message(&tally->answer);
+}
+
+/* Waits until the socket can be read, or written where bytes are left to send.
+ * 0, or -ETIMEDOUT. */
+static int wait_ready(const struct connection *connection, int64_t deadline)
+{
+    short events = connection_sending(connection) ? POLLIN | POLLOUT : POLLIN;
+    for (;;) {
+        int64_t left = deadline - clock_ms();
+        if (left <= 0)
+            return -ETIMEDOUT;
+        struct pollfd descriptor = {connection->fd, events, 0};
+        int n = poll(&descriptor, 1, (int)left);
+        if (n > 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+    }
+}
+
+/* Looks for the answer with this id among the frames that have arrived. Late answers to
+ * earlier calls and notifications are passed over.
+ * 1: found, `answer` is set; 0: not yet; or a negative errno. */
+static int take_answer(struct tally *tally, uint32_t id)
+{
+    const uint8_t *frame = NULL;
+    size_t len = 0;
+    int r;
+    while ((r = connection_next(&tally->connection, &frame, &len)) > 0) {
+        struct message message;
+        r = message_decode(&message, frame, len);
+        if (r < 0)
+            return r;
+        if (message.kind != MESSAGE_ANSWER || message.id != id)
+            continue;
+        answer_take(&tally->answer, &message);
+        return 1;
+    }
+    return r;
+}
+
+/* One attempt: 0 where `answer` is set, or a negative errno. */
+static int exchange(struct tally *tally, const struct tally_request *request, int64_t deadline)
+{
+    struct connection *connection = &tally->connection;
+    int r = connection->fd >= 0 ? 0 : connection_open(connection);
+    if (r < 0)
+        return r;
+    uint32_t id = tally->next_id++;
+    int64_t left = deadline - clock_ms();
+    r = request_encode(request, id, left > 0 ? left : 1, &connection->out);
+    if (r < 0) {
+        buffer_clear(&connection->out);
+        answer_fail(&tally->answer, r,
+            r == TALLY_EARGUMENT ? "the request is not valid, or larger than %u bytes"
+                                 : "no memory for a request of up to %u bytes",
+            LIMIT_REQUEST_BYTES);
+        return 0;
+    }
+    for (;;) {
+        r = connection_flush(connection);
+        if (r < 0 && r != -EAGAIN)
+            return r;
+        r = connection_receive(connection);
+        if (r == -EAGAIN)
+            r = wait_ready(connection, deadline);
+        if (r == 0)
+            r = take_answer(tally, id);
+        if (r == 0 && clock_ms() >= deadline)
+            r = -ETIMEDOUT; /* bytes came all the time, but never the answer */
+        if (r != 0)
+            return r > 0 ? 0 : r;
+    }
+}
+
+/* Whether the agent may be back in a moment. */
+static bool is_absence(int error)
+{
+    return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
+}
+
+static int fail_deadline(struct tally *tally)
+{
+    return answer_fail(&tally->answer, TALLY_EDEADLINE, "%s: no answer within %d ms",
+        tally->connection.path, tally->timeout_ms);
+}
+
+/* Sleeps before the next attempt: not at all at first, then longer and longer.
+ * False where the deadline comes first. */
+static bool pause_until_next(int *pause_ms, int64_t deadline)
+{
+    if (clock_ms() + *pause_ms >= deadline)
+        return false;
+    if (*pause_ms > 0)
+        poll(NULL, 0, *pause_ms);
+    int longer = *pause_ms == 0 ? 5 : *pause_ms * 2;
+    *pause_ms = longer < RETRY_MS_MAX ? longer : RETRY_MS_MAX;
+    return true;
+}
+
+static int call(struct tally *tally, const struct tally_request *request)
+{
+    int64_t deadline = clock_ms() + tally->timeout_ms;
+    bool patient = tally->reached || tally->wait_for_agent;
+    int pause_ms = 0;
+    if (connection_inherited(&tally->connection))
+        connection_close(&tally->connection);
+    for (;;) {
+        answer_clear(&tally->answer);
+        int r = exchange(tally, request, deadline);
+        if (r == 0) {
+            tally->reached = true;
+            if (tally->answer.error != TALLY_ESHUTTING_DOWN)
+                return tally->answer.error;
+            connection_close(&tally->connection);
+            if (patient && pause_until_next(&pause_ms, deadline))
+                continue;
+            tally->answer.data = NULL; /* stood in the buffer that is gone */
+            tally->answer.len = 0;
+            return tally->answer.error;
+        }
+        /* A request that left in part cannot be followed by another on this connection. */
+        if (r != -ETIMEDOUT || connection_sending(&tally->connection))
+            connection_close(&tally->connection);
+        if (r == -ETIMEDOUT)
+            return fail_deadline(tally);
+        bool again = (is_absence(r) && patient) || r == -EAGAIN;
+        if (again && pause_until_next(&pause_ms, deadline))
+            continue;
+        tally->reached = false;
+        return answer_fail_connection(&tally->answer, tally->connection.path, r);
+    }
+}
+
+int tally_call(struct tally *tally, const struct tally_request *request)
+{
+    return call(tally, request);
+}
+
+static struct tally_request *scratch(struct tally *tally, const char *method)
+{
+    request_reset(&tally->scratch, method); /* a failure stays in the request */
+    return &tally->scratch;
+}
+
+int tally_call_packed(struct tally *tally, const char *method, const void *params,
+    size_t params_len, const void **result, size_t *result_len)
+{
+    struct tally_request *request = scratch(tally, method);
+    request_set_raw(request, params, params_len);
+    int r = call(tally, request);
+    if (r == 0 && result != NULL)
+        *result = tally->answer.data;
+    if (r == 0 && result_len != NULL)
+        *result_len = tally->answer.len;
+    return r;
+}
+
+static int call_trigger(struct tally *tally, const char *method, const char *trigger)
+{
+    struct tally_request *request = scratch(tally, method);
+    tally_request_set_string(request, "trigger", trigger);
+    return call(tally, request);
+}
+
+int tally_count(struct tally *tally, const char *trigger, int64_t *count)
+{
+    int r = call_trigger(tally, "count", trigger);
+    if (r < 0)
+        return r;
+    int64_t value = 0;
+    if (tally_answer_integer(&tally->answer, "count", &value) < 0)
+        return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's answer has no count",
+            tally->connection.path);
+    if (count != NULL)
+        *count = value;
+    return 0;
+}
+
+int tally_list(struct tally *tally)
+{
+    return call(tally, scratch(tally, "list"));
+}
+
+int tally_status(struct tally *tally)
+{
+    return call(tally, scratch(tally, "status"));
+}
+
+int tally_whoami(struct tally *tally, const char *trigger)
+{
+    return trigger != NULL ? call_trigger(tally, "whoami", trigger)
+                           : call(tally, scratch(tally, "whoami"));
+}
+
+int tally_explain(struct tally *tally, const char *trigger)
+{
+    return call_trigger(tally, "explain", trigger);
+}
+
+int tally_ping(struct tally *tally)
+{
+    return call(tally, scratch(tally, "ping"));
+}

@@ -1,0 +1,149 @@
+#include "client/cli/cli.h"
+
+#include "client/cli/terminal.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_operand(const struct cli *cli, size_t i)
+{
+    return i + 1 < cli->arguments.operand_count ? cli->arguments.operands[i + 1] : NULL;
+}
+
+bool cli_given(const struct cli *cli, enum option_id option)
+{
+    return (cli->arguments.given & (1u << option)) != 0;
+}
+
+int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallback)
+{
+    return cli_given(cli, option) ? cli->arguments.number[option] : fallback;
+}
+
+static void print_head(const char *name)
+{
+    fprintf(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
+        terminal_reset(stderr));
+}
+
+int cli_usage(const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    print_head("USAGE");
+    terminal_print(stderr, text);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+static int exit_code(int error)
+{
+    switch (error) {
+    case TALLY_EARGUMENT:
+        return EXIT_USAGE;
+    case TALLY_ENOAGENT:
+    case TALLY_EPERMISSION:
+        return EXIT_NO_AGENT;
+    case TALLY_ETIMEOUT:
+    case TALLY_EDEADLINE:
+        return EXIT_DEADLINE;
+    default:
+        return error < 0 ? EXIT_ERROR : EXIT_OK;
+    }
+}
+
+int cli_refuse(int error, const char *message)
+{
+    print_head(tally_error_name(error));
+    terminal_print(stderr, message);
+    fputc('\n', stderr);
+    return exit_code(error);
+}
+
+int cli_fail(const struct tally_answer *answer)
+{
+    const char *code = tally_answer_aws_code(answer);
+    const char *request_id = tally_answer_aws_request_id(answer);
+    const char *reasons = tally_answer_aws_reasons(answer);
+    print_head(tally_answer_error_name(answer));
+    terminal_print(stderr, tally_answer_error_message(answer));
+    if (reasons[0] != '\0') {
+        fputs(" (", stderr);
+        terminal_print(stderr, reasons);
+        fputc(')', stderr);
+    }
+    if (code[0] != '\0' || request_id[0] != '\0') {
+        fputs(" [", stderr);
+        terminal_print(stderr, code);
+        fputs(code[0] != '\0' && request_id[0] != '\0' ? ", " : "", stderr);
+        terminal_print(stderr, request_id);
+        fputc(']', stderr);
+    }
+    fputc('\n', stderr);
+    return exit_code(tally_answer_error(answer));
+}
+
+void cli_note(const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    fputs("tally: note: ", stderr);
+    terminal_print(stderr, text);
+    fputc('\n', stderr);
+}
+
+int cli_open(struct cli *cli)
+{
+    if (cli->tally != NULL)
+        return EXIT_OK;
+    int r = tally_open(&cli->tally, cli->socket);
+    if (r < 0)
+        return cli_refuse(r, r == TALLY_EARGUMENT ? "the socket path is empty" : tally_strerror(r));
+    int64_t timeout = cli_number(cli, OPTION_TIMEOUT, 5000);
+    if (timeout > INT32_MAX || tally_set_timeout(cli->tally, (int)timeout) < 0)
+        return cli_usage("--timeout: a deadline is between 1ms and 5m");
+    return EXIT_OK;
+}
+
+struct tally_request *cli_request(const struct cli *cli, const char *method)
+{
+    struct tally_request *request = NULL;
+    if (tally_request_new(&request, method) < 0)
+        return NULL;
+    if (cli_operand(cli, 0) != NULL)
+        tally_request_set_string(request, "trigger", cli_operand(cli, 0));
+    return request;
+}
+
+int cli_ask(struct cli *cli, struct tally_request *request, struct json **result)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+    if (request == NULL)
+        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    int code = cli_open(cli);
+    if (code != EXIT_OK)
+        goto finish;
+    int r = tally_call(cli->tally, request);
+    const struct tally_answer *answer = tally_last_answer(cli->tally);
+    if (r < 0) {
+        code = cli_fail(answer);
+        goto finish;
+    }
+    if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
+        *result = json_from_msgpack(packed, len);
+    if (packed == NULL)
+        code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer is empty");
+    else if (*result == NULL)
+        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+finish:
+    tally_request_free(request);
+    return code;
+}

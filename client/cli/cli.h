@@ -1,0 +1,77 @@
+/* What the verbs share: the parsed command line, the handle, how results and errors are
+ * told, and the exit codes. */
+#ifndef TALLY_CLI_CLI_H
+#define TALLY_CLI_CLI_H
+
+#include "client/cli/json.h"
+#include "client/cli/options.h"
+#include "client/tally.h"
+
+enum cli_exit {
+    EXIT_OK = 0,
+    EXIT_ERROR = 1,    /* the agent answered with an error */
+    EXIT_USAGE = 2,    /* the command line is wrong */
+    EXIT_NO_AGENT = 3, /* there is no agent at the socket */
+    EXIT_DEADLINE = 4, /* the deadline passed, whoever noticed */
+};
+
+enum cli_output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_PROMETHEUS };
+
+#define OUTPUT_BIT(name) (1u << OUTPUT_##name)
+
+struct cli {
+    struct arguments arguments;
+    enum cli_output output;
+    const char *socket;  /* NULL: the default */
+    struct tally *tally; /* NULL until cli_open */
+};
+
+struct verb {
+    const char *name;
+    const char *operands; /* as help shows them */
+    size_t operands_min, operands_max;
+    uint32_t options; /* OPTION_BITs beyond the global ones */
+    unsigned outputs; /* OUTPUT_BITs */
+    const char *summary;
+    const char *help; /* a paragraph or two, and an example */
+    int (*run)(struct cli *cli);
+};
+
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+/* The operand behind the verb; NULL where it is not given. */
+const char *cli_operand(const struct cli *cli, size_t i);
+bool cli_given(const struct cli *cli, enum option_id option);
+
+/* The value of a duration or number option, or `fallback` where it is not given. */
+int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallback);
+
+/* Errors: one line on stderr, and the exit code for it. */
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_refuse(int error, const char *message); /* `error`: enum tally_error */
+int cli_fail(const struct tally_answer *answer);
+
+/* A remark on stderr, so that stdout stays the result. */
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Opens the handle with the deadline of --timeout. EXIT_OK or an exit code. */
+int cli_open(struct cli *cli);
+
+/* Opens, asks and gives the answer as *result, owned by the caller; or tells the error and
+ * returns its exit code. `request` is freed in every case; NULL stands for no memory. */
+int cli_ask(struct cli *cli, struct tally_request *request, struct json **result);
+
+/* A request with the first operand, if any, as its `trigger`. NULL without memory. */
+struct tally_request *cli_request(const struct cli *cli, const char *method);
+
+/* One verb for each. */
+int run_call(struct cli *cli);
+int run_count(struct cli *cli);
+int run_list(struct cli *cli);
+int run_ping(struct cli *cli);
+int run_ready(struct cli *cli);
+int run_status(struct cli *cli);
+int run_whoami(struct cli *cli);
+
+#endif

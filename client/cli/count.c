@@ -1,0 +1,97 @@
+/* tally count. */
+#include "client/cli/count.h"
+
+#include "client/cli/duration.h"
+#include "client/cli/value.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Puts the --value options into the request, as its field `values`. */
+static int add_values(const struct cli *cli, struct tally_request *request)
+{
+    char error[512];
+    int code = EXIT_OK;
+    size_t len = 0;
+    struct json *values = json_new_map();
+    for (size_t i = 0; values != NULL && i < cli->arguments.value_count; i++) {
+        if (!value_add(values, cli->arguments.values[i], error, sizeof(error))) {
+            code = cli_usage("%s", error);
+            goto finish;
+        }
+    }
+    void *packed = values != NULL ? json_to_msgpack(values, &len) : NULL;
+    if (packed == NULL)
+        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    else if (tally_request_set_packed(request, "values", packed, len) < 0)
+        code = cli_usage("--value: the values are too long or nested too deep");
+    free(packed);
+finish:
+    json_free(values);
+    return code;
+}
+
+int count_request(const struct cli *cli, struct tally_request **request)
+{
+    int code = EXIT_OK;
+    *request = cli_request(cli, "count");
+    if (*request == NULL)
+        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    if (cli_given(cli, OPTION_MAX_AGE))
+        tally_request_set_integer(*request, "max_age_ms", cli_number(cli, OPTION_MAX_AGE, 0));
+    if (cli_given(cli, OPTION_REPLICAS))
+        tally_request_set_integer(*request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
+    if (cli->arguments.value_count > 0)
+        code = add_values(cli, *request);
+    if (code != EXIT_OK) {
+        tally_request_free(*request);
+        *request = NULL;
+    }
+    return code;
+}
+
+void count_remark(const struct json *answer)
+{
+    const char *quality = json_get_string(answer, "quality", "");
+    int64_t age = 0, pages = 0;
+    char text[32];
+    json_get_integer(answer, "age_ms", &age);
+    json_get_integer(answer, "pages", &pages);
+    duration_format(age, text, sizeof(text));
+    if (strcmp(quality, "stale") == 0)
+        cli_note("stale: counted %s ago, because asking again failed: %s: %s", text,
+            json_get_string(answer, "last_error.name", "UNKNOWN"),
+            json_get_string(answer, "last_error.message", "no reason given"));
+    else if (strcmp(quality, "at_least") == 0)
+        cli_note("at least: counting stopped at its configured limit, after %" PRId64 " page%s",
+            pages, pages == 1 ? "" : "s");
+    else if (strcmp(quality, "exact") != 0)
+        cli_note("the agent calls the count \"%s\"; this command does not know what that means",
+            quality);
+    if (json_get_bool(answer, "fallback", false))
+        cli_note("the trigger has failed so often that its fallback replicas apply");
+}
+
+int run_count(struct cli *cli)
+{
+    struct tally_request *request = NULL;
+    struct json *answer = NULL;
+    int64_t count = 0;
+    int code = count_request(cli, &request);
+    if (code == EXIT_OK)
+        code = cli_ask(cli, request, &answer);
+    if (code != EXIT_OK)
+        return code;
+    if (!json_get_integer(answer, "count", &count)) {
+        code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer has no count");
+    } else {
+        if (cli->output == OUTPUT_JSON)
+            json_print(stdout, answer, false);
+        else
+            printf("%" PRId64 "\n", count);
+        count_remark(answer);
+    }
+    json_free(answer);
+    return code;
+}

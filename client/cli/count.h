@@ -1,0 +1,14 @@
+/* The request for a count, and the remarks on its answer, shared by several verbs. */
+#ifndef TALLY_CLI_COUNT_H
+#define TALLY_CLI_COUNT_H
+
+#include "client/cli/cli.h"
+
+/* A request for the first operand, with --max-age, --value and --replicas. *request is owned
+ * by the caller. EXIT_OK, or the exit code of an error that was told. */
+int count_request(const struct cli *cli, struct tally_request **request);
+
+/* Says on stderr what the number alone does not: stale, at least, fallback. */
+void count_remark(const struct json *answer);
+
+#endif

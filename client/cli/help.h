@@ -1,0 +1,10 @@
+/* What --help prints, of the command and of each verb. */
+#ifndef TALLY_CLI_HELP_H
+#define TALLY_CLI_HELP_H
+
+#include "client/cli/cli.h"
+
+void help_print(FILE *file);
+void help_print_verb(const struct verb *verb, FILE *file);
+
+#endif

@@ -1,0 +1,305 @@
+#include "client/cli/json.h"
+
+#include "client/cli/base64.h"
+
+#include <jansson.h>
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* struct json is jansson's json_t, so that the rest of the command does not depend on it. */
+static json_t *open_json(const struct json *json)
+{
+    return (json_t *)(uintptr_t)json;
+}
+
+static struct json *wrap(json_t *json)
+{
+    return (struct json *)json;
+}
+
+static json_t *text_from_msgpack(const char *data, size_t len)
+{
+    json_t *text = json_stringn(data, len);
+    if (text != NULL)
+        return text;
+    char *encoded = base64_encode(data, len);
+    text = encoded != NULL ? json_string(encoded) : NULL;
+    free(encoded);
+    return text;
+}
+
+static json_t *from_object(const msgpack_object *object);
+
+static json_t *array_from_msgpack(const msgpack_object_array *array)
+{
+    json_t *json = json_array();
+    for (uint32_t i = 0; json != NULL && i < array->size; i++) {
+        if (json_array_append_new(json, from_object(&array->ptr[i])) < 0) {
+            json_decref(json);
+            return NULL;
+        }
+    }
+    return json;
+}
+
+/* A key that is no text is shown as the JSON that it would be. */
+static char *key_from_msgpack(const msgpack_object *key)
+{
+    json_t *json = from_object(key);
+    char *text = json_is_string(json) ? strdup(json_string_value(json))
+                                      : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
+static json_t *map_from_msgpack(const msgpack_object_map *map)
+{
+    json_t *json = json_object();
+    for (uint32_t i = 0; json != NULL && i < map->size; i++) {
+        char *key = key_from_msgpack(&map->ptr[i].key);
+        int r = key != NULL ? json_object_set_new(json, key, from_object(&map->ptr[i].val)) : -1;
+        free(key);
+        if (r < 0) {
+            json_decref(json);
+            return NULL;
+        }
+    }
+    return json;
+}
+
+static json_t *from_object(const msgpack_object *object)
+{
+    switch (object->type) {
+    case MSGPACK_OBJECT_BOOLEAN:
+        return json_boolean(object->via.boolean);
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        if (object->via.u64 > INT64_MAX)
+            return json_real((double)object->via.u64);
+        return json_integer((json_int_t)object->via.u64);
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        return json_integer((json_int_t)object->via.i64);
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64: {
+        json_t *real = json_real(object->via.f64);
+        return real != NULL ? real : json_null(); /* JSON has no NaN */
+    }
+    case MSGPACK_OBJECT_STR:
+        return text_from_msgpack(object->via.str.ptr, object->via.str.size);
+    case MSGPACK_OBJECT_BIN:
+        return text_from_msgpack(object->via.bin.ptr, object->via.bin.size);
+    case MSGPACK_OBJECT_ARRAY:
+        return array_from_msgpack(&object->via.array);
+    case MSGPACK_OBJECT_MAP:
+        return map_from_msgpack(&object->via.map);
+    case MSGPACK_OBJECT_EXT:
+    case MSGPACK_OBJECT_NIL:
+        break;
+    }
+    return json_null();
+}
+
+struct json *json_from_msgpack(const void *data, size_t len)
+{
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    json_t *json = NULL;
+    if (msgpack_unpack_next(&unpacked, data, len, NULL) == MSGPACK_UNPACK_SUCCESS)
+        json = from_object(&unpacked.data);
+    msgpack_unpacked_destroy(&unpacked);
+    return wrap(json);
+}
+
+struct json *json_parse(const char *text, char *error, size_t size)
+{
+    json_error_t details;
+    json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &details);
+    if (json == NULL)
+        snprintf(error, size, "%s (column %d)", details.text, details.column);
+    return wrap(json);
+}
+
+struct json *json_new_map(void)
+{
+    return wrap(json_object());
+}
+
+struct json *json_new_string(const char *text)
+{
+    return wrap(json_string(text));
+}
+
+struct json *json_new_array(struct json *item)
+{
+    json_t *array = json_array();
+    if (json_array_append_new(array, open_json(item)) == 0)
+        return wrap(array);
+    json_decref(array); /* the item went with the failure */
+    return NULL;
+}
+
+bool json_set(struct json *map, const char *key, struct json *value)
+{
+    return json_object_set_new(open_json(map), key, open_json(value)) == 0;
+}
+
+void json_free(struct json *json)
+{
+    json_decref(open_json(json));
+}
+
+static int pack(msgpack_packer *packer, json_t *json)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+    int r = 0;
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        r = msgpack_pack_map(packer, json_object_size(json));
+        json_object_foreach(json, key, item)
+        {
+            if (r == 0)
+                r = msgpack_pack_str_with_body(packer, key, strlen(key));
+            if (r == 0)
+                r = pack(packer, item);
+        }
+        return r;
+    case JSON_ARRAY:
+        r = msgpack_pack_array(packer, json_array_size(json));
+        json_array_foreach(json, i, item)
+        {
+            if (r == 0)
+                r = pack(packer, item);
+        }
+        return r;
+    case JSON_STRING:
+        return msgpack_pack_str_with_body(
+            packer, json_string_value(json), json_string_length(json));
+    case JSON_INTEGER:
+        return msgpack_pack_int64(packer, json_integer_value(json));
+    case JSON_REAL:
+        return msgpack_pack_double(packer, json_real_value(json));
+    case JSON_TRUE:
+        return msgpack_pack_true(packer);
+    case JSON_FALSE:
+        return msgpack_pack_false(packer);
+    case JSON_NULL:
+        break;
+    }
+    return msgpack_pack_nil(packer);
+}
+
+void *json_to_msgpack(const struct json *json, size_t *len)
+{
+    msgpack_sbuffer bytes;
+    msgpack_packer packer;
+    msgpack_sbuffer_init(&bytes);
+    msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
+    if (pack(&packer, open_json(json)) != 0) {
+        msgpack_sbuffer_destroy(&bytes);
+        return NULL;
+    }
+    *len = bytes.size;
+    return msgpack_sbuffer_release(&bytes);
+}
+
+enum json_kind json_kind(const struct json *json)
+{
+    switch (json_typeof(open_json(json))) {
+    case JSON_OBJECT:
+        return JSON_KIND_MAP;
+    case JSON_ARRAY:
+        return JSON_KIND_ARRAY;
+    case JSON_STRING:
+        return JSON_KIND_STRING;
+    case JSON_INTEGER:
+        return JSON_KIND_INTEGER;
+    case JSON_REAL:
+        return JSON_KIND_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return JSON_KIND_BOOL;
+    case JSON_NULL:
+        break;
+    }
+    return JSON_KIND_NULL;
+}
+
+size_t json_size(const struct json *json)
+{
+    const json_t *opened = open_json(json);
+    return json_is_array(opened) ? json_array_size(opened) : json_object_size(opened);
+}
+
+const struct json *json_at(const struct json *json, size_t i)
+{
+    return wrap(json_array_get(open_json(json), i));
+}
+
+void json_each(const struct json *map,
+    void (*visit)(const char *key, const struct json *value, void *data), void *data)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(open_json(map), key, value)
+    {
+        visit(key, wrap(value), data);
+    }
+}
+
+const struct json *json_get(const struct json *json, const char *path)
+{
+    json_t *at = open_json(json);
+    while (at != NULL && path[0] != '\0') {
+        char key[64];
+        size_t len = strcspn(path, ".");
+        if (len >= sizeof(key))
+            return NULL;
+        memcpy(key, path, len);
+        key[len] = '\0';
+        at = json_is_array(at) ? json_array_get(at, strtoul(key, NULL, 10))
+                               : json_object_get(at, key);
+        path += len;
+        if (path[0] == '.')
+            path++;
+    }
+    return wrap(at);
+}
+
+bool json_get_integer(const struct json *json, const char *path, int64_t *value)
+{
+    const json_t *found = open_json(json_get(json, path));
+    if (!json_is_integer(found))
+        return false;
+    *value = json_integer_value(found);
+    return true;
+}
+
+bool json_get_real(const struct json *json, const char *path, double *value)
+{
+    const json_t *found = open_json(json_get(json, path));
+    if (!json_is_number(found))
+        return false;
+    *value = json_number_value(found);
+    return true;
+}
+
+bool json_get_bool(const struct json *json, const char *path, bool fallback)
+{
+    const json_t *found = open_json(json_get(json, path));
+    return json_is_boolean(found) ? json_is_true(found) : fallback;
+}
+
+const char *json_get_string(const struct json *json, const char *path, const char *fallback)
+{
+    const char *text = json_string_value(open_json(json_get(json, path)));
+    return text != NULL ? text : fallback;
+}
+
+void json_print(FILE *file, const struct json *json, bool one_line)
+{
+    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+    json_dumpf(open_json(json), file, one_line ? flags | JSON_COMPACT : flags | JSON_INDENT(2));
+    fputc('\n', file);
+}

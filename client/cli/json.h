@@ -1,0 +1,61 @@
+/* Values of the protocol as JSON: read from msgpack, looked into, shown, and packed again. */
+#ifndef TALLY_CLI_JSON_H
+#define TALLY_CLI_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json;
+
+enum json_kind {
+    JSON_KIND_NULL,
+    JSON_KIND_BOOL,
+    JSON_KIND_INTEGER,
+    JSON_KIND_REAL,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_MAP,
+};
+
+/* Each result is owned by the caller: json_free it. NULL where there is no memory, or the
+ * bytes are no msgpack. Text that is not UTF-8 and bytes become base64. */
+struct json *json_from_msgpack(const void *data, size_t len);
+
+/* NULL where the text is no JSON; `error` then says what is wrong and where. */
+struct json *json_parse(const char *text, char *error, size_t size);
+void json_free(struct json *json);
+
+/* New values, owned by the caller; NULL where there is no memory. */
+struct json *json_new_map(void);
+struct json *json_new_string(const char *text); /* NULL, too, where it is not UTF-8 */
+struct json *json_new_array(struct json *item); /* of one item, which it owns in any case */
+
+/* Puts a value into a map, which owns it from then on, also where this fails. A `value` of
+ * NULL is a failure. */
+bool json_set(struct json *map, const char *key, struct json *value);
+
+/* The packed value, to be freed by the caller; NULL where there is no memory. */
+void *json_to_msgpack(const struct json *json, size_t *len);
+
+/* Maps keep the order of their keys. */
+enum json_kind json_kind(const struct json *json);
+size_t json_size(const struct json *json);                     /* of an array or a map, else 0 */
+const struct json *json_at(const struct json *json, size_t i); /* of an array, borrowed */
+void json_each(const struct json *map,
+    void (*visit)(const char *key, const struct json *value, void *data), void *data);
+
+/* The field at a path of keys and positions with dots; borrowed, NULL where there is none. */
+const struct json *json_get(const struct json *json, const char *path);
+
+/* Fields of one type; false or NULL (the fallback) where they are absent or of another. */
+bool json_get_integer(const struct json *json, const char *path, int64_t *value);
+bool json_get_real(const struct json *json, const char *path, double *value);
+bool json_get_bool(const struct json *json, const char *path, bool fallback);
+const char *json_get_string(const struct json *json, const char *path, const char *fallback);
+
+/* Prints it, with line breaks and indentation or in one line, and a newline at the end. */
+void json_print(FILE *file, const struct json *json, bool one_line);
+
+#endif

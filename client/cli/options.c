@@ -1,0 +1,198 @@
+#include "client/cli/options.h"
+
+#include "client/cli/duration.h"
+#include "client/cli/suggest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_kind { FLAG, TEXT, DURATION, NUMBER, LIST };
+
+struct option {
+    const char *name;
+    char letter;
+    const char *argument;
+    enum option_kind kind;
+    const char *help;
+};
+
+static const struct option options[OPTION_COUNT] = {
+#define OPTION_ROW(id, name, letter, argument, kind, help) {name, letter, argument, kind, help},
+    OPTION_MAP(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+struct parse {
+    struct arguments *arguments;
+    char *const *argv;
+    int argc;
+    int next;
+    char *error;
+    size_t size;
+};
+
+static bool take_number(struct parse *parse, size_t id, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < 0) {
+        snprintf(parse->error, parse->size, "--%s: \"%s\" is no whole number from 0 on",
+            options[id].name, text);
+        return false;
+    }
+    parse->arguments->number[id] = number;
+    return true;
+}
+
+static bool take_argument(struct parse *parse, size_t id, const char *text)
+{
+    struct arguments *arguments = parse->arguments;
+    arguments->text[id] = text;
+    switch (options[id].kind) {
+    case NUMBER:
+        return take_number(parse, id, text);
+    case DURATION:
+        if (duration_parse(text, &arguments->number[id]))
+            return true;
+        snprintf(parse->error, parse->size,
+            "--%s: \"%s\" is no duration: write milliseconds, or a number with ms, s, m or h",
+            options[id].name, text);
+        return false;
+    case LIST:
+        if (arguments->value_count == VALUES_MAX) {
+            snprintf(parse->error, parse->size, "--%s: more than %d of them", options[id].name,
+                VALUES_MAX);
+            return false;
+        }
+        arguments->values[arguments->value_count++] = text;
+        return true;
+    case TEXT:
+    case FLAG:
+        break;
+    }
+    return true;
+}
+
+/* `attached` is what follows in the same word, or NULL. */
+static bool take_option(struct parse *parse, size_t id, const char *attached)
+{
+    parse->arguments->given |= 1u << id;
+    if (options[id].kind == FLAG) {
+        if (attached == NULL)
+            return true;
+        snprintf(parse->error, parse->size, "--%s takes no argument", options[id].name);
+        return false;
+    }
+    if (attached != NULL)
+        return take_argument(parse, id, attached);
+    if (parse->next >= parse->argc) {
+        snprintf(parse->error, parse->size, "--%s needs an argument: %s", options[id].name,
+            options[id].argument);
+        return false;
+    }
+    return take_argument(parse, id, parse->argv[parse->next++]);
+}
+
+static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
+{
+    size_t best = 0, least = SIZE_MAX;
+    char name[40];
+    snprintf(name, sizeof(name), "%.*s", (int)len, word);
+    for (size_t id = 0; id < OPTION_COUNT; id++) {
+        size_t distance = suggest_distance(name, options[id].name);
+        if (distance < least) {
+            least = distance;
+            best = id;
+        }
+    }
+    int used = snprintf(parse->error, parse->size, "there is no option --%s", name);
+    if (suggest_is_near(name, least) && used > 0 && (size_t)used < parse->size)
+        snprintf(parse->error + used, parse->size - (size_t)used, "; did you mean --%s?",
+            options[best].name);
+    return false;
+}
+
+static bool take_long(struct parse *parse, const char *word)
+{
+    size_t len = strcspn(word, "=");
+    for (size_t id = 0; id < OPTION_COUNT; id++) {
+        if (strlen(options[id].name) == len && memcmp(options[id].name, word, len) == 0)
+            return take_option(parse, id, word[len] == '=' ? word + len + 1 : NULL);
+    }
+    return refuse_unknown(parse, word, len);
+}
+
+static bool take_letters(struct parse *parse, const char *letters)
+{
+    for (; *letters != '\0'; letters++) {
+        size_t id = 0;
+        while (id < OPTION_COUNT && options[id].letter != *letters)
+            id++;
+        if (id == OPTION_COUNT) {
+            snprintf(parse->error, parse->size, "there is no option -%c", *letters);
+            return false;
+        }
+        if (options[id].kind != FLAG)
+            return take_option(parse, id, letters[1] != '\0' ? letters + 1 : NULL);
+        parse->arguments->given |= 1u << id;
+    }
+    return true;
+}
+
+static bool take_operand(struct parse *parse, const char *word)
+{
+    struct arguments *arguments = parse->arguments;
+    if (arguments->operand_count == OPERANDS_MAX) {
+        snprintf(parse->error, parse->size, "too many operands, from \"%s\" on", word);
+        return false;
+    }
+    arguments->operands[arguments->operand_count++] = word;
+    return true;
+}
+
+bool options_parse(
+    struct arguments *arguments, int argc, char *const *argv, char *error, size_t size)
+{
+    struct parse parse = {arguments, argv, argc, 1, error, size};
+    bool only_operands = false;
+    *arguments = (struct arguments){0};
+    while (parse.next < argc) {
+        const char *word = argv[parse.next++];
+        bool taken;
+        if (only_operands || word[0] != '-' || word[1] == '\0') {
+            taken = take_operand(&parse, word);
+        } else if (strcmp(word, "--") == 0) {
+            only_operands = taken = true;
+        } else {
+            taken = word[1] == '-' ? take_long(&parse, word + 2) : take_letters(&parse, word + 1);
+        }
+        if (!taken)
+            return false;
+    }
+    return true;
+}
+
+const char *options_misplaced(const struct arguments *arguments, uint32_t allowed)
+{
+    for (size_t id = 0; id < OPTION_COUNT; id++) {
+        if (arguments->given & ~allowed & (1u << id))
+            return options[id].name;
+    }
+    return NULL;
+}
+
+void options_print(uint32_t set, FILE *file)
+{
+    for (size_t id = 0; id < OPTION_COUNT; id++) {
+        char text[48];
+        if (!(set & (1u << id)))
+            continue;
+        snprintf(text, sizeof(text), "%s%c%s--%s%s%s", options[id].letter ? "-" : " ",
+            options[id].letter ? options[id].letter : ' ', options[id].letter ? ", " : "  ",
+            options[id].name, options[id].argument != NULL ? " " : "",
+            options[id].argument != NULL ? options[id].argument : "");
+        fprintf(file, "  %-24s %s\n", text, options[id].help);
+    }
+}

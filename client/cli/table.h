@@ -1,0 +1,31 @@
+/* Rows of text in aligned columns. Columns that stay empty in every row are left out. */
+#ifndef TALLY_CLI_TABLE_H
+#define TALLY_CLI_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define TABLE_COLUMNS_MAX 16
+
+struct table {
+    size_t columns;
+    const char *heads[TABLE_COLUMNS_MAX]; /* borrowed */
+    bool right[TABLE_COLUMNS_MAX];        /* numbers: aligned at the right */
+    char **cells;                         /* rows * columns, owned */
+    size_t used, capacity;
+    bool failed; /* no memory: the table is incomplete and prints nothing */
+};
+
+void table_init(struct table *table);
+void table_free(struct table *table);
+void table_column(struct table *table, const char *head, bool right); /* `head` borrowed */
+
+/* Fills the next cell, row by row. NULL is an empty cell. */
+void table_add(struct table *table, const char *text);
+void table_addf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the rows, with a line of heads, each line behind `indent` spaces. */
+void table_print(const struct table *table, FILE *file, int indent);
+
+#endif

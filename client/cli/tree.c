@@ -1,0 +1,220 @@
+#include "client/cli/tree.h"
+
+#include "client/cli/duration.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t len = strlen(text), suffix_len = strlen(suffix);
+    return len > suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
+}
+
+void tree_label(const char *key, char *text, size_t size)
+{
+    size_t len = strlen(key) - (has_suffix(key, "_ms") ? 3 : 0);
+    snprintf(text, size, "%.*s", (int)len, key);
+    for (char *at = text; *at != '\0'; at++) {
+        if (*at == '_')
+            *at = ' ';
+    }
+}
+
+static void format_grouped(int64_t number, char *text, size_t size)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+    int start = number < 0;
+    size_t used = 0;
+    for (int i = 0; i < len && used + 2 < size; i++) {
+        if (i > start && (len - i) % 3 == 0)
+            text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
+}
+
+static void join(const struct json *array, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < json_size(array) && used + 1 < size; i++) {
+        char item[256];
+        tree_value("", json_at(array, i), item, sizeof(item));
+        int n = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", item);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void describe_map(const char *key, const struct json *value, void *data);
+
+struct description {
+    char *text;
+    size_t size, used;
+};
+
+void tree_value(const char *key, const struct json *value, char *text, size_t size)
+{
+    int64_t integer = 0;
+    double real = 0;
+    text[0] = '\0';
+    switch (json_kind(value)) {
+    case JSON_KIND_NULL:
+        snprintf(text, size, "-");
+        return;
+    case JSON_KIND_BOOL:
+        snprintf(text, size, "%s", json_get_bool(value, "", false) ? "yes" : "no");
+        return;
+    case JSON_KIND_INTEGER:
+        json_get_integer(value, "", &integer);
+        if (has_suffix(key, "_ms"))
+            duration_format(integer, text, size);
+        else if (strcmp(key, "pid") == 0 || has_suffix(key, "id"))
+            snprintf(text, size, "%" PRId64, integer);
+        else
+            format_grouped(integer, text, size);
+        return;
+    case JSON_KIND_REAL:
+        json_get_real(value, "", &real);
+        if (has_suffix(key, "_ms"))
+            snprintf(text, size, "%.3g ms", real);
+        else
+            snprintf(text, size, "%.10g", real);
+        return;
+    case JSON_KIND_STRING:
+        snprintf(text, size, "%s", json_get_string(value, "", ""));
+        return;
+    case JSON_KIND_ARRAY:
+        join(value, text, size);
+        return;
+    case JSON_KIND_MAP: {
+        struct description description = {text, size, 0};
+        json_each(value, describe_map, &description);
+        return;
+    }
+    }
+}
+
+/* A map inside a table's cell or a list: "key value, key value". */
+static void describe_map(const char *key, const struct json *value, void *data)
+{
+    struct description *description = data;
+    char label[64], item[256];
+    if (description->used + 1 >= description->size)
+        return;
+    tree_label(key, label, sizeof(label));
+    tree_value(key, value, item, sizeof(item));
+    int n = snprintf(description->text + description->used, description->size - description->used,
+        "%s%s %s", description->used > 0 ? ", " : "", label, item);
+    description->used += n > 0 ? (size_t)n : 0;
+}
+
+struct walk {
+    FILE *file;
+    int indent;
+    size_t width; /* of the labels */
+    const char *const *without;
+};
+
+static bool is_left_out(const struct walk *walk, const char *key)
+{
+    for (const char *const *name = walk->without; name != NULL && *name != NULL; name++) {
+        if (strcmp(*name, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_section(const struct json *value)
+{
+    if (json_kind(value) == JSON_KIND_ARRAY)
+        return json_size(value) > 0 && json_kind(json_at(value, 0)) == JSON_KIND_MAP;
+    return json_kind(value) == JSON_KIND_MAP;
+}
+
+static void measure(const char *key, const struct json *value, void *data)
+{
+    struct walk *walk = data;
+    char label[64];
+    if (is_section(value) || is_left_out(walk, key))
+        return;
+    tree_label(key, label, sizeof(label));
+    size_t width = terminal_width(label);
+    if (width > walk->width)
+        walk->width = width;
+}
+
+static void print_scalar(const char *key, const struct json *value, void *data)
+{
+    const struct walk *walk = data;
+    char label[64], text[1024];
+    if (is_section(value) || is_left_out(walk, key))
+        return;
+    tree_label(key, label, sizeof(label));
+    tree_value(key, value, text, sizeof(text));
+    fprintf(walk->file, "%*s%-*s  ", walk->indent, "", (int)walk->width, label);
+    terminal_print(walk->file, text);
+    fputc('\n', walk->file);
+}
+
+static void add_head(const char *key, const struct json *value, void *data)
+{
+    struct table *table = data;
+    (void)value;
+    for (size_t i = 0; i < table->columns; i++) {
+        if (strcmp(table->heads[i], key) == 0)
+            return;
+    }
+    table_column(table, key, false);
+}
+
+static void print_table(FILE *file, const struct json *array, int indent)
+{
+    struct table table;
+    table_init(&table);
+    for (size_t i = 0; i < json_size(array); i++)
+        json_each(json_at(array, i), add_head, &table);
+    for (size_t i = 0; i < json_size(array); i++) {
+        for (size_t column = 0; column < table.columns; column++) {
+            char text[256] = "";
+            const struct json *value = json_get(json_at(array, i), table.heads[column]);
+            if (value != NULL)
+                tree_value(table.heads[column], value, text, sizeof(text));
+            table_add(&table, text);
+        }
+    }
+    char labels[TABLE_COLUMNS_MAX][64];
+    for (size_t column = 0; column < table.columns; column++) {
+        tree_label(table.heads[column], labels[column], sizeof(labels[column]));
+        table.heads[column] = labels[column];
+    }
+    table_print(&table, file, indent);
+    table_free(&table);
+}
+
+static void print_section(const char *key, const struct json *value, void *data)
+{
+    const struct walk *walk = data;
+    char label[64];
+    if (!is_section(value) || is_left_out(walk, key))
+        return;
+    tree_label(key, label, sizeof(label));
+    fprintf(walk->file, "%*s%s", walk->indent, "", terminal_colour(walk->file, COLOUR_BOLD));
+    terminal_print(walk->file, label);
+    fprintf(walk->file, "%s\n", terminal_reset(walk->file));
+    if (json_kind(value) == JSON_KIND_ARRAY)
+        print_table(walk->file, value, walk->indent + 2);
+    else
+        tree_print(walk->file, value, walk->indent + 2, NULL);
+}
+
+void tree_print(FILE *file, const struct json *map, int indent, const char *const *without)
+{
+    struct walk walk = {file, indent, 0, without};
+    json_each(map, measure, &walk);
+    json_each(map, print_scalar, &walk);
+    json_each(map, print_section, &walk);
+}

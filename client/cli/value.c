@@ -1,0 +1,65 @@
+#include "client/cli/value.h"
+
+#include <string.h>
+
+/* Wraps what is no AttributeValue yet. `json` is owned by the result, which may be NULL. */
+static struct json *typed(const char *type, struct json *json)
+{
+    struct json *value = json_new_map();
+    if (value != NULL && json_set(value, type, json))
+        return value;
+    if (value == NULL)
+        json_free(json);
+    json_free(value);
+    return NULL;
+}
+
+/* The value of some text; NULL and `error` where it is none. */
+static struct json *read_value(const char *text, char *error, size_t size)
+{
+    char reason[160];
+    struct json *json = json_parse(text, reason, sizeof(reason));
+    if (json == NULL && (text[0] == '{' || text[0] == '"')) {
+        snprintf(error, size, "this is no JSON: %s", reason);
+        return NULL;
+    }
+    struct json *value = NULL;
+    switch (json != NULL ? json_kind(json) : JSON_KIND_STRING) {
+    case JSON_KIND_MAP:
+        return json;
+    case JSON_KIND_BOOL:
+        return typed("BOOL", json);
+    case JSON_KIND_STRING:
+        value = typed("S", json != NULL ? json : json_new_string(text));
+        if (value == NULL)
+            snprintf(error, size, "the text is not UTF-8");
+        return value;
+    case JSON_KIND_INTEGER:
+    case JSON_KIND_REAL: /* its digits as written: AWS takes more than a double holds */
+        json_free(json);
+        return typed("N", json_new_string(text));
+    case JSON_KIND_NULL:
+    case JSON_KIND_ARRAY:
+        break;
+    }
+    json_free(json);
+    snprintf(error, size, "write an AttributeValue such as {\"S\": \"text\"} or {\"N\": \"5\"}");
+    return NULL;
+}
+
+bool value_add(struct json *values, const char *text, char *error, size_t size)
+{
+    char name[256], reason[200] = "no memory";
+    size_t len = strcspn(text, "=");
+    if (text[0] != ':' || text[len] != '=' || len < 2 || len >= sizeof(name)) {
+        snprintf(error, size, "--value: \"%s\" is not :placeholder=JSON", text);
+        return false;
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    struct json *value = read_value(text + len + 1, reason, sizeof(reason));
+    if (value != NULL && json_set(values, name, value))
+        return true;
+    snprintf(error, size, "--value %s: %s", name, reason);
+    return false;
+}

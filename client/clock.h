@@ -1,0 +1,15 @@
+/* Milliseconds of the monotonic clock: what every deadline of the library counts in. */
+#ifndef TALLY_CLIENT_CLOCK_H
+#define TALLY_CLIENT_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#endif

@@ -1,0 +1,131 @@
+#include "client/connection.h"
+
+#include "client/address.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    READ_CHUNK = 4096,
+    KEEP_BYTES = 64 * 1024, /* an input buffer beyond this is given back when it is empty */
+};
+
+int connection_init(struct connection *connection, const char *path)
+{
+    *connection = (struct connection){.fd = -1};
+    buffer_init(&connection->out, LIMIT_REQUEST_BYTES);
+    buffer_init(&connection->in, LIMIT_ANSWER_BYTES + READ_CHUNK);
+    path = address_default(path);
+    if (path[0] == '\0')
+        return -EINVAL;
+    connection->path = strdup(path);
+    return connection->path != NULL ? 0 : -ENOMEM;
+}
+
+void connection_free(struct connection *connection)
+{
+    connection_close(connection);
+    buffer_free(&connection->out);
+    buffer_free(&connection->in);
+    free(connection->path);
+    connection->path = NULL;
+}
+
+int connection_open(struct connection *connection)
+{
+    int fd = address_connect(connection->path);
+    if (fd < 0)
+        return fd;
+    connection->fd = fd;
+    connection->process = getpid();
+    frame_scan_init(&connection->scan, LIMIT_ANSWER_BYTES, FRAME_DEPTH_MAX);
+    return 0;
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->fd >= 0)
+        close(connection->fd);
+    connection->fd = -1;
+    connection->sent = 0;
+    connection->taken = 0;
+    buffer_clear(&connection->out);
+    buffer_clear(&connection->in);
+}
+
+bool connection_inherited(const struct connection *connection)
+{
+    return connection->fd >= 0 && connection->process != getpid();
+}
+
+bool connection_sending(const struct connection *connection)
+{
+    return connection->sent < connection->out.len;
+}
+
+int connection_flush(struct connection *connection)
+{
+    while (connection_sending(connection)) {
+        ssize_t n = send(connection->fd, connection->out.data + connection->sent,
+            connection->out.len - connection->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0)
+            connection->sent += (size_t)n;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    buffer_clear(&connection->out);
+    connection->sent = 0;
+    return 0;
+}
+
+static void drop_taken(struct connection *connection)
+{
+    if (connection->taken == 0)
+        return;
+    buffer_consume(&connection->in, connection->taken);
+    connection->taken = 0;
+    if (connection->in.len == 0 && connection->in.capacity > KEEP_BYTES)
+        buffer_free(&connection->in);
+}
+
+int connection_receive(struct connection *connection)
+{
+    drop_taken(connection);
+    int r = buffer_reserve(&connection->in, READ_CHUNK);
+    if (r < 0)
+        return r;
+    struct buffer *in = &connection->in;
+    for (;;) {
+        ssize_t n = recv(connection->fd, in->data + in->len, in->capacity - in->len, MSG_DONTWAIT);
+        if (n > 0) {
+            in->len += (size_t)n;
+            return 0;
+        }
+        if (n == 0)
+            return -ECONNRESET;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+int connection_next(struct connection *connection, const uint8_t **frame, size_t *len)
+{
+    drop_taken(connection);
+    switch (frame_scan_feed(&connection->scan, connection->in.data, connection->in.len)) {
+    case FRAME_MORE:
+        return 0;
+    case FRAME_REFUSED:
+        return -EPROTO;
+    case FRAME_COMPLETE:
+        break;
+    }
+    *frame = connection->in.data;
+    *len = connection->scan.offset;
+    connection->taken = *len;
+    frame_scan_init(&connection->scan, LIMIT_ANSWER_BYTES, FRAME_DEPTH_MAX);
+    return 1;
+}

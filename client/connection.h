@@ -1,0 +1,48 @@
+/* One connection to the agent: bytes out, whole frames in. Nothing here waits, so blocking
+ * calls and event loops share it. Results are 0 or a negative errno. */
+#ifndef TALLY_CLIENT_CONNECTION_H
+#define TALLY_CLIENT_CONNECTION_H
+
+#include "proto/buffer.h"
+#include "proto/frame.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct connection {
+    char *path;        /* owned */
+    int fd;            /* -1: closed */
+    pid_t process;     /* that opened fd */
+    struct buffer out; /* the frame that is being sent */
+    size_t sent;       /* bytes of `out` that left */
+    struct buffer in;
+    struct frame_scan scan;
+    size_t taken; /* bytes of `in` that connection_next has handed out */
+};
+
+/* -EINVAL for an empty path, -ENOMEM. */
+int connection_init(struct connection *connection, const char *path);
+void connection_free(struct connection *connection);
+
+/* One attempt. -EAGAIN: the agent's backlog is full, try later. */
+int connection_open(struct connection *connection);
+
+/* Hangs up and forgets what was sent and received in part. The child of a fork closes its
+ * descriptor only: the parent's connection is not disturbed. */
+void connection_close(struct connection *connection);
+
+/* Whether the descriptor was opened by another process, before a fork. */
+bool connection_inherited(const struct connection *connection);
+
+/* Sends what `out` holds. 0: all of it; -EAGAIN: the socket is full. */
+int connection_flush(struct connection *connection);
+bool connection_sending(const struct connection *connection);
+
+/* Reads what is there. 0: some bytes; -EAGAIN: none now; -ECONNRESET: the agent is gone. */
+int connection_receive(struct connection *connection);
+
+/* 1: *frame is the next whole frame, borrowed until the next connection_next, _receive or
+ * _close; 0: more bytes are needed; -EPROTO: what came is no msgpack. */
+int connection_next(struct connection *connection, const uint8_t **frame, size_t *len);
+
+#endif

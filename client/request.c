@@ -1,0 +1,246 @@
+#include "client/request.h"
+
+#include "proto/frame.h"
+#include "proto/limits.h"
+#include "proto/message.h"
+#include "proto/reader.h"
+#include "proto/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Ends a setter: the first failure makes the request unusable. */
+static int finish_setter(struct tally_request *request, int error)
+{
+    if (error < 0 && request->error == 0)
+        request->error = error;
+    return error;
+}
+
+int request_init(struct tally_request *request, const char *method)
+{
+    *request = (struct tally_request){0};
+    buffer_init(&request->fields, LIMIT_REQUEST_BYTES);
+    buffer_init(&request->values, LIMIT_REQUEST_BYTES);
+    return request_reset(request, method);
+}
+
+void request_free(struct tally_request *request)
+{
+    buffer_free(&request->fields);
+    buffer_free(&request->values);
+}
+
+int request_reset(struct tally_request *request, const char *method)
+{
+    buffer_clear(&request->fields);
+    buffer_clear(&request->values);
+    request->pairs = 0;
+    request->value_pairs = 0;
+    request->has_timeout = false;
+    request->raw = NULL;
+    request->raw_len = 0;
+    request->error = 0;
+    size_t len = method != NULL ? strlen(method) : 0;
+    if (len == 0 || len >= sizeof(request->method))
+        return finish_setter(request, TALLY_EARGUMENT);
+    memcpy(request->method, method, len + 1);
+    return 0;
+}
+
+/* Whether the bytes are exactly one msgpack value that the agent would take. */
+static bool is_one_value(const void *data, size_t len)
+{
+    struct frame_scan scan;
+    frame_scan_init(&scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
+    return frame_scan_feed(&scan, data, len) == FRAME_COMPLETE && scan.offset == len;
+}
+
+int request_set_raw(struct tally_request *request, const void *params, size_t len)
+{
+    static const uint8_t empty[] = {0x90};
+    request->raw = params != NULL ? params : empty;
+    request->raw_len = params != NULL ? len : sizeof(empty);
+    struct reader reader;
+    reader_init(&reader, request->raw, request->raw_len);
+    if (!is_one_value(request->raw, request->raw_len) || reader_peek(&reader) != VALUE_ARRAY)
+        return finish_setter(request, TALLY_EARGUMENT);
+    return 0;
+}
+
+int request_copy(struct tally_request *copy, const struct tally_request *request)
+{
+    int r = request_init(copy, request->method);
+    if (r < 0)
+        return r;
+    copy->pairs = request->pairs;
+    copy->value_pairs = request->value_pairs;
+    copy->has_timeout = request->has_timeout;
+    copy->error = request->error;
+    buffer_append(&copy->fields, request->fields.data, request->fields.len);
+    buffer_append(&copy->values, request->values.data, request->values.len);
+    if (!copy->fields.failed && !copy->values.failed)
+        return 0;
+    request_free(copy);
+    return TALLY_ENOMEM;
+}
+
+int request_encode(
+    const struct tally_request *request, uint32_t id, int64_t remaining, struct buffer *out)
+{
+    if (request->error < 0)
+        return request->error;
+    message_begin_request(out, id, request->method);
+    if (request->raw != NULL) {
+        buffer_append(out, request->raw, request->raw_len);
+    } else {
+        bool values = request->value_pairs > 0;
+        write_array(out, 1);
+        write_map(out, request->pairs + (values ? 1 : 0) + (request->has_timeout ? 0 : 1));
+        buffer_append(out, request->fields.data, request->fields.len);
+        if (values) {
+            write_string(out, "values");
+            write_map(out, request->value_pairs);
+            buffer_append(out, request->values.data, request->values.len);
+        }
+        if (!request->has_timeout) {
+            write_string(out, "timeout_ms");
+            write_int(out, remaining);
+        }
+    }
+    if (!out->failed)
+        return 0;
+    size_t size = request->fields.len + request->values.len + request->raw_len;
+    return size + 128 > LIMIT_REQUEST_BYTES ? TALLY_EARGUMENT : TALLY_ENOMEM;
+}
+
+int tally_request_new(struct tally_request **request, const char *method)
+{
+    *request = NULL;
+    struct tally_request *made = malloc(sizeof(*made));
+    if (made == NULL)
+        return TALLY_ENOMEM;
+    int r = request_init(made, method);
+    if (r < 0) {
+        free(made);
+        return r;
+    }
+    *request = made;
+    return 0;
+}
+
+void tally_request_free(struct tally_request *request)
+{
+    if (request == NULL)
+        return;
+    request_free(request);
+    free(request);
+}
+
+/* Takes a pair out, if there is one with this key. */
+static void remove_pair(struct buffer *pairs, uint32_t *count, const char *key)
+{
+    struct reader reader;
+    reader_init(&reader, pairs->data, pairs->len);
+    while (reader.at < reader.end) {
+        const uint8_t *start = reader.at;
+        struct text name = {NULL, 0};
+        if (!reader_text(&reader, &name) || !reader_skip(&reader, NULL))
+            return;
+        if (!text_equals(name, key))
+            continue;
+        size_t offset = (size_t)(start - pairs->data);
+        size_t size = (size_t)(reader.at - start);
+        memmove(pairs->data + offset, reader.at, (size_t)(reader.end - reader.at));
+        buffer_truncate(pairs, pairs->len - size);
+        (*count)--;
+        return;
+    }
+}
+
+static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_t *count,
+    const char *key, const struct buffer *value)
+{
+    if (key == NULL || key[0] == '\0')
+        return finish_setter(request, TALLY_EARGUMENT);
+    struct buffer pair;
+    buffer_init(&pair, LIMIT_REQUEST_BYTES);
+    write_string(&pair, key);
+    buffer_append(&pair, value->data, value->len);
+    int r = 0;
+    /* Room first, so that the old pair goes only when the new one is certain to fit. */
+    if (value->failed || pair.failed || buffer_reserve(pairs, pair.len) < 0)
+        r = value->len + pair.len + pairs->len > LIMIT_REQUEST_BYTES / 2 ? TALLY_EARGUMENT
+                                                                         : TALLY_ENOMEM;
+    if (r == 0) {
+        remove_pair(pairs, count, key);
+        buffer_append(pairs, pair.data, pair.len);
+        (*count)++;
+    }
+    buffer_free(&pair);
+    return finish_setter(request, r);
+}
+
+static int set_field(struct tally_request *request, const char *key, struct buffer *value)
+{
+    int r = set_pair(request, &request->fields, &request->pairs, key, value);
+    if (r == 0 && strcmp(key, "timeout_ms") == 0)
+        request->has_timeout = true;
+    buffer_free(value);
+    return r;
+}
+
+int tally_request_set_string(struct tally_request *request, const char *key, const char *value)
+{
+    struct buffer packed;
+    if (value == NULL)
+        return finish_setter(request, TALLY_EARGUMENT);
+    buffer_init(&packed, LIMIT_REQUEST_BYTES);
+    write_string(&packed, value);
+    return set_field(request, key, &packed);
+}
+
+int tally_request_set_integer(struct tally_request *request, const char *key, int64_t value)
+{
+    struct buffer packed;
+    buffer_init(&packed, LIMIT_REQUEST_BYTES);
+    write_int(&packed, value);
+    return set_field(request, key, &packed);
+}
+
+int tally_request_set_bool(struct tally_request *request, const char *key, int value)
+{
+    struct buffer packed;
+    buffer_init(&packed, LIMIT_REQUEST_BYTES);
+    write_bool(&packed, value != 0);
+    return set_field(request, key, &packed);
+}
+
+int tally_request_set_packed(
+    struct tally_request *request, const char *key, const void *data, size_t len)
+{
+    struct buffer packed;
+    if (!is_one_value(data, len))
+        return finish_setter(request, TALLY_EARGUMENT);
+    buffer_init(&packed, LIMIT_REQUEST_BYTES);
+    buffer_append(&packed, data, len);
+    return set_field(request, key, &packed);
+}
+
+int tally_request_set_value(struct tally_request *request, const char *placeholder,
+    const char *type, const void *data, size_t len)
+{
+    if (type == NULL || type[0] == '\0' || strchr("SNB", type[0]) == NULL || type[1] != '\0')
+        return finish_setter(request, TALLY_EARGUMENT);
+    struct buffer packed;
+    buffer_init(&packed, LIMIT_REQUEST_BYTES);
+    write_map(&packed, 1);
+    write_string(&packed, type);
+    if (type[0] == 'B')
+        write_binary(&packed, data, len);
+    else
+        write_text(&packed, data, len);
+    int r = set_pair(request, &request->values, &request->value_pairs, placeholder, &packed);
+    buffer_free(&packed);
+    return r;
+}

@@ -1,0 +1,38 @@
+/* A method and its arguments, packed as they are set, put into an envelope when sent. */
+#ifndef TALLY_CLIENT_REQUEST_H
+#define TALLY_CLIENT_REQUEST_H
+
+#include "client/tally.h"
+#include "proto/buffer.h"
+
+#include <stdbool.h>
+
+struct tally_request {
+    char method[64];
+    struct buffer fields; /* packed pairs of the params map */
+    uint32_t pairs;
+    struct buffer values; /* packed pairs of its field `values` */
+    uint32_t value_pairs;
+    bool has_timeout; /* the caller set timeout_ms */
+    const void *raw;  /* params that replace the map, borrowed; NULL: none */
+    size_t raw_len;
+    int error; /* the first failed setter's */
+};
+
+/* Each returns 0 or a negative enum tally_error. */
+int request_init(struct tally_request *request, const char *method);
+void request_free(struct tally_request *request);
+
+/* Makes it a new request in the same memory. */
+int request_reset(struct tally_request *request, const char *method);
+
+/* Params as they are, instead of fields: one msgpack array (NULL: an empty one), borrowed. */
+int request_set_raw(struct tally_request *request, const void *params, size_t len);
+
+int request_copy(struct tally_request *copy, const struct tally_request *request);
+
+/* Packs the whole frame; `remaining` ms go into timeout_ms where the caller set none. */
+int request_encode(
+    const struct tally_request *request, uint32_t id, int64_t remaining, struct buffer *out);
+
+#endif
