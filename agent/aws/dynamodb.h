@@ -7,16 +7,20 @@
 #include "agent/config/trigger.h"
 #include "proto/buffer.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #define DYNAMODB_QUERY_TARGET "DynamoDB_20120810.Query"
 #define DYNAMODB_CONTENT_TYPE "application/x-amz-json-1.0"
-#define DYNAMODB_REPLY_BYTES (1024u * 1024u)
+#define DYNAMODB_REPLY_BYTES  (1024u * 1024u)
 
 /* Appends the body of one page's Query. `values` replaces the query's own values text (a
- * request's client values merged in), NULL: the query's own. "$now" in an N value becomes
- * unix_seconds (plus or minus its offset). start_key: the last page's key, NULL: first page.
- * 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
-int dynamodb_query_body(struct buffer *body, const struct trigger_query *query,
-    const char *values, int64_t unix_seconds, const char *start_key);
+ * request's client values merged in), NULL: the query's own. Where the query uses_now, "$now",
+ * "$now-60" and "$now+60" in an N or NS become unix_seconds and that offset. start_key: the last
+ * page's key, NULL: first page. 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
+int dynamodb_query_body(struct buffer *body, const struct trigger_query *query, const char *values,
+    int64_t unix_seconds, const char *start_key);
 
 struct dynamodb_page {
     uint64_t count;
@@ -26,19 +30,20 @@ struct dynamodb_page {
 };
 
 /* 0, -ENOMEM, or -EPROTO where the reply is no valid page (`why` says what); then nothing is
- * in *page to free. */
+ * in *page to free. No value of the reply is in `why`. */
 int dynamodb_parse_page(
     const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size);
 void dynamodb_page_clear(struct dynamodb_page *page);
 
-/* An error reply of any kind, as sts_parse_error. */
+/* An error reply of any kind: fills *error, outcome included; bodies that are not DynamoDB's
+ * (HTML of a proxy, nothing) are classified by the status alone. */
 void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error);
 
 /* Whether `crc32` (the x-amz-crc32 header, decimal) fits the bytes; true where it is "". */
 bool dynamodb_crc_matches(const char *crc32, const void *body, size_t len);
 
 /* Merges `overrides` (a JSON object of placeholder -> AttributeValue) over `values` (NULL: {}).
- * Heap text, or NULL without memory or where either is no object. */
+ * Compact heap text, or NULL without memory or where either is no object. */
 char *dynamodb_merge_values(const char *values, const char *overrides);
 
 #endif

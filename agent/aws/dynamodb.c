@@ -1,0 +1,318 @@
+#include "agent/aws/dynamodb.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* String keys may hold NUL; members twice are nobody's intention. */
+#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
+
+/* Above what 1 MB can hold by far; a sum over pages of less cannot overflow. */
+#define COUNT_MAX INT64_C(0xffffffff)
+
+/* ---- request body ---------------------------------------------------------------------------- */
+
+static void fail_memory(struct buffer *body)
+{
+    body->failed = true;
+    body->error = -ENOMEM;
+}
+
+static void append_json_string(struct buffer *body, const char *text)
+{
+    buffer_append_byte(body, '"');
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ')
+            buffer_printf(body, "\\u%04x", c);
+        else if (c == '"' || c == '\\')
+            buffer_printf(body, "\\%c", c);
+        else
+            buffer_append_byte(body, c);
+    }
+    buffer_append_byte(body, '"');
+}
+
+/* ,"Name":"text", or nothing where there is no text. */
+static void append_text(struct buffer *body, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    buffer_printf(body, ",\"%s\":", name);
+    append_json_string(body, text);
+}
+
+/* ,"Name":{…}, or nothing where there is no object or an empty one, which DynamoDB refuses. */
+static void append_object(struct buffer *body, const char *name, const char *json)
+{
+    if (json == NULL || strcmp(json, "{}") == 0)
+        return;
+    buffer_printf(body, ",\"%s\":%s", name, json);
+}
+
+/* The number that "$now", "$now-60" or "$now+60" stands for; false for any other text. */
+static bool now_value(const char *text, int64_t unix_seconds, int64_t *value)
+{
+    long long offset = 0;
+    char *end;
+
+    if (strncmp(text, "$now", 4) != 0)
+        return false;
+    text += 4;
+    if (*text != '\0') {
+        if ((*text != '+' && *text != '-') || text[1] < '0' || text[1] > '9')
+            return false;
+        errno = 0;
+        offset = strtoll(text, &end, 10);
+        if (errno != 0 || *end != '\0')
+            return false;
+    }
+    return !__builtin_add_overflow(unix_seconds, offset, value);
+}
+
+/* The string to put in place of this one, or NULL: leave it, or no memory (*r). */
+static json_t *now_string(const json_t *number, int64_t unix_seconds, int *r)
+{
+    int64_t value;
+    json_t *string;
+
+    if (!json_is_string(number) || !now_value(json_string_value(number), unix_seconds, &value))
+        return NULL;
+    string = json_sprintf("%lld", (long long)value);
+    if (string == NULL)
+        *r = -ENOMEM;
+    return string;
+}
+
+/* Replaces "$now" inside one AttributeValue. 0 or -ENOMEM. */
+static int substitute_now(json_t *attribute, int64_t unix_seconds)
+{
+    json_t *member;
+    const char *name;
+    size_t index;
+    int r = 0;
+
+    json_t *string = now_string(json_object_get(attribute, "N"), unix_seconds, &r);
+    if (string != NULL && json_object_set_new(attribute, "N", string) < 0)
+        r = -ENOMEM;
+    json_t *numbers = json_object_get(attribute, "NS");
+    json_array_foreach(numbers, index, member)
+    {
+        string = now_string(member, unix_seconds, &r);
+        if (string != NULL && json_array_set_new(numbers, index, string) < 0)
+            r = -ENOMEM;
+    }
+    json_array_foreach(json_object_get(attribute, "L"), index, member) if (r == 0)
+        r = substitute_now(member, unix_seconds);
+    json_object_foreach(json_object_get(attribute, "M"), name, member) if (r == 0)
+        r = substitute_now(member, unix_seconds);
+    return r;
+}
+
+static void append_values_now(struct buffer *body, const char *values, int64_t unix_seconds)
+{
+    json_t *object = json_loads(values, PARSE_FLAGS, NULL);
+    char *text = NULL;
+    const char *name;
+    json_t *attribute;
+    int r = 0;
+
+    json_object_foreach(object, name, attribute) if (r == 0)
+        r = substitute_now(attribute, unix_seconds);
+    if (r == 0 && object != NULL)
+        text = json_dumps(object, JSON_COMPACT);
+    /* The configuration accepted the text, so it is memory that is missing. */
+    if (text == NULL)
+        fail_memory(body);
+    else
+        append_object(body, "ExpressionAttributeValues", text);
+    free(text);
+    json_decref(object);
+}
+
+int dynamodb_query_body(struct buffer *body, const struct trigger_query *query, const char *values,
+    int64_t unix_seconds, const char *start_key)
+{
+    if (values == NULL)
+        values = query->values;
+    buffer_append_string(body, "{\"TableName\":");
+    append_json_string(body, query->table);
+    append_text(body, "IndexName", query->index);
+    append_text(body, "KeyConditionExpression", query->key_condition);
+    append_text(body, "FilterExpression", query->filter);
+    append_object(body, "ExpressionAttributeNames", query->names);
+    if (values != NULL && query->uses_now)
+        append_values_now(body, values, unix_seconds);
+    else
+        append_object(body, "ExpressionAttributeValues", values);
+    if (query->consistent_read)
+        buffer_append_string(body, ",\"ConsistentRead\":true");
+    buffer_append_string(body, ",\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"");
+    append_object(body, "ExclusiveStartKey", start_key);
+    buffer_append_byte(body, '}');
+    return body->failed ? body->error : 0;
+}
+
+char *dynamodb_merge_values(const char *values, const char *overrides)
+{
+    json_t *merged = json_loads(values != NULL ? values : "{}", PARSE_FLAGS, NULL);
+    json_t *over = json_loads(overrides, PARSE_FLAGS, NULL);
+    char *text = NULL;
+
+    if (json_is_object(merged) && json_is_object(over) && json_object_update(merged, over) == 0)
+        text = json_dumps(merged, JSON_COMPACT);
+    json_decref(over);
+    json_decref(merged);
+    return text;
+}
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+static int parse_count(
+    const json_t *reply, const char *name, uint64_t *count, char *why, size_t why_size)
+{
+    const json_t *number = json_object_get(reply, name);
+    json_int_t value = json_integer_value(number);
+
+    if (!json_is_integer(number) || value < 0 || value > COUNT_MAX) {
+        snprintf(why, why_size, "%s is %s", name,
+            number == NULL ? "missing" : "no possible number of items");
+        return -EPROTO;
+    }
+    *count = (uint64_t)value;
+    return 0;
+}
+
+/* Absent where DynamoDB does not say it; it says what a page cost, never what it counted. */
+static int parse_capacity(const json_t *reply, double *units, char *why, size_t why_size)
+{
+    const json_t *capacity = json_object_get(reply, "ConsumedCapacity");
+    const json_t *number = json_object_get(capacity, "CapacityUnits");
+
+    *units = 0;
+    if (capacity == NULL || json_is_null(capacity) || (json_is_object(capacity) && number == NULL))
+        return 0;
+    *units = json_number_value(number);
+    if (json_is_number(number) && isfinite(*units) && *units >= 0)
+        return 0;
+    snprintf(why, why_size, "ConsumedCapacity is not valid");
+    return -EPROTO;
+}
+
+/* *key: NULL where this was the last page. An empty or null key ends the query as an absent
+ * one does. */
+static int parse_last_key(const json_t *reply, char **key, char *why, size_t why_size)
+{
+    const json_t *object = json_object_get(reply, "LastEvaluatedKey");
+
+    *key = NULL;
+    if (object == NULL || json_is_null(object))
+        return 0;
+    if (!json_is_object(object)) {
+        snprintf(why, why_size, "LastEvaluatedKey is no object");
+        return -EPROTO;
+    }
+    if (json_object_size(object) == 0)
+        return 0;
+    *key = json_dumps(object, JSON_COMPACT);
+    return *key != NULL ? 0 : -ENOMEM;
+}
+
+int dynamodb_parse_page(
+    const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size)
+{
+    json_error_t error;
+    json_t *reply = json_loadb(json, len, PARSE_FLAGS, &error);
+    int r;
+
+    *page = (struct dynamodb_page){.last_key = NULL};
+    if (!json_is_object(reply)) {
+        bool memory = reply == NULL && json_error_code(&error) == json_error_out_of_memory;
+        snprintf(why, why_size, memory ? "no memory" : "it is no JSON object");
+        r = memory ? -ENOMEM : -EPROTO;
+        goto finish;
+    }
+    r = parse_count(reply, "Count", &page->count, why, why_size);
+    page->scanned = page->count; /* at least; some work-alikes leave it out */
+    if (r == 0 && json_object_get(reply, "ScannedCount") != NULL)
+        r = parse_count(reply, "ScannedCount", &page->scanned, why, why_size);
+    if (r == 0)
+        r = parse_capacity(reply, &page->consumed_rcu, why, why_size);
+    if (r == 0)
+        r = parse_last_key(reply, &page->last_key, why, why_size);
+finish:
+    json_decref(reply);
+    return r;
+}
+
+void dynamodb_page_clear(struct dynamodb_page *page)
+{
+    free(page->last_key);
+    page->last_key = NULL;
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
+}
+
+static const char *first_text_of(const json_t *object, const char *name, const char *other)
+{
+    const char *text = text_of(object, name);
+    return text[0] != '\0' ? text : text_of(object, other);
+}
+
+void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error)
+{
+    json_t *reply = json_loadb(body, len, PARSE_FLAGS, NULL);
+    /* "com.amazonaws.dynamodb.v20120810#ThrottlingException", perhaps with ":http://…" behind */
+    const char *type = first_text_of(reply, "__type", "code");
+    const char *hash = strrchr(type, '#');
+    const char *code = hash != NULL ? hash + 1 : type;
+    const char *message = first_text_of(reply, "message", "Message");
+    const json_t *reason;
+    size_t index;
+
+    aws_error_set(error, status, code, strcspn(code, ":"), message, strlen(message));
+    json_array_foreach(json_object_get(reply, "ThrottlingReasons"), index, reason)
+        aws_error_add_reason(error, text_of(reason, "reason"), text_of(reason, "resource"));
+    json_decref(reply);
+}
+
+/* ---- checksum -------------------------------------------------------------------------------- */
+
+/* CRC-32 as in zlib, half a byte at a time: replies of a count are a few hundred bytes. */
+static uint32_t crc32_of(const uint8_t *data, size_t len)
+{
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
+        0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < len; i++) {
+        crc ^= data[i];
+        crc = (crc >> 4) ^ table[crc & 15];
+        crc = (crc >> 4) ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+bool dynamodb_crc_matches(const char *crc32, const void *body, size_t len)
+{
+    uint64_t wanted = 0;
+
+    if (crc32[0] == '\0')
+        return true;
+    for (; *crc32 != '\0'; crc32++) {
+        if (*crc32 < '0' || *crc32 > '9' || wanted > UINT32_MAX)
+            return false;
+        wanted = wanted * 10 + (uint64_t)(*crc32 - '0');
+    }
+    return wanted == crc32_of(body, len);
+}
