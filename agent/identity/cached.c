@@ -69,7 +69,9 @@ static bool is_fetching(const struct cached *self)
 
 static enum need need_of(const struct cached *self)
 {
-    if (!is_valid(self) || self->stale || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE ||
+    bool stale = self->stale || (is_fetching(self) && self->was_stale);
+
+    if (!is_valid(self) || stale || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE ||
         wall(self) >= self->mandatory_at)
         return NEED_MANDATORY;
     return wall(self) >= self->advisory_at ? NEED_ADVISORY : NEED_NOTHING;
@@ -96,10 +98,10 @@ static int64_t refresh_in(const struct cached *self)
 
     if (!is_valid(self) || !self->used || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return -1;
-    delay = self->advisory_at - wall(self);
+    delay = need_of(self) == NEED_NOTHING ? self->advisory_at - wall(self) : 0;
     if (delay < pause_left(self))
         delay = pause_left(self);
-    return delay > 0 ? delay : 0;
+    return delay;
 }
 
 static void schedule(struct cached *self)
@@ -180,7 +182,7 @@ static void keep(struct cached *self, struct credentials *credentials)
     int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
 
     if (self->current != credentials)
-        log_event(LOG_LEVEL_INFO, "credentials", LOG_TEXT("kind", self->facts->kind),
+        log_event(LOG_LEVEL_INFO, "credentials_fetched", LOG_TEXT("kind", self->facts->kind),
             LOG_TEXT("role", self->facts->role != NULL ? self->facts->role : ""),
             LOG_NUMBER("expires_in_s",
                 credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE ? -1 : life / 1000));
@@ -228,9 +230,8 @@ static void remember(struct cached *self, const struct failure *failure)
 {
     if (!self->failed || strcmp(self->failure.message, failure->message) != 0)
         log_failure(LOG_LEVEL_WARN,
-            is_valid(self) ? "refreshing credentials failed, the present ones serve on"
-                           : "no credentials",
-            self->facts->kind, failure);
+            is_valid(self) ? "credentials_refresh_failed" : "credentials_failed", self->facts->kind,
+            failure);
     self->failed = true;
     self->failure = *failure;
     self->failed_at = loop_now(self->context->loop);
