@@ -1,0 +1,1 @@
+"""The real tallyd and tally against the gateway."""

@@ -1,0 +1,171 @@
+"""A pod around tallyd: its folder, its mounted token, its environment, and what came out of it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from tests.gateway import process
+from tests.gateway.local import ROOT
+from tests.gateway.mount import ProjectedVolume
+from tests.gateway.world import REGION, ROLE
+
+from . import yaml_files
+from .rpc import Rpc
+
+BUILD = os.path.join(ROOT, os.environ.get("TALLY_BUILD", "build"))
+TALLYD = os.path.join(BUILD, "tallyd")
+TALLY = os.path.join(BUILD, "tally")
+
+# A sanitizer build under valgrind or on a busy machine is slow; nothing waits longer than this.
+START_SECONDS = 30
+STOP_SECONDS = 30
+
+SANITIZER_REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
+                     "runtime error:", "ThreadSanitizer")
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "exitcode=86:detect_stack_use_after_return=1",
+                     "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+class Agent:
+    """start() by hand or by the fixture; the fixture also stops and checks it."""
+
+    def __init__(self, world, *documents, config=None, env=None, options=()):
+        """`documents`: the configuration as YAML documents, or `config`: its text.
+        `env`: changes to the pod's environment (None removes). `options`: of tallyd."""
+        self.world = world
+        # A short path: a socket path has 107 bytes.
+        self.folder = tempfile.mkdtemp(prefix="tally-", dir="/tmp")
+        self.socket = os.path.join(self.folder, "t.sock")
+        self.config = os.path.join(self.folder, "config.yaml")
+        self.write_config(*documents, config=config)
+        self.mount = ProjectedVolume(os.path.join(self.folder, "serviceaccount"))
+        self.mount.write(token=world.token())
+        self.env = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_REGION": REGION,
+            "AWS_ROLE_ARN": ROLE,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": self.mount.path("token"),
+            "AWS_ENDPOINT_URL_STS": world.urls["sts"],
+            "AWS_ENDPOINT_URL_DYNAMODB": world.urls["dynamodb"],
+            **SANITIZER_OPTIONS,
+            **(env or {}),
+        }
+        self.env = {name: value for name, value in self.env.items() if value is not None}
+        self.options = list(options)
+        self.child = None
+        self.seen = bytearray()  # everything that ever came out of the agent and the command
+        self._log_path = os.path.join(self.folder, "stderr")
+
+    # ---- life ----
+
+    def start(self):
+        """Starts tallyd and waits until it listens."""
+        with open(self._log_path, "ab") as log:
+            self.child = process.start(
+                [TALLYD, "--config", self.config, "--socket", self.socket, *self.options],
+                env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"tallyd does not start:\n{self.log()}")
+            time.sleep(0.005)
+        return self
+
+    def _listens(self):
+        """Whether a connection succeeds: the path alone may be a killed agent's."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
+
+    def run(self, *arguments, timeout=START_SECONDS):
+        """Runs tallyd to its end, with just these arguments; its exit code and stderr."""
+        done = subprocess.run([TALLYD, *arguments], env=self.env, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=timeout, cwd=self.folder, check=False)
+        self.seen += done.stdout + done.stderr
+        return done.returncode, done.stderr.decode()
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.child.send_signal(signal.SIGTERM)
+        self.child.wait(STOP_SECONDS)
+        return self.child.returncode
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+    def finish(self):
+        """What must hold for every agent at its end; frees everything."""
+        try:
+            code = None
+            if self.child is not None and self.child.poll() is None:
+                try:
+                    code = self.stop()
+                finally:
+                    process.stop(self.child, 0)
+            log = self.log()
+            self.seen += log.encode()
+            self._check_output(log)
+            assert code in (None, 0), f"tallyd ended with {code} after SIGTERM:\n{log}"
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_output(self, log):
+        reports = [word for word in SANITIZER_REPORTS if word.encode() in self.seen]
+        assert not reports, f"a sanitizer reports:\n{log}"
+        leaks = [piece for piece in self.world.secrets() if piece.encode() in self.seen]
+        # The piece itself is not shown: a test's report is kept.
+        assert not leaks, f"{len(leaks)} pieces of secrets came out"
+
+    # ---- what goes in ----
+
+    def write_config(self, *documents, config=None):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(config if config is not None else yaml_files.text(*documents))
+
+    # ---- what comes out ----
+
+    def log(self):
+        """All that tallyd wrote by now."""
+        try:
+            with open(self._log_path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_for_log(self, word, seconds=10.0):
+        return wait_until(lambda: word in self.log(), seconds, lambda: f"no {word!r}:\n{self.log()}")
+
+    def cli(self, *arguments, timeout=90):
+        """Runs the tally command; its exit code, stdout and stderr."""
+        done = subprocess.run([TALLY, "-s", self.socket, *arguments], env=self.env, timeout=timeout,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        self.seen += done.stdout + done.stderr
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def connect(self):
+        """A connection that speaks the protocol."""
+        return Rpc(self.socket, self.seen)
+
+    def rpc(self, method, **params):
+        """One call on a connection of its own."""
+        with self.connect() as connection:
+            return connection.call(method, **params)
+
+    def raw(self):
+        """A connection for bytes."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(20)
+        connection.connect(self.socket)
+        return connection
+
+
+def wait_until(condition, seconds=10.0, why=lambda: "it did not come true"):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,39 @@
+"""The agent under test."""
+
+import os
+
+import pytest
+
+from .agent import TALLY, TALLYD, Agent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs():
+    for path in (TALLYD, TALLY):
+        if not os.path.exists(path):
+            pytest.exit(f"{path} is not built; run make first, or set TALLY_BUILD", 2)
+
+
+@pytest.fixture
+def pod(world):
+    """Makes agents that are not started yet; all are stopped and checked at the end."""
+    agents = []
+
+    def make(*documents, **options):
+        agents.append(Agent(world, *documents, **options))
+        return agents[-1]
+
+    yield make
+    failures = []
+    for agent in agents:
+        try:
+            agent.finish()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def start(pod):
+    """Makes and starts an agent."""
+    return lambda *documents, **options: pod(*documents, **options).start()

@@ -1,0 +1,212 @@
+"""Whose credentials: one call each, refreshed in time, never lost, never leaked."""
+
+import time
+
+import pytest
+
+from tests.gateway.world import ROLE, SUBJECT
+
+from .rpc import RpcError
+from .yaml_files import scaled_object, small_object, trigger
+
+
+def recount(agent, **params):
+    return agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000, **params)["count"]
+
+
+def test_the_token_travels_in_the_body_of_a_post(start, world):
+    start(small_object()).rpc("count", trigger="small")
+    call = world.requests(service="sts")[0]
+    assert (call["method"], call["target"]) == ("POST", "/")
+    assert call["headers"]["content-type"].startswith("application/x-www-form-urlencoded")
+    assert "authorization" not in call["headers"]
+
+
+def test_the_session_is_named_after_the_pod(start, world):
+    start(small_object(), env={"AWS_ROLE_SESSION_NAME": None}).rpc("count", trigger="small")
+    assert "RoleSessionName=tally-" in world.requests(service="sts")[0]["body"]
+
+
+def test_a_session_name_of_the_environment_is_used(start, world):
+    agent = start(small_object(), env={"AWS_ROLE_SESSION_NAME": "me+=,.@-here"})
+    agent.rpc("count", trigger="small")
+    assert "RoleSessionName=me+=,.@-here" in world.requests(service="sts")[0]["body"]
+
+
+def test_credentials_are_refreshed_before_they_end(start, world):
+    world.role(web_identity=SUBJECT, lifetime=4)
+    agent = start(small_object())
+    end = time.monotonic() + 9
+    while time.monotonic() < end:
+        assert recount(agent) == 7
+        time.sleep(0.25)
+    refused = [entry for entry in world.requests(service="dynamodb") if entry["status"] != 200]
+    assert not refused
+    assert 2 <= world.calls("sts", "AssumeRoleWithWebIdentity") <= 10
+
+
+def test_credentials_that_aws_calls_expired_are_replaced_and_the_page_sent_again(start, world):
+    agent = start(small_object())
+    assert recount(agent) == 7
+    world.expire()
+    assert recount(agent) == 7
+    codes = [entry["code"] for entry in world.requests(service="dynamodb")]
+    assert codes == ["", "ExpiredTokenException", ""]
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 2
+
+
+def test_credentials_that_aws_no_longer_knows_are_replaced(start, world):
+    agent = start(small_object())
+    assert recount(agent) == 7
+    world.revoke()
+    assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 2
+
+
+def test_a_rotated_token_is_read_anew(start, world):
+    agent = start(small_object())
+    agent.mount.write(token=world.token(lifetime=2))
+    assert recount(agent) == 7
+    time.sleep(2.1)
+    agent.mount.write(token=world.token())
+    world.expire()
+    assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 2
+
+
+def test_a_token_that_is_away_for_a_moment_is_waited_for(start, world):
+    agent = start(small_object())
+    agent.mount.clear()
+    with agent.connect() as connection:
+        asked = connection.send("count", {"trigger": "small", "timeout_ms": 15_000})
+        time.sleep(0.4)
+        agent.mount.write(token=world.token())
+        assert connection.answer(asked)["count"] == 7
+
+
+def test_credentials_stay_while_a_refresh_fails(start, world):
+    world.role(web_identity=SUBJECT, lifetime=6)
+    agent = start(small_object())
+    assert recount(agent) == 7
+    world.fault(service="sts", status=503)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        assert recount(agent) == 7
+        time.sleep(0.25)
+    assert not [entry for entry in world.requests(service="dynamodb") if entry["code"]]
+
+
+def test_a_transient_failure_of_sts_is_tried_again(start, world):
+    world.fault(service="sts", code="IDPCommunicationError", times=1)
+    agent = start(small_object())
+    assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 2
+
+
+def test_a_refused_role_is_told_and_remembered(start, world):
+    world.role(web_identity="system:serviceaccount:shop:somebody-else")
+    agent = start(small_object())
+    code, out, err = agent.cli("count", "small")
+    assert (code, out) == (1, "")
+    assert "ACCESS_DENIED" in err and "AccessDenied" in err and ROLE in err
+    for _ in range(5):
+        with pytest.raises(RpcError):
+            recount(agent)
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
+    assert world.calls("dynamodb", "Query") == 0
+
+
+def test_static_keys_of_the_environment(start, world):
+    key = world.user()
+    agent = start(small_object(), env={
+        "AWS_ACCESS_KEY_ID": key["access_key"], "AWS_SECRET_ACCESS_KEY": key["secret_key"],
+        "AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None})
+    assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 0
+    assert world.requests(service="dynamodb")[0]["access_key"] == key["access_key"]
+
+
+def test_static_keys_of_the_trigger(start, world):
+    key = world.user()
+    agent = start(scaled_object("small", trigger(
+        awsAccessKeyIDFromEnv="MY_ID", awsSecretAccessKeyFromEnv="MY_SECRET")),
+        env={"MY_ID": key["access_key"], "MY_SECRET": key["secret_key"]})
+    assert recount(agent) == 7
+    assert world.requests(service="dynamodb")[0]["access_key"] == key["access_key"]
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 0
+
+
+def test_temporary_keys_of_the_environment(start, world):
+    key = world.session()
+    agent = start(small_object(), env={
+        "AWS_ACCESS_KEY_ID": key["access_key"], "AWS_SECRET_ACCESS_KEY": key["secret_key"],
+        "AWS_SESSION_TOKEN": key["token"]})
+    assert recount(agent) == 7
+    assert world.requests(service="dynamodb")[0]["access_key"] == key["access_key"]
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda agent: agent.mount.clear(), ["cannot be read"]),
+    (lambda agent: agent.mount.write(token=""), ["empty"]),
+], ids=["missing", "empty"])
+def test_a_token_file_that_stays_away_is_named(start, make, words):
+    agent = start(small_object())
+    make(agent)
+    code, out, err = agent.cli("count", "small", "--timeout", "3s")
+    assert out == "" and code in (1, 4)
+    assert agent.mount.path("token") in err
+    for word in words:
+        assert word in err
+
+
+def test_an_unreadable_token_file_is_explained(start, tmp_path):
+    folder = tmp_path / "token"
+    folder.mkdir()
+    agent = start(small_object(), env={"AWS_WEB_IDENTITY_TOKEN_FILE": str(folder)})
+    code, out, err = agent.cli("count", "small", "--timeout", "3s")
+    assert out == "" and code in (1, 4)
+    assert str(folder) in err
+
+
+def test_a_denied_query_is_told_and_not_hammered(start, world):
+    world.role(web_identity=SUBJECT, deny=["dynamodb:Query"])
+    agent = start(small_object())
+    code, out, err = agent.cli("count", "small")
+    assert (code, out) == (1, "")
+    assert "ACCESS_DENIED" in err and "AccessDeniedException" in err
+    for _ in range(5):
+        with pytest.raises(RpcError) as caught:
+            recount(agent)
+        assert caught.value.name == "ACCESS_DENIED"
+    assert world.calls("dynamodb", "Query") == 1
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
+
+
+def test_whoami_tells_who_and_why_and_no_secret(start, world):
+    agent = start(small_object())
+    assert recount(agent) == 7
+    code, out, err = agent.cli("whoami")
+    assert (code, err) == (0, "")
+    for word in ("web-identity", ROLE, agent.mount.path("token"), SUBJECT, "assumed-role"):
+        assert word in out
+    identity, = agent.rpc("whoami")["identities"]
+    assert (identity["kind"], identity["state"]) == ("web-identity", "valid")
+    assert identity["account"] == "123456789012"
+    assert 0 < identity["expires_in_ms"] <= 3_600_000
+
+
+def test_whoami_works_without_sts(start, world):
+    world.fault(service="*", status=503)
+    agent = start(small_object())
+    code, out, _ = agent.cli("whoami")
+    assert code == 0
+    assert ROLE in out
+
+
+def test_a_skewed_clock_is_corrected(start, world):
+    world.clock_offset(seconds=1000)
+    agent = start(small_object())
+    assert recount(agent) == 7
+    assert recount(agent) == 7
+    codes = [entry["code"] for entry in world.requests(service="dynamodb")]
+    assert codes == ["InvalidSignatureException", "", ""] or codes == ["", ""]
