@@ -1,13 +1,15 @@
-/* STS requests and replies. Pure: form bodies out, XML (by expat) in. Entities and DTDs are
+/* STS requests and replies. Pure: form bodies out, XML in. Entities and DTDs are
  * refused; so is a reply with a missing field, a field twice, or bytes that are not XML.
  * https://docs.aws.amazon.com/STS/latest/APIReference/ */
 #ifndef TALLY_AGENT_AWS_STS_H
 #define TALLY_AGENT_AWS_STS_H
 
 #include "agent/aws/aws_error.h"
+#include "agent/aws/iso8601.h"
 #include "proto/buffer.h"
 
-#define STS_REPLY_BYTES (64u * 1024u)
+#define STS_REPLY_BYTES       (64u * 1024u)
+#define STS_SESSION_NAME_SIZE 65
 
 /* application/x-www-form-urlencoded bodies, appended to `body` (a secret buffer: the token is
  * in it). Errors stay in body->failed. Optional texts may be NULL, duration_s 0. */
@@ -18,7 +20,7 @@ void sts_assume_role_body(struct buffer *body, const char *role_arn, const char 
 void sts_caller_identity_body(struct buffer *body);
 
 /* The first characters that STS allows of `wanted` in a session name ([\w+=,.@-]{2,64}),
- * others as '-'. name: at least 65 bytes. */
+ * others as '-'. name: at least STS_SESSION_NAME_SIZE bytes. */
 void sts_session_name(const char *wanted, char *name);
 
 /* The reply of AssumeRole and AssumeRoleWithWebIdentity. Fixed sizes; wiped by the caller. */
@@ -36,18 +38,15 @@ struct sts_identity {
     char user_id[132];
 };
 
-/* 0, or -EPROTO with what is wrong in `why` (no part of the reply's values is in it). */
-int sts_parse_credentials(const void *xml, size_t len, struct sts_credentials *credentials,
-    char *why, size_t why_size);
+/* 0, -ENOMEM, or -EPROTO with what is wrong in `why` (no part of the reply's values is in it).
+ * What was read is wiped where it is not 0. */
+int sts_parse_credentials(
+    const void *xml, size_t len, struct sts_credentials *credentials, char *why, size_t why_size);
 int sts_parse_identity(
     const void *xml, size_t len, struct sts_identity *identity, char *why, size_t why_size);
 
 /* An error reply of any kind: fills *error, outcome included; bodies that are not STS's
  * (HTML of a proxy, nothing) are classified by the status alone. */
 void sts_parse_error(int status, const void *body, size_t len, struct aws_error *error);
-
-/* ISO 8601 UTC ("2026-01-02T03:04:05Z", with or without a fraction) -> wall clock ms.
- * 0, or -EINVAL. Also for the JSON credential endpoints. */
-int iso8601_parse(const char *text, size_t len, int64_t *wall_ms);
 
 #endif
