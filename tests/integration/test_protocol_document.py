@@ -32,9 +32,20 @@ def vector_value(path):
     return found and canonical(json.loads(found.group(1).replace("\n#        ", " ")))
 
 
+def as_text(value):
+    """The same value with each bin as str, as the protocol takes them."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, list):
+        return [as_text(element) for element in value]
+    if isinstance(value, dict):
+        return {as_text(key): as_text(element) for key, element in value.items()}
+    return value
+
+
 def canonical(value):
-    """JSON text tells 1 from 1.0 and from true, which == does not. str and bin are the same."""
-    return json.dumps(value, default=lambda data: data.decode(), ensure_ascii=False)
+    """As JSON text, which tells 1 from 1.0 and from true, where == does not."""
+    return json.dumps(as_text(value), ensure_ascii=False)
 
 
 def fences(kind):
