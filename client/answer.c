@@ -33,7 +33,9 @@ int answer_take(struct tally_answer *answer, const struct message *message)
     struct reader error = message->error;
     if (!failure_unpack(&error, &answer->failure))
         return answer_fail(answer, TALLY_EPROTOCOL, "the agent's error cannot be read");
-    answer->error = -(int)answer->failure.code;
+    /* -1 to -99 are the agent's; a number beyond cannot be told apart from the library's. */
+    unsigned code = (unsigned)answer->failure.code;
+    answer->error = code >= 1 && code <= 99 ? -(int)code : TALLY_EINTERNAL;
     return answer->error;
 }
 

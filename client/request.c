@@ -9,12 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ROOM = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is the envelope's */
+
 /* Ends a setter: the first failure makes the request unusable. */
 static int finish_setter(struct tally_request *request, int error)
 {
     if (error < 0 && request->error == 0)
         request->error = error;
     return error;
+}
+
+/* Whether a text or bytes can be part of any request. */
+static bool fits(const void *data, size_t len)
+{
+    return data != NULL && len <= ROOM;
 }
 
 int request_init(struct tally_request *request, const char *method)
@@ -111,7 +119,7 @@ int request_encode(
     if (!out->failed)
         return 0;
     size_t size = request->fields.len + request->values.len + request->raw_len;
-    return size + 128 > LIMIT_REQUEST_BYTES ? TALLY_EARGUMENT : TALLY_ENOMEM;
+    return size > ROOM ? TALLY_EARGUMENT : TALLY_ENOMEM;
 }
 
 int tally_request_new(struct tally_request **request, const char *method)
@@ -169,9 +177,10 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
     buffer_append(&pair, value->data, value->len);
     int r = 0;
     /* Room first, so that the old pair goes only when the new one is certain to fit. */
-    if (value->failed || pair.failed || buffer_reserve(pairs, pair.len) < 0)
-        r = value->len + pair.len + pairs->len > LIMIT_REQUEST_BYTES / 2 ? TALLY_EARGUMENT
-                                                                         : TALLY_ENOMEM;
+    if (strlen(key) + value->len + pairs->len > ROOM)
+        r = TALLY_EARGUMENT;
+    else if (value->failed || pair.failed || buffer_reserve(pairs, pair.len) < 0)
+        r = TALLY_ENOMEM;
     if (r == 0) {
         remove_pair(pairs, count, key);
         buffer_append(pairs, pair.data, pair.len);
@@ -193,7 +202,7 @@ static int set_field(struct tally_request *request, const char *key, struct buff
 int tally_request_set_string(struct tally_request *request, const char *key, const char *value)
 {
     struct buffer packed;
-    if (value == NULL)
+    if (value == NULL || !fits(value, strlen(value)))
         return finish_setter(request, TALLY_EARGUMENT);
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     write_string(&packed, value);
@@ -230,7 +239,8 @@ int tally_request_set_packed(
 int tally_request_set_value(struct tally_request *request, const char *placeholder,
     const char *type, const void *data, size_t len)
 {
-    if (type == NULL || type[0] == '\0' || strchr("SNB", type[0]) == NULL || type[1] != '\0')
+    bool known = type != NULL && type[0] != '\0' && strchr("SNB", type[0]) != NULL;
+    if (!known || type[1] != '\0' || !fits(data, len))
         return finish_setter(request, TALLY_EARGUMENT);
     struct buffer packed;
     buffer_init(&packed, LIMIT_REQUEST_BYTES);

@@ -1,7 +1,7 @@
 /* tally count. */
 #include "client/cli/count.h"
 
-#include "client/cli/duration.h"
+#include "proto/duration.h"
 #include "client/cli/value.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "client/cli/options.h"
 
-#include "client/cli/duration.h"
+#include "proto/duration.h"
 #include "client/cli/suggest.h"
 
 #include <errno.h>

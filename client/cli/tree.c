@@ -1,6 +1,6 @@
 #include "client/cli/tree.h"
 
-#include "client/cli/duration.h"
+#include "proto/duration.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 

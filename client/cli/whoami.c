@@ -1,6 +1,6 @@
 /* tally whoami. */
 #include "client/cli/cli.h"
-#include "client/cli/duration.h"
+#include "proto/duration.h"
 #include "client/cli/terminal.h"
 #include "client/cli/tree.h"
 
