@@ -12,7 +12,7 @@ enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
 struct finding {
     enum finding_level level;
     const char *file;
-    unsigned line;   /* 0: the file as a whole */
+    unsigned line; /* 0: the file as a whole */
     unsigned column;
     const char *subject; /* the parameter or field, "" where none fits */
     const char *message; /* what is wrong; what to do */
@@ -23,15 +23,16 @@ struct config {
     size_t trigger_count;
     const struct finding *findings; /* in the order of files and lines */
     size_t finding_count;
-    size_t error_count;             /* findings of level error: the config must not be used */
-    struct config_arena *arena;
+    size_t error_count;        /* findings of level error: the config must not be used */
+    const struct names *names; /* for config_find */
+    struct arena *arena;
 };
 
 struct config_options {
     const char *const *paths; /* files or folders, in order */
     size_t path_count;
     const char *secrets_dir;
-    bool allow_http;          /* plain http to endpoints that are not loopback */
+    bool allow_http;                         /* plain http to endpoints that are not loopback */
     const char *(*getenv)(const char *name); /* NULL: the process's own environment */
 };
 

@@ -14,15 +14,18 @@ enum identity_kind {
     IDENTITY_KIAM,         /* podIdentity aws-kiam: the metadata service */
 };
 
+/* In one word, as `list` and `--check` show it: "web-identity". Static. */
+const char *identity_kind_name(enum identity_kind kind);
+
 /* A value that may live outside the YAML. Files are read at each credential resolution, so
  * that a mounted value that changes is used without a failed call in between. */
 enum value_source {
     SOURCE_ABSENT,
-    SOURCE_LITERAL,      /* `text` is the value */
-    SOURCE_ENVIRONMENT,  /* `text` names the variable */
-    SOURCE_FILE,         /* `text` is the path of a file that holds the value */
-    SOURCE_JSON_FILE,    /* `text` is the path of a JSON object of strings, `key` the member */
-    SOURCE_BROKEN,       /* the YAML has it, but not usable; `text` says why */
+    SOURCE_LITERAL,     /* `text` is the value */
+    SOURCE_ENVIRONMENT, /* `text` names the variable */
+    SOURCE_FILE,        /* `text` is the path of a file that holds the value */
+    SOURCE_JSON_FILE,   /* `text` is the path of a JSON object of strings, `key` the member */
+    SOURCE_BROKEN,      /* the YAML has it, but not usable; `text` says why */
 };
 
 struct value_ref {
@@ -34,9 +37,10 @@ struct value_ref {
 
 struct identity_spec {
     enum identity_kind kind;
-    const char *reason; /* why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x" */
-    const char *region; /* the triggers' awsRegion, for STS where the environment names none */
-    struct value_ref role;        /* role ARN */
+    const char
+        *reason; /* why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x" */
+    const char *region;    /* the triggers' awsRegion, for STS where the environment names none */
+    struct value_ref role; /* role ARN */
     struct value_ref external_id; /* AssumeRole only */
     struct value_ref key_id;
     struct value_ref secret_key;

@@ -16,17 +16,17 @@ enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
 /* The Query. The JSON texts are valid, compact objects. */
 struct trigger_query {
     const char *region;
-    const char *endpoint;      /* NULL: by region; DynamoDB only, never STS */
+    const char *endpoint; /* NULL: by region; DynamoDB only, never STS */
     const char *table;
-    const char *index;         /* NULL: the table itself */
+    const char *index; /* NULL: the table itself */
     const char *key_condition;
-    const char *filter;        /* NULL: none */
-    const char *names;         /* ExpressionAttributeNames, NULL: none */
-    const char *values;        /* ExpressionAttributeValues, NULL: none; may hold "$now" */
-    bool uses_now;             /* an N is "$now" or "$now-3600": the values change with time */
+    const char *filter; /* NULL: none */
+    const char *names;  /* ExpressionAttributeNames, NULL: none */
+    const char *values; /* ExpressionAttributeValues, NULL: none; may hold "$now" */
+    bool uses_now;      /* an N is "$now" or "$now-3600": the values change with time */
     bool consistent_read;
-    uint64_t count_limit;      /* stop once the count reaches it; 0: none */
-    uint32_t max_pages;        /* 0: none */
+    uint64_t count_limit;             /* stop once the count reaches it; 0: none */
+    uint32_t max_pages;               /* 0: none */
     const char *const *client_values; /* placeholders that a request may supply, with ":" */
     size_t client_value_count;
 };
@@ -34,24 +34,24 @@ struct trigger_query {
 /* From count to replicas. */
 struct trigger_scaling {
     enum metric_type metric_type;
-    int64_t target;            /* > 0 */
-    int64_t activation;        /* active means count > activation */
+    int64_t target;     /* > 0 */
+    int64_t activation; /* active means count > activation */
     int32_t min_replicas;
     int32_t max_replicas;
-    int32_t idle_replicas;     /* -1: unset */
-    bool is_job;               /* ScaledJob */
+    int32_t idle_replicas; /* -1: unset */
+    bool is_job;           /* ScaledJob */
     bool has_fallback;
     int32_t fallback_threshold;
     int32_t fallback_replicas; /* -1: the behaviour needs the cluster, no number can be told */
 };
 
 struct trigger {
-    const char *name;          /* as `list` shows it: "ns/object" or "ns/object/trigger" */
+    const char *name; /* as `list` shows it: "ns/object" or "ns/object/trigger" */
     const char *namespace_;
     const char *object;
-    const char *trigger_name;  /* NULL: unnamed */
-    unsigned index;            /* in the object's `triggers` */
-    bool only;                 /* the object's only DynamoDB trigger */
+    const char *trigger_name; /* NULL: unnamed */
+    unsigned index;           /* in the object's `triggers` */
+    bool only;                /* the object's only DynamoDB trigger */
     enum trigger_owner owner;
     const char *file;
     unsigned line;
@@ -60,7 +60,8 @@ struct trigger {
     const char *metric_name;
     struct trigger_query query;
     struct trigger_scaling scaling;
-    const struct identity_spec *identity; /* shared by triggers with equal ones */
+    const struct identity_spec
+        *identity; /* shared by equal ones; NULL only in a config with errors */
 };
 
 #endif

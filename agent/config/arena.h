@@ -1,0 +1,33 @@
+/* Memory that is taken in small pieces and given back all at once, wiped. A configuration
+ * lives in one, because Secrets are among its strings. */
+#ifndef TALLY_AGENT_CONFIG_ARENA_H
+#define TALLY_AGENT_CONFIG_ARENA_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+
+/* NULL: no memory. Blocks of `block` bytes are taken as they are needed, `max` bytes in all. */
+struct arena *arena_create(size_t block, size_t max);
+void arena_destroy(struct arena *arena); /* NULL is allowed */
+
+/* Zeroed and aligned for any type; NULL without memory or over the maximum. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_alloc_array(struct arena *arena, size_t count, size_t size);
+
+/* Copies, NUL-terminated. NULL as above. */
+char *arena_copy(struct arena *arena, const char *text, size_t len);
+char *arena_copy_string(struct arena *arena, const char *text);
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+size_t arena_used(const struct arena *arena);
+
+/* Why an allocation failed: true, the maximum; false, the system has no memory. */
+bool arena_is_full(const struct arena *arena);
+
+#endif

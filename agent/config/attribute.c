@@ -1,0 +1,267 @@
+#include "agent/config/attribute.h"
+
+#include "agent/config/base64.h"
+#include "agent/config/values.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VALUES    "expressionAttributeValues"
+#define PATH_SIZE 512
+
+/* Writes `expressionAttributeValues[":a"].M["b"].L[0]`, cut at the end of the buffer. */
+static size_t path_write(const struct attribute_path *path, char *text)
+{
+    size_t len = 0;
+    int more = 0;
+
+    if (path->parent != NULL)
+        len = path_write(path->parent, text);
+    else
+        len = (size_t)snprintf(text, PATH_SIZE, VALUES);
+    if (path->key != NULL)
+        more = snprintf(text + len, PATH_SIZE - len, "%s%s[\"%.64s\"]",
+            path->type != NULL ? "." : "", path->type != NULL ? path->type : "", path->key);
+    else
+        more = snprintf(text + len, PATH_SIZE - len, ".%s[%zu]", path->type, path->index);
+    len += more > 0 ? (size_t)more : 0;
+    return len < PATH_SIZE ? len : PATH_SIZE - 1;
+}
+
+static bool wrong(const struct attribute_path *path, const char *type, const char *message)
+{
+    char text[PATH_SIZE];
+    path_write(path, text);
+    parameter_error(
+        path->parameters, VALUES, "%s%s%s %s", text, *type != '\0' ? "." : "", type, message);
+    return false;
+}
+
+static void warn(const struct attribute_path *path, const char *type, const char *message)
+{
+    char text[PATH_SIZE];
+    path_write(path, text);
+    parameter_warning(path->parameters, VALUES, "%s.%s %s", text, type, message);
+}
+
+/* As DynamoDB reads a number: digits with an optional fraction and exponent. */
+static bool is_number(const char *text)
+{
+    size_t whole = 0, fraction = 0;
+
+    text += *text == '-' || *text == '+';
+    whole = strspn(text, "0123456789");
+    text += whole;
+    if (*text == '.') {
+        fraction = strspn(text + 1, "0123456789");
+        text += 1 + fraction;
+    }
+    if (whole + fraction == 0)
+        return false;
+    if (*text == 'e' || *text == 'E') {
+        text++;
+        text += *text == '-' || *text == '+';
+        size_t exponent = strspn(text, "0123456789");
+        if (exponent == 0)
+            return false;
+        text += exponent;
+    }
+    return *text == '\0';
+}
+
+/* "$now", or with a number of seconds: "$now-3600". */
+static bool is_now(const char *text)
+{
+    if (strncmp(text, "$now", 4) != 0)
+        return false;
+    text += 4;
+    if (*text == '\0')
+        return true;
+    if (*text != '-' && *text != '+')
+        return false;
+    size_t digits = strspn(text + 1, "0123456789");
+    return digits > 0 && digits <= 12 && text[1 + digits] == '\0';
+}
+
+static bool check_string(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    if (!json_is_string(value))
+        return wrong(path, "S", "must be a string; write {\"S\":\"text\"} (KEDA crashes on this)");
+    return true;
+}
+
+static bool check_number(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    const char *text = json_string_value(value);
+
+    if (text == NULL)
+        return wrong(path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}");
+    if (is_now(text))
+        *uses_now = true;
+    else if (!is_number(text))
+        warn(path, "N",
+            strncmp(text, "$now", 4) == 0
+                ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\", so DynamoDB will refuse "
+                  "it"
+                : "is no number, so DynamoDB will refuse it; for a text use S");
+    return true;
+}
+
+static bool check_binary(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    const char *text = json_string_value(value);
+
+    (void)uses_now;
+    if (text == NULL || base64_decode(text, NULL) < 0 || strpbrk(text, " \t\r\n") != NULL)
+        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}");
+    warn(path, "B",
+        "is base64, as in AWS and KEDA 2.7; newer KEDA does not decode it and compares with the "
+        "text itself");
+    return true;
+}
+
+static bool check_bool(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    if (!json_is_boolean(value))
+        return wrong(path, "BOOL", "must be true or false, without quotes (KEDA crashes on this)");
+    return true;
+}
+
+static bool check_null(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    if (!json_is_boolean(value))
+        return wrong(path, "NULL", "must be true; write {\"NULL\":true}");
+    if (json_is_false(value))
+        warn(path, "NULL", "is false, and sent as true, as KEDA does; write {\"NULL\":true}");
+    return true;
+}
+
+static bool check_set(const struct attribute_path *path, const char *type, json_t *value)
+{
+    size_t i = 0;
+    json_t *member = NULL;
+    bool good = true;
+
+    if (!json_is_array(value) || json_array_size(value) == 0)
+        return wrong(path, type, "must be an array of at least one string");
+    json_array_foreach(value, i, member)
+    {
+        const char *text = json_string_value(member);
+        if (text == NULL)
+            good = wrong(path, type, "must hold strings only");
+        else if (*type == 'B' && base64_decode(text, NULL) < 0)
+            good = wrong(path, type, "must hold base64 strings only");
+        else if (*type == 'N' && !is_number(text))
+            warn(path, type, "holds something that is no number, so DynamoDB will refuse it");
+        if (!good)
+            return false;
+    }
+    warn(path, type, "is a set, which KEDA refuses");
+    return true;
+}
+
+static bool check_strings(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    return check_set(path, "SS", value);
+}
+
+static bool check_numbers(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    return check_set(path, "NS", value);
+}
+
+static bool check_binaries(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    (void)uses_now;
+    return check_set(path, "BS", value);
+}
+
+static bool check_list(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    size_t i = 0;
+    json_t *member = NULL;
+    bool good = true;
+
+    if (!json_is_array(value))
+        return wrong(path, "L", "must be an array (KEDA crashes on this)");
+    json_array_foreach(value, i, member)
+    {
+        struct attribute_path inner = {.parameters = path->parameters,
+            .parent = path,
+            .type = "L",
+            .index = i,
+            .depth = path->depth + 1};
+        good &= attribute_check(&inner, member, uses_now);
+    }
+    return good;
+}
+
+static bool check_map(const struct attribute_path *path, json_t *value, bool *uses_now)
+{
+    const char *key = NULL;
+    json_t *member = NULL;
+    bool good = true;
+
+    if (!json_is_object(value))
+        return wrong(path, "M", "must be an object (KEDA crashes on this)");
+    json_object_foreach(value, key, member)
+    {
+        struct attribute_path inner = {.parameters = path->parameters,
+            .parent = path,
+            .type = "M",
+            .key = key,
+            .depth = path->depth + 1};
+        good &= attribute_check(&inner, member, uses_now);
+    }
+    return good;
+}
+
+static const struct {
+    const char *name;
+    bool (*check)(const struct attribute_path *path, json_t *value, bool *uses_now);
+} types[] = {
+    {"S", check_string},
+    {"N", check_number},
+    {"B", check_binary},
+    {"BOOL", check_bool},
+    {"NULL", check_null},
+    {"SS", check_strings},
+    {"NS", check_numbers},
+    {"BS", check_binaries},
+    {"L", check_list},
+    {"M", check_map},
+};
+
+bool attribute_check(const struct attribute_path *path, struct json_t *value, bool *uses_now)
+{
+    const char *name = NULL;
+    json_t *inner = NULL;
+
+    if (path->depth >= VALUE_DEPTH_MAX)
+        return wrong(path, "", "is nested more than 32 levels deep");
+    if (!json_is_object(value))
+        return wrong(path, "", "must be an object with one type, such as {\"S\":\"text\"}");
+    if (json_object_size(value) == 0)
+        return wrong(path, "", "has no type; write one, such as {\"S\":\"text\"}");
+    if (json_object_size(value) > 1)
+        return wrong(path, "", "has more than one type; keep one (KEDA picks one at random)");
+    name = json_object_iter_key(json_object_iter(value));
+    inner = json_object_iter_value(json_object_iter(value));
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strcmp(types[i].name, name) != 0)
+            continue;
+        bool good = types[i].check(path, inner, uses_now);
+        if (good && strcmp(name, "NULL") == 0 && json_is_false(inner) &&
+            json_object_set_new(value, "NULL", json_true()) < 0)
+            path->parameters->reading->failed = true;
+        return good;
+    }
+    return wrong(
+        path, "", "has an unknown type; the types are S, N, B, BOOL, NULL, SS, NS, BS, L and M");
+}

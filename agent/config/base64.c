@@ -1,0 +1,47 @@
+#include "agent/config/base64.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int digit_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    return c == '/' ? 63 : -1;
+}
+
+long base64_decode(const char *text, uint8_t *out)
+{
+    uint32_t bits = 0;
+    unsigned digits = 0, padding = 0;
+    long len = 0;
+
+    for (; *text != '\0'; text++) {
+        if (strchr(" \t\r\n", *text) != NULL)
+            continue;
+        if (*text == '=') {
+            padding++;
+            continue;
+        }
+        int value = digit_value(*text);
+        if (value < 0 || padding > 0)
+            return -EINVAL;
+        bits = bits << 6 | (uint32_t)value;
+        digits++;
+        if (digits % 4 != 1) {
+            unsigned shift = digits % 4 == 2 ? 4 : digits % 4 == 3 ? 2 : 0;
+            if (out != NULL)
+                out[len] = (uint8_t)(bits >> shift);
+            len++;
+        }
+    }
+    if (digits % 4 == 1 || padding != (4 - digits % 4) % 4)
+        return -EINVAL;
+    return len;
+}

@@ -1,0 +1,62 @@
+/* The Kubernetes documents of all files, found by kind, namespace and name. */
+#ifndef TALLY_AGENT_CONFIG_DOCUMENTS_H
+#define TALLY_AGENT_CONFIG_DOCUMENTS_H
+
+#include "agent/config/node.h"
+
+#define DOCUMENTS_MAX 10000
+
+enum document_kind {
+    DOCUMENT_SCALED_OBJECT,
+    DOCUMENT_SCALED_JOB,
+    DOCUMENT_SNIPPET, /* a bare `triggers:` list */
+    DOCUMENT_AUTHENTICATION,
+    DOCUMENT_CLUSTER_AUTHENTICATION,
+    DOCUMENT_SECRET,
+    DOCUMENT_CONFIG_MAP,
+};
+
+struct auth;
+
+struct document {
+    enum document_kind kind;
+    struct tree tree;
+    const char *namespace_; /* "" for what belongs to the cluster */
+    const char *name;
+    struct auth *auth; /* of an authentication: read at its first use */
+};
+
+struct documents {
+    struct arena *arena; /* of the trees */
+    struct findings *findings;
+    struct document *items; /* in the order of files until documents_index */
+    size_t count;
+    size_t capacity;
+    struct document **index; /* of what triggers refer to, by kind, name, namespace */
+    size_t index_count;
+    size_t seen;                /* documents in all, those that are skipped too */
+    const char **skipped_kinds; /* each is told once */
+    size_t skipped_count;
+};
+
+void documents_init(struct documents *documents, struct arena *arena, struct findings *findings);
+void documents_free(struct documents *documents);
+
+/* A yaml_document_fn. -E2BIG, with a finding, beyond DOCUMENTS_MAX; -ENOMEM. */
+int documents_add(void *data, const struct tree *tree);
+
+/* To be called once after the last documents_add. -ENOMEM. */
+int documents_index(struct documents *documents);
+
+/* The one in this namespace, else the only one of that name; NULL with *matches 0 or > 1. */
+struct document *documents_find(const struct documents *documents, enum document_kind kind,
+    const char *namespace_, const char *name, size_t *matches);
+
+/* Whether a name may go into trigger names and paths of mounted Secrets: no blanks, no
+ * slashes, not "..". */
+bool document_name_is_plain(const char *name);
+
+/* "Secret", "TriggerAuthentication", … */
+const char *document_kind_name(enum document_kind kind);
+
+#endif

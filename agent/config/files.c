@@ -1,0 +1,140 @@
+#include "agent/config/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_STEP 16384
+
+static int read_all(int fd, struct buffer *content)
+{
+    for (;;) {
+        /* One byte more than allowed tells a file that is exactly full from a larger one. */
+        size_t room = content->max - content->len;
+        uint8_t extra = 0;
+        ssize_t n = 0;
+        if (room > READ_STEP)
+            room = READ_STEP;
+        if (room > 0) {
+            int r = buffer_reserve(content, room);
+            if (r < 0)
+                return r;
+            n = read(fd, content->data + content->len, room);
+        } else {
+            n = read(fd, &extra, 1);
+        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return 0;
+        if (room == 0)
+            return -EFBIG;
+        content->len += (size_t)n;
+    }
+}
+
+int file_read(const char *path, struct buffer *content)
+{
+    struct stat status;
+    int r = 0;
+    /* A pipe would wait for its writer; it is refused below. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) < 0)
+        r = -errno;
+    else if (!S_ISREG(status.st_mode))
+        r = -EINVAL;
+    else
+        r = read_all(fd, content);
+    close(fd);
+    return r;
+}
+
+bool path_is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool is_configuration(const char *name)
+{
+    static const char *const endings[] = {".yaml", ".yml", ".json"};
+    size_t len = strlen(name);
+
+    for (size_t i = 0; *name != '.' && i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t ending = strlen(endings[i]);
+        if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_path(struct folder *folder, const char *path, const char *name)
+{
+    if (folder->count == folder->capacity) {
+        size_t capacity = folder->capacity > 0 ? folder->capacity * 2 : 16;
+        char **paths = realloc(folder->paths, capacity * sizeof(char *));
+        if (paths == NULL)
+            return -ENOMEM;
+        folder->paths = paths;
+        folder->capacity = capacity;
+    }
+    size_t size = strlen(path) + 1 + strlen(name) + 1;
+    bool slash = path[0] != '\0' && path[strlen(path) - 1] == '/';
+    char *full = malloc(size);
+    if (full == NULL)
+        return -ENOMEM;
+    snprintf(full, size, "%s%s%s", path, slash ? "" : "/", name);
+    folder->paths[folder->count++] = full;
+    return 0;
+}
+
+static int compare_paths(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+int folder_read(struct folder *folder, const char *path)
+{
+    int r = 0;
+    DIR *stream = opendir(path);
+
+    *folder = (struct folder){0};
+    if (stream == NULL)
+        return -errno;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(stream);
+        if (entry == NULL) {
+            r = -errno;
+            break;
+        }
+        if (is_configuration(entry->d_name))
+            r = add_path(folder, path, entry->d_name);
+        if (r < 0)
+            break;
+    }
+    closedir(stream);
+    if (r < 0)
+        folder_free(folder);
+    else if (folder->count > 0)
+        qsort(folder->paths, folder->count, sizeof(char *), compare_paths);
+    return r;
+}
+
+void folder_free(struct folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        free(folder->paths[i]);
+    free(folder->paths);
+    *folder = (struct folder){0};
+}

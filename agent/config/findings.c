@@ -1,0 +1,107 @@
+#include "agent/config/findings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct findings_entry {
+    struct finding finding;
+    unsigned file_index;
+    size_t sequence; /* makes the sort stable */
+};
+
+void findings_init(struct findings *findings, struct arena *kept)
+{
+    *findings = (struct findings){.kept = kept};
+}
+
+void findings_free(struct findings *findings)
+{
+    free(findings->entries);
+    *findings = (struct findings){.kept = findings->kept};
+}
+
+static struct findings_entry *entry_add(struct findings *findings)
+{
+    if (findings->count == findings->capacity) {
+        size_t capacity = findings->capacity > 0 ? findings->capacity * 2 : 32;
+        struct findings_entry *entries = realloc(findings->entries, capacity * sizeof(*entries));
+        if (entries == NULL)
+            return NULL;
+        findings->entries = entries;
+        findings->capacity = capacity;
+    }
+    return &findings->entries[findings->count];
+}
+
+void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, ...)
+{
+    if (level == FINDING_ERROR)
+        findings->error_count++;
+    if (findings->count == FINDINGS_MAX) {
+        findings->dropped++;
+        return;
+    }
+    struct findings_entry *entry = entry_add(findings);
+    va_list args;
+    va_start(args, format);
+    char *message = arena_vprintf(findings->kept, format, args);
+    va_end(args);
+    const char *copy = *subject != '\0' ? arena_copy_string(findings->kept, subject) : "";
+    if (entry == NULL || message == NULL || copy == NULL) {
+        findings->failed = true;
+        return;
+    }
+    *entry = (struct findings_entry){
+        .finding = {.level = level,
+            .file = place->file,
+            .line = place->line,
+            .column = place->column,
+            .subject = copy,
+            .message = message},
+        .file_index = place->file_index,
+        .sequence = findings->count,
+    };
+    findings->count++;
+}
+
+static int compare_numbers(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct findings_entry *a = left, *b = right;
+    int r = compare_numbers(a->file_index, b->file_index);
+    if (r == 0)
+        r = compare_numbers(a->finding.line, b->finding.line);
+    if (r == 0)
+        r = compare_numbers(a->finding.column, b->finding.column);
+    return r != 0 ? r : compare_numbers(a->sequence, b->sequence);
+}
+
+const struct finding *findings_finish(struct findings *findings, size_t *count)
+{
+    size_t total = findings->count + (findings->dropped > 0);
+    struct finding *sorted = arena_alloc_array(findings->kept, total + 1, sizeof(struct finding));
+    if (sorted == NULL || findings->failed)
+        return NULL;
+    if (findings->count > 0)
+        qsort(findings->entries, findings->count, sizeof(*findings->entries), compare_entries);
+    for (size_t i = 0; i < findings->count; i++)
+        sorted[i] = findings->entries[i].finding;
+    if (findings->dropped > 0) {
+        sorted[findings->count] = (struct finding){
+            .level = FINDING_NOTE,
+            .file = sorted[findings->count - 1].file,
+            .subject = "",
+            .message = arena_printf(findings->kept,
+                "%zu more findings are not listed; repair these first", findings->dropped),
+        };
+        if (sorted[findings->count].message == NULL)
+            return NULL;
+    }
+    *count = total;
+    return sorted;
+}

@@ -1,0 +1,41 @@
+/* What is wrong with a configuration, collected while it is read. */
+#ifndef TALLY_AGENT_CONFIG_FINDINGS_H
+#define TALLY_AGENT_CONFIG_FINDINGS_H
+
+#include "agent/config/arena.h"
+#include "agent/config/config.h"
+
+/* More than this is counted, but not listed. */
+#define FINDINGS_MAX 10000
+
+/* Where in which file. */
+struct place {
+    const char *file;
+    unsigned file_index; /* the order in which files were read */
+    unsigned line;       /* 0: the file as a whole */
+    unsigned column;
+};
+
+struct findings_entry;
+
+struct findings {
+    struct arena *kept; /* messages live here */
+    struct findings_entry *entries;
+    size_t count;
+    size_t capacity;
+    size_t error_count;
+    size_t dropped;
+    bool failed; /* no memory */
+};
+
+void findings_init(struct findings *findings, struct arena *kept);
+void findings_free(struct findings *findings);
+
+/* `subject`: the parameter or field, "" where none fits; it is copied. */
+void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Sorted by file and line, in the arena; NULL without memory. */
+const struct finding *findings_finish(struct findings *findings, size_t *count);
+
+#endif

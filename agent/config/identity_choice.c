@@ -1,0 +1,251 @@
+#include "agent/config/identity_choice.h"
+
+#include <string.h>
+
+struct choice {
+    const struct parameters *parameters;
+    struct reading *reading;
+    const struct auth *auth;
+    bool is_operator;
+    struct identity_spec spec;
+};
+
+static bool is_set(const struct value_ref *value)
+{
+    return value->source != SOURCE_ABSENT;
+}
+
+static const struct value_ref *auth_value(const struct choice *c, enum auth_parameter parameter)
+{
+    static const struct value_ref absent = {.source = SOURCE_ABSENT};
+    return c->auth != NULL ? &c->auth->parameters[parameter] : &absent;
+}
+
+static void auth_finding(const struct choice *c, enum finding_level level,
+    const struct place *place, const char *subject, const char *message)
+{
+    findings_add(&c->reading->findings, level, place, subject, "%s", message);
+}
+
+static void choose(struct choice *c, enum identity_kind kind, const char *why)
+{
+    c->spec.kind = kind;
+    c->spec.reason = c->auth != NULL ? reading_printf(c->reading, "%s of %s", why, c->auth->title)
+                                     : reading_keep(c->reading, why);
+}
+
+/* Keys that the chosen identity does not use: somebody expects that they are. */
+static void note_unused_keys(const struct choice *c, const char *why)
+{
+    static const char *const names[] = {
+        "awsAccessKeyID", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (parameter_text(c->parameters, names[i]) != NULL)
+            parameter_note(c->parameters, names[i], "ignored: %s", why);
+    }
+    for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SESSION_TOKEN; i++) {
+        if (is_set(&c->auth->parameters[i]))
+            findings_add(&c->reading->findings, FINDING_NOTE, &c->auth->places[i],
+                "authenticationRef", "the access key is ignored: %s", why);
+    }
+}
+
+static struct value_ref from_environment(
+    const struct choice *c, const char *parameter, const char *variable)
+{
+    const char *value = c->reading->getenv(variable);
+
+    if (value == NULL || *value == '\0')
+        parameter_error(c->parameters, parameter,
+            "the variable %s is not set; set it in tally's own container", variable);
+    return (struct value_ref){.source = SOURCE_ENVIRONMENT,
+        .text = reading_keep(c->reading, variable),
+        .origin = reading_printf(c->reading, "environment variable %s", variable)};
+}
+
+/* Static keys in the trigger's metadata. False: there are none. */
+static bool choose_metadata_keys(struct choice *c)
+{
+    const char *id = parameter_text(c->parameters, "awsAccessKeyID");
+    const char *id_variable = parameter_text(c->parameters, "awsAccessKeyIDFromEnv");
+    const char *secret_variable = parameter_text(c->parameters, "awsSecretAccessKeyFromEnv");
+
+    if (id == NULL && id_variable == NULL && secret_variable == NULL)
+        return false;
+    choose(c, IDENTITY_STATIC, "access key in the trigger's metadata");
+    if (id != NULL)
+        c->spec.key_id = (struct value_ref){.source = SOURCE_LITERAL,
+            .text = reading_keep(c->reading, id),
+            .origin = "awsAccessKeyID of the trigger"};
+    else if (id_variable != NULL)
+        c->spec.key_id = from_environment(c, "awsAccessKeyIDFromEnv", id_variable);
+    else
+        parameter_error(c->parameters, "awsSecretAccessKeyFromEnv",
+            "a secret key without an id; add awsAccessKeyID or awsAccessKeyIDFromEnv");
+    if (secret_variable != NULL)
+        c->spec.secret_key = from_environment(c, "awsSecretAccessKeyFromEnv", secret_variable);
+    else
+        parameter_error(c->parameters, id != NULL ? "awsAccessKeyID" : "awsAccessKeyIDFromEnv",
+            "an access key without its secret; add awsSecretAccessKeyFromEnv");
+    return true;
+}
+
+/* Static keys among the auth parameters. False: there are none. */
+static bool choose_auth_keys(struct choice *c)
+{
+    const struct value_ref *id = auth_value(c, AUTH_KEY_ID);
+    const struct value_ref *secret = auth_value(c, AUTH_SECRET_KEY);
+
+    if (!is_set(id) && !is_set(secret))
+        return false;
+    choose(c, IDENTITY_STATIC, "access key");
+    c->spec.key_id = *id;
+    c->spec.secret_key = *secret;
+    c->spec.session_token = *auth_value(c, AUTH_SESSION_TOKEN);
+    if (!is_set(secret))
+        auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_KEY_ID], "awsAccessKeyID",
+            "an access key without its secret; add awsSecretAccessKey");
+    if (!is_set(id))
+        auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_SECRET_KEY], "awsSecretAccessKey",
+            "a secret key without an id; add awsAccessKeyID");
+    return true;
+}
+
+static void take_role(struct choice *c)
+{
+    const struct value_ref *external = auth_value(c, AUTH_EXTERNAL_ID);
+
+    c->spec.role = *auth_value(c, AUTH_ROLE);
+    if (is_set(&c->spec.role))
+        c->spec.external_id = is_set(external) ? *external : c->auth->external_id;
+}
+
+/* No pod identity: a role, keys, or what the pod has. */
+static void choose_by_parameters(struct choice *c)
+{
+    if (is_set(auth_value(c, AUTH_ROLE))) {
+        choose(c, IDENTITY_ASSUME_ROLE, "awsRoleArn");
+        take_role(c);
+        note_unused_keys(c, "awsRoleArn is assumed with the pod's own identity");
+        return;
+    }
+    if (choose_auth_keys(c) || choose_metadata_keys(c))
+        return;
+    choose(c, IDENTITY_CHAIN, c->auth != NULL ? "no role and no keys" : "no authenticationRef");
+    parameter_note(c->parameters, "authenticationRef",
+        "no keys and no role are given, so the pod's own identity is used; KEDA refuses this "
+        "trigger (awsAccessKeyID not found)");
+}
+
+static void choose_eks(struct choice *c)
+{
+    choose(c, IDENTITY_WEB_IDENTITY, "podIdentity aws-eks");
+    take_role(c);
+    note_unused_keys(c, "podIdentity aws-eks is used");
+    auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
+        "KEDA has deprecated aws-eks and will remove it; use aws");
+    if (c->reading->getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == NULL ||
+        c->reading->getenv("AWS_ROLE_ARN") == NULL)
+        auth_finding(c, FINDING_NOTE, &c->auth->provider_place, "podIdentity.provider",
+            "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are not set here; in the pod, "
+            "Kubernetes sets them when the service account is annotated with a role");
+}
+
+static void choose_kiam(struct choice *c)
+{
+    choose(c, IDENTITY_KIAM, "podIdentity aws-kiam");
+    note_unused_keys(c, "podIdentity aws-kiam is used");
+    auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
+        "KEDA 2.16 and later do not know aws-kiam; use aws");
+}
+
+static void choose_aws(struct choice *c)
+{
+    choose(c, IDENTITY_AWS, "podIdentity aws");
+    take_role(c);
+    note_unused_keys(c, "podIdentity aws is used, as in KEDA");
+    if (!is_set(&c->auth->role))
+        return;
+    c->spec.role = c->auth->role;
+    c->spec.external_id = is_set(&c->auth->external_id) ? c->auth->external_id
+                                                        : *auth_value(c, AUTH_EXTERNAL_ID);
+    if (c->auth->workload)
+        auth_finding(c, FINDING_ERROR, &c->auth->provider_place, "podIdentity.roleArn",
+            "cannot be used with identityOwner: workload; remove one of them");
+}
+
+/* KEDA uses an external id only where it assumes podIdentity.roleArn. */
+static void check_external_id(const struct choice *c)
+{
+    if (c->auth == NULL || !is_set(&c->auth->external_id))
+        return;
+    if (!is_set(&c->spec.external_id))
+        auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
+            "ignored, by KEDA too: there is no role to assume; add podIdentity.roleArn");
+    else if (c->spec.kind != IDENTITY_AWS || !is_set(&c->auth->role))
+        auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
+            "KEDA ignores it without provider aws and podIdentity.roleArn; tally sends it with "
+            "AssumeRole");
+    else
+        auth_finding(c, FINDING_NOTE, &c->auth->external_id_place, "podIdentity.externalID",
+            "sent with AssumeRole only; AssumeRoleWithWebIdentity has no external id");
+}
+
+/* Whether the metadata's identityOwner is "operator". */
+static bool read_owner(const struct parameters *parameters)
+{
+    const char *owner = parameter_text(parameters, "identityOwner");
+
+    if (owner == NULL)
+        return false;
+    if (strchr(owner, '|') != NULL)
+        parameter_error(parameters, "identityOwner",
+            "must be pod or operator; \"%s\" is the notation of KEDA's manual, choose one", owner);
+    else if (strcmp(owner, "pod") != 0 && strcmp(owner, "operator") != 0)
+        parameter_error(parameters, "identityOwner",
+            "must be pod or operator, not \"%s\"; KEDA silently takes its operator's identity",
+            owner);
+    else
+        parameter_note(parameters, "identityOwner",
+            "KEDA has deprecated it in 2.13; it may be left out where it is pod");
+    return strcmp(owner, "operator") == 0;
+}
+
+static void choose_by_provider(struct choice *c, const char *provider)
+{
+    if (strcmp(provider, "aws") == 0) {
+        choose_aws(c);
+    } else if (c->is_operator) {
+        choose(c, IDENTITY_CHAIN, "identityOwner operator");
+        note_unused_keys(c, "identityOwner is operator, so the pod's own identity is used");
+        if (is_set(auth_value(c, AUTH_ROLE)))
+            parameter_note(c->parameters, "identityOwner",
+                "operator: the auth parameter awsRoleArn is ignored");
+    } else if (strcmp(provider, "none") == 0 || *provider == '\0') {
+        choose_by_parameters(c);
+    } else if (strcmp(provider, "aws-eks") == 0) {
+        choose_eks(c);
+    } else if (strcmp(provider, "aws-kiam") == 0) {
+        choose_kiam(c);
+    } else {
+        choose(c, IDENTITY_CHAIN, "podIdentity");
+        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+            "podIdentity.provider",
+            "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
+    }
+}
+
+const struct identity_spec *identity_choose(
+    const struct parameters *parameters, const struct auth *auth, const char *region)
+{
+    struct choice c = {.parameters = parameters,
+        .reading = parameters->reading,
+        .auth = auth,
+        .is_operator = read_owner(parameters),
+        .spec = {.region = region}};
+
+    choose_by_provider(&c, auth != NULL ? auth->provider : "none");
+    check_external_id(&c);
+    return reading_share(parameters->reading, &c.spec);
+}

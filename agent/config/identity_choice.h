@@ -1,0 +1,13 @@
+/* Picks the row of the table "whose identity" that a trigger's YAML selects. */
+#ifndef TALLY_AGENT_CONFIG_IDENTITY_CHOICE_H
+#define TALLY_AGENT_CONFIG_IDENTITY_CHOICE_H
+
+#include "agent/config/auth.h"
+#include "agent/config/parameters.h"
+
+/* `auth`: NULL where the trigger has no authenticationRef. The shared spec; NULL without
+ * memory. What no credentials can come from is an error among the findings. */
+const struct identity_spec *identity_choose(
+    const struct parameters *parameters, const struct auth *auth, const char *region);
+
+#endif

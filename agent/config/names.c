@@ -1,0 +1,142 @@
+#include "agent/config/names.h"
+
+#include "agent/config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each trigger has the long name `namespace/object/label`; its forms are parts of that text. */
+#define FORMS 4
+
+struct form {
+    const char *text;
+    uint32_t len;
+    uint32_t trigger; /* its index */
+};
+
+struct names {
+    struct form *forms; /* sorted by text, then trigger */
+    size_t count;
+};
+
+static int compare_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int r = memcmp(a, b, a_len < b_len ? a_len : b_len);
+    return r != 0 ? r : (a_len > b_len) - (a_len < b_len);
+}
+
+static int compare_forms(const void *left, const void *right)
+{
+    const struct form *a = left, *b = right;
+    int r = compare_text(a->text, a->len, b->text, b->len);
+    return r != 0 ? r : (a->trigger > b->trigger) - (a->trigger < b->trigger);
+}
+
+static bool add_forms(
+    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+{
+    char number[16];
+    const char *label = trigger->trigger_name;
+    size_t space = strlen(trigger->namespace_) + 1;
+    size_t object = strlen(trigger->object);
+
+    if (label == NULL) {
+        snprintf(number, sizeof(number), "%u", trigger->index);
+        label = number;
+    }
+    const char *text = arena_printf(arena, "%s/%s/%s", trigger->namespace_, trigger->object, label);
+    if (text == NULL)
+        return false;
+    size_t len = strlen(text);
+    const struct form forms[FORMS] = {
+        {text, (uint32_t)len, index},
+        {text, (uint32_t)(space + object), index},
+        {text + space, (uint32_t)object, index},
+        {text + space, (uint32_t)(len - space), index},
+    };
+    memcpy(names->forms + names->count, forms, sizeof(forms));
+    names->count += FORMS;
+    return true;
+}
+
+const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count)
+{
+    struct names *names = arena_alloc(arena, sizeof(*names));
+    size_t kept = 0;
+
+    if (names == NULL)
+        return NULL;
+    names->forms = arena_alloc_array(arena, count * FORMS + 1, sizeof(struct form));
+    if (names->forms == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!add_forms(names, arena, &triggers[i], (uint32_t)i))
+            return NULL;
+    }
+    qsort(names->forms, names->count, sizeof(struct form), compare_forms);
+    /* `a/a/a` has the form `a/a` twice, but it is one trigger. */
+    for (size_t i = 0; i < names->count; i++) {
+        if (kept == 0 || compare_forms(&names->forms[kept - 1], &names->forms[i]) != 0)
+            names->forms[kept++] = names->forms[i];
+    }
+    names->count = kept;
+    return names;
+}
+
+static const struct trigger *find_full(const struct config *config, const char *name, size_t len)
+{
+    size_t low = 0, high = config->trigger_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *other = config->triggers[middle].name;
+        int r = compare_text(other, strlen(other), name, len);
+        if (r == 0)
+            return &config->triggers[middle];
+        if (r < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static size_t first_form(const struct names *names, const char *name, size_t len)
+{
+    size_t low = 0, high = names->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct form *form = &names->forms[middle];
+        if (compare_text(form->text, form->len, name, len) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct trigger *config_find(const struct config *config, const char *name, size_t len,
+    size_t *matches, const char **candidates, size_t capacity)
+{
+    const struct names *names = config->names;
+    const struct trigger *found = find_full(config, name, len);
+
+    *matches = found != NULL;
+    if (found != NULL) {
+        if (candidates != NULL && capacity > 0)
+            candidates[0] = found->name;
+        return found;
+    }
+    for (size_t i = first_form(names, name, len); i < names->count; i++) {
+        const struct form *form = &names->forms[i];
+        if (compare_text(form->text, form->len, name, len) != 0)
+            break;
+        found = &config->triggers[form->trigger];
+        if (candidates != NULL && *matches < capacity)
+            candidates[*matches] = found->name;
+        ++*matches;
+    }
+    return *matches == 1 ? found : NULL;
+}

@@ -1,0 +1,64 @@
+/* A YAML document as a tree. Scalars keep their text as it was written. */
+#ifndef TALLY_AGENT_CONFIG_NODE_H
+#define TALLY_AGENT_CONFIG_NODE_H
+
+#include "agent/config/findings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kind that Kubernetes' YAML reader sees: an unquoted 5 is a number. */
+enum node_kind { NODE_NULL, NODE_BOOL, NODE_NUMBER, NODE_STRING, NODE_LIST, NODE_MAP };
+
+struct node;
+
+struct node_pair {
+    const struct node *key; /* always a scalar */
+    const struct node *value;
+};
+
+struct node {
+    enum node_kind kind;
+    uint32_t line, column; /* from 1 */
+    uint32_t count;        /* of items or pairs */
+    uint32_t height;       /* levels of containers below and including this */
+    uint32_t weight;       /* nodes in all, aliases counted each time */
+    union {
+        const char *text; /* scalars; holds no NUL */
+        const struct node **items;
+        struct node_pair *pairs;
+    };
+};
+
+/* A document, or a part of it, and where it came from. */
+struct tree {
+    const struct node *root;
+    const char *file;
+    unsigned file_index;
+};
+
+/* The value of a key; NULL where the map is none or has no such key. */
+const struct node *node_get(const struct node *map, const char *key);
+
+/* As node_get, but NULL also for a null. */
+const struct node *node_get_set(const struct node *map, const char *key);
+
+bool node_is_scalar(const struct node *node);
+
+/* The text of a scalar that is set and not a null, else NULL. */
+const char *node_text(const struct node *node);
+
+/* "a string", "a number", …: for messages. */
+const char *node_kind_name(enum node_kind kind);
+
+/* The place of a node; of the file as a whole where it is NULL. */
+struct place node_place(const struct tree *tree, const struct node *node);
+
+/* A whole decimal number with an optional sign, nothing else around it. */
+bool text_to_int64(const char *text, int64_t *value);
+
+/* How an unquoted scalar is understood (YAML 1.1, as Kubernetes reads it). */
+enum node_kind scalar_kind(const char *text);
+
+#endif

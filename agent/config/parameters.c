@@ -1,0 +1,171 @@
+#include "agent/config/parameters.h"
+
+#include "agent/config/suggest.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#define BLANKS " \t\r\n\v\f"
+
+static const char *const known[] = {"awsRegion", "tableName", "targetValue",
+    "keyConditionExpression", "expressionAttributeNames", "expressionAttributeValues",
+    "identityOwner", "activationTargetValue", "indexName", "awsEndpoint", "filterExpression",
+    "awsAccessKeyID", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv", "consistentRead",
+    "countLimit", "maxPages", "warm", "clientValues", NULL};
+
+/* Only tally reads these, so the CRD's opinion of them is told all the same. */
+static bool is_known(const char *name)
+{
+    for (const char *const *word = known; *word != NULL; word++) {
+        if (strcmp(*word, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_name(const struct parameters *parameters, const struct node *key)
+{
+    struct findings *findings = &parameters->reading->findings;
+    struct place place = node_place(parameters->tree, key);
+    const char *close = suggest(key->text, known);
+
+    if (close != NULL)
+        findings_add(findings, FINDING_WARNING, &place, key->text,
+            "unknown parameter, so it is ignored; did you mean %s?", close);
+    else
+        findings_add(findings, FINDING_NOTE, &place, key->text,
+            "not a parameter of aws-dynamodb, so it is ignored");
+}
+
+static void check_value(
+    const struct parameters *parameters, const char *name, const struct node *value)
+{
+    struct findings *findings = &parameters->reading->findings;
+    struct place place = node_place(parameters->tree, value);
+
+    if (!node_is_scalar(value))
+        findings_add(findings, FINDING_ERROR, &place, name,
+            "must be a text, not %s; write it in quotes%s", node_kind_name(value->kind),
+            strncmp(name, "expressionAttribute", 19) == 0 ? ", as JSON" : "");
+    else if (value->kind == NODE_NUMBER || value->kind == NODE_BOOL)
+        findings_add(findings, FINDING_WARNING, &place, name,
+            "is not quoted, and Kubernetes refuses %s here; write \"%s\"",
+            value->kind == NODE_NUMBER ? "a number" : "true and false", value->text);
+}
+
+void parameters_check(const struct parameters *parameters)
+{
+    const struct node *metadata = parameters->metadata;
+
+    for (uint32_t i = 0; metadata != NULL && i < metadata->count; i++) {
+        const struct node_pair *pair = &metadata->pairs[i];
+        if (!is_known(pair->key->text))
+            check_name(parameters, pair->key);
+        else
+            check_value(parameters, pair->key->text, pair->value);
+    }
+}
+
+const char *parameter_text(const struct parameters *parameters, const char *name)
+{
+    const char *text = node_text(node_get(parameters->metadata, name));
+    size_t len = 0;
+
+    if (text == NULL)
+        return NULL;
+    text += strspn(text, BLANKS);
+    len = strlen(text);
+    while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+        len--;
+    if (len == 0)
+        return NULL;
+    if (text[len] == '\0')
+        return text;
+    text = arena_copy(parameters->reading->scratch, text, len);
+    if (text == NULL)
+        parameters->reading->failed = true;
+    return text;
+}
+
+const char *parameter_keep(const struct parameters *parameters, const char *name)
+{
+    const char *text = parameter_text(parameters, name);
+    return text != NULL ? reading_keep(parameters->reading, text) : NULL;
+}
+
+struct place parameter_place(const struct parameters *parameters, const char *name)
+{
+    const struct node *node = node_get(parameters->metadata, name);
+    return node_place(parameters->tree, node != NULL ? node : parameters->trigger);
+}
+
+static void add(const struct parameters *parameters, enum finding_level level, const char *name,
+    const char *format, va_list args)
+{
+    struct place place = parameter_place(parameters, name);
+    char *message = arena_vprintf(parameters->reading->scratch, format, args);
+    if (message != NULL)
+        findings_add(&parameters->reading->findings, level, &place, name, "%s", message);
+    else
+        parameters->reading->failed = true;
+}
+
+void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_ERROR, name, format, args);
+    va_end(args);
+}
+
+void parameter_warning(
+    const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_WARNING, name, format, args);
+    va_end(args);
+}
+
+void parameter_note(const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_NOTE, name, format, args);
+    va_end(args);
+}
+
+bool parameter_bool(const struct parameters *parameters, const char *name, bool fallback)
+{
+    const char *text = parameter_text(parameters, name);
+
+    if (text == NULL)
+        return fallback;
+    if (strcasecmp(text, "true") == 0)
+        return true;
+    if (strcasecmp(text, "false") == 0)
+        return false;
+    parameter_error(parameters, name, "must be \"true\" or \"false\"");
+    return fallback;
+}
+
+int64_t parameter_integer(
+    const struct parameters *parameters, const char *name, int64_t least, int64_t fallback)
+{
+    const char *text = parameter_text(parameters, name);
+    int64_t value = 0;
+
+    if (text == NULL)
+        return fallback;
+    if (!text_to_int64(text, &value)) {
+        parameter_error(parameters, name, "must be a whole number, not \"%s\"", text);
+        return fallback;
+    }
+    if (value < least) {
+        parameter_error(parameters, name, "must be at least %lld, not %lld", (long long)least,
+            (long long)value);
+        return fallback;
+    }
+    return value;
+}

@@ -1,0 +1,40 @@
+/* The `metadata` of a trigger: texts by name. */
+#ifndef TALLY_AGENT_CONFIG_PARAMETERS_H
+#define TALLY_AGENT_CONFIG_PARAMETERS_H
+
+#include "agent/config/reading.h"
+
+struct parameters {
+    struct reading *reading;
+    const struct tree *tree;
+    const struct node *metadata; /* a map, or NULL */
+    const struct node *trigger;  /* where a missing parameter is reported */
+};
+
+/* Reports unknown names, values that are no texts, and what KEDA's CRD would refuse. */
+void parameters_check(const struct parameters *parameters);
+
+/* The trimmed text; NULL where it is absent or blank, as in KEDA. Lives as long as the tree. */
+const char *parameter_text(const struct parameters *parameters, const char *name);
+
+/* As parameter_text, kept by the config. */
+const char *parameter_keep(const struct parameters *parameters, const char *name);
+
+/* Where the parameter is; of the trigger, where it is absent. */
+struct place parameter_place(const struct parameters *parameters, const char *name);
+
+void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void parameter_warning(const struct parameters *parameters, const char *name, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+void parameter_note(const struct parameters *parameters, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The texts "true" and "false"; `fallback` where it is absent, or anything else (an error). */
+bool parameter_bool(const struct parameters *parameters, const char *name, bool fallback);
+
+/* A whole number from `least`; `fallback` where it is absent, or anything else (an error). */
+int64_t parameter_integer(
+    const struct parameters *parameters, const char *name, int64_t least, int64_t fallback);
+
+#endif

@@ -1,0 +1,196 @@
+#include "agent/config/scaled_object.h"
+
+#include "agent/config/lint.h"
+#include "agent/config/trigger_read.h"
+
+#include <string.h>
+
+#define POLLING_DEFAULT_S    30
+#define MAX_REPLICAS_DEFAULT 100
+
+static const struct tree *tree_of(const struct scaled_object *object)
+{
+    return &object->document->tree;
+}
+
+static void add(const struct scaled_object *object, enum finding_level level,
+    const struct node *node, const char *subject, const char *message)
+{
+    struct place place = node_place(tree_of(object), node);
+    findings_add(&object->reading->findings, level, &place, subject, "%s", message);
+}
+
+/* A whole number of the spec; `fallback` where it is absent, or no number (an error). */
+static int32_t read_count(const struct scaled_object *object, const struct node *map,
+    const char *subject, int32_t least, int32_t fallback)
+{
+    const char *dot = strrchr(subject, '.');
+    const struct node *node = node_get_set(map, dot != NULL ? dot + 1 : subject);
+    struct place place = node_place(tree_of(object), node);
+    const char *text = node_text(node);
+    int64_t value = 0;
+
+    if (node == NULL)
+        return fallback;
+    if (text == NULL || !text_to_int64(text, &value) || value > INT32_MAX || value < least) {
+        findings_add(&object->reading->findings, FINDING_ERROR, &place, subject,
+            "must be a whole number from %d to %d", least, INT32_MAX);
+        return fallback;
+    }
+    if (node->kind == NODE_STRING)
+        findings_add(&object->reading->findings, FINDING_WARNING, &place, subject,
+            "is quoted, and Kubernetes refuses a text here; write %s", text);
+    return (int32_t)value;
+}
+
+static void read_fallback(struct scaled_object *object)
+{
+    const struct node *fallback = node_get_set(object->spec, "fallback");
+    const struct node *behavior = node_get_set(fallback, "behavior");
+    struct trigger_scaling *scaling = &object->scaling;
+
+    if (fallback == NULL)
+        return;
+    if (fallback->kind != NODE_MAP) {
+        add(object, FINDING_ERROR, fallback, "fallback",
+            "must be a map with failureThreshold and replicas");
+        return;
+    }
+    if (scaling->is_job) {
+        add(object, FINDING_WARNING, fallback, "fallback", "ignored: a ScaledJob has none");
+        return;
+    }
+    if (node_get_set(fallback, "failureThreshold") == NULL ||
+        node_get_set(fallback, "replicas") == NULL)
+        add(object, FINDING_ERROR, fallback, "fallback",
+            "needs both failureThreshold and replicas");
+    scaling->has_fallback = true;
+    scaling->fallback_threshold = read_count(object, fallback, "fallback.failureThreshold", 0, 0);
+    scaling->fallback_replicas = read_count(object, fallback, "fallback.replicas", 0, 0);
+    if (behavior == NULL ||
+        (node_text(behavior) != NULL && strcmp(node_text(behavior), "static") == 0))
+        return;
+    scaling->fallback_replicas = -1;
+    add(object, FINDING_WARNING, behavior, "fallback.behavior",
+        "only static can be computed without the cluster, so answers in fallback will have no "
+        "desired_replicas");
+}
+
+static void read_bounds(struct scaled_object *object)
+{
+    struct trigger_scaling *scaling = &object->scaling;
+    const struct node *min = node_get_set(object->spec, "minReplicaCount");
+    const struct node *idle = node_get_set(object->spec, "idleReplicaCount");
+
+    scaling->is_job = object->owner == OWNER_SCALED_JOB;
+    scaling->min_replicas = read_count(object, object->spec, "minReplicaCount", 0, 0);
+    scaling->max_replicas = read_count(
+        object, object->spec, "maxReplicaCount", 1, MAX_REPLICAS_DEFAULT);
+    scaling->idle_replicas = read_count(object, object->spec, "idleReplicaCount", 0, -1);
+    if (scaling->min_replicas > scaling->max_replicas) {
+        struct place place = node_place(tree_of(object), min);
+        findings_add(&object->reading->findings, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
+            &place, "minReplicaCount", "must not be above maxReplicaCount (%d)",
+            scaling->max_replicas);
+        scaling->min_replicas = scaling->max_replicas;
+    }
+    if (idle != NULL && scaling->is_job) {
+        add(object, FINDING_WARNING, idle, "idleReplicaCount", "ignored: a ScaledJob has none");
+        scaling->idle_replicas = -1;
+    } else if (scaling->idle_replicas >= 0 && scaling->idle_replicas >= scaling->min_replicas) {
+        struct place place = node_place(tree_of(object), idle);
+        findings_add(&object->reading->findings, FINDING_ERROR, &place, "idleReplicaCount",
+            "must be below minReplicaCount (%d)", scaling->min_replicas);
+    }
+}
+
+static void read_spec(struct scaled_object *object)
+{
+    int32_t seconds = read_count(object, object->spec, "pollingInterval", 0, POLLING_DEFAULT_S);
+
+    object->polling_ms = (int64_t)seconds * 1000;
+    if (seconds == 0)
+        add(object, FINDING_WARNING, node_get(object->spec, "pollingInterval"), "pollingInterval",
+            "is 0, so each question asks DynamoDB anew");
+    read_bounds(object);
+    read_fallback(object);
+}
+
+static bool is_dynamodb(const struct node *trigger)
+{
+    const char *type = node_text(node_get(trigger, "type"));
+    return type != NULL && strcmp(type, "aws-dynamodb") == 0;
+}
+
+/* A trigger of another scaler is not tally's, but one without a type is a mistake. */
+static void report_other(const struct scaled_object *object, const struct node *trigger)
+{
+    const struct node *type = node_get_set(trigger, "type");
+    struct place place = node_place(tree_of(object), type != NULL ? type : trigger);
+
+    if (trigger->kind != NODE_MAP)
+        add(object, FINDING_ERROR, trigger, "triggers", "each trigger must be a map");
+    else if (node_text(type) == NULL)
+        add(object, FINDING_ERROR, trigger, "type", "missing; write type: aws-dynamodb");
+    else
+        findings_add(&object->reading->findings, FINDING_WARNING, &place, "type",
+            "skipped: tally counts aws-dynamodb triggers only, not %s", node_text(type));
+}
+
+static const struct node *find_triggers(const struct scaled_object *object)
+{
+    const struct node *triggers = node_get_set(object->spec, "triggers");
+
+    if (triggers != NULL && triggers->kind == NODE_LIST)
+        return triggers;
+    add(object, FINDING_ERROR, triggers != NULL ? triggers : tree_of(object)->root, "triggers",
+        triggers != NULL ? "must be a list" : "missing; add a list with an aws-dynamodb trigger");
+    return NULL;
+}
+
+static void object_read(struct reading *reading, const struct document *document)
+{
+    struct scaled_object object = {.reading = reading, .document = document};
+    const struct node *root = document->tree.root;
+
+    object.owner = document->kind == DOCUMENT_SCALED_OBJECT ? OWNER_SCALED_OBJECT
+                   : document->kind == DOCUMENT_SCALED_JOB  ? OWNER_SCALED_JOB
+                                                            : OWNER_SNIPPET;
+    object.spec = document->kind == DOCUMENT_SNIPPET ? root : node_get(root, "spec");
+    const struct node *triggers = find_triggers(&object);
+    for (uint32_t i = 0; triggers != NULL && i < triggers->count; i++) {
+        if (is_dynamodb(triggers->items[i]))
+            object.dynamodb_count++;
+        else
+            report_other(&object, triggers->items[i]);
+    }
+    if (object.dynamodb_count == 0)
+        return;
+    object.namespace_ = reading_keep(reading, document->namespace_);
+    object.name = reading_keep(reading, document->name);
+    object.file = document->tree.file;
+    if (object.namespace_ == NULL || object.name == NULL)
+        return;
+    read_spec(&object);
+    lint_object(&object);
+    for (uint32_t i = 0; i < triggers->count && !reading->failed; i++) {
+        if (reading->trigger_count == TRIGGERS_MAX) {
+            add(&object, FINDING_ERROR, triggers->items[i], "triggers",
+                "more than 20000 triggers in all; the rest is not read");
+            return;
+        }
+        if (is_dynamodb(triggers->items[i]))
+            trigger_read(&object, i, triggers->items[i]);
+    }
+}
+
+void scaled_objects_read(struct reading *reading)
+{
+    for (size_t i = 0; i < reading->documents.count && !reading->failed; i++) {
+        const struct document *document = &reading->documents.items[i];
+        if (reading->trigger_count == TRIGGERS_MAX)
+            return;
+        if (document->kind <= DOCUMENT_SNIPPET)
+            object_read(reading, document);
+    }
+}

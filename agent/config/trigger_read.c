@@ -1,0 +1,260 @@
+#include "agent/config/trigger_read.h"
+
+#include "agent/aws/endpoint.h"
+#include "agent/config/auth.h"
+#include "agent/config/identity_choice.h"
+#include "agent/config/lint.h"
+#include "agent/config/values.h"
+
+#include <string.h>
+
+/* Everything that the steps below need to know of the trigger that is being read. */
+struct step {
+    const struct scaled_object *object;
+    struct reading *reading;
+    struct parameters parameters;
+    const struct auth *auth;
+    struct trigger trigger;
+};
+
+static void add(const struct step *step, enum finding_level level, const struct node *node,
+    const char *subject, const char *message)
+{
+    struct place place = node_place(step->parameters.tree, node);
+    findings_add(&step->reading->findings, level, &place, subject, "%s", message);
+}
+
+/* Characters that KEDA keeps out of metric names. */
+static const char *metric_name(struct reading *reading, unsigned index, const char *table)
+{
+    char *name = arena_printf(reading->kept, "s%u-aws-dynamodb-%s", index, table);
+
+    if (name == NULL)
+        reading->failed = true;
+    for (char *c = name; c != NULL && *c != '\0'; c++) {
+        if (strchr("/.:%()", *c) != NULL)
+            *c = '-';
+    }
+    return name;
+}
+
+static const char *required(const struct step *step, const char *name)
+{
+    const char *text = parameter_keep(&step->parameters, name);
+    if (text != NULL)
+        return text;
+    parameter_error(&step->parameters, name, "missing; each aws-dynamodb trigger needs it");
+    return "";
+}
+
+/* KEDA takes the region from the metadata first, then from the auth parameters. */
+static const char *read_region(const struct step *step)
+{
+    const char *text = parameter_keep(&step->parameters, "awsRegion");
+    const struct value_ref *value = NULL;
+
+    if (text != NULL)
+        return text;
+    value = step->auth != NULL ? &step->auth->parameters[AUTH_REGION] : NULL;
+    if (value == NULL || value->source == SOURCE_ABSENT) {
+        parameter_error(&step->parameters, "awsRegion",
+            "missing; write the region of the table, such as eu-west-1");
+        return "";
+    }
+    text = auth_value_now(step->reading, value);
+    if (text != NULL && *text != '\0')
+        return reading_keep(step->reading, text);
+    findings_add(&step->reading->findings, FINDING_WARNING, &step->auth->places[AUTH_REGION],
+        "awsRegion", "cannot be read here (%s), so queries will fail; write it in the trigger",
+        value->origin);
+    return "";
+}
+
+static void read_endpoint(struct step *step)
+{
+    const char *url = parameter_keep(&step->parameters, "awsEndpoint");
+    struct endpoint endpoint;
+    char why[256];
+
+    if (url == NULL)
+        return;
+    if (endpoint_parse_url(&endpoint, url, step->reading->allow_http, why, sizeof(why)) < 0)
+        parameter_error(&step->parameters, "awsEndpoint", "%s", why);
+    step->trigger.query.endpoint = url;
+}
+
+/* ":a, :b" as a list of names. */
+static void read_client_values(struct step *step)
+{
+    const char *text = parameter_text(&step->parameters, "clientValues");
+    struct trigger_query *query = &step->trigger.query;
+    size_t capacity = 1;
+
+    if (text == NULL)
+        return;
+    for (const char *c = text; *c != '\0'; c++)
+        capacity += *c == ',';
+    const char **names = arena_alloc_array(step->reading->kept, capacity, sizeof(const char *));
+    if (names == NULL) {
+        step->reading->failed = true;
+        return;
+    }
+    query->client_values = names;
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+        const char *start = text + strspn(text, " \t");
+        size_t used = len - (size_t)(start - text < (long)len ? start - text : (long)len);
+        while (used > 0 && (start[used - 1] == ' ' || start[used - 1] == '\t'))
+            used--;
+        const char *name = arena_copy(step->reading->kept, start, used);
+        if (name == NULL) {
+            step->reading->failed = true;
+            return;
+        }
+        if (!lint_is_placeholder(name, ':'))
+            parameter_error(&step->parameters, "clientValues",
+                "must be placeholders with commas between them, such as \":customer,:state\"; "
+                "\"%s\" is none",
+                name);
+        else
+            names[query->client_value_count++] = name;
+        text += len + (text[len] == ',');
+    }
+}
+
+static void read_query(struct step *step)
+{
+    const struct parameters *p = &step->parameters;
+    struct trigger_query *query = &step->trigger.query;
+    struct values names = names_read(p);
+    struct values values = values_read(p);
+
+    query->region = read_region(step);
+    query->table = required(step, "tableName");
+    query->key_condition = required(step, "keyConditionExpression");
+    query->index = parameter_keep(p, "indexName");
+    query->filter = parameter_keep(p, "filterExpression");
+    query->names = names.text;
+    query->values = values.text;
+    query->uses_now = values.uses_now;
+    query->consistent_read = parameter_bool(p, "consistentRead", false);
+    query->max_pages = (uint32_t)parameter_integer(p, "maxPages", 1, 0);
+    if (parameter_integer(p, "maxPages", 1, 0) > UINT32_MAX)
+        parameter_error(p, "maxPages", "must be at most %u", UINT32_MAX);
+    read_endpoint(step);
+    read_client_values(step);
+    lint_expressions(p, query, &names, &values);
+}
+
+static void read_metric_type(struct step *step)
+{
+    const struct node *node = node_get_set(step->parameters.trigger, "metricType");
+    const char *text = node_text(node);
+
+    if (node == NULL || (text != NULL && strcmp(text, "AverageValue") == 0))
+        return;
+    if (text != NULL && strcmp(text, "Value") == 0)
+        step->trigger.scaling.metric_type = METRIC_VALUE;
+    else
+        add(step, FINDING_ERROR, node, "metricType", "must be AverageValue or Value");
+}
+
+static void read_limit(struct step *step)
+{
+    const char *text = parameter_text(&step->parameters, "countLimit");
+    struct trigger_scaling *scaling = &step->trigger.scaling;
+    uint64_t limit = 0;
+
+    if (text == NULL || strcmp(text, "auto") != 0) {
+        limit = (uint64_t)parameter_integer(&step->parameters, "countLimit", 1, 0);
+    } else if (scaling->target > 0 && __builtin_mul_overflow((uint64_t)scaling->max_replicas,
+                                          (uint64_t)scaling->target, &limit)) {
+        limit = UINT64_MAX;
+    }
+    step->trigger.query.count_limit = limit;
+}
+
+static void read_scaling(struct step *step)
+{
+    const struct parameters *p = &step->parameters;
+    struct trigger_scaling *scaling = &step->trigger.scaling;
+
+    *scaling = step->object->scaling;
+    read_metric_type(step);
+    if (parameter_text(p, "targetValue") == NULL)
+        parameter_error(p, "targetValue", "missing; each aws-dynamodb trigger needs it");
+    scaling->target = parameter_integer(p, "targetValue", 1, 1);
+    scaling->activation = parameter_integer(p, "activationTargetValue", INT64_MIN, 0);
+    read_limit(step);
+    step->trigger.polling_ms = step->object->polling_ms;
+    step->trigger.warm = parameter_bool(p, "warm", false);
+    if (step->trigger.warm && step->trigger.polling_ms == 0)
+        parameter_error(p, "warm", "needs a pollingInterval of at least 1");
+}
+
+static void read_name(struct step *step)
+{
+    const struct scaled_object *object = step->object;
+    const struct node *node = node_get_set(step->parameters.trigger, "name");
+    const char *text = node_text(node);
+    struct trigger *trigger = &step->trigger;
+
+    for (const char *c = text; c != NULL && *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            add(step, FINDING_ERROR, node, "name", "must not hold control characters");
+            text = NULL;
+            break;
+        }
+    }
+    if (text != NULL && *text != '\0')
+        trigger->trigger_name = reading_keep(step->reading, text);
+    if (trigger->only)
+        trigger->name = reading_printf(step->reading, "%s/%s", object->namespace_, object->name);
+    else if (trigger->trigger_name != NULL)
+        trigger->name = reading_printf(
+            step->reading, "%s/%s/%s", object->namespace_, object->name, trigger->trigger_name);
+    else
+        trigger->name = reading_printf(
+            step->reading, "%s/%s/%u", object->namespace_, object->name, trigger->index);
+}
+
+void trigger_read(const struct scaled_object *object, unsigned index, const struct node *node)
+{
+    const struct tree *tree = &object->document->tree;
+    const struct node *metadata = node_get_set(node, "metadata");
+    const struct node *reference = node_get_set(node, "authenticationRef");
+    struct step step = {.object = object,
+        .reading = object->reading,
+        .parameters = {.reading = object->reading,
+            .tree = tree,
+            .metadata = metadata,
+            .trigger = node},
+        .trigger = {.namespace_ = object->namespace_,
+            .object = object->name,
+            .index = index,
+            .only = object->dynamodb_count == 1,
+            .owner = object->owner,
+            .file = object->file,
+            .line = node->line}};
+
+    if (metadata == NULL || metadata->kind != NODE_MAP) {
+        add(&step, FINDING_ERROR, metadata != NULL ? metadata : node, "metadata",
+            "must be a map with awsRegion, tableName, keyConditionExpression and targetValue");
+        return;
+    }
+    parameters_check(&step.parameters);
+    if (reference != NULL)
+        step.auth = auth_find(object->reading, tree, reference, object->namespace_);
+    read_name(&step);
+    read_query(&step);
+    read_scaling(&step);
+    step.trigger.metric_name = metric_name(step.reading, index, step.trigger.query.table);
+    /* A reference to nothing was an error already: no word on what would be used instead. */
+    if (reference == NULL || step.auth != NULL)
+        step.trigger.identity = identity_choose(
+            &step.parameters, step.auth, step.trigger.query.region);
+    lint_trigger(&step.parameters, &step.trigger);
+    struct trigger *trigger = reading_add_trigger(step.reading);
+    if (trigger != NULL)
+        *trigger = step.trigger;
+}

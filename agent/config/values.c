@@ -1,0 +1,124 @@
+#include "agent/config/values.h"
+
+#include "agent/config/attribute.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES  "expressionAttributeNames"
+#define VALUES "expressionAttributeValues"
+
+/* The object, which the caller releases; NULL with an error among the findings. */
+static json_t *load(const struct parameters *parameters, const char *name)
+{
+    const char *text = parameter_text(parameters, name);
+    json_error_t error;
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+
+    if (object == NULL && json_error_code(&error) == json_error_duplicate_key) {
+        parameter_warning(parameters, name,
+            "a key is given twice (%s); the last value counts, remove the others", error.text);
+        object = json_loads(text, 0, &error);
+    }
+    if (object == NULL) {
+        parameter_error(
+            parameters, name, "is not valid JSON at character %d: %s", error.position, error.text);
+        return NULL;
+    }
+    if (!json_is_object(object)) {
+        parameter_error(parameters, name, "must be a JSON object, such as %s",
+            strcmp(name, NAMES) == 0 ? "{\"#k\":\"name\"}" : "{\":key\":{\"S\":\"value\"}}");
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static void collect_keys(const struct parameters *parameters, json_t *object, struct values *values)
+{
+    struct reading *reading = parameters->reading;
+    const char *key = NULL;
+    json_t *member = NULL;
+
+    values->keys = arena_alloc_array(
+        reading->scratch, json_object_size(object) + 1, sizeof(const char *));
+    json_object_foreach(object, key, member)
+    {
+        const char *copy = values->keys != NULL ? arena_copy_string(reading->scratch, key) : NULL;
+        if (copy == NULL) {
+            reading->failed = true;
+            return;
+        }
+        values->keys[values->key_count++] = copy;
+    }
+}
+
+static void dump(const struct parameters *parameters, json_t *object, struct values *values)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    if (text == NULL)
+        parameters->reading->failed = true;
+    else
+        values->text = reading_keep(parameters->reading, text);
+    free(text);
+}
+
+struct values names_read(const struct parameters *parameters)
+{
+    struct values names = {0};
+    const char *key = NULL;
+    json_t *member = NULL;
+    bool good = true;
+
+    if (parameter_text(parameters, NAMES) == NULL)
+        return names;
+    json_t *object = load(parameters, NAMES);
+    if (object == NULL)
+        return names;
+    json_object_foreach(object, key, member)
+    {
+        if (!json_is_string(member)) {
+            parameter_error(parameters, NAMES,
+                NAMES "[\"%s\"] must be a string, the attribute's "
+                      "name",
+                key);
+            good = false;
+        }
+    }
+    if (json_object_size(object) == 0)
+        parameter_error(
+            parameters, NAMES, "is empty, which KEDA and DynamoDB refuse; remove it or add a name");
+    collect_keys(parameters, object, &names);
+    if (good)
+        dump(parameters, object, &names);
+    json_decref(object);
+    return names;
+}
+
+struct values values_read(const struct parameters *parameters)
+{
+    struct values values = {0};
+    const char *key = NULL;
+    json_t *member = NULL;
+    bool good = true;
+
+    if (parameter_text(parameters, VALUES) == NULL)
+        return values;
+    json_t *object = load(parameters, VALUES);
+    if (object == NULL)
+        return values;
+    if (json_object_size(object) == 0)
+        parameter_warning(
+            parameters, VALUES, "is empty, so it is not sent; remove it or add a value");
+    json_object_foreach(object, key, member)
+    {
+        struct attribute_path path = {.parameters = parameters, .key = key};
+        good &= attribute_check(&path, member, &values.uses_now);
+    }
+    collect_keys(parameters, object, &values);
+    if (good && json_object_size(object) > 0)
+        dump(parameters, object, &values);
+    json_decref(object);
+    return values;
+}

@@ -1,0 +1,320 @@
+#include "agent/config/yaml.h"
+
+#include "agent/config/node_map.h"
+#include "proto/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct anchor {
+    const char *name;
+    const struct node *node;
+};
+
+struct open {
+    struct node *node;
+    size_t start; /* of its children on the stack */
+};
+
+/* Builds the tree of one document from the parser's events. */
+struct builder {
+    struct arena *arena;
+    struct findings *findings;
+    struct tree tree;
+    const struct node **stack; /* finished nodes that wait for their parent to end */
+    size_t count, capacity;
+    struct open open[YAML_DEPTH_MAX];
+    size_t depth;
+    struct anchor *anchors;
+    size_t anchor_count, anchor_capacity;
+    size_t alias_count;
+};
+
+static int refuse(struct builder *b, const yaml_mark_t *mark, const char *message)
+{
+    struct place place = node_place(&b->tree, NULL);
+    place.line = (unsigned)mark->line + 1;
+    place.column = (unsigned)mark->column + 1;
+    findings_add(b->findings, FINDING_ERROR, &place, "", "%s", message);
+    return -EINVAL;
+}
+
+static int push(struct builder *b, const struct node *node)
+{
+    if (b->count == b->capacity) {
+        size_t capacity = b->capacity > 0 ? b->capacity * 2 : 256;
+        const struct node **stack = realloc(b->stack, capacity * sizeof(const struct node *));
+        if (stack == NULL)
+            return -ENOMEM;
+        b->stack = stack;
+        b->capacity = capacity;
+    }
+    b->stack[b->count++] = node;
+    return 0;
+}
+
+static struct node *node_add(struct builder *b, enum node_kind kind, const yaml_mark_t *mark)
+{
+    struct node *node = arena_alloc(b->arena, sizeof(*node));
+    if (node == NULL)
+        return NULL;
+    node->kind = kind;
+    node->line = (uint32_t)mark->line + 1;
+    node->column = (uint32_t)mark->column + 1;
+    node->weight = 1;
+    return node;
+}
+
+static int anchor_add(
+    struct builder *b, const yaml_char_t *name, const struct node *node, const yaml_mark_t *mark)
+{
+    if (name == NULL)
+        return 0;
+    if (b->anchor_count == YAML_ANCHORS_MAX)
+        return refuse(b, mark, "more than 1000 anchors in one document; split it");
+    if (b->anchor_count == b->anchor_capacity) {
+        size_t capacity = b->anchor_capacity > 0 ? b->anchor_capacity * 2 : 16;
+        struct anchor *anchors = realloc(b->anchors, capacity * sizeof(*anchors));
+        if (anchors == NULL)
+            return -ENOMEM;
+        b->anchors = anchors;
+        b->anchor_capacity = capacity;
+    }
+    const char *copy = arena_copy_string(b->arena, (const char *)name);
+    if (copy == NULL)
+        return -ENOMEM;
+    b->anchors[b->anchor_count++] = (struct anchor){.name = copy, .node = node};
+    return 0;
+}
+
+/* The latest anchor of a name counts, as YAML says. */
+static const struct node *anchor_find(const struct builder *b, const yaml_char_t *name)
+{
+    for (size_t i = b->anchor_count; i > 0; i--) {
+        if (strcmp(b->anchors[i - 1].name, (const char *)name) == 0)
+            return b->anchors[i - 1].node;
+    }
+    return NULL;
+}
+
+static int add_alias(struct builder *b, const yaml_event_t *event)
+{
+    const struct node *node = anchor_find(b, event->data.alias.anchor);
+
+    if (++b->alias_count > YAML_ALIASES_MAX)
+        return refuse(b, &event->start_mark, "more than 10000 aliases in one document; split it");
+    if (node == NULL)
+        return refuse(b, &event->start_mark, "the alias names an anchor that does not exist");
+    for (size_t i = 0; i < b->depth; i++) {
+        if (b->open[i].node == node)
+            return refuse(b, &event->start_mark, "the anchor contains itself through this alias");
+    }
+    if (b->depth + node->height > YAML_DEPTH_MAX)
+        return refuse(b, &event->start_mark, "nested more than 64 levels deep through this alias");
+    return push(b, node);
+}
+
+/* The kind that an explicit tag gives a scalar; NODE_LIST: none that is known. */
+static enum node_kind tagged_kind(const char *tag)
+{
+    static const struct {
+        const char *name;
+        enum node_kind kind;
+    } tags[] = {{"str", NODE_STRING}, {"int", NODE_NUMBER}, {"float", NODE_NUMBER},
+        {"bool", NODE_BOOL}, {"null", NODE_NULL}, {"binary", NODE_MAP}};
+    const char *colon = strrchr(tag, ':');
+
+    for (size_t i = 0; colon != NULL && i < sizeof(tags) / sizeof(tags[0]); i++) {
+        if (strcmp(colon + 1, tags[i].name) == 0)
+            return tags[i].kind;
+    }
+    return NODE_LIST;
+}
+
+static int add_scalar(struct builder *b, const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    size_t len = event->data.scalar.length;
+    const char *tag = (const char *)event->data.scalar.tag;
+    enum node_kind kind = NODE_STRING;
+
+    if (strlen(text) != len)
+        return refuse(b, &event->start_mark, "the text holds a NUL character; remove the \\0");
+    if (event->data.scalar.plain_implicit)
+        kind = scalar_kind(text);
+    else if (tag != NULL && tagged_kind(tag) == NODE_MAP)
+        return refuse(b, &event->start_mark, "!!binary is not read; write the text itself");
+    else if (tag != NULL && tagged_kind(tag) != NODE_LIST)
+        kind = tagged_kind(tag);
+    struct node *node = node_add(b, kind, &event->start_mark);
+    if (node == NULL)
+        return -ENOMEM;
+    node->weight += (uint32_t)(len / YAML_NODE_BYTES);
+    if (event->data.scalar.plain_implicit && strcmp(text, MERGE_KEY) == 0)
+        node->text = node_merge_key;
+    else
+        node->text = arena_copy(b->arena, text, len);
+    if (node->text == NULL)
+        return -ENOMEM;
+    int r = anchor_add(b, event->data.scalar.anchor, node, &event->start_mark);
+    return r < 0 ? r : push(b, node);
+}
+
+static int open_container(
+    struct builder *b, enum node_kind kind, const yaml_char_t *anchor, const yaml_mark_t *mark)
+{
+    if (b->depth == YAML_DEPTH_MAX)
+        return refuse(b, mark, "nested more than 64 levels deep");
+    struct node *node = node_add(b, kind, mark);
+    if (node == NULL)
+        return -ENOMEM;
+    node->height = 1;
+    b->open[b->depth++] = (struct open){.node = node, .start = b->count};
+    return anchor_add(b, anchor, node, mark);
+}
+
+/* The children on the stack become those of the container that was opened last. */
+static int close_container(struct builder *b, const yaml_mark_t *mark)
+{
+    struct open *open = &b->open[b->depth - 1];
+    struct node *node = open->node;
+    const struct node **children = b->stack + open->start;
+    size_t count = b->count - open->start;
+    int r = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (children[i]->height >= node->height)
+            node->height = children[i]->height + 1;
+        node->weight += children[i]->weight;
+        if (node->weight > YAML_NODES_MAX)
+            return refuse(
+                b, mark, "too large once its aliases are followed (1000000 values); split it");
+    }
+    if (node->kind == NODE_MAP) {
+        r = node_map_fill(node, children, count / 2, &b->tree, b->arena, b->findings);
+    } else if (count > 0) {
+        node->items = arena_alloc_array(b->arena, count, sizeof(const struct node *));
+        if (node->items == NULL)
+            return -ENOMEM;
+        memcpy(node->items, children, count * sizeof(const struct node *));
+        node->count = (uint32_t)count;
+    }
+    b->count = open->start;
+    b->depth--;
+    return r < 0 ? r : push(b, node);
+}
+
+static int handle_event(struct builder *b, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return add_scalar(b, event);
+    case YAML_ALIAS_EVENT:
+        return add_alias(b, event);
+    case YAML_SEQUENCE_START_EVENT:
+        return open_container(b, NODE_LIST, event->data.sequence_start.anchor, &event->start_mark);
+    case YAML_MAPPING_START_EVENT:
+        return open_container(b, NODE_MAP, event->data.mapping_start.anchor, &event->start_mark);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        return close_container(b, &event->start_mark);
+    case YAML_DOCUMENT_START_EVENT:
+        b->count = 0;
+        b->depth = 0;
+        b->anchor_count = 0;
+        b->alias_count = 0;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Line and column of a byte, for errors that libyaml gives an offset only. */
+static yaml_mark_t mark_at(const struct yaml_input *input, size_t offset)
+{
+    const char *text = input->data;
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < input->len; i++) {
+        mark.column++;
+        if (text[i] == '\n') {
+            mark.line++;
+            mark.column = 0;
+        }
+    }
+    return mark;
+}
+
+static int report_error(
+    struct builder *b, const yaml_parser_t *parser, const struct yaml_input *input)
+{
+    struct place place = node_place(&b->tree, NULL);
+    yaml_mark_t mark = parser->problem_mark;
+    const char *problem = parser->problem != NULL ? parser->problem : "unreadable";
+
+    if (parser->error == YAML_MEMORY_ERROR)
+        return -ENOMEM;
+    if (parser->error == YAML_READER_ERROR)
+        mark = mark_at(input, parser->problem_offset);
+    place.line = (unsigned)mark.line + 1;
+    place.column = (unsigned)mark.column + 1;
+    if (parser->context != NULL)
+        findings_add(b->findings, FINDING_ERROR, &place, "",
+            "not valid YAML: %s, %s; is the indentation right, and are there no tabs?",
+            parser->context, problem);
+    else
+        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s", problem);
+    return -EINVAL;
+}
+
+/* A Secret's text passes through libyaml's buffers, so they are wiped before they are freed. */
+static void parser_wipe_and_delete(yaml_parser_t *parser)
+{
+    if (parser->raw_buffer.start != NULL)
+        wipe(parser->raw_buffer.start, (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+    if (parser->buffer.start != NULL)
+        wipe(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
+    yaml_parser_delete(parser);
+}
+
+static void event_wipe_and_delete(yaml_event_t *event)
+{
+    if (event->type == YAML_SCALAR_EVENT)
+        wipe(event->data.scalar.value, event->data.scalar.length);
+    yaml_event_delete(event);
+}
+
+int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
+    yaml_document_fn *document, void *data)
+{
+    struct builder b = {.arena = arena,
+        .findings = findings,
+        .tree = {.file = input->file, .file_index = input->file_index}};
+    yaml_parser_t parser;
+    bool ended = false;
+    int r = 0;
+
+    if (!yaml_parser_initialize(&parser))
+        return -ENOMEM;
+    yaml_parser_set_input_string(&parser, input->data, input->len);
+    while (r == 0 && !ended) {
+        yaml_event_t event = {0};
+        if (!yaml_parser_parse(&parser, &event)) {
+            r = report_error(&b, &parser, input);
+            break;
+        }
+        r = handle_event(&b, &event);
+        if (r == 0 && event.type == YAML_DOCUMENT_END_EVENT && b.count == 1) {
+            b.tree.root = b.stack[0];
+            if (b.tree.root->kind != NODE_NULL)
+                r = document(data, &b.tree);
+        }
+        ended = event.type == YAML_STREAM_END_EVENT || event.type == YAML_NO_EVENT;
+        event_wipe_and_delete(&event);
+    }
+    parser_wipe_and_delete(&parser);
+    free(b.stack);
+    free(b.anchors);
+    return r;
+}

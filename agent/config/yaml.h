@@ -1,0 +1,30 @@
+/* Reads YAML bytes into trees, within limits that no input can get round. Follows what
+ * Kubernetes' own reader does with anchors, aliases, merge keys and repeated keys. Pure. */
+#ifndef TALLY_AGENT_CONFIG_YAML_H
+#define TALLY_AGENT_CONFIG_YAML_H
+
+#include "agent/config/node.h"
+
+#define YAML_DEPTH_MAX   64      /* nested lists and maps */
+#define YAML_NODES_MAX   1000000 /* in one document, aliases counted each time */
+#define YAML_NODE_BYTES  16      /* so much text counts as one more node */
+#define YAML_ANCHORS_MAX 1000    /* in one document */
+#define YAML_ALIASES_MAX 10000   /* in one document */
+
+struct yaml_input {
+    const char *file; /* borrowed by the trees */
+    unsigned file_index;
+    const void *data;
+    size_t len;
+};
+
+/* Called for each document that is not empty. The tree lives in the arena. A negative return
+ * ends the reading. */
+typedef int yaml_document_fn(void *data, const struct tree *tree);
+
+/* 0; -EINVAL where the bytes are no YAML or break a limit, and a finding says what and where;
+ * -ENOMEM, also when the arena is full; or what `document` returned. */
+int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
+    yaml_document_fn *document, void *data);
+
+#endif
