@@ -30,7 +30,7 @@ static int64_t ceiling(int64_t base_ms, unsigned attempt)
 {
     int64_t delay = base_ms;
 
-    for (unsigned i = 0; i < attempt && delay < RETRY_CAP_MS; i++)
+    for (unsigned i = 0; i < attempt && delay > 0 && delay < RETRY_CAP_MS; i++)
         delay *= 2;
     return delay < RETRY_CAP_MS ? delay : RETRY_CAP_MS;
 }
