@@ -63,12 +63,38 @@ static bool choose_web_identity(
     return true;
 }
 
+static bool choose_container(
+    const struct identity_context *context, struct choice *choice, struct failure *failure)
+{
+    bool relative = context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL;
+    bool full = context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
+
+    (void)failure;
+    choice->kind = SUPPLY_CONTAINER;
+    if (relative)
+        choice->why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set";
+    else if (full)
+        choice->why = "AWS_CONTAINER_CREDENTIALS_FULL_URI is set";
+    return relative || full;
+}
+
+static bool choose_imds(
+    const struct identity_context *context, struct choice *choice, struct failure *failure)
+{
+    (void)failure;
+    choice->kind = SUPPLY_IMDS;
+    if (context->imds)
+        choice->why = "--imds is given, and nothing else is configured";
+    return context->imds;
+}
+
 /* 0 with *choice, or -1 with *failure. */
 static int choose(
     const struct identity_context *context, struct choice *choice, struct failure *failure)
 {
-    static bool (*const rules[])(const struct identity_context *context, struct choice *choice,
-        struct failure *failure) = {choose_keys, choose_web_identity};
+    static bool (*const rules[])(
+        const struct identity_context *context, struct choice *choice, struct failure *failure) = {
+        choose_keys, choose_web_identity, choose_container, choose_imds};
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (rules[i](context, choice, failure))

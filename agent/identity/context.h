@@ -3,8 +3,7 @@
 #define TALLY_AGENT_IDENTITY_CONTEXT_H
 
 #include "agent/aws/call.h"
-
-#define SESSION_NAME_SIZE 65
+#include "agent/aws/sts.h"
 
 struct identity_context {
     struct loop *loop;
@@ -13,7 +12,15 @@ struct identity_context {
     bool imds;
     const char *(*getenv)(const char *name);
     uint32_t (*random)(void);
-    char session_name[SESSION_NAME_SIZE]; /* of roles that name none of their own */
+    char session_name[STS_SESSION_NAME_SIZE]; /* of roles that name none of their own */
 };
+
+/* A variable that is set to something, else NULL. */
+static inline const char *context_variable(const struct identity_context *context, const char *name)
+{
+    const char *value = context->getenv(name);
+
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
 
 #endif

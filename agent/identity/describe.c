@@ -3,7 +3,7 @@
 #include "agent/identity/cached.h"
 #include "agent/identity/file.h"
 #include "agent/identity/jwt.h"
-#include "agent/identity/web_identity.h"
+#include "agent/identity/token_file.h"
 #include "proto/message.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
@@ -123,6 +123,10 @@ static void put_trust(
     if (strcmp(facts->kind, "web-identity") == 0 && claims != NULL) {
         jwt_explain_trust(claims, text, sizeof(text));
         put_text(pairs, "trust", text);
+    } else if (strcmp(facts->kind, "container") == 0) {
+        put_text(pairs, "trust",
+            "allow sts:AssumeRole and sts:TagSession to the service pods.eks.amazonaws.com (EKS), "
+            "or sts:AssumeRole to ecs-tasks.amazonaws.com (ECS)");
     } else if (strcmp(facts->kind, "assume-role") == 0) {
         put_text(pairs, "trust",
             "allow sts:AssumeRole to the base identity, under the external ID where one is "

@@ -110,7 +110,7 @@ static enum supply_kind supply_kind_of(const struct identity_spec *spec)
     case IDENTITY_ASSUME_ROLE:
         return SUPPLY_ASSUME_ROLE;
     case IDENTITY_KIAM:
-        break;
+        return SUPPLY_KIAM;
     }
     return SUPPLY_CHAIN;
 }

@@ -4,18 +4,13 @@
 #include "agent/identity/aws_rule.h"
 #include "agent/identity/cached.h"
 #include "agent/identity/chain.h"
+#include "agent/identity/container.h"
+#include "agent/identity/imds.h"
 #include "agent/identity/spec.h"
 #include "agent/identity/static.h"
 #include "agent/identity/web_identity.h"
 
 #include <stdlib.h>
-
-const char *context_variable(const struct identity_context *context, const char *name)
-{
-    const char *value = context->getenv(name);
-
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
 
 /* ---- one function for each kind: from its spec to a provider --------------------------------- */
 
@@ -99,6 +94,16 @@ static struct provider *make_aws(struct supply *supply)
     return aws_rule_create(make_web_identity(supply, supply->spec.role), assume_role);
 }
 
+static struct provider *make_container(struct supply *supply)
+{
+    return container_create(&supply->pool->context, &supply->facts);
+}
+
+static struct provider *make_imds(struct supply *supply)
+{
+    return imds_create(&supply->pool->context, &supply->facts, supply->kind == SUPPLY_KIAM);
+}
+
 static const struct supply_maker {
     struct provider *(*make)(struct supply *supply);
     bool cached;
@@ -108,9 +113,18 @@ static const struct supply_maker {
     [SUPPLY_WEB_IDENTITY] = {make_web_identity_by_environment, true},
     [SUPPLY_AWS] = {make_aws, true},
     [SUPPLY_ASSUME_ROLE] = {make_assume_role, true},
+    [SUPPLY_CONTAINER] = {make_container, true},
+    [SUPPLY_IMDS] = {make_imds, true},
+    [SUPPLY_KIAM] = {make_imds, true},
 };
 
 /* ---- the pool -------------------------------------------------------------------------------- */
+
+static bool asks_sts(enum supply_kind kind)
+{
+    return kind != SUPPLY_STATIC && kind != SUPPLY_CONTAINER && kind != SUPPLY_IMDS &&
+           kind != SUPPLY_KIAM;
+}
 
 /* Only what matters to the kind, so that equal supplies are found to be equal. */
 static struct identity_spec reduce(
@@ -118,7 +132,7 @@ static struct identity_spec reduce(
 {
     struct identity_spec reduced = {.kind = IDENTITY_CHAIN};
 
-    if (kind != SUPPLY_STATIC && pool->context.environment.region == NULL)
+    if (asks_sts(kind) && pool->context.environment.region == NULL)
         reduced.region = spec->region;
     if (kind == SUPPLY_STATIC) {
         reduced.key_id = spec->key_id;

@@ -15,6 +15,9 @@ enum supply_kind {
     SUPPLY_WEB_IDENTITY, /* by AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN */
     SUPPLY_AWS,          /* spec: role, external_id; web identity, after a refusal AssumeRole */
     SUPPLY_ASSUME_ROLE,  /* spec: role, external_id; kind: of the base */
+    SUPPLY_CONTAINER,    /* by AWS_CONTAINER_CREDENTIALS_… */
+    SUPPLY_IMDS,
+    SUPPLY_KIAM,
 };
 
 struct supplies {
@@ -47,8 +50,5 @@ void supplies_expired(struct supplies *pool, const struct credentials *credentia
 
 /* The supply and what it stands on resolve anew at the next request. */
 void supply_refresh(struct supply *supply);
-
-/* A variable that is set to something, else NULL. */
-const char *context_variable(const struct identity_context *context, const char *name);
 
 #endif

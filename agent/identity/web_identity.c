@@ -1,9 +1,9 @@
 #include "agent/identity/web_identity.h"
 
 #include "agent/aws/sts.h"
-#include "agent/identity/file.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/sts_exchange.h"
+#include "agent/identity/token_file.h"
 #include "agent/identity/value.h"
 
 #include <errno.h>
@@ -11,25 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* While the kubelet swaps the projected volume, the file is missing or empty for a moment. */
-#define FILE_RETRY_MS 200
-#define FILE_LIMIT_MS 3000
-
 struct web_identity {
     struct provider base;
     struct web_identity_options options;
     struct sts_exchange exchange;
-    struct loop_timer *timer; /* runs while the file is not there */
-    struct buffer token;      /* secret; kept while STS is asked */
+    struct token_file file; /* its token is kept while STS is asked */
     struct buffer role;
-    int64_t started_ms;
     bool replayed;
 };
 
 static void end(
     struct web_identity *self, struct credentials *credentials, const struct failure *failure)
 {
-    buffer_free(&self->token);
+    token_file_forget(&self->file);
     provider_finish(&self->base, credentials, failure);
 }
 
@@ -57,7 +51,7 @@ static void explain(
     struct jwt_claims claims;
 
     hint[0] = '\0';
-    if (jwt_read_claims((const char *)self->token.data, self->token.len, &claims) < 0 &&
+    if (jwt_read_claims((const char *)self->file.token.data, self->file.token.len, &claims) < 0 &&
         code[0] != '\0') {
         snprintf(hint, size, "%s holds no JWT", self->options.token_file);
         return;
@@ -102,46 +96,8 @@ bool web_identity_refused(const struct failure *failure)
     return strcmp(failure->aws_code, "InvalidIdentityToken") == 0 && !failure->retryable;
 }
 
-/* ---- the token file -------------------------------------------------------------------------- */
-
-static void trim_token(struct buffer *token)
-{
-    while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]) != NULL &&
-           token->data[token->len - 1] != '\0')
-        buffer_truncate(token, token->len - 1);
-}
-
-static bool is_printable(const struct buffer *token)
-{
-    for (size_t i = 0; i < token->len; i++)
-        if (token->data[i] <= 0x20 || token->data[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-/* 0, -EAGAIN where it may be there in a moment, or another negative errno; failure is set. */
-static int read_token(const char *path, struct buffer *token, struct failure *failure)
-{
-    char why[sizeof(failure->message)];
-    int r = file_read(path, token);
-
-    trim_token(token);
-    if (r < 0) {
-        file_explain(path, r, why, sizeof(why));
-        failure_set(failure, ERROR_CREDENTIALS, "web identity token: %s", why);
-        return r == -EACCES || r == -EPERM || r == -EMSGSIZE ? r : -EAGAIN;
-    }
-    if (token->len == 0) {
-        failure_set(failure, ERROR_CREDENTIALS, "web identity token: %s is empty", path);
-        return -EAGAIN;
-    }
-    if (token->len <= TOKEN_BYTES && is_printable(token))
-        return 0;
-    failure_set(failure, ERROR_CREDENTIALS,
-        "web identity token: %s holds no token (a JWT of at most %d characters)", path,
-        TOKEN_BYTES);
-    return -EINVAL;
-}
+/* ---- asking STS -------------------------------------------------------------------------------
+ */
 
 static const char *session_name(const struct web_identity *self)
 {
@@ -156,47 +112,29 @@ static void send_token(struct web_identity *self)
     snprintf(self->exchange.what, sizeof(self->exchange.what),
         "AssumeRoleWithWebIdentity of role %s", role);
     sts_web_identity_body(&self->exchange.form, role, session_name(self),
-        (const char *)self->token.data, self->token.len, 0);
+        (const char *)self->file.token.data, self->file.token.len, 0);
     sts_exchange_start(&self->exchange, NULL);
 }
 
-static void try_file(void *data)
+static void on_token(void *data, const struct failure *failure)
 {
     struct web_identity *self = data;
-    struct loop *loop = self->options.context->loop;
-    struct failure failure;
-    int r;
 
-    buffer_clear(&self->token);
-    r = read_token(self->options.token_file, &self->token, &failure);
-    if (r == 0)
-        send_token(self);
-    else if (r == -EAGAIN && loop_now(loop) - self->started_ms < FILE_LIMIT_MS)
-        loop_timer_start(self->timer, FILE_RETRY_MS);
+    if (failure != NULL)
+        end(self, NULL, failure);
     else
-        end(self, NULL, &failure);
+        send_token(self);
 }
 
 /* The token may have been replaced while STS looked at the old one: only another token is worth
  * asking again. */
 static bool replay(struct web_identity *self)
 {
-    struct failure failure;
-    struct buffer token;
-    bool changed;
-
-    if (self->replayed)
+    if (self->replayed || !token_file_changed(&self->file))
         return false;
     self->replayed = true;
-    buffer_init_secret(&token, self->token.max);
-    changed =
-        read_token(self->options.token_file, &token, &failure) == 0 &&
-        (token.len != self->token.len || memcmp(token.data, self->token.data, token.len) != 0);
-    buffer_free(&self->token);
-    self->token = token;
-    if (changed)
-        send_token(self);
-    return changed;
+    send_token(self);
+    return true;
 }
 
 static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
@@ -219,12 +157,18 @@ static void web_identity_fetch(struct provider *provider)
     struct failure failure;
     int r;
 
-    self->started_ms = loop_now(context->loop);
     self->replayed = false;
     self->options.facts->kind = provider->ops->kind;
     facts_set(&self->options.facts->token_file, self->options.token_file);
     facts_set(&self->options.facts->session_name, session_name(self));
     buffer_clear(&self->role);
+    if (self->options.token_file == NULL) {
+        failure_set(&failure, ERROR_CREDENTIALS,
+            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
+            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+        end(self, NULL, &failure);
+        return;
+    }
     r = value_read(&self->options.role, context->getenv, &self->role, &failure);
     if (r == -ENODATA)
         failure_set(&failure, ERROR_CREDENTIALS,
@@ -234,7 +178,7 @@ static void web_identity_fetch(struct provider *provider)
         return;
     }
     facts_set(&self->options.facts->role, buffer_string(&self->role));
-    try_file(self);
+    token_file_read(&self->file);
 }
 
 static void web_identity_destroy(struct provider *provider)
@@ -242,8 +186,7 @@ static void web_identity_destroy(struct provider *provider)
     struct web_identity *self = (struct web_identity *)provider;
 
     sts_exchange_clear(&self->exchange);
-    loop_timer_destroy(self->timer);
-    buffer_free(&self->token);
+    token_file_clear(&self->file);
     buffer_free(&self->role);
     free(self);
 }
@@ -259,14 +202,12 @@ struct provider *web_identity_create(const struct web_identity_options *options)
         return NULL;
     self->options = *options;
     self->options.facts->kind = web_identity_ops.kind;
-    self->timer = loop_timer_create(options->context->loop, try_file, self);
-    if (self->timer == NULL) {
+    if (token_file_init(&self->file, options->context, options->token_file, on_token, self) < 0) {
         free(self);
         return NULL;
     }
     provider_init(&self->base, &web_identity_ops);
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
-    buffer_init_secret(&self->token, 2 * TOKEN_BYTES);
     buffer_init_secret(&self->role, VALUE_BYTES);
     return &self->base;
 }

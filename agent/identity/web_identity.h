@@ -8,8 +8,6 @@
 #include "agent/identity/facts.h"
 #include "agent/identity/provider.h"
 
-#define TOKEN_BYTES 20000 /* STS accepts no longer token */
-
 struct web_identity_options {
     const struct identity_context *context;
     struct facts *facts;

@@ -1,0 +1,117 @@
+#include "agent/identity/credentials_json.h"
+
+#include "agent/aws/iso8601.h"
+#include "agent/identity/fields.h"
+#include "proto/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CODE, MESSAGE, KEY_ID, SECRET_KEY, TOKEN, EXPIRATION, FIELD_COUNT };
+
+bool credentials_text_valid(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
+            return false;
+    return true;
+}
+
+/* The metadata service answers 200 with an error inside, too. */
+static bool is_error(const struct field *fields, char *why, size_t why_size)
+{
+    char code[80];
+
+    if (fields[CODE].type != FIELD_TEXT || strcmp(fields[CODE].text, "Success") == 0)
+        return false;
+    utf8_copy(code, sizeof(code), fields[CODE].text, strlen(fields[CODE].text));
+    snprintf(why, why_size, "it holds no credentials but the error %s", code);
+    return true;
+}
+
+static bool is_usable(const struct field *field, char *why, size_t why_size)
+{
+    if (field->type == FIELD_ABSENT)
+        snprintf(why, why_size, "%s is missing", field->name);
+    else if (field->type != FIELD_TEXT)
+        snprintf(why, why_size, "%s is no string", field->name);
+    else if (field->text[0] == '\0')
+        snprintf(why, why_size, "%s is empty", field->name);
+    else if (!credentials_text_valid(field->text))
+        snprintf(why, why_size, "%s holds characters that cannot be part of it", field->name);
+    else
+        return true;
+    return false;
+}
+
+static int build(
+    const struct field *fields, struct credentials **credentials, char *why, size_t why_size)
+{
+    const char *expiration = fields[EXPIRATION].text;
+    int64_t expires_ms;
+
+    if (is_error(fields, why, why_size))
+        return -EPROTO;
+    for (int i = KEY_ID; i <= EXPIRATION; i++)
+        if (!is_usable(&fields[i], why, why_size))
+            return -EPROTO;
+    if (iso8601_parse(expiration, strlen(expiration), &expires_ms) < 0) {
+        snprintf(why, why_size, "Expiration is no ISO 8601 time in UTC");
+        return -EPROTO;
+    }
+    *credentials = credentials_create(
+        fields[KEY_ID].text, fields[SECRET_KEY].text, fields[TOKEN].text, expires_ms, NULL);
+    if (*credentials != NULL)
+        return 0;
+    snprintf(why, why_size, "no memory");
+    return -ENOMEM;
+}
+
+int credentials_json_parse(
+    const void *json, size_t len, struct credentials **credentials, char *why, size_t why_size)
+{
+    struct field fields[FIELD_COUNT] = {
+        [CODE] = {.name = "Code"},
+        [MESSAGE] = {.name = "Message"},
+        [KEY_ID] = {.name = "AccessKeyId"},
+        [SECRET_KEY] = {.name = "SecretAccessKey"},
+        [TOKEN] = {.name = "Token"},
+        [EXPIRATION] = {.name = "Expiration"},
+    };
+    int r = fields_read(json, len, fields, FIELD_COUNT, why, why_size);
+
+    if (r < 0)
+        return r;
+    r = build(fields, credentials, why, why_size);
+    fields_clear(fields, FIELD_COUNT);
+    return r;
+}
+
+static void copy_field(char *to, size_t size, const struct field *field)
+{
+    if (field->type == FIELD_TEXT)
+        utf8_copy(to, size, field->text, strlen(field->text));
+}
+
+void credentials_json_parse_error(int status, const void *body, size_t len, struct aws_error *error)
+{
+    enum { LOWER_CODE, UPPER_CODE, LOWER_MESSAGE, UPPER_MESSAGE, COUNT };
+    struct field fields[COUNT] = {
+        [LOWER_CODE] = {.name = "code"},
+        [UPPER_CODE] = {.name = "Code"},
+        [LOWER_MESSAGE] = {.name = "message"},
+        [UPPER_MESSAGE] = {.name = "Message"},
+    };
+    char why[80];
+
+    error->status = status;
+    if (fields_read(body, len, fields, COUNT, why, sizeof(why)) == 0) {
+        copy_field(error->code, sizeof(error->code), &fields[UPPER_CODE]);
+        copy_field(error->code, sizeof(error->code), &fields[LOWER_CODE]);
+        copy_field(error->message, sizeof(error->message), &fields[UPPER_MESSAGE]);
+        copy_field(error->message, sizeof(error->message), &fields[LOWER_MESSAGE]);
+        fields_clear(fields, COUNT);
+    }
+    error->outcome = aws_error_classify(status, error->code, error->message);
+}
