@@ -7,6 +7,13 @@ VERSION := 0.1.0
 SOVERSION := 0
 
 BUILD ?= build
+ifdef V
+Q :=
+say = :
+else
+Q := @
+say = @printf '  %-4s %s\n'
+endif
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
@@ -77,34 +84,42 @@ need-libraries:
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
+	$(say) CC "$< (pic)"
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
 
 $(BUILD)/libagent.a: $(AGENT_OBJ) $(PROTO_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libtally.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
-	$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,libtally.so.$(SOVERSION) \
+	$(say) LD $@
+	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,libtally.so.$(SOVERSION) \
 	  -Wl,--version-script=client/tally.map -Wl,-z,defs -o $@ $(CLIENT_PIC) $(CLIENT_LIBS)
 
 $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
 $(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libtally.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 # ---- unit tests: one program per leaf, linked against everything but main ----
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libtally.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
 
 .PHONY: unit
 unit: need-libraries $(UNIT_BIN)

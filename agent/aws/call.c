@@ -3,13 +3,13 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
+#include "agent/random.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
 #define SIGNING_KEYS     16
@@ -80,16 +80,6 @@ const struct aws_counters *aws_client_counters(
     const struct aws_client *client, enum aws_service service)
 {
     return &client->counters[service];
-}
-
-static uint32_t random_bits(void)
-{
-    uint32_t bits = 0;
-
-    /* Without entropy all delays are short, which the quota still bounds. */
-    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
-        return 0;
-    return bits;
 }
 
 /* The slot where the day's key of this signer is kept; sigv4_sign notices another's. */

@@ -37,8 +37,8 @@ struct value_ref {
 
 struct identity_spec {
     enum identity_kind kind;
-    const char
-        *reason; /* why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x" */
+    /* Why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x". */
+    const char *reason;
     const char *region;    /* the triggers' awsRegion, for STS where the environment names none */
     struct value_ref role; /* role ARN */
     struct value_ref external_id; /* AssumeRole only */

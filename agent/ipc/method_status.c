@@ -1,0 +1,147 @@
+#include "agent/ipc/methods.h"
+#include "proto/writer.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define PEERS_SHOWN 64
+
+static void pack_number(struct buffer *buffer, const char *name, uint64_t value)
+{
+    write_string(buffer, name);
+    write_uint(buffer, value);
+}
+
+/* Pages of memory that the process has, in KiB; 0 where /proc is not mounted. */
+static uint64_t resident_kb(void)
+{
+    unsigned long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%lu %lu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void pack_config(struct buffer *buffer, const struct counter *counter)
+{
+    write_string(buffer, "config");
+    write_map(buffer, 2);
+    pack_number(buffer, "triggers", counter_config(counter)->trigger_count);
+    pack_number(buffer, "generation", counter_generation(counter));
+}
+
+static void pack_peer(struct buffer *buffer, const struct session *session, int64_t now)
+{
+    write_map(buffer, 5);
+    pack_number(buffer, "uid", session->uid);
+    pack_number(buffer, "gid", session->gid);
+    write_string(buffer, "pid");
+    write_int(buffer, session->pid);
+    pack_number(buffer, "requests", session->requests);
+    pack_number(buffer, "age_ms", (uint64_t)(now - session->opened_at));
+}
+
+static void pack_connections(struct buffer *buffer, const struct server *server)
+{
+    size_t array;
+    uint16_t shown = 0;
+
+    write_string(buffer, "connections");
+    write_map(buffer, 6);
+    pack_number(buffer, "open", server->session_count);
+    pack_number(buffer, "accepted", server->stats.accepted);
+    pack_number(buffer, "refused", server->stats.refused);
+    pack_number(buffer, "malformed", server->stats.malformed);
+    pack_number(buffer, "dropped", server->stats.dropped);
+    write_string(buffer, "peers");
+    array = write_array_begin(buffer);
+    for (struct ring *at = server->sessions.next; at != &server->sessions && shown < PEERS_SHOWN;
+         at = at->next, shown++)
+        pack_peer(buffer, RING_MEMBER(at, struct session, link), loop_now(server->options.loop));
+    write_array_end(buffer, array, shown);
+}
+
+static void pack_requests(struct buffer *buffer, const struct server_stats *stats)
+{
+    write_string(buffer, "requests");
+    write_map(buffer, 4);
+    pack_number(buffer, "total", stats->requests);
+    pack_number(buffer, "answered", stats->answered);
+    pack_number(buffer, "errors", stats->errors);
+    pack_number(buffer, "in_flight", stats->requests - stats->answered);
+}
+
+static void pack_counts(struct buffer *buffer, const struct count_stats *stats)
+{
+    write_string(buffer, "cache");
+    write_map(buffer, 4);
+    pack_number(buffer, "hits", stats->hits);
+    pack_number(buffer, "misses", stats->misses);
+    pack_number(buffer, "joined", stats->joined);
+    pack_number(buffer, "stale_served", stats->stale_served);
+    write_string(buffer, "flights");
+    write_map(buffer, 4);
+    pack_number(buffer, "active", stats->flights_active);
+    pack_number(buffer, "started", stats->flights_started);
+    pack_number(buffer, "succeeded", stats->flights_succeeded);
+    pack_number(buffer, "failed", stats->flights_failed);
+    write_string(buffer, "consumed_rcu");
+    write_float(buffer, stats->consumed_rcu);
+}
+
+static void pack_service(
+    struct buffer *buffer, const char *name, const struct aws_counters *counters)
+{
+    write_string(buffer, name);
+    write_map(buffer, 5);
+    pack_number(buffer, "calls", counters->calls);
+    pack_number(buffer, "ok", counters->ok);
+    pack_number(buffer, "throttled", counters->throttled);
+    pack_number(buffer, "failed", counters->failed);
+    pack_number(buffer, "connections", counters->connections);
+}
+
+static void pack_aws(struct buffer *buffer, const struct aws_client *client)
+{
+    write_string(buffer, "aws");
+    write_map(buffer, 3);
+    pack_service(buffer, "dynamodb", aws_client_counters(client, AWS_DYNAMODB));
+    pack_service(buffer, "sts", aws_client_counters(client, AWS_STS));
+    pack_service(buffer, "credentials", aws_client_counters(client, AWS_CREDENTIAL_ENDPOINT));
+}
+
+static void pack_memory(struct buffer *buffer, const struct server *server)
+{
+    write_string(buffer, "memory");
+    write_map(buffer, 2);
+    pack_number(buffer, "rss_kb", resident_kb());
+    pack_number(buffer, "output_queue_bytes", server->queued_bytes);
+}
+
+void method_status(struct method_call *call)
+{
+    const struct server *server = call->session->server;
+    struct session_answer out = session_begin(call->session);
+
+    message_begin_answer(out.buffer, call->id);
+    write_map(out.buffer, 12);
+    write_string(out.buffer, "version");
+    write_string(out.buffer, TALLY_VERSION);
+    write_string(out.buffer, "pid");
+    write_int(out.buffer, getpid());
+    pack_number(
+        out.buffer, "uptime_ms", (uint64_t)(loop_now(server->options.loop) - server->started_at));
+    write_string(out.buffer, "draining");
+    write_bool(out.buffer, server->draining);
+    pack_config(out.buffer, server->options.counter);
+    pack_connections(out.buffer, server);
+    pack_requests(out.buffer, &server->stats);
+    pack_counts(out.buffer, counter_stats(server->options.counter)); /* three pairs */
+    pack_aws(out.buffer, server->options.client);
+    pack_memory(out.buffer, server);
+    session_end(call->session, out, call->id);
+}

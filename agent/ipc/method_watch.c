@@ -1,0 +1,6 @@
+#include "agent/ipc/methods.h"
+
+void method_watch_forget(struct session *session)
+{
+    (void)session;
+}

@@ -1,0 +1,50 @@
+/* The methods of the protocol. dispatch finds the method of a request and calls it; a method
+ * answers at once, or keeps a count_call and answers later. */
+#ifndef TALLY_AGENT_IPC_METHODS_H
+#define TALLY_AGENT_IPC_METHODS_H
+
+#include "agent/ipc/session.h"
+
+/* One request that was decoded. `params` stands at the map of parameters, or where there is none
+ * (no params, or an empty array) has has_params false. */
+struct method_call {
+    struct session *session;
+    uint32_t id;
+    bool has_params;
+    struct reader params;
+};
+
+typedef void method_fn(struct method_call *call);
+
+method_fn method_hello, method_ping, method_count, method_list, method_status, method_whoami,
+    method_explain, method_watch, method_unwatch, method_query;
+
+/* Answers one complete frame. False: it is no message that can be answered, close. */
+bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len);
+
+/* Packs the names of all methods as an array. */
+void dispatch_pack_names(struct buffer *buffer);
+
+/* The session is closing: whatever the methods keep for it goes. */
+void method_count_forget(struct session *session);
+void method_watch_forget(struct session *session);
+
+/* Frees what was kept for re-use. */
+void method_count_clear(struct server *server);
+
+/* ---- for the methods ---------------------------------------------------------------------- */
+
+/* Answers an error. */
+void method_fail(struct method_call *call, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Finds the trigger of this name, or answers why there is none (NULL). */
+const struct trigger *method_trigger(struct method_call *call, struct text name);
+
+/* Packs what `count` answers, as one map. */
+void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+
+/* Packs the pairs that a failed count adds to its error map; returns how many. */
+uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer);
+
+#endif

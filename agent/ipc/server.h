@@ -1,0 +1,78 @@
+/* The socket side of the agent: who may connect, the open sessions, and their shared limits. */
+#ifndef TALLY_AGENT_IPC_SERVER_H
+#define TALLY_AGENT_IPC_SERVER_H
+
+#include "agent/count/counter.h"
+#include "agent/ipc/socket_path.h"
+#include "agent/loop.h"
+#include "agent/ring.h"
+#include "proto/buffer.h"
+#include "proto/limits.h"
+
+struct server_options {
+    struct loop *loop;
+    struct counter *counter;
+    struct identities *identities;
+    struct aws_client *client;
+    struct socket_path *socket_path; /* listening */
+    const uid_t *uids;               /* --allow-uid; with none of both, the socket's mode decides */
+    size_t uid_count;
+    const gid_t *gids;
+    size_t gid_count;
+    size_t max_buffer; /* bytes of answers queued over all connections */
+    int64_t grace_ms;
+    int64_t linger_ms;
+    bool allow_query;
+    void (*drained)(void *data); /* after server_drain: nobody is left, or the grace is over */
+    void *data;
+};
+
+struct server_stats {
+    uint64_t accepted;
+    uint64_t refused; /* not allowed, or one too many */
+    uint64_t requests;
+    uint64_t answered;
+    uint64_t errors;    /* of these, answers that were errors */
+    uint64_t malformed; /* connections closed for what is not the protocol */
+    uint64_t dropped;   /* connections closed for not reading their answers */
+};
+
+#define SERVER_READ_BYTES (64u * 1024u)
+
+/* Shared by listener, sessions and methods; they are the only ones who look inside. */
+struct server {
+    struct server_options options;
+    int64_t started_at; /* loop_now */
+    int64_t started_wall;
+    struct loop_watch *watch; /* of the listening socket; NULL while it is not accepted from */
+    struct loop_timer *timer; /* a pause in accepting, the linger, the grace */
+    struct loop_timer *grace;
+    bool draining;
+    struct ring sessions; /* session::link, oldest first */
+    unsigned session_count;
+    size_t queued_bytes; /* answers that wait in sessions */
+    struct ring spare;   /* answered requests, kept for the next: no allocation when cached */
+    unsigned spare_count;
+    struct session *batch; /* the session whose bytes are being read, if any */
+    struct buffer out;     /* the answers of that batch */
+    struct server_stats stats;
+    uint8_t read_buffer[SERVER_READ_BYTES];
+};
+
+/* NULL: no memory. */
+struct server *server_create(const struct server_options *options);
+
+/* From now on: serve who is there and who comes, until nobody was there for linger_ms, or
+ * grace_ms have passed; then `drained` is called. */
+void server_drain(struct server *server);
+
+/* Closes all connections; what is queued is sent as far as the kernel takes it. */
+void server_destroy(struct server *server); /* NULL is allowed */
+
+/* For sessions: a connection ended. */
+void server_session_closed(struct server *server);
+
+/* For sessions: too much is queued; closes the one that has the most. */
+void server_shed(struct server *server);
+
+#endif

@@ -1,0 +1,53 @@
+/* One connection: bytes in, requests to the methods, answers out in any order. It reads no more
+ * while its answers are not taken, and costs little while it is idle. */
+#ifndef TALLY_AGENT_IPC_SESSION_H
+#define TALLY_AGENT_IPC_SESSION_H
+
+#include "agent/ipc/server.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+#include <sys/socket.h>
+
+struct session {
+    struct server *server;
+    struct ring link; /* server::sessions */
+    int fd;
+    struct loop_watch *watch;
+    unsigned events;        /* watched for now */
+    struct frame_scan scan; /* of the frame that is incomplete */
+    struct buffer input;    /* bytes behind the last whole frame */
+    struct buffer output;   /* answers that the kernel did not take */
+    struct ring pending;    /* count_call::link: unanswered requests */
+    unsigned in_flight;
+    struct ring watches; /* trigger_watch::link */
+    unsigned watch_count;
+    uid_t uid;
+    gid_t gid;
+    pid_t pid; /* a hint only: 0 or another namespace's where pods do not share pids */
+    int64_t opened_at;
+    uint64_t requests;
+    bool refused; /* every request is answered with `refusal`, and then the connection closed */
+    bool closing; /* to be closed when the present batch is over */
+    struct failure *refusal; /* owned */
+};
+
+/* Takes the descriptor over, also where it fails (NULL). refusal: why this peer is not served;
+ * copied; NULL: it is. */
+struct session *session_create(
+    struct server *server, int fd, const struct ucred *peer, const struct failure *refusal);
+void session_destroy(struct session *session);
+
+/* An answer or notification is packed between these two, as message_begin_answer and the result.
+ * What cannot be packed (no memory, too long) becomes the error INTERNAL for `id`. */
+struct session_answer {
+    struct buffer *buffer;
+    size_t start;
+};
+struct session_answer session_begin(struct session *session);
+void session_end(struct session *session, struct session_answer answer, uint32_t id);
+
+/* A whole error answer. */
+void session_fail(struct session *session, uint32_t id, const struct failure *failure);
+
+#endif

@@ -1,0 +1,33 @@
+/* The listening socket in the file system: bound beside its path and renamed into place, so that
+ * the path appears only when the agent listens, with the right owner and mode from the first
+ * moment, and a left-over of a killed agent is replaced without a gap. */
+#ifndef TALLY_AGENT_IPC_SOCKET_PATH_H
+#define TALLY_AGENT_IPC_SOCKET_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct socket_path {
+    const char *path; /* borrowed */
+    mode_t mode;
+    bool has_group;
+    gid_t group;
+
+    int fd;    /* listening, or -1 */
+    dev_t dev; /* which file at `path` is ours */
+    ino_t ino;
+};
+
+/* Binds, listens and puts the socket at its path. 0; -EINVAL where the path itself cannot be
+ * used (too long, no socket); -EADDRINUSE where another agent answers there; or another negative
+ * errno. `why` then says what, where and what to do. */
+int socket_path_listen(struct socket_path *socket_path, char *why, size_t why_size);
+
+/* Takes over a socket that listens already, as systemd passes one; its file stays systemd's. */
+void socket_path_adopt(struct socket_path *socket_path, int fd);
+
+/* Closes the socket, and removes the file where it is still ours. */
+void socket_path_close(struct socket_path *socket_path);
+
+#endif

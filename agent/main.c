@@ -1,0 +1,285 @@
+/* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
+#include "agent/aws/call.h"
+#include "agent/config/check.h"
+#include "agent/config/config.h"
+#include "agent/count/counter.h"
+#include "agent/identity/identity.h"
+#include "agent/ipc/server.h"
+#include "agent/log.h"
+#include "agent/loop.h"
+#include "agent/options.h"
+#include "agent/process.h"
+#include "agent/random.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
+
+struct agent {
+    struct options options;
+    struct endpoint_environment environment;
+    struct config *config; /* until the counter has it */
+    struct loop *loop;
+    struct http *http;
+    struct aws_client *client;
+    struct identities *identities;
+    struct counter *counter;
+    struct socket_path socket_path;
+    struct server *server;
+    struct loop_signal *signals[3];
+};
+
+static const char *environment_get(const char *name)
+{
+    return getenv(name);
+}
+
+/* ---- configuration ------------------------------------------------------------------------------
+ */
+
+static struct config *read_config(const struct agent *agent)
+{
+    struct config_options options = {.paths = agent->options.config,
+        .path_count = agent->options.config_count,
+        .secrets_dir = agent->options.secrets_dir,
+        .allow_http = agent->options.allow_http};
+
+    return config_read(&options);
+}
+
+/* Whether every trigger can be asked where the environment says; prints why not. */
+static bool check_endpoints(const struct agent *agent, const struct config *config)
+{
+    struct endpoint endpoint;
+    char why[256];
+
+    for (size_t i = 0; i < config->trigger_count; i++) {
+        const struct trigger *trigger = &config->triggers[i];
+
+        if (endpoint_dynamodb(&endpoint, &agent->environment, trigger->query.region,
+                trigger->query.endpoint, why, sizeof(why)) < 0 ||
+            endpoint_sts(&endpoint, &agent->environment, trigger->query.region, why, sizeof(why)) <
+                0) {
+            fprintf(stderr, "tallyd: %s: %s\n", trigger->name, why);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void log_findings(const struct config *config)
+{
+    for (size_t i = 0; i < config->finding_count; i++) {
+        const struct finding *finding = &config->findings[i];
+
+        if (finding->level != FINDING_NOTE)
+            log_event(finding->level == FINDING_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "config",
+                LOG_TEXT("file", finding->file), LOG_NUMBER("line", finding->line),
+                LOG_NUMBER("column", finding->column), LOG_TEXT("subject", finding->subject),
+                LOG_TEXT("message", finding->message));
+    }
+}
+
+static void reload(void *data)
+{
+    struct agent *agent = data;
+    struct config *config = read_config(agent);
+
+    process_notify("RELOADING=1");
+    if (config != NULL)
+        log_findings(config);
+    if (config == NULL || config->error_count > 0 || !check_endpoints(agent, config) ||
+        counter_load(agent->counter, config) < 0) {
+        config_destroy(config);
+        log_event(LOG_LEVEL_ERROR, "reload-failed",
+            LOG_TEXT("message", "the configuration that was in force stays"));
+    } else {
+        log_event(
+            LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
+    }
+    process_notify("READY=1");
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+static void drained(void *data)
+{
+    struct agent *agent = data;
+
+    loop_stop(agent->loop);
+}
+
+static void stop(void *data)
+{
+    struct agent *agent = data;
+
+    if (agent->server->draining) {
+        loop_stop(agent->loop); /* asked twice: at once */
+        return;
+    }
+    log_event(LOG_LEVEL_INFO, "stopping", LOG_NUMBER("connections", agent->server->session_count));
+    process_notify("STOPPING=1");
+    server_drain(agent->server);
+}
+
+static int build(struct agent *agent)
+{
+    const char *ca_bundle = getenv("AWS_CA_BUNDLE");
+    struct identities_options identities = {
+        .environment = agent->environment, .imds = agent->options.imds, .random = random_bits};
+    struct counter_options counter = {.environment = agent->environment,
+        .max_stale_ms = agent->options.max_stale_ms,
+        .min_age_ms = agent->options.min_age_ms,
+        .flight_timeout_ms = agent->options.flight_timeout_ms,
+        .random = random_bits};
+
+    agent->loop = loop_create();
+    if (agent->loop == NULL)
+        return -ENOMEM;
+    agent->http = http_create(
+        agent->loop, ca_bundle != NULL && ca_bundle[0] != '\0' ? ca_bundle : NULL);
+    if (agent->http == NULL)
+        return -ENOMEM;
+    agent->client = aws_client_create(agent->loop, agent->http);
+    if (agent->client == NULL)
+        return -ENOMEM;
+    identities.loop = counter.loop = agent->loop;
+    identities.client = counter.client = agent->client;
+    agent->identities = identities_create(&identities);
+    if (agent->identities == NULL)
+        return -ENOMEM;
+    counter.identities = agent->identities;
+    agent->counter = counter_create(&counter);
+    if (agent->counter == NULL || counter_load(agent->counter, agent->config) < 0)
+        return -ENOMEM;
+    agent->config = NULL;
+    return 0;
+}
+
+/* An exit status; says itself what went wrong. */
+static int listen_at(struct agent *agent)
+{
+    char why[512];
+    int fd = process_listen_fd();
+    int r = 0;
+
+    agent->socket_path.path = agent->options.socket;
+    agent->socket_path.mode = agent->options.socket_mode;
+    agent->socket_path.has_group = agent->options.has_socket_group;
+    agent->socket_path.group = agent->options.socket_group;
+    if (fd >= 0)
+        socket_path_adopt(&agent->socket_path, fd);
+    else
+        r = socket_path_listen(&agent->socket_path, why, sizeof(why));
+    if (r < 0)
+        fprintf(stderr, "tallyd: %s\n", why);
+    return r == 0 ? STATUS_OK : r == -EINVAL ? STATUS_USAGE : STATUS_FAILURE;
+}
+
+static int serve(struct agent *agent)
+{
+    struct server_options options = {.loop = agent->loop,
+        .counter = agent->counter,
+        .identities = agent->identities,
+        .client = agent->client,
+        .socket_path = &agent->socket_path,
+        .uids = agent->options.uids,
+        .uid_count = agent->options.uid_count,
+        .gids = agent->options.gids,
+        .gid_count = agent->options.gid_count,
+        .max_buffer = agent->options.max_buffer,
+        .grace_ms = agent->options.grace_ms,
+        .linger_ms = agent->options.linger_ms,
+        .allow_query = agent->options.allow_query,
+        .drained = drained,
+        .data = agent};
+
+    agent->server = server_create(&options);
+    agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
+    agent->signals[1] = loop_signal_create(agent->loop, SIGINT, stop, agent);
+    agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, reload, agent);
+    if (agent->server == NULL || agent->signals[0] == NULL || agent->signals[1] == NULL ||
+        agent->signals[2] == NULL) {
+        fprintf(stderr, "tallyd: no memory to serve\n");
+        return STATUS_FAILURE;
+    }
+    log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", agent->options.socket),
+        LOG_NUMBER("triggers", (int64_t)counter_config(agent->counter)->trigger_count),
+        LOG_TEXT("version", TALLY_VERSION), LOG_NUMBER("pid", getpid()));
+    process_notify("READY=1");
+    loop_run(agent->loop);
+    log_event(
+        LOG_LEVEL_INFO, "stopped", LOG_NUMBER("requests", (int64_t)agent->server->stats.requests));
+    return STATUS_OK;
+}
+
+/* In reverse: whoever uses a thing goes before it. The counter answers those who still wait, so
+ * the sessions go after it. */
+static void take_apart(struct agent *agent)
+{
+    for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++)
+        loop_signal_destroy(agent->signals[i]);
+    socket_path_close(&agent->socket_path);
+    counter_destroy(agent->counter);
+    server_destroy(agent->server);
+    identities_destroy(agent->identities);
+    aws_client_destroy(agent->client);
+    http_destroy(agent->http);
+    loop_destroy(agent->loop);
+    config_destroy(agent->config);
+    options_clear(&agent->options);
+}
+
+static int run(struct agent *agent)
+{
+    int status;
+
+    agent->config = read_config(agent);
+    if (agent->config == NULL) {
+        fprintf(stderr, "tallyd: no memory for the configuration\n");
+        return STATUS_FAILURE;
+    }
+    if (agent->options.check)
+        return config_check(agent->config, stdout, stderr);
+    if (agent->config->error_count > 0)
+        return config_check(agent->config, NULL, stderr);
+    log_findings(agent->config);
+    if (!check_endpoints(agent, agent->config))
+        return STATUS_USAGE;
+    if (build(agent) < 0) {
+        fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
+        return STATUS_FAILURE;
+    }
+    status = listen_at(agent);
+    return status == STATUS_OK ? serve(agent) : status;
+}
+
+int main(int argc, char **argv)
+{
+    struct agent agent = {.socket_path = {.fd = -1}};
+    char why[512];
+    int status = STATUS_OK;
+
+    process_harden();
+    if (options_read(&agent.options, argc, argv, why, sizeof(why)) < 0) {
+        fprintf(stderr, "tallyd: %s\n", why);
+        status = STATUS_USAGE;
+    } else if (agent.options.help) {
+        options_help(stdout);
+    } else if (agent.options.version) {
+        printf("tallyd %s\n", TALLY_VERSION);
+    } else {
+        log_set_level(agent.options.log_level);
+        log_set_json(agent.options.log_json);
+        endpoint_environment_read(&agent.environment, environment_get);
+        agent.environment.allow_http = agent.options.allow_http;
+        status = run(&agent);
+    }
+    take_apart(&agent);
+    return status;
+}

@@ -1,0 +1,413 @@
+#include "agent/options.h"
+
+#include "proto/duration.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+    KIND_TEXT,
+    KIND_TEXTS, /* repeatable; in the environment separated by colons */
+    KIND_FLAG,
+    KIND_DURATION,
+    KIND_SIZE,
+    KIND_MODE,
+    KIND_GROUP,
+    KIND_UIDS, /* repeatable; in the environment separated by commas */
+    KIND_GIDS,
+    KIND_LEVEL,
+    KIND_FORMAT,
+};
+
+/* One row for each option: reading, the environment's name and --help all come from it. */
+static const struct row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *argument;
+    const char *help;
+} rows[] = {
+#define AT(member) offsetof(struct options, member)
+    {"config", KIND_TEXTS, AT(config), "PATH",
+        "a file, or a folder with *.yaml *.yml *.json; repeatable [/etc/tally]"},
+    {"check", KIND_FLAG, AT(check), NULL, "read and lint the configuration, print a table, exit"},
+    {"socket", KIND_TEXT, AT(socket), "PATH", "where to listen [/run/tally/tally.sock]"},
+    {"socket-mode", KIND_MODE, AT(socket_mode), "MODE", "its mode, octal [0660]"},
+    {"socket-group", KIND_GROUP, AT(socket_group), "GROUP", "its group, a name or number"},
+    {"allow-uid", KIND_UIDS, AT(uids), "UID", "serve this user only; repeatable"},
+    {"allow-gid", KIND_GIDS, AT(gids), "GID", "serve this group only; repeatable"},
+    {"secrets-dir", KIND_TEXT, AT(secrets_dir), "DIR",
+        "where Secrets are mounted, DIR/<name>/<key> [/var/run/secrets/tally]"},
+    {"imds", KIND_FLAG, AT(imds), NULL, "also take credentials from the instance metadata service"},
+    {"allow-http", KIND_FLAG, AT(allow_http), NULL,
+        "plain http to endpoints that are not loopback"},
+    {"allow-query", KIND_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
+    {"max-stale", KIND_DURATION, AT(max_stale_ms), "TIME",
+        "how old a count may be told while AWS fails [15m]"},
+    {"min-age", KIND_DURATION, AT(min_age_ms), "TIME",
+        "no client gets a count fresher than this [0]"},
+    {"flight-timeout", KIND_DURATION, AT(flight_timeout_ms), "TIME",
+        "how long one count may take [5m]"},
+    {"max-buffer", KIND_SIZE, AT(max_buffer), "BYTES",
+        "answers queued over all connections; K and M allowed [2M]"},
+    {"grace", KIND_DURATION, AT(grace_ms), "TIME",
+        "how long SIGTERM waits for clients to go [20s]"},
+    {"linger", KIND_DURATION, AT(linger_ms), "TIME",
+        "how long it waits for new ones once they are gone [1s]"},
+    {"no-seccomp", KIND_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
+    {"log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
+    {"log-format", KIND_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
+    {"help", KIND_FLAG, AT(help), NULL, "print this, exit"},
+    {"version", KIND_FLAG, AT(version), NULL, "print the version, exit"},
+#undef AT
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* ---- one value ---------------------------------------------------------------------------------
+ */
+
+static int fail(
+    char *why, size_t why_size, const char *source, const char *value, const char *wanted)
+{
+    snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value, wanted);
+    return -EINVAL;
+}
+
+/* A whole decimal or octal number that ends the text. */
+static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *number = strtoul(text, &end, base);
+    return errno == 0 && *end == '\0' && *number <= max;
+}
+
+static bool read_size(const char *text, size_t *size)
+{
+    char *end;
+    unsigned long number;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno != 0 || number > (1ul << 40))
+        return false;
+    if (*end == 'K' || *end == 'k')
+        number *= 1024, end++;
+    else if (*end == 'M' || *end == 'm')
+        number *= 1024 * 1024, end++;
+    *size = number;
+    return *end == '\0' && number >= 64 * 1024;
+}
+
+/* As pollingInterval and the like: a unit is wanted, but for 0. */
+static bool read_duration(const char *text, int64_t *ms)
+{
+    size_t len = strlen(text);
+
+    if (!duration_parse(text, ms))
+        return false;
+    return *ms == 0 || text[len - 1] < '0' || text[len - 1] > '9';
+}
+
+static bool read_group(const char *text, gid_t *gid)
+{
+    unsigned long number;
+    const struct group *group;
+
+    if (read_number(text, 10, UINT32_MAX - 1, &number)) {
+        *gid = (gid_t)number;
+        return true;
+    }
+    group = getgrnam(text);
+    if (group != NULL)
+        *gid = group->gr_gid;
+    return group != NULL;
+}
+
+static bool read_flag(const char *text, bool *flag)
+{
+    static const char *const yes[] = {"1", "true", "yes"};
+    static const char *const no[] = {"", "0", "false", "no"};
+
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+        if (strcmp(text, yes[i]) == 0)
+            return *flag = true;
+    *flag = false;
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+        if (strcmp(text, no[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool read_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_text(struct options *options, const char *value)
+{
+    if (options->config_count == OPTIONS_LIST_MAX || *value == '\0')
+        return -EINVAL;
+    options->config[options->config_count++] = value;
+    return 0;
+}
+
+static int add_id(struct options *options, enum kind kind, const char *value)
+{
+    size_t *count = kind == KIND_UIDS ? &options->uid_count : &options->gid_count;
+    unsigned long id;
+
+    if (*count == OPTIONS_LIST_MAX || !read_number(value, 10, UINT32_MAX - 1, &id))
+        return -EINVAL;
+    if (kind == KIND_UIDS)
+        options->uids[*count] = (uid_t)id;
+    else
+        options->gids[*count] = (gid_t)id;
+    (*count)++;
+    return 0;
+}
+
+/* Sets the option of `row`; `source` names it in messages. */
+static int set(struct options *options, const struct row *row, const char *value,
+    const char *source, char *why, size_t why_size)
+{
+    void *target = (char *)options + row->offset;
+    unsigned long number = 0;
+
+    switch (row->kind) {
+    case KIND_TEXT:
+        *(const char **)target = value;
+        return *value != '\0' ? 0 : fail(why, why_size, source, value, "a path");
+    case KIND_TEXTS:
+        return add_text(options, value) == 0
+                   ? 0
+                   : fail(why, why_size, source, value, "a path, or there are more than 64");
+    case KIND_FLAG:
+        return read_flag(value, target) ? 0 : fail(why, why_size, source, value, "true or false");
+    case KIND_DURATION:
+        return read_duration(value, target)
+                   ? 0
+                   : fail(why, why_size, source, value, "a time such as 500ms, 30s, 5m, 2h or 0");
+    case KIND_SIZE:
+        return read_size(value, target) ? 0
+                                        : fail(why, why_size, source, value,
+                                              "a number of bytes such as 2M, at least 64K");
+    case KIND_MODE:
+        if (!read_number(value, 8, 0777, &number))
+            return fail(why, why_size, source, value, "an octal mode such as 0660");
+        *(mode_t *)target = (mode_t)number;
+        return 0;
+    case KIND_GROUP:
+        options->has_socket_group = read_group(value, target);
+        return options->has_socket_group
+                   ? 0
+                   : fail(why, why_size, source, value, "a group of this system, nor a number");
+    case KIND_UIDS:
+    case KIND_GIDS:
+        return add_id(options, row->kind, value) == 0
+                   ? 0
+                   : fail(why, why_size, source, value, "a numeric id, or there are more than 64");
+    case KIND_LEVEL:
+        return read_level(value, target)
+                   ? 0
+                   : fail(why, why_size, source, value, "error, warn, info or debug");
+    case KIND_FORMAT:
+        options->log_json = strcmp(value, "json") == 0;
+        return options->log_json || strcmp(value, "logfmt") == 0
+                   ? 0
+                   : fail(why, why_size, source, value, "logfmt or json");
+    }
+    return -EINVAL;
+}
+
+/* ---- the environment
+ * ----------------------------------------------------------------------------- */
+
+static void environment_name(const struct row *row, char *name, size_t size)
+{
+    snprintf(name, size, "TALLY_%s", row->name);
+    for (char *at = name; *at != '\0'; at++) {
+        if (*at == '-')
+            *at = '_';
+        else if (*at >= 'a' && *at <= 'z')
+            *at = (char)(*at - 'a' + 'A');
+    }
+}
+
+static const char *separators(enum kind kind)
+{
+    if (kind == KIND_TEXTS)
+        return ":";
+    return kind == KIND_UIDS || kind == KIND_GIDS ? "," : NULL;
+}
+
+static int set_list(struct options *options, const struct row *row, const char *value,
+    const char *name, char *why, size_t why_size)
+{
+    char *copy = strdup(value), *rest = copy, *item;
+    int r = 0;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    while (r == 0 && (item = strsep(&rest, separators(row->kind))) != NULL)
+        if (*item != '\0')
+            r = set(options, row, item, name, why, why_size);
+    if (row->kind == KIND_TEXTS)
+        options->environment_lists = copy; /* the paths point into it */
+    else
+        free(copy);
+    return r;
+}
+
+static int read_environment(struct options *options, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct row *row = &rows[i];
+        const char *value;
+        char name[40];
+        int r;
+
+        environment_name(row, name, sizeof(name));
+        value = getenv(name);
+        if (value == NULL || row->offset == offsetof(struct options, help) ||
+            row->offset == offsetof(struct options, version) ||
+            row->offset == offsetof(struct options, check))
+            continue;
+        r = separators(row->kind) != NULL ? set_list(options, row, value, name, why, why_size)
+                                          : set(options, row, value, name, why, why_size);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- the arguments
+ * ------------------------------------------------------------------------------- */
+
+/* A repeatable option on the command line replaces what the environment listed. */
+static void forget_environment(struct options *options, const struct row *row, bool *forgotten)
+{
+    if (*forgotten)
+        return;
+    *forgotten = true;
+    if (row->kind == KIND_TEXTS)
+        options->config_count = 0;
+    else if (row->kind == KIND_UIDS)
+        options->uid_count = 0;
+    else if (row->kind == KIND_GIDS)
+        options->gid_count = 0;
+}
+
+static int read_arguments(
+    struct options *options, int argc, char **argv, char *why, size_t why_size)
+{
+    struct option long_options[ROWS + 1] = {{0}};
+    bool forgotten[ROWS] = {false};
+    int index = 0, option;
+
+    for (size_t i = 0; i < ROWS; i++)
+        long_options[i] = (struct option){
+            rows[i].name, rows[i].kind == KIND_FLAG ? no_argument : required_argument, NULL, 1};
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", long_options, &index)) != -1) {
+        char source[40];
+        int r;
+
+        if (option == 'h') {
+            options->help = true;
+            continue;
+        }
+        if (option == ':' || option == '?') {
+            snprintf(why, why_size,
+                option == ':' ? "%.80s wants a value; see tallyd --help"
+                              : "%.80s is no option; see tallyd --help",
+                argv[optind - 1]);
+            return -EINVAL;
+        }
+        snprintf(source, sizeof(source), "--%s", rows[index].name);
+        forget_environment(options, &rows[index], &forgotten[index]);
+        r = set(options, &rows[index], rows[index].kind == KIND_FLAG ? "true" : optarg, source, why,
+            why_size);
+        if (r < 0)
+            return r;
+    }
+    if (optind < argc) {
+        snprintf(why, why_size, "%.80s: tallyd takes options only; files go with --config",
+            argv[optind]);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* ---- all together
+ * -------------------------------------------------------------------------------- */
+
+int options_read(struct options *options, int argc, char **argv, char *why, size_t why_size)
+{
+    int r;
+
+    *options = (struct options){.socket = "/run/tally/tally.sock",
+        .socket_mode = 0660,
+        .secrets_dir = "/var/run/secrets/tally",
+        .max_stale_ms = 15 * 60 * 1000,
+        .flight_timeout_ms = 5 * 60 * 1000,
+        .grace_ms = 20 * 1000,
+        .linger_ms = 1000,
+        .max_buffer = 2 * 1024 * 1024,
+        .log_level = LOG_LEVEL_INFO};
+    r = read_environment(options, why, why_size);
+    if (r == 0)
+        r = read_arguments(options, argc, argv, why, why_size);
+    if (r == 0 && options->config_count == 0)
+        options->config[options->config_count++] = "/etc/tally";
+    return r;
+}
+
+void options_clear(struct options *options)
+{
+    free(options->environment_lists);
+    options->environment_lists = NULL;
+}
+
+void options_help(FILE *out)
+{
+    fputs(
+        "Usage: tallyd [--config PATH]... [--socket PATH] [options]\n"
+        "       tallyd --check [--config PATH]...\n\n"
+        "Counts DynamoDB items for KEDA's aws-dynamodb triggers with the pod's own identity, and\n"
+        "answers 'tally' and libtally on a Unix socket. Runs in the foreground, logs to "
+        "stderr.\n\n",
+        out);
+    for (size_t i = 0; i < ROWS; i++) {
+        char left[40];
+
+        snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].argument != NULL ? " " : "",
+            rows[i].argument != NULL ? rows[i].argument : "");
+        fprintf(out, "  %-22s %s\n", left, rows[i].help);
+    }
+    fputs("\nTimes take ms, s, m, h. Each option can also be set in the environment, as\n"
+          "TALLY_CONFIG (separated by colons), TALLY_SOCKET, TALLY_MAX_STALE and so on.\n"
+          "Exit status: 0 after SIGTERM, 1 on a failure, 2 on bad usage or configuration.\n\n"
+          "Example:\n"
+          "  tallyd --config scaledobject.yaml --socket /tmp/tally.sock &\n"
+          "  tally -s /tmp/tally.sock list\n",
+        out);
+}

@@ -1,0 +1,71 @@
+#include "agent/process.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FIRST_PASSED_FD 3
+
+/* LeakSanitizer traces the process that it checks. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TRACED_BY_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TRACED_BY_SANITIZER 1
+#endif
+#endif
+#ifndef TRACED_BY_SANITIZER
+#define TRACED_BY_SANITIZER 0
+#endif
+
+void process_harden(void)
+{
+    struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    if (!TRACED_BY_SANITIZER)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int process_listen_fd(void)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *count = getenv("LISTEN_FDS");
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+
+    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != getpid() ||
+        strtol(count, NULL, 10) < 1)
+        return -1;
+    if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens != 1)
+        return -1;
+    return FIRST_PASSED_FD;
+}
+
+void process_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = path != NULL ? strlen(path) : 0;
+    int fd;
+
+    if (len == 0 || len >= sizeof(address.sun_path))
+        return;
+    memcpy(address.sun_path, path, len);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0'; /* an abstract name, without a terminator */
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+    close(fd);
+}

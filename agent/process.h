@@ -1,0 +1,16 @@
+/* What the process owes its surroundings: no core file, no new privileges, and the word with
+ * systemd. */
+#ifndef TALLY_AGENT_PROCESS_H
+#define TALLY_AGENT_PROCESS_H
+
+/* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE. Before any
+ * secret is read. */
+void process_harden(void);
+
+/* The first socket that systemd passed to this very process (LISTEN_PID, LISTEN_FDS), or -1. */
+int process_listen_fd(void);
+
+/* Tells systemd (NOTIFY_SOCKET), where it asked: "READY=1", "STOPPING=1", "RELOADING=1". */
+void process_notify(const char *state);
+
+#endif

@@ -1,0 +1,15 @@
+/* Durations as people write them: 500, 250ms, 30s, 5m, 2h. */
+#ifndef TALLY_PROTO_DURATION_H
+#define TALLY_PROTO_DURATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A bare number is milliseconds. False where the text is no duration, or too long a one. */
+bool duration_parse(const char *text, int64_t *milliseconds);
+
+/* The shortest form that tells enough: "340 ms", "12 s", "5 m 3 s", "2 h 10 m", "3 d 4 h". */
+void duration_format(int64_t milliseconds, char *text, size_t size);
+
+#endif
