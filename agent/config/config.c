@@ -2,6 +2,7 @@
 
 #include "agent/config/files.h"
 #include "agent/config/reading.h"
+#include "agent/file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ static void add_failure(struct reading *reading, const char *path, int error)
 {
     char why[160];
 
-    if (error == -EFBIG)
+    if (error == -EMSGSIZE)
         snprintf(why, sizeof(why), "larger than 1 MiB; split it");
     else if (error == -EINVAL)
         snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");

@@ -2,62 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define READ_STEP 16384
-
-static int read_all(int fd, struct buffer *content)
-{
-    for (;;) {
-        /* One byte more than allowed tells a file that is exactly full from a larger one. */
-        size_t room = content->max - content->len;
-        uint8_t extra = 0;
-        ssize_t n = 0;
-        if (room > READ_STEP)
-            room = READ_STEP;
-        if (room > 0) {
-            int r = buffer_reserve(content, room);
-            if (r < 0)
-                return r;
-            n = read(fd, content->data + content->len, room);
-        } else {
-            n = read(fd, &extra, 1);
-        }
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return 0;
-        if (room == 0)
-            return -EFBIG;
-        content->len += (size_t)n;
-    }
-}
-
-int file_read(const char *path, struct buffer *content)
-{
-    struct stat status;
-    int r = 0;
-    /* A pipe would wait for its writer; it is refused below. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0)
-        r = -errno;
-    else if (!S_ISREG(status.st_mode))
-        r = -EINVAL;
-    else
-        r = read_all(fd, content);
-    close(fd);
-    return r;
-}
 
 bool path_is_folder(const char *path)
 {

@@ -1,14 +1,9 @@
-/* The only part of the configuration that touches the file system. */
+/* Which files a configuration path stands for. */
 #ifndef TALLY_AGENT_CONFIG_FILES_H
 #define TALLY_AGENT_CONFIG_FILES_H
 
-#include "proto/buffer.h"
-
 #include <stdbool.h>
-
-/* Appends a regular file's content, up to content->max bytes. 0 or a negative errno: -EFBIG
- * over the maximum, -EINVAL for what is no regular file, -ENOMEM. Never waits. */
-int file_read(const char *path, struct buffer *content);
+#include <stddef.h>
 
 bool path_is_folder(const char *path);
 

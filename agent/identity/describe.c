@@ -1,7 +1,7 @@
 #include "agent/identity/describe.h"
 
 #include "agent/identity/cached.h"
-#include "agent/identity/file.h"
+#include "agent/file.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/token_file.h"
 #include "proto/message.h"

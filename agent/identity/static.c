@@ -1,6 +1,6 @@
 #include "agent/identity/static.h"
 
-#include "agent/identity/file.h"
+#include "agent/file.h"
 #include "agent/identity/value.h"
 
 #include <errno.h>

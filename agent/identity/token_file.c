@@ -1,6 +1,6 @@
 #include "agent/identity/token_file.h"
 
-#include "agent/identity/file.h"
+#include "agent/file.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "agent/identity/value.h"
 
 #include "agent/identity/fields.h"
-#include "agent/identity/file.h"
+#include "agent/file.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "agent/identity/file.h"
+#include "agent/file.h"
 #include "agent/identity/value.h"
 #include "tests/unit/identity_world.h"
 

@@ -1,6 +1,6 @@
-/* Small files that others write: projected tokens, mounted Secrets, shared AWS files. */
-#ifndef TALLY_AGENT_IDENTITY_FILE_H
-#define TALLY_AGENT_IDENTITY_FILE_H
+/* Small files that others write: configuration, projected tokens, mounted Secrets. */
+#ifndef TALLY_AGENT_FILE_H
+#define TALLY_AGENT_FILE_H
 
 #include "proto/buffer.h"
 

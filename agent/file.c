@@ -1,4 +1,4 @@
-#include "agent/identity/file.h"
+#include "agent/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
