@@ -1,0 +1,354 @@
+#include "client/async.h"
+
+#include "client/answer.h"
+#include "client/clock.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+    PAUSE_MS_FIRST = 5,
+    PAUSE_MS_CALL = 100,   /* longest pause while a call waits */
+    PAUSE_MS_WATCH = 1000, /* and while only watches do */
+};
+
+int tally_async_open(struct tally_async **async, const char *path)
+{
+    *async = NULL;
+    struct tally_async *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return TALLY_ENOMEM;
+    made->epoll = -1;
+    int r = connection_init(&made->connection, path);
+    if (r < 0) {
+        r = r == -EINVAL ? TALLY_EARGUMENT : TALLY_ENOMEM;
+        goto finish;
+    }
+    made->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (made->epoll < 0)
+        r = TALLY_ESYSTEM;
+finish:
+    if (r < 0) {
+        connection_free(&made->connection);
+        free(made);
+        return r;
+    }
+    *async = made;
+    return 0;
+}
+
+static void destroy(struct tally_async *async)
+{
+    struct tally_answer answer;
+    answer_fail(&answer, TALLY_ECLOSED, "the handle was closed");
+    while (async->pending != NULL)
+        async_finish(&async->pending, &answer);
+    connection_free(&async->connection);
+    if (async->epoll >= 0)
+        close(async->epoll);
+    free(async);
+}
+
+void tally_async_close(struct tally_async *async)
+{
+    if (async == NULL || async->closing)
+        return;
+    async->closing = true;
+    if (!async->processing)
+        destroy(async);
+}
+
+int tally_async_set_wait_for_agent(struct tally_async *async, int wait)
+{
+    async->wait_for_agent = wait != 0;
+    return 0;
+}
+
+int tally_async_fd(const struct tally_async *async)
+{
+    return async->epoll;
+}
+
+short tally_async_events(const struct tally_async *async)
+{
+    (void)async;
+    return POLLIN;
+}
+
+static void earliest(int64_t *when, int64_t candidate)
+{
+    if (candidate < *when)
+        *when = candidate;
+}
+
+bool async_is_older(const struct pending *pending, uint32_t last)
+{
+    return (int32_t)(last - pending->id) >= 0; /* ids wrap */
+}
+
+unsigned async_in_flight(const struct tally_async *async)
+{
+    unsigned count = 0;
+    for (const struct pending *at = async->pending; at != NULL; at = at->next)
+        count += at->sent && !at->answered;
+    return count;
+}
+
+int tally_async_timeout(const struct tally_async *async)
+{
+    const struct connection *connection = &async->connection;
+    int64_t when = INT64_MAX;
+    bool can_send = !connection_sending(connection) && async_in_flight(async) < LIMIT_IN_FLIGHT;
+    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
+        if (at->cancelled)
+            return 0;
+        if (connection->fd < 0)
+            earliest(&when, async->retry_at);
+        else if (!at->sent && can_send)
+            return 0;
+        if (!at->watch || (at->sent && !at->answered))
+            earliest(&when, at->deadline);
+    }
+    if (when == INT64_MAX)
+        return -1;
+    int64_t left = when - clock_ms();
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+int async_add(struct tally_async *async, const struct tally_request *request, int64_t deadline,
+    tally_callback *callback, void *data, struct pending **added)
+{
+    struct pending **end = &async->pending;
+    if (async->closing)
+        return TALLY_ECLOSED;
+    if (request->error < 0)
+        return request->error;
+    struct pending *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return TALLY_ENOMEM;
+    int r = request_copy(&made->request, request);
+    if (r < 0) {
+        free(made);
+        return r;
+    }
+    made->callback = callback;
+    made->data = data;
+    made->deadline = deadline;
+    made->id = ++async->next_id;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = made;
+    *added = made;
+    return 0;
+}
+
+void async_finish(struct pending **link, const struct tally_answer *answer)
+{
+    struct pending *done = *link;
+    *link = done->next;
+    if (done->callback != NULL)
+        done->callback(answer, done->data);
+    request_free(&done->request);
+    free(done->trigger);
+    free(done);
+}
+
+int tally_async_call(struct tally_async *async, const struct tally_request *request, int timeout,
+    tally_callback *callback, void *data, uint32_t *id)
+{
+    struct pending *added = NULL;
+    if (timeout < 1 || timeout > TIMEOUT_MAX_MS || callback == NULL)
+        return TALLY_EARGUMENT;
+    int r = async_add(async, request, clock_ms() + timeout, callback, data, &added);
+    if (r == 0 && id != NULL)
+        *id = added->id;
+    return r;
+}
+
+int tally_async_watch(struct tally_async *async, const char *trigger, tally_callback *callback,
+    void *data, uint32_t *id)
+{
+    struct tally_request request;
+    struct pending *added = NULL;
+    if (trigger == NULL || callback == NULL)
+        return TALLY_EARGUMENT;
+    request_init(&request, "watch");
+    tally_request_set_string(&request, "trigger", trigger);
+    char *copy = strdup(trigger);
+    int r = copy == NULL ? TALLY_ENOMEM
+                         : async_add(async, &request, INT64_MAX, callback, data, &added);
+    request_free(&request);
+    if (r < 0) {
+        free(copy);
+        return r;
+    }
+    added->watch = true;
+    added->trigger = copy;
+    if (id != NULL)
+        *id = added->id;
+    return 0;
+}
+
+int tally_async_cancel(struct tally_async *async, uint32_t id)
+{
+    for (struct pending *at = async->pending; at != NULL; at = at->next) {
+        if (at->id != id || at->cancelled || at->callback == NULL)
+            continue;
+        at->cancelled = true;
+        return 0;
+    }
+    return TALLY_EARGUMENT;
+}
+
+void async_disconnect(struct tally_async *async)
+{
+    if (async->connection.fd >= 0)
+        epoll_ctl(async->epoll, EPOLL_CTL_DEL, async->connection.fd, NULL);
+    connection_close(&async->connection);
+    async->watching_output = false;
+    for (struct pending *at = async->pending; at != NULL; at = at->next)
+        at->sent = at->answered = false;
+}
+
+/* Tells a watch once that the agent is away; it stays. */
+static void tell_lost(struct pending *watch, const struct tally_answer *answer)
+{
+    if (watch->told_lost)
+        return;
+    watch->told_lost = true;
+    watch->callback(answer, watch->data);
+}
+
+/* The agent cannot be reached. Calls fail, unless there is reason to wait for it. */
+static void lose(struct tally_async *async, int error)
+{
+    struct tally_answer answer;
+    bool absent = error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET ||
+                  error == -EPIPE;
+    bool patient = error == -EAGAIN || (absent && (async->reached || async->wait_for_agent));
+    bool calls = false;
+    uint32_t last = async->next_id;
+    answer_fail_connection(&answer, async->connection.path, error);
+    async_disconnect(async);
+    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
+        struct pending *at = *link;
+        if (!at->watch && !patient && async_is_older(at, last)) {
+            async_finish(link, &answer);
+            continue;
+        }
+        if (at->watch && !at->cancelled && error != -EAGAIN)
+            tell_lost(at, &answer);
+        calls = calls || !at->watch;
+        link = &at->next;
+    }
+    int longest = calls ? PAUSE_MS_CALL : PAUSE_MS_WATCH;
+    async->retry_at = clock_ms() + async->pause_ms;
+    async->pause_ms = async->pause_ms == 0 ? PAUSE_MS_FIRST : async->pause_ms * 2;
+    if (async->pause_ms > longest)
+        async->pause_ms = longest;
+}
+
+static int connect_now(struct tally_async *async)
+{
+    int r = connection_open(&async->connection);
+    if (r < 0)
+        return r;
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(async->epoll, EPOLL_CTL_ADD, async->connection.fd, &event) < 0 ? -errno : 0;
+}
+
+/* Asks the agent to say no more, unless another watch wants the same. */
+static int unsubscribe(struct tally_async *async, const struct pending *watch)
+{
+    struct tally_request request;
+    struct pending *added = NULL;
+    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
+        if (at != watch && at->watch && !at->cancelled && strcmp(at->trigger, watch->trigger) == 0)
+            return 0;
+    }
+    request_init(&request, "unwatch");
+    tally_request_set_string(&request, "trigger", watch->trigger);
+    int r = async_add(async, &request, clock_ms() + TIMEOUT_DEFAULT_MS, NULL, NULL, &added);
+    request_free(&request);
+    return r;
+}
+
+static void fail_deadline(
+    const struct tally_async *async, struct pending **link, struct tally_answer *answer)
+{
+    if (async->connection.fd < 0)
+        answer_fail_connection(answer, async->connection.path, -ECONNREFUSED);
+    else
+        answer_fail(
+            answer, TALLY_EDEADLINE, "%s: no answer before the deadline", async->connection.path);
+    async_finish(link, answer);
+}
+
+/* Ends what was cancelled or is past its deadline. */
+static void expire(struct tally_async *async)
+{
+    int64_t now = clock_ms();
+    struct tally_answer answer;
+    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
+        struct pending *at = *link;
+        if (at->cancelled) {
+            if (at->watch && at->answered)
+                unsubscribe(async, at);
+            answer_fail(&answer, TALLY_ECANCELLED, "the call was cancelled");
+            async_finish(link, &answer);
+        } else if (!at->watch && at->deadline <= now) {
+            async->reached = async->reached && async->connection.fd >= 0;
+            fail_deadline(async, link, &answer);
+        } else {
+            link = &at->next;
+        }
+    }
+}
+
+/* Whether a subscription was not answered in time: such a connection is not worth keeping. */
+static bool is_stuck(const struct tally_async *async)
+{
+    int64_t now = clock_ms();
+    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
+        if (at->watch && at->sent && !at->answered && at->deadline <= now)
+            return true;
+    }
+    return false;
+}
+
+static void watch_output(struct tally_async *async)
+{
+    bool wanted = connection_sending(&async->connection);
+    if (async->connection.fd < 0 || wanted == async->watching_output)
+        return;
+    struct epoll_event event = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN};
+    if (epoll_ctl(async->epoll, EPOLL_CTL_MOD, async->connection.fd, &event) == 0)
+        async->watching_output = wanted;
+}
+
+int tally_async_process(struct tally_async *async)
+{
+    if (async->processing || async->closing)
+        return 0;
+    async->processing = true;
+    int r = 0;
+    expire(async);
+    bool wanted = async->pending != NULL && clock_ms() >= async->retry_at;
+    if (async->connection.fd < 0 && wanted && !async->closing)
+        r = connect_now(async);
+    if (r == 0 && async->connection.fd >= 0 && !async->closing)
+        r = is_stuck(async) ? -ECONNRESET : async_exchange(async);
+    if (r < 0 && !async->closing)
+        lose(async, r);
+    watch_output(async);
+    async->processing = false;
+    if (async->closing)
+        destroy(async);
+    return r == -ENOMEM ? TALLY_ENOMEM : 0;
+}
