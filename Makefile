@@ -124,11 +124,100 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/li
 .PHONY: unit
 unit: need-libraries $(UNIT_BIN)
 
+# ---- helper programs that the integration tests hold against independent judges ----
+HELPER_BIN := $(patsubst tests/helpers/%.c,$(BUILD)/helpers/%,$(wildcard tests/helpers/*.c))
+
+$(BUILD)/helpers/%: $(BUILD)/obj/tests/helpers/%.o $(BUILD)/libagent.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+
+.PHONY: helpers
+helpers: need-libraries $(HELPER_BIN)
+
+# ---- fuzzing: libFuzzer with clang; under any other compiler the seeds are replayed ----
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
+TIME ?= 60
+
+$(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
+  $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+
+.PHONY: fuzz-replay
+fuzz-replay: need-libraries $(FUZZ_REPLAY)
+	@set -e; for name in $(FUZZ_NAMES); do \
+	  echo "  SEED $$name"; $(BUILD)/fuzz/replay_$$name tests/fuzz/seeds/$$name/*; done
+
+# Each target for TIME seconds, with ASan and UBSan; new inputs are kept below build/fuzz.
+.PHONY: fuzz
+fuzz:
+	@tests/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+.SECONDARY: # objects of tests are kept for the next build
+
+# ---- what people type ----
+.PHONY: demo
+demo:
+	@tests/setup.sh demo
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@KEEP=$(KEEP) tests/demo.sh
+
+.PHONY: test
+test:
+	@tests/run.sh
+
+.PHONY: lint
+lint:
+	@tests/lint.sh
+
+.PHONY: check-deep
+check-deep:
+	@tests/deep.sh
+
+.PHONY: install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+	  $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 755 $(BUILD)/tallyd $(DESTDIR)$(SBINDIR)/tallyd
+	$(INSTALL) -m 755 $(BUILD)/tally $(DESTDIR)$(BINDIR)/tally
+	$(INSTALL) -m 644 $(BUILD)/libtally.a $(DESTDIR)$(LIBDIR)/libtally.a
+	$(INSTALL) -m 755 $(BUILD)/libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION)
+	ln -sf libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so
+	$(INSTALL) -m 644 client/tally.h $(DESTDIR)$(INCLUDEDIR)/tally.h
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+	  client/tally.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc
+	for page in $(wildcard deploy/man/*.[1-8]); do \
+	  section=$${page##*.}; $(INSTALL) -D -m 644 $$page \
+	  $(DESTDIR)$(MANDIR)/man$$section/$$(basename $$page) || exit 1; done
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
+	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
+	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
+	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
+
+.PHONY: help
+help:
+	@echo "make            build tallyd, tally and libtally below $(BUILD)/"
+	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
+	@echo "make test       install what is needed, and run every test"
+	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
+	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"
+	@echo "make lint       formatting, static analysis, directions of includes"
+	@echo "make format     format all C files"
+	@echo "make deps       install the Debian packages that the build needs"
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also: make uninstall"
+	@echo "make clean      remove $(BUILD)/"
 
 .PHONY: deps
 deps:
-	@tests/setup.sh
+	@tests/setup.sh build
 
 .PHONY: format
 format:

@@ -1,0 +1,105 @@
+#include "agent/count/cache.h"
+
+#include "tests/unit/test.h"
+
+#define HALF 0x80000000u
+
+static struct failure failure_of(enum error_code code)
+{
+    struct failure failure;
+
+    failure_set(&failure, code, "for the test");
+    return failure;
+}
+
+TEST(a_value_is_fresh_until_its_age_is_reached)
+{
+    struct cache cache;
+    struct count_value value = {.count = 7};
+
+    cache_init(&cache);
+    CHECK(!cache_is_fresh(&cache, 1000, 0));
+    cache_store(&cache, &value, 500);
+    CHECK(cache_is_fresh(&cache, 1000, 1499));
+    CHECK(!cache_is_fresh(&cache, 1000, 1500));
+    CHECK(!cache_is_fresh(&cache, 0, 500)); /* age 0 always asks */
+    CHECK_INT(999, cache_age(&cache, 1499));
+    CHECK_INT(0, cache_age(&cache, 400)); /* never negative */
+}
+
+TEST(a_stale_value_is_told_up_to_the_limit)
+{
+    struct cache cache;
+    struct count_value value = {.count = 7};
+
+    cache_init(&cache);
+    CHECK(!cache_may_serve_stale(&cache, 1000, 0));
+    cache_store(&cache, &value, 0);
+    CHECK(cache_may_serve_stale(&cache, 1000, 1000));
+    CHECK(!cache_may_serve_stale(&cache, 1000, 1001));
+}
+
+TEST(a_failure_keeps_the_value)
+{
+    struct cache cache;
+    struct count_value value = {.count = 7};
+    struct failure failure = failure_of(ERROR_THROTTLED);
+
+    cache_init(&cache);
+    cache_store(&cache, &value, 0);
+    cache_fail(&cache, &failure, 10, HALF);
+    CHECK(cache.has_value);
+    CHECK_INT(7, cache.value.count);
+    CHECK_INT(1, cache.failures);
+    cache_store(&cache, &value, 20);
+    CHECK_INT(0, cache.failures);
+}
+
+TEST(what_may_pass_is_tried_again_after_a_growing_wait)
+{
+    struct cache cache;
+    struct failure failure = failure_of(ERROR_AWS_UNAVAILABLE);
+    int64_t last = 0;
+
+    cache_init(&cache);
+    for (int i = 0; i < 12; i++) {
+        cache_fail(&cache, &failure, 0, HALF);
+        CHECK(!cache.refused);
+        CHECK(cache.not_before >= last);
+        last = cache.not_before;
+    }
+    CHECK_INT(15000, last); /* half of 20 s fixed, half of the other half by this chance */
+}
+
+TEST(a_denial_is_remembered_ten_seconds_doubling_to_sixty)
+{
+    static const int64_t expected[] = {10000, 20000, 40000, 60000, 60000};
+    struct cache cache;
+    struct failure failure = failure_of(ERROR_ACCESS_DENIED);
+
+    cache_init(&cache);
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        cache_fail(&cache, &failure, 100, HALF);
+        CHECK(cache.refused);
+        CHECK_INT(100 + expected[i], cache.not_before);
+    }
+}
+
+TEST(the_service_may_ask_for_more)
+{
+    struct cache cache;
+    struct failure failure = failure_of(ERROR_THROTTLED);
+
+    cache_init(&cache);
+    failure.retry_after_ms = 7000;
+    cache_fail(&cache, &failure, 0, 0);
+    CHECK_INT(7000, cache.not_before);
+    failure.retry_after_ms = INT64_MAX;
+    cache_fail(&cache, &failure, 0, 0);
+    CHECK_INT(20000, cache.not_before);
+}
+
+TEST_MAIN(RUN(a_value_is_fresh_until_its_age_is_reached),
+    RUN(a_stale_value_is_told_up_to_the_limit), RUN(a_failure_keeps_the_value),
+    RUN(what_may_pass_is_tried_again_after_a_growing_wait),
+    RUN(a_denial_is_remembered_ten_seconds_doubling_to_sixty), RUN(the_service_may_ask_for_more))
