@@ -22,6 +22,16 @@ static void take_bytes(struct tally_answer *answer, struct reader value)
     answer->len = bytes.len;
 }
 
+static int take_failure(struct tally_answer *answer, struct reader error)
+{
+    if (!failure_unpack(&error, &answer->failure))
+        return answer_fail(answer, TALLY_EPROTOCOL, "the agent's error cannot be read");
+    /* -1 to -99 are the agent's; a number beyond cannot be told apart from the library's. */
+    unsigned code = (unsigned)answer->failure.code;
+    answer->error = code >= 1 && code <= 99 ? -(int)code : TALLY_EINTERNAL;
+    return answer->error;
+}
+
 int answer_take(struct tally_answer *answer, const struct message *message)
 {
     answer_clear(answer);
@@ -30,13 +40,7 @@ int answer_take(struct tally_answer *answer, const struct message *message)
         return 0;
     }
     take_bytes(answer, message->error);
-    struct reader error = message->error;
-    if (!failure_unpack(&error, &answer->failure))
-        return answer_fail(answer, TALLY_EPROTOCOL, "the agent's error cannot be read");
-    /* -1 to -99 are the agent's; a number beyond cannot be told apart from the library's. */
-    unsigned code = (unsigned)answer->failure.code;
-    answer->error = code >= 1 && code <= 99 ? -(int)code : TALLY_EINTERNAL;
-    return answer->error;
+    return take_failure(answer, message->error);
 }
 
 int answer_take_notification(struct tally_answer *answer, const struct message *message)
@@ -46,7 +50,9 @@ int answer_take_notification(struct tally_answer *answer, const struct message *
     if (!field_find(&params, "0"))
         return answer_fail(answer, TALLY_EPROTOCOL, "the agent's notification cannot be read");
     take_bytes(answer, params);
-    return 0;
+    if (!field_find(&params, "error"))
+        return 0;
+    return take_failure(answer, params);
 }
 
 int answer_fail(struct tally_answer *answer, int error, const char *format, ...)

@@ -18,7 +18,7 @@ void answer_clear(struct tally_answer *answer);
  * error of the answer. */
 int answer_take(struct tally_answer *answer, const struct message *message);
 
-/* Takes the params of a notification, an array that holds one map. */
+/* Takes the params of a notification: an array that holds one map, a count or an `error`. */
 int answer_take_notification(struct tally_answer *answer, const struct message *message);
 
 /* Makes it an error of the library's own. Returns `error`. */

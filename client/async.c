@@ -171,8 +171,8 @@ int tally_async_call(struct tally_async *async, const struct tally_request *requ
     return r;
 }
 
-int tally_async_watch(struct tally_async *async, const char *trigger, tally_callback *callback,
-    void *data, uint32_t *id)
+int tally_async_watch(struct tally_async *async, const char *trigger, int64_t max_age_ms,
+    tally_callback *callback, void *data, uint32_t *id)
 {
     struct tally_request request;
     struct pending *added = NULL;
@@ -180,6 +180,8 @@ int tally_async_watch(struct tally_async *async, const char *trigger, tally_call
         return TALLY_EARGUMENT;
     request_init(&request, "watch");
     tally_request_set_string(&request, "trigger", trigger);
+    if (max_age_ms >= 0)
+        tally_request_set_integer(&request, "max_age_ms", max_age_ms);
     char *copy = strdup(trigger);
     int r = copy == NULL ? TALLY_ENOMEM
                          : async_add(async, &request, INT64_MAX, callback, data, &added);

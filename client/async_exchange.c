@@ -27,8 +27,8 @@ static void encode(struct tally_async *async, struct pending **link)
         return;
     }
     buffer_clear(&async->connection.out);
-    answer_fail(
-        &answer, r, "the request is not valid, or larger than %u bytes", LIMIT_REQUEST_BYTES);
+    answer_fail(&answer, r, "the request is not valid: too deeply nested, or larger than %u bytes",
+        LIMIT_REQUEST_BYTES);
     async_finish(link, &answer);
 }
 
@@ -53,23 +53,20 @@ static int send_pending(struct tally_async *async)
     return r == -EAGAIN ? 0 : r;
 }
 
-/* The name that notifications use, and the present count where the agent sends it along. */
+/* Takes over the full name, which notifications use. */
 static void take_subscription(struct pending *watch, const struct tally_answer *answer)
 {
     const char *name = NULL;
     size_t len = 0;
-    int64_t count;
     watch->answered = true;
     watch->told_lost = false;
-    if (tally_answer_text(answer, "trigger", &name, &len) == 0) {
-        char *copy = strndup(name, len);
-        if (copy != NULL) {
-            free(watch->trigger);
-            watch->trigger = copy;
-        }
-    }
-    if (tally_answer_integer(answer, "count", &count) == 0)
-        watch->callback(answer, watch->data);
+    if (tally_answer_text(answer, "trigger", &name, &len) < 0)
+        return;
+    char *copy = strndup(name, len);
+    if (copy == NULL)
+        return; /* the name that was asked for may well be the full one */
+    free(watch->trigger);
+    watch->trigger = copy;
 }
 
 static int take_answer(struct tally_async *async, const struct message *message)
@@ -93,20 +90,32 @@ static int take_answer(struct tally_async *async, const struct message *message)
     return 0;
 }
 
+static bool is_watching(const struct pending *pending, const char *name, size_t len)
+{
+    return pending->watch && pending->answered && !pending->cancelled &&
+           strlen(pending->trigger) == len && memcmp(pending->trigger, name, len) == 0;
+}
+
 static void take_notification(struct tally_async *async, const struct message *message)
 {
     struct tally_answer answer;
     const char *name = NULL;
     size_t len = 0;
-    if (!text_equals(message->method, "changed") || answer_take_notification(&answer, message) < 0)
+    if (!text_equals(message->method, "changed"))
         return;
+    int error = answer_take_notification(&answer, message);
     if (tally_answer_text(&answer, "trigger", &name, &len) < 0)
         return;
-    for (struct pending *at = async->pending; at != NULL && !async->closing; at = at->next) {
-        bool same = at->watch && at->answered && !at->cancelled && strlen(at->trigger) == len &&
-                    memcmp(at->trigger, name, len) == 0;
-        if (same)
+    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
+        struct pending *at = *link;
+        bool watching = is_watching(at, name, len);
+        if (watching && error == TALLY_EUNKNOWN_TRIGGER) {
+            async_finish(link, &answer); /* a new configuration no longer has it */
+            continue;
+        }
+        if (watching)
             at->callback(&answer, at->data);
+        link = &at->next;
     }
 }
 

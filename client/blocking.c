@@ -122,8 +122,9 @@ static int exchange(struct tally *tally, const struct tally_request *request, in
     if (r < 0) {
         buffer_clear(&connection->out);
         answer_fail(&tally->answer, r,
-            r == TALLY_EARGUMENT ? "the request is not valid, or larger than %u bytes"
-                                 : "no memory for a request of up to %u bytes",
+            r == TALLY_EARGUMENT
+                ? "the request is not valid: too deeply nested, or larger than %u bytes"
+                : "no memory for a request of up to %u bytes",
             LIMIT_REQUEST_BYTES);
         return 0;
     }

@@ -116,8 +116,9 @@ int request_encode(
             write_int(out, remaining);
         }
     }
+    /* What nests too deep would make the agent hang up. */
     if (!out->failed)
-        return 0;
+        return is_one_value(out->data, out->len) ? 0 : TALLY_EARGUMENT;
     size_t size = request->fields.len + request->values.len + request->raw_len;
     return size > ROOM ? TALLY_EARGUMENT : TALLY_ENOMEM;
 }

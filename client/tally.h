@@ -220,10 +220,11 @@ TALLY_API int tally_request_set_value(struct tally_request *request, const char 
  * "count", "last_error.name", "triggers.0.table". */
 
 enum tally_quality {
-    TALLY_QUALITY_UNKNOWN = 0, /* the answer has none, or a newer one */
+    TALLY_QUALITY_UNKNOWN = 0, /* the answer is no count */
     TALLY_EXACT = 1,           /* counted over every page */
-    TALLY_AT_LEAST = 2,        /* counting stopped at a configured limit */
-    TALLY_STALE = 3            /* the last good number, because AWS fails now */
+    TALLY_AT_LEAST = 2,        /* counting stopped at a configured limit: this many or more */
+    TALLY_STALE = 3            /* the last good number, because a newer one cannot be had; also
+                                * what a newer agent calls by a word unknown here */
 };
 
 /* 0, or the error number; its name (""); the sentence for people (""). The strings are
@@ -321,11 +322,13 @@ TALLY_API int tally_async_process(struct tally_async *async);
 TALLY_API int tally_async_call(struct tally_async *async, const struct tally_request *request,
     int timeout, tally_callback *callback, void *data, uint32_t *id);
 
-/* Reports every change of a trigger's count, the present one first. After a lost connection
- * the callback gets one TALLY_ENOAGENT, and goes on when the agent is back: watches subscribe
- * again by themselves. An error of the agent ends the watch.
+/* Reports every change of a trigger's count or of its error, what is known now first; the
+ * agent keeps the count at most `max_age_ms` old, or the trigger's polling interval where
+ * that is negative. An error of the count is reported and the watch goes on. While the agent
+ * is away the callback gets one TALLY_ENOAGENT, and when it is back the watch subscribes
+ * again by itself. A refused subscription, and TALLY_EUNKNOWN_TRIGGER, end the watch.
  * Returns 0, or a negative error number. */
-TALLY_API int tally_async_watch(struct tally_async *async, const char *trigger,
+TALLY_API int tally_async_watch(struct tally_async *async, const char *trigger, int64_t max_age_ms,
     tally_callback *callback, void *data, uint32_t *id);
 
 /* Ends a call or a watch: its callback runs once more, from the next tally_async_process,

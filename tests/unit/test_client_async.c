@@ -216,7 +216,7 @@ TEST(closing_ends_every_call)
     world_open(&world, reply_never, NULL);
     for (int i = 0; i < 3; i++)
         CHECK_INT(0, ask(&world, 5000, on_answer, &seen, NULL));
-    CHECK_INT(0, tally_async_watch(world.async, "orders", on_answer, &seen, NULL));
+    CHECK_INT(0, tally_async_watch(world.async, "orders", -1, on_answer, &seen, NULL));
     turn_for(&world, 20);
     world_close(&world);
     CHECK_INT(4, seen.calls);
@@ -230,7 +230,7 @@ static void close_within(const struct tally_answer *answer, void *data)
     tally_async_close(seen->async);
     CHECK_INT(TALLY_ECLOSED, tally_async_cancel(seen->async, 1) == 0
                                  ? 0
-                                 : tally_async_watch(seen->async, "x", on_answer, seen, NULL));
+                                 : tally_async_watch(seen->async, "x", -1, on_answer, seen, NULL));
 }
 
 TEST(a_callback_may_close_its_handle)
@@ -294,7 +294,7 @@ TEST(a_watch_reports_changes_until_it_is_cancelled)
     unsigned unwatched = 0;
     uint32_t id = 0;
     world_open(&world, reply_watch, &unwatched);
-    CHECK_INT(0, tally_async_watch(world.async, "orders", on_answer, &seen, &id));
+    CHECK_INT(0, tally_async_watch(world.async, "orders", -1, on_answer, &seen, &id));
     wait_for_requests(&world, 1);
     push_change(&world, 7);
     turn_until(&world, &seen.calls, 1);
@@ -312,13 +312,53 @@ TEST(a_watch_reports_changes_until_it_is_cancelled)
     CHECK_INT(3, seen.calls);
 }
 
+static void push_error(struct world *world, enum error_code code)
+{
+    struct buffer frame;
+    struct failure failure;
+    buffer_init(&frame, LIMIT_REQUEST_BYTES);
+    failure_set(&failure, code, "told");
+    message_begin_notification(&frame, "changed");
+    write_array(&frame, 1);
+    write_map(&frame, 2);
+    write_string(&frame, "trigger");
+    write_string(&frame, "default/orders");
+    write_string(&frame, "error");
+    failure_pack(&frame, &failure, NULL, 0);
+    fake_agent_push(world->agent, &frame);
+    buffer_free(&frame);
+}
+
+TEST(a_watch_reports_errors_and_ends_with_its_trigger)
+{
+    struct world world;
+    struct seen seen = {0};
+    unsigned unwatched = 0;
+    world_open(&world, reply_watch, &unwatched);
+    CHECK_INT(0, tally_async_watch(world.async, "orders", 1000, on_answer, &seen, NULL));
+    wait_for_requests(&world, 1);
+    push_error(&world, ERROR_THROTTLED);
+    turn_until(&world, &seen.calls, 1);
+    CHECK_INT(TALLY_ETHROTTLED, seen.error);
+    push_change(&world, 3);
+    turn_until(&world, &seen.calls, 2);
+    CHECK_INT(3, seen.count);
+    push_error(&world, ERROR_UNKNOWN_TRIGGER);
+    turn_until(&world, &seen.calls, 3);
+    CHECK_INT(TALLY_EUNKNOWN_TRIGGER, seen.error);
+    push_change(&world, 4);
+    turn_for(&world, 20);
+    world_close(&world);
+    CHECK_INT(3, seen.calls);
+}
+
 TEST(a_watch_survives_a_restart_of_the_agent)
 {
     struct world world;
     struct seen seen = {0};
     unsigned unwatched = 0;
     world_open(&world, reply_watch, &unwatched);
-    CHECK_INT(0, tally_async_watch(world.async, "orders", on_answer, &seen, NULL));
+    CHECK_INT(0, tally_async_watch(world.async, "orders", -1, on_answer, &seen, NULL));
     wait_for_requests(&world, 1);
     fake_agent_stop(world.agent);
     turn_until(&world, &seen.calls, 1);
@@ -349,7 +389,7 @@ TEST(a_refused_watch_ends)
     struct world world;
     struct seen seen = {0};
     world_open(&world, reply_unknown, NULL);
-    CHECK_INT(0, tally_async_watch(world.async, "nope", on_answer, &seen, NULL));
+    CHECK_INT(0, tally_async_watch(world.async, "nope", -1, on_answer, &seen, NULL));
     turn_until(&world, &seen.calls, 1);
     CHECK_INT(TALLY_EUNKNOWN_TRIGGER, seen.error);
     CHECK_INT(-1, tally_async_timeout(world.async));
@@ -390,7 +430,7 @@ TEST(bad_arguments_are_refused)
     CHECK_INT(TALLY_EARGUMENT, ask(&world, 0, on_answer, &seen, NULL));
     CHECK_INT(TALLY_EARGUMENT, ask(&world, 300001, on_answer, &seen, NULL));
     CHECK_INT(TALLY_EARGUMENT, ask(&world, 5000, NULL, &seen, NULL));
-    CHECK_INT(TALLY_EARGUMENT, tally_async_watch(world.async, NULL, on_answer, &seen, NULL));
+    CHECK_INT(TALLY_EARGUMENT, tally_async_watch(world.async, NULL, -1, on_answer, &seen, NULL));
     tally_async_close(NULL);
     world_close(&world);
     CHECK_INT(0, seen.calls);
@@ -401,5 +441,6 @@ TEST_MAIN(RUN(calls_are_answered_from_process_alone),
     RUN(a_callback_that_asks_again_does_not_hold_the_loop), RUN(a_restart_of_the_agent_is_not_seen),
     RUN(a_cancelled_call_ends_once_and_later), RUN(closing_ends_every_call),
     RUN(a_callback_may_close_its_handle), RUN(a_watch_reports_changes_until_it_is_cancelled),
+    RUN(a_watch_reports_errors_and_ends_with_its_trigger),
     RUN(a_watch_survives_a_restart_of_the_agent), RUN(a_refused_watch_ends),
     RUN(a_child_can_close_without_disturbing_the_parent), RUN(bad_arguments_are_refused))

@@ -530,6 +530,8 @@ TEST(bad_arguments_are_refused_before_anything_is_sent)
     CHECK_INT(TALLY_EARGUMENT, tally_call_packed(world.tally, "x", "\x01", 1, NULL, NULL));
     CHECK_INT(TALLY_EARGUMENT, tally_call_packed(world.tally, "x", "\x91", 1, NULL, NULL));
     CHECK_INT(TALLY_EARGUMENT, tally_call_packed(world.tally, "x", "\x90\x90", 2, NULL, NULL));
+    CHECK_INT(TALLY_EARGUMENT,
+        tally_call_packed(world.tally, "x", "\x91\x91\x91\x91\x91\x91\x91\x90", 8, NULL, NULL));
     CHECK_INT(0, fake_agent_requests(world.agent));
     CHECK_INT(0, tally_ping(world.tally));
     tally_close(NULL);
