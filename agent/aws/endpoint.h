@@ -1,12 +1,14 @@
 /* Where a service is: URL, Host header and signing region, from region and environment.
- * Pure: the environment comes in as a struct. */
+ * Pure: the environment comes in as a struct. Names are made by endpoint.c, URLs that somebody
+ * configured are read by endpoint_url.c. */
 #ifndef TALLY_AGENT_AWS_ENDPOINT_H
 #define TALLY_AGENT_AWS_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ENDPOINT_URL_SIZE 512
+#define ENDPOINT_URL_SIZE    512
+#define ENDPOINT_REGION_SIZE 64
 
 /* The AWS_… variables that decide; NULL where unset. */
 struct endpoint_environment {
@@ -21,33 +23,37 @@ struct endpoint_environment {
     bool allow_http;                   /* --allow-http */
 };
 
-/* Fills it from a getenv-like function; `allow_http` is left alone. */
+/* Fills it from a getenv-like function, whose texts it borrows; a blank one counts as unset.
+ * `allow_http` is left alone. */
 void endpoint_environment_read(
     struct endpoint_environment *environment, const char *(*get)(const char *name));
 
 struct endpoint {
     char url[ENDPOINT_URL_SIZE];  /* "https://dynamodb.eu-west-1.amazonaws.com/" */
-    char host[ENDPOINT_URL_SIZE]; /* as the Host header has it: with a port that is not the scheme's */
-    char path[ENDPOINT_URL_SIZE]; /* "/", or the custom endpoint's path */
-    char region[64];              /* for the signature */
+    char host[ENDPOINT_URL_SIZE]; /* as the Host header has it: with a port that is not the scheme's
+                                   */
+    char path[ENDPOINT_URL_SIZE]; /* "/", or the custom endpoint's path, without a query */
+    char region[ENDPOINT_REGION_SIZE]; /* for the signature */
 };
 
 /* 0, or -EINVAL with what is wrong and what to do in `why`. `custom`: the trigger's awsEndpoint
- * or NULL. */
+ * or NULL. The pseudo-regions fips-… and …-fips mean the region and its FIPS endpoint. */
 int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *region, const char *custom, char *why, size_t why_size);
 
-/* `fallback_region`: the trigger's, where the environment names none. */
+/* `fallback_region`: the trigger's, where the environment names none; NULL: none either. */
 int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *fallback_region, char *why, size_t why_size);
 
-/* A URL that somebody configured: https, or http to a loopback address or with allow_http; no
- * user, query or fragment. Checks, and fills url, host and path. */
-int endpoint_parse_url(struct endpoint *endpoint, const char *url, bool allow_http, char *why,
-    size_t why_size);
+/* A URL that somebody configured: https, or http to a loopback address or `localhost` or with
+ * allow_http; no user, query or fragment. Checks, and fills url, host and path; `region` is left
+ * empty. 0, or -EINVAL with `why`, which never repeats the URL: a password may be in it. */
+int endpoint_parse_url(
+    struct endpoint *endpoint, const char *url, bool allow_http, char *why, size_t why_size);
 
-/* The credential endpoint rule (EKS Pod Identity, ECS): https anywhere; http only to loopback,
- * 169.254.170.2, 169.254.170.23 and fd00:ec2::23, compared as addresses. */
+/* The credential endpoint rule (EKS Pod Identity, ECS): https anywhere; http only to loopback
+ * and `localhost`, 169.254.170.2, 169.254.170.23 and fd00:ec2::23, compared as addresses. A
+ * query is allowed, and is in `url` only. */
 int endpoint_parse_credentials_url(
     struct endpoint *endpoint, const char *url, char *why, size_t why_size);
 
