@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from .client import Control, ControlError
 from .local import DynamoDBLocal
@@ -110,8 +111,21 @@ def fill(arguments, ready):
     tables = Tables(ready["dynamodb_local"])
     with contextlib.suppress(RuntimeError):  # it exists
         tables.create(ORDERS)
-    tables.fill_orders(arguments.queue, arguments.count)
+    tables.fill_orders(arguments.queue, arguments.count, progress(arguments.count))
     return 0
+
+
+def progress(count):
+    """A line every two seconds for work that takes longer."""
+    told = time.monotonic()
+
+    def tell(number):
+        nonlocal told
+        if time.monotonic() - told >= 2:
+            told = time.monotonic()
+            print(f"  {number:,} of {count:,} items …", flush=True)
+
+    return tell
 
 
 def token(arguments, ready):

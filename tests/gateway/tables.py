@@ -83,7 +83,7 @@ class Tables:
         self._call(self._connect(), "DeleteTable", {"TableName": name})
 
     def put(self, table, items):
-        """Writes any number of items (maps of AttributeValues)."""
+        """Writes any number of items (maps of AttributeValues); any iterable will do."""
         batches = _Batches(items)
         with ThreadPoolExecutor(WORKERS) as pool:
             connections = [self._connect() for _ in range(WORKERS)]
@@ -92,11 +92,15 @@ class Tables:
             for share in shares:
                 share.result()
 
-    def fill_orders(self, queue, count):
+    def fill_orders(self, queue, count, progress=lambda number: None):
         """`count` items of about 1 KB in one partition of the table orders."""
-        self.put("orders", ({"queue": {"S": queue}, "id": {"S": f"{number:08}"},
-                             "priority": {"N": str(number % 10)}, "payload": {"S": PAYLOAD}}
-                            for number in range(count)))
+        def items():
+            for number in range(count):
+                progress(number)
+                yield {"queue": {"S": queue}, "id": {"S": f"{number:08}"},
+                       "priority": {"N": str(number % 10)}, "payload": {"S": PAYLOAD}}
+
+        self.put("orders", items())
 
     def _put_batches(self, connection, table, batches):
         while batch := batches.next():

@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+"""Checks who includes whom: the rooms of the tree know each other in one direction only, a
+third-party header stays with its owner, and what must be a pure function sees no loop, no network
+and no clock. `--self-test` shows that it can fail."""
+
+import re
+import sys
+
+import source
+
+# Who may include whom, besides itself. "agent" is what lies directly in agent/: the loop, the log,
+# lists. main.c and options.c, which lie there too, put everything together.
+ROOMS = {
+    "proto": set(),
+    "client": {"proto"},
+    "client/cli": {"client", "proto"},
+    "agent": {"proto"},
+    "agent/config": {"agent", "proto"},
+    "agent/aws": {"agent", "agent/config", "proto"},
+    "agent/identity": {"agent", "agent/aws", "agent/config", "proto"},
+    "agent/count": {"agent", "agent/aws", "agent/config", "agent/identity", "proto"},
+    "agent/ipc": {"agent", "agent/aws", "agent/config", "agent/count", "agent/identity", "proto"},
+}
+TOP = {"agent/main.c"}
+# Of the library, the command sees what everybody sees.
+ONLY = {("client/cli", "client"): {"client/tally.h"},
+        # Whether an endpoint is a good one is decided once.
+        ("agent/config", "agent/aws"): {"agent/aws/endpoint.h"}}
+
+OWNERS = {
+    "bearssl.h": {"agent/aws/sigv4.c"},
+    "curl/curl.h": {"agent/aws/http.c"},
+    "expat.h": {"agent/aws/xml_fields.c"},
+    "jansson.h": {"agent/aws/dynamodb.c", "agent/config/attribute.c", "agent/config/auth_file.c",
+                  "agent/config/values.c", "agent/identity/fields.c", "client/cli/json.c"},
+    "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
+    "seccomp.h": {"agent/sandbox.c"},
+    "uv.h": {"agent/loop.c"},
+    "yaml.h": {"agent/config/yaml.c"},
+}
+
+LEAVES = ["agent/aws/aws_error", "agent/aws/dynamodb", "agent/aws/endpoint", "agent/aws/retry",
+          "agent/aws/sigv4", "agent/aws/sts", "agent/count/cache", "agent/count/decision",
+          "proto/frame", "proto/message", "proto/reader", "proto/writer"]
+UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
+CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")
+
+
+def room(name):
+    parts = name.split("/")
+    return "/".join(parts[:2]) if parts[0] in ("agent", "client") and len(parts) > 2 else parts[0]
+
+
+def check(texts):
+    """Every fault of the sources in `texts` (name → text), as lines to print."""
+    faults = []
+    for name, text in texts.items():
+        for line, quoted, included in source.includes(text):
+            fault = (check_own if quoted else check_foreign)(name, included)
+            if fault:
+                faults.append(f"{name}:{line}: {fault}")
+    for leaf in LEAVES:
+        faults += check_leaf(leaf, texts)
+    return faults
+
+
+def check_own(name, included):
+    here, there = room(name), room(included)
+    if here == "tests" or name in TOP or here == there:
+        return None
+    if "/" not in included:
+        return f'"{included}" must be named from the root'
+    if there not in ROOMS.get(here, set()) and (here, there) not in ONLY:
+        return f"{here} must not include {there} ({included})"
+    if included not in ONLY.get((here, there), {included}):
+        return f"{here} must not include {included}, only {', '.join(ONLY[here, there])}"
+    return None
+
+
+def check_foreign(name, included):
+    if included in OWNERS and name not in OWNERS[included]:
+        return f"<{included}> belongs to {', '.join(sorted(OWNERS[included]))}"
+    return None
+
+
+def check_leaf(leaf, texts):
+    """A leaf and all that it includes, directly or not."""
+    todo, seen = [leaf + ".c", leaf + ".h"], set()
+    faults = []
+    while todo:
+        name = todo.pop()
+        if name in seen or name not in texts:
+            continue
+        seen.add(name)
+        for line, _, included in source.includes(texts[name]):
+            if included in UNSEEN:
+                faults.append(f"{name}:{line}: {leaf} is a pure function of its input and must "
+                              f"not see {included}")
+            todo.append(included)
+    for name in (leaf + ".c", leaf + ".h"):
+        for found in CLOCKS.finditer(source.code(texts.get(name, ""))):
+            faults.append(f"{name}: {leaf} must not ask a clock ({found.group(1)})")
+    return faults
+
+
+def self_test():
+    bad = {
+        "proto/a.c": '#include "agent/log.h"\n',
+        "agent/config/a.c": '#include "agent/count/cache.h"\n',
+        "agent/count/a.c": '#include "agent/ipc/server.h"\n',
+        "agent/ipc/a.c": '#include "client/tally.h"\n',
+        "client/a.c": '#include "client/cli/cli.h"\n',
+        "client/cli/a.c": '#include "client/connection.h"\n',
+        "agent/count/b.c": "#include <uv.h>\n",
+        "agent/aws/a.c": '#include "call.h"\n',
+        "agent/aws/sigv4.h": '#include "agent/aws/x.h"\n',
+        "agent/aws/x.h": '#include "agent/loop.h"\n',
+        "proto/frame.c": "long now(void)\n{\n    return time(0);\n}\n",
+    }
+    good = {
+        "agent/main.c": '#include "agent/ipc/server.h"\n',
+        "agent/ipc/a.c": '#include "agent/count/counter.h"\n#include "proto/buffer.h"\n',
+        "client/cli/a.c": '#include "client/tally.h"\n',
+        "agent/loop.c": "#include <uv.h>\n",
+        "proto/frame.c": "/* time() is not asked */\n",
+    }
+    told = check(bad)
+    missed = [name for name in bad if name != "agent/aws/sigv4.h"
+              and not any(line.startswith(name + ":") for line in told)]
+    return [f"not found: {name}" for name in missed] + [f"found: {line}" for line in check(good)]
+
+
+def main():
+    faults = self_test()
+    if "--self-test" not in sys.argv:
+        faults += check({name: source.read(name) for name in source.files()})
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

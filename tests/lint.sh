@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What can be said about the code without running it.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
+
+mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
+mapfile -t c_sources < <(printf '%s\n' "${c_files[@]}" | grep '\.c$')
+mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run | sort -u)
+mapfile -t python_files < <(git ls-files -co --exclude-standard '*.py' | sort -u)
+jobs=$(nproc)
+
+each() { printf '%s\0' "$@"; }
+
+# One file for each process: they take different times.
+# shellcheck disable=SC2016 # the inner shell expands it
+tidy() {
+  each "${c_sources[@]}" | xargs -0 -n 1 -P "$jobs" sh -c \
+    'clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. 2>&1 |
+      grep -vE "^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -header-filter" |
+      grep . && exit 1; exit 0' _
+}
+
+# unknownEvaluationOrder takes two compound literals among arguments for side effects.
+cpp_check() {
+  cppcheck -q -j "$jobs" --std=c11 --language=c --enable=warning,performance,portability \
+    --inline-suppr --suppress=unknownEvaluationOrder --error-exitcode=1 -D_GNU_SOURCE -I. \
+    "${c_sources[@]}"
+}
+
+compile_python() {
+  /usr/bin/python3 -c '
+import sys
+for name in sys.argv[1:]:
+    with open(name, "rb") as file:
+        compile(file.read(), name, "exec")' "${python_files[@]}"
+}
+
+step "lint: clang-format" clang-format --dry-run -Werror "${c_files[@]}"
+step "lint: directions of includes" /usr/bin/python3 tests/includes.py
+step "lint: banned functions" /usr/bin/python3 tests/banned.py
+step "lint: shellcheck" shellcheck -x "${shell_files[@]}"
+step "lint: python compiles" compile_python
+step "lint: cppcheck" cpp_check
+step "lint: clang-tidy" tidy
+steps_finish

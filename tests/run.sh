@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Every test, on a fresh Debian 12 or an old checkout: `make test`. The last line is
+# "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# The make that called this gives no orders to those below.
+unset MAKEFLAGS MAKELEVEL
+
+tests/setup.sh test || exit 1
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
+
+plain=build clang=build/clang sanitized=build/sanitized
+make=(make --no-print-directory -j"$(nproc)" WERROR=1)
+make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
+python_tests=(/usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider)
+
+step "build with gcc" "${make[@]}" BUILD="$plain" all unit helpers
+step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit helpers
+step "build with sanitizers" "${make_sanitized[@]}" all unit helpers
+step "unit tests" tests/unit.sh "$plain"
+step "unit tests, sanitized" tests/unit.sh "$sanitized"
+step "fuzz seeds, sanitized" "${make_sanitized[@]}" fuzz-replay
+step "the gateway says no" "${python_tests[@]}" tests/gateway
+step "integration tests" env TALLY_BUILD="$plain" "${python_tests[@]}" tests/integration
+step "integration tests, sanitized" env TALLY_BUILD="$sanitized" "${python_tests[@]}" \
+  tests/integration
+tests/lint.sh
+steps_finish

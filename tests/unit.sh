@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the unit tests of a build, several at a time: tests/unit.sh BUILD
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+build=$1
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+
+# A program passes if it ends well and says so: a crash and an early exit are no pass.
+run_one() {
+  local program=$1 output status=0
+  output=$(timeout 60 "$program" 2>&1 </dev/null) || status=$?
+  if [ "$status" -eq 0 ] && [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed$ ]]; then
+    printf 'ok %s\n' "${BASH_REMATCH[1]}"
+  else
+    printf '%s: exit %s\n%s\nnot-ok\n' "$program" "$status" "$(tail -n 25 <<<"$output")"
+  fi
+}
+export -f run_one
+
+# shellcheck disable=SC2016 # the inner shell expands it
+# Only what has its source still; an old build folder may hold more.
+for source in tests/unit/test_*.c; do
+  printf '%s\0' "$build/unit/$(basename "$source" .c)"
+done | xargs -0 -n 1 -P "$(nproc)" bash -c 'run_one "$1"' _ |
+  awk '/^ok / { passed += $2; next } /^not-ok$/ { failed++; next } { print }
+    END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }'
