@@ -2,24 +2,29 @@
 
 #include "proto/utf8.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
+void failure_vset(
+    struct failure *failure, enum error_code code, const char *format, va_list arguments)
 {
     /* Apart from *failure, so that its old message may be among the arguments; longer, so
      * that a character cut here is beyond what fits there. */
     char message[sizeof(failure->message) + 8];
+
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        snprintf(message, sizeof(message), "%s", error_text(code));
+    *failure = (struct failure){.code = code, .retryable = error_retryable(code)};
+    utf8_copy(failure->message, sizeof(failure->message), message, strlen(message));
+}
+
+void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
-    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
-        snprintf(message, sizeof(message), "%s", error_text(code));
+    failure_vset(failure, code, format, arguments);
     va_end(arguments);
-
-    *failure = (struct failure){.code = code, .retryable = error_retryable(code)};
-    utf8_copy(failure->message, sizeof(failure->message), message, strlen(message));
 }
 
 static void set_text(char *to, size_t size, const char *text)

@@ -7,6 +7,7 @@
 
 #include "proto/errors.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 
 struct failure {
@@ -22,6 +23,8 @@ struct failure {
 /* Makes *failure a fresh one: the message is formatted, `retryable` is the code's own. */
 void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void failure_vset(struct failure *failure, enum error_code code, const char *format,
+    va_list arguments) __attribute__((format(printf, 3, 0)));
 
 /* Adds what AWS said; NULL means not said. */
 void failure_set_aws(

@@ -56,14 +56,14 @@ int message_decode(struct message *message, const uint8_t *frame, size_t len)
     reader_init(&message->result, NULL, 0);
 
     reader_init(&reader, frame, len);
-    if (!reader_array(&reader, &count) || count == 0 || !reader_uint(&reader, &kind) ||
+    if (!reader_array(&reader, &count) || !reader_uint(&reader, &kind) ||
         kind > MESSAGE_NOTIFICATION)
         return -EPROTO;
     message->kind = (enum message_kind)kind;
     if (message->kind == MESSAGE_NOTIFICATION)
         return decode_call(message, &reader, count == 3);
 
-    if (count == 1 || !reader_uint(&reader, &id) || id > MSGID_MAX)
+    if (!reader_uint(&reader, &id) || id > MSGID_MAX)
         return -EPROTO;
     message->id = (uint32_t)id;
     return message->kind == MESSAGE_REQUEST ? decode_call(message, &reader, count == 4)
