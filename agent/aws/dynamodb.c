@@ -87,28 +87,47 @@ static json_t *now_string(const json_t *number, int64_t unix_seconds, int *r)
     return string;
 }
 
+static int substitute_now(json_t *attribute, int64_t unix_seconds);
+
+static int substitute_now_in_array(json_t *array, int64_t unix_seconds, bool of_numbers)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
+        json_t *element = json_array_get(array, i);
+        json_t *string = of_numbers ? now_string(element, unix_seconds, &r) : NULL;
+        if (string != NULL && json_array_set_new(array, i, string) < 0)
+            r = -ENOMEM;
+        if (!of_numbers)
+            r = substitute_now(element, unix_seconds);
+    }
+    return r;
+}
+
+static int substitute_now_in_object(json_t *object, int64_t unix_seconds)
+{
+    int r = 0;
+
+    for (void *at = json_object_iter(object); r == 0 && at != NULL;
+         at = json_object_iter_next(object, at))
+        r = substitute_now(json_object_iter_value(at), unix_seconds);
+    return r;
+}
+
 /* Replaces "$now" inside one AttributeValue. 0 or -ENOMEM. */
 static int substitute_now(json_t *attribute, int64_t unix_seconds)
 {
-    json_t *member;
-    const char *name;
-    size_t index;
     int r = 0;
-
     json_t *string = now_string(json_object_get(attribute, "N"), unix_seconds, &r);
+
     if (string != NULL && json_object_set_new(attribute, "N", string) < 0)
         r = -ENOMEM;
-    json_t *numbers = json_object_get(attribute, "NS");
-    json_array_foreach(numbers, index, member)
-    {
-        string = now_string(member, unix_seconds, &r);
-        if (string != NULL && json_array_set_new(numbers, index, string) < 0)
-            r = -ENOMEM;
-    }
-    json_array_foreach(json_object_get(attribute, "L"), index, member) if (r == 0)
-        r = substitute_now(member, unix_seconds);
-    json_object_foreach(json_object_get(attribute, "M"), name, member) if (r == 0)
-        r = substitute_now(member, unix_seconds);
+    if (r == 0)
+        r = substitute_now_in_array(json_object_get(attribute, "NS"), unix_seconds, true);
+    if (r == 0)
+        r = substitute_now_in_array(json_object_get(attribute, "L"), unix_seconds, false);
+    if (r == 0)
+        r = substitute_now_in_object(json_object_get(attribute, "M"), unix_seconds);
     return r;
 }
 
@@ -116,13 +135,8 @@ static void append_values_now(struct buffer *body, const char *values, int64_t u
 {
     json_t *object = json_loads(values, PARSE_FLAGS, NULL);
     char *text = NULL;
-    const char *name;
-    json_t *attribute;
-    int r = 0;
 
-    json_object_foreach(object, name, attribute) if (r == 0)
-        r = substitute_now(attribute, unix_seconds);
-    if (r == 0 && object != NULL)
+    if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0)
         text = json_dumps(object, JSON_COMPACT);
     /* The configuration accepted the text, so it is memory that is missing. */
     if (text == NULL)
@@ -276,12 +290,13 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
     const char *hash = strrchr(type, '#');
     const char *code = hash != NULL ? hash + 1 : type;
     const char *message = first_text_of(reply, "message", "Message");
-    const json_t *reason;
-    size_t index;
+    const json_t *reasons = json_object_get(reply, "ThrottlingReasons");
 
     aws_error_set(error, status, code, strcspn(code, ":"), message, strlen(message));
-    json_array_foreach(json_object_get(reply, "ThrottlingReasons"), index, reason)
+    for (size_t i = 0; i < json_array_size(reasons); i++) {
+        const json_t *reason = json_array_get(reasons, i);
         aws_error_add_reason(error, text_of(reason, "reason"), text_of(reason, "resource"));
+    }
     json_decref(reply);
 }
 

@@ -80,7 +80,7 @@ void sts_session_name(const char *wanted, char *name)
 {
     size_t len = 0;
 
-    for (; wanted[len] != '\0' && len < STS_SESSION_NAME_SIZE - 1; len++) {
+    for (; len < STS_SESSION_NAME_SIZE - 1 && wanted[len] != '\0'; len++) {
         bool allowed = is_alphanumeric(wanted[len]) || strchr("_+=,.@-", wanted[len]) != NULL;
         name[len] = wanted[len];
         if (!allowed)
