@@ -49,10 +49,12 @@ class DynamoDB:
     def action(self, request):
         return (request.header("X-Amz-Target") or "").removeprefix(TARGET) or "-"
 
+    def describe(self, request):
+        return request.body.decode("utf-8", "replace")[:65536]
+
     async def answer(self, request, fault, entry):
         if request.method == "GET":
             return Reply(200, f"healthy: dynamodb.{self.region}.amazonaws.com ".encode())
-        entry["body"] = request.body.decode("utf-8", "replace")[:65536]
         action = self.action(request)
         try:
             key = sigv4.verify(request, self._world.keys, "dynamodb", self.region,

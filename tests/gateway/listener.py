@@ -16,8 +16,8 @@ class Gone(Exception):
 
 
 class Listener:
-    """`service` has a name, action(request), answer(request, fault, entry), refuse(fault) and
-    dress(reply, fault)."""
+    """`service` has a name, action(request), describe(request) for the ledger, answer(request,
+    fault, entry), and dress(reply, fault), which adds what every reply of it has."""
 
     def __init__(self, service, ledger, faults, tls=None):
         self.service = service
@@ -73,6 +73,7 @@ class Listener:
         request.connection = number
         name, action = self.service.name, self.service.action(request)
         entry = self._ledger.started(name, action, request)
+        entry["body"] = self.service.describe(request)
         reply = None
         try:
             fault = self._faults.take(name, action)

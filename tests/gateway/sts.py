@@ -44,11 +44,13 @@ class STS:
     def action(self, request):
         return request.form().get("Action", "-")
 
+    def describe(self, request):
+        """What was asked, without the token."""
+        return "&".join(f"{name}={'***' if 'Token' in name else value}"
+                        for name, value in sorted(request.form().items()))
+
     async def answer(self, request, fault, entry):
         form = request.form()
-        # The ledger shows what was asked, never a token.
-        entry["body"] = "&".join(f"{name}={'***' if 'Token' in name else value}"
-                                 for name, value in sorted(form.items()))
         if fault.refuses():
             return refuse(fault)
         handlers = {

@@ -66,7 +66,8 @@ class Agent:
         """Starts tallyd and waits until it listens."""
         with open(self._log_path, "ab") as log:
             self.child = process.start(
-                [TALLYD, "--config", self.config, "--socket", self.socket, *self.options],
+                [TALLYD, "--config", self.config, "--socket", self.socket,
+                 "--linger", "0", *self.options],
                 env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():

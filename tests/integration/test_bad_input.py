@@ -102,7 +102,7 @@ def test_a_socket_path_that_is_too_long_is_told(pod):
     path = os.path.join(agent.folder, "x" * 108)
     code, err = agent.run("--config", agent.config, "--socket", path)
     assert code in (1, 2)
-    assert path in err and "107" in err
+    assert path[:60] in err and "107" in err
 
 
 def test_a_socket_that_is_served_already_stays(start, pod):
