@@ -21,6 +21,12 @@ struct loop_watch {
     void *data;
 };
 
+struct loop_folder {
+    uv_fs_event_t uv;
+    loop_fn *fn;
+    void *data;
+};
+
 struct loop_signal {
     uv_signal_t uv;
     loop_fn *fn;
@@ -157,6 +163,38 @@ void loop_watch_destroy(struct loop_watch *watch)
 {
     if (watch != NULL)
         uv_close((uv_handle_t *)&watch->uv, free_handle);
+}
+
+static void folder_fired(uv_fs_event_t *uv, const char *name, int events, int status)
+{
+    struct loop_folder *folder = (struct loop_folder *)uv;
+
+    (void)name;
+    (void)events;
+    (void)status;
+    folder->fn(folder->data);
+}
+
+struct loop_folder *loop_folder_create(struct loop *loop, const char *path, loop_fn *fn, void *data)
+{
+    struct loop_folder *folder = calloc(1, sizeof(*folder));
+
+    if (folder == NULL)
+        return NULL;
+    folder->fn = fn;
+    folder->data = data;
+    uv_fs_event_init(&loop->uv, &folder->uv);
+    if (uv_fs_event_start(&folder->uv, folder_fired, path, 0) < 0) {
+        uv_close((uv_handle_t *)&folder->uv, free_handle);
+        return NULL;
+    }
+    return folder;
+}
+
+void loop_folder_destroy(struct loop_folder *folder)
+{
+    if (folder != NULL)
+        uv_close((uv_handle_t *)&folder->uv, free_handle);
 }
 
 static void signal_fired(uv_signal_t *uv, int number)

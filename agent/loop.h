@@ -43,6 +43,13 @@ struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *f
 int loop_watch_set(struct loop_watch *watch, unsigned events); /* 0 or a negative errno */
 void loop_watch_destroy(struct loop_watch *watch);             /* NULL is allowed */
 
+/* Calls fn(data) when an entry of the folder was made, changed, renamed or removed; several
+ * changes may come as one call. NULL: it cannot be watched. */
+struct loop_folder;
+struct loop_folder *loop_folder_create(
+    struct loop *loop, const char *path, loop_fn *fn, void *data);
+void loop_folder_destroy(struct loop_folder *folder); /* NULL is allowed */
+
 /* Calls fn(data) on the loop at each delivery of the signal. */
 struct loop_signal;
 struct loop_signal *loop_signal_create(struct loop *loop, int number, loop_fn *fn, void *data);

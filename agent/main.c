@@ -2,6 +2,7 @@
 #include "agent/aws/call.h"
 #include "agent/config/check.h"
 #include "agent/config/config.h"
+#include "agent/config_watch.h"
 #include "agent/count/counter.h"
 #include "agent/identity/identity.h"
 #include "agent/ipc/server.h"
@@ -30,6 +31,7 @@ struct agent {
     struct counter *counter;
     struct socket_path socket_path;
     struct server *server;
+    struct config_watch *config_watch;
     struct loop_signal *signals[3];
 };
 
@@ -203,6 +205,11 @@ static int serve(struct agent *agent)
     agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
     agent->signals[1] = loop_signal_create(agent->loop, SIGINT, stop, agent);
     agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, reload, agent);
+    agent->config_watch = config_watch_create(
+        agent->loop, agent->options.config, agent->options.config_count, reload, agent);
+    if (agent->config_watch == NULL)
+        log_event(LOG_LEVEL_WARN, "no-config-watch",
+            LOG_TEXT("message", "changes of the configuration are taken at SIGHUP only"));
     if (agent->server == NULL || agent->signals[0] == NULL || agent->signals[1] == NULL ||
         agent->signals[2] == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");
@@ -224,6 +231,7 @@ static void take_apart(struct agent *agent)
 {
     for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++)
         loop_signal_destroy(agent->signals[i]);
+    config_watch_destroy(agent->config_watch);
     socket_path_close(&agent->socket_path);
     counter_destroy(agent->counter);
     server_destroy(agent->server);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CANDIDATES_SHOWN 6
+#define NAMES_SHOWN 6
 
 static const struct {
     const char *name;
@@ -42,34 +42,52 @@ void method_fail(struct method_call *call, enum error_code code, const char *for
     session_fail(call->session, call->id, &failure);
 }
 
+/* "a, b, c, …": the first few names of `total`. */
+static void list_names(char *text, size_t size, const char *const *names, size_t total)
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < total && i < NAMES_SHOWN && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%s", i > 0 ? ", " : "", names[i]);
+    if (total > NAMES_SHOWN && len < size)
+        snprintf(text + len, size - len, ", … ('tally list' shows all)");
+}
+
+/* The first names there are, for a client that asked for none of them. */
+static void list_triggers(char *text, size_t size, const struct config *config)
+{
+    const char *names[NAMES_SHOWN];
+
+    for (size_t i = 0; i < config->trigger_count && i < NAMES_SHOWN; i++)
+        names[i] = config->triggers[i].name;
+    list_names(text, size, names, config->trigger_count);
+}
+
 const struct trigger *method_trigger(struct method_call *call, struct text name)
 {
     const struct config *config = counter_config(call->session->server->options.counter);
-    const char *candidates[CANDIDATES_SHOWN];
+    const char *candidates[NAMES_SHOWN];
     const struct trigger *trigger;
-    struct failure failure;
+    char names[240];
     size_t matches = 0;
+    int shown = (int)(name.len < 100 ? name.len : 100);
 
-    trigger = config_find(config, name.data, name.len, &matches, candidates, CANDIDATES_SHOWN);
+    trigger = config_find(config, name.data, name.len, &matches, candidates, NAMES_SHOWN);
     if (trigger != NULL)
         return trigger;
-    if (matches == 0) {
-        failure_set(&failure, ERROR_UNKNOWN_TRIGGER,
-            "no trigger is named \"%.*s\"; 'tally list' shows the %zu there are",
-            (int)(name.len < 120 ? name.len : 120), name.data, config->trigger_count);
+    if (config->trigger_count == 0) {
+        method_fail(call, ERROR_UNKNOWN_TRIGGER,
+            "the configuration has no aws-dynamodb trigger; add one, or see --config");
+    } else if (matches == 0) {
+        list_triggers(names, sizeof(names), config);
+        method_fail(call, ERROR_UNKNOWN_TRIGGER, "no trigger is named \"%.*s\"; there are: %s",
+            shown, name.data, names);
     } else {
-        char names[240] = "";
-
-        for (size_t i = 0; i < matches && i < CANDIDATES_SHOWN; i++) {
-            size_t len = strlen(names);
-
-            snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", candidates[i]);
-        }
-        failure_set(&failure, ERROR_AMBIGUOUS_TRIGGER, "\"%.*s\" can be any of %zu triggers: %s%s",
-            (int)(name.len < 80 ? name.len : 80), name.data, matches, names,
-            matches > CANDIDATES_SHOWN ? ", …" : "");
+        list_names(names, sizeof(names), candidates, matches);
+        method_fail(
+            call, ERROR_AMBIGUOUS_TRIGGER, "\"%.*s\" can be any of: %s", shown, name.data, names);
     }
-    session_fail(call->session, call->id, &failure);
     return NULL;
 }
 

@@ -73,8 +73,24 @@ static int check_present(const char *path, char *why, size_t why_size)
     return r == -ECONNREFUSED || r == -ENOENT ? 0 : r;
 }
 
-/* Binds a temporary name through /proc, which is short whatever the folder's path is. Until the
- * mode is set nobody but the owner may connect. */
+/* The address of the temporary name. The kernel shows it for ever (ss, lsof), so it is the full
+ * path where that fits, and else the short way through /proc. */
+static void temporary_address(
+    const struct socket_path *self, int folder, const char *temporary, struct sockaddr_un *address)
+{
+    const char *slash = strrchr(self->path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - self->path) + 1;
+    size_t name_size = strlen(temporary) + 1;
+
+    if (len + name_size <= sizeof(address->sun_path))
+        memcpy(address->sun_path, self->path, len);
+    else
+        len = (size_t)snprintf(
+            address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/", folder);
+    memcpy(address->sun_path + len, temporary, name_size);
+}
+
+/* Until the mode is set nobody but the owner may connect. */
 static int bind_beside(struct socket_path *self, int folder, const char *temporary)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -84,7 +100,7 @@ static int bind_beside(struct socket_path *self, int folder, const char *tempora
     self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (self->fd < 0)
         return -errno;
-    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", folder, temporary);
+    temporary_address(self, folder, temporary, &address);
     unlinkat(folder, temporary, 0);
     mask = umask(0177);
     if (bind(self->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
@@ -115,7 +131,7 @@ static int put_in_place(
 
 int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
 {
-    char temporary[40];
+    char temporary[80]; /* fits behind /proc/self/fd/N/ */
     const char *name = NULL;
     int folder = -1, r;
 
@@ -137,7 +153,7 @@ int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
     /* Two agents that start at once take turns; the lock goes with the descriptor. A folder that
      * cannot be locked is served all the same. */
     (void)flock(folder, LOCK_EX);
-    snprintf(temporary, sizeof(temporary), ".tally.%d", (int)getpid());
+    snprintf(temporary, sizeof(temporary), "%.60s.%d", name, (int)getpid());
     r = check_present(self->path, why, why_size);
     if (r == 0)
         r = bind_beside(self, folder, temporary);
