@@ -16,31 +16,31 @@ struct head {
 static const struct {
     uint8_t type; /* enum value_type; VALUE_NONE: never used, or ext */
     uint8_t width;
-    bool has_sign;
+    uint64_t sign; /* the bit that makes the number negative */
 } wide_types[32] = {
-    [0x00] = {VALUE_NIL, 0, false},
-    [0x02] = {VALUE_BOOL, 0, false},
-    [0x03] = {VALUE_BOOL, 0, false},
-    [0x04] = {VALUE_BINARY, 1, false},
-    [0x05] = {VALUE_BINARY, 2, false},
-    [0x06] = {VALUE_BINARY, 4, false},
-    [0x0a] = {VALUE_FLOAT, 4, false},
-    [0x0b] = {VALUE_FLOAT, 8, false},
-    [0x0c] = {VALUE_INTEGER, 1, false},
-    [0x0d] = {VALUE_INTEGER, 2, false},
-    [0x0e] = {VALUE_INTEGER, 4, false},
-    [0x0f] = {VALUE_INTEGER, 8, false},
-    [0x10] = {VALUE_INTEGER, 1, true},
-    [0x11] = {VALUE_INTEGER, 2, true},
-    [0x12] = {VALUE_INTEGER, 4, true},
-    [0x13] = {VALUE_INTEGER, 8, true},
-    [0x19] = {VALUE_STRING, 1, false},
-    [0x1a] = {VALUE_STRING, 2, false},
-    [0x1b] = {VALUE_STRING, 4, false},
-    [0x1c] = {VALUE_ARRAY, 2, false},
-    [0x1d] = {VALUE_ARRAY, 4, false},
-    [0x1e] = {VALUE_MAP, 2, false},
-    [0x1f] = {VALUE_MAP, 4, false},
+    [0x00] = {VALUE_NIL, 0, 0},
+    [0x02] = {VALUE_BOOL, 0, 0},
+    [0x03] = {VALUE_BOOL, 0, 0},
+    [0x04] = {VALUE_BINARY, 1, 0},
+    [0x05] = {VALUE_BINARY, 2, 0},
+    [0x06] = {VALUE_BINARY, 4, 0},
+    [0x0a] = {VALUE_FLOAT, 4, 0},
+    [0x0b] = {VALUE_FLOAT, 8, 0},
+    [0x0c] = {VALUE_INTEGER, 1, 0},
+    [0x0d] = {VALUE_INTEGER, 2, 0},
+    [0x0e] = {VALUE_INTEGER, 4, 0},
+    [0x0f] = {VALUE_INTEGER, 8, 0},
+    [0x10] = {VALUE_INTEGER, 1, 0x80},
+    [0x11] = {VALUE_INTEGER, 2, 0x8000},
+    [0x12] = {VALUE_INTEGER, 4, 0x80000000},
+    [0x13] = {VALUE_INTEGER, 8, (uint64_t)1 << 63},
+    [0x19] = {VALUE_STRING, 1, 0},
+    [0x1a] = {VALUE_STRING, 2, 0},
+    [0x1b] = {VALUE_STRING, 4, 0},
+    [0x1c] = {VALUE_ARRAY, 2, 0},
+    [0x1d] = {VALUE_ARRAY, 4, 0},
+    [0x1e] = {VALUE_MAP, 2, 0},
+    [0x1f] = {VALUE_MAP, 4, 0},
 };
 
 static void head_read_fix(uint8_t byte, struct head *head)
@@ -78,10 +78,9 @@ static void head_read_wide(const struct reader *reader, struct head *head)
         head->number = head->number << 8 | reader->at[i];
     if (head->type == VALUE_BOOL)
         head->number = index & 1;
-    if (wide_types[index].has_sign && (head->number >> (8 * width - 1)) != 0) {
+    if ((head->number & wide_types[index].sign) != 0) {
         head->negative = true;
-        if (width < 8)
-            head->number |= UINT64_MAX << (8 * width);
+        head->number |= ~(wide_types[index].sign - 1);
     }
 }
 

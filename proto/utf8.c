@@ -50,8 +50,10 @@ size_t utf8_copy(char *to, size_t size, const char *from, size_t len)
 
         if (step >= size - out)
             break;
-        for (size_t i = 0; i < step; i++)
-            to[out + i] = character > 0 ? from[at + i] : '?';
+        if (character == 0)
+            to[out] = '?';
+        for (size_t i = 0; i < character; i++)
+            to[out + i] = from[at + i];
         out += step;
         at += step;
     }

@@ -32,9 +32,9 @@ static void read_file(const char *path, struct buffer *content)
     fclose(file);
 }
 
-static int digit(int character)
+static unsigned digit(uint8_t character)
 {
-    return isdigit(character) ? character - '0' : tolower(character) - 'a' + 10;
+    return (character & 0x0fu) + (isdigit(character) ? 0u : 9u); /* 'a' and 'A' end in 1 */
 }
 
 /* In place: the bytes are never longer than their hex. */

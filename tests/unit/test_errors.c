@@ -164,8 +164,17 @@ TEST(a_copy_never_passes_its_size)
     }
 }
 
+TEST(a_text_may_be_cleaned_in_its_place)
+{
+    char text[] = "\xc3\xa9\xff\xe2\x82\xac!";
+
+    CHECK_INT(7, utf8_copy(text, sizeof(text), text, sizeof(text) - 1));
+    CHECK_STR("\xc3\xa9?\xe2\x82\xac!", text);
+}
+
 TEST_MAIN(RUN(published_numbers_and_names_never_change),
     RUN(a_number_from_a_later_version_has_a_name_and_is_not_retried), RUN(a_failure_starts_fresh),
     RUN(a_failure_may_quote_its_own_old_message), RUN(aws_texts_not_said_are_empty),
     RUN(a_long_message_is_cut_between_characters), RUN(a_long_aws_text_is_cut_between_characters),
-    RUN(bytes_that_are_no_utf8_are_replaced), RUN(a_copy_never_passes_its_size))
+    RUN(bytes_that_are_no_utf8_are_replaced), RUN(a_copy_never_passes_its_size),
+    RUN(a_text_may_be_cleaned_in_its_place))

@@ -271,8 +271,13 @@ TEST(foreign_errors_are_understood_as_far_as_possible)
                            "bad\xa7message\xc4\x02no"));
     CHECK_INT(ERROR_INTERNAL, failure.code);
     CHECK_STR("no", failure.message);
+}
 
-    /* Known keys of other types, a key that is no string, numbers out of range. */
+TEST(known_keys_of_other_types_are_passed_over)
+{
+    struct failure failure;
+
+    /* Known keys of other types, numbers out of range. */
     CHECK(UNPACK(&failure, "\x83\xa7message\x07\xa9retryable\x01\xa3"
                            "aws\xc0"));
     CHECK(UNPACK(&failure, "\x82\xa4"
@@ -286,6 +291,11 @@ TEST(foreign_errors_are_understood_as_far_as_possible)
     CHECK_STR("", failure.aws_code);
     CHECK(UNPACK(&failure, "\xa4no\0\xff"));
     CHECK_STR("no??", failure.message);
+}
+
+TEST(what_is_no_error_is_told_so)
+{
+    struct failure failure;
 
     CHECK(!UNPACK(&failure, "\x81\x01\x01"));
     CHECK(!UNPACK(&failure, "\x07"));
@@ -298,4 +308,5 @@ TEST_MAIN(RUN(a_request_comes_back), RUN(a_notification_comes_back), RUN(an_answ
     RUN(params_are_exactly_theirs), RUN(what_nobody_can_be_answered_for_is_a_protocol_error),
     RUN(a_flawed_envelope_with_a_msgid_can_be_answered), RUN(each_error_comes_back),
     RUN(what_aws_said_comes_back), RUN(extra_pairs_follow_the_error_map),
-    RUN(foreign_errors_are_understood_as_far_as_possible))
+    RUN(foreign_errors_are_understood_as_far_as_possible),
+    RUN(known_keys_of_other_types_are_passed_over), RUN(what_is_no_error_is_told_so))

@@ -38,9 +38,10 @@ static void read_hex(const char *path, const char *text, struct buffer *bytes)
     while (*text != '\0') {
         const char *end = text + strcspn(text, "\n");
         while (*text != '#' && text < end) {
-            unsigned byte;
-            int used = 0;
-            if (sscanf(text, "%2x%n", &byte, &used) != 1 || used != 2)
+            const char pair[3] = {text[0], text[1], '\0'};
+            char *rest;
+            unsigned long byte = strtoul(pair, &rest, 16);
+            if (rest != pair + 2)
                 TEST_FAIL("%s: no hex: %.10s", path, text);
             CHECK_INT(0, buffer_append_byte(bytes, (uint8_t)byte));
             text += text[2] == ' ' ? 3 : 2;
@@ -49,22 +50,24 @@ static void read_hex(const char *path, const char *text, struct buffer *bytes)
     }
 }
 
-static void vector_read(struct vector *vector, const char *name)
+static struct vector vector_read(const char *name)
 {
+    struct vector vector = {.expect = ""};
     const char *text;
     const char *expect;
 
-    snprintf(vector->path, sizeof(vector->path), VECTORS "/%s", name);
-    read_file(vector->path, &vector->text);
-    text = buffer_string(&vector->text);
+    snprintf(vector.path, sizeof(vector.path), VECTORS "/%s", name);
+    read_file(vector.path, &vector.text);
+    text = buffer_string(&vector.text);
     expect = strstr(text, "\n# expect: ");
     if (strncmp(text, "# ", 2) != 0 || expect == NULL ||
-        sscanf(expect, "\n# expect: %79[^\n]", vector->expect) != 1)
-        TEST_FAIL("%s: needs a first line '# what it is' and '# expect: …'", vector->path);
-    buffer_init(&vector->bytes, LIMIT_ANSWER_BYTES);
-    read_hex(vector->path, text, &vector->bytes);
-    if (vector->bytes.len == 0)
-        TEST_FAIL("%s: has no bytes", vector->path);
+        sscanf(expect, "\n# expect: %79[^\n]", vector.expect) != 1)
+        TEST_FAIL("%s: needs a first line '# what it is' and '# expect: …'", vector.path);
+    buffer_init(&vector.bytes, LIMIT_ANSWER_BYTES);
+    read_hex(vector.path, text, &vector.bytes);
+    if (vector.bytes.len == 0)
+        TEST_FAIL("%s: has no bytes", vector.path);
+    return vector;
 }
 
 static void vector_free(struct vector *vector)
@@ -142,7 +145,7 @@ static void check_valid(const struct vector *vector)
 {
     char found[200];
     bool to_client = strncmp(vector->expect, "request", 7) != 0 &&
-                     strcmp(vector->expect, "notification ping");
+                     strcmp(vector->expect, "notification ping") != 0;
 
     describe(
         &vector->bytes, to_client ? LIMIT_ANSWER_BYTES : LIMIT_REQUEST_BYTES, found, sizeof(found));
@@ -180,11 +183,10 @@ static size_t each_vector(const char *folder, void (*check)(const struct vector 
     if (directory == NULL)
         TEST_FAIL("%s cannot be read; run this in the repository's root", path);
     while ((entry = readdir(directory)) != NULL) {
-        struct vector vector;
         if (entry->d_name[0] == '.')
             continue;
         snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        vector_read(&vector, path);
+        struct vector vector = vector_read(path);
         check(&vector);
         vector_free(&vector);
         count++;
@@ -207,9 +209,8 @@ TEST(invalid_vectors_are_handled_as_they_say)
 
 static void check_packed(const char *name, const struct buffer *packed)
 {
-    struct vector vector;
+    struct vector vector = vector_read(name);
 
-    vector_read(&vector, name);
     if (packed->failed || packed->len != vector.bytes.len ||
         memcmp(packed->data, vector.bytes.data, packed->len) != 0)
         TEST_FAIL("%s: we pack other bytes", vector.path);
@@ -240,12 +241,11 @@ TEST(requests_are_packed_as_in_the_vectors)
 
 static void check_repacked(const char *name, const struct buffer *extra, uint32_t extra_pairs)
 {
-    struct vector vector;
     struct message message;
     struct failure failure;
     struct buffer buffer;
+    struct vector vector = vector_read(name);
 
-    vector_read(&vector, name);
     CHECK_INT(0, message_decode(&message, vector.bytes.data, vector.bytes.len));
     CHECK(failure_unpack(&message.error, &failure));
     buffer_init(&buffer, LIMIT_ANSWER_BYTES);
@@ -281,12 +281,11 @@ TEST(examples_of_the_document_are_the_vectors)
 
     read_file(DOCUMENT, &document);
     for (const char *at = buffer_string(&document); (at = strstr(at, fence)) != NULL;) {
-        struct vector vector;
         char name[200];
         at += strlen(fence);
         CHECK_INT(1, sscanf(at, "%199[^\n]", name));
         at += strlen(name) + 1;
-        vector_read(&vector, name);
+        struct vector vector = vector_read(name);
         if (strncmp(at, buffer_string(&vector.text), vector.text.len) != 0 ||
             strncmp(at + vector.text.len, "```\n", 4) != 0)
             TEST_FAIL(DOCUMENT ": the example %s differs from the file", name);
@@ -310,7 +309,8 @@ TEST(the_document_has_the_errors_of_the_code)
 
     read_file(DOCUMENT, &document);
 #define CHECK_ROW(number, name, retryable, text)                                                   \
-    snprintf(line, sizeof(line), "\n| %d | `%s` | %s |", number, #name, retryable ? "yes" : "no"); \
+    snprintf(                                                                                      \
+        line, sizeof(line), "\n| %d | `%s` | %s |", number, #name, (retryable) ? "yes" : "no");    \
     check_says(buffer_string(&document), line);
     ERROR_MAP(CHECK_ROW)
 #undef CHECK_ROW
