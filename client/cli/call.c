@@ -20,7 +20,14 @@ static int pack_params(const char *text, void **params, size_t *len)
     struct json *json = json_parse(text, error, sizeof(error));
     if (json == NULL)
         return cli_usage("call: this is no JSON: %s", error);
-    struct json *array = json_kind(json) == JSON_KIND_ARRAY ? json : json_new_array(json);
+    struct json *array = json;
+    if (json_kind(json) != JSON_KIND_ARRAY) {
+        array = json_new_list();
+        if (!json_append(array, json)) {
+            json_free(array);
+            array = NULL;
+        }
+    }
     *params = array != NULL ? json_to_msgpack(array, len) : NULL;
     json_free(array);
     return *params != NULL ? EXIT_OK : cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));

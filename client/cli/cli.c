@@ -101,12 +101,16 @@ void cli_note(const char *format, ...)
 
 int cli_open(struct cli *cli)
 {
+    return cli_open_within(cli, cli_number(cli, OPTION_TIMEOUT, 5000));
+}
+
+int cli_open_within(struct cli *cli, int64_t timeout)
+{
     if (cli->tally != NULL)
         return EXIT_OK;
     int r = tally_open(&cli->tally, cli->socket);
     if (r < 0)
         return cli_refuse(r, r == TALLY_EARGUMENT ? "the socket path is empty" : tally_strerror(r));
-    int64_t timeout = cli_number(cli, OPTION_TIMEOUT, 5000);
     if (timeout > INT32_MAX || tally_set_timeout(cli->tally, (int)timeout) < 0)
         return cli_usage("--timeout: a deadline is between 1ms and 5m");
     return EXIT_OK;

@@ -55,8 +55,9 @@ int cli_fail(const struct tally_answer *answer);
 /* A remark on stderr, so that stdout stays the result. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens the handle with the deadline of --timeout. EXIT_OK or an exit code. */
+/* Opens the handle with the deadline of --timeout, or with this one. EXIT_OK or an exit code. */
 int cli_open(struct cli *cli);
+int cli_open_within(struct cli *cli, int64_t timeout_ms);
 
 /* Opens, asks and gives the answer as *result, owned by the caller; or tells the error and
  * returns its exit code. `request` is freed in every case; NULL stands for no memory. */
@@ -68,10 +69,17 @@ struct tally_request *cli_request(const struct cli *cli, const char *method);
 /* One verb for each. */
 int run_call(struct cli *cli);
 int run_count(struct cli *cli);
+int run_explain(struct cli *cli);
+int run_install(struct cli *cli);
 int run_list(struct cli *cli);
 int run_ping(struct cli *cli);
+int run_query(struct cli *cli);
 int run_ready(struct cli *cli);
+int run_sockets(struct cli *cli);
 int run_status(struct cli *cli);
+int run_top(struct cli *cli);
+int run_wait(struct cli *cli);
+int run_watch(struct cli *cli);
 int run_whoami(struct cli *cli);
 
 #endif

@@ -1,34 +1,36 @@
 /* tally count. */
 #include "client/cli/count.h"
 
-#include "proto/duration.h"
+#include "client/cli/prometheus.h"
 #include "client/cli/value.h"
+#include "proto/duration.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Puts the --value options into the request, as its field `values`. */
-static int add_values(const struct cli *cli, struct tally_request *request)
+int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
+    const char *field, bool (*add)(struct json *, const char *, char *, size_t))
 {
     char error[512];
     int code = EXIT_OK;
-    size_t len = 0;
-    struct json *values = json_new_map();
-    for (size_t i = 0; values != NULL && i < cli->arguments.value_count; i++) {
-        if (!value_add(values, cli->arguments.values[i], error, sizeof(error))) {
-            code = cli_usage("%s", error);
-            goto finish;
+    size_t len = 0, count = cli->arguments.list_count[option];
+    if (count == 0)
+        return EXIT_OK;
+    struct json *map = json_new_map();
+    for (size_t i = 0; map != NULL && i < count; i++) {
+        if (!add(map, cli->arguments.list[option][i], error, sizeof(error))) {
+            json_free(map);
+            return cli_usage("%s", error);
         }
     }
-    void *packed = values != NULL ? json_to_msgpack(values, &len) : NULL;
+    void *packed = map != NULL ? json_to_msgpack(map, &len) : NULL;
     if (packed == NULL)
         code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    else if (tally_request_set_packed(request, "values", packed, len) < 0)
-        code = cli_usage("--value: the values are too long or nested too deep");
+    else if (tally_request_set_packed(request, field, packed, len) < 0)
+        code = cli_usage("the %s are too long, or nested too deep", field);
     free(packed);
-finish:
-    json_free(values);
+    json_free(map);
     return code;
 }
 
@@ -42,8 +44,7 @@ int count_request(const struct cli *cli, struct tally_request **request)
         tally_request_set_integer(*request, "max_age_ms", cli_number(cli, OPTION_MAX_AGE, 0));
     if (cli_given(cli, OPTION_REPLICAS))
         tally_request_set_integer(*request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
-    if (cli->arguments.value_count > 0)
-        code = add_values(cli, *request);
+    code = count_add_list(cli, *request, OPTION_VALUE, "values", value_add);
     if (code != EXIT_OK) {
         tally_request_free(*request);
         *request = NULL;
@@ -88,6 +89,8 @@ int run_count(struct cli *cli)
     } else {
         if (cli->output == OUTPUT_JSON)
             json_print(stdout, answer, false);
+        else if (cli->output == OUTPUT_PROMETHEUS)
+            prometheus_count(stdout, answer);
         else
             printf("%" PRId64 "\n", count);
         count_remark(answer);

@@ -8,6 +8,11 @@
  * by the caller. EXIT_OK, or the exit code of an error that was told. */
 int count_request(const struct cli *cli, struct tally_request **request);
 
+/* Puts a repeated option into the request as a map, each item added by `add`. EXIT_OK, or the
+ * exit code of an error that was told. */
+int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
+    const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
+
 /* Says on stderr what the number alone does not: stale, at least, fallback. */
 void count_remark(const struct json *answer);
 

@@ -129,13 +129,14 @@ struct json *json_new_string(const char *text)
     return wrap(json_string(text));
 }
 
-struct json *json_new_array(struct json *item)
+struct json *json_new_list(void)
 {
-    json_t *array = json_array();
-    if (json_array_append_new(array, open_json(item)) == 0)
-        return wrap(array);
-    json_decref(array); /* the item went with the failure */
-    return NULL;
+    return wrap(json_array());
+}
+
+bool json_append(struct json *list, struct json *value)
+{
+    return json_array_append_new(open_json(list), open_json(value)) == 0;
 }
 
 bool json_set(struct json *map, const char *key, struct json *value)

@@ -30,7 +30,10 @@ void json_free(struct json *json);
 /* New values, owned by the caller; NULL where there is no memory. */
 struct json *json_new_map(void);
 struct json *json_new_string(const char *text); /* NULL, too, where it is not UTF-8 */
-struct json *json_new_array(struct json *item); /* of one item, which it owns in any case */
+struct json *json_new_list(void);
+
+/* Puts a value at the end of a list, which owns it in any case. */
+bool json_append(struct json *list, struct json *value);
 
 /* Puts a value into a map, which owns it from then on, also where this fails. A `value` of
  * NULL is a failure. */

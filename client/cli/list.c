@@ -1,8 +1,10 @@
 /* tally list. */
 #include "client/cli/cli.h"
-#include "proto/duration.h"
+#include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "client/cli/tree.h"
+#include "proto/duration.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -44,14 +46,15 @@ static void print_errors(const struct json *triggers)
 {
     for (size_t i = 0; i < json_size(triggers); i++) {
         const struct json *trigger = json_at(triggers, i);
-        const char *name = json_get_string(trigger, "last_error.name", NULL);
-        if (name == NULL)
+        const struct json *error = json_get(trigger, "last_error");
+        char text[1024];
+        if (error == NULL)
             continue;
+        tree_value("last_error", error, text, sizeof(text));
+        fputs(terminal_colour(stdout, COLOUR_RED), stdout);
         terminal_print(stdout, json_get_string(trigger, "name", "?"));
-        printf(": %s", terminal_colour(stdout, COLOUR_RED));
-        terminal_print(stdout, name);
         printf("%s: ", terminal_reset(stdout));
-        terminal_print(stdout, json_get_string(trigger, "last_error.message", ""));
+        terminal_print(stdout, text);
         putchar('\n');
     }
 }
@@ -84,6 +87,8 @@ int run_list(struct cli *cli)
     const struct json *triggers = json_get(answer, "triggers");
     if (cli->output == OUTPUT_JSON)
         json_print(stdout, answer, false);
+    else if (cli->output == OUTPUT_PROMETHEUS)
+        prometheus_list(stdout, answer);
     else if (triggers == NULL || json_size(triggers) == 0)
         cli_note("the agent has no triggers: its configuration holds no aws-dynamodb trigger");
     else

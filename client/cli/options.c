@@ -1,7 +1,7 @@
 #include "client/cli/options.h"
 
-#include "proto/duration.h"
 #include "client/cli/suggest.h"
+#include "proto/duration.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,12 +61,12 @@ static bool take_argument(struct parse *parse, size_t id, const char *text)
             options[id].name, text);
         return false;
     case LIST:
-        if (arguments->value_count == VALUES_MAX) {
+        if (arguments->list_count[id] == LIST_MAX) {
             snprintf(parse->error, parse->size, "--%s: more than %d of them", options[id].name,
-                VALUES_MAX);
+                LIST_MAX);
             return false;
         }
-        arguments->values[arguments->value_count++] = text;
+        arguments->list[id][arguments->list_count[id]++] = text;
         return true;
     case TEXT:
     case FLAG:

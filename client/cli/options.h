@@ -15,11 +15,19 @@
     XX(TIMEOUT, "timeout", 't', "D", DURATION, "the deadline of all together (5s)")                \
     XX(HELP, "help", 'h', NULL, FLAG, "this text")                                                 \
     XX(VERSION, "version", 'V', NULL, FLAG, "the version of the command")                          \
-    XX(MAX_AGE, "max-age", 0, "D", DURATION, "how old a cached count may be; 0 asks AWS")          \
-    XX(VALUE, "value", 0, ":k=JSON", LIST, "a client value, as {\"S\":\"a\"} or plain text")       \
+    XX(MAX_AGE, "max-age", 0, "D", DURATION, "how old the count may be; 0 asks AWS")               \
+    XX(VALUE, "value", 0, ":k=VALUE", LIST, "a placeholder's value: JSON or plain text")           \
     XX(REPLICAS, "replicas", 0, "N", NUMBER, "present replicas, for metricType Value")             \
-    XX(UNTIL, "until", 0, "CONDITION", TEXT, "what to wait for, such as 'count <= 0'")             \
-    XX(INTERVAL, "interval", 0, "D", DURATION, "pause between two looks")
+    XX(UNTIL, "until", 'u', "CONDITION", TEXT, "what to wait for, such as 'count <= 0'")           \
+    XX(INTERVAL, "interval", 'i', "D", DURATION, "pause between two looks (1s)")                   \
+    XX(NAME, "name", 0, "#k=NAME", LIST, "an attribute's name for a placeholder")                  \
+    XX(FILTER, "filter", 0, "EXPR", TEXT, "FilterExpression")                                      \
+    XX(INDEX, "index", 0, "NAME", TEXT, "the index to query")                                      \
+    XX(REGION, "region", 0, "NAME", TEXT, "the table's region (the agent's own)")                  \
+    XX(IDENTITY_OF, "identity-of", 0, "TRIGGER", TEXT, "ask as this trigger does")                 \
+    XX(ENDPOINT, "endpoint", 0, "URL", TEXT, "in place of the region's own")                       \
+    XX(CONSISTENT, "consistent", 0, NULL, FLAG, "strongly consistent reads")                       \
+    XX(MAX_PAGES, "max-pages", 0, "N", NUMBER, "stop after so many pages")
 
 enum option_id {
 #define OPTION_ENUM(id, name, letter, argument, kind, help) OPTION_##id,
@@ -33,15 +41,15 @@ enum option_id {
     (OPTION_BIT(SOCKET) | OPTION_BIT(OUTPUT) | OPTION_BIT(TIMEOUT) | OPTION_BIT(HELP) |            \
         OPTION_BIT(VERSION))
 
-enum { OPERANDS_MAX = 8, VALUES_MAX = 32 };
+enum { OPERANDS_MAX = 32, LIST_MAX = 32 };
 
 /* All strings are borrowed from argv. */
 struct arguments {
     uint32_t given; /* OPTION_BITs */
     const char *text[OPTION_COUNT];
-    int64_t number[OPTION_COUNT]; /* durations in milliseconds */
-    const char *values[VALUES_MAX];
-    size_t value_count;
+    int64_t number[OPTION_COUNT];             /* durations in milliseconds */
+    const char *list[OPTION_COUNT][LIST_MAX]; /* of options that may be repeated */
+    size_t list_count[OPTION_COUNT];
     const char *operands[OPERANDS_MAX]; /* the verb first */
     size_t operand_count;
 };

@@ -1,8 +1,8 @@
 #include "client/cli/tree.h"
 
-#include "proto/duration.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/duration.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -10,12 +10,18 @@
 static bool has_suffix(const char *text, const char *suffix)
 {
     size_t len = strlen(text), suffix_len = strlen(suffix);
-    return len > suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
+    return len >= suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
 }
+
+static const char *const units[] = {"_ms", "_kb", "_bytes"};
 
 void tree_label(const char *key, char *text, size_t size)
 {
-    size_t len = strlen(key) - (has_suffix(key, "_ms") ? 3 : 0);
+    size_t len = strlen(key);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (has_suffix(key, units[i]))
+            len -= strlen(units[i]);
+    }
     snprintf(text, size, "%.*s", (int)len, key);
     for (char *at = text; *at != '\0'; at++) {
         if (*at == '_')
@@ -37,6 +43,23 @@ static void format_grouped(int64_t number, char *text, size_t size)
     text[used] = '\0';
 }
 
+static void format_fraction(double milliseconds, char *text, size_t size)
+{
+    if (milliseconds < 1000)
+        snprintf(text, size, "%.3g ms", milliseconds);
+    else
+        duration_format((int64_t)milliseconds, text, size);
+}
+
+static void append_unit(const char *key, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    if (has_suffix(key, "_kb"))
+        snprintf(text + used, size - used, " kB");
+    else if (has_suffix(key, "_bytes"))
+        snprintf(text + used, size - used, " bytes");
+}
+
 static void join(const struct json *array, char *text, size_t size)
 {
     size_t used = 0;
@@ -47,6 +70,24 @@ static void join(const struct json *array, char *text, size_t size)
         int n = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", item);
         used += n > 0 ? (size_t)n : 0;
     }
+}
+
+/* An error map of the protocol: shown as one sentence. */
+static bool is_error(const struct json *value)
+{
+    return json_kind(value) == JSON_KIND_MAP && json_get(value, "name") != NULL &&
+           json_get(value, "message") != NULL && json_get(value, "code") != NULL;
+}
+
+static void format_error(const struct json *error, char *text, size_t size)
+{
+    const char *code = json_get_string(error, "aws.code", "");
+    const char *request_id = json_get_string(error, "aws.request_id", "");
+    bool both = code[0] != '\0' && request_id[0] != '\0';
+    bool any = code[0] != '\0' || request_id[0] != '\0';
+    snprintf(text, size, "%s: %s%s%s%s%s%s", json_get_string(error, "name", ""),
+        json_get_string(error, "message", ""), any ? " [" : "", code, both ? ", " : "", request_id,
+        any ? "]" : "");
 }
 
 static void describe_map(const char *key, const struct json *value, void *data);
@@ -76,11 +117,12 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
             snprintf(text, size, "%" PRId64, integer);
         else
             format_grouped(integer, text, size);
+        append_unit(key, text, size);
         return;
     case JSON_KIND_REAL:
         json_get_real(value, "", &real);
         if (has_suffix(key, "_ms"))
-            snprintf(text, size, "%.3g ms", real);
+            format_fraction(real, text, size);
         else
             snprintf(text, size, "%.10g", real);
         return;
@@ -91,6 +133,10 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
         join(value, text, size);
         return;
     case JSON_KIND_MAP: {
+        if (is_error(value)) {
+            format_error(value, text, size);
+            return;
+        }
         struct description description = {text, size, 0};
         json_each(value, describe_map, &description);
         return;
@@ -115,7 +161,8 @@ static void describe_map(const char *key, const struct json *value, void *data)
 struct walk {
     FILE *file;
     int indent;
-    size_t width; /* of the labels */
+    bool milliseconds; /* the map's key ends in _ms: its fractions are milliseconds */
+    size_t width;      /* of the labels */
     const char *const *without;
 };
 
@@ -132,7 +179,7 @@ static bool is_section(const struct json *value)
 {
     if (json_kind(value) == JSON_KIND_ARRAY)
         return json_size(value) > 0 && json_kind(json_at(value, 0)) == JSON_KIND_MAP;
-    return json_kind(value) == JSON_KIND_MAP;
+    return json_kind(value) == JSON_KIND_MAP && !is_error(value);
 }
 
 static void measure(const char *key, const struct json *value, void *data)
@@ -154,7 +201,8 @@ static void print_scalar(const char *key, const struct json *value, void *data)
     if (is_section(value) || is_left_out(walk, key))
         return;
     tree_label(key, label, sizeof(label));
-    tree_value(key, value, text, sizeof(text));
+    bool fraction = json_kind(value) == JSON_KIND_REAL;
+    tree_value(walk->milliseconds && fraction ? "_ms" : key, value, text, sizeof(text));
     fprintf(walk->file, "%*s%-*s  ", walk->indent, "", (int)walk->width, label);
     terminal_print(walk->file, text);
     fputc('\n', walk->file);
@@ -163,15 +211,15 @@ static void print_scalar(const char *key, const struct json *value, void *data)
 static void add_head(const char *key, const struct json *value, void *data)
 {
     struct table *table = data;
-    (void)value;
+    enum json_kind kind = json_kind(value);
     for (size_t i = 0; i < table->columns; i++) {
         if (strcmp(table->heads[i], key) == 0)
             return;
     }
-    table_column(table, key, false);
+    table_column(table, key, kind == JSON_KIND_INTEGER || kind == JSON_KIND_REAL);
 }
 
-static void print_table(FILE *file, const struct json *array, int indent)
+void tree_table(FILE *file, const struct json *array, int indent)
 {
     struct table table;
     table_init(&table);
@@ -195,6 +243,9 @@ static void print_table(FILE *file, const struct json *array, int indent)
     table_free(&table);
 }
 
+static void print_map(
+    FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds);
+
 static void print_section(const char *key, const struct json *value, void *data)
 {
     const struct walk *walk = data;
@@ -206,15 +257,21 @@ static void print_section(const char *key, const struct json *value, void *data)
     terminal_print(walk->file, label);
     fprintf(walk->file, "%s\n", terminal_reset(walk->file));
     if (json_kind(value) == JSON_KIND_ARRAY)
-        print_table(walk->file, value, walk->indent + 2);
+        tree_table(walk->file, value, walk->indent + 2);
     else
-        tree_print(walk->file, value, walk->indent + 2, NULL);
+        print_map(walk->file, value, walk->indent + 2, NULL, has_suffix(key, "_ms"));
+}
+
+static void print_map(
+    FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds)
+{
+    struct walk walk = {file, indent, milliseconds, 0, without};
+    json_each(map, measure, &walk);
+    json_each(map, print_scalar, &walk);
+    json_each(map, print_section, &walk);
 }
 
 void tree_print(FILE *file, const struct json *map, int indent, const char *const *without)
 {
-    struct walk walk = {file, indent, 0, without};
-    json_each(map, measure, &walk);
-    json_each(map, print_scalar, &walk);
-    json_each(map, print_section, &walk);
+    print_map(file, map, indent, without, false);
 }

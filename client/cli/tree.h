@@ -9,6 +9,9 @@
  * `without` (ends with NULL; may be NULL). */
 void tree_print(FILE *file, const struct json *map, int indent, const char *const *without);
 
+/* Prints an array of maps as a table. */
+void tree_table(FILE *file, const struct json *array, int indent);
+
 /* A field as people read it: durations for keys that end in _ms, yes and no, 1,234,567 for
  * large numbers, words joined by commas. */
 void tree_value(const char *key, const struct json *value, char *text, size_t size);

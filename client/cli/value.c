@@ -47,19 +47,38 @@ static struct json *read_value(const char *text, char *error, size_t size)
     return NULL;
 }
 
+/* Splits "<mark>placeholder=rest"; the rest, or NULL where it is not written so. */
+static const char *split(const char *text, char mark, char *name, size_t size)
+{
+    size_t len = strcspn(text, "=");
+    if (text[0] != mark || text[len] != '=' || len < 2 || len >= size)
+        return NULL;
+    memcpy(name, text, len);
+    name[len] = '\0';
+    return text + len + 1;
+}
+
 bool value_add(struct json *values, const char *text, char *error, size_t size)
 {
     char name[256], reason[200] = "no memory";
-    size_t len = strcspn(text, "=");
-    if (text[0] != ':' || text[len] != '=' || len < 2 || len >= sizeof(name)) {
-        snprintf(error, size, "--value: \"%s\" is not :placeholder=JSON", text);
+    const char *rest = split(text, ':', name, sizeof(name));
+    if (rest == NULL) {
+        snprintf(error, size, "--value: \"%s\" is not :placeholder=VALUE", text);
         return false;
     }
-    memcpy(name, text, len);
-    name[len] = '\0';
-    struct json *value = read_value(text + len + 1, reason, sizeof(reason));
+    struct json *value = read_value(rest, reason, sizeof(reason));
     if (value != NULL && json_set(values, name, value))
         return true;
     snprintf(error, size, "--value %s: %s", name, reason);
+    return false;
+}
+
+bool value_add_name(struct json *names, const char *text, char *error, size_t size)
+{
+    char name[256];
+    const char *rest = split(text, '#', name, sizeof(name));
+    if (rest != NULL && rest[0] != '\0' && json_set(names, name, json_new_string(rest)))
+        return true;
+    snprintf(error, size, "--name: \"%s\" is not #placeholder=attribute", text);
     return false;
 }

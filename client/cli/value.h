@@ -9,4 +9,7 @@
  * `error` then says what is wrong. */
 bool value_add(struct json *values, const char *text, char *error, size_t size);
 
+/* Adds one "#placeholder=NAME" to a map of expression attribute names. */
+bool value_add_name(struct json *names, const char *text, char *error, size_t size);
+
 #endif

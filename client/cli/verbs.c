@@ -2,10 +2,11 @@
 #include "client/cli/cli.h"
 
 #define TEXT_AND_JSON (OUTPUT_BIT(TEXT) | OUTPUT_BIT(JSON))
+#define ALL_OUTPUTS   (TEXT_AND_JSON | OUTPUT_BIT(PROMETHEUS))
 
 const struct verb verbs[] = {
     {"count", "TRIGGER", 1, 1, OPTION_BIT(MAX_AGE) | OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
-        TEXT_AND_JSON, "how many items a trigger counts",
+        ALL_OUTPUTS, "how many items a trigger counts",
         "Prints the number, nothing else. A count that is stale, or that stopped at a\n"
         "configured limit, is said on stderr. Without --max-age the number is at most\n"
         "pollingInterval old; --max-age 0 asks AWS.\n"
@@ -14,16 +15,50 @@ const struct verb verbs[] = {
         "  25000\n"
         "  $ tally count orders --max-age 0 --value :customer=c-17\n",
         run_count},
-    {"list", "", 0, 0, 0, TEXT_AND_JSON, "the triggers and what is known of each",
-        "  $ tally list\n", run_list},
+    {"list", "", 0, 0, 0, ALL_OUTPUTS, "the triggers and what is known of each", "  $ tally list\n",
+        run_list},
     {"whoami", "[TRIGGER]", 0, 1, 0, TEXT_AND_JSON, "which AWS identity, why, until when",
         "Prints every identity, or the one of a trigger, without any secret. Exits 0 also\n"
         "where AWS cannot be reached, and says so.\n"
         "\n"
         "  $ tally whoami orders\n",
         run_whoami},
-    {"status", "", 0, 0, 0, TEXT_AND_JSON, "the agent: clients, cache, AWS calls, costs",
-        "  $ tally status\n", run_status},
+    {"status", "", 0, 0, 0, ALL_OUTPUTS, "the agent: clients, cache, AWS calls, costs",
+        "With -o prometheus: the counters, and the triggers' counts, in the text format of\n"
+        "Prometheus, for a textfile collector.\n"
+        "\n"
+        "  $ tally status\n"
+        "  $ tally -o prometheus status > /var/lib/node_exporter/tally.prom\n",
+        run_status},
+    {"watch", "TRIGGER", 1, 1, OPTION_BIT(MAX_AGE), TEXT_AND_JSON, "a line for each change",
+        "Prints a line whenever the count or its error changes, until it is interrupted; with\n"
+        "a bar in a terminal, and with -o json one JSON object on each line. The agent keeps\n"
+        "the count at most --max-age old (the polling interval). --timeout is for the first\n"
+        "line alone. An agent that restarts is waited for.\n"
+        "\n"
+        "  $ tally watch orders\n",
+        run_watch},
+    {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE), TEXT_AND_JSON,
+        "configuration, identity, request, pages, cost, decision",
+        "Counts once, anew, and shows every step to the decision, what the trigger costs in a\n"
+        "day, and what KEDA would report. No secret is shown.\n"
+        "\n"
+        "  $ tally explain orders\n",
+        run_explain},
+    {"top", "", 0, 0, OPTION_BIT(INTERVAL), OUTPUT_BIT(TEXT), "status, live",
+        "Needs a terminal. q ends it.\n"
+        "\n"
+        "  $ tally top --interval 2s\n",
+        run_top},
+    {"sockets", "[PATTERN...]", 0, OPERANDS_MAX - 1, 0, TEXT_AND_JSON,
+        "the agents of the pods on this node",
+        "Looks for tally*.sock in the emptyDir volumes of kubelet's pods and at the default\n"
+        "path; or where the shell patterns say that are given as operands, or in TALLY_SOCKETS\n"
+        "with colons between them. Paths of any length work with -s.\n"
+        "\n"
+        "  $ tally sockets\n"
+        "  $ tally -s \"$(tally sockets -o json | jq -r '.[0].path')\" list\n",
+        run_sockets},
     {"ping", "", 0, 0, 0, TEXT_AND_JSON, "the round-trip time to the agent",
         "  $ tally ping\n"
         "  0.09 ms\n",
@@ -36,6 +71,40 @@ const struct verb verbs[] = {
         "\n"
         "  startupProbe: {exec: {command: [tally, ready, orders]}}\n",
         run_ready},
+    {"wait", "TRIGGER", 1, 1,
+        OPTION_BIT(UNTIL) | OPTION_BIT(INTERVAL) | OPTION_BIT(MAX_AGE) | OPTION_BIT(VALUE) |
+            OPTION_BIT(REPLICAS),
+        TEXT_AND_JSON, "wait until a condition holds, for init containers and preStop hooks",
+        "Looks every --interval (1s) until the condition of --until holds, then prints the\n"
+        "count and exits 0; after --timeout (5m) it exits 4. It waits for the agent, too, and\n"
+        "through errors that may pass. The agent counts anew when its count is older than\n"
+        "--max-age, or than the polling interval.\n"
+        "\n"
+        "A condition compares count, scanned, pages, age_ms, consumed_rcu, desired_replicas,\n"
+        "active or fallback with a number, true or false, by < <= == != >= >; and, or and\n"
+        "parentheses join several. A stale count never fulfils it, and a count that stopped\n"
+        "at its limit only what holds for any larger count, too, such as count >= 100.\n"
+        "\n"
+        "  $ tally wait orders --until 'count <= 0' --timeout 2m --max-age 5s\n"
+        "  0\n",
+        run_wait},
+    {"query", "TABLE KEY_CONDITION", 2, 2,
+        OPTION_BIT(NAME) | OPTION_BIT(VALUE) | OPTION_BIT(FILTER) | OPTION_BIT(INDEX) |
+            OPTION_BIT(REGION) | OPTION_BIT(IDENTITY_OF) | OPTION_BIT(ENDPOINT) |
+            OPTION_BIT(CONSISTENT) | OPTION_BIT(MAX_PAGES),
+        TEXT_AND_JSON, "count without a trigger, where the agent allows it",
+        "Needs an agent that was started with --allow-query.\n"
+        "\n"
+        "  $ tally query orders '#s = :s' --name '#s=state' --value :s=open\n"
+        "  25000\n",
+        run_query},
+    {"install", "DIR", 1, 1, 0, OUTPUT_BIT(TEXT), "copy this command into a folder",
+        "For a volume that an application container shares, so that its probes and hooks can\n"
+        "run tally. The file appears whole, mode 0755; an older one is replaced.\n"
+        "\n"
+        "  $ tally install /shared\n"
+        "  /shared/tally\n",
+        run_install},
     {"call", "METHOD [JSON]", 1, 2, 0, TEXT_AND_JSON, "any method: raw debugging",
         "Sends the JSON as params (an array as it is; anything else inside an array) and\n"
         "prints the result as JSON.\n"

@@ -1,8 +1,8 @@
 /* tally whoami. */
 #include "client/cli/cli.h"
-#include "proto/duration.h"
 #include "client/cli/terminal.h"
 #include "client/cli/tree.h"
+#include "proto/duration.h"
 
 #include <string.h>
 

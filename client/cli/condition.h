@@ -1,0 +1,40 @@
+/* The conditions of `tally wait`, over the fields of an answer to `count`:
+ *
+ *     condition   = conjunction { ("or" | "||") conjunction }
+ *     conjunction = term { ("and" | "&&") term }
+ *     term        = "(" condition ")" | FIELD [ ("<" | "<=" | "==" | "=" | "!=" | ">=" | ">") VALUE
+ * ]
+ *
+ * FIELD is count, scanned, pages, age_ms, consumed_rcu, desired_replicas, active or fallback;
+ * VALUE is a number, true or false. A field alone means that it is true, or not 0. */
+#ifndef TALLY_CLI_CONDITION_H
+#define TALLY_CLI_CONDITION_H
+
+#include "client/cli/json.h"
+
+enum { CONDITION_NODES_MAX = 64 };
+
+/* What an answer says about a condition. A stale count says nothing, and one that is
+ * `at_least` only what holds for every larger number, too. */
+enum verdict { VERDICT_NO, VERDICT_UNKNOWN, VERDICT_YES };
+
+struct condition_node {
+    enum { NODE_COMPARE, NODE_AND, NODE_OR } kind;
+    unsigned left, right; /* of and, or: positions of the nodes */
+    unsigned field;       /* of a comparison */
+    unsigned comparison;
+    double value;
+};
+
+struct condition {
+    struct condition_node nodes[CONDITION_NODES_MAX];
+    unsigned count;
+    unsigned root;
+};
+
+/* False where the text is none; `error` then says where and what to write. */
+bool condition_parse(struct condition *condition, const char *text, char *error, size_t size);
+
+enum verdict condition_check(const struct condition *condition, const struct json *answer);
+
+#endif

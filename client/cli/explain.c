@@ -1,0 +1,124 @@
+/* tally explain: from the configuration to the decision. */
+#include "client/cli/cli.h"
+#include "client/cli/count.h"
+#include "client/cli/terminal.h"
+#include "client/cli/tree.h"
+#include "client/cli/value.h"
+
+#include <inttypes.h>
+
+static void print_head(const char *text)
+{
+    printf("\n%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), text, terminal_reset(stdout));
+}
+
+static void print_part(const struct json *answer, const char *key, const char *head)
+{
+    const struct json *part = json_get(answer, key);
+    if (part == NULL || json_kind(part) != JSON_KIND_MAP)
+        return;
+    print_head(head);
+    tree_print(stdout, part, 2, NULL);
+}
+
+static void print_source(const struct json *answer)
+{
+    int64_t line = 0;
+    print_head("Configuration");
+    if (json_get(answer, "source.file") != NULL) {
+        fputs("  from ", stdout);
+        terminal_print(stdout, json_get_string(answer, "source.file", "?"));
+        if (json_get_integer(answer, "source.line", &line))
+            printf(", line %" PRId64, line);
+        putchar('\n');
+    }
+    const struct json *config = json_get(answer, "config");
+    if (config != NULL)
+        tree_print(stdout, config, 2, NULL);
+}
+
+/* The array of pages stands under its own head, so that it gets the whole width. */
+static void print_pages(const struct json *answer)
+{
+    const struct json *pages = json_get(answer, "pages");
+    if (pages == NULL || json_size(pages) == 0)
+        return;
+    print_head("Pages");
+    tree_table(stdout, pages, 2);
+}
+
+static void print_cost(const struct json *answer)
+{
+    double poll = 0, polls = 0, day = 0;
+    if (!json_get_real(answer, "cost.rcu_per_poll", &poll) ||
+        !json_get_real(answer, "cost.polls_per_day", &polls) ||
+        !json_get_real(answer, "cost.rcu_per_day", &day))
+        return;
+    print_head("Cost");
+    printf("  %.10g read capacity units a count x %.10g counts a day = %.10g a day\n", poll, polls,
+        day);
+}
+
+static void print_keda(const struct json *answer)
+{
+    int64_t count = 0, missing = 0, ignored = 0;
+    if (!json_get_integer(answer, "keda.count", &count))
+        return;
+    json_get_integer(answer, "keda.undercount", &missing);
+    json_get_integer(answer, "keda.pages_ignored", &ignored);
+    print_head("What KEDA would report");
+    printf("  %s%" PRId64 "%s", terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE),
+        count, terminal_reset(stdout));
+    if (missing > 0)
+        printf(": %" PRId64 " too few, on %" PRId64 " page%s that it does not read", missing,
+            ignored, ignored == 1 ? "" : "s");
+    else
+        fputs(": the same", stdout);
+    const char *note = json_get_string(answer, "keda.note", "");
+    if (note[0] != '\0') {
+        fputs("\n  ", stdout);
+        terminal_print(stdout, note);
+    }
+    putchar('\n');
+}
+
+static void print_explanation(const struct json *answer)
+{
+    static const char *const shown[] = {"trigger", "source", "config", "identity", "endpoint",
+        "request", "pages", "total", "cost", "decision", "keda", NULL};
+    fputs(terminal_colour(stdout, COLOUR_BOLD), stdout);
+    terminal_print(stdout, json_get_string(answer, "trigger", "?"));
+    printf("%s\n", terminal_reset(stdout));
+    print_source(answer);
+    print_part(answer, "identity", "Identity");
+    print_part(answer, "endpoint", "Endpoint");
+    print_part(answer, "request", "Request (secrets masked)");
+    print_pages(answer);
+    print_part(answer, "total", "Count");
+    print_cost(answer);
+    print_part(answer, "decision", "Decision");
+    print_keda(answer);
+    tree_print(stdout, answer, 0, shown);
+}
+
+int run_explain(struct cli *cli)
+{
+    struct json *answer = NULL;
+    struct tally_request *request = cli_request(cli, "explain");
+    int code = EXIT_OK;
+    if (request != NULL)
+        code = count_add_list(cli, request, OPTION_VALUE, "values", value_add);
+    if (code != EXIT_OK) {
+        tally_request_free(request);
+        return code;
+    }
+    code = cli_ask(cli, request, &answer);
+    if (code != EXIT_OK)
+        return code;
+    if (cli->output == OUTPUT_JSON)
+        json_print(stdout, answer, false);
+    else
+        print_explanation(answer);
+    json_free(answer);
+    return EXIT_OK;
+}

@@ -1,0 +1,99 @@
+/* tally install: puts this program into a shared volume. */
+#include "client/cli/cli.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int refuse(const char *what, const char *path)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "%s %s: %s", what, path, strerror(errno));
+    return cli_refuse(TALLY_ESYSTEM, text);
+}
+
+/* Whether the program asks for a dynamic linker, which another image may not have. */
+static bool is_dynamic(int program)
+{
+    ElfW(Ehdr) head;
+    ElfW(Phdr) part;
+    if (pread(program, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        return false;
+    for (unsigned i = 0; i < head.e_phnum; i++) {
+        off_t offset = (off_t)(head.e_phoff + i * sizeof(part));
+        if (pread(program, &part, sizeof(part), offset) != (ssize_t)sizeof(part))
+            return false;
+        if (part.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+static bool copy_all(int from, int to)
+{
+    struct stat info;
+    if (fstat(from, &info) < 0)
+        return false;
+    for (off_t left = info.st_size; left > 0;) {
+        ssize_t n = sendfile(to, from, NULL, (size_t)left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        left -= n;
+    }
+    return true;
+}
+
+/* A whole program appears under its name, or nothing: it may be run the moment it is there. */
+static int copy_program(int program, const char *folder)
+{
+    char *path = NULL, *temporary = NULL;
+    int to = -1, code = EXIT_OK;
+    bool made = false;
+    if (asprintf(&path, "%s/tally", folder) < 0)
+        path = NULL;
+    if (asprintf(&temporary, "%s/.tally.XXXXXX", folder) < 0)
+        temporary = NULL;
+    if (path == NULL || temporary == NULL) {
+        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+        goto finish;
+    }
+    to = mkostemp(temporary, O_CLOEXEC);
+    made = to >= 0;
+    if (!made)
+        code = refuse("cannot write into", folder);
+    else if (!copy_all(program, to) || fchmod(to, 0755) < 0 || close(to) < 0)
+        code = refuse("cannot write", temporary);
+    else if (rename(temporary, path) < 0)
+        code = refuse("cannot replace", path);
+    else
+        made = false;
+    if (code == EXIT_OK)
+        printf("%s\n", path);
+finish:
+    if (made)
+        unlink(temporary);
+    free(path);
+    free(temporary);
+    return code;
+}
+
+int run_install(struct cli *cli)
+{
+    int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (program < 0)
+        return refuse("cannot read", "/proc/self/exe");
+    int code = copy_program(program, cli_operand(cli, 0));
+    if (code == EXIT_OK && is_dynamic(program))
+        cli_note("this build needs shared libraries, which other images may lack; the static "
+                 "build needs none");
+    close(program);
+    return code;
+}

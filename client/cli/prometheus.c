@@ -1,0 +1,216 @@
+#include "client/cli/prometheus.h"
+
+#include <string.h>
+
+/* Metrics with one sample each: the field, its metric, and what makes it a base unit. */
+struct metric {
+    const char *path, *name, *type, *help;
+    double factor;
+};
+
+static const struct metric status_metrics[] = {
+    {"uptime_ms", "tally_uptime_seconds", "gauge", "Time since the agent started.", 0.001},
+    {"config.triggers", "tally_config_triggers", "gauge", "Configured triggers.", 1},
+    {"config.generation", "tally_config_generation", "gauge",
+        "How many configurations were taken over.", 1},
+    {"connections.open", "tally_connections_open", "gauge", "Clients connected now.", 1},
+    {"connections.accepted", "tally_connections_accepted_total", "counter", "Connections accepted.",
+        1},
+    {"connections.refused", "tally_connections_refused_total", "counter",
+        "Connections refused: peers not allowed, or too many.", 1},
+    {"connections.malformed", "tally_connections_malformed_total", "counter",
+        "Connections closed for bytes that are no message.", 1},
+    {"connections.dropped", "tally_connections_dropped_total", "counter",
+        "Connections closed because the client did not read.", 1},
+    {"requests.answered", "tally_requests_answered_total", "counter",
+        "Requests answered, errors included.", 1},
+    {"requests.errors", "tally_request_errors_total", "counter", "Requests answered with an error.",
+        1},
+    {"requests.in_flight", "tally_requests_in_flight", "gauge", "Requests without an answer.", 1},
+    {"cache.hits", "tally_cache_hits_total", "counter", "Counts answered from the cache.", 1},
+    {"cache.misses", "tally_cache_misses_total", "counter",
+        "Counts that the cache could not answer.", 1},
+    {"cache.stale_served", "tally_cache_stale_served_total", "counter", "Stale counts answered.",
+        1},
+    {"cache.joined", "tally_cache_joined_total", "counter",
+        "Requests that joined a flight under way.", 1},
+    {"flights.active", "tally_flights_active", "gauge", "Counts under way.", 1},
+    {"flights.started", "tally_flights_started_total", "counter", "Counts begun.", 1},
+    {"flights.succeeded", "tally_flights_succeeded_total", "counter", "Counts completed.", 1},
+    {"flights.failed", "tally_flights_failed_total", "counter", "Counts failed.", 1},
+    {"consumed_rcu", "tally_consumed_read_capacity_units_total", "counter",
+        "DynamoDB read capacity units consumed.", 1},
+    {"memory.rss_kb", "tally_resident_memory_bytes", "gauge", "Resident memory.", 1024},
+    {"memory.output_queue_bytes", "tally_output_queue_bytes", "gauge",
+        "Answers that clients have not read.", 1},
+};
+
+static void print_head(FILE *file, const char *name, const char *type, const char *help)
+{
+    fprintf(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void print_label(FILE *file, const char *value)
+{
+    fputc('"', file);
+    for (; *value != '\0'; value++) {
+        if (*value == '\n')
+            fputs("\\n", file);
+        else if (*value == '"' || *value == '\\')
+            fprintf(file, "\\%c", *value);
+        else
+            fputc(*value, file);
+    }
+    fputc('"', file);
+}
+
+/* Whole numbers as they are, to the last digit. */
+static void print_number(FILE *file, const struct json *map, const char *path, double factor)
+{
+    int64_t whole = 0;
+    double number = 0;
+    if (factor >= 1 && json_get_integer(map, path, &whole)) {
+        fprintf(file, " %lld\n", (long long)whole * (long long)factor);
+        return;
+    }
+    json_get_real(map, path, &number);
+    fprintf(file, " %.15g\n", number * factor);
+}
+
+static void print_metrics(
+    FILE *file, const struct json *map, const struct metric *metrics, size_t count)
+{
+    double number;
+    for (size_t i = 0; i < count; i++) {
+        if (!json_get_real(map, metrics[i].path, &number))
+            continue;
+        print_head(file, metrics[i].name, metrics[i].type, metrics[i].help);
+        fputs(metrics[i].name, file);
+        print_number(file, map, metrics[i].path, metrics[i].factor);
+    }
+}
+
+static void print_method(const char *key, const struct json *value, void *data)
+{
+    FILE *file = data;
+    fputs("tally_requests_total{method=", file);
+    print_label(file, key);
+    fputc('}', file);
+    print_number(file, value, "", 1);
+}
+
+static void print_aws(FILE *file, const struct json *status)
+{
+    static const char *const services[] = {"dynamodb", "sts", "credentials"};
+    static const char *const results[] = {"ok", "throttled", "failed"};
+    char path[64];
+    double number;
+    if (json_get(status, "aws") == NULL)
+        return;
+    print_head(file, "tally_aws_calls_total", "counter", "Calls to AWS, repeated ones included.");
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        for (size_t j = 0; j < sizeof(results) / sizeof(results[0]); j++) {
+            snprintf(path, sizeof(path), "aws.%s.%s", services[i], results[j]);
+            if (!json_get_real(status, path, &number))
+                continue;
+            fprintf(file, "tally_aws_calls_total{service=\"%s\",result=\"%s\"}", services[i],
+                results[j]);
+            print_number(file, status, path, 1);
+        }
+    }
+    print_head(file, "tally_aws_connections", "gauge", "Connections to AWS open now.");
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        snprintf(path, sizeof(path), "aws.%s.connections", services[i]);
+        if (!json_get_real(status, path, &number))
+            continue;
+        fprintf(file, "tally_aws_connections{service=\"%s\"}", services[i]);
+        print_number(file, status, path, 1);
+    }
+}
+
+static void print_latency(FILE *file, const struct json *status)
+{
+    static const struct {
+        const char *path, *quantile;
+    } quantiles[] = {{"latency_ms.p50", "0.5"}, {"latency_ms.p90", "0.9"},
+        {"latency_ms.p99", "0.99"}, {"latency_ms.max", "1"}};
+    double number;
+    if (json_get(status, "latency_ms") == NULL)
+        return;
+    print_head(file, "tally_request_latency_seconds", "gauge",
+        "Time to answer, quantiles of the latest requests.");
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+        if (!json_get_real(status, quantiles[i].path, &number))
+            continue;
+        fprintf(file, "tally_request_latency_seconds{quantile=\"%s\"} %.15g\n",
+            quantiles[i].quantile, number * 0.001);
+    }
+}
+
+void prometheus_status(FILE *file, const struct json *status)
+{
+    print_head(file, "tally_build_info", "gauge", "The agent's version.");
+    fputs("tally_build_info{version=", file);
+    print_label(file, json_get_string(status, "version", ""));
+    fputs("} 1\n", file);
+    print_metrics(file, status, status_metrics, sizeof(status_metrics) / sizeof(status_metrics[0]));
+    const struct json *methods = json_get(status, "requests.by_method");
+    if (methods != NULL) {
+        print_head(file, "tally_requests_total", "counter", "Requests by method.");
+        json_each(methods, print_method, file);
+    }
+    print_aws(file, status);
+    print_latency(file, status);
+}
+
+static const struct metric trigger_metrics[] = {
+    {"count", "tally_trigger_count", "gauge", "The last good count.", 1},
+    {"age_ms", "tally_trigger_age_seconds", "gauge", "Time since that count was completed.", 0.001},
+    {"target", "tally_trigger_target", "gauge", "The targetValue.", 1},
+};
+
+static void print_trigger_labels(FILE *file, const struct json *trigger)
+{
+    fputs("{trigger=", file);
+    print_label(file, json_get_string(trigger, "name", ""));
+    fputs(",table=", file);
+    print_label(file, json_get_string(trigger, "table", ""));
+    fputc('}', file);
+}
+
+void prometheus_list(FILE *file, const struct json *list)
+{
+    const struct json *triggers = json_get(list, "triggers");
+    size_t count = triggers != NULL ? json_size(triggers) : 0;
+    double number;
+    for (size_t i = 0; i < sizeof(trigger_metrics) / sizeof(trigger_metrics[0]); i++) {
+        const struct metric *metric = &trigger_metrics[i];
+        print_head(file, metric->name, metric->type, metric->help);
+        for (size_t j = 0; j < count; j++) {
+            const struct json *trigger = json_at(triggers, j);
+            if (!json_get_real(trigger, metric->path, &number))
+                continue; /* never counted: no sample, rather than a 0 */
+            fputs(metric->name, file);
+            print_trigger_labels(file, trigger);
+            print_number(file, trigger, metric->path, metric->factor);
+        }
+    }
+    print_head(file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
+    for (size_t j = 0; j < count; j++) {
+        const struct json *trigger = json_at(triggers, j);
+        fputs("tally_trigger_failed", file);
+        print_trigger_labels(file, trigger);
+        fprintf(file, " %d\n", strcmp(json_get_string(trigger, "state", ""), "failed") == 0);
+    }
+}
+
+void prometheus_count(FILE *file, const struct json *count)
+{
+    print_head(file, "tally_trigger_count", "gauge", "The count.");
+    fputs("tally_trigger_count{trigger=", file);
+    print_label(file, json_get_string(count, "trigger", ""));
+    fputs(",quality=", file);
+    print_label(file, json_get_string(count, "quality", ""));
+    fputc('}', file);
+    print_number(file, count, "count", 1);
+}

@@ -1,0 +1,229 @@
+/* tally top: status, live. */
+#include "client/cli/cli.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
+#include "client/clock.h"
+#include "proto/duration.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* The terminal as it was, to be put back. */
+struct screen {
+    struct termios before;
+    bool raw;
+};
+
+/* A screen of our own, without echo, so that a single key ends it. */
+static void screen_open(struct screen *screen)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    if (tcgetattr(STDIN_FILENO, &screen->before) == 0) {
+        struct termios raw = screen->before;
+        raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+        screen->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+    }
+    fputs("\x1b[?1049h\x1b[?25l", stdout);
+}
+
+static void screen_close(struct screen *screen)
+{
+    fputs("\x1b[?25h\x1b[?1049l", stdout);
+    fflush(stdout);
+    if (screen->raw)
+        tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
+}
+
+static int64_t number(const struct json *json, const char *path)
+{
+    int64_t value = 0;
+    json_get_integer(json, path, &value);
+    return value;
+}
+
+static double real(const struct json *json, const char *path)
+{
+    double value = 0;
+    json_get_real(json, path, &value);
+    return value;
+}
+
+/* How much a counter grew, per second. */
+static double rate(
+    const struct json *before, const struct json *now, const char *path, int64_t elapsed_ms)
+{
+    if (before == NULL || elapsed_ms <= 0)
+        return 0;
+    double grown = real(now, path) - real(before, path);
+    return grown > 0 ? grown * 1000 / (double)elapsed_ms : 0; /* an agent restarts from 0 */
+}
+
+static void draw_summary(const struct json *before, const struct json *now, int64_t elapsed_ms)
+{
+    char uptime[32];
+    int64_t hits = number(now, "cache.hits"), misses = number(now, "cache.misses");
+    duration_format(number(now, "uptime_ms"), uptime, sizeof(uptime));
+    printf("%stallyd %s%s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB\n\n",
+        terminal_colour(stdout, COLOUR_BOLD), json_get_string(now, "version", "?"),
+        terminal_reset(stdout), number(now, "pid"), uptime, number(now, "config.triggers"),
+        number(now, "memory.rss_kb"));
+    printf("requests  %8.1f/s   in flight %" PRId64 "   errors %" PRId64 "   p50 %.3g ms   p99 "
+           "%.3g ms\n",
+        rate(before, now, "requests.answered", elapsed_ms), number(now, "requests.in_flight"),
+        number(now, "requests.errors"), real(now, "latency_ms.p50"), real(now, "latency_ms.p99"));
+    printf("cache     %8.1f %%   hits %" PRId64 "   misses %" PRId64 "   joined %" PRId64
+           "   stale %" PRId64 "\n",
+        hits + misses > 0 ? 100.0 * (double)hits / (double)(hits + misses) : 0.0, hits, misses,
+        number(now, "cache.joined"), number(now, "cache.stale_served"));
+    printf("dynamodb  %8.1f/s   calls %" PRId64 "   throttled %" PRId64 "   failed %" PRId64
+           "   flights %" PRId64 "   failed %" PRId64 "\n",
+        rate(before, now, "aws.dynamodb.calls", elapsed_ms), number(now, "aws.dynamodb.calls"),
+        number(now, "aws.dynamodb.throttled"), number(now, "aws.dynamodb.failed"),
+        number(now, "flights.started"), number(now, "flights.failed"));
+    printf("capacity  %8.1f RCU/s   %.10g RCU in all\n\n",
+        rate(before, now, "consumed_rcu", elapsed_ms), real(now, "consumed_rcu"));
+}
+
+static void draw_triggers(const struct json *list, size_t rows)
+{
+    const struct json *triggers = json_get(list, "triggers");
+    struct table table;
+    table_init(&table);
+    table_column(&table, "TRIGGER", false);
+    table_column(&table, "COUNT", true);
+    table_column(&table, "STATE", false);
+    table_column(&table, "AGE", true);
+    table_column(&table, "ERROR", false);
+    for (size_t i = 0; triggers != NULL && i < json_size(triggers) && i < rows; i++) {
+        const struct json *trigger = json_at(triggers, i);
+        char age[32] = "-";
+        int64_t value = 0;
+        if (json_get_integer(trigger, "age_ms", &value))
+            duration_format(value, age, sizeof(age));
+        table_add(&table, json_get_string(trigger, "name", "?"));
+        if (json_get_integer(trigger, "count", &value))
+            table_addf(&table, "%" PRId64, value);
+        else
+            table_add(&table, "-");
+        table_add(&table, json_get_string(trigger, "state", "?"));
+        table_add(&table, age);
+        table_add(&table, json_get_string(trigger, "last_error.name", ""));
+    }
+    table_print(&table, stdout, 0);
+    table_free(&table);
+}
+
+static void draw_peers(const struct json *status, size_t rows)
+{
+    const struct json *peers = json_get(status, "connections.peers");
+    struct table table;
+    table_init(&table);
+    table_column(&table, "UID", true);
+    table_column(&table, "PID", true);
+    table_column(&table, "REQUESTS", true);
+    table_column(&table, "CONNECTED", true);
+    for (size_t i = 0; peers != NULL && i < json_size(peers) && i < rows; i++) {
+        const struct json *peer = json_at(peers, i);
+        char age[32];
+        duration_format(number(peer, "age_ms"), age, sizeof(age));
+        table_addf(&table, "%" PRId64, number(peer, "uid"));
+        table_addf(&table, "%" PRId64, number(peer, "pid"));
+        table_addf(&table, "%" PRId64, number(peer, "requests"));
+        table_add(&table, age);
+    }
+    putchar('\n');
+    table_print(&table, stdout, 0);
+    table_free(&table);
+}
+
+/* A key, or the time for the next look. True: end. */
+static bool wait_for_key(int64_t interval)
+{
+    struct pollfd keys = {STDIN_FILENO, POLLIN, 0};
+    if (poll(&keys, 1, (int)interval) <= 0)
+        return interrupted;
+    char key = 0;
+    ssize_t n = read(STDIN_FILENO, &key, 1);
+    return interrupted || n <= 0 || key == 'q' || key == 'Q';
+}
+
+static void draw(
+    const struct json *before, const struct json *now, const struct json *list, int64_t elapsed_ms)
+{
+    size_t columns, rows;
+    terminal_size(stdout, &columns, &rows);
+    size_t room = rows > 14 ? rows - 14 : 2;
+    fputs("\x1b[H\x1b[2J", stdout);
+    draw_summary(before, now, elapsed_ms);
+    draw_triggers(list, room * 2 / 3);
+    draw_peers(now, room / 3);
+    printf("\n%sq ends%s", terminal_colour(stdout, COLOUR_DIM), terminal_reset(stdout));
+    fflush(stdout);
+}
+
+/* Without telling an error: that has to wait until the terminal is its old self. */
+static bool look(struct cli *cli, const char *method, struct json **result)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+    json_free(*result);
+    *result = NULL;
+    if (tally_call_packed(cli->tally, method, NULL, 0, &packed, &len) < 0)
+        return false;
+    *result = json_from_msgpack(packed, len);
+    return *result != NULL;
+}
+
+static void show(struct cli *cli, int64_t interval)
+{
+    struct json *before = NULL, *now = NULL, *list = NULL;
+    int64_t last = 0;
+    while (look(cli, "status", &now) && look(cli, "list", &list)) {
+        int64_t time = clock_ms();
+        draw(before, now, list, time - last);
+        if (wait_for_key(interval))
+            break;
+        json_free(before);
+        before = now;
+        now = NULL;
+        last = time;
+    }
+    json_free(before);
+    json_free(now);
+    json_free(list);
+}
+
+int run_top(struct cli *cli)
+{
+    struct screen screen = {.raw = false};
+    int64_t interval = cli_number(cli, OPTION_INTERVAL, 1000);
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return cli_usage("top needs a terminal; `tally status` prints the same once");
+    if (interval < 100 || interval > 3600 * 1000)
+        return cli_usage("--interval: between 100ms and 1h");
+    int code = cli_open(cli);
+    if (code != EXIT_OK)
+        return code;
+    if (tally_ping(cli->tally) < 0)
+        return cli_fail(tally_last_answer(cli->tally));
+    screen_open(&screen);
+    show(cli, interval);
+    screen_close(&screen);
+    const struct tally_answer *answer = tally_last_answer(cli->tally);
+    return tally_answer_error(answer) < 0 ? cli_fail(answer) : EXIT_OK;
+}
