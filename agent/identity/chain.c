@@ -1,5 +1,8 @@
 #include "agent/identity/chain.h"
 
+#include "agent/identity/profile_chain.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 struct chain {
@@ -12,12 +15,21 @@ struct chain {
 struct choice {
     enum supply_kind kind;
     struct identity_spec spec;
-    const char *why;
+    char why[200]; /* "": it is a failure */
 };
 
-static bool choose_keys(
-    const struct identity_context *context, struct choice *choice, struct failure *failure)
+/* Each rule: whether the environment configures its kind; then the choice or the failure is
+ * filled in. */
+typedef bool rule_fn(struct chain *self, struct choice *choice, struct failure *failure);
+
+static void set_why(struct choice *choice, const char *why)
 {
+    snprintf(choice->why, sizeof(choice->why), "%s", why);
+}
+
+static bool choose_keys(struct chain *self, struct choice *choice, struct failure *failure)
+{
+    const struct identity_context *context = &self->supply->pool->context;
     bool id = context_variable(context, "AWS_ACCESS_KEY_ID") != NULL;
     bool secret = context_variable(context, "AWS_SECRET_ACCESS_KEY") != NULL;
     bool token = context_variable(context, "AWS_SESSION_TOKEN") != NULL;
@@ -39,13 +51,13 @@ static bool choose_keys(
     if (token)
         choice->spec.session_token = (struct value_ref){
             .source = SOURCE_ENVIRONMENT, .text = "AWS_SESSION_TOKEN", .origin = "the environment"};
-    choice->why = "AWS_ACCESS_KEY_ID is set";
+    set_why(choice, "AWS_ACCESS_KEY_ID is set");
     return true;
 }
 
-static bool choose_web_identity(
-    const struct identity_context *context, struct choice *choice, struct failure *failure)
+static bool choose_web_identity(struct chain *self, struct choice *choice, struct failure *failure)
 {
+    const struct identity_context *context = &self->supply->pool->context;
     bool file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL;
     bool role = context_variable(context, "AWS_ROLE_ARN") != NULL;
 
@@ -59,51 +71,65 @@ static bool choose_web_identity(
         return true;
     }
     choice->kind = SUPPLY_WEB_IDENTITY;
-    choice->why = "AWS_WEB_IDENTITY_TOKEN_FILE is set";
+    set_why(choice, "AWS_WEB_IDENTITY_TOKEN_FILE is set");
     return true;
 }
 
-static bool choose_container(
-    const struct identity_context *context, struct choice *choice, struct failure *failure)
+static bool choose_profile(struct chain *self, struct choice *choice, struct failure *failure)
 {
+    const struct identity_context *context = &self->supply->pool->context;
+    bool named;
+    const char *name = shared_profile_name(context, &named);
+
+    (void)failure;
+    if (!profile_configured(context))
+        return false;
+    choice->kind = SUPPLY_PROFILE;
+    snprintf(choice->why, sizeof(choice->why), "the shared AWS files have the profile %s%s", name,
+        named ? " (AWS_PROFILE)" : "");
+    return true;
+}
+
+static bool choose_container(struct chain *self, struct choice *choice, struct failure *failure)
+{
+    const struct identity_context *context = &self->supply->pool->context;
     bool relative = context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL;
     bool full = context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
 
     (void)failure;
     choice->kind = SUPPLY_CONTAINER;
     if (relative)
-        choice->why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set";
+        set_why(choice, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set");
     else if (full)
-        choice->why = "AWS_CONTAINER_CREDENTIALS_FULL_URI is set";
+        set_why(choice, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set");
     return relative || full;
 }
 
-static bool choose_imds(
-    const struct identity_context *context, struct choice *choice, struct failure *failure)
+static bool choose_imds(struct chain *self, struct choice *choice, struct failure *failure)
 {
+    const struct identity_context *context = &self->supply->pool->context;
     (void)failure;
     choice->kind = SUPPLY_IMDS;
     if (context->imds)
-        choice->why = "--imds is given, and nothing else is configured";
+        set_why(choice, "--imds is given, and nothing else is configured");
     return context->imds;
 }
 
 /* 0 with *choice, or -1 with *failure. */
-static int choose(
-    const struct identity_context *context, struct choice *choice, struct failure *failure)
+static int choose(struct chain *self, struct choice *choice, struct failure *failure)
 {
-    static bool (*const rules[])(
-        const struct identity_context *context, struct choice *choice, struct failure *failure) = {
-        choose_keys, choose_web_identity, choose_container, choose_imds};
+    static rule_fn *const rules[] = {
+        choose_keys, choose_web_identity, choose_profile, choose_container, choose_imds};
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (rules[i](context, choice, failure))
-            return choice->why != NULL ? 0 : -1;
+        if (rules[i](self, choice, failure))
+            return choice->why[0] != '\0' ? 0 : -1;
     failure_set(failure, ERROR_CREDENTIALS,
         "this process has no identity: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
         "a profile in the shared AWS files, AWS_CONTAINER_CREDENTIALS_FULL_URI or "
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is there%s",
-        context->imds ? "" : "; the instance metadata is asked only with --imds");
+        self->supply->pool->context.imds ? ""
+                                         : "; the instance metadata is asked only with --imds");
     return -1;
 }
 
@@ -114,28 +140,37 @@ static void on_member(void *data, struct credentials *credentials, const struct 
     provider_finish(&self->base, credentials, failure);
 }
 
+/* 0 with supply->below, or -1 with supply->failure. */
+static int settle(struct chain *self)
+{
+    struct supply *supply = self->supply;
+    struct choice choice = {.spec = {.region = supply->spec.region}};
+    struct supply *chosen;
+
+    if (choose(self, &choice, &supply->failure) < 0)
+        return -1;
+    chosen = supply_acquire(supply->pool, choice.kind, &choice.spec);
+    if (chosen == NULL) {
+        failure_set(&supply->failure, ERROR_INTERNAL, "no memory for an identity");
+        return -1;
+    }
+    supply_release(supply->below);
+    supply->below = chosen;
+    supply->reconsider = false;
+    supply->failure.code = ERROR_NONE;
+    facts_set(&supply->facts.why, choice.why);
+    return 0;
+}
+
 static void chain_fetch(struct provider *provider)
 {
     struct chain *self = (struct chain *)provider;
     struct supply *supply = self->supply;
-    struct choice choice = {.spec = {.region = supply->spec.region}};
-    struct supply *chosen;
-    struct failure failure;
 
-    if (choose(&supply->pool->context, &choice, &failure) < 0) {
-        provider_finish(provider, NULL, &failure);
-        return;
-    }
-    chosen = supply_acquire(supply->pool, choice.kind, &choice.spec);
-    if (chosen == NULL) {
-        failure_set(&failure, ERROR_INTERNAL, "no memory for an identity");
-        provider_finish(provider, NULL, &failure);
-        return;
-    }
-    supply_release(supply->below);
-    supply->below = chosen;
-    facts_set(&supply->facts.why, choice.why);
-    provider_get(chosen->provider, &self->request);
+    if ((supply->below == NULL || supply->reconsider) && settle(self) < 0 && supply->below == NULL)
+        provider_finish(provider, NULL, &supply->failure);
+    else
+        provider_get(supply->below->provider, &self->request);
 }
 
 static void chain_destroy(struct provider *provider)

@@ -1,6 +1,6 @@
 /* The default chain: the first kind that the environment configures. Its failure is final: it
- * never becomes another identity. What is configured is looked at anew for each request, since
- * the shared files may change. */
+ * never becomes another identity. The choice stands until supply_refresh; while nothing is
+ * configured, it is looked for at each request. */
 #ifndef TALLY_AGENT_IDENTITY_CHAIN_H
 #define TALLY_AGENT_IDENTITY_CHAIN_H
 

@@ -1,7 +1,7 @@
 #include "agent/identity/describe.h"
 
-#include "agent/identity/cached.h"
 #include "agent/file.h"
+#include "agent/identity/cached.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/token_file.h"
 #include "proto/message.h"
@@ -200,6 +200,18 @@ static void put_cached(struct pairs *pairs, const struct supply *keeper)
     }
 }
 
+/* A chain that has not chosen. */
+static void put_unsettled(struct pairs *pairs, const struct supply *supply)
+{
+    bool failed = supply->failure.code != ERROR_NONE;
+
+    put_text(pairs, "state", failed ? "failed" : "none");
+    if (!failed)
+        return;
+    put_key(pairs, "last_error");
+    failure_pack(pairs->out, &supply->failure, NULL, 0);
+}
+
 static void put_why(
     struct pairs *pairs, const struct identity_spec *spec, const struct supply *supply)
 {
@@ -233,7 +245,7 @@ uint32_t describe_pairs(
     if (keeper != NULL)
         put_cached(&pairs, keeper);
     else
-        put_text(&pairs, "state", "none");
+        put_unsettled(&pairs, supply);
     if (token_file != NULL)
         put_token_file(&pairs, token_file, readable ? &claims : NULL);
     put_trust(&pairs, facts, readable ? &claims : NULL);

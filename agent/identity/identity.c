@@ -4,11 +4,11 @@
 #include "agent/identity/describe.h"
 #include "agent/identity/spec.h"
 #include "agent/identity/supply.h"
+#include "agent/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 struct identity {
@@ -28,16 +28,6 @@ struct identities {
 static const char *process_getenv(const char *name)
 {
     return getenv(name);
-}
-
-static uint32_t system_random(void)
-{
-    uint32_t bits = 0;
-
-    /* Without entropy waits are short, never wrong. */
-    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
-        return 0;
-    return bits;
 }
 
 /* In a pod the host name is the pod's: CloudTrail then tells which pod it was. */
@@ -71,7 +61,7 @@ struct identities *identities_create(const struct identities_options *options)
         .environment = options->environment,
         .imds = options->imds,
         .getenv = options->getenv != NULL ? options->getenv : process_getenv,
-        .random = options->random != NULL ? options->random : system_random,
+        .random = options->random != NULL ? options->random : random_bits,
     };
     set_session_name(&identities->pool.context);
     return identities;

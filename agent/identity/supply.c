@@ -6,6 +6,7 @@
 #include "agent/identity/chain.h"
 #include "agent/identity/container.h"
 #include "agent/identity/imds.h"
+#include "agent/identity/profile_chain.h"
 #include "agent/identity/spec.h"
 #include "agent/identity/static.h"
 #include "agent/identity/web_identity.h"
@@ -94,6 +95,11 @@ static struct provider *make_aws(struct supply *supply)
     return aws_rule_create(make_web_identity(supply, supply->spec.role), assume_role);
 }
 
+static struct provider *make_profile(struct supply *supply)
+{
+    return profile_chain_create(&supply->pool->context, &supply->facts, supply->spec.region);
+}
+
 static struct provider *make_container(struct supply *supply)
 {
     return container_create(&supply->pool->context, &supply->facts);
@@ -113,6 +119,7 @@ static const struct supply_maker {
     [SUPPLY_WEB_IDENTITY] = {make_web_identity_by_environment, true},
     [SUPPLY_AWS] = {make_aws, true},
     [SUPPLY_ASSUME_ROLE] = {make_assume_role, true},
+    [SUPPLY_PROFILE] = {make_profile, true},
     [SUPPLY_CONTAINER] = {make_container, true},
     [SUPPLY_IMDS] = {make_imds, true},
     [SUPPLY_KIAM] = {make_imds, true},
@@ -226,7 +233,9 @@ void supplies_expired(struct supplies *pool, const struct credentials *credentia
 
 void supply_refresh(struct supply *supply)
 {
-    for (; supply != NULL; supply = supply->below)
+    for (; supply != NULL; supply = supply->below) {
+        supply->reconsider = true;
         if (supply->cached)
             cached_refresh(supply->provider);
+    }
 }

@@ -15,6 +15,7 @@ enum supply_kind {
     SUPPLY_WEB_IDENTITY, /* by AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN */
     SUPPLY_AWS,          /* spec: role, external_id; web identity, after a refusal AssumeRole */
     SUPPLY_ASSUME_ROLE,  /* spec: role, external_id; kind: of the base */
+    SUPPLY_PROFILE,      /* by the shared AWS files */
     SUPPLY_CONTAINER,    /* by AWS_CONTAINER_CREDENTIALS_… */
     SUPPLY_IMDS,
     SUPPLY_KIAM,
@@ -35,6 +36,8 @@ struct supply {
     struct provider *provider; /* the one to ask */
     bool cached;               /* it is a cached one; else it passes on to `below` */
     struct supply *below;      /* what it stands on, held; NULL: nothing else */
+    bool reconsider;           /* a chain: shall choose anew */
+    struct failure failure;    /* a chain: why it could not choose; code NONE: it could */
 };
 
 /* NULL: no memory. */

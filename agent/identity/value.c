@@ -1,7 +1,7 @@
 #include "agent/identity/value.h"
 
-#include "agent/identity/fields.h"
 #include "agent/file.h"
+#include "agent/identity/fields.h"
 
 #include <errno.h>
 #include <stdio.h>
