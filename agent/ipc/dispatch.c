@@ -32,13 +32,11 @@ void dispatch_pack_names(struct buffer *buffer)
 void method_fail(struct method_call *call, enum error_code code, const char *format, ...)
 {
     struct failure failure;
-    char message[sizeof(failure.message)];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    failure_vset(&failure, code, format, arguments);
     va_end(arguments);
-    failure_set(&failure, code, "%s", message);
     session_fail(call->session, call->id, &failure);
 }
 
