@@ -95,15 +95,23 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
     }
 }
 
-static int read_values(struct assume_role *self, struct failure *failure)
+/* What can be known without asking anybody; negative with *failure: the rest cannot work. */
+static int prepare(struct assume_role *self, struct failure *failure)
 {
     const struct assume_role_options *options = &self->options;
-    int r = value_read(&options->role, options->context->getenv, &self->role, failure);
+    int r;
+
+    buffer_clear(&self->role);
+    buffer_clear(&self->external_id);
+    options->facts->kind = self->base.ops->kind;
+    facts_set(&options->facts->session_name, session_name(self));
+    r = value_read(&options->role, options->context->getenv, &self->role, failure);
 
     if (r == -ENODATA)
         failure_set(failure, ERROR_CREDENTIALS, "AssumeRole: no role is configured");
     if (r < 0)
         return r;
+    facts_set(&options->facts->role, buffer_string(&self->role));
     r = value_read(&options->external_id, options->context->getenv, &self->external_id, failure);
     return r == -ENODATA ? 0 : r;
 }
@@ -111,20 +119,13 @@ static int read_values(struct assume_role *self, struct failure *failure)
 static void assume_role_fetch(struct provider *provider)
 {
     struct assume_role *self = (struct assume_role *)provider;
-    struct facts *facts = self->options.facts;
     struct failure failure;
 
     self->replayed = false;
-    buffer_clear(&self->role);
-    buffer_clear(&self->external_id);
-    if (read_values(self, &failure) < 0) {
+    if (prepare(self, &failure) < 0)
         end(self, NULL, &failure);
-        return;
-    }
-    facts->kind = provider->ops->kind;
-    facts_set(&facts->role, buffer_string(&self->role));
-    facts_set(&facts->session_name, session_name(self));
-    provider_get(self->options.base, &self->request);
+    else
+        provider_get(self->options.base, &self->request);
 }
 
 static void assume_role_destroy(struct provider *provider)
@@ -145,16 +146,17 @@ static const struct provider_ops assume_role_ops = {
 struct provider *assume_role_create(const struct assume_role_options *options)
 {
     struct assume_role *self = calloc(1, sizeof(*self));
+    struct failure failure;
 
     if (self == NULL)
         return NULL;
     self->options = *options;
-    self->options.facts->kind = assume_role_ops.kind;
     provider_init(&self->base, &assume_role_ops);
     self->request.done = on_base;
     self->request.data = self;
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     buffer_init_secret(&self->external_id, VALUE_BYTES);
+    prepare(self, &failure); /* for whoami, which may be asked first */
     return &self->base;
 }

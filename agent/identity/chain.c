@@ -195,5 +195,6 @@ struct provider *chain_create(struct supply *supply)
     self->request.done = on_member;
     self->request.data = self;
     supply->facts.kind = chain_ops.kind;
+    settle(self); /* for whoami, which may be asked first */
     return &self->base;
 }

@@ -157,6 +157,7 @@ struct provider *container_create(const struct identity_context *context, struct
     self->context = context;
     self->facts = facts;
     facts->kind = container_ops.kind;
+    facts_set(&facts->token_file, path);
     metadata_exchange_init(&self->exchange, context, on_exchange, self);
     return &self->base;
 }

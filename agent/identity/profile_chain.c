@@ -265,22 +265,27 @@ static bool is_current(const struct profile_chain *self)
     return shared_stamps_equal(&now, &self->stamps);
 }
 
+static int rebuild(struct profile_chain *self, struct failure *failure)
+{
+    bool named;
+
+    drop(self);
+    if (load(self, shared_profile_name(self->context, &named), failure) == 0 &&
+        build(self, failure) == 0)
+        return 0;
+    drop(self);
+    return -1;
+}
+
 static void profile_chain_fetch(struct provider *provider)
 {
     struct profile_chain *self = (struct profile_chain *)provider;
     struct failure failure;
-    bool named;
 
-    if (!is_current(self)) {
-        drop(self);
-        if (load(self, shared_profile_name(self->context, &named), &failure) < 0 ||
-            build(self, &failure) < 0) {
-            drop(self);
-            provider_finish(provider, NULL, &failure);
-            return;
-        }
-    }
-    provider_get(self->providers[self->provider_count - 1], &self->request);
+    if (!is_current(self) && rebuild(self, &failure) < 0)
+        provider_finish(provider, NULL, &failure);
+    else
+        provider_get(self->providers[self->provider_count - 1], &self->request);
 }
 
 static void profile_chain_destroy(struct provider *provider)
@@ -299,6 +304,7 @@ struct provider *profile_chain_create(
     const struct identity_context *context, struct facts *facts, const char *region)
 {
     struct profile_chain *self = calloc(1, sizeof(*self));
+    struct failure failure;
 
     if (self == NULL)
         return NULL;
@@ -309,6 +315,7 @@ struct provider *profile_chain_create(
     self->request.done = on_top;
     self->request.data = self;
     facts->kind = profile_chain_ops.kind;
+    rebuild(self, &failure); /* for whoami, which may be asked first */
     return &self->base;
 }
 

@@ -150,35 +150,40 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
 
 /* ---- the provider ---------------------------------------------------------------------------- */
 
+/* What can be known without asking anybody; negative with *failure: the rest cannot work. */
+static int prepare(struct web_identity *self, struct failure *failure)
+{
+    struct facts *facts = self->options.facts;
+    int r = -EINVAL;
+
+    facts->kind = self->base.ops->kind;
+    facts_set(&facts->token_file, self->options.token_file);
+    facts_set(&facts->session_name, session_name(self));
+    buffer_clear(&self->role);
+    if (self->options.token_file == NULL)
+        failure_set(failure, ERROR_CREDENTIALS,
+            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
+            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+    else
+        r = value_read(&self->options.role, self->options.context->getenv, &self->role, failure);
+    if (r == -ENODATA)
+        failure_set(failure, ERROR_CREDENTIALS,
+            "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
+    if (r == 0)
+        facts_set(&facts->role, buffer_string(&self->role));
+    return r;
+}
+
 static void web_identity_fetch(struct provider *provider)
 {
     struct web_identity *self = (struct web_identity *)provider;
-    const struct identity_context *context = self->options.context;
     struct failure failure;
-    int r;
 
     self->replayed = false;
-    self->options.facts->kind = provider->ops->kind;
-    facts_set(&self->options.facts->token_file, self->options.token_file);
-    facts_set(&self->options.facts->session_name, session_name(self));
-    buffer_clear(&self->role);
-    if (self->options.token_file == NULL) {
-        failure_set(&failure, ERROR_CREDENTIALS,
-            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
-            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+    if (prepare(self, &failure) < 0)
         end(self, NULL, &failure);
-        return;
-    }
-    r = value_read(&self->options.role, context->getenv, &self->role, &failure);
-    if (r == -ENODATA)
-        failure_set(&failure, ERROR_CREDENTIALS,
-            "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
-    if (r < 0) {
-        end(self, NULL, &failure);
-        return;
-    }
-    facts_set(&self->options.facts->role, buffer_string(&self->role));
-    token_file_read(&self->file);
+    else
+        token_file_read(&self->file);
 }
 
 static void web_identity_destroy(struct provider *provider)
@@ -197,11 +202,11 @@ static const struct provider_ops web_identity_ops = {
 struct provider *web_identity_create(const struct web_identity_options *options)
 {
     struct web_identity *self = calloc(1, sizeof(*self));
+    struct failure failure;
 
     if (self == NULL)
         return NULL;
     self->options = *options;
-    self->options.facts->kind = web_identity_ops.kind;
     if (token_file_init(&self->file, options->context, options->token_file, on_token, self) < 0) {
         free(self);
         return NULL;
@@ -209,5 +214,6 @@ struct provider *web_identity_create(const struct web_identity_options *options)
     provider_init(&self->base, &web_identity_ops);
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
+    prepare(self, &failure); /* for whoami, which may be asked first */
     return &self->base;
 }
