@@ -86,40 +86,6 @@ finish() {
   exit "$status"
 }
 
-write_configuration() {
-  cat >"$DEMO/orders.yaml" <<'YAML'
-apiVersion: keda.sh/v1alpha1
-kind: ScaledObject
-metadata:
-  name: orders
-  namespace: shop
-spec:
-  scaleTargetRef:
-    name: orders-worker
-  pollingInterval: 30
-  maxReplicaCount: 20
-  triggers:
-  - type: aws-dynamodb
-    name: pending
-    metadata:
-      awsRegion: eu-west-1
-      tableName: orders
-      keyConditionExpression: "#q = :q"
-      expressionAttributeNames: '{"#q": "queue"}'
-      expressionAttributeValues: '{":q": {"S": "pending"}}'
-      targetValue: "500"
-  - type: aws-dynamodb
-    name: refunds
-    metadata:
-      awsRegion: eu-west-1
-      tableName: orders
-      keyConditionExpression: "#q = :q"
-      expressionAttributeNames: '{"#q": "queue"}'
-      expressionAttributeValues: '{":q": {"S": "refunds"}}'
-      targetValue: "5"
-YAML
-}
-
 tally=("$BUILD/tally" -s "$DEMO/tally.sock")
 gateway=("$PYTHON" -m tests.gateway)
 
@@ -182,11 +148,10 @@ printf '%s$%s eval "$%s"\n' "$green" "$plain" "(${gateway[*]} env --folder $DEMO
 pod=$("${gateway[@]}" env --folder "$DEMO")
 eval "$pod"
 note "$pod"
-write_configuration
-run cat "$DEMO/orders.yaml"
+run cat tests/demo.yaml
 
 headline "4. The agent beside the workload"
-run_background "$DEMO/tallyd.log" "$BUILD/tallyd" --config "$DEMO/orders.yaml" \
+run_background "$DEMO/tallyd.log" "$BUILD/tallyd" --config tests/demo.yaml \
   --socket "$DEMO/tally.sock"
 await "$DEMO/tally.sock" tallyd "$background" "$DEMO/tallyd.log"
 

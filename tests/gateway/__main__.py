@@ -135,7 +135,9 @@ def token(arguments, ready):
 
 def call(arguments, ready):
     try:
-        print(json.dumps(control(ready, arguments.method, arguments.json), indent=2))
+        result = control(ready, arguments.method, arguments.json)
+        if result is not None:
+            print(json.dumps(result, indent=2))
     except ControlError as error:
         print(f"tests.gateway: {arguments.method}: {error}", file=sys.stderr)
         return 1

@@ -12,8 +12,9 @@ import json
 from . import wire
 from .world import World
 
-METHODS = {"listen", "role", "user", "session", "token", "expire", "revoke", "clock_offset",
-           "fault", "heal", "close_idle", "summary", "requests", "forget", "secrets"}
+METHODS = {"ca", "clock_offset", "close_idle", "expire", "fault", "forget", "heal", "listen",
+           "metadata", "pod_token", "proxy", "requests", "revoke", "role", "secrets", "session",
+           "summary", "task", "token", "user"}
 
 
 class Server:

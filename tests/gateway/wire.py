@@ -91,7 +91,9 @@ async def read_request(reader, writer):
 def parse_head(head):
     lines = head[:-4].decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
-    if len(parts) != 3 or parts[2] != "HTTP/1.1" or not parts[0].isalpha():
+    # Python's own client asks for a tunnel in the older version.
+    versions = ("HTTP/1.1", "HTTP/1.0") if parts[0] == "CONNECT" else ("HTTP/1.1",)
+    if len(parts) != 3 or parts[2] not in versions or not parts[0].isalpha():
         raise Malformed(f"not a request line: {lines[0]!r}")
     headers = []
     for line in lines[1:]:

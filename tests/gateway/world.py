@@ -1,11 +1,18 @@
 """One AWS account as a test sees it: its services, keys, roles, clock, ledger and faults."""
 
+import asyncio
+
+from .container import AUDIENCE as POD_AUDIENCE
+from .container import Container
 from .dynamodb import DynamoDB
 from .faults import Faults
+from .imds import IMDS
 from .keys import Clock, KeyRing
 from .ledger import Ledger
 from .listener import Listener
+from .proxy import Proxy
 from .sts import STS
+from .tls import Authority
 from .tokens import AUDIENCE, Issuer
 from .upstream import Upstream
 
@@ -27,39 +34,90 @@ class World:
         self.faults = Faults()
         self.ledger = Ledger()
         self._upstream = Upstream(dynamodb_url)
+        self._container = Container(self)
+        self._imds = IMDS(self)
         self._listeners = []
-        self.role(ROLE, web_identity=SUBJECT)
+        self._proxies = []
+        self._authority = None
+        self.role(ROLE, web_identity=SUBJECT, pod_identity=SUBJECT)
 
     async def start(self):
         """Starts one listener for each service; the URLs by name."""
         return {
             "dynamodb": await self.listen("dynamodb"),
             "sts": await self.listen("sts"),
+            "container": await self.listen("container"),
+            "imds": await self.listen("imds"),
         }
 
     async def stop(self):
+        for proxy in self._proxies:
+            proxy.close()
         for listener in self._listeners:
             await listener.stop()
         self._upstream.close()
 
-    async def listen(self, service, region=None):
-        """A further endpoint of a service, perhaps in another region; its URL."""
+    async def listen(self, service, region=None, tls=None):
+        """A further endpoint of a service, perhaps in another region, perhaps with a certificate
+        of the authority's (tls.py: "good", "expired", …); its URL."""
         makers = {
             "dynamodb": lambda: DynamoDB(self, self._upstream, region or self.region),
             "sts": lambda: STS(self, region or self.region),
+            "container": lambda: self._container,
+            "imds": lambda: self._imds,
         }
-        listener = Listener(makers[service](), self.ledger, self.faults)
+        context = self.authority.context(["localhost", "127.0.0.1"], tls) if tls else None
+        listener = Listener(makers[service](), self.ledger, self.faults, context)
         await listener.start()
         self._listeners.append(listener)
         return listener.url
 
-    def role(self, arn=ROLE, web_identity=None, assume_role=None, external_id=None, lifetime=None,
-             deny=None):
-        """Makes or replaces a role. `web_identity`: the subject it trusts, `assume_role`: the
-        ARNs it trusts (patterns), `lifetime`: seconds its credentials last, whatever is asked,
-        `deny`: the actions it may not do ("dynamodb:Query", "*") or tables ("table/orders")."""
+    async def proxy(self):
+        """A proxy through which AWS's real names lead here; its URL."""
+        server = await asyncio.start_server(Proxy(self).serve, "127.0.0.1", 0)
+        self._proxies.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def listener_for(self, host):
+        """The service that AWS has under this name, signed for the region in the name."""
+        name, _, rest = host.partition(".")
+        service = name.removesuffix("-fips")
+        region = rest.partition(".")[0]
+        if service not in ("dynamodb", "sts") or not rest:
+            return None
+        if region == "amazonaws":  # sts.amazonaws.com
+            region = "us-east-1"
+        maker = STS(self, region) if service == "sts" else DynamoDB(self, self._upstream, region)
+        return Listener(maker, self.ledger, self.faults)
+
+    @property
+    def authority(self):
+        if self._authority is None:
+            self._authority = Authority()
+        return self._authority
+
+    def ca(self):
+        """The authority's certificate, as PEM."""
+        return self.authority.pem()
+
+    def role(self, arn=ROLE, web_identity=None, assume_role=None, pod_identity=None,
+             external_id=None, lifetime=None, deny=None):
+        """Makes or replaces a role. `web_identity`, `pod_identity`: the subject of a service
+        account that it trusts, `assume_role`: the ARNs it trusts (all are patterns), `lifetime`:
+        seconds its credentials last, whatever is asked, `deny`: the actions it may not do
+        ("dynamodb:Query", "*") or tables ("table/orders")."""
         self.roles[arn] = {"arn": arn, "web_identity": web_identity, "assume_role": assume_role,
-                           "external_id": external_id, "lifetime": lifetime, "deny": deny or []}
+                           "pod_identity": pod_identity, "external_id": external_id,
+                           "lifetime": lifetime, "deny": deny or []}
+
+    def task(self, role=ROLE):
+        """An ECS task with this role; the path of its credentials."""
+        return self._container.add_task(role)
+
+    def metadata(self, version="2", role=ROLE):
+        """How the instance metadata service answers (imds.py), and with whose credentials."""
+        self._imds.version = version
+        self._imds.role = role
 
     def user(self, name="ci", access_key=None, secret_key=None):
         """A user's long-term key."""
@@ -77,6 +135,10 @@ class World:
         token = self.issuer.issue(subject, audience, lifetime, issuer, foreign)
         self.keys.remember_secret(token)
         return token
+
+    def pod_token(self, **options):
+        """A token for the Pod Identity agent."""
+        return self.token(**{"audience": POD_AUDIENCE, **options})
 
     def allowed(self, key, action, table):
         deny = self.roles.get(key.role, {}).get("deny", [])
