@@ -19,7 +19,7 @@
 
 struct parts {
     bool https;
-    char host[HOST_MAX + 1]; /* lower case; an IPv6 address without its brackets */
+    char host[HOST_MAX + 1]; /* lower case, canonical; an IPv6 address without its brackets */
     bool bracketed;
     unsigned port;    /* 0: the scheme's */
     const char *path; /* of the text, up to its end; "" or from "/" or "?" */
@@ -40,10 +40,26 @@ static void copy_lower(char *to, const char *from, size_t len)
     to[len] = '\0';
 }
 
+/* Names that other readers take for IPv4 addresses: 127.1, 0x7f.1, 2130706433. */
+static bool ends_in_number(const char *host)
+{
+    const char *dot = strrchr(host, '.');
+    const char *label = dot != NULL ? dot + 1 : host;
+
+    if (label[0] == '0' && label[1] == 'x')
+        return label[2 + strspn(label + 2, DIGITS "abcdef")] == '\0';
+    return label[strspn(label, DIGITS)] == '\0';
+}
+
+/* A name, or an IPv4 address in its one canonical form. */
 static bool is_hostname(const char *host)
 {
+    struct in_addr address;
+
     if (host[0] == '\0' || host[strspn(host, HOSTNAME)] != '\0')
         return false;
+    if (ends_in_number(host))
+        return inet_pton(AF_INET, host, &address) == 1;
     for (;;) {
         size_t label = strcspn(host, ".");
         if (label == 0 || label > LABEL_MAX || host[0] == '-' || host[label - 1] == '-')
@@ -52,6 +68,15 @@ static bool is_hostname(const char *host)
             return true;
         host += label + 1;
     }
+}
+
+/* Likewise brings an IPv6 address into its canonical form. */
+static bool canonical_ipv6(char host[HOST_MAX + 1])
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET6, host, &address) == 1 &&
+           inet_ntop(AF_INET6, &address, host, HOST_MAX + 1) != NULL;
 }
 
 /* An address as bytes: IPv4 as IPv4-mapped IPv6. Nothing but a whole, canonical address is
@@ -114,7 +139,6 @@ static int read_authority(
 {
     const char *close;
     size_t host_len;
-    struct in6_addr address;
 
     if (memchr(text, '@', len) != NULL)
         return refuse(why, why_size, "a user or password cannot be in it");
@@ -133,8 +157,7 @@ static int read_authority(
     if (host_len > HOST_MAX)
         return refuse(why, why_size, "the host name is too long");
     copy_lower(parts->host, text, host_len);
-    if (parts->bracketed ? inet_pton(AF_INET6, parts->host, &address) != 1
-                         : !is_hostname(parts->host))
+    if (parts->bracketed ? !canonical_ipv6(parts->host) : !is_hostname(parts->host))
         return refuse(why, why_size, "the host is neither a name nor an address");
     text += host_len + parts->bracketed;
     len -= host_len + parts->bracketed;

@@ -1,0 +1,159 @@
+/* Lets Python tests ask the pure parts of agent/aws, to compare their answers with those of
+ * independent programs. A question is a line of standard input: fields in hex, separated by
+ * tabs, "-" for a field that is not there. The answer is a line of standard output: fields
+ * separated by tabs, the first one "ok" or "refused".
+ *
+ *   sign KEY_ID SECRET TOKEN REGION SERVICE UNIX_SECONDS METHOD PATH QUERY BODY {NAME VALUE}...
+ *                                             ok DATE AUTHORIZATION
+ *   dynamodb SETTINGS REGION CUSTOM_URL       ok URL HOST PATH REGION
+ *   sts SETTINGS REGION                       likewise; SETTINGS: fips dualstack legacy
+ *   url URL                                   likewise, by the rule for configured endpoints
+ *   credentials-url URL                       likewise, by the rule for credential endpoints
+ */
+#include "agent/aws/endpoint.h"
+#include "agent/aws/sigv4.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELDS_MAX 64
+
+struct question {
+    size_t count;
+    char *fields[FIELDS_MAX]; /* terminated; NULL: not there */
+    size_t lengths[FIELDS_MAX];
+};
+
+/* The one key of the process: signing for many days, regions and secrets must notice each. */
+static struct sigv4_key key;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "aws_leaves: %s\n", what);
+    exit(2);
+}
+
+static const char *text(const struct question *question, size_t index)
+{
+    if (index >= question->count || question->fields[index] == NULL)
+        die("a field is missing");
+    return question->fields[index];
+}
+
+static const char *optional_text(const struct question *question, size_t index)
+{
+    return index < question->count ? question->fields[index] : NULL;
+}
+
+static void answer_sign(const struct question *question)
+{
+    struct credentials *credentials = credentials_create(
+        text(question, 1), text(question, 2), optional_text(question, 3), 0, NULL);
+    struct sigv4_header headers[FIELDS_MAX / 2];
+    struct sigv4_request request = {.method = text(question, 7),
+        .path = text(question, 8),
+        .query = text(question, 9),
+        .headers = headers,
+        .body = text(question, 10),
+        .body_len = question->lengths[10]};
+    struct sigv4_signature signature;
+    int r;
+
+    if (credentials == NULL)
+        die("no memory");
+    for (size_t i = 11; i < question->count; i += 2)
+        headers[request.header_count++] = (struct sigv4_header){
+            text(question, i), text(question, i + 1)};
+    r = sigv4_sign(&request, credentials, text(question, 4), text(question, 5),
+        strtoll(text(question, 6), NULL, 10), &key, &signature);
+    if (r == 0)
+        printf("ok\t%s\t%s\n", signature.date, signature.authorization);
+    else
+        printf("refused\t%s\n", strerror(-r));
+    credentials_unref(credentials);
+}
+
+static void answer_endpoint(const struct question *question)
+{
+    const char *verb = text(question, 0);
+    struct endpoint_environment environment = {.region = NULL};
+    struct endpoint endpoint;
+    char why[256] = "";
+    int r;
+
+    if (strcmp(verb, "url") == 0) {
+        r = endpoint_parse_url(&endpoint, text(question, 1), false, why, sizeof(why));
+    } else if (strcmp(verb, "credentials-url") == 0) {
+        r = endpoint_parse_credentials_url(&endpoint, text(question, 1), why, sizeof(why));
+    } else {
+        environment.fips = strstr(text(question, 1), "fips") != NULL;
+        environment.dual_stack = strstr(text(question, 1), "dualstack") != NULL;
+        environment.sts_legacy = strstr(text(question, 1), "legacy") != NULL;
+        r = strcmp(verb, "sts") == 0
+                ? endpoint_sts(&endpoint, &environment, text(question, 2), why, sizeof(why))
+                : endpoint_dynamodb(&endpoint, &environment, text(question, 2),
+                      optional_text(question, 3), why, sizeof(why));
+    }
+    if (r == 0)
+        printf("ok\t%s\t%s\t%s\t%s\n", endpoint.url, endpoint.host, endpoint.path, endpoint.region);
+    else
+        printf("refused\t%s\n", why);
+}
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    die("a field is no hex");
+    return 0;
+}
+
+/* In place, with the terminator where the hex or the tab behind it was. */
+static size_t decode(char *hex, size_t len)
+{
+    if (len % 2 != 0)
+        die("a field is no hex");
+    for (size_t i = 0; i < len / 2; i++)
+        hex[i] = (char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+    hex[len / 2] = '\0';
+    return len / 2;
+}
+
+static void split(struct question *question, char *line)
+{
+    char *field;
+
+    question->count = 0;
+    while ((field = strsep(&line, "\t")) != NULL) {
+        bool there = strcmp(field, "-") != 0;
+        if (question->count == FIELDS_MAX)
+            die("a line has too many fields");
+        question->lengths[question->count] = there ? decode(field, strlen(field)) : 0;
+        question->fields[question->count++] = there ? field : NULL;
+    }
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    struct question question;
+
+    while ((len = getline(&line, &size, stdin)) > 0) {
+        if (line[len - 1] == '\n')
+            line[len - 1] = '\0';
+        split(&question, line);
+        if (strcmp(text(&question, 0), "sign") == 0)
+            answer_sign(&question);
+        else
+            answer_endpoint(&question);
+        fflush(stdout);
+    }
+    free(line);
+    sigv4_key_wipe(&key);
+    return 0;
+}
