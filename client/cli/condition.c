@@ -223,6 +223,7 @@ static enum verdict check_comparison(
         if (value == NULL || json_kind(value) != JSON_KIND_BOOL)
             return VERDICT_UNKNOWN;
         left = json_get_bool(value, "", false);
+        at_least = at_least && left < 1; /* what is true already stays true */
     }
     if (at_least && fields[node->field].kind == GROWS)
         return check_lower_bound(left, (enum comparison)node->comparison, node->value);

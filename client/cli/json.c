@@ -115,7 +115,7 @@ struct json *json_parse(const char *text, char *error, size_t size)
     json_error_t details;
     json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &details);
     if (json == NULL)
-        snprintf(error, size, "%s (column %d)", details.text, details.column);
+        snprintf(error, size, "%.120s (column %d)", details.text, details.column);
     return wrap(json);
 }
 

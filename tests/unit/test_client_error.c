@@ -1,0 +1,40 @@
+#include "client/tally.h"
+#include "proto/errors.h"
+#include "tests/unit/test.h"
+
+TEST(agent_errors_have_the_protocols_names)
+{
+#define SAME(number, name, retryable, text)                                                        \
+    CHECK_INT(-(number), TALLY_E##name);                                                           \
+    CHECK_STR(error_name(ERROR_##name), tally_error_name(-(number)));
+    ERROR_MAP(SAME)
+#undef SAME
+}
+
+TEST(every_error_has_a_text_of_its_own)
+{
+    static const int errors[] = {
+#define NUMBER(number, name, text) number,
+        TALLY_ERROR_MAP(NUMBER)
+#undef NUMBER
+    };
+    size_t count = sizeof(errors) / sizeof(errors[0]);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            CHECK(errors[i] != errors[j]);
+            CHECK(strcmp(tally_strerror(errors[i]), tally_strerror(errors[j])) != 0);
+        }
+    }
+}
+
+TEST(unknown_numbers_have_a_text_too)
+{
+    CHECK_STR("UNKNOWN", tally_error_name(-99));
+    CHECK_STR("UNKNOWN", tally_error_name(7));
+    CHECK_STR("OK", tally_error_name(0));
+    CHECK(tally_strerror(-99)[0] != '\0');
+    CHECK(tally_strerror(0)[0] != '\0');
+}
+
+TEST_MAIN(RUN(agent_errors_have_the_protocols_names), RUN(every_error_has_a_text_of_its_own),
+    RUN(unknown_numbers_have_a_text_too))
