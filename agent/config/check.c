@@ -34,33 +34,14 @@ void finding_print(const struct finding *finding, FILE *err)
         fprintf(err, ":%u:%u", finding->line, finding->column);
     fprintf(err, ": %s: ", level_name(finding->level));
     /* A path such as `values[":a"].N must be …` begins with its parameter already. */
-    if (len > 0 && strncmp(finding->message, finding->subject, len) != 0) {
+    bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
+                  (finding->message[len] == '[' || finding->message[len] == '.');
+    if (len > 0 && !begins) {
         print_text(finding->subject, err);
         fputs(": ", err);
     }
     print_text(finding->message, err);
     fputc('\n', err);
-}
-
-static const char *identity_name(const struct identity_spec *identity)
-{
-    if (identity == NULL)
-        return "?";
-    switch (identity->kind) {
-    case IDENTITY_CHAIN:
-        return "default chain";
-    case IDENTITY_STATIC:
-        return "access key";
-    case IDENTITY_WEB_IDENTITY:
-        return "web identity";
-    case IDENTITY_AWS:
-        return "aws";
-    case IDENTITY_ASSUME_ROLE:
-        return "assume role";
-    case IDENTITY_KIAM:
-        return "kiam";
-    }
-    return "?";
 }
 
 struct row {
@@ -74,8 +55,9 @@ static void row_fill(struct row *row, const struct trigger *trigger)
     const struct identity_spec *identity = trigger->identity;
     bool role = identity != NULL && identity->role.source == SOURCE_LITERAL;
 
-    snprintf(row->identity, sizeof(row->identity), "%s%s%s", identity_name(identity),
-        role ? " " : "", role ? identity->role.text : "");
+    snprintf(row->identity, sizeof(row->identity), "%s%s%s",
+        identity != NULL ? identity_kind_name(identity->kind) : "?", role ? " " : "",
+        role ? identity->role.text : "");
     snprintf(row->polling, sizeof(row->polling), "%" PRId64 "s%s", trigger->polling_ms / 1000,
         trigger->warm ? " warm" : "");
     row->cells[0] = trigger->name;

@@ -17,11 +17,11 @@ static void add_failure(struct reading *reading, const char *path, int error)
 
     if (error == -EMSGSIZE)
         snprintf(why, sizeof(why), "larger than 1 MiB; split it");
-    else if (error == -EINVAL)
+    else if (error == -EINVAL || error == -EISDIR)
         snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");
     else
-        snprintf(why, sizeof(why), "cannot be read: %s; does it exist, and may uid %u read it?",
-            strerror(-error), (unsigned)geteuid());
+        snprintf(why, sizeof(why), "cannot be read by uid %u: %s", (unsigned)geteuid(),
+            strerror(-error));
     reading_add_failure(reading, path, why);
 }
 

@@ -38,7 +38,8 @@ void findings_add(struct findings *findings, enum finding_level level, const str
 {
     if (level == FINDING_ERROR)
         findings->error_count++;
-    if (findings->count == FINDINGS_MAX) {
+    /* So that many notes cannot hide an error. */
+    if (findings->count >= (size_t)FINDINGS_MAX >> level) {
         findings->dropped++;
         return;
     }

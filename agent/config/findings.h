@@ -5,7 +5,7 @@
 #include "agent/config/arena.h"
 #include "agent/config/config.h"
 
-/* More than this is counted, but not listed. */
+/* More errors than this are counted, but not listed; warnings up to a half, notes a quarter. */
 #define FINDINGS_MAX 10000
 
 /* Where in which file. */

@@ -171,6 +171,8 @@ void lint_expressions(const struct parameters *parameters, const struct trigger_
             "is longer than 4 KB, so DynamoDB will refuse it");
         return;
     }
+    if (condition == 0 || names->bad || values->bad)
+        return;
     if (names->key_count > KEYS_MAX || values->key_count > KEYS_MAX)
         return;
     check_defined(parameters, query, NAMES, names, '#');
@@ -189,7 +191,8 @@ void lint_expressions(const struct parameters *parameters, const struct trigger_
 
 static void note_keda_requires(const struct parameters *parameters, const char *name)
 {
-    if (parameter_text(parameters, name) == NULL)
+    const struct node *node = node_get(parameters->metadata, name);
+    if (parameter_text(parameters, name) == NULL && (node == NULL || node_is_scalar(node)))
         parameter_note(parameters, name, "not given, which DynamoDB allows; KEDA requires it");
 }
 

@@ -100,8 +100,8 @@ struct place parameter_place(const struct parameters *parameters, const char *na
     return node_place(parameters->tree, node != NULL ? node : parameters->trigger);
 }
 
-static void add(const struct parameters *parameters, enum finding_level level, const char *name,
-    const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void add(const struct parameters *parameters,
+    enum finding_level level, const char *name, const char *format, va_list args)
 {
     struct place place = parameter_place(parameters, name);
     char *message = arena_vprintf(parameters->reading->scratch, format, args);

@@ -51,11 +51,17 @@ struct reading *reading_create(const struct config_options *options, config_file
     return reading;
 }
 
+static void warn_useless(struct reading *reading, const struct place *place, const char *message)
+{
+    findings_add(&reading->findings, FINDING_WARNING, place, "", "%s", message);
+    reading->useless_told = true;
+}
+
 void reading_add(struct reading *reading, const char *file, const void *data, size_t len)
 {
     struct yaml_input input = {.file = reading_keep(reading, file),
         .file_index = reading->file_count++,
-        .data = data,
+        .data = data != NULL ? data : "", /* an empty file */
         .len = len};
     size_t before = reading->documents.count;
     size_t errors = reading->findings.error_count;
@@ -73,7 +79,7 @@ void reading_add(struct reading *reading, const char *file, const void *data, si
     else if (r == -ENOMEM)
         reading->failed = true;
     else if (reading->documents.count == before && reading->findings.error_count == errors)
-        findings_add(&reading->findings, FINDING_WARNING, &place, "",
+        warn_useless(reading, &place,
             "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
 }
 
@@ -89,7 +95,7 @@ void reading_add_empty(struct reading *reading, const char *folder)
     struct place place = {
         .file = reading_keep(reading, folder), .file_index = reading->file_count++};
     if (place.file != NULL)
-        findings_add(&reading->findings, FINDING_WARNING, &place, "",
+        warn_useless(reading, &place,
             "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
 }
 
@@ -191,7 +197,8 @@ struct config *reading_finish(struct reading *reading)
         reading->failed = true;
     if (!reading->failed)
         scaled_objects_read(reading);
-    if (!reading->failed && reading->trigger_count == 0 && reading->findings.error_count == 0) {
+    if (!reading->failed && reading->trigger_count == 0 && reading->findings.error_count == 0 &&
+        !reading->useless_told) {
         struct place place = {.file = reading->first_file};
         if (place.file != NULL)
             findings_add(&reading->findings, FINDING_WARNING, &place, "",

@@ -177,6 +177,7 @@ static void object_read(struct reading *reading, const struct document *document
         if (reading->trigger_count == TRIGGERS_MAX) {
             add(&object, FINDING_ERROR, triggers->items[i], "triggers",
                 "more than 20000 triggers in all; the rest is not read");
+            reading->too_many = true;
             return;
         }
         if (is_dynamodb(triggers->items[i]))
@@ -188,7 +189,7 @@ void scaled_objects_read(struct reading *reading)
 {
     for (size_t i = 0; i < reading->documents.count && !reading->failed; i++) {
         const struct document *document = &reading->documents.items[i];
-        if (reading->trigger_count == TRIGGERS_MAX)
+        if (reading->too_many)
             return;
         if (document->kind <= DOCUMENT_SNIPPET)
             object_read(reading, document);

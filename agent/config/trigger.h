@@ -60,8 +60,8 @@ struct trigger {
     const char *metric_name;
     struct trigger_query query;
     struct trigger_scaling scaling;
-    const struct identity_spec
-        *identity; /* shared by equal ones; NULL only in a config with errors */
+    /* Shared by triggers with equal ones. NULL only in a config with errors. */
+    const struct identity_spec *identity;
 };
 
 #endif

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define MISSING "missing; each aws-dynamodb trigger needs it"
+
 /* Everything that the steps below need to know of the trigger that is being read. */
 struct step {
     const struct scaled_object *object;
@@ -38,13 +40,21 @@ static const char *metric_name(struct reading *reading, unsigned index, const ch
     return name;
 }
 
+/* Reports a parameter that is absent; one that is no text was reported already. */
+static void require(const struct step *step, const char *name, const char *message)
+{
+    const struct node *node = node_get(step->parameters.metadata, name);
+
+    if (parameter_text(&step->parameters, name) == NULL && (node == NULL || node_is_scalar(node)))
+        parameter_error(&step->parameters, name, "%s", message);
+}
+
 static const char *required(const struct step *step, const char *name)
 {
     const char *text = parameter_keep(&step->parameters, name);
-    if (text != NULL)
-        return text;
-    parameter_error(&step->parameters, name, "missing; each aws-dynamodb trigger needs it");
-    return "";
+
+    require(step, name, MISSING);
+    return text != NULL ? text : "";
 }
 
 /* KEDA takes the region from the metadata first, then from the auth parameters. */
@@ -57,8 +67,7 @@ static const char *read_region(const struct step *step)
         return text;
     value = step->auth != NULL ? &step->auth->parameters[AUTH_REGION] : NULL;
     if (value == NULL || value->source == SOURCE_ABSENT) {
-        parameter_error(&step->parameters, "awsRegion",
-            "missing; write the region of the table, such as eu-west-1");
+        require(step, "awsRegion", "missing; write the region of the table, such as eu-west-1");
         return "";
     }
     text = auth_value_now(step->reading, value);
@@ -138,9 +147,11 @@ static void read_query(struct step *step)
     query->values = values.text;
     query->uses_now = values.uses_now;
     query->consistent_read = parameter_bool(p, "consistentRead", false);
-    query->max_pages = (uint32_t)parameter_integer(p, "maxPages", 1, 0);
-    if (parameter_integer(p, "maxPages", 1, 0) > UINT32_MAX)
+    int64_t pages = parameter_integer(p, "maxPages", 1, 0);
+    if (pages > UINT32_MAX)
         parameter_error(p, "maxPages", "must be at most %u", UINT32_MAX);
+    else
+        query->max_pages = (uint32_t)pages;
     read_endpoint(step);
     read_client_values(step);
     lint_expressions(p, query, &names, &values);
@@ -181,8 +192,7 @@ static void read_scaling(struct step *step)
 
     *scaling = step->object->scaling;
     read_metric_type(step);
-    if (parameter_text(p, "targetValue") == NULL)
-        parameter_error(p, "targetValue", "missing; each aws-dynamodb trigger needs it");
+    require(step, "targetValue", MISSING);
     scaling->target = parameter_integer(p, "targetValue", 1, 1);
     scaling->activation = parameter_integer(p, "activationTargetValue", INT64_MIN, 0);
     read_limit(step);

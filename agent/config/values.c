@@ -14,12 +14,12 @@ static json_t *load(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
     json_error_t error;
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
     if (object == NULL && json_error_code(&error) == json_error_duplicate_key) {
         parameter_warning(parameters, name,
             "a key is given twice (%s); the last value counts, remove the others", error.text);
-        object = json_loads(text, 0, &error);
+        object = json_loads(text, JSON_DECODE_ANY, &error);
     }
     if (object == NULL) {
         parameter_error(
@@ -64,6 +64,13 @@ static void dump(const struct parameters *parameters, json_t *object, struct val
     free(text);
 }
 
+/* A list or a map where a text should be, which was an error already. */
+static bool is_container(const struct parameters *parameters, const char *name)
+{
+    const struct node *node = node_get(parameters->metadata, name);
+    return node != NULL && !node_is_scalar(node);
+}
+
 struct values names_read(const struct parameters *parameters)
 {
     struct values names = {0};
@@ -71,9 +78,11 @@ struct values names_read(const struct parameters *parameters)
     json_t *member = NULL;
     bool good = true;
 
+    names.bad = is_container(parameters, NAMES);
     if (parameter_text(parameters, NAMES) == NULL)
         return names;
     json_t *object = load(parameters, NAMES);
+    names.bad = object == NULL || json_object_size(object) == 0;
     if (object == NULL)
         return names;
     json_object_foreach(object, key, member)
@@ -103,9 +112,11 @@ struct values values_read(const struct parameters *parameters)
     json_t *member = NULL;
     bool good = true;
 
+    values.bad = is_container(parameters, VALUES);
     if (parameter_text(parameters, VALUES) == NULL)
         return values;
     json_t *object = load(parameters, VALUES);
+    values.bad = object == NULL;
     if (object == NULL)
         return values;
     if (json_object_size(object) == 0)

@@ -11,6 +11,7 @@ struct values {
     const char **keys; /* the placeholders, in scratch memory */
     size_t key_count;
     bool uses_now;
+    bool bad; /* there was an error, so nothing can be said about the keys */
 };
 
 /* Reads the parameter; an absent one is {NULL}. What is wrong is an error or a warning among

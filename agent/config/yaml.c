@@ -180,8 +180,8 @@ static int close_container(struct builder *b, const yaml_mark_t *mark)
 {
     struct open *open = &b->open[b->depth - 1];
     struct node *node = open->node;
-    const struct node **children = b->stack + open->start;
     size_t count = b->count - open->start;
+    const struct node **children = count > 0 ? b->stack + open->start : NULL;
     int r = 0;
 
     for (size_t i = 0; i < count; i++) {
