@@ -6,6 +6,7 @@
 char *base64_encode(const void *data, size_t len)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char pad = '=';
     const uint8_t *in = data;
     char *text = malloc((len + 2) / 3 * 4 + 1);
     if (text == NULL)
@@ -18,8 +19,8 @@ char *base64_encode(const void *data, size_t len)
         bits |= left > 2 ? in[i + 2] : 0;
         *out++ = digits[bits >> 18];
         *out++ = digits[bits >> 12 & 63];
-        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-        *out++ = left > 2 ? digits[bits & 63] : '=';
+        *out++ = left > 1 ? digits[bits >> 6 & 63] : pad;
+        *out++ = left > 2 ? digits[bits & 63] : pad;
     }
     *out = '\0';
     return text;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *cli_operand(const struct cli *cli, size_t i)
 {
@@ -19,6 +20,13 @@ bool cli_given(const struct cli *cli, enum option_id option)
 int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallback)
 {
     return cli_given(cli, option) ? cli->arguments.number[option] : fallback;
+}
+
+int64_t cli_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void print_head(const char *name)

@@ -47,6 +47,9 @@ bool cli_given(const struct cli *cli, enum option_id option);
 /* The value of a duration or number option, or `fallback` where it is not given. */
 int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallback);
 
+/* Milliseconds of the monotonic clock. */
+int64_t cli_clock_ms(void);
+
 /* Errors: one line on stderr, and the exit code for it. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_refuse(int error, const char *message); /* `error`: enum tally_error */

@@ -2,7 +2,6 @@
 #include "client/cli/cli.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
-#include "client/clock.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -194,7 +193,7 @@ static void show(struct cli *cli, int64_t interval)
     struct json *before = NULL, *now = NULL, *list = NULL;
     int64_t last = 0;
     while (look(cli, "status", &now) && look(cli, "list", &list)) {
-        int64_t time = clock_ms();
+        int64_t time = cli_clock_ms();
         draw(before, now, list, time - last);
         if (wait_for_key(interval))
             break;

@@ -1,7 +1,6 @@
 /* tally wait. */
 #include "client/cli/condition.h"
 #include "client/cli/count.h"
-#include "client/clock.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -55,7 +54,7 @@ static int look(struct wait *wait, bool *done)
 {
     struct json *answer = NULL;
     struct tally *tally = wait->cli->tally;
-    int64_t left = wait->deadline - clock_ms();
+    int64_t left = wait->deadline - cli_clock_ms();
     tally_set_timeout(tally, left > LOOK_MS_MAX ? LOOK_MS_MAX : left < 1 ? 1 : (int)left);
     int r = tally_call(tally, wait->request);
     wait->last_error = r;
@@ -105,7 +104,7 @@ int run_wait(struct cli *cli)
         return cli_usage("wait needs a condition: tally wait TRIGGER --until 'count <= 0'");
     if (!condition_parse(&wait.condition, until, error, sizeof(error)))
         return cli_usage("--until: %s", error);
-    wait.deadline = clock_ms() + cli_number(cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS);
+    wait.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS);
     int code = count_request(cli, &wait.request);
     if (code == EXIT_OK)
         code = cli_open_within(cli, LOOK_MS_MAX);
@@ -116,7 +115,7 @@ int run_wait(struct cli *cli)
         code = look(&wait, &done);
         if (done)
             break;
-        int64_t left = wait.deadline - clock_ms();
+        int64_t left = wait.deadline - cli_clock_ms();
         if (left <= interval) {
             code = fail_deadline(&wait);
             break;

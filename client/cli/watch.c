@@ -2,7 +2,6 @@
 #include "client/cli/bar.h"
 #include "client/cli/cli.h"
 #include "client/cli/terminal.h"
-#include "client/clock.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -102,12 +101,12 @@ static void on_change(const struct tally_answer *answer, void *data)
 /* Turns the loop until the watch ends, which without an error only an interrupt does. */
 static int turn(struct watch *watch, struct tally_async *async)
 {
-    int64_t deadline = clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
+    int64_t deadline = cli_clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
     while (!watch->done) {
         struct pollfd fd = {tally_async_fd(async), tally_async_events(async), 0};
         int timeout = tally_async_timeout(async);
         if (!watch->seen) {
-            int64_t left = deadline - clock_ms();
+            int64_t left = deadline - cli_clock_ms();
             if (left <= 0)
                 return cli_refuse(TALLY_EDEADLINE, "the agent told nothing before the deadline");
             if (timeout < 0 || timeout > left)
