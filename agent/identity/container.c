@@ -16,6 +16,7 @@ struct container {
     struct facts *facts;
     struct metadata_exchange exchange;
     struct token_file file; /* path NULL: no file */
+    bool replayed;
 };
 
 static void end(
@@ -88,6 +89,13 @@ static void on_exchange(
         credentials_unref(credentials);
         return;
     }
+    /* The token may have been replaced while it was looked at. */
+    if (outcome == AWS_EXPIRED && !self->replayed && self->file.path != NULL &&
+        token_file_changed(&self->file)) {
+        self->replayed = true;
+        ask(self, buffer_string(&self->file.token));
+        return;
+    }
     explained = *failure;
     if (status >= 400 && status < 500 && outcome != AWS_THROTTLED) {
         failure_set(&explained, failure->code,
@@ -117,6 +125,7 @@ static void container_fetch(struct provider *provider)
     const char *token = context_variable(self->context, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
     struct failure failure;
 
+    self->replayed = false;
     self->facts->kind = provider->ops->kind;
     facts_set(&self->facts->token_file, self->file.path);
     if (self->file.path != NULL) {

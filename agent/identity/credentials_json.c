@@ -2,6 +2,7 @@
 
 #include "agent/aws/iso8601.h"
 #include "agent/identity/fields.h"
+#include "proto/reader.h"
 #include "proto/utf8.h"
 
 #include <errno.h>
@@ -88,13 +89,16 @@ int credentials_json_parse(
     return r;
 }
 
+/* ---- error replies ----------------------------------------------------------------------------
+ */
+
 static void copy_field(char *to, size_t size, const struct field *field)
 {
     if (field->type == FIELD_TEXT)
         utf8_copy(to, size, field->text, strlen(field->text));
 }
 
-void credentials_json_parse_error(int status, const void *body, size_t len, struct aws_error *error)
+static bool read_error_object(const void *body, size_t len, struct aws_error *error)
 {
     enum { LOWER_CODE, UPPER_CODE, LOWER_MESSAGE, UPPER_MESSAGE, COUNT };
     struct field fields[COUNT] = {
@@ -105,13 +109,58 @@ void credentials_json_parse_error(int status, const void *body, size_t len, stru
     };
     char why[80];
 
+    if (fields_read(body, len, fields, COUNT, why, sizeof(why)) < 0)
+        return false;
+    copy_field(error->code, sizeof(error->code), &fields[UPPER_CODE]);
+    copy_field(error->code, sizeof(error->code), &fields[LOWER_CODE]);
+    copy_field(error->message, sizeof(error->message), &fields[UPPER_MESSAGE]);
+    copy_field(error->message, sizeof(error->message), &fields[LOWER_MESSAGE]);
+    fields_clear(fields, COUNT);
+    return true;
+}
+
+/* Takes what stands between two marks at the front of the text, and the text behind them. */
+static bool take_between(struct text *text, const char *open, const char *close, struct text *found)
+{
+    size_t open_len = strlen(open);
+    const char *end;
+
+    if (text->len < open_len || memcmp(text->data, open, open_len) != 0)
+        return false;
+    end = memmem(text->data + open_len, text->len - open_len, close, strlen(close));
+    if (end == NULL)
+        return false;
+    found->data = text->data + open_len;
+    found->len = (size_t)(end - found->data);
+    end += strlen(close);
+    text->len -= (size_t)(end - text->data);
+    text->data = end;
+    return true;
+}
+
+/* The Pod Identity agent sends a line of text: "[request id]: (Code): message, fault: client",
+ * or the message alone. */
+static void read_error_line(const char *body, size_t len, struct aws_error *error)
+{
+    const char *end = len > 0 ? memchr(body, '\n', len) : NULL;
+    struct text text = {body, end != NULL ? (size_t)(end - body) : len};
+    struct text found;
+
+    if (text.len == 0 || text.data[0] == '<')
+        return;
+    if (take_between(&text, "[", "]: ", &found))
+        utf8_copy(error->request_id, sizeof(error->request_id), found.data, found.len);
+    if (take_between(&text, "(", "): ", &found))
+        utf8_copy(error->code, sizeof(error->code), found.data, found.len);
+    if (take_between(&text, "", ", fault: ", &found))
+        text = found;
+    utf8_copy(error->message, sizeof(error->message), text.data, text.len);
+}
+
+void credentials_json_parse_error(int status, const void *body, size_t len, struct aws_error *error)
+{
     error->status = status;
-    if (fields_read(body, len, fields, COUNT, why, sizeof(why)) == 0) {
-        copy_field(error->code, sizeof(error->code), &fields[UPPER_CODE]);
-        copy_field(error->code, sizeof(error->code), &fields[LOWER_CODE]);
-        copy_field(error->message, sizeof(error->message), &fields[UPPER_MESSAGE]);
-        copy_field(error->message, sizeof(error->message), &fields[LOWER_MESSAGE]);
-        fields_clear(fields, COUNT);
-    }
+    if (!read_error_object(body, len, error))
+        read_error_line(body, len, error);
     error->outcome = aws_error_classify(status, error->code, error->message);
 }

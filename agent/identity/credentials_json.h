@@ -13,7 +13,8 @@
 int credentials_json_parse(
     const void *json, size_t len, struct credentials **credentials, char *why, size_t why_size);
 
-/* An error reply, {"code": …, "message": …}; another body is classified by the status. */
+/* An error reply: {"code": …, "message": …}, or the Pod Identity agent's line of text; another
+ * body is classified by the status. */
 void credentials_json_parse_error(
     int status, const void *body, size_t len, struct aws_error *error);
 

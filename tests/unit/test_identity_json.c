@@ -188,7 +188,16 @@ TEST(error_replies_of_any_shape_are_classified)
             "m", AWS_REFUSED},
         {403, "{\"Code\":\"AccessDenied\",\"Message\":\"m\"}", "AccessDenied", "m", AWS_DENIED},
         {404, "", "", "", AWS_REFUSED},
-        {429, "slow", "", "", AWS_THROTTLED},
+        {429, "Too Many Requests. x\n", "", "Too Many Requests. x", AWS_THROTTLED},
+        /* As the Pod Identity agent words them. */
+        {404, "[r-1]: (ResourceNotFoundException): No association found, fault: client\nmore\n",
+            "ResourceNotFoundException", "No association found", AWS_REFUSED},
+        {400, "[r-1]: (ExpiredTokenException): old, fault: client\n", "ExpiredTokenException",
+            "old", AWS_EXPIRED},
+        {400, "Service account token cannot be empty\n", "",
+            "Service account token cannot be empty", AWS_REFUSED},
+        {403, "Access Denied. x", "", "Access Denied. x", AWS_DENIED},
+        {400, "[half", "", "[half", AWS_REFUSED},
         {500, "<html><body>secret</body></html>", "", "", AWS_TRANSIENT},
         {400, "{\"code\":7}", "", "", AWS_REFUSED},
     };

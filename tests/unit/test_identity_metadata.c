@@ -193,6 +193,26 @@ TEST(a_refusal_of_the_endpoint_is_told_with_its_words)
     stop();
 }
 
+TEST(an_expired_token_is_replayed_once_if_the_file_holds_another)
+{
+    const char *expired = "[r]: (ExpiredTokenException): old, fault: client\n";
+
+    start();
+    world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+    world_set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", world_write(&world, "token", "old"));
+    ask_container();
+    world_write(&world, "token", "new");
+    fake_http_answer(400, expired);
+    CHECK_INT(2, fake_http_count());
+    CHECK(strstr(fake_http_at(1)->headers, "Authorization: new\n") != NULL);
+    world_write(&world, "token", "newer");
+    fake_http_answer(400, expired);
+    CHECK_INT(2, fake_http_count());
+    CHECK_STR("ExpiredTokenException", asker.failure.aws_code);
+    CHECK_STR("r", asker.failure.aws_request_id);
+    stop();
+}
+
 TEST(hostile_replies_are_refused)
 {
     static const char *const replies[] = {
@@ -356,8 +376,9 @@ TEST_MAIN(RUN(pod_identity_sends_the_raw_token_past_every_proxy),
     RUN(ecs_takes_the_relative_uri_and_needs_no_token), RUN(a_token_goes_to_no_foreign_host),
     RUN(a_relative_uri_cannot_change_the_host), RUN(a_token_with_a_line_break_forges_no_header),
     RUN(an_endpoint_that_is_not_up_yet_is_tried_again),
-    RUN(a_refusal_of_the_endpoint_is_told_with_its_words), RUN(hostile_replies_are_refused),
-    RUN(imds_asks_for_a_token_then_the_role_then_the_credentials),
+    RUN(a_refusal_of_the_endpoint_is_told_with_its_words),
+    RUN(an_expired_token_is_replayed_once_if_the_file_holds_another),
+    RUN(hostile_replies_are_refused), RUN(imds_asks_for_a_token_then_the_role_then_the_credentials),
     RUN(imds_may_be_elsewhere_and_may_be_switched_off), RUN(imds_never_speaks_version_1),
     RUN(kiam_is_asked_by_version_1_where_it_knows_no_2), RUN(kiam_may_speak_version_2),
     RUN(a_role_name_that_is_none_is_not_asked_for))
