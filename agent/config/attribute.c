@@ -1,17 +1,28 @@
 #include "agent/config/attribute.h"
 
 #include "agent/config/base64.h"
-#include "agent/config/values.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-#define VALUES    "expressionAttributeValues"
 #define PATH_SIZE 512
+#define CRASH     " (KEDA crashes on this)"
 
-/* Writes `expressionAttributeValues[":a"].M["b"].L[0]`, cut at the end of the buffer. */
-static size_t path_write(const struct attribute_path *path, char *text)
+/* Where a value is: each step names the one above it. */
+struct path {
+    struct attribute_check *check;
+    const struct path *parent;
+    const char *type; /* of the parent that holds it: "L" or "M"; NULL at the top */
+    const char *key;  /* NULL: `index` counts */
+    size_t index;
+    unsigned depth;
+};
+
+static bool check_value(const struct path *path, json_t *value);
+
+/* Writes `root[":a"].M["b"].L[0]`, cut at the end of the buffer. */
+static size_t path_write(const struct path *path, char *text)
 {
     size_t len = 0;
     int more = 0;
@@ -19,7 +30,7 @@ static size_t path_write(const struct attribute_path *path, char *text)
     if (path->parent != NULL)
         len = path_write(path->parent, text);
     else
-        len = (size_t)snprintf(text, PATH_SIZE, VALUES);
+        len = (size_t)snprintf(text, PATH_SIZE, "%s", path->check->root);
     if (path->key != NULL)
         more = snprintf(text + len, PATH_SIZE - len, "%s%s[\"%.64s\"]",
             path->type != NULL ? "." : "", path->type != NULL ? path->type : "", path->key);
@@ -29,20 +40,21 @@ static size_t path_write(const struct attribute_path *path, char *text)
     return len < PATH_SIZE ? len : PATH_SIZE - 1;
 }
 
-static bool wrong(const struct attribute_path *path, const char *type, const char *message)
+static void tell(const struct path *path, enum attribute_flaw flaw, const char *type,
+    const char *what, const char *keda)
 {
     char text[PATH_SIZE];
-    path_write(path, text);
-    parameter_error(
-        path->parameters, VALUES, "%s%s%s %s", text, *type != '\0' ? "." : "", type, message);
-    return false;
+    size_t len = path_write(path, text);
+
+    if (*type != '\0')
+        snprintf(text + len, PATH_SIZE - len, ".%s", type);
+    path->check->tell(path->check->data, flaw, text, what, keda);
 }
 
-static void warn(const struct attribute_path *path, const char *type, const char *message)
+static bool wrong(const struct path *path, const char *type, const char *what, const char *keda)
 {
-    char text[PATH_SIZE];
-    path_write(path, text);
-    parameter_warning(path->parameters, VALUES, "%s.%s %s", text, type, message);
+    tell(path, ATTRIBUTE_WRONG, type, what, keda);
+    return false;
 }
 
 /* As DynamoDB reads a number: digits with an optional fraction and exponent. */
@@ -84,147 +96,148 @@ static bool is_now(const char *text)
     return digits > 0 && digits <= 12 && text[1 + digits] == '\0';
 }
 
-static bool check_string(const struct attribute_path *path, json_t *value, bool *uses_now)
+/* Without the line breaks and blanks that YAML's base64 may have. */
+static bool is_base64(const char *text)
 {
-    (void)uses_now;
+    return base64_decode(text, NULL) >= 0 && strpbrk(text, " \t\r\n") == NULL;
+}
+
+static bool check_string(const struct path *path, json_t *value)
+{
     if (!json_is_string(value))
-        return wrong(path, "S", "must be a string; write {\"S\":\"text\"} (KEDA crashes on this)");
+        return wrong(path, "S", "must be a string; write {\"S\":\"text\"}", CRASH);
     return true;
 }
 
-static bool check_number(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_number(const struct path *path, json_t *value)
 {
     const char *text = json_string_value(value);
 
     if (text == NULL)
-        return wrong(path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}");
-    if (is_now(text))
-        *uses_now = true;
+        return wrong(path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
+    if (path->check->allow_now && is_now(text))
+        path->check->uses_now = true;
     else if (!is_number(text))
-        warn(path, "N",
-            strncmp(text, "$now", 4) == 0
+        tell(path, ATTRIBUTE_REFUSED, "N",
+            path->check->allow_now && strncmp(text, "$now", 4) == 0
                 ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\", so DynamoDB will refuse "
                   "it"
-                : "is no number, so DynamoDB will refuse it; for a text use S");
+                : "is no number, so DynamoDB will refuse it; for a text use S",
+            "");
     return true;
 }
 
-static bool check_binary(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_binary(const struct path *path, json_t *value)
 {
     const char *text = json_string_value(value);
 
-    (void)uses_now;
-    if (text == NULL || base64_decode(text, NULL) < 0 || strpbrk(text, " \t\r\n") != NULL)
-        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}");
-    warn(path, "B",
-        "is base64, as in AWS and KEDA 2.7; newer KEDA does not decode it and compares with the "
-        "text itself");
+    if (text == NULL || !is_base64(text))
+        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}", "");
+    tell(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
+        "; newer KEDA does not decode it and compares with the text itself");
     return true;
 }
 
-static bool check_bool(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_bool(const struct path *path, json_t *value)
 {
-    (void)uses_now;
     if (!json_is_boolean(value))
-        return wrong(path, "BOOL", "must be true or false, without quotes (KEDA crashes on this)");
+        return wrong(path, "BOOL", "must be true or false, without quotes", CRASH);
     return true;
 }
 
-static bool check_null(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_null(const struct path *path, json_t *value)
 {
-    (void)uses_now;
     if (!json_is_boolean(value))
-        return wrong(path, "NULL", "must be true; write {\"NULL\":true}");
+        return wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
     if (json_is_false(value))
-        warn(path, "NULL", "is false, and sent as true, as KEDA does; write {\"NULL\":true}");
+        tell(path, ATTRIBUTE_ODD, "NULL",
+            "is false, and sent as true, as KEDA does; write {\"NULL\":true}", "");
     return true;
 }
 
-static bool check_set(const struct attribute_path *path, const char *type, json_t *value)
+static bool check_set(const struct path *path, const char *type, json_t *value)
 {
     size_t i = 0;
     json_t *member = NULL;
     bool good = true;
 
     if (!json_is_array(value) || json_array_size(value) == 0)
-        return wrong(path, type, "must be an array of at least one string");
+        return wrong(path, type, "must be an array of at least one string", "");
     json_array_foreach(value, i, member)
     {
         const char *text = json_string_value(member);
         if (text == NULL)
-            good = wrong(path, type, "must hold strings only");
-        else if (*type == 'B' && base64_decode(text, NULL) < 0)
-            good = wrong(path, type, "must hold base64 strings only");
+            good = wrong(path, type, "must hold strings only", "");
+        else if (*type == 'B' && !is_base64(text))
+            good = wrong(path, type, "must hold base64 strings only", "");
         else if (*type == 'N' && !is_number(text))
-            warn(path, type, "holds something that is no number, so DynamoDB will refuse it");
+            tell(path, ATTRIBUTE_REFUSED, type,
+                "holds something that is no number, so DynamoDB will refuse it", "");
         if (!good)
             return false;
     }
-    warn(path, type, "is a set, which KEDA refuses");
+    tell(path, ATTRIBUTE_ODD, type, "is a set", ", which KEDA refuses");
     return true;
 }
 
-static bool check_strings(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_strings(const struct path *path, json_t *value)
 {
-    (void)uses_now;
     return check_set(path, "SS", value);
 }
 
-static bool check_numbers(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_numbers(const struct path *path, json_t *value)
 {
-    (void)uses_now;
     return check_set(path, "NS", value);
 }
 
-static bool check_binaries(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_binaries(const struct path *path, json_t *value)
 {
-    (void)uses_now;
     return check_set(path, "BS", value);
 }
 
-static bool check_list(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_list(const struct path *path, json_t *value)
 {
     size_t i = 0;
     json_t *member = NULL;
     bool good = true;
 
     if (!json_is_array(value))
-        return wrong(path, "L", "must be an array (KEDA crashes on this)");
+        return wrong(path, "L", "must be an array", CRASH);
     json_array_foreach(value, i, member)
     {
-        struct attribute_path inner = {.parameters = path->parameters,
+        struct path inner = {.check = path->check,
             .parent = path,
             .type = "L",
             .index = i,
             .depth = path->depth + 1};
-        good &= attribute_check(&inner, member, uses_now);
+        good &= check_value(&inner, member);
     }
     return good;
 }
 
-static bool check_map(const struct attribute_path *path, json_t *value, bool *uses_now)
+static bool check_map(const struct path *path, json_t *value)
 {
     const char *key = NULL;
     json_t *member = NULL;
     bool good = true;
 
     if (!json_is_object(value))
-        return wrong(path, "M", "must be an object (KEDA crashes on this)");
+        return wrong(path, "M", "must be an object", CRASH);
     json_object_foreach(value, key, member)
     {
-        struct attribute_path inner = {.parameters = path->parameters,
+        struct path inner = {.check = path->check,
             .parent = path,
             .type = "M",
             .key = key,
             .depth = path->depth + 1};
-        good &= attribute_check(&inner, member, uses_now);
+        good &= check_value(&inner, member);
     }
     return good;
 }
 
 static const struct {
     const char *name;
-    bool (*check)(const struct attribute_path *path, json_t *value, bool *uses_now);
+    bool (*check)(const struct path *path, json_t *value);
 } types[] = {
     {"S", check_string},
     {"N", check_number},
@@ -238,30 +251,37 @@ static const struct {
     {"M", check_map},
 };
 
-bool attribute_check(const struct attribute_path *path, struct json_t *value, bool *uses_now)
+static bool check_value(const struct path *path, json_t *value)
 {
     const char *name = NULL;
     json_t *inner = NULL;
 
-    if (path->depth >= VALUE_DEPTH_MAX)
-        return wrong(path, "", "is nested more than 32 levels deep");
+    if (path->depth >= ATTRIBUTE_DEPTH_MAX)
+        return wrong(path, "", "is nested more than 32 levels deep", "");
     if (!json_is_object(value))
-        return wrong(path, "", "must be an object with one type, such as {\"S\":\"text\"}");
+        return wrong(path, "", "must be an object with one type, such as {\"S\":\"text\"}", "");
     if (json_object_size(value) == 0)
-        return wrong(path, "", "has no type; write one, such as {\"S\":\"text\"}");
+        return wrong(path, "", "has no type; write one, such as {\"S\":\"text\"}", "");
     if (json_object_size(value) > 1)
-        return wrong(path, "", "has more than one type; keep one (KEDA picks one at random)");
+        return wrong(path, "", "has more than one type; keep one", " (KEDA picks one at random)");
     name = json_object_iter_key(json_object_iter(value));
     inner = json_object_iter_value(json_object_iter(value));
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (strcmp(types[i].name, name) != 0)
             continue;
-        bool good = types[i].check(path, inner, uses_now);
+        bool good = types[i].check(path, inner);
         if (good && strcmp(name, "NULL") == 0 && json_is_false(inner) &&
             json_object_set_new(value, "NULL", json_true()) < 0)
-            path->parameters->reading->failed = true;
+            path->check->failed = true;
         return good;
     }
-    return wrong(
-        path, "", "has an unknown type; the types are S, N, B, BOOL, NULL, SS, NS, BS, L and M");
+    return wrong(path, "",
+        "has an unknown type; the types are S, N, B, BOOL, NULL, SS, NS, BS, L and M", "");
+}
+
+bool attribute_check(struct attribute_check *check, const char *key, json_t *value)
+{
+    struct path path = {.check = check, .key = key};
+
+    return check_value(&path, value);
 }

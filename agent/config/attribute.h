@@ -1,23 +1,33 @@
-/* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. */
+/* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. Pure: what is
+ * wrong is told to whoever asks, who knows where the value came from. */
 #ifndef TALLY_AGENT_CONFIG_ATTRIBUTE_H
 #define TALLY_AGENT_CONFIG_ATTRIBUTE_H
 
-#include "agent/config/parameters.h"
+#include <stdbool.h>
 
 struct json_t;
 
-/* Where in expressionAttributeValues a value is: each step names the one above it. */
-struct attribute_path {
-    const struct parameters *parameters;
-    const struct attribute_path *parent;
-    const char *type; /* of the parent that holds it: "L" or "M"; NULL at the top */
-    const char *key;  /* NULL: `index` counts */
-    size_t index;
-    unsigned depth;
+#define ATTRIBUTE_DEPTH_MAX 32 /* DynamoDB's own limit */
+
+enum attribute_flaw {
+    ATTRIBUTE_WRONG,   /* no AttributeValue: it cannot be sent */
+    ATTRIBUTE_REFUSED, /* it can be sent, but DynamoDB will refuse it */
+    ATTRIBUTE_ODD,     /* DynamoDB takes it; there is something to know all the same */
 };
 
-/* False where the shape is wrong, with an error among the findings. Sets *uses_now where an N
- * is "$now" or "$now-60"; makes {"NULL": false} true. `value` is a json_t. */
-bool attribute_check(const struct attribute_path *path, struct json_t *value, bool *uses_now);
+struct attribute_check {
+    const char *root; /* what holds the value, for messages: "expressionAttributeValues" */
+    bool allow_now;   /* an N may be "$now" or "$now-60" */
+    /* `where`: `root[":key"].M["a"].N`; keda: what KEDA does about it, or "". */
+    void (*tell)(void *data, enum attribute_flaw flaw, const char *where, const char *what,
+        const char *keda);
+    void *data;
+    bool uses_now; /* found: an N is "$now" or the like */
+    bool failed;   /* no memory */
+};
+
+/* Checks the value of a key of the root; makes {"NULL": false} true. False: ATTRIBUTE_WRONG was
+ * told. `value` is a json_t. */
+bool attribute_check(struct attribute_check *check, const char *key, struct json_t *value);
 
 #endif

@@ -105,9 +105,22 @@ struct values names_read(const struct parameters *parameters)
     return names;
 }
 
+static void tell_flaw(
+    void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
+{
+    const struct parameters *parameters = *(const struct parameters **)data;
+
+    if (flaw == ATTRIBUTE_WRONG)
+        parameter_error(parameters, VALUES, "%s %s%s", where, what, keda);
+    else
+        parameter_warning(parameters, VALUES, "%s %s%s", where, what, keda);
+}
+
 struct values values_read(const struct parameters *parameters)
 {
     struct values values = {0};
+    struct attribute_check check = {
+        .root = VALUES, .allow_now = true, .tell = tell_flaw, .data = &parameters};
     const char *key = NULL;
     json_t *member = NULL;
     bool good = true;
@@ -124,9 +137,10 @@ struct values values_read(const struct parameters *parameters)
             parameters, VALUES, "is empty, so it is not sent; remove it or add a value");
     json_object_foreach(object, key, member)
     {
-        struct attribute_path path = {.parameters = parameters, .key = key};
-        good &= attribute_check(&path, member, &values.uses_now);
+        good &= attribute_check(&check, key, member);
     }
+    values.uses_now = check.uses_now;
+    parameters->reading->failed |= check.failed;
     collect_keys(parameters, object, &values);
     if (good && json_object_size(object) > 0)
         dump(parameters, object, &values);

@@ -4,8 +4,6 @@
 
 #include "agent/config/parameters.h"
 
-#define VALUE_DEPTH_MAX 32 /* DynamoDB's own limit */
-
 struct values {
     const char *text;  /* compact JSON, kept by the config; NULL: nothing to send */
     const char **keys; /* the placeholders, in scratch memory */
