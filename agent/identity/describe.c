@@ -2,6 +2,7 @@
 
 #include "agent/file.h"
 #include "agent/identity/cached.h"
+#include "agent/identity/caller.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/token_file.h"
 #include "proto/message.h"
@@ -162,6 +163,18 @@ static void put_account(struct pairs *pairs, const char *arn)
     put_text(pairs, "account", account);
 }
 
+static void put_caller(
+    struct pairs *pairs, const struct credentials *credentials, const struct facts *facts)
+{
+    if (!caller_known(facts, credentials))
+        return;
+    put_text(pairs, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
+    if (credentials->arn != NULL)
+        put_account(pairs, credentials->arn);
+    else
+        put_text(pairs, "account", facts->account);
+}
+
 static void put_credentials(
     struct pairs *pairs, const struct credentials *credentials, int64_t wall_ms)
 {
@@ -174,10 +187,6 @@ static void put_credentials(
     else
         snprintf(masked, sizeof(masked), "%.2s\u2026", id);
     put_text(pairs, "access_key_id", masked);
-    if (credentials->arn != NULL) {
-        put_text(pairs, "arn", credentials->arn);
-        put_account(pairs, credentials->arn);
-    }
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
     put_number(pairs, "expires_in_ms", credentials->expires_ms - wall_ms);
@@ -190,8 +199,10 @@ static void put_cached(struct pairs *pairs, const struct supply *keeper)
 
     cached_describe(keeper->provider, &state);
     put_text(pairs, "state", state_of(&state));
-    if (state.credentials != NULL)
+    if (state.credentials != NULL) {
         put_credentials(pairs, state.credentials, aws_client_wall(keeper->pool->context.client));
+        put_caller(pairs, state.credentials, &keeper->facts);
+    }
     if (state.refresh_in_ms >= 0)
         put_number(pairs, "refresh_in_ms", state.refresh_in_ms);
     if (state.failure != NULL) {

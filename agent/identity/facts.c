@@ -20,5 +20,8 @@ void facts_clear(struct facts *facts)
     free(facts->role);
     free(facts->session_name);
     free(facts->token_file);
+    free(facts->caller_key_id);
+    free(facts->account);
+    free(facts->arn);
     *facts = (struct facts){0};
 }

@@ -9,6 +9,9 @@ struct facts {
     char *role;
     char *session_name;
     char *token_file;
+    char *caller_key_id; /* whose account and arn GetCallerIdentity told */
+    char *account;
+    char *arn;
 };
 
 /* Copies; without memory the fact is missing. `text` may be NULL. */

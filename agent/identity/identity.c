@@ -1,6 +1,8 @@
 #include "agent/identity/identity.h"
 
 #include "agent/aws/sts.h"
+#include "agent/identity/cached.h"
+#include "agent/identity/caller.h"
 #include "agent/identity/describe.h"
 #include "agent/identity/spec.h"
 #include "agent/identity/supply.h"
@@ -176,6 +178,23 @@ void identity_refresh(struct identity *identity)
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out)
 {
     return describe_pairs(&identity->spec, identity->supply, out);
+}
+
+struct caller *identity_ask_caller(struct identity *identity, identity_caller_fn *done, void *data)
+{
+    const struct supply *keeper = supply_keeper(identity->supply);
+    struct cached_state state = {.credentials = NULL};
+
+    if (keeper != NULL)
+        cached_describe(keeper->provider, &state);
+    if (state.credentials != NULL && caller_known(&keeper->facts, state.credentials))
+        return NULL;
+    return caller_start(identity->supply, done, data);
+}
+
+void identity_cancel_caller(struct caller *caller)
+{
+    caller_cancel(caller);
 }
 
 size_t identities_count(const struct identities *identities)

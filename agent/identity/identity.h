@@ -49,6 +49,15 @@ void identity_refresh(struct identity *identity);
  * secret. Asks nothing of AWS. */
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out);
 
+/* Asks STS who the identity is (GetCallerIdentity), for people who want to see account and ARN
+ * of a key that tells neither. done is called exactly once, later, with NULL (describe tells it
+ * from now on) or with why it is not known. NULL: it is known already, or there is no memory;
+ * then done is not called. */
+struct caller;
+typedef void identity_caller_fn(void *data, const struct failure *failure);
+struct caller *identity_ask_caller(struct identity *identity, identity_caller_fn *done, void *data);
+void identity_cancel_caller(struct caller *caller);
+
 /* The number of identities, and each in turn, for `whoami` without a trigger. */
 size_t identities_count(const struct identities *identities);
 struct identity *identities_at(const struct identities *identities, size_t index);

@@ -207,6 +207,73 @@ TEST(keys_are_told_by_their_ends_and_never_expire)
     stop();
 }
 
+static int learnt;
+static struct failure learnt_failure;
+
+static void on_learnt(void *data, const struct failure *failure)
+{
+    (void)data;
+    learnt++;
+    learnt_failure = failure != NULL ? *failure : (struct failure){.code = ERROR_NONE};
+}
+
+#define CALLER_REPLY                                                                               \
+    "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"              \
+    "<GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/ci</Arn><UserId>AIDA</UserId>"   \
+    "<Account>111122223333</Account></GetCallerIdentityResult><ResponseMetadata>"                  \
+    "<RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+
+static void start_with_keys(void)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+
+    world_open(&world);
+    world_set("AWS_ACCESS_KEY_ID", "AKIAABCDEFGHIJKLMNOP");
+    world_set("AWS_SECRET_ACCESS_KEY", "s3cr3ts3cr3t");
+    start(&spec);
+    learnt = 0;
+}
+
+TEST(who_a_key_is_is_asked_once)
+{
+    start_with_keys();
+    CHECK_STR("", said(NULL, "arn"));
+    CHECK(identity_ask_caller(identity, on_learnt, NULL) != NULL);
+    CHECK_INT(0, learnt);
+    fake_loop_advance(world.loop, 0);
+    CHECK_INT(1, fake_http_count());
+    CHECK(strstr(fake_http_at(0)->body, "Action=GetCallerIdentity") != NULL);
+    CHECK(strstr(fake_http_at(0)->headers, "Credential=AKIAABCDEFGHIJKLMNOP/") != NULL);
+    fake_http_answer(200, CALLER_REPLY);
+    CHECK_INT(1, learnt);
+    CHECK_INT(ERROR_NONE, learnt_failure.code);
+    CHECK_STR("arn:aws:iam::111122223333:user/ci", said(NULL, "arn"));
+    CHECK_STR("111122223333", said(NULL, "account"));
+    CHECK(identity_ask_caller(identity, on_learnt, NULL) == NULL);
+    CHECK_INT(1, fake_http_count());
+    stop();
+}
+
+TEST(who_a_key_is_may_stay_unknown)
+{
+    struct caller *caller;
+
+    start_with_keys();
+    CHECK(identity_ask_caller(identity, on_learnt, NULL) != NULL);
+    fake_loop_advance(world.loop, 0);
+    fake_http_answer(403, world_sts_error("AccessDenied", "no"));
+    CHECK_INT(1, learnt);
+    CHECK_INT(ERROR_ACCESS_DENIED, learnt_failure.code);
+    caller = identity_ask_caller(identity, on_learnt, NULL);
+    identity_cancel_caller(caller);
+    caller = identity_ask_caller(identity, on_learnt, NULL);
+    fake_loop_advance(world.loop, 0);
+    CHECK_INT(1, fake_http_open());
+    identity_cancel_caller(caller);
+    CHECK_INT(1, learnt);
+    stop();
+}
+
 TEST(a_role_on_a_base_tells_the_bases_token_file)
 {
     struct identity_spec spec = {.kind = IDENTITY_ASSUME_ROLE,
@@ -228,5 +295,5 @@ TEST_MAIN(RUN(an_identity_nobody_used_tells_what_is_configured),
     RUN(valid_credentials_are_told_without_their_secrets),
     RUN(a_failure_is_told_with_what_aws_said),
     RUN(an_environment_without_identity_is_told_as_a_failure),
-    RUN(keys_are_told_by_their_ends_and_never_expire),
-    RUN(a_role_on_a_base_tells_the_bases_token_file))
+    RUN(keys_are_told_by_their_ends_and_never_expire), RUN(who_a_key_is_is_asked_once),
+    RUN(who_a_key_is_may_stay_unknown), RUN(a_role_on_a_base_tells_the_bases_token_file))
