@@ -9,6 +9,7 @@
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"
 
+#include <ftw.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,19 +75,25 @@ static inline void world_open(struct world *world)
     CHECK(mkdtemp(world->folder) != NULL);
 }
 
+static inline int world_remove(
+    const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)status;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
 /* Everything that was made in this world has been destroyed before, or this fails. */
 static inline void world_close(struct world *world)
 {
-    char command[128];
-
     CHECK_INT(0, fake_http_open());
     CHECK_INT(0, fake_loop_timers(world->loop));
     aws_client_destroy(world->context.client);
     http_destroy(world->http);
     loop_destroy(world->loop);
     fake_http_reset();
-    snprintf(command, sizeof(command), "rm -rf %s", world->folder);
-    CHECK_INT(0, system(command));
+    CHECK_INT(0, nftw(world->folder, world_remove, 8, FTW_DEPTH | FTW_PHYS));
 }
 
 /* The path of a file in the world's folder. Two are valid at a time. */

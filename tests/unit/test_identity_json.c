@@ -59,8 +59,8 @@ TEST(deep_nesting_is_refused)
     static char deep[100000];
     struct field field = {.name = "t"};
 
-    memset(deep, '[', sizeof(deep));
-    memcpy(deep, "{\"t\":", 5);
+    snprintf(deep, sizeof(deep), "{\"t\":");
+    memset(deep + strlen(deep), '[', sizeof(deep) - strlen(deep));
     CHECK_INT(-EPROTO, fields_read(deep, sizeof(deep), &field, 1, why, sizeof(why)));
 }
 

@@ -1,0 +1,142 @@
+#include "tests/unit/identity_source.h"
+
+TEST(a_failed_refresh_keeps_the_credentials_until_they_expire)
+{
+    start();
+    ask();
+    succeed("first", 60 * MINUTE);
+    ask();
+    fake_loop_advance(world.loop, 55 * MINUTE);
+    for (int second = 0; second < 300; second++) {
+        if (source->base.fetching)
+            fail_with(ERROR_AWS_UNAVAILABLE, "down");
+        CHECK_STR("first", ask());
+        fake_loop_advance(world.loop, SECOND - 1);
+        if (source->base.fetching)
+            fail_with(ERROR_AWS_UNAVAILABLE, "down");
+        fake_loop_advance(world.loop, 1);
+    }
+    /* Not one try a second, and not only one. */
+    CHECK(fetches > 3 && fetches < 30);
+    if (source->base.fetching)
+        fail_with(ERROR_AWS_UNAVAILABLE, "down");
+    fake_loop_advance(world.loop, SECOND);
+    CHECK_STR("waits", ask());
+    fail_with(ERROR_AWS_UNAVAILABLE, "down");
+    CHECK_INT(ERROR_AWS_UNAVAILABLE, ask_failure().code);
+    stop();
+}
+
+TEST(the_next_try_after_a_failed_refresh_is_random_and_within_the_life_left)
+{
+    /* 6 hours left: 5 to 10 minutes. 5 minutes left: 75 to 150 seconds. */
+    static const struct {
+        int64_t left;
+        uint32_t random;
+        int64_t pause;
+    } cases[] = {
+        {360 * MINUTE, 0, 5 * MINUTE},
+        {360 * MINUTE, 5 * MINUTE, 10 * MINUTE},
+        {360 * MINUTE, 123456, 5 * MINUTE + 123456},
+        {5 * MINUTE, 0, 75 * SECOND},
+        {5 * MINUTE, 75 * SECOND, 150 * SECOND},
+        {2 * SECOND, 0, 1 * SECOND},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        start();
+        ask();
+        succeed("first", 720 * MINUTE);
+        ask();
+        fake_loop_jump_wall(world.loop, 720 * MINUTE - cases[i].left);
+        cached_refresh(cached);
+        CHECK_STR("waits", ask());
+        world_random_value = cases[i].random;
+        fail_with(ERROR_AWS_UNAVAILABLE, "down");
+        CHECK_INT(2, fetches);
+        fake_loop_advance(world.loop, cases[i].pause - 1);
+        CHECK_STR("first", ask());
+        CHECK_INT(2, fetches);
+        fake_loop_advance(world.loop, 1);
+        ask();
+        CHECK_INT(3, fetches);
+        stop();
+    }
+}
+
+TEST(a_fault_without_credentials_is_remembered_only_for_a_moment)
+{
+    struct failure failure;
+
+    start();
+    ask();
+    fail_with(ERROR_AWS_UNAVAILABLE, "down");
+    failure = ask_failure();
+    CHECK_STR("down", failure.message);
+    CHECK_INT(500, failure.retry_after_ms);
+    CHECK_INT(1, fetches);
+    fake_loop_advance(world.loop, 500);
+    CHECK_STR("waits", ask());
+    CHECK_INT(2, fetches);
+    succeed("first", 60 * MINUTE);
+    CHECK_STR("first", ask());
+    stop();
+}
+
+TEST(a_refusal_is_remembered_longer_each_time_up_to_a_minute)
+{
+    static const int64_t memory[] = {10, 20, 40, 60, 60};
+
+    start();
+    for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++) {
+        CHECK_STR("waits", ask());
+        CHECK_INT((int)i + 1, fetches);
+        fail_with(ERROR_ACCESS_DENIED, "denied");
+        CHECK_INT(memory[i] * SECOND, ask_failure().retry_after_ms);
+        fake_loop_advance(world.loop, memory[i] * SECOND - 1);
+        CHECK_INT(ERROR_ACCESS_DENIED, ask_failure().code);
+        CHECK_INT((int)i + 1, fetches);
+        fake_loop_advance(world.loop, 1);
+    }
+    /* A success forgets it. */
+    CHECK_STR("waits", ask());
+    succeed("first", MINUTE);
+    fake_loop_advance(world.loop, 2 * MINUTE);
+    if (!source->base.fetching)
+        CHECK_STR("waits", ask());
+    fail_with(ERROR_ACCESS_DENIED, "denied");
+    CHECK_INT(10 * SECOND, ask_failure().retry_after_ms);
+    stop();
+}
+
+TEST(credentials_that_arrive_expired_are_a_failure)
+{
+    struct failure failure;
+
+    start();
+    ask();
+    succeed("old", -30 * SECOND);
+    failure = ask_failure();
+    CHECK_INT(ERROR_CREDENTIALS, failure.code);
+    CHECK(strstr(failure.message, "expired 30 s before") != NULL);
+    stop();
+}
+
+TEST(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones)
+{
+    start();
+    ask();
+    succeed("first", 60 * MINUTE);
+    ask();
+    fake_loop_advance(world.loop, 56 * MINUTE);
+    succeed("old", -1);
+    CHECK_STR("first", ask());
+    stop();
+}
+
+TEST_MAIN(RUN(a_failed_refresh_keeps_the_credentials_until_they_expire),
+    RUN(the_next_try_after_a_failed_refresh_is_random_and_within_the_life_left),
+    RUN(a_fault_without_credentials_is_remembered_only_for_a_moment),
+    RUN(a_refusal_is_remembered_longer_each_time_up_to_a_minute),
+    RUN(credentials_that_arrive_expired_are_a_failure),
+    RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones))

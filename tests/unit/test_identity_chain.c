@@ -1,0 +1,119 @@
+#include "tests/unit/identity_room.h"
+
+static struct failure chain_failure(void)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct identity *identity = identity_acquire(identities, &spec);
+    struct asker asker = {0};
+    struct failure failure;
+
+    ask(&asker, identity);
+    CHECK_INT(1, asker.answers);
+    CHECK(asker.credentials == NULL);
+    failure = asker.failure;
+    identity_release(identity);
+    return failure;
+}
+
+TEST(keys_of_the_environment_come_before_web_identity)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start();
+    set_web_identity();
+    world_set("AWS_ACCESS_KEY_ID", "AKIA1");
+    world_set("AWS_SECRET_ACCESS_KEY", "s");
+    identity = identity_acquire(identities, &spec);
+    ask(&asker, identity);
+    CHECK_STR("AKIA1", asker.credentials->access_key_id);
+    CHECK_INT(0, fake_http_count());
+    asker_clear(&asker);
+    identity_release(identity);
+    stop();
+}
+
+TEST(half_a_configuration_is_an_error_and_never_another_identity)
+{
+    static const struct {
+        const char *set, *missing;
+    } halves[] = {
+        {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+        {"AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"},
+        {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"},
+        {"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"},
+    };
+
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        struct failure failure;
+
+        start();
+        world_set(halves[i].set, "x");
+        /* Something further down the chain that would work. */
+        world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+        failure = chain_failure();
+        CHECK_INT(ERROR_CREDENTIALS, failure.code);
+        CHECK(strstr(failure.message, halves[i].set) != NULL);
+        CHECK(strstr(failure.message, halves[i].missing) != NULL);
+        CHECK_INT(0, fake_http_count());
+        stop();
+    }
+}
+
+TEST(a_web_identity_that_fails_is_not_replaced)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start();
+    set_web_identity();
+    world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+    identity = identity_acquire(identities, &spec);
+    ask(&asker, identity);
+    fake_http_answer(403, world_sts_error("AccessDenied", "no"));
+    CHECK_INT(ERROR_ACCESS_DENIED, asker.failure.code);
+    fake_loop_advance(world.loop, MINUTE);
+    CHECK_INT(1, fake_http_count());
+    identity_release(identity);
+    stop();
+}
+
+TEST(an_environment_without_any_identity_lists_what_was_looked_for)
+{
+    struct failure failure;
+
+    start();
+    failure = chain_failure();
+    CHECK_INT(ERROR_CREDENTIALS, failure.code);
+    CHECK(strstr(failure.message, "AWS_ACCESS_KEY_ID") != NULL);
+    CHECK(strstr(failure.message, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL);
+    CHECK(strstr(failure.message, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL);
+    CHECK(strstr(failure.message, "--imds") != NULL);
+    CHECK_INT(0, fake_http_count());
+    stop();
+}
+
+TEST(aws_eks_needs_the_web_identity_and_takes_nothing_else)
+{
+    struct identity_spec spec = {.kind = IDENTITY_WEB_IDENTITY};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start();
+    world_set("AWS_ACCESS_KEY_ID", "AKIA1");
+    world_set("AWS_SECRET_ACCESS_KEY", "s");
+    identity = identity_acquire(identities, &spec);
+    ask(&asker, identity);
+    CHECK_INT(ERROR_CREDENTIALS, asker.failure.code);
+    CHECK(strstr(asker.failure.message, "AWS_WEB_IDENTITY_TOKEN_FILE is not set") != NULL);
+    identity_release(identity);
+    stop();
+}
+
+TEST_MAIN(RUN(keys_of_the_environment_come_before_web_identity),
+    RUN(half_a_configuration_is_an_error_and_never_another_identity),
+    RUN(a_web_identity_that_fails_is_not_replaced),
+    RUN(an_environment_without_any_identity_lists_what_was_looked_for),
+    RUN(aws_eks_needs_the_web_identity_and_takes_nothing_else))
