@@ -28,7 +28,8 @@ ONLY = {("client/cli", "client"): {"client/tally.h"},
         ("agent/config", "agent/aws"): {"agent/aws/endpoint.h"}}
 
 OWNERS = {
-    "bearssl.h": {"agent/aws/sigv4.c"},
+    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c",
+                  "tests/unit/test_tls_bearssl.c"},
     "curl/curl.h": {"agent/aws/http.c"},
     "expat.h": {"agent/aws/xml_fields.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/config/attribute.c", "agent/config/auth_file.c",

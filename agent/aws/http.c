@@ -1,5 +1,6 @@
 #include "agent/aws/http.h"
 
+#include "agent/aws/tls_bearssl.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
@@ -17,6 +18,8 @@ struct http {
     struct loop *loop;
     struct loop_timer *timer; /* libcurl's own */
     char *ca_bundle;
+    struct tls_bearssl *tls; /* NULL unless libcurl runs on BearSSL */
+    char tls_why[256];       /* why it could not set the latest connection up */
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
 };
@@ -133,6 +136,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     response->any_reply = transfer->header_bytes > 0;
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
+    if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')
+        snprintf(transfer->error, sizeof(transfer->error), "%s", transfer->http->tls_why);
     if (transfer->error[0] == '\0' && code != CURLE_OK)
         strncat(transfer->error, curl_easy_strerror(code), sizeof(transfer->error) - 1);
     response->error = transfer->error;
@@ -387,6 +392,60 @@ static bool set_callbacks(struct http_transfer *transfer)
     return r == CURLE_OK;
 }
 
+#ifdef TALLY_TLS_BEARSSL
+
+static bool trust_create(struct http *http, const char *ca_bundle)
+{
+    http->tls = tls_bearssl_create(ca_bundle);
+    return http->tls != NULL;
+}
+
+static void trust_destroy(struct http *http)
+{
+    tls_bearssl_destroy(http->tls);
+}
+
+static CURLcode on_tls(CURL *easy, void *client, void *data)
+{
+    struct http *http = data;
+
+    (void)easy;
+    http->tls_why[0] = '\0';
+    return tls_bearssl_prepare(http->tls, client, http->tls_why, sizeof(http->tls_why)) == 0
+               ? CURLE_OK
+               : CURLE_SSL_CACERT_BADFILE;
+}
+
+static CURLcode set_trust(struct http_transfer *transfer)
+{
+    CURLcode r = curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+
+    return r | curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, transfer->http);
+}
+
+#else
+
+static bool trust_create(struct http *http, const char *ca_bundle)
+{
+    http->ca_bundle = ca_bundle != NULL ? strdup(ca_bundle) : NULL;
+    return ca_bundle == NULL || http->ca_bundle != NULL;
+}
+
+static void trust_destroy(struct http *http)
+{
+    free(http->ca_bundle);
+}
+
+static CURLcode set_trust(struct http_transfer *transfer)
+{
+    const char *ca_bundle = transfer->http->ca_bundle;
+
+    return ca_bundle != NULL ? curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_bundle)
+                             : CURLE_OK;
+}
+
+#endif
+
 static bool set_options(struct http_transfer *transfer, const struct http_request *request)
 {
     CURL *easy = transfer->easy;
@@ -404,9 +463,7 @@ static bool set_options(struct http_transfer *transfer, const struct http_reques
     r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
     if (request->direct)
         r |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    if (transfer->http->ca_bundle != NULL)
-        r |= curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->http->ca_bundle);
-    return r == CURLE_OK;
+    return (r | set_trust(transfer)) == CURLE_OK;
 }
 
 static CURL *take_handle(struct http *http)
@@ -460,10 +517,7 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     http->loop = loop;
     http->multi = curl_multi_init();
     http->timer = loop_timer_create(loop, timer_fired, http);
-    if (ca_bundle != NULL)
-        http->ca_bundle = strdup(ca_bundle);
-    if (http->multi == NULL || http->timer == NULL ||
-        (ca_bundle != NULL && http->ca_bundle == NULL)) {
+    if (!trust_create(http, ca_bundle) || http->multi == NULL || http->timer == NULL) {
         http_destroy(http);
         return NULL;
     }
@@ -482,6 +536,6 @@ void http_destroy(struct http *http)
         curl_easy_cleanup(http->idle[--http->idle_count]);
     curl_multi_cleanup(http->multi);
     loop_timer_destroy(http->timer);
-    free(http->ca_bundle);
+    trust_destroy(http);
     free(http);
 }

@@ -1,0 +1,28 @@
+/* TLS for the build whose libcurl runs on BearSSL (TALLY_TLS_BEARSSL, the small image). libcurl's
+ * own set-up would parse the CA bundle again for each connection, and would take TLS 1.0, old
+ * cipher suites, SHA-1 and short RSA keys; here the bundle is parsed once, and each connection
+ * gets TLS 1.2 with ECDHE and AEAD, SHA-2 and RSA from 2048 bits on. */
+#ifndef TALLY_AGENT_AWS_TLS_BEARSSL_H
+#define TALLY_AGENT_AWS_TLS_BEARSSL_H
+
+#include <stddef.h>
+
+struct tls_bearssl;
+
+/* ca_bundle: a PEM file, or NULL for the system's. It is read at the first connection. NULL
+ * result: no memory. */
+struct tls_bearssl *tls_bearssl_create(const char *ca_bundle);
+void tls_bearssl_destroy(struct tls_bearssl *tls); /* no connection may live; NULL is allowed */
+
+/* Reads the bundle, unless that was done. A certificate that cannot be used is passed over: it is
+ * not trusted. 0, or a negative errno with one line in `why`: nothing was read, and nothing is
+ * trusted. */
+int tls_bearssl_load(struct tls_bearssl *tls, char *why, size_t why_size);
+size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls);
+
+/* Sets up a connection before its handshake. `client` is libcurl's br_ssl_client_context, whose
+ * X.509 engine must be the connection's own br_x509_minimal_context (libcurl is patched so).
+ * 0, or a negative errno with one line in `why`: the connection must not be made. */
+int tls_bearssl_prepare(struct tls_bearssl *tls, void *client, char *why, size_t why_size);
+
+#endif
