@@ -12,7 +12,7 @@
 static struct world world;
 static struct identities *identities;
 
-static inline void start(void)
+static inline void start_with(bool imds)
 {
     struct identities_options options;
 
@@ -21,12 +21,18 @@ static inline void start(void)
         .loop = world.loop,
         .client = world.context.client,
         .environment = world.context.environment,
+        .imds = imds,
         .getenv = world_getenv,
         .random = world_random,
     };
     world_set("HOSTNAME", "pod-7");
     identities = identities_create(&options);
     CHECK(identities != NULL);
+}
+
+static inline void start(void)
+{
+    start_with(false);
 }
 
 static inline void stop(void)

@@ -112,8 +112,110 @@ TEST(aws_eks_needs_the_web_identity_and_takes_nothing_else)
     stop();
 }
 
+/* ---- further down the chain -------------------------------------------------------------------
+ */
+
+#define POD_IDENTITY "http://169.254.170.23/v1/credentials"
+
+static void write_profile(const char *key_id)
+{
+    char text[128];
+
+    snprintf(
+        text, sizeof(text), "[default]\naws_access_key_id=%s\naws_secret_access_key=s\n", key_id);
+    world_set("AWS_SHARED_CREDENTIALS_FILE", world_write(&world, "credentials", text));
+}
+
+TEST(a_profile_comes_before_the_container_endpoint)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start();
+    write_profile("AKIAPROFILE");
+    world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", POD_IDENTITY);
+    identity = identity_acquire(identities, &spec);
+    ask(&asker, identity);
+    CHECK_STR("AKIAPROFILE", asker.credentials->access_key_id);
+    CHECK_INT(0, fake_http_count());
+    asker_clear(&asker);
+    identity_release(identity);
+    stop();
+}
+
+TEST(a_profile_that_vanishes_makes_no_other_identity_until_a_reload)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start();
+    write_profile("AKIAPROFILE");
+    world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", POD_IDENTITY);
+    identity = identity_acquire(identities, &spec);
+    CHECK_INT(0, unlink(world_path(&world, "credentials")));
+    ask(&asker, identity);
+    CHECK_INT(ERROR_CREDENTIALS, asker.failure.code);
+    CHECK_INT(0, fake_http_count());
+    world_set("AWS_SHARED_CREDENTIALS_FILE", "");
+    identity_refresh(identity);
+    ask(&asker, identity);
+    CHECK_STR(POD_IDENTITY, fake_http_at(0)->url);
+    identity_release(identity);
+    stop();
+}
+
+TEST(the_container_endpoint_comes_before_the_metadata_service)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker asker = {0};
+    struct identity *identity;
+
+    start_with(true);
+    world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", POD_IDENTITY);
+    identity = identity_acquire(identities, &spec);
+    ask(&asker, identity);
+    CHECK_STR(POD_IDENTITY, fake_http_at(0)->url);
+    identity_release(identity);
+    stop();
+}
+
+TEST(the_metadata_service_is_asked_only_where_it_is_wanted)
+{
+    static const struct {
+        enum identity_kind kind;
+        bool imds;
+        int requests;
+    } cases[] = {
+        {IDENTITY_CHAIN, false, 0},
+        {IDENTITY_CHAIN, true, 1},
+        {IDENTITY_WEB_IDENTITY, true, 0},
+        {IDENTITY_KIAM, false, 1},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct identity_spec spec = {.kind = cases[i].kind};
+        struct asker asker = {0};
+        struct identity *identity;
+
+        start_with(cases[i].imds);
+        identity = identity_acquire(identities, &spec);
+        ask(&asker, identity);
+        CHECK_INT(cases[i].requests, fake_http_count());
+        if (cases[i].requests == 1)
+            CHECK_STR("http://169.254.169.254/latest/api/token", fake_http_at(0)->url);
+        identity_release(identity);
+        stop();
+    }
+}
+
 TEST_MAIN(RUN(keys_of_the_environment_come_before_web_identity),
     RUN(half_a_configuration_is_an_error_and_never_another_identity),
     RUN(a_web_identity_that_fails_is_not_replaced),
     RUN(an_environment_without_any_identity_lists_what_was_looked_for),
-    RUN(aws_eks_needs_the_web_identity_and_takes_nothing_else))
+    RUN(aws_eks_needs_the_web_identity_and_takes_nothing_else),
+    RUN(a_profile_comes_before_the_container_endpoint),
+    RUN(a_profile_that_vanishes_makes_no_other_identity_until_a_reload),
+    RUN(the_container_endpoint_comes_before_the_metadata_service),
+    RUN(the_metadata_service_is_asked_only_where_it_is_wanted))
