@@ -1,6 +1,5 @@
 #include "proto/utf8.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 static bool is_tail(uint8_t byte, uint8_t low, uint8_t high)
@@ -59,4 +58,18 @@ size_t utf8_copy(char *to, size_t size, const char *from, size_t len)
     }
     to[out] = '\0';
     return out;
+}
+
+bool utf8_is_valid(const char *text, size_t len)
+{
+    const uint8_t *in = (const uint8_t *)text;
+
+    for (size_t at = 0; at < len;) {
+        size_t character = in[at] != 0 ? utf8_character(in + at, len - at) : 1;
+
+        if (character == 0)
+            return false;
+        at += character;
+    }
+    return true;
 }

@@ -48,12 +48,12 @@ static json_t *load(const void *text, size_t len)
 }
 
 /* Compact heap text, or NULL without memory. */
-static char *dump(const json_t *json)
+static char *dump(const json_t *json, size_t flags)
 {
     char *text;
 
     watch_memory();
-    text = json_dumps(json, JSON_COMPACT);
+    text = json_dumps(json, JSON_COMPACT | flags);
     if (!memory_failed)
         return text;
     free(text);
@@ -184,7 +184,7 @@ static void append_values_now(struct buffer *body, const char *values, int64_t u
     char *text = NULL;
 
     if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0 && !memory_failed)
-        text = dump(object);
+        text = dump(object, 0);
     /* The configuration accepted the text, so it is memory that is missing. */
     if (text == NULL)
         fail_memory(body);
@@ -224,7 +224,7 @@ char *dynamodb_merge_values(const char *values, const char *overrides)
     char *text = NULL;
 
     if (json_is_object(merged) && json_is_object(over) && json_object_update(merged, over) == 0)
-        text = dump(merged);
+        text = dump(merged, JSON_SORT_KEYS);
     json_decref(over);
     json_decref(merged);
     return text;
@@ -278,7 +278,7 @@ static int parse_last_key(const json_t *reply, char **key, char *why, size_t why
     }
     if (json_object_size(object) == 0)
         return 0;
-    *key = dump(object);
+    *key = dump(object, 0);
     if (*key != NULL)
         return 0;
     snprintf(why, why_size, "no memory");

@@ -43,7 +43,8 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
 bool dynamodb_crc_matches(const char *crc32, const void *body, size_t len);
 
 /* Merges `overrides` (a JSON object of placeholder -> AttributeValue) over `values` (NULL: {}).
- * Compact heap text, or NULL without memory or where either is no object. */
+ * Compact heap text with sorted keys, so that equal values are equal texts, or NULL without
+ * memory or where either is no object. */
 char *dynamodb_merge_values(const char *values, const char *overrides);
 
 #endif

@@ -45,3 +45,23 @@ long base64_decode(const char *text, uint8_t *out)
         return -EINVAL;
     return len;
 }
+
+void base64_encode(const uint8_t *data, size_t len, char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < len; at += 3) {
+        size_t left = len - at;
+        uint32_t bits = (uint32_t)data[at] << 16;
+
+        if (left > 1)
+            bits |= (uint32_t)data[at + 1] << 8;
+        if (left > 2)
+            bits |= data[at + 2];
+        *text++ = digits[bits >> 18];
+        *text++ = digits[bits >> 12 & 63];
+        *text++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *text++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    *text = '\0';
+}

@@ -10,4 +10,8 @@
  * The number of bytes, or -EINVAL. */
 long base64_decode(const char *text, uint8_t *out);
 
+/* Encodes, padded, into `text`, which has BASE64_SIZE(len) bytes for it and the NUL. */
+#define BASE64_SIZE(len) (((len) + 2) / 3 * 4 + 1)
+void base64_encode(const uint8_t *data, size_t len, char *text);
+
 #endif

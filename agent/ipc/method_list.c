@@ -1,4 +1,4 @@
-#include "agent/ipc/methods.h"
+#include "agent/ipc/params.h"
 #include "proto/writer.h"
 
 #include <string.h>
@@ -88,23 +88,18 @@ static void pack_trigger(
 /* `after`: the name behind which to begin; an empty text: at the first. */
 static bool read_after(struct method_call *call, struct text *after)
 {
-    struct reader reader = call->params;
-    struct text key, skipped;
-    uint32_t pairs = 0;
+    struct params params;
+    struct text name;
 
     *after = (struct text){"", 0};
-    if (!call->has_params)
-        return true;
-    if (!reader_map(&reader, &pairs))
-        return false;
-    while (pairs-- > 0) {
-        if (!reader_text(&reader, &key))
-            return false;
-        if (text_equals(key, "after") ? !reader_text(&reader, after)
-                                      : !reader_skip(&reader, &skipped))
-            return false;
+    params_open(&params, call);
+    while (params_next(&params, &name)) {
+        if (text_equals(name, "after"))
+            params_text(&params, "after", after);
+        else
+            params_skip(&params);
     }
-    return true;
+    return params_close(&params);
 }
 
 static bool comes_after(const struct trigger *trigger, struct text after)
@@ -124,10 +119,8 @@ void method_list(struct method_call *call)
     struct text after;
     size_t map, array, i = 0, packed = 0;
 
-    if (!read_after(call, &after)) {
-        method_fail(call, ERROR_INVALID_REQUEST, "after must be the name of a trigger");
+    if (!read_after(call, &after))
         return;
-    }
     while (i < config->trigger_count && !comes_after(&config->triggers[i], after))
         i++;
     out = session_begin(call->session);

@@ -1,4 +1,4 @@
-#include "agent/ipc/methods.h"
+#include "agent/ipc/ask.h"
 #include "proto/writer.h"
 
 /* The names of the triggers that use the identity, all of them: they say what it is for. */
@@ -29,33 +29,23 @@ static void pack_identity(
     write_map_end(buffer, map, (uint16_t)(pairs + 1));
 }
 
-/* The trigger's identity, or NULL: all of them, or (answered) an error. */
+/* The trigger's identity, or NULL: all of them. False: an error was answered. */
 static bool read_identity(struct method_call *call, const struct identity **identity)
 {
     const struct counter *counter = call->session->server->options.counter;
     const struct trigger *trigger;
-    struct reader reader = call->params;
-    struct text key, value;
-    uint32_t pairs = 0;
+    struct text name = {NULL, 0};
 
     *identity = NULL;
-    if (!call->has_params)
+    if (!ask_read_name(call, &name))
+        return false;
+    if (name.data == NULL)
         return true;
-    reader_map(&reader, &pairs);
-    while (pairs-- > 0 && reader_text(&reader, &key)) {
-        if (!text_equals(key, "trigger")) {
-            reader_skip(&reader, &value);
-        } else if (reader_text(&reader, &value)) {
-            trigger = method_trigger(call, value);
-            if (trigger == NULL)
-                return false;
-            *identity = counter_identity(counter, trigger);
-        }
-    }
-    if (!reader.failed)
-        return true;
-    method_fail(call, ERROR_INVALID_REQUEST, "params must be empty, or name a trigger");
-    return false;
+    trigger = method_trigger(call, name);
+    if (trigger == NULL)
+        return false;
+    *identity = counter_identity(counter, trigger);
+    return true;
 }
 
 void method_whoami(struct method_call *call)

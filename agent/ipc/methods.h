@@ -1,5 +1,5 @@
 /* The methods of the protocol. dispatch finds the method of a request and calls it; a method
- * answers at once, or keeps a count_call and answers later. */
+ * answers at once, or keeps a struct pending and answers later. */
 #ifndef TALLY_AGENT_IPC_METHODS_H
 #define TALLY_AGENT_IPC_METHODS_H
 
@@ -26,7 +26,6 @@ bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len);
 void dispatch_pack_names(struct buffer *buffer);
 
 /* The session is closing: whatever the methods keep for it goes. */
-void method_count_forget(struct session *session);
 void method_watch_forget(struct session *session);
 
 /* Frees what was kept for re-use. */
@@ -40,11 +39,5 @@ void method_fail(struct method_call *call, enum error_code code, const char *for
 
 /* Finds the trigger of this name, or answers why there is none (NULL). */
 const struct trigger *method_trigger(struct method_call *call, struct text name);
-
-/* Packs what `count` answers, as one map. */
-void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
-
-/* Packs the pairs that a failed count adds to its error map; returns how many. */
-uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer);
 
 #endif

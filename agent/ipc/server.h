@@ -51,7 +51,7 @@ struct server {
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
     size_t queued_bytes; /* answers that wait in sessions */
-    struct ring spare;   /* answered requests, kept for the next: no allocation when cached */
+    struct ring spare;   /* answered counts, kept for the next: no allocation when cached */
     unsigned spare_count;
     struct session *batch; /* the session whose bytes are being read, if any */
     struct buffer out;     /* the answers of that batch */

@@ -1,6 +1,7 @@
 #include "agent/ipc/session.h"
 
 #include "agent/ipc/methods.h"
+#include "agent/ipc/pending.h"
 #include "agent/log.h"
 
 #include <errno.h>
@@ -286,7 +287,7 @@ void session_destroy(struct session *session)
 {
     struct server *server = session->server;
 
-    method_count_forget(session);
+    pending_forget(session);
     method_watch_forget(session);
     server->queued_bytes -= session->output.len;
     server->session_count--;

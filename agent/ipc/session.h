@@ -18,7 +18,7 @@ struct session {
     struct frame_scan scan; /* of the frame that is incomplete */
     struct buffer input;    /* bytes behind the last whole frame */
     struct buffer output;   /* answers that the kernel did not take */
-    struct ring pending;    /* count_call::link: unanswered requests */
+    struct ring pending;    /* pending::link: unanswered requests */
     unsigned in_flight;
     struct ring watches; /* trigger_watch::link */
     unsigned watch_count;

@@ -152,6 +152,17 @@ TEST(bytes_that_are_no_utf8_are_replaced)
     }
 }
 
+TEST(what_needs_no_replacing_is_valid)
+{
+    for (size_t i = 0; i < sizeof(utf8_cases) / sizeof(utf8_cases[0]); i++) {
+        const char *in = utf8_cases[i].in;
+        size_t len = utf8_cases[i].len;
+        bool nul = memchr(in, '\0', len) != NULL; /* a character here, none in a copy */
+
+        CHECK_INT(nul || memcmp(in, utf8_cases[i].out, len) == 0, utf8_is_valid(in, len));
+    }
+}
+
 TEST(a_copy_never_passes_its_size)
 {
     for (size_t size = 1; size <= 12; size++) {
@@ -176,5 +187,5 @@ TEST_MAIN(RUN(published_numbers_and_names_never_change),
     RUN(a_number_from_a_later_version_has_a_name_and_is_not_retried), RUN(a_failure_starts_fresh),
     RUN(a_failure_may_quote_its_own_old_message), RUN(aws_texts_not_said_are_empty),
     RUN(a_long_message_is_cut_between_characters), RUN(a_long_aws_text_is_cut_between_characters),
-    RUN(bytes_that_are_no_utf8_are_replaced), RUN(a_copy_never_passes_its_size),
-    RUN(a_text_may_be_cleaned_in_its_place))
+    RUN(bytes_that_are_no_utf8_are_replaced), RUN(what_needs_no_replacing_is_valid),
+    RUN(a_copy_never_passes_its_size), RUN(a_text_may_be_cleaned_in_its_place))

@@ -1,0 +1,126 @@
+#include "agent/ipc/ask.h"
+
+#include "agent/count/decision.h"
+#include "agent/ipc/client_values.h"
+#include "agent/ipc/params.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What the params say, before it is known what it means. */
+struct said {
+    struct text trigger;
+    bool has_trigger;
+    struct reader values;
+    bool has_values;
+};
+
+static void read_one(
+    struct ask *ask, struct said *said, struct params *params, struct text name, unsigned accepted)
+{
+    int64_t number = 0;
+
+    if (text_equals(name, "trigger")) {
+        params_text(params, "trigger", &said->trigger);
+        said->has_trigger = true;
+    } else if ((accepted & ASK_MAX_AGE) && text_equals(name, "max_age_ms")) {
+        params_integer(params, "max_age_ms", 0, INT64_MAX, &ask->max_age_ms);
+    } else if ((accepted & ASK_TIMEOUT) && text_equals(name, "timeout_ms")) {
+        params_integer(params, "timeout_ms", 1, TIMEOUT_MAX_MS, &ask->timeout_ms);
+    } else if ((accepted & ASK_REPLICAS) && text_equals(name, "replicas")) {
+        params_integer(params, "replicas", 0, INT32_MAX, &number);
+        ask->replicas = (int32_t)number;
+    } else if ((accepted & ASK_VALUES) && text_equals(name, "values")) {
+        params_map(params, "values", &said->values);
+        said->has_values = true;
+    } else {
+        params_skip(params);
+    }
+}
+
+static bool is_text(const struct method_call *call)
+{
+    enum value_type type = call->has_params ? reader_peek(&call->params) : VALUE_NONE;
+
+    return type == VALUE_STRING || type == VALUE_BINARY;
+}
+
+/* False: answered. */
+static bool read_params(
+    struct ask *ask, struct said *said, struct method_call *call, unsigned accepted)
+{
+    struct params params;
+    struct text name;
+
+    if ((accepted & ASK_NAME_ALONE) && is_text(call)) {
+        reader_text(&call->params, &said->trigger);
+        return true;
+    }
+    params_open(&params, call);
+    while (params_next(&params, &name))
+        read_one(ask, said, &params, name, accepted);
+    if (!said->has_trigger)
+        params_fail(&params, "trigger is missing; name one, such as [{\"trigger\": \"name\"}]");
+    return params_close(&params);
+}
+
+/* False: answered. */
+static bool merge_values(struct ask *ask, const struct said *said, struct method_call *call)
+{
+    char why[300];
+    int r;
+
+    if (ask->trigger->query.client_value_count == 0 && !said->has_values)
+        return true;
+    r = client_values_merge(&ask->trigger->query, said->has_values ? &said->values : NULL,
+        &ask->values, why, sizeof(why));
+    if (r == -ENOMEM)
+        method_fail(call, ERROR_INTERNAL, "no memory for the values");
+    else if (r < 0)
+        method_fail(call, ERROR_INVALID_REQUEST, "trigger %s: %s", ask->trigger->name, why);
+    return r == 0;
+}
+
+bool ask_read(struct ask *ask, struct method_call *call, unsigned params)
+{
+    struct said said = {.has_trigger = false};
+
+    *ask = (struct ask){.max_age_ms = COUNT_AGE_DEFAULT,
+        .timeout_ms = TIMEOUT_DEFAULT_MS,
+        .replicas = REPLICAS_UNKNOWN};
+    if (!read_params(ask, &said, call, params))
+        return false;
+    ask->trigger = method_trigger(call, said.trigger);
+    return ask->trigger != NULL && merge_values(ask, &said, call);
+}
+
+void ask_clear(struct ask *ask)
+{
+    free(ask->values);
+    ask->values = NULL;
+}
+
+bool ask_read_name(struct method_call *call, struct text *name)
+{
+    struct params params;
+    struct text key;
+
+    params_open(&params, call);
+    while (params_next(&params, &key)) {
+        if (text_equals(key, "trigger"))
+            params_text(&params, "trigger", name);
+        else
+            params_skip(&params);
+    }
+    return params_close(&params);
+}
+
+struct question *ask_question(const struct ask *ask, struct method_call *call)
+{
+    struct counter *counter = call->session->server->options.counter;
+    struct question *question = counter_question(counter, ask->trigger, ask->values);
+
+    if (question == NULL)
+        method_fail(call, ERROR_INTERNAL, "no memory for the question");
+    return question;
+}

@@ -1,0 +1,20 @@
+/* Packs counts as the protocol shows them: the result of `count`, which `changed` and `explain`
+ * carry, too. */
+#ifndef TALLY_AGENT_IPC_PACK_COUNT_H
+#define TALLY_AGENT_IPC_PACK_COUNT_H
+
+#include "agent/count/answer.h"
+#include "proto/buffer.h"
+
+/* What every count has, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
+ * consumed_rcu. Returns how many. */
+uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
+    enum count_quality quality, int64_t age_ms);
+
+/* An answer that has a value, as one map. `replicas` as for decision_make. */
+void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+
+/* For an answer without: the pairs that it adds to its error map; returns how many. */
+uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer);
+
+#endif

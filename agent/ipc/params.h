@@ -1,0 +1,46 @@
+/* Reads the params of a request: a map, name by name. What is wrong stays, so that one check at
+ * the end does:
+ *
+ *     params_open(&params, call);
+ *     while (params_next(&params, &name)) {
+ *         if (text_equals(name, "after"))
+ *             params_text(&params, "after", &after);
+ *         else
+ *             params_skip(&params);
+ *     }
+ *     if (!params_close(&params)) return; // an error was answered
+ */
+#ifndef TALLY_AGENT_IPC_PARAMS_H
+#define TALLY_AGENT_IPC_PARAMS_H
+
+#include "agent/ipc/methods.h"
+
+struct params {
+    struct method_call *call;
+    struct reader reader; /* at the value of the name that params_next gave */
+    uint32_t pairs;       /* still to come */
+    bool failed;
+    char why[160]; /* where `failed` */
+};
+
+/* No params at all are as good as an empty map. */
+void params_open(struct params *params, struct method_call *call);
+
+/* The next name that has a value: nil is as good as absent. False: no more, or failed. */
+bool params_next(struct params *params, struct text *name);
+
+/* Exactly one of these for each name. */
+void params_skip(struct params *params);
+void params_text(struct params *params, const char *name, struct text *value);
+void params_bool(struct params *params, const char *name, bool *value);
+void params_integer(
+    struct params *params, const char *name, int64_t least, int64_t most, int64_t *value);
+void params_map(struct params *params, const char *name, struct reader *value); /* at the map */
+
+void params_fail(struct params *params, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* False where something was wrong; then it was answered INVALID_REQUEST. */
+bool params_close(struct params *params);
+
+#endif
