@@ -5,6 +5,8 @@
 
 #include "agent/config/reading.h"
 
+#define AUTH_TOLD_MAX 16
+
 enum auth_parameter {
     AUTH_ROLE,
     AUTH_EXTERNAL_ID,
@@ -26,6 +28,8 @@ struct auth {
     struct place external_id_place;
     struct value_ref parameters[AUTH_PARAMETER_COUNT];
     struct place places[AUTH_PARAMETER_COUNT];
+    const char *told[AUTH_TOLD_MAX]; /* findings that triggers had about it */
+    size_t told_count;
 };
 
 /* What authenticationRef of a trigger in `namespace_` refers to, read at its first use. NULL

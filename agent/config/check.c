@@ -35,7 +35,7 @@ void finding_print(const struct finding *finding, FILE *err)
     fprintf(err, ": %s: ", level_name(finding->level));
     /* A path such as `values[":a"].N must be …` begins with its parameter already. */
     bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
-                  (finding->message[len] == '[' || finding->message[len] == '.');
+                  finding->message[len] != '\0' && strchr("[.:", finding->message[len]) != NULL;
     if (len > 0 && !begins) {
         print_text(finding->subject, err);
         fputs(": ", err);

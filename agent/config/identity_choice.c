@@ -5,7 +5,7 @@
 struct choice {
     const struct parameters *parameters;
     struct reading *reading;
-    const struct auth *auth;
+    struct auth *auth;
     bool is_operator;
     struct identity_spec spec;
 };
@@ -21,10 +21,26 @@ static const struct value_ref *auth_value(const struct choice *c, enum auth_para
     return c->auth != NULL ? &c->auth->parameters[parameter] : &absent;
 }
 
+/* What is wrong with the authentication itself is told once, not for each trigger that uses
+ * it. Messages are literals, so an equal address is an equal message. */
+static bool is_first(const struct choice *c, const char *message)
+{
+    struct auth *auth = c->auth;
+
+    for (size_t i = 0; i < auth->told_count; i++) {
+        if (auth->told[i] == message)
+            return false;
+    }
+    if (auth->told_count < AUTH_TOLD_MAX)
+        auth->told[auth->told_count++] = message;
+    return true;
+}
+
 static void auth_finding(const struct choice *c, enum finding_level level,
     const struct place *place, const char *subject, const char *message)
 {
-    findings_add(&c->reading->findings, level, place, subject, "%s", message);
+    if (is_first(c, message))
+        findings_add(&c->reading->findings, level, place, subject, "%s", message);
 }
 
 static void choose(struct choice *c, enum identity_kind kind, const char *why)
@@ -44,8 +60,8 @@ static void note_unused_keys(const struct choice *c, const char *why)
         if (parameter_text(c->parameters, names[i]) != NULL)
             parameter_note(c->parameters, names[i], "ignored: %s", why);
     }
-    for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SESSION_TOKEN; i++) {
-        if (is_set(&c->auth->parameters[i]))
+    for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SECRET_KEY; i++) {
+        if (is_set(&c->auth->parameters[i]) && is_first(c, why))
             findings_add(&c->reading->findings, FINDING_NOTE, &c->auth->places[i],
                 "authenticationRef", "the access key is ignored: %s", why);
     }
@@ -230,14 +246,15 @@ static void choose_by_provider(struct choice *c, const char *provider)
         choose_kiam(c);
     } else {
         choose(c, IDENTITY_CHAIN, "podIdentity");
-        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
-            "podIdentity.provider",
-            "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
+        if (is_first(c, "provider"))
+            findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+                "podIdentity.provider",
+                "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
     }
 }
 
 const struct identity_spec *identity_choose(
-    const struct parameters *parameters, const struct auth *auth, const char *region)
+    const struct parameters *parameters, struct auth *auth, const char *region)
 {
     struct choice c = {.parameters = parameters,
         .reading = parameters->reading,

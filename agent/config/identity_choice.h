@@ -8,6 +8,6 @@
 /* `auth`: NULL where the trigger has no authenticationRef. The shared spec; NULL without
  * memory. What no credentials can come from is an error among the findings. */
 const struct identity_spec *identity_choose(
-    const struct parameters *parameters, const struct auth *auth, const char *region);
+    const struct parameters *parameters, struct auth *auth, const char *region);
 
 #endif

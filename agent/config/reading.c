@@ -37,8 +37,9 @@ struct reading *reading_create(const struct config_options *options, config_file
     if (reading == NULL)
         return NULL;
     reading->secrets_dir = options->secrets_dir != NULL ? options->secrets_dir : SECRETS_DIR;
-    reading->allow_http = options->allow_http;
     reading->getenv = options->getenv != NULL ? options->getenv : environment;
+    reading->environment.allow_http = options->allow_http;
+    endpoint_environment_read(&reading->environment, reading->getenv);
     reading->read_file = read_file;
     reading->kept = arena_create(KEPT_BLOCK, KEPT_MAX);
     reading->scratch = arena_create(SCRATCH_BLOCK, SCRATCH_MAX);

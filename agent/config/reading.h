@@ -3,6 +3,7 @@
 #ifndef TALLY_AGENT_CONFIG_READING_H
 #define TALLY_AGENT_CONFIG_READING_H
 
+#include "agent/aws/endpoint.h"
 #include "agent/config/documents.h"
 #include "proto/buffer.h"
 
@@ -13,7 +14,7 @@ typedef int config_file_fn(const char *path, struct buffer *content);
 
 struct reading {
     const char *secrets_dir;
-    bool allow_http;
+    struct endpoint_environment environment;
     const char *(*getenv)(const char *name);
     config_file_fn *read_file; /* NULL: there are no files */
     struct arena *kept;        /* what the config keeps */

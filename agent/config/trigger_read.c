@@ -1,6 +1,5 @@
 #include "agent/config/trigger_read.h"
 
-#include "agent/aws/endpoint.h"
 #include "agent/config/auth.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
@@ -15,7 +14,7 @@ struct step {
     const struct scaled_object *object;
     struct reading *reading;
     struct parameters parameters;
-    const struct auth *auth;
+    struct auth *auth;
     struct trigger trigger;
 };
 
@@ -79,17 +78,20 @@ static const char *read_region(const struct step *step)
     return "";
 }
 
+/* Whether there is an address to ask at: the region, the trigger's endpoint and the environment
+ * must go together. */
 static void read_endpoint(struct step *step)
 {
-    const char *url = parameter_keep(&step->parameters, "awsEndpoint");
+    struct trigger_query *query = &step->trigger.query;
     struct endpoint endpoint;
     char why[256];
 
-    if (url == NULL)
+    query->endpoint = parameter_keep(&step->parameters, "awsEndpoint");
+    if (*query->region == '\0' || endpoint_dynamodb(&endpoint, &step->reading->environment,
+                                      query->region, query->endpoint, why, sizeof(why)) == 0)
         return;
-    if (endpoint_parse_url(&endpoint, url, step->reading->allow_http, why, sizeof(why)) < 0)
-        parameter_error(&step->parameters, "awsEndpoint", "%s", why);
-    step->trigger.query.endpoint = url;
+    bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
+    parameter_error(&step->parameters, own ? "awsEndpoint" : "awsRegion", "%s", why);
 }
 
 /* ":a, :b" as a list of names. */

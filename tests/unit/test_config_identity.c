@@ -382,6 +382,26 @@ TEST(equal_identities_are_one)
     config_destroy(config);
 }
 
+TEST(an_authentication_is_criticized_once)
+{
+    char yaml[4096];
+    world_environment = variables;
+    snprintf(yaml, sizeof(yaml), "%s%s%s%s",
+        AUTH("TriggerAuthentication",
+            "  podIdentity: {provider: aws-eks}\n  env:\n" ENV("awsAccessKeyID", "ID")),
+        OBJECT(REFERENCE, ""), "  - type: aws-dynamodb\n" REFERENCE,
+        "    metadata: {awsRegion: r, tableName: u, targetValue: '1', keyConditionExpression: "
+        "k}\n");
+    struct config *config = config_of(yaml);
+    CHECK_INT(2, config->trigger_count);
+    CHECK_STR("t.yaml:5:27: warning: podIdentity.provider: KEDA has deprecated aws-eks and will "
+              "remove it; use aws\n",
+        config_lines(config, FINDING_WARNING));
+    const char *note = strstr(config_lines(config, FINDING_NOTE), "the access key is ignored");
+    CHECK(note != NULL && strstr(note + 1, "the access key is ignored") == NULL);
+    config_destroy(config);
+}
+
 TEST(what_keda_would_refuse_or_ignore_is_noted)
 {
     world_environment = variables;
@@ -411,4 +431,5 @@ TEST_MAIN(RUN(each_row_of_the_table_is_chosen), RUN(half_a_key_in_the_metadata_i
     RUN(sources_that_tally_does_not_speak_are_errors), RUN(secrets_are_found_in_documents),
     RUN(mounted_secrets_are_read_later), RUN(config_maps_are_read_too),
     RUN(the_region_may_be_an_auth_parameter), RUN(parameters_may_be_in_a_json_file),
-    RUN(equal_identities_are_one), RUN(what_keda_would_refuse_or_ignore_is_noted))
+    RUN(equal_identities_are_one), RUN(an_authentication_is_criticized_once),
+    RUN(what_keda_would_refuse_or_ignore_is_noted))

@@ -12,6 +12,9 @@ TEST(each_parameter_is_checked)
         {"awsRegion", "'  '",
             "t.yaml:9:16: error: awsRegion: missing; write the region of the table, such as "
             "eu-west-1\n"},
+        {"awsRegion", "evil.example/",
+            "t.yaml:9:16: error: awsRegion: \"evil.example/\" is no region; one looks like "
+            "eu-west-1\n"},
         {"tableName", NULL,
             "t.yaml:2:3: error: tableName: missing; each aws-dynamodb trigger needs it\n"},
         {"tableName", "",
@@ -86,6 +89,17 @@ TEST(each_parameter_is_checked)
         else
             CHECK_STR(expected, problems);
     }
+}
+
+TEST(an_endpoint_must_go_with_the_environment)
+{
+    static const char *const fips[] = {"AWS_USE_FIPS_ENDPOINT", "true", NULL};
+    world_environment = fips;
+    CHECK_STR("", problems_of(trigger_with("tableName", "t")));
+    CHECK_STR("t.yaml:10:18: error: awsEndpoint: awsEndpoint gives the endpoint, so "
+              "AWS_USE_FIPS_ENDPOINT (or a fips region) cannot choose one; remove one of the two\n",
+        problems_of(trigger_with("awsEndpoint", "https://vpce.example/")));
+    world_environment = NULL;
 }
 
 TEST(every_parameter_arrives)
@@ -292,6 +306,15 @@ TEST(triggers_that_are_not_dynamodb_are_skipped_but_counted)
     config_destroy(config);
 }
 
+TEST(no_trigger_at_all_is_a_warning)
+{
+    CHECK_STR("t.yaml: warning: no aws-dynamodb trigger in the files, so there is nothing to "
+              "count; add one\n"
+              "t.yaml:2:9: warning: type: skipped: tally counts aws-dynamodb triggers only, not "
+              "cron\n",
+        problems_of("triggers:\n- type: cron\n  metadata: {}\n"));
+}
+
 TEST(fields_of_a_trigger_are_checked)
 {
     static const struct {
@@ -327,9 +350,10 @@ TEST(fields_of_a_trigger_are_checked)
     CHECK_STR("t.yaml:1:11: error: triggers: must be a list\n", problems_of("triggers: 5\n"));
 }
 
-TEST_MAIN(RUN(each_parameter_is_checked), RUN(every_parameter_arrives),
-    RUN(a_limit_that_would_overflow_is_none), RUN(bounds_of_an_object_are_checked),
-    RUN(a_scaled_job_is_told_from_an_object), RUN(fallback_that_needs_the_cluster_has_no_number),
+TEST_MAIN(RUN(each_parameter_is_checked), RUN(an_endpoint_must_go_with_the_environment),
+    RUN(every_parameter_arrives), RUN(a_limit_that_would_overflow_is_none),
+    RUN(bounds_of_an_object_are_checked), RUN(a_scaled_job_is_told_from_an_object),
+    RUN(fallback_that_needs_the_cluster_has_no_number),
     RUN(fields_that_only_keda_acts_on_are_noted),
     RUN(triggers_that_are_not_dynamodb_are_skipped_but_counted),
-    RUN(fields_of_a_trigger_are_checked))
+    RUN(no_trigger_at_all_is_a_warning), RUN(fields_of_a_trigger_are_checked))
