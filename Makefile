@@ -51,7 +51,7 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 # contexts are allocated by the caller, which no shared library can keep stable.
 AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
-AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES))
+AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 

@@ -2,7 +2,7 @@
 #include "agent/aws/call.h"
 #include "agent/config/check.h"
 #include "agent/config/config.h"
-#include "agent/config_watch.h"
+#include "agent/config/watch.h"
 #include "agent/count/counter.h"
 #include "agent/identity/identity.h"
 #include "agent/ipc/server.h"

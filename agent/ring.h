@@ -39,6 +39,17 @@ static inline void ring_remove(struct ring *link)
     ring_init(link);
 }
 
+/* Takes the first member out; the ring must not be empty. */
+static inline struct ring *ring_pop(struct ring *head)
+{
+    struct ring *first = head->next;
+
+    head->next = first->next;
+    head->next->previous = head;
+    ring_init(first);
+    return first;
+}
+
 /* Moves all members to `to`, which is initialised: the way to call out over a list that the
  * callbacks may change. */
 static inline void ring_take_all(struct ring *from, struct ring *to)

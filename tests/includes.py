@@ -34,6 +34,7 @@ OWNERS = {
     "expat.h": {"agent/aws/xml_fields.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/config/attribute.c", "agent/config/auth_file.c",
                   "agent/config/values.c", "agent/identity/fields.c", "agent/ipc/client_values.c",
+                  "agent/json.c",
                   "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
     "seccomp.h": {"agent/sandbox.c"},

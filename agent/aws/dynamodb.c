@@ -1,5 +1,7 @@
 #include "agent/aws/dynamodb.h"
 
+#include "agent/json.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -13,51 +15,9 @@
 /* Above what 1 MB can hold by far; a sum over pages of less cannot overflow. */
 #define COUNT_MAX INT64_C(0xffffffff)
 
-/* ---- jansson's memory ------------------------------------------------------------------------ */
-
-/* jansson 2.14 goes on without a byte where a string cannot grow: a name or a key would become
- * another one, and the count a wrong one. So each failed allocation is noted, and what was made
- * in spite of it is thrown away. */
-static bool memory_failed;
-
-static void *noted_malloc(size_t size)
+static json_t *load(const void *text, size_t len, bool *no_memory)
 {
-    void *memory = malloc(size);
-
-    memory_failed = memory_failed || memory == NULL;
-    return memory;
-}
-
-static void watch_memory(void)
-{
-    json_set_alloc_funcs(noted_malloc, free);
-    memory_failed = false;
-}
-
-/* NULL: no JSON, or no memory (memory_failed). */
-static json_t *load(const void *text, size_t len)
-{
-    json_t *json;
-
-    watch_memory();
-    json = json_loadb(text, len, PARSE_FLAGS, NULL);
-    if (!memory_failed)
-        return json;
-    json_decref(json);
-    return NULL;
-}
-
-/* Compact heap text, or NULL without memory. */
-static char *dump(const json_t *json, size_t flags)
-{
-    char *text;
-
-    watch_memory();
-    text = json_dumps(json, JSON_COMPACT | flags);
-    if (!memory_failed)
-        return text;
-    free(text);
-    return NULL;
+    return json_read(text, len, PARSE_FLAGS, NULL, no_memory);
 }
 
 /* ---- request body ---------------------------------------------------------------------------- */
@@ -180,11 +140,11 @@ static int substitute_now(json_t *attribute, int64_t unix_seconds)
 
 static void append_values_now(struct buffer *body, const char *values, int64_t unix_seconds)
 {
-    json_t *object = load(values, strlen(values));
+    json_t *object = load(values, strlen(values), NULL);
     char *text = NULL;
 
-    if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0 && !memory_failed)
-        text = dump(object, 0);
+    if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0)
+        text = json_write(object, 0);
     /* The configuration accepted the text, so it is memory that is missing. */
     if (text == NULL)
         fail_memory(body);
@@ -219,12 +179,12 @@ int dynamodb_query_body(struct buffer *body, const struct trigger_query *query, 
 
 char *dynamodb_merge_values(const char *values, const char *overrides)
 {
-    json_t *merged = values != NULL ? load(values, strlen(values)) : load("{}", 2);
-    json_t *over = load(overrides, strlen(overrides));
+    json_t *merged = values != NULL ? load(values, strlen(values), NULL) : load("{}", 2, NULL);
+    json_t *over = load(overrides, strlen(overrides), NULL);
     char *text = NULL;
 
     if (json_is_object(merged) && json_is_object(over) && json_object_update(merged, over) == 0)
-        text = dump(merged, JSON_SORT_KEYS);
+        text = json_write(merged, JSON_SORT_KEYS);
     json_decref(over);
     json_decref(merged);
     return text;
@@ -278,7 +238,7 @@ static int parse_last_key(const json_t *reply, char **key, char *why, size_t why
     }
     if (json_object_size(object) == 0)
         return 0;
-    *key = dump(object, 0);
+    *key = json_write(object, 0);
     if (*key != NULL)
         return 0;
     snprintf(why, why_size, "no memory");
@@ -288,13 +248,14 @@ static int parse_last_key(const json_t *reply, char **key, char *why, size_t why
 int dynamodb_parse_page(
     const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size)
 {
-    json_t *reply = load(json, len);
+    bool no_memory = false;
+    json_t *reply = load(json, len, &no_memory);
     int r;
 
     *page = (struct dynamodb_page){.last_key = NULL};
     if (!json_is_object(reply)) {
-        snprintf(why, why_size, memory_failed ? "no memory" : "it is no JSON object");
-        r = memory_failed ? -ENOMEM : -EPROTO;
+        snprintf(why, why_size, no_memory ? "no memory" : "it is no JSON object");
+        r = no_memory ? -ENOMEM : -EPROTO;
         goto finish;
     }
     r = parse_count(reply, "Count", &page->count, why, why_size);
@@ -332,7 +293,7 @@ static const char *first_text_of(const json_t *object, const char *name, const c
 
 void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error)
 {
-    json_t *reply = load(body, len);
+    json_t *reply = load(body, len, NULL);
     /* "com.amazonaws.dynamodb.v20120810#ThrottlingException", perhaps with ":http://…" behind */
     const char *type = first_text_of(reply, "__type", "code");
     const char *hash = strrchr(type, '#');

@@ -1,6 +1,6 @@
 #include "agent/config/attribute.h"
 
-#include "agent/config/base64.h"
+#include "proto/base64.h"
 
 #include <jansson.h>
 #include <stdio.h>

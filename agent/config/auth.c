@@ -2,7 +2,7 @@
 
 #include "agent/config/auth_file.h"
 #include "agent/config/secret_value.h"
-#include "agent/config/suggest.h"
+#include "proto/suggest.h"
 
 #include <string.h>
 

@@ -1,5 +1,7 @@
 #include "agent/config/auth_file.h"
 
+#include "agent/json.h"
+
 #include <jansson.h>
 #include <string.h>
 
@@ -58,7 +60,7 @@ static void read_object(
         expect_keys(reading, auth, path, place);
         goto finish;
     }
-    object = json_loadb((const char *)content.data, content.len, 0, NULL);
+    object = json_read(content.data, content.len, 0, NULL, NULL);
     if (!json_is_object(object)) {
         findings_add(&reading->findings, FINDING_ERROR, place, "filePath",
             "%s is not a JSON object of strings; correct it", path);
@@ -117,7 +119,7 @@ void auth_file_read(struct reading *reading, struct auth *auth, const struct nod
 
 const char *auth_file_member(struct reading *reading, const char *json, const char *key)
 {
-    json_t *object = json_loads(json, 0, NULL);
+    json_t *object = json_read(json, strlen(json), 0, NULL, NULL);
     const char *text = json_string_value(json_object_get(object, key));
     const char *kept = text != NULL ? reading_keep(reading, text) : NULL;
     json_decref(object);

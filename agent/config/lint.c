@@ -1,6 +1,6 @@
 #include "agent/config/lint.h"
 
-#include "agent/config/suggest.h"
+#include "proto/suggest.h"
 
 #include <string.h>
 

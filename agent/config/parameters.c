@@ -1,6 +1,6 @@
 #include "agent/config/parameters.h"
 
-#include "agent/config/suggest.h"
+#include "proto/suggest.h"
 
 #include <stdarg.h>
 #include <string.h>

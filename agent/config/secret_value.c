@@ -1,6 +1,6 @@
 #include "agent/config/secret_value.h"
 
-#include "agent/config/base64.h"
+#include "proto/base64.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "agent/config/values.h"
 
 #include "agent/config/attribute.h"
+#include "agent/json.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,12 +15,13 @@ static json_t *load(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
     json_error_t error;
-    json_t *object = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_read(
+        text, strlen(text), JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error, NULL);
 
     if (object == NULL && json_error_code(&error) == json_error_duplicate_key) {
         parameter_warning(parameters, name,
             "a key is given twice (%s); the last value counts, remove the others", error.text);
-        object = json_loads(text, JSON_DECODE_ANY, &error);
+        object = json_read(text, strlen(text), JSON_DECODE_ANY, &error, NULL);
     }
     if (object == NULL) {
         parameter_error(
@@ -56,7 +58,7 @@ static void collect_keys(const struct parameters *parameters, json_t *object, st
 
 static void dump(const struct parameters *parameters, json_t *object, struct values *values)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_write(object, 0);
     if (text == NULL)
         parameters->reading->failed = true;
     else

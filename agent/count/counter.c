@@ -46,6 +46,7 @@ static void abandon(struct counter *counter, struct question *question)
 
     if (question == NULL)
         return;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
     orphans = realloc(counter->orphans, (counter->orphan_count + 1) * sizeof(*orphans));
     if (orphans == NULL) {
         question_destroy(question);

@@ -90,11 +90,10 @@ static void answer_each(
     struct question *question, struct ring *requests, const struct failure *failure)
 {
     while (!ring_is_empty(requests)) {
-        struct count_request *request = RING_MEMBER(requests->next, struct count_request, link);
+        struct count_request *request = RING_MEMBER(ring_pop(requests), struct count_request, link);
         struct count_answer answer = failure == NULL ? answer_fresh(question)
                                                      : answer_failed(question, failure);
 
-        ring_remove(&request->link);
         request->done(request->data, &answer);
     }
 }
@@ -113,11 +112,10 @@ static void tell_watchers(struct question *question, const struct failure *failu
 
     ring_take_all(&question->watching, &told);
     while (!ring_is_empty(&told)) {
-        struct count_watch *watch = RING_MEMBER(told.next, struct count_watch, link);
+        struct count_watch *watch = RING_MEMBER(ring_pop(&told), struct count_watch, link);
         struct count_answer answer = failure == NULL ? answer_fresh(question)
                                                      : answer_failed(question, failure);
 
-        ring_remove(&watch->link);
         ring_add(&question->watching, &watch->link);
         watch->changed(watch->data, &answer);
     }
@@ -369,7 +367,7 @@ void question_destroy(struct question *question)
     answer_all(question, &failure);
     ring_take_all(&question->watching, &watching);
     while (!ring_is_empty(&watching))
-        ring_remove(watching.next);
+        ring_pop(&watching);
     waiters_clear(&question->waiters);
     loop_timer_destroy(question->refresh);
     snapshot_unref(question->snapshot);

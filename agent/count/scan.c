@@ -238,11 +238,13 @@ struct scan *scan_start(
     buffer_init(&scan->body, BODY_BYTES);
     snprintf(scan->what, sizeof(scan->what), "Query of table %.80s in %.40s", options->query->table,
         options->query->region);
+    if (scan_find_endpoint(scan, &failure) < 0) {
+        events->done(data, NULL, &failure);
+        scan_free(scan);
+        return NULL;
+    }
     scan->starting = true;
-    if (scan_find_endpoint(scan, &failure) < 0)
-        scan_end(scan, NULL, &failure);
-    else
-        scan_get_credentials(scan);
+    scan_get_credentials(scan);
     scan->starting = false;
     if (scan->ended) {
         scan_free(scan);

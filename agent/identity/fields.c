@@ -1,5 +1,6 @@
 #include "agent/identity/fields.h"
 
+#include "agent/json.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -66,8 +67,9 @@ static int read_field(const json_t *value, struct field *field)
 int fields_read(
     const void *json, size_t len, struct field *fields, size_t count, char *why, size_t why_size)
 {
-    json_error_t error;
-    json_t *object = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
+    json_error_t error = {0};
+    bool no_memory = false;
+    json_t *object = json_read(json, len, JSON_REJECT_DUPLICATES, &error, &no_memory);
     int r = 0;
 
     for (size_t i = 0; i < count; i++)
@@ -76,7 +78,7 @@ int fields_read(
         /* Not error.text: it quotes the input near the fault. */
         snprintf(
             why, why_size, "it is not valid JSON (line %d, column %d)", error.line, error.column);
-        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EPROTO;
+        return no_memory ? -ENOMEM : -EPROTO;
     }
     if (!json_is_object(object)) {
         snprintf(why, why_size, "it is not a JSON object");

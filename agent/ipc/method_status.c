@@ -2,6 +2,8 @@
 #include "proto/writer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PEERS_SHOWN 64
@@ -12,18 +14,22 @@ static void pack_number(struct buffer *buffer, const char *name, uint64_t value)
     write_uint(buffer, value);
 }
 
-/* Pages of memory that the process has, in KiB; 0 where /proc is not mounted. */
+/* The memory that the process has, in KiB; 0 where /proc is not mounted. */
 static uint64_t resident_kb(void)
 {
-    unsigned long size = 0, resident = 0;
+    char line[128] = "";
+    char *resident;
     FILE *file = fopen("/proc/self/statm", "re");
 
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%lu %lu", &size, &resident) != 2)
-        resident = 0;
+    if (fgets(line, sizeof(line), file) == NULL)
+        line[0] = '\0';
     fclose(file);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+    resident = strchr(line, ' '); /* size, resident, … in pages */
+    if (resident == NULL)
+        return 0;
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 static void pack_config(struct buffer *buffer, const struct counter *counter)

@@ -1,6 +1,6 @@
 #include "client/cli/json.h"
 
-#include "client/cli/base64.h"
+#include "proto/base64.h"
 
 #include <jansson.h>
 #include <msgpack.h>
@@ -23,8 +23,11 @@ static json_t *text_from_msgpack(const char *data, size_t len)
     json_t *text = json_stringn(data, len);
     if (text != NULL)
         return text;
-    char *encoded = base64_encode(data, len);
-    text = encoded != NULL ? json_string(encoded) : NULL;
+    char *encoded = malloc(BASE64_SIZE(len));
+    if (encoded == NULL)
+        return NULL;
+    base64_encode((const uint8_t *)data, len, encoded);
+    text = json_string(encoded);
     free(encoded);
     return text;
 }

@@ -1,9 +1,10 @@
 /* tally: the command that asks a tally agent. Options, the choice of the verb, and help. */
 #include "client/cli/cli.h"
 #include "client/cli/help.h"
-#include "client/cli/suggest.h"
+#include "proto/suggest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -18,9 +19,10 @@ static const struct verb *find_verb(const char *name)
 
 static int refuse_verb(const char *name)
 {
-    size_t best = 0, least = SIZE_MAX;
+    size_t best = 0;
+    unsigned least = UINT_MAX;
     for (size_t i = 0; i < verb_count; i++) {
-        size_t distance = suggest_distance(name, verbs[i].name);
+        unsigned distance = suggest_distance(name, verbs[i].name);
         if (distance < least) {
             least = distance;
             best = i;

@@ -1,9 +1,10 @@
 #include "client/cli/options.h"
 
-#include "client/cli/suggest.h"
 #include "proto/duration.h"
+#include "proto/suggest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,11 +98,12 @@ static bool take_option(struct parse *parse, size_t id, const char *attached)
 
 static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
 {
-    size_t best = 0, least = SIZE_MAX;
+    size_t best = 0;
+    unsigned least = UINT_MAX;
     char name[40];
     snprintf(name, sizeof(name), "%.*s", (int)len, word);
     for (size_t id = 0; id < OPTION_COUNT; id++) {
-        size_t distance = suggest_distance(name, options[id].name);
+        unsigned distance = suggest_distance(name, options[id].name);
         if (distance < least) {
             least = distance;
             best = id;

@@ -1,5 +1,4 @@
 /* The command's own files are in no library: they are taken in as they are. */
-#include "client/cli/base64.c"
 #include "client/cli/condition.c"
 #include "client/cli/json.c"
 #include "tests/unit/test.h"

@@ -1,6 +1,5 @@
 /* What the command prints. Its own files are in no library: they are taken in as they are. */
 #include "client/cli/bar.c"
-#include "client/cli/base64.c"
 #include "client/cli/json.c"
 #include "client/cli/prometheus.c"
 #include "client/cli/table.c"

@@ -131,7 +131,7 @@ static void refuse(struct bench *bench, int status, const char *type)
 #define LAST_PAGE(count) "{\"Count\":" #count ",\"ScannedCount\":" #count "}"
 #define PAGE(count)                                                                                \
     "{\"Count\":" #count ",\"ScannedCount\":10,\"LastEvaluatedKey\":{\"k\":{\"S\":\"" #count "\"}" \
-                                                                                             "}}"
+    "}}"
 
 TEST(all_pages_are_summed_and_empty_ones_are_not_the_end)
 {

@@ -1,7 +1,7 @@
 /* Base64 as Kubernetes Secrets and DynamoDB's B have it: standard alphabet, padded; line
  * breaks and blanks are skipped. */
-#ifndef TALLY_AGENT_CONFIG_BASE64_H
-#define TALLY_AGENT_CONFIG_BASE64_H
+#ifndef TALLY_PROTO_BASE64_H
+#define TALLY_PROTO_BASE64_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "agent/config_watch.h"
+#include "agent/config/watch.h"
 
 #include "agent/config/files.h"
 #include "agent/file.h"
@@ -32,13 +32,19 @@ static void mix(uint64_t *print, const void *data, size_t len)
         *print = (*print ^ bytes[i]) * 1099511628211u;
 }
 
+static void mix_text(uint64_t *print, const char *text)
+{
+    for (; *text != '\0'; text++)
+        *print = (*print ^ (unsigned char)*text) * 1099511628211u;
+}
+
 static void mix_file(uint64_t *print, const char *path)
 {
     struct file_stamp stamp = file_stamp_of(path);
     int64_t parts[] = {stamp.error, (int64_t)stamp.device, (int64_t)stamp.inode,
         (int64_t)stamp.size, stamp.changed_s, stamp.changed_ns};
 
-    mix(print, path, strlen(path));
+    mix_text(print, path);
     mix(print, parts, sizeof(parts));
 }
 

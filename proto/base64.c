@@ -1,4 +1,4 @@
-#include "agent/config/base64.h"
+#include "proto/base64.h"
 
 #include <errno.h>
 #include <string.h>

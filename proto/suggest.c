@@ -1,0 +1,68 @@
+#include "proto/suggest.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+#define WORD_MAX  48
+#define EDITS_MAX 2
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static int letter(const char *word, size_t at)
+{
+    return tolower((unsigned char)word[at]);
+}
+
+/* Damerau and Levenshtein's distance; three rows are enough for neighbours that changed places. */
+unsigned suggest_distance(const char *a, const char *b)
+{
+    unsigned rows[3][WORD_MAX + 1];
+    size_t a_len = strlen(a), b_len = strlen(b);
+
+    if (a_len > WORD_MAX || b_len > WORD_MAX)
+        return UINT_MAX;
+    for (unsigned k = 0; k <= b_len; k++)
+        rows[0][k] = k;
+    for (size_t i = 1; i <= a_len; i++) {
+        unsigned *now = rows[i % 3];
+        const unsigned *above = rows[(i - 1) % 3];
+        const unsigned *two_above = rows[(i + 1) % 3];
+
+        now[0] = (unsigned)i;
+        for (size_t k = 1; k <= b_len; k++) {
+            unsigned change = above[k - 1] + (letter(a, i - 1) != letter(b, k - 1));
+
+            now[k] = least(change, least(above[k], now[k - 1]) + 1);
+            if (i > 1 && k > 1 && letter(a, i - 1) == letter(b, k - 2) &&
+                letter(a, i - 2) == letter(b, k - 1))
+                now[k] = least(now[k], two_above[k - 2] + 1);
+        }
+    }
+    return rows[a_len % 3][b_len];
+}
+
+bool suggest_is_near(const char *word, unsigned distance)
+{
+    return distance <= EDITS_MAX && (distance == 0 || strlen(word) > 2 * (size_t)distance);
+}
+
+const char *suggest(const char *word, const char *const *known)
+{
+    const char *best = NULL;
+    unsigned nearest = UINT_MAX;
+
+    for (; *known != NULL; known++) {
+        unsigned distance = suggest_distance(word, *known);
+
+        if (distance < nearest) {
+            nearest = distance;
+            best = *known;
+        }
+    }
+    return suggest_is_near(word, nearest) ? best : NULL;
+}
