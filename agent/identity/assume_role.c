@@ -1,6 +1,7 @@
 #include "agent/identity/assume_role.h"
 
 #include "agent/aws/sts.h"
+#include "agent/identity/explain.h"
 #include "agent/identity/sts_exchange.h"
 #include "agent/identity/value.h"
 
@@ -65,16 +66,11 @@ static void finish_explained(struct assume_role *self, const struct failure *fai
     struct failure explained = *failure;
     const char *signer = self->signer->arn != NULL ? self->signer->arn : "the base identity";
 
-    if (strcmp(failure->aws_code, "AccessDenied") == 0) {
-        failure_set(&explained, failure->code,
-            "%.180s; its trust policy must allow sts:AssumeRole to %s%s, whose own policy must "
-            "allow it too",
-            failure->message, signer,
-            self->external_id.len > 0 ? " with the external ID that is configured" : "");
-        explained.retryable = failure->retryable;
-        failure_set_aws(
-            &explained, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
-    }
+    if (strcmp(failure->aws_code, "AccessDenied") == 0)
+        failure_explain(&explained,
+            "its trust policy must allow sts:AssumeRole to %s%s, whose own policy must allow it "
+            "too",
+            signer, self->external_id.len > 0 ? " with the external ID that is configured" : "");
     end(self, NULL, &explained);
 }
 

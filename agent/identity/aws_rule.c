@@ -1,8 +1,8 @@
 #include "agent/identity/aws_rule.h"
 
+#include "agent/identity/explain.h"
 #include "agent/identity/web_identity.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct aws_rule {
@@ -24,11 +24,7 @@ static void on_assume_role(
         return;
     }
     both = *failure;
-    failure_set(&both, failure->code, "%.190s; before that, %.190s", failure->message,
-        self->refusal.message);
-    both.retryable = failure->retryable;
-    both.retry_after_ms = failure->retry_after_ms;
-    failure_set_aws(&both, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
+    failure_explain(&both, "before that, %.180s", self->refusal.message);
     provider_finish(&self->base, NULL, &both);
 }
 

@@ -1,5 +1,6 @@
 #include "agent/identity/container.h"
 
+#include "agent/identity/explain.h"
 #include "agent/identity/metadata_exchange.h"
 #include "agent/identity/token_file.h"
 
@@ -97,15 +98,10 @@ static void on_exchange(
         return;
     }
     explained = *failure;
-    if (status >= 400 && status < 500 && outcome != AWS_THROTTLED) {
-        failure_set(&explained, failure->code,
-            "%.200s; has the pod's service account a Pod Identity association (EKS) or the task a "
-            "role (ECS)?",
-            failure->message);
-        failure_set_aws(
-            &explained, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
-        explained.retryable = failure->retryable;
-    }
+    if (status >= 400 && status < 500 && outcome != AWS_THROTTLED)
+        failure_explain(&explained,
+            "has the pod's service account a Pod Identity association (EKS) or the task a role "
+            "(ECS)?");
     end(self, NULL, &explained);
 }
 

@@ -1,5 +1,6 @@
 #include "agent/identity/imds.h"
 
+#include "agent/identity/explain.h"
 #include "agent/identity/metadata_exchange.h"
 
 #include <stdio.h>
@@ -144,9 +145,8 @@ static void on_token(
     } else if (!self->kiam) {
         explained = *failure;
         if (status == 0)
-            failure_set(&explained, failure->code,
-                "%.240s; from a pod it answers only where the hop limit is at least 2",
-                failure->message);
+            failure_explain(
+                &explained, "from a pod it answers only where the hop limit is at least 2");
         end(self, NULL, &explained);
         return;
     }

@@ -1,6 +1,7 @@
 #include "agent/identity/metadata_exchange.h"
 
 #include "agent/identity/credentials_json.h"
+#include "agent/identity/explain.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ static void on_reply(void *data, const struct aws_reply *reply)
     exchange->call = NULL;
     if (failure.code == ERROR_AWS_REJECTED)
         failure.code = ERROR_CREDENTIALS;
+    failure_hide_tokens(&failure);
     exchange->done(exchange->data, &failure, reply->error.outcome, reply->error.status);
 }
 

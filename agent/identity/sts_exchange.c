@@ -1,6 +1,7 @@
 #include "agent/identity/sts_exchange.h"
 
 #include "agent/aws/sts.h"
+#include "agent/identity/explain.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ static void on_reply(void *data, const struct aws_reply *reply)
         return;
     }
     set_code(&failure, reply->error.outcome);
+    failure_hide_tokens(&failure);
     finish(exchange, NULL, &failure, reply->error.outcome);
 }
 

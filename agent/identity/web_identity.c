@@ -1,6 +1,7 @@
 #include "agent/identity/web_identity.h"
 
 #include "agent/aws/sts.h"
+#include "agent/identity/explain.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/sts_exchange.h"
 #include "agent/identity/token_file.h"
@@ -77,14 +78,8 @@ static void finish_explained(struct web_identity *self, const struct failure *fa
     char hint[1024];
 
     explain(self, failure, hint, sizeof(hint));
-    if (hint[0] != '\0') {
-        /* What to do must not be cut off by a long sentence of AWS's. */
-        failure_set(&explained, failure->code, "%.180s; %s", failure->message, hint);
-        explained.retryable = failure->retryable;
-        explained.retry_after_ms = failure->retry_after_ms;
-        failure_set_aws(
-            &explained, failure->aws_code, failure->aws_request_id, failure->aws_reasons);
-    }
+    if (hint[0] != '\0')
+        failure_explain(&explained, "%s", hint);
     end(self, NULL, &explained);
 }
 
