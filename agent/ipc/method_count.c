@@ -93,9 +93,8 @@ static void on_answer(void *data, const struct count_answer *answer)
 void method_count_clear(struct server *server)
 {
     while (!ring_is_empty(&server->spare)) {
-        struct pending *pending = RING_MEMBER(server->spare.next, struct pending, link);
+        struct pending *pending = RING_MEMBER(ring_pop(&server->spare), struct pending, link);
 
-        ring_remove(&pending->link);
         free(call_of(pending));
     }
     server->spare_count = 0;

@@ -19,7 +19,7 @@ struct fake_http_request {
 void fake_http_reset(void);
 int fake_http_count(void); /* requests started */
 const struct fake_http_request *fake_http_at(int index);
-int fake_http_open(void);  /* started, neither answered nor cancelled */
+int fake_http_open(void); /* started, neither answered nor cancelled */
 
 /* Answers the oldest open request now. */
 void fake_http_answer(int status, const char *body);

@@ -24,7 +24,7 @@ int bind(int fd, const struct sockaddr *address, socklen_t len)
         copy.v4.sin_addr.s_addr == htonl(INADDR_ANY)) {
         copy.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     } else if (copy.any.sa_family == AF_INET6 && len >= sizeof(copy.v6) &&
-        IN6_IS_ADDR_UNSPECIFIED(&copy.v6.sin6_addr)) {
+               IN6_IS_ADDR_UNSPECIFIED(&copy.v6.sin6_addr)) {
         /* The mapped form, because clients come to 127.0.0.1. */
         const unsigned char mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
         memcpy(&copy.v6.sin6_addr, mapped, sizeof(mapped));

@@ -23,7 +23,7 @@ struct test_case {
 #define TEST(name) static void test_##name(void)
 #define RUN(name)                                                                                  \
     {                                                                                              \
-        #name, test_##name                                                                         \
+#name, test_##name                                                                         \
     }
 
 #define TEST_FAIL(...)                                                                             \

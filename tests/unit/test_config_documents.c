@@ -75,7 +75,7 @@ TEST(a_file_of_secrets_alone_is_no_mistake)
 {
     const char *const files[] = {"a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
         "b.yaml",
-        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\nspec:\n" TRIGGER,
+        ("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\nspec:\n" TRIGGER),
         NULL};
     struct config *config = config_of_files(files);
     CHECK_STR("", config_lines(config, FINDING_WARNING));

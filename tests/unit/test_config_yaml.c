@@ -261,13 +261,13 @@ TEST(triggers_behind_aliases_end_at_20000)
     CHECK(text != NULL);
     int len = 0;
     for (int document = 0; document < 3; document++) {
-        len += sprintf(text + len,
+        len += snprintf(text + len, (size_t)((1 << 20) - len),
             "---\nkind: ScaledObject\napiVersion: keda.sh/v1alpha1\nmetadata: {name: o%d}\n"
             "spec:\n  triggers:\n  - &t\n    type: aws-dynamodb\n    metadata: {awsRegion: r, "
             "tableName: t, targetValue: '1', keyConditionExpression: k}\n",
             document);
         for (int i = 0; i < 9999; i++)
-            len += sprintf(text + len, "  - *t\n");
+            len += snprintf(text + len, (size_t)((1 << 20) - len), "  - *t\n");
     }
     struct config *config = config_of(text);
     CHECK_INT(20000, config->trigger_count);
