@@ -40,6 +40,10 @@ class Listener:
         for writer in list(self._busy):
             writer.transport.abort()
 
+    async def restart(self):
+        """Listens again, where it did before stop()."""
+        await self.start(port=int(self.url.rpartition(":")[2]))
+
     def close_idle(self):
         """Ends every connection between two requests, as a load balancer does at night."""
         idle = [writer for writer, busy in self._busy.items() if not busy]

@@ -12,9 +12,9 @@ import json
 from . import wire
 from .world import World
 
-METHODS = {"ca", "clock_offset", "close_idle", "expire", "fault", "forget", "heal", "listen",
-           "metadata", "pod_token", "proxy", "requests", "revoke", "role", "secrets", "session",
-           "summary", "task", "token", "user"}
+METHODS = {"ca", "clock_offset", "close_idle", "come_back", "expire", "fault", "forget", "heal",
+           "leave", "listen", "metadata", "pod_token", "proxy", "requests", "revoke", "role",
+           "secrets", "session", "summary", "task", "token", "user"}
 
 
 class Server:

@@ -98,6 +98,16 @@ def test_idle_connections_can_be_ended(world):
             raw.ask()
 
 
+def test_a_service_can_go_away_and_come_back(world):
+    key = world.session()
+    assert count(world, key) == 7
+    world.leave(service="dynamodb")
+    with pytest.raises(ConnectionRefusedError):
+        count(world, key)
+    world.come_back(service="dynamodb")
+    assert count(world, key) == 7
+
+
 def test_latency(world):
     world.fault(latency=0.3, times=1)
     start = time.monotonic()

@@ -72,6 +72,18 @@ class World:
         self._listeners.append(listener)
         return listener.url
 
+    async def leave(self, service):
+        """Refuses connections to every endpoint of a service, and ends those there are."""
+        for listener in self._listeners:
+            if listener.service.name == service:
+                await listener.stop()
+
+    async def come_back(self, service):
+        """The end of leave()."""
+        for listener in self._listeners:
+            if listener.service.name == service:
+                await listener.restart()
+
     async def proxy(self):
         """A proxy through which AWS's real names lead here; its URL."""
         server = await asyncio.start_server(Proxy(self).serve, "127.0.0.1", 0)
