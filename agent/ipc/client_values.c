@@ -2,8 +2,9 @@
 
 #include "agent/aws/dynamodb.h"
 #include "agent/config/attribute.h"
-#include "agent/config/base64.h"
 #include "agent/config/lint.h"
+#include "agent/json.h"
+#include "proto/base64.h"
 #include "proto/utf8.h"
 
 #include <errno.h>
@@ -280,23 +281,6 @@ static json_t *read_listed(const struct trigger_query *query, const struct reade
     return supplied;
 }
 
-/* Heap text, or NULL without memory. Into memory of the known size: where json_dumps cannot grow
- * its own, a byte may be missing. */
-static char *dump(const json_t *json)
-{
-    size_t size = json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS);
-    char *text = size > 0 ? malloc(size + 1) : NULL;
-
-    if (text == NULL)
-        return NULL;
-    if (json_dumpb(json, text, size, JSON_COMPACT | JSON_SORT_KEYS) != size) {
-        free(text);
-        return NULL;
-    }
-    text[size] = '\0';
-    return text;
-}
-
 /* Whether the supplied values are the trigger's own ones: then its cache serves them, too. */
 static bool are_own(json_t *supplied, const json_t *own)
 {
@@ -315,7 +299,8 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
     char **merged, char *why, size_t why_size)
 {
     struct trouble trouble = {.why = why, .why_size = why_size};
-    json_t *own = json_loads(query->values != NULL ? query->values : "{}", 0, NULL);
+    const char *own_text = query->values != NULL ? query->values : "{}";
+    json_t *own = json_read(own_text, strlen(own_text), 0, NULL, NULL);
     json_t *values = NULL;
     char *text = NULL;
 
@@ -327,7 +312,7 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
     if (trouble.r == 0)
         check_complete(query, own, values, &trouble);
     if (trouble.r == 0 && !are_own(values, own)) {
-        text = dump(values);
+        text = json_write(values, 0);
         if (text != NULL)
             *merged = dynamodb_merge_values(query->values, text);
         if (*merged == NULL)
@@ -363,7 +348,7 @@ int client_values_read(const struct reader *supplied, char **json, char *why, si
             take_value(values, name, &reader, &trouble);
     }
     if (trouble.r == 0 && json_object_size(values) > 0) {
-        *json = dump(values);
+        *json = json_write(values, JSON_SORT_KEYS);
         if (*json == NULL)
             want_memory(&trouble);
     }
