@@ -37,11 +37,19 @@ struct count_request {
     int64_t deadline;
 };
 
-/* A watcher keeps the count fresh every pollingInterval and hears of each flight's end. */
+/* A watcher keeps the count fresh, and hears of each flight's end. Its callbacks may not ask
+ * anything of the question. */
 struct count_watch {
+    int64_t max_age_ms; /* counted anew when it gets this old; COUNT_AGE_DEFAULT: pollingInterval */
     count_done_fn *changed;
+    void (*gone)(
+        void *data); /* the configuration has another query now, or none: the watch is over */
     void *data;
     struct ring link; /* the question's own; ring_init before the first use */
 };
+
+/* After how long someone who wants the answer within timeout_ms is given one: early enough for
+ * the way back. */
+int64_t count_patience(int64_t timeout_ms);
 
 #endif

@@ -39,21 +39,23 @@ static void reap(void *data)
     counter->orphan_count = kept;
 }
 
-/* Without memory to keep it, those who wait are answered now. */
+/* Room for so many more, so that abandoning cannot fail. 0 or -ENOMEM. */
+static int reserve_orphans(struct counter *counter, size_t more)
+{
+    size_t wanted = counter->orphan_count + more + 1; /* never 0 */
+    struct question **orphans = reallocarray(counter->orphans, wanted, sizeof(struct question *));
+
+    if (orphans == NULL)
+        return -ENOMEM;
+    counter->orphans = orphans;
+    return 0;
+}
+
 static void abandon(struct counter *counter, struct question *question)
 {
-    struct question **orphans;
-
     if (question == NULL)
         return;
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
-    orphans = realloc(counter->orphans, (counter->orphan_count + 1) * sizeof(*orphans));
-    if (orphans == NULL) {
-        question_destroy(question);
-        return;
-    }
-    counter->orphans = orphans;
-    orphans[counter->orphan_count++] = question;
+    counter->orphans[counter->orphan_count++] = question;
     question_abandon(question);
 }
 
@@ -159,14 +161,36 @@ static void start_warm(struct counter *counter)
             counter_question(counter, &config->triggers[i], NULL);
 }
 
+static size_t count_questions(const struct counter *counter)
+{
+    size_t triggers = counter->snapshot != NULL ? counter->snapshot->config->trigger_count : 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < triggers; i++)
+        count += 1 + counter->slots[i].variant_count;
+    return count;
+}
+
+/* Now that the configuration is in force: what it makes of each watch. */
+static void tell_watchers(struct counter *counter, size_t first_orphan)
+{
+    for (size_t i = 0; i < counter->snapshot->config->trigger_count; i++)
+        if (counter->slots[i].question != NULL)
+            question_tell_watchers(counter->slots[i].question);
+    for (size_t i = first_orphan; i < counter->orphan_count; i++)
+        question_dismiss_watchers(counter->orphans[i]);
+}
+
 int counter_load(struct counter *counter, struct config *config)
 {
     struct snapshot *snapshot = snapshot_create(config);
+    size_t first_orphan = counter->orphan_count;
     struct slot *slots = NULL;
 
     if (snapshot == NULL)
         return -ENOMEM;
-    slots = slots_create(counter->identities, config);
+    if (reserve_orphans(counter, count_questions(counter)) == 0)
+        slots = slots_create(counter->identities, config);
     if (slots == NULL) {
         free(snapshot);
         return -ENOMEM;
@@ -180,6 +204,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->slots = slots;
     counter->generation++;
     start_warm(counter);
+    tell_watchers(counter, first_orphan);
     return 0;
 }
 
@@ -227,7 +252,7 @@ static struct question *add_variant(
 
     if (slot->variants == NULL)
         slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct question *));
-    if (slot->variants == NULL)
+    if (slot->variants == NULL || reserve_orphans(counter, 1) < 0)
         return NULL;
     question = make(counter, trigger, values);
     if (question == NULL)
@@ -326,7 +351,7 @@ const struct count_stats *counter_stats(const struct counter *counter)
     return &counter->context.stats;
 }
 
-const struct count_context *counter_context(const struct counter *counter)
+struct count_context *counter_context(struct counter *counter)
 {
     return &counter->context;
 }

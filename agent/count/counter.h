@@ -27,7 +27,8 @@ struct counter *counter_create(const struct counter_options *options);
 void counter_destroy(struct counter *counter);
 
 /* Puts a configuration without errors in force and takes it over. A trigger whose query and
- * identity are unchanged keeps its cache, its flight and those who wait or watch. 0, or -ENOMEM:
+ * identity are unchanged keeps its cache, its flight and those who wait or watch; watchers of
+ * others are dismissed, when the new configuration is in force. 0, or -ENOMEM:
  * then the old one stays in force and the new one is still the caller's. */
 int counter_load(struct counter *counter, struct config *config);
 
@@ -47,7 +48,7 @@ void counter_peek(
 
 struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
 const struct count_stats *counter_stats(const struct counter *counter);
-const struct count_context *counter_context(const struct counter *counter);
+struct count_context *counter_context(struct counter *counter);   /* for flights of one's own */
 struct snapshot *counter_snapshot(const struct counter *counter); /* borrowed; NULL: none yet */
 
 #endif

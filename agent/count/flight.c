@@ -42,6 +42,8 @@ static void on_page(void *data, const struct scan_page *page, const struct count
     flight->progress.last_attempt.code = ERROR_NONE;
     flight->progress.so_far = *so_far;
     flight->context->stats.consumed_rcu += page->consumed_rcu;
+    if (flight->events->page != NULL)
+        flight->events->page(flight->data, page);
 }
 
 static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
@@ -129,6 +131,25 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
 const struct flight_progress *flight_progress(const struct flight *flight)
 {
     return &flight->progress;
+}
+
+void flight_late(const struct flight *flight, struct failure *failure)
+{
+    const struct flight_progress *progress = flight != NULL ? &flight->progress : NULL;
+
+    if (progress != NULL && progress->last_attempt.code != ERROR_NONE) {
+        const struct failure *last = &progress->last_attempt;
+
+        failure_set(
+            failure, ERROR_TIMEOUT, "no count within the deadline; last: %s", last->message);
+        failure_set_aws(failure, last->aws_code, last->aws_request_id, last->aws_reasons);
+    } else if (progress != NULL && progress->so_far.pages > 0) {
+        failure_set(failure, ERROR_TIMEOUT,
+            "still counting: %llu items on %u pages so far; ask again, or with a longer timeout",
+            (unsigned long long)progress->so_far.count, progress->so_far.pages);
+    } else {
+        failure_set(failure, ERROR_TIMEOUT, "no count within the deadline; AWS has not answered");
+    }
 }
 
 void flight_cancel(struct flight *flight)

@@ -41,6 +41,9 @@ struct flight_progress {
 };
 
 struct flight_events {
+    /* A page arrived. May be NULL. */
+    void (*page)(void *data, const struct scan_page *page);
+
     /* Whether anybody wants the failed page tried again after delay_ms. */
     bool (*retry_wanted)(void *data, int64_t delay_ms);
 
@@ -57,6 +60,9 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
     int64_t delay_ms, const struct failure *last, const struct flight_events *events, void *data);
 
 const struct flight_progress *flight_progress(const struct flight *flight);
+
+/* Why there is no count yet at somebody's deadline; flight NULL: none is under way. */
+void flight_late(const struct flight *flight, struct failure *failure);
 
 /* Ends it without calling done. */
 void flight_cancel(struct flight *flight);

@@ -1,28 +1,11 @@
-#include "agent/count/question.h"
+#include "agent/count/question_state.h"
 
-#include "agent/count/waiters.h"
 #include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PATIENT_ATTEMPTS 3 /* of a page, where nobody needs more: AWS's standard number */
-
-struct question {
-    struct count_context *context;
-    struct snapshot *snapshot;
-    const struct trigger *trigger;
-    struct identity *identity;
-    char *values;
-    struct cache cache;
-    struct flight *flight; /* NULL: none */
-    struct waiters waiters;
-    struct ring watching;       /* count_watch::link */
-    struct loop_timer *refresh; /* of a warm or watched question */
-    bool abandoned;
-};
-
-static void refresh_schedule(struct question *question);
 
 const char *count_quality_name(enum count_quality quality)
 {
@@ -37,7 +20,7 @@ const char *count_quality_name(enum count_quality quality)
     return "stale";
 }
 
-static int64_t now_of(const struct question *question)
+int64_t question_now(const struct question *question)
 {
     return loop_now(question->context->loop);
 }
@@ -48,7 +31,7 @@ static int64_t now_of(const struct question *question)
 static bool may_serve_stale(const struct question *question)
 {
     return cache_may_serve_stale(
-        &question->cache, question->context->max_stale_ms, now_of(question));
+        &question->cache, question->context->max_stale_ms, question_now(question));
 }
 
 static struct count_answer answer_base(const struct question *question)
@@ -61,18 +44,18 @@ static struct count_answer answer_base(const struct question *question)
     return answer;
 }
 
-static struct count_answer answer_fresh(const struct question *question)
+struct count_answer question_fresh(const struct question *question)
 {
     struct count_answer answer = answer_base(question);
 
     answer.value = &question->cache.value;
     answer.quality = question->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
-    answer.age_ms = cache_age(&question->cache, now_of(question));
+    answer.age_ms = cache_age(&question->cache, question_now(question));
     return answer;
 }
 
 /* The last good value marked stale where it is young enough, else the failure. */
-static struct count_answer answer_failed(struct question *question, const struct failure *failure)
+struct count_answer question_failed(const struct question *question, const struct failure *failure)
 {
     struct count_answer answer = answer_base(question);
 
@@ -80,21 +63,29 @@ static struct count_answer answer_failed(struct question *question, const struct
     if (may_serve_stale(question)) {
         answer.value = &question->cache.value;
         answer.quality = QUALITY_STALE;
-        answer.age_ms = cache_age(&question->cache, now_of(question));
-        question->context->stats.stale_served++;
+        answer.age_ms = cache_age(&question->cache, question_now(question));
     }
     return answer;
+}
+
+/* failure NULL: the value is fresh. */
+static void answer_request(
+    struct question *question, struct count_request *request, const struct failure *failure)
+{
+    struct count_answer answer = failure == NULL ? question_fresh(question)
+                                                 : question_failed(question, failure);
+
+    if (answer.value != NULL && answer.quality == QUALITY_STALE)
+        question->context->stats.stale_served++;
+    request->done(request->data, &answer);
 }
 
 static void answer_each(
     struct question *question, struct ring *requests, const struct failure *failure)
 {
     while (!ring_is_empty(requests)) {
-        struct count_request *request = RING_MEMBER(ring_pop(requests), struct count_request, link);
-        struct count_answer answer = failure == NULL ? answer_fresh(question)
-                                                     : answer_failed(question, failure);
-
-        request->done(request->data, &answer);
+        answer_request(
+            question, RING_MEMBER(ring_pop(requests), struct count_request, link), failure);
     }
 }
 
@@ -106,39 +97,16 @@ static void answer_all(struct question *question, const struct failure *failure)
     answer_each(question, &taken, failure);
 }
 
-static void tell_watchers(struct question *question, const struct failure *failure)
+/* Nobody can ask an abandoned question any more: without anyone waiting its flight is for
+ * nothing. */
+static void end_if_unwanted(struct question *question)
 {
-    struct ring told;
-
-    ring_take_all(&question->watching, &told);
-    while (!ring_is_empty(&told)) {
-        struct count_watch *watch = RING_MEMBER(ring_pop(&told), struct count_watch, link);
-        struct count_answer answer = failure == NULL ? answer_fresh(question)
-                                                     : answer_failed(question, failure);
-
-        ring_add(&question->watching, &watch->link);
-        watch->changed(watch->data, &answer);
-    }
-}
-
-static void timeout_failure(const struct question *question, struct failure *failure)
-{
-    const struct flight_progress *progress =
-        question->flight != NULL ? flight_progress(question->flight) : NULL;
-
-    if (progress != NULL && progress->last_attempt.code != ERROR_NONE) {
-        const struct failure *last = &progress->last_attempt;
-
-        failure_set(
-            failure, ERROR_TIMEOUT, "no count within the deadline; last: %s", last->message);
-        failure_set_aws(failure, last->aws_code, last->aws_request_id, last->aws_reasons);
-    } else if (progress != NULL && progress->so_far.pages > 0) {
-        failure_set(failure, ERROR_TIMEOUT,
-            "still counting: %llu items on %u pages so far; ask again, or with a longer timeout",
-            (unsigned long long)progress->so_far.count, progress->so_far.pages);
-    } else {
-        failure_set(failure, ERROR_TIMEOUT, "no count within the deadline; AWS has not answered");
-    }
+    if (!question->abandoned || !waiters_are_none(&question->waiters))
+        return;
+    if (question->flight != NULL)
+        flight_cancel(question->flight);
+    question->flight = NULL;
+    loop_timer_start(question->context->reaper, 0);
 }
 
 static void deadlines_passed(void *data)
@@ -147,18 +115,14 @@ static void deadlines_passed(void *data)
     struct failure failure;
     struct ring late;
 
-    timeout_failure(question, &failure);
+    flight_late(question->flight, &failure);
     waiters_take_late(&question->waiters, &late);
     answer_each(question, &late, &failure);
+    end_if_unwanted(question);
 }
 
 /* ---- the flight -------------------------------------------------------------------------------
  */
-
-static bool is_kept_fresh(const struct question *question)
-{
-    return !question->abandoned && (question->trigger->warm || !ring_is_empty(&question->watching));
-}
 
 /* Those whom a stale value cannot help are worth every attempt that fits their deadline; for
  * others a few attempts do. */
@@ -167,9 +131,9 @@ static bool on_retry_wanted(void *data, int64_t delay_ms)
     struct question *question = data;
 
     if (!may_serve_stale(question) &&
-        waiters_outlast(&question->waiters, now_of(question) + delay_ms))
+        waiters_outlast(&question->waiters, question_now(question) + delay_ms))
         return true;
-    return (is_kept_fresh(question) || !waiters_are_none(&question->waiters)) &&
+    return (question_is_kept_fresh(question) || !waiters_are_none(&question->waiters)) &&
            flight_progress(question->flight)->failed_attempts < PATIENT_ATTEMPTS;
 }
 
@@ -180,23 +144,22 @@ static void on_flight_done(
 
     question->flight = NULL;
     if (value != NULL)
-        cache_store(&question->cache, value, now_of(question));
+        cache_store(&question->cache, value, question_now(question));
     else
-        cache_fail(&question->cache, failure, now_of(question), question->context->random());
-    refresh_schedule(question);
+        cache_fail(&question->cache, failure, question_now(question), question->context->random());
+    question_schedule_refresh(question);
     answer_all(question, failure);
-    tell_watchers(question, failure);
-    if (question->abandoned && question->flight == NULL)
-        loop_timer_start(question->context->reaper, 0);
+    question_tell(question, failure);
+    end_if_unwanted(question);
 }
 
 /* Takes off now, or when the back-off after a failure is over. */
-static void start_flight(struct question *question)
+void question_start_flight(struct question *question)
 {
     static const struct flight_events events = {
         .retry_wanted = on_retry_wanted, .done = on_flight_done};
     const struct cache *cache = &question->cache;
-    int64_t wait = cache->failures > 0 ? cache->not_before - now_of(question) : 0;
+    int64_t wait = cache->failures > 0 ? cache->not_before - question_now(question) : 0;
     struct failure failure;
 
     question->flight = flight_start(question->context, question->snapshot,
@@ -216,9 +179,8 @@ static void start_flight(struct question *question)
 static bool answer_from_failure(struct question *question, struct count_request *request)
 {
     struct cache *cache = &question->cache;
-    int64_t wait = cache->not_before - now_of(question);
+    int64_t wait = cache->not_before - question_now(question);
     struct failure failure;
-    struct count_answer answer;
 
     if (question->flight != NULL || cache->failures == 0 || wait <= 0)
         return false;
@@ -226,17 +188,15 @@ static bool answer_from_failure(struct question *question, struct count_request 
         return false;
     failure = cache->failure;
     failure.retry_after_ms = wait;
-    answer = answer_failed(question, &failure);
-    request->done(request->data, &answer);
+    answer_request(question, request, &failure);
     return true;
 }
 
-static int64_t deadline_of(const struct question *question, const struct count_request *request)
+int64_t count_patience(int64_t timeout_ms)
 {
-    int64_t margin = request->timeout_ms > 2 * TIMEOUT_MARGIN_MS ? TIMEOUT_MARGIN_MS
-                                                                 : request->timeout_ms / 2;
+    int64_t margin = timeout_ms > 2 * TIMEOUT_MARGIN_MS ? TIMEOUT_MARGIN_MS : timeout_ms / 2;
 
-    return now_of(question) + request->timeout_ms - margin;
+    return timeout_ms - margin;
 }
 
 void question_ask(struct question *question, struct count_request *request)
@@ -247,81 +207,35 @@ void question_ask(struct question *question, struct count_request *request)
 
     ring_init(&request->link);
     request->question = question;
-    request->deadline = deadline_of(question, request);
+    request->deadline = question_now(question) + count_patience(request->timeout_ms);
     if (max_age < context->min_age_ms)
         max_age = context->min_age_ms;
-    if (cache_is_fresh(&question->cache, max_age, now_of(question))) {
-        struct count_answer answer = answer_fresh(question);
-
+    if (cache_is_fresh(&question->cache, max_age, question_now(question))) {
         context->stats.hits++;
-        request->done(request->data, &answer);
+        answer_request(question, request, NULL);
         return;
     }
     if (answer_from_failure(question, request))
         return;
     if (waiters_join(&question->waiters, request) < 0) {
         struct failure failure;
-        struct count_answer answer;
 
         failure_set(&failure, ERROR_INTERNAL, "no memory for a deadline");
-        answer = answer_failed(question, &failure);
-        request->done(request->data, &answer);
+        answer_request(question, request, &failure);
     } else if (question->flight != NULL) {
         context->stats.joined++;
     } else {
         context->stats.misses++;
-        start_flight(question);
+        question_start_flight(question);
     }
 }
 
 void question_leave(struct count_request *request)
 {
-    if (!ring_is_empty(&request->link))
-        waiters_leave(&request->question->waiters, request);
-}
-
-/* ---- kept fresh --------------------------------------------------------------------------------
- */
-
-static void refresh_fired(void *data)
-{
-    struct question *question = data;
-
-    if (question->flight == NULL && is_kept_fresh(question))
-        start_flight(question);
-}
-
-/* The next refresh of a warm or watched question: one pollingInterval after the last count. */
-static void refresh_schedule(struct question *question)
-{
-    int64_t delay = 0;
-
-    if (!is_kept_fresh(question)) {
-        loop_timer_destroy(question->refresh);
-        question->refresh = NULL;
+    if (ring_is_empty(&request->link))
         return;
-    }
-    if (question->refresh == NULL)
-        question->refresh = loop_timer_create(question->context->loop, refresh_fired, question);
-    if (question->refresh == NULL)
-        return; /* the next flight's end tries again */
-    if (question->cache.failures > 0)
-        delay = question->cache.not_before - now_of(question);
-    else if (question->cache.has_value)
-        delay = question->trigger->polling_ms - cache_age(&question->cache, now_of(question));
-    loop_timer_start(question->refresh, delay);
-}
-
-void question_watch(struct question *question, struct count_watch *watch)
-{
-    ring_add(&question->watching, &watch->link);
-    if (question->flight == NULL)
-        refresh_schedule(question);
-}
-
-void question_unwatch(struct count_watch *watch)
-{
-    ring_remove(&watch->link);
+    waiters_leave(&request->question->waiters, request);
+    end_if_unwanted(request->question);
 }
 
 /* ---- life --------------------------------------------------------------------------------------
@@ -347,16 +261,15 @@ struct question *question_create(struct count_context *context, struct snapshot 
     question->identity = identity;
     cache_init(&question->cache);
     waiters_init(&question->waiters, context->loop, deadlines_passed, question);
-    ring_init(&question->watching);
+    watchers_init(&question->watchers);
     if (trigger->warm)
-        refresh_schedule(question);
+        question_schedule_refresh(question);
     return question;
 }
 
 void question_destroy(struct question *question)
 {
     struct failure failure;
-    struct ring watching;
 
     if (question == NULL)
         return;
@@ -365,9 +278,7 @@ void question_destroy(struct question *question)
     question->flight = NULL;
     failure_set(&failure, ERROR_SHUTTING_DOWN, "the agent is shutting down");
     answer_all(question, &failure);
-    ring_take_all(&question->watching, &watching);
-    while (!ring_is_empty(&watching))
-        ring_pop(&watching);
+    watchers_clear(&question->watchers);
     waiters_clear(&question->waiters);
     loop_timer_destroy(question->refresh);
     snapshot_unref(question->snapshot);
@@ -383,15 +294,13 @@ void question_adopt(
     snapshot_unref(question->snapshot);
     question->snapshot = snapshot;
     question->trigger = trigger;
-    if (question->flight == NULL)
-        refresh_schedule(question);
+    question_schedule_refresh(question);
 }
 
 void question_abandon(struct question *question)
 {
     question->abandoned = true;
-    if (question->flight == NULL)
-        loop_timer_start(question->context->reaper, 0);
+    end_if_unwanted(question);
 }
 
 bool question_is_idle(const struct question *question)
@@ -409,8 +318,8 @@ void question_peek(const struct question *question, struct count_answer *answer)
     if (!cache->has_value)
         return;
     answer->value = &cache->value;
-    answer->age_ms = cache_age(cache, now_of(question));
-    answer->quality = !cache_is_fresh(cache, question->trigger->polling_ms, now_of(question))
+    answer->age_ms = cache_age(cache, question_now(question));
+    answer->quality = !cache_is_fresh(cache, question->trigger->polling_ms, question_now(question))
                           ? QUALITY_STALE
                       : cache->value.at_least ? QUALITY_AT_LEAST
                                               : QUALITY_EXACT;

@@ -27,7 +27,8 @@ void question_leave(struct count_request *request); /* allowed when it was answe
 void question_adopt(
     struct question *question, struct snapshot *snapshot, const struct trigger *trigger);
 
-/* Gone from the configuration: it is kept until nobody waits any more, then idle for good. */
+/* Gone from the configuration: those who wait get their answer; when nobody waits (any more), its
+ * flight ends and it is idle for good. Its watchers stay until they are dismissed. */
 void question_abandon(struct question *question);
 bool question_is_idle(const struct question *question); /* no flight: it may be destroyed */
 
@@ -38,7 +39,19 @@ const struct trigger *question_trigger(const struct question *question);
 const char *question_values(const struct question *question); /* NULL: the trigger's own */
 struct identity *question_identity(const struct question *question);
 
-void question_watch(struct question *question, struct count_watch *watch);
+/* Keeps the count fresh and tells of every flight's end. 0, or -ENOMEM: then it does not watch. */
+int question_watch(struct question *question, struct count_watch *watch);
 void question_unwatch(struct count_watch *watch); /* allowed when it does not watch */
+
+/* What a watcher can be told now. False: nothing yet, a flight is about to find out. */
+bool question_known(
+    const struct question *question, const struct count_watch *watch, struct count_answer *answer);
+void question_tell_watchers(struct question *question); /* that, to each of them */
+
+/* Tells all watchers that they are over, as the question is. */
+void question_dismiss_watchers(struct question *question);
+
+/* Takes over a count that somebody made with a flight of their own, just now. */
+void question_learn(struct question *question, const struct count_value *value);
 
 #endif

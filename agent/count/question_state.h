@@ -1,0 +1,43 @@
+/* What a question consists of, for question.c, which asks, and question_watch.c, which keeps it
+ * fresh. */
+#ifndef TALLY_AGENT_COUNT_QUESTION_STATE_H
+#define TALLY_AGENT_COUNT_QUESTION_STATE_H
+
+#include "agent/count/question.h"
+#include "agent/count/waiters.h"
+#include "agent/count/watchers.h"
+
+struct question {
+    struct count_context *context;
+    struct snapshot *snapshot;
+    const struct trigger *trigger;
+    struct identity *identity;
+    char *values;
+    struct cache cache;
+    struct flight *flight; /* NULL: none */
+    struct waiters waiters;
+    struct watchers watchers;
+    struct loop_timer *refresh; /* of a warm or watched question */
+    bool abandoned;
+};
+
+int64_t question_now(const struct question *question);
+
+/* Answers: the value as it is; the value marked stale where it is young enough, else the
+ * failure, which is borrowed. */
+struct count_answer question_fresh(const struct question *question);
+struct count_answer question_failed(const struct question *question, const struct failure *failure);
+
+/* None may be under way. Takes off now, or when the back-off after a failure is over. */
+void question_start_flight(struct question *question);
+
+/* Whether it is counted without anybody asking. */
+bool question_is_kept_fresh(const struct question *question);
+
+/* Sets the timer for the next refresh, where it is to be kept fresh. 0 or -ENOMEM. */
+int question_schedule_refresh(struct question *question);
+
+/* Tells the watchers what the latest flight found; failure NULL: a value. */
+void question_tell(struct question *question, const struct failure *failure);
+
+#endif

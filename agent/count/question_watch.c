@@ -1,0 +1,141 @@
+/* Questions that are kept fresh: warm ones, and those that somebody watches. */
+#include "agent/count/question_state.h"
+
+#include <errno.h>
+
+#define REFRESH_LEAST_MS 1000 /* between counts that nobody asked for */
+
+bool question_is_kept_fresh(const struct question *question)
+{
+    return !question->abandoned &&
+           (question->trigger->warm || !watchers_are_none(&question->watchers));
+}
+
+static void tell_watch(void *data, struct count_watch *watch)
+{
+    watch->changed(watch->data, data);
+}
+
+void question_tell(struct question *question, const struct failure *failure)
+{
+    struct count_answer answer = failure == NULL ? question_fresh(question)
+                                                 : question_failed(question, failure);
+
+    watchers_tell_each(&question->watchers, tell_watch, &answer);
+}
+
+/* How old the count of a warm or watched question may get. */
+static int64_t refresh_interval(const struct question *question)
+{
+    int64_t polling = question->trigger->polling_ms;
+    int64_t interval = watchers_max_age(&question->watchers, polling);
+
+    if (question->trigger->warm && polling < interval)
+        interval = polling;
+    if (interval < question->context->min_age_ms)
+        interval = question->context->min_age_ms;
+    return interval > REFRESH_LEAST_MS ? interval : REFRESH_LEAST_MS;
+}
+
+static int64_t refresh_delay(const struct question *question)
+{
+    const struct cache *cache = &question->cache;
+
+    if (cache->failures > 0)
+        return cache->not_before - question_now(question);
+    if (!cache->has_value)
+        return 0;
+    return refresh_interval(question) - cache_age(cache, question_now(question));
+}
+
+/* The most demanding watcher may have left meanwhile. */
+static void refresh_fired(void *data)
+{
+    struct question *question = data;
+
+    if (question->flight != NULL || !question_is_kept_fresh(question))
+        return;
+    if (refresh_delay(question) > 0) {
+        question_schedule_refresh(question);
+        return;
+    }
+    question_start_flight(question);
+    if (question->flight == NULL)
+        loop_timer_start(question->refresh, REFRESH_LEAST_MS); /* there may be memory by then */
+}
+
+int question_schedule_refresh(struct question *question)
+{
+    if (!question_is_kept_fresh(question)) {
+        loop_timer_destroy(question->refresh);
+        question->refresh = NULL;
+        return 0;
+    }
+    if (question->refresh == NULL)
+        question->refresh = loop_timer_create(question->context->loop, refresh_fired, question);
+    if (question->refresh == NULL)
+        return -ENOMEM; /* the next flight's end tries again */
+    if (question->flight == NULL)
+        loop_timer_start(question->refresh, refresh_delay(question));
+    return 0;
+}
+
+int question_watch(struct question *question, struct count_watch *watch)
+{
+    int r;
+
+    watchers_add(&question->watchers, watch);
+    r = question_schedule_refresh(question);
+    if (r < 0)
+        watchers_remove(watch);
+    return r;
+}
+
+void question_unwatch(struct count_watch *watch)
+{
+    watchers_remove(watch);
+}
+
+bool question_known(
+    const struct question *question, const struct count_watch *watch, struct count_answer *answer)
+{
+    const struct cache *cache = &question->cache;
+    int64_t wish = watch->max_age_ms != COUNT_AGE_DEFAULT ? watch->max_age_ms
+                                                          : question->trigger->polling_ms;
+    int64_t interval = refresh_interval(question);
+
+    if (cache->failures > 0)
+        *answer = question_failed(question, &cache->failure);
+    else if (cache_is_fresh(cache, wish > interval ? wish : interval, question_now(question)))
+        *answer = question_fresh(question);
+    else
+        return false;
+    return true;
+}
+
+static void tell_known(void *data, struct count_watch *watch)
+{
+    struct count_answer answer;
+
+    if (question_known(data, watch, &answer))
+        watch->changed(watch->data, &answer);
+}
+
+void question_tell_watchers(struct question *question)
+{
+    watchers_tell_each(&question->watchers, tell_known, question);
+}
+
+void question_dismiss_watchers(struct question *question)
+{
+    watchers_dismiss(&question->watchers);
+}
+
+void question_learn(struct question *question, const struct count_value *value)
+{
+    if (question->flight != NULL)
+        return;
+    cache_store(&question->cache, value, question_now(question));
+    question_schedule_refresh(question);
+    question_tell(question, NULL);
+}

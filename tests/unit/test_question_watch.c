@@ -1,0 +1,312 @@
+/* Questions that are kept fresh, those who watch them, and the sets of client values. */
+#include "tests/unit/count_world.h"
+
+struct watcher {
+    struct count_watch watch;
+    struct asker told; /* what it was told last; `answers` counts */
+    struct bench *bench;
+    int gone;
+    bool moves;                /* when it is gone, to the new question */
+    size_t triggers_when_gone; /* of the configuration in force then */
+};
+
+static void on_change(void *data, const struct count_answer *answer)
+{
+    struct watcher *watcher = data;
+
+    on_answer(&watcher->told, answer);
+}
+
+static void on_gone(void *data)
+{
+    struct watcher *watcher = data;
+
+    watcher->gone++;
+    watcher->triggers_when_gone = counter_config(watcher->bench->counter)->trigger_count;
+    if (watcher->moves)
+        CHECK_INT(0, question_watch(question_of(watcher->bench, NULL), &watcher->watch));
+}
+
+static void watch(struct watcher *watcher, struct bench *bench, int64_t max_age_ms)
+{
+    memset(watcher, 0, sizeof(*watcher));
+    watcher->bench = bench;
+    watcher->watch = (struct count_watch){
+        .max_age_ms = max_age_ms, .changed = on_change, .gone = on_gone, .data = watcher};
+    ring_init(&watcher->watch.link);
+    CHECK_INT(0, question_watch(question_of(bench, NULL), &watcher->watch));
+    fake_loop_advance(bench->loop, 0);
+}
+
+TEST(a_watched_question_is_counted_whenever_it_gets_too_old)
+{
+    struct bench bench;
+    struct watcher watcher;
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, 10000);
+    CHECK_INT(1, fake_http_count());
+    CHECK_INT(0, watcher.told.answers);
+    page(&bench, LAST_PAGE(9));
+    CHECK_INT(1, watcher.told.answers);
+    CHECK_INT(9, watcher.told.value.count);
+    fake_loop_advance(bench.loop, 9999);
+    CHECK_INT(1, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(2, fake_http_count());
+    page(&bench, LAST_PAGE(10));
+    CHECK_INT(2, watcher.told.answers);
+    CHECK_INT(10, watcher.told.value.count);
+    CHECK_INT(QUALITY_EXACT, watcher.told.quality);
+    question_unwatch(&watcher.watch);
+    fake_loop_advance(bench.loop, 60000);
+    CHECK_INT(2, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(without_a_wish_the_polling_interval_counts)
+{
+    struct bench bench;
+    struct watcher watcher;
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, COUNT_AGE_DEFAULT);
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 29999);
+    CHECK_INT(1, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(2, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(the_most_demanding_watcher_sets_the_pace)
+{
+    struct bench bench;
+    struct watcher calm, eager;
+
+    bench_open(&bench, "false");
+    watch(&calm, &bench, 20000);
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 3000);
+    watch(&eager, &bench, 5000);
+    fake_loop_advance(bench.loop, 1999);
+    CHECK_INT(1, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(2, fake_http_count());
+    page(&bench, LAST_PAGE(10));
+    CHECK_INT(2, calm.told.answers);
+    CHECK_INT(1, eager.told.answers);
+    question_unwatch(&eager.watch);
+    fake_loop_advance(bench.loop, 19999);
+    CHECK_INT(2, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(3, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(nobody_makes_it_count_more_than_once_a_second)
+{
+    struct bench bench;
+    struct watcher watcher;
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, 0);
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 999);
+    CHECK_INT(1, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(2, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(failures_are_told_and_then_the_count_again)
+{
+    struct bench bench;
+    struct watcher watcher;
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, 5000);
+    refuse(&bench, 400, "AccessDeniedException");
+    CHECK_INT(1, watcher.told.answers);
+    CHECK(!watcher.told.has_value);
+    CHECK_INT(ERROR_ACCESS_DENIED, watcher.told.code);
+    fake_loop_advance(bench.loop, 10000); /* so long a refusal is respected */
+    CHECK_INT(2, fake_http_count());
+    page(&bench, LAST_PAGE(9));
+    CHECK_INT(2, watcher.told.answers);
+    CHECK_INT(9, watcher.told.value.count);
+    fake_loop_advance(bench.loop, 5000);
+    refuse(&bench, 400, "AccessDeniedException");
+    CHECK_INT(3, watcher.told.answers);
+    CHECK_INT(9, watcher.told.value.count);
+    CHECK_INT(QUALITY_STALE, watcher.told.quality);
+    CHECK_INT(0, counter_stats(bench.counter)->stale_served); /* nobody asked */
+    bench_close(&bench);
+}
+
+TEST(what_is_known_is_what_is_fresh_or_has_failed)
+{
+    struct bench bench;
+    struct watcher watcher, late;
+    struct count_answer answer;
+    struct question *question;
+
+    bench_open(&bench, "false");
+    question = question_of(&bench, NULL);
+    watch(&watcher, &bench, 10000);
+    CHECK(!question_known(question, &watcher.watch, &answer));
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 9000);
+    CHECK(question_known(question, &watcher.watch, &answer));
+    CHECK_INT(9000, answer.age_ms);
+    CHECK_INT(QUALITY_EXACT, answer.quality);
+    fake_loop_advance(bench.loop, 1000);
+    CHECK(!question_known(question, &watcher.watch, &answer));
+    watch(&late, &bench, 60000); /* its wish is met */
+    CHECK(question_known(question, &late.watch, &answer));
+    refuse(&bench, 400, "AccessDeniedException");
+    CHECK(question_known(question, &watcher.watch, &answer));
+    CHECK_INT(QUALITY_STALE, answer.quality);
+    CHECK_INT(ERROR_ACCESS_DENIED, answer.failure->code);
+    bench_close(&bench);
+}
+
+TEST(a_new_configuration_keeps_the_watch_of_the_same_query)
+{
+    struct bench bench;
+    struct watcher watcher;
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, 10000);
+    page(&bench, LAST_PAGE(9));
+    CHECK_INT(0, counter_load(bench.counter, config_for("a", "false")));
+    CHECK_INT(2, watcher.told.answers); /* target and bounds may be others */
+    CHECK_INT(0, watcher.gone);
+    fake_loop_advance(bench.loop, 10000);
+    page(&bench, LAST_PAGE(10));
+    CHECK_INT(3, watcher.told.answers);
+    bench_close(&bench);
+}
+
+TEST(the_watch_of_another_query_is_over)
+{
+    struct bench bench;
+    struct watcher stays, moves;
+
+    bench_open(&bench, "false");
+    watch(&stays, &bench, 10000);
+    watch(&moves, &bench, 10000);
+    moves.moves = true;
+    CHECK_INT(0, counter_load(bench.counter, config_for("b", "false")));
+    CHECK_INT(1, stays.gone);
+    CHECK_INT(1, moves.gone);
+    CHECK_INT(1, moves.triggers_when_gone); /* the new configuration is in force by then */
+    fake_loop_advance(bench.loop, 0);
+    CHECK_INT(2, fake_http_count());
+    CHECK_INT(1, fake_http_open()); /* the old flight has ended: nobody waits for it */
+    page(&bench, LAST_PAGE(2));
+    CHECK_INT(0, stays.told.answers);
+    CHECK_INT(1, moves.told.answers);
+    CHECK_INT(2, moves.told.value.count);
+    bench_close(&bench);
+}
+
+TEST(a_count_made_elsewhere_is_taken_over)
+{
+    struct bench bench;
+    struct watcher watcher;
+    struct count_value value = {.count = 5, .pages = 1};
+
+    bench_open(&bench, "false");
+    watch(&watcher, &bench, 10000);
+    question_learn(question_of(&bench, NULL), &value); /* the flight's will be newer */
+    CHECK_INT(0, watcher.told.answers);
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 9000);
+    question_learn(question_of(&bench, NULL), &value);
+    CHECK_INT(2, watcher.told.answers);
+    CHECK_INT(5, watcher.told.value.count);
+    CHECK_INT(5, ask(&bench, 0, 1000, 5000)->value.count);
+    fake_loop_advance(bench.loop, 9999);
+    CHECK_INT(1, fake_http_count());
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(2, fake_http_count());
+    bench_close(&bench);
+}
+
+static const char *set_of(int number)
+{
+    static char values[64];
+
+    snprintf(values, sizeof(values), "{\":k\":{\"S\":\"%d\"}}", number);
+    return values;
+}
+
+TEST(the_set_of_values_that_was_used_least_recently_goes)
+{
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++) {
+        ask_values(&bench, 0, set_of(i), COUNT_AGE_DEFAULT, 5000);
+        CHECK(strstr(fake_http_at(i)->body, set_of(i)) != NULL);
+        page(&bench, LAST_PAGE(1));
+    }
+    CHECK_INT(1, ask_values(&bench, 0, set_of(0), COUNT_AGE_DEFAULT, 5000)->answers);
+    ask_values(&bench, 0, set_of(64), COUNT_AGE_DEFAULT, 5000); /* in place of 1 */
+    page(&bench, LAST_PAGE(1));
+    CHECK_INT(65, fake_http_count());
+    CHECK_INT(1, ask_values(&bench, 0, set_of(0), COUNT_AGE_DEFAULT, 5000)->answers);
+    CHECK_INT(1, ask_values(&bench, 0, set_of(2), COUNT_AGE_DEFAULT, 5000)->answers);
+    CHECK_INT(0, ask_values(&bench, 0, set_of(1), COUNT_AGE_DEFAULT, 5000)->answers);
+    CHECK_INT(66, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(a_set_that_goes_is_counted_to_the_end_while_somebody_waits)
+{
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    ask_values(&bench, 0, set_of(1000), 0, 5000);
+    ask_values(&bench, 1, set_of(1001), 0, 5000);
+    for (int i = 0; i < COUNTER_VARIANTS_MAX - 2; i++)
+        question_of(&bench, set_of(i));
+    CHECK_INT(2, fake_http_open());
+    question_leave(&bench.askers[1].request);
+    for (int i = 100; i < 102; i++)
+        question_of(&bench, set_of(i));
+    CHECK_INT(1, fake_http_open()); /* nobody waits for 1001, and nobody could ask for it */
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(3, bench.askers[0].value.count);
+    bench_close(&bench);
+}
+
+TEST(who_leaves_a_set_that_has_gone_takes_the_flight_along)
+{
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    ask_values(&bench, 0, set_of(1000), 0, 5000);
+    ask_values(&bench, 1, set_of(1001), 0, 1000);
+    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
+        question_of(&bench, set_of(i));
+    CHECK_INT(2, fake_http_open());
+    question_leave(&bench.askers[0].request);
+    CHECK_INT(1, fake_http_open());
+    fake_loop_advance(bench.loop, 1000); /* the deadline of the other */
+    CHECK_INT(ERROR_TIMEOUT, bench.askers[1].code);
+    CHECK_INT(0, fake_http_open());
+    bench_close(&bench);
+}
+
+TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
+    RUN(without_a_wish_the_polling_interval_counts), RUN(the_most_demanding_watcher_sets_the_pace),
+    RUN(nobody_makes_it_count_more_than_once_a_second),
+    RUN(failures_are_told_and_then_the_count_again),
+    RUN(what_is_known_is_what_is_fresh_or_has_failed),
+    RUN(a_new_configuration_keeps_the_watch_of_the_same_query),
+    RUN(the_watch_of_another_query_is_over), RUN(a_count_made_elsewhere_is_taken_over),
+    RUN(the_set_of_values_that_was_used_least_recently_goes),
+    RUN(a_set_that_goes_is_counted_to_the_end_while_somebody_waits),
+    RUN(who_leaves_a_set_that_has_gone_takes_the_flight_along))
