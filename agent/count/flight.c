@@ -55,6 +55,13 @@ static bool on_retry_wanted(void *data, const struct failure *failure, int64_t d
     return flight->events->retry_wanted(flight->data, delay_ms);
 }
 
+static void on_trouble(void *data, const struct failure *failure)
+{
+    struct flight *flight = data;
+
+    flight->progress.last_attempt = *failure;
+}
+
 static void on_scan_done(void *data, const struct count_value *value, const struct failure *failure)
 {
     struct flight *flight = data;
@@ -76,8 +83,10 @@ static void too_long(struct flight *flight)
 
 static void take_off(struct flight *flight)
 {
-    static const struct scan_events events = {
-        .page = on_page, .retry_wanted = on_retry_wanted, .done = on_scan_done};
+    static const struct scan_events events = {.page = on_page,
+        .trouble = on_trouble,
+        .retry_wanted = on_retry_wanted,
+        .done = on_scan_done};
     struct scan *scan;
 
     loop_timer_start(flight->timer, flight->context->flight_timeout_ms);

@@ -198,9 +198,18 @@ static void on_credentials(
     send_page(scan);
 }
 
+static void on_trouble(void *data, const struct failure *failure)
+{
+    struct scan *scan = data;
+
+    if (scan->events.trouble != NULL)
+        scan->events.trouble(scan->data, failure);
+}
+
 static void scan_get_credentials(struct scan *scan)
 {
     scan->credentials_request.done = on_credentials;
+    scan->credentials_request.trouble = on_trouble;
     scan->credentials_request.data = scan;
     identity_get(scan->options.identity, &scan->credentials_request);
 }

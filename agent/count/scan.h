@@ -25,6 +25,9 @@ struct scan_events {
     /* A page arrived; `so_far` is the sum with it. May be NULL. Must not cancel the scan. */
     void (*page)(void *data, const struct scan_page *page, const struct count_value *so_far);
 
+    /* An attempt to get credentials failed and is made again. May be NULL. */
+    void (*trouble)(void *data, const struct failure *failure);
+
     /* Asked before waiting and trying again; false ends the scan with this failure. */
     bool (*retry_wanted)(void *data, const struct failure *failure, int64_t delay_ms);
 

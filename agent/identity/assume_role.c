@@ -149,6 +149,7 @@ struct provider *assume_role_create(const struct assume_role_options *options)
     self->options = *options;
     provider_init(&self->base, &assume_role_ops);
     self->request.done = on_base;
+    self->request.trouble = provider_trouble;
     self->request.data = self;
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);

@@ -76,6 +76,7 @@ struct provider *aws_rule_create(struct provider *web_identity, struct provider 
     provider_init(&self->base, &aws_rule_ops);
     self->web_identity = web_identity;
     self->assume_role = assume_role;
+    self->request.trouble = provider_trouble;
     self->request.data = self;
     return &self->base;
 }

@@ -326,6 +326,7 @@ struct provider *cached_create(
     provider_init(&self->base, &cached_ops);
     self->source = source;
     self->request.done = on_source;
+    self->request.trouble = provider_trouble;
     self->request.data = self;
     self->context = context;
     self->facts = facts;

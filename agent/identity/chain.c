@@ -193,6 +193,7 @@ struct provider *chain_create(struct supply *supply)
     provider_init(&self->base, &chain_ops);
     self->supply = supply;
     self->request.done = on_member;
+    self->request.trouble = provider_trouble;
     self->request.data = self;
     supply->facts.kind = chain_ops.kind;
     settle(self); /* for whoami, which may be asked first */

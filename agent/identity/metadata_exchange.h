@@ -4,6 +4,7 @@
 #define TALLY_AGENT_IDENTITY_METADATA_EXCHANGE_H
 
 #include "agent/identity/context.h"
+#include "agent/identity/provider.h"
 #include "proto/buffer.h"
 
 struct metadata_exchange;
@@ -27,6 +28,7 @@ struct metadata_exchange {
     int64_t started_ms;
 };
 
+/* `data` is the provider that asks: whoever waits for it is told of trouble, too. */
 void metadata_exchange_init(struct metadata_exchange *exchange,
     const struct identity_context *context, metadata_exchange_done_fn *done, void *data);
 

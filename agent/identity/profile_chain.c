@@ -313,6 +313,7 @@ struct provider *profile_chain_create(
     self->facts = facts;
     self->region = region;
     self->request.done = on_top;
+    self->request.trouble = provider_trouble;
     self->request.data = self;
     facts->kind = profile_chain_ops.kind;
     rebuild(self, &failure); /* for whoami, which may be asked first */

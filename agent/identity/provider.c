@@ -71,6 +71,18 @@ void provider_finish(
     credentials_unref(held);
 }
 
+void provider_trouble(void *data, const struct failure *failure)
+{
+    struct provider *provider = data;
+
+    for (struct ring *at = provider->waiting.next; at != &provider->waiting; at = at->next) {
+        struct provider_request *request = RING_MEMBER(at, struct provider_request, link);
+
+        if (request->trouble != NULL)
+            request->trouble(request->data, failure);
+    }
+}
+
 void provider_destroy(struct provider *provider)
 {
     struct failure failure;

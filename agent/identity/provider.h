@@ -16,10 +16,15 @@ struct provider;
 typedef void provider_done_fn(
     void *data, struct credentials *credentials, const struct failure *failure);
 
+/* Why an attempt failed that is about to be made again, for whoever loses patience meanwhile. It
+ * may not cancel the request. */
+typedef void provider_trouble_fn(void *data, const struct failure *failure);
+
 /* Owned by the requester, untouched by it from provider_get until done was called or
  * provider_cancel returned. */
 struct provider_request {
     provider_done_fn *done;
+    provider_trouble_fn *trouble; /* NULL: not told */
     void *data;
     struct provider *provider; /* NULL while not waiting */
     struct ring link;          /* provider::waiting */
@@ -55,6 +60,10 @@ void provider_cancel(struct provider_request *request);
 /* For the kinds: ends the fetch. Answers everyone who waits; a callback may ask again. */
 void provider_finish(
     struct provider *provider, struct credentials *credentials, const struct failure *failure);
+
+/* For the kinds: tells everyone who waits. As the `trouble` of a provider's own request to another
+ * one it passes on what that one met; hence the type. */
+void provider_trouble(void *provider, const struct failure *failure);
 
 /* Those who still wait are answered SHUTTING_DOWN first. NULL is allowed. */
 void provider_destroy(struct provider *provider);

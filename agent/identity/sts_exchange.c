@@ -63,7 +63,7 @@ static bool retry_wanted(void *data, const struct failure *failure, int64_t dela
 {
     const struct sts_exchange *exchange = data;
 
-    (void)failure;
+    provider_trouble(exchange->data, failure);
     return loop_now(exchange->context->loop) + delay_ms - exchange->started_ms < RETRY_UNTIL_MS;
 }
 

@@ -3,6 +3,7 @@
 #define TALLY_AGENT_IDENTITY_STS_EXCHANGE_H
 
 #include "agent/identity/context.h"
+#include "agent/identity/provider.h"
 #include "proto/buffer.h"
 
 #define STS_FORM_BYTES (128u * 1024u) /* the longest token, each byte percent-encoded, and more */
@@ -23,6 +24,7 @@ struct sts_exchange {
     int64_t started_ms;
 };
 
+/* `data` is the provider that asks: whoever waits for it is told of trouble, too. */
 void sts_exchange_init(struct sts_exchange *exchange, const struct identity_context *context,
     const char *region, sts_exchange_done_fn *done, void *data);
 
