@@ -1,0 +1,339 @@
+"""Every fault at every service: what a client is told and when, what the agent does meanwhile, and
+that all is well when the fault is over.
+
+The table is FAULTS x SERVICES. Each cell is one agent that goes through four situations:
+
+    cold     the fault lasts and nothing is known yet: an error by its name, within the deadline
+    healed   the fault is over: an exact count, without a restart
+    once     the fault comes once, when the service is needed again
+    warm     the fault lasts again, and there is something to live on: the last count or credentials
+
+Most of a cell is waiting, so the cells run side by side.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.gateway.world import ROLE
+
+from .agent import Agent
+from .rpc import RpcError
+from .yaml_files import scaled_object, small_object, trigger
+
+DEADLINE_MS = 1500
+SLACK = 2.0  # seconds that a busy machine may take on top
+HEALED_SECONDS = 25  # a refusal is remembered for 10 s
+NO_WEB_IDENTITY = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None}
+
+# ---- what a fault means -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What clients are told while it lasts, by service ("*": the others), and the calls that one
+    request for a count may cost, from and to."""
+    names: dict
+    calls: tuple
+    stale: str  # last_error beside the last good count of DynamoDB
+    passes: bool = False  # asked again within the same request
+
+
+PASSES = Meaning({"*": {"AWS_UNAVAILABLE", "TIMEOUT"}}, (2, 30), "AWS_UNAVAILABLE", True)
+STALLS = Meaning({"*": {"TIMEOUT"}}, (1, 2), "AWS_UNAVAILABLE", True)
+THROTTLES = Meaning({"*": {"THROTTLED", "TIMEOUT"}}, (1, 8), "THROTTLED", True)
+DENIES = Meaning({"*": {"ACCESS_DENIED"}}, (1, 1), "ACCESS_DENIED")
+REFUSES = Meaning({"dynamodb": {"AWS_REJECTED"}, "*": {"CREDENTIALS"}}, (1, 1), "AWS_REJECTED")
+EXPIRES = Meaning({"*": {"CREDENTIALS"}}, (2, 2), "CREDENTIALS")
+
+# ---- the faults ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    meaning: Meaning
+    options: dict
+    code: str = ""  # that AWS gave, for clients to see
+    services: tuple = ("dynamodb", "sts", "container", "imds")
+
+
+def _codes(meaning, *codes, services):
+    return [Fault(code, meaning, {"code": code}, code, services) for code in codes]
+
+
+DYNAMODB, STS, LOCAL = ("dynamodb",), ("sts",), ("container", "imds")
+JSON = (*DYNAMODB, *LOCAL)
+
+FAULTS = [
+    Fault("refused", PASSES, {"away": True}),
+    Fault("reset-before", PASSES, {"reset": "before"}),
+    Fault("reset-within", PASSES, {"reset": "within"}),
+    Fault("closed-before", PASSES, {"close": "before"}),
+    Fault("closed-within", PASSES, {"close": "within"}),
+    Fault("cut-off", PASSES, {"content_length": 100_000, "close": "after"}),
+    Fault("too-short", PASSES, {"content_length": 5}),
+    Fault("silent", STALLS, {"latency": 60}),
+    Fault("slow-body", STALLS, {"drip": 0.6, "drip_bytes": 20}, services=DYNAMODB),
+    Fault("slow-body", STALLS, {"drip": 0.9, "drip_bytes": 400}, services=("sts", *LOCAL)),
+    Fault("endless-body", PASSES, {"endless": True}),
+    Fault("huge-body", PASSES, {"body": " " * (2 << 20)}),
+    Fault("huge-header", PASSES, {"headers": {"X-Long": "x" * 70_000}}),
+    Fault("empty-body", PASSES, {"body": ""}),
+    Fault("garbage", PASSES, {"body": "\x00\x01{<"}),
+    Fault("half-json", PASSES, {"body": '{"Count": 3, "Secret'}, services=JSON),
+    Fault("wrong-types", PASSES, {"body": '{"Count": "3", "AccessKeyId": 7}'},
+          services=JSON),
+    Fault("another-document", PASSES, {"body": "<a><Credentials/></a>"}, services=STS),
+    Fault("wrong-crc", PASSES, {"wrong_crc": True}, services=DYNAMODB),
+    Fault("500", PASSES, {"status": 500}),
+    Fault("502", PASSES, {"status": 502, "body": "<html>bad gateway</html>"}),
+    Fault("503", PASSES, {"status": 503}),
+    Fault("504", PASSES, {"status": 504, "body": ""}),
+    Fault("429", THROTTLES, {"status": 429}),
+    Fault("400-html", REFUSES, {"status": 400, "body": "<html>no</html>"}),
+    Fault("403-html", DENIES, {"status": 403, "body": "<html>firewall</html>"}),
+    Fault("404-html", REFUSES, {"status": 404, "body": "<html>nothing here</html>"}),
+    *(Fault(str(status), REFUSES, {"status": status, "location": "/elsewhere"})
+      for status in (301, 302, 303, 307, 308)),
+    *_codes(PASSES, "InternalServerError", services=DYNAMODB),
+    *_codes(THROTTLES, "ProvisionedThroughputExceededException", "ThrottlingException",
+            "RequestLimitExceeded", services=DYNAMODB),
+    *_codes(DENIES, "AccessDeniedException", services=DYNAMODB),
+    *_codes(REFUSES, "ResourceNotFoundException", "ValidationException", services=DYNAMODB),
+    *_codes(EXPIRES, "ExpiredTokenException", "UnrecognizedClientException", services=DYNAMODB),
+    *_codes(PASSES, "InternalFailure", "IDPCommunicationError", services=STS),
+    *_codes(THROTTLES, "Throttling", services=STS),
+    *_codes(DENIES, "AccessDenied", services=STS),
+    *_codes(REFUSES, "MalformedPolicyDocument", "RegionDisabledException", "ValidationError",
+            services=STS),
+]
+
+# ---- the services -------------------------------------------------------------------------------
+
+
+def _pod_identity(world, agent):
+    agent.mount.write(token=world.pod_token())
+    return {**NO_WEB_IDENTITY, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": agent.mount.path("token"),
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"}
+
+
+def _metadata(world, _agent):
+    world.metadata(role=ROLE)
+    return {**NO_WEB_IDENTITY, "AWS_EC2_METADATA_SERVICE_ENDPOINT": world.urls["imds"]}
+
+
+@dataclass(frozen=True)
+class Service:
+    action: str
+    env: object = lambda world, agent: {}
+    options: list = field(default_factory=list)
+
+    @property
+    def is_dynamodb(self):
+        return self.action == "Query"
+
+
+SERVICES = {
+    "dynamodb": Service("Query"),
+    "sts": Service("AssumeRoleWithWebIdentity"),
+    "container": Service("PodIdentity", _pod_identity),
+    "imds": Service("Credentials", _metadata, ["--imds"]),
+}
+
+# ---- one cell -----------------------------------------------------------------------------------
+
+
+class Cell:
+    def __init__(self, fault, name, world):
+        self.fault, self.name, self.service = fault, name, SERVICES[name]
+        self.meaning, self.world, self.away = fault.meaning, world, False
+        self.agent = Agent(world, small_object(), options=self.service.options)
+        for variable, value in self.service.env(world, self.agent).items():
+            self.agent.env.pop(variable, None)
+            if value is not None:
+                self.agent.env[variable] = value
+
+    def run(self):
+        try:
+            self.agent.start()
+            self.cold()
+            self.healed()
+            self.once()
+            self.warm()
+        finally:
+            self.agent.finish()
+
+    def cold(self):
+        self.begin()
+        error = self.ask_in_vain()
+        names = self.meaning.names.get(self.name) or self.meaning.names["*"]
+        assert error.name in names, error
+        assert error.told.get("aws", {}).get("code", "") == self.fault.code, error.told
+        self.check_calls(*self.meaning.calls)
+
+    def healed(self):
+        self.end()
+        until = time.monotonic() + HEALED_SECONDS
+        while self.count_or_none() != (7, "exact", None):
+            assert time.monotonic() < until, "it does not get well"
+            time.sleep(0.2)
+
+    def once(self):
+        self.need_again()
+        self.begin(times=1)
+        told = self.count(timeout_ms=8000)
+        if self.meaning.passes or self.meaning is EXPIRES:
+            assert told == (7, "exact", None)
+            self.check_calls(*((1, 2) if self.fault.name in ("slow-body", "refused") else (2, 2)))
+        else:
+            assert told[:2] == (7, "stale")
+            self.check_calls(1, 1)
+        self.healed()
+
+    def warm(self):
+        self.begin()
+        told = self.count(timeout_ms=DEADLINE_MS)
+        if self.service.is_dynamodb:
+            assert told[:2] == (7, "stale"), told
+            assert told[2] in {self.meaning.stale, "TIMEOUT"}, told
+        else:
+            assert told == (7, "exact", None)
+            self.check_calls(0, 0)
+
+    # ---- steps ----
+
+    def begin(self, **limits):
+        self.world.forget()
+        options = dict(self.fault.options)
+        if options.pop("away", False):
+            if not limits:  # it cannot be away for one call only
+                self.world.leave(service=self.name)
+                self.away = True
+            return
+        self.world.fault(service=self.name, action=self.service.action, **limits, **options)
+
+    def end(self):
+        if self.away:
+            self.world.come_back(service=self.name)
+        self.away = False
+        self.world.heal()
+
+    def need_again(self):
+        """The next count asks DynamoDB anyway; credentials are asked for when AWS wants others."""
+        if not self.service.is_dynamodb:
+            self.world.expire()
+
+    def count(self, timeout_ms=4000):
+        told = self.agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)
+        return told["count"], told["quality"], told.get("last_error", {}).get("name")
+
+    def count_or_none(self):
+        try:
+            told = self.count()
+        except RpcError:
+            return None
+        assert told[0] == 7, "a wrong count"
+        return told
+
+    def ask_in_vain(self):
+        begun = time.monotonic()
+        with pytest.raises(RpcError) as caught:
+            self.count(timeout_ms=DEADLINE_MS)
+        assert time.monotonic() - begun < DEADLINE_MS / 1000 + SLACK
+        return caught.value
+
+    def check_calls(self, least, most):
+        calls = self.world.summary()["calls"]
+        mine = calls.get(f"{self.name}:{self.service.action}", 0)
+        if "away" not in self.fault.options:
+            assert least <= mine <= most, calls
+        elsewhere = [entry for entry in self.world.requests() if entry["target"] == "/elsewhere"]
+        assert not elsewhere, "a redirect was followed"
+
+
+# ---- all cells ----------------------------------------------------------------------------------
+
+CELLS = [pytest.param(fault, name, id=f"{fault.name}-{name}")
+         for fault in FAULTS for name in fault.services]
+
+
+@pytest.fixture(scope="module")
+def cells(request, gateway, tables):
+    """The selected cells, each a future: they begin together."""
+    def run(fault, name):
+        world = gateway.world()
+        try:
+            Cell(fault, name, world).run()
+        finally:
+            world.close()
+
+    wanted = [(item.callspec.params["fault"], item.callspec.params["name"])
+              for item in request.session.items
+              if getattr(item, "originalname", "") == test_a_fault_at_a_service.__name__]
+    wanted.sort(key=lambda cell: cell[0].meaning.passes)  # the longest first
+    with ThreadPoolExecutor(20) as pool:
+        yield {(fault.name, name): pool.submit(run, fault, name) for fault, name in wanted}
+
+
+@pytest.mark.parametrize("fault, name", CELLS)
+def test_a_fault_at_a_service(cells, fault, name):
+    cells[fault.name, name].result()
+
+
+# ---- more than one call ---------------------------------------------------------------------------
+
+
+def test_a_throttle_on_page_17_of_25_repeats_page_17(start, world):
+    world.fault(action="Query", on=[17], code="ProvisionedThroughputExceededException",
+                retry_after_ms=30)
+    world.fault(action="Query", limit=11)
+    agent = start(scaled_object("done", trigger("jobs", "state", {"S": "done"},
+                                                indexName="by-state")))
+    told = agent.rpc("count", trigger="done", timeout_ms=20_000)
+    assert (told["count"], told["pages"], told["quality"]) == (270, 25, "exact")
+    asked = [json.loads(entry["body"]).get("ExclusiveStartKey")
+             for entry in world.requests(service="dynamodb")]
+    assert len(asked) == 26
+    assert asked[16] == asked[17] is not None
+    assert len({json.dumps(key) for key in asked}) == 25
+
+
+def test_an_outage_is_met_with_fewer_calls_not_more(start, world):
+    """30 triggers, each asked all the time by a client of its own, and DynamoDB away."""
+    names = [f"t{number}" for number in range(30)]
+    agent = start(*(scaled_object(name, trigger(value={"S": name})) for name in names))
+    wrong, over = [], threading.Event()
+
+    def keep_asking(name):
+        with agent.connect() as connection:
+            while not over.is_set():
+                try:
+                    wrong.append(connection.call("count", trigger=name, timeout_ms=1000))
+                except RpcError as error:
+                    if error.name not in ("AWS_UNAVAILABLE", "TIMEOUT"):
+                        wrong.append(error)
+                time.sleep(0.05)
+
+    world.fault(action="Query", status=503)
+    begun = time.time()
+    threads = [threading.Thread(target=keep_asking, args=[name]) for name in names]
+    for thread in threads:
+        thread.start()
+    time.sleep(8)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    calls = Counter(int(entry["time"] - begun) for entry in world.requests(service="dynamodb"))
+    early, late = calls[0] + calls[1], calls[6] + calls[7]
+    assert late * 3 < early, calls
+    # Each trigger asks anew after 0.25, 0.5, 1, 2, 4 s at most; the quota has 35 retries for all.
+    assert sum(calls.values()) < len(names) * 8 + 35, calls
+    world.heal()
+    assert agent.rpc("count", trigger="t0", timeout_ms=20_000)["count"] == 0
