@@ -1,4 +1,5 @@
-"""Every identity a pod can have, each against services that verify what they are sent."""
+"""Every identity a pod can have, each against services that verify what they are sent: what
+test_identity.py (web identity) and test_credential_sources.py leave open."""
 
 import os
 import time
@@ -8,7 +9,6 @@ import pytest
 from tests.gateway.mount import ProjectedVolume
 from tests.gateway.world import ACCOUNT, ROLE, SUBJECT
 
-from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/billing-reader"
@@ -107,18 +107,6 @@ def test_a_key_that_nobody_knows_is_refused_and_told(start, world):
 # ---- roles on top ---------------------------------------------------------------------------
 
 
-def test_a_role_is_assumed_on_top_of_the_chain(start, world):
-    world.role(arn=OTHER_ROLE, assume_role=[ROLE])
-    agent = start(*with_auth(env=[
-        {"parameter": "awsRoleArn", "name": "TARGET_ROLE", "containerName": "c"}]),
-        env={"TARGET_ROLE": OTHER_ROLE})
-    assert recount(agent) == 7
-    assert recount(agent) == 7
-    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
-    assert world.calls("sts", "AssumeRole") == 1
-    assert whoami(agent)["role"] == OTHER_ROLE
-
-
 def test_aws_eks_assumes_another_role_on_top(start, world):
     world.role(arn=OTHER_ROLE, assume_role=[ROLE])
     objects = list(pod_identity("aws-eks"))
@@ -203,8 +191,7 @@ def test_one_base_and_one_call_for_each_role(start, world):
 
 @pytest.fixture
 def eks_pod(pod, world):
-    """An agent in a pod with an EKS Pod Identity association, not started yet. A proxy that
-    nobody serves is configured: credentials must not go there."""
+    """An agent in a pod with an EKS Pod Identity association, not started yet."""
     def make(*documents, env=None, **options):
         agent = pod(*(documents or [small_object()]), env={
             **NO_WEB_IDENTITY,
@@ -243,15 +230,6 @@ def test_a_role_on_top_of_eks_pod_identity(eks_pod, world):
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 0
 
 
-def test_credentials_of_a_container_never_go_through_a_proxy(eks_pod, world):
-    agent = eks_pod(env={"http_proxy": "http://127.0.0.1:9", "NO_PROXY": "",
-                         "no_proxy": "dynamodb.invalid"}).start()
-    with pytest.raises(RpcError):  # DynamoDB is asked through the proxy, which is not there
-        agent.rpc("count", trigger="small", timeout_ms=1500)
-    assert [entry["status"] for entry in world.requests(service="container")] == [200]
-    assert world.requests(service="dynamodb") == []
-
-
 def test_the_authorization_token_is_read_for_each_request(eks_pod, world):
     agent = eks_pod().start()
     agent.mount.write(token=world.pod_token(lifetime=2))
@@ -266,7 +244,7 @@ def test_the_authorization_token_is_read_for_each_request(eks_pod, world):
 def test_container_credentials_are_refreshed_before_they_end(eks_pod, world):
     world.role(pod_identity=SUBJECT, lifetime=4)
     agent = eks_pod().start()
-    end = time.monotonic() + 7
+    end = time.monotonic() + 5
     while time.monotonic() < end:
         assert recount(agent) == 7
         time.sleep(0.25)
@@ -289,16 +267,14 @@ def test_an_agent_that_is_not_up_yet_is_waited_for(eks_pod, world):
     assert recount(agent) == 7
 
 
+# The wrong documents are the unit tests' matter; these are what only a network can do.
 @pytest.mark.parametrize("fault", [
-    {"body": "<html>"}, {"body": "{}"}, {"body": ""}, {"body": "{\"AccessKeyId\": \"A\""},
-    {"body": "[" * 60_000}, {"endless": True}, {"status": 502}, {"close": "within"},
-    {"location": "http://127.0.0.1:9/"},
-], ids=["html", "empty object", "nothing", "truncated", "deep", "endless", "502", "closed",
-        "redirect"])
+    {"body": "<html>"}, {"endless": True}, {"close": "within"}, {"location": "http://127.0.0.1:9/"},
+], ids=["html", "endless", "closed", "redirect"])
 def test_hostile_replies_of_a_container_endpoint_are_refused(eks_pod, world, fault):
     world.fault(service="container", **fault)
     agent = eks_pod().start()
-    code, out, err = agent.cli("count", "small", "--timeout", "4s")
+    code, out, err = agent.cli("count", "small", "--timeout", "3s")
     assert out == "" and code in (1, 4)
     assert "container credentials" in err
     world.heal()
@@ -313,16 +289,6 @@ def test_an_ecs_task(start, world):
     call, = world.requests(service="container")
     assert (call["action"], call["status"]) == ("Task", 200)
     assert "authorization" not in call["headers"]
-
-
-@pytest.mark.parametrize("url", [
-    "http://127.evil.example/creds", "http://10.0.0.1/creds", "http://169.254.170.23.example/",
-])
-def test_a_token_goes_to_no_foreign_host(eks_pod, url):
-    agent = eks_pod(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": url}).start()
-    code, _, err = agent.cli("count", "small", "--timeout", "3s")
-    assert code in (1, 4)
-    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" in err
 
 
 # ---- the metadata service ---------------------------------------------------------------------
@@ -342,29 +308,12 @@ def test_the_metadata_service_where_it_is_asked_for(start, world):
     assert (identity["kind"], identity["role"]) == ("imds", "orders-worker")
 
 
-def test_the_metadata_service_is_left_alone_otherwise(start, world):
-    world.metadata(version="2")
-    agent = start(small_object(), env=imds_env(world))
-    code, _, err = agent.cli("count", "small", "--timeout", "3s")
-    assert code in (1, 4)
-    assert "--imds" in err
-    assert world.requests(service="imds") == []
-
-
 def test_version_1_is_not_spoken(start, world):
     world.metadata(version="1")
     agent = start(small_object(), env=imds_env(world), options=["--imds"])
     code, _, err = agent.cli("count", "small", "--timeout", "3s")
     assert code in (1, 4)
     assert {entry["action"] for entry in world.requests(service="imds")} == {"Token"}
-
-
-@pytest.mark.parametrize("version", ["1", "both", "2"])
-def test_kiam_by_either_version(start, world, version):
-    world.metadata(version=version)
-    agent = start(*pod_identity("aws-kiam"), env=imds_env(world))
-    assert recount(agent) == 7
-    assert whoami(agent)["kind"] == "kiam"
 
 
 # ---- profiles of the shared files --------------------------------------------------------------
