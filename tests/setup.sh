@@ -14,7 +14,7 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
   libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc neovim python3-boto3
-  python3-msgpack python3-pytest python3-yaml shellcheck strace)
+  python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck strace)
 
 say() { printf 'setup: %s\n' "$*"; }
 
