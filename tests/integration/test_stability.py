@@ -1,0 +1,113 @@
+"""What is known serves on while AWS is away: credentials to their end, the last count to its age
+limit, then an error, and never a zero."""
+
+import itertools
+import time
+
+from tests.gateway.world import SUBJECT
+
+from .rpc import RpcError
+from .yaml_files import small_object
+
+POLL_SECONDS = 0.1
+FALLBACK = {"failureThreshold": 2, "replicas": 4}
+
+
+def watch(agent, seconds, until=lambda told: False, **params):
+    """What a client that asks all the time is told: (when, answer or error) of each."""
+    told, begun = [], time.monotonic()
+    with agent.connect() as connection:
+        while time.monotonic() - begun < seconds and not (told and until(told[-1][1])):
+            try:
+                answer = connection.call("count", trigger="small", max_age_ms=0, timeout_ms=900,
+                                         **params)
+            except RpcError as error:
+                answer = error
+            told.append((time.monotonic() - begun, answer))
+            time.sleep(POLL_SECONDS)
+    return told
+
+
+def kind(answer):
+    return "error" if isinstance(answer, RpcError) else answer["quality"]
+
+
+def phases(told):
+    """The kinds of answers in their order, each once for as long as it lasted."""
+    return [name for name, _ in itertools.groupby(kind(answer) for _, answer in told)]
+
+
+def counts(told):
+    return {answer["count"] for _, answer in told if kind(answer) != "error"}
+
+
+def is_error(answer):
+    return kind(answer) == "error"
+
+
+def is_exact(answer):
+    return kind(answer) == "exact"
+
+
+def test_without_sts_valid_credentials_serve_to_their_end(start, world):
+    world.role(web_identity=SUBJECT, lifetime=7)
+    agent = start(small_object(), options=["--max-stale", "2s"])
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    world.leave(service="sts")
+    told = watch(agent, 25, until=is_error)
+    assert phases(told) == ["exact", "stale", "error"]
+    assert counts(told) == {7}
+    # The end of the credentials is a whole second, 6 to 7 s after they were issued.
+    last_exact = max(when for when, answer in told if kind(answer) == "exact")
+    assert 4.5 < last_exact < 7.5
+    assert told[-1][1].name in ("AWS_UNAVAILABLE", "TIMEOUT"), told[-1][1]
+    assert "AssumeRoleWithWebIdentity" in told[-1][1].told["message"]
+    refused = [entry for entry in world.requests(service="dynamodb") if entry["code"]]
+    assert not refused, "credentials were used beyond their end"
+    world.come_back(service="sts")
+    assert phases(watch(agent, 25, until=is_exact))[-1] == "exact"
+
+
+def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
+    agent = start(small_object(fallback=FALLBACK), options=["--max-stale", "3s"])
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    world.leave(service="dynamodb")
+    told = watch(agent, 25, until=is_error, replicas=1)
+    assert phases(told) == ["stale", "error"]
+    assert counts(told) == {7}
+    stale = [answer for _, answer in told[:-1]]
+    ages = [answer["age_ms"] for answer in stale]
+    assert ages == sorted(ages) and 2000 < ages[-1] <= 3000
+    assert {answer["last_error"]["name"] for answer in stale} == {"AWS_UNAVAILABLE"}
+    # As KEDA: beyond the threshold of failures in a row, its replicas are what is wanted.
+    assert [answer["fallback"] for answer in stale] == sorted(answer["fallback"]
+                                                              for answer in stale)
+    assert stale[-1]["fallback"] and stale[-1]["desired_replicas"] == FALLBACK["replicas"]
+    error = told[-1][1].told
+    assert (error["fallback"], error["desired_replicas"]) == (True, FALLBACK["replicas"])
+    code, out, err = agent.cli("count", "small", "--max-age", "0", "--timeout", "1s")
+    assert (code in (1, 4), out) == (True, "")
+    assert err.startswith("tally: ")
+    world.come_back(service="dynamodb")
+    healed = watch(agent, 25, until=is_exact)[-1][1]
+    assert (healed["count"], healed["quality"], healed["fallback"]) == (7, "exact", False)
+
+
+def test_a_first_count_that_fails_is_an_error_with_the_fallback_replicas(start, world):
+    world.fault(service="*", status=503)
+    agent = start(small_object(fallback=FALLBACK))
+    told = [answer.told for _, answer in watch(agent, 4)]  # every answer is an error
+    decisions = [(error.get("fallback"), error.get("desired_replicas")) for error in told]
+    assert set(decisions) <= {(False, None), (True, FALLBACK["replicas"])}
+    assert decisions[0] == (False, None) and decisions[-1] == (True, FALLBACK["replicas"])
+
+
+def test_credentials_that_aws_ends_early_are_no_zero_either(start, world):
+    agent = start(small_object())
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    world.expire()
+    world.leave(service="sts")
+    told = watch(agent, 2)
+    assert phases(told) == ["stale"] and counts(told) == {7}
+    world.come_back(service="sts")
+    assert phases(watch(agent, 25, until=is_exact))[-1] == "exact"
