@@ -67,8 +67,10 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
 static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct metadata_exchange *exchange = data;
+    struct failure shown = *failure;
 
-    provider_trouble(exchange->data, failure);
+    failure_hide_tokens(&shown);
+    provider_trouble(exchange->data, &shown);
     return loop_now(exchange->context->loop) + delay_ms - exchange->started_ms < RETRY_UNTIL_MS;
 }
 

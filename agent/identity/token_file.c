@@ -62,10 +62,12 @@ static void try_it(void *data)
 
     buffer_clear(&file->token);
     r = read_now(file->path, &file->token, &failure);
-    if (r == -EAGAIN && waited < LIMIT_MS)
+    if (r == -EAGAIN && waited < LIMIT_MS) {
         loop_timer_start(file->timer, RETRY_MS);
-    else
+        provider_trouble(file->data, &failure);
+    } else {
         file->done(file->data, r < 0 ? &failure : NULL);
+    }
 }
 
 void token_file_read(struct token_file *file)

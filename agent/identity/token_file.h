@@ -4,6 +4,7 @@
 #define TALLY_AGENT_IDENTITY_TOKEN_FILE_H
 
 #include "agent/identity/context.h"
+#include "agent/identity/provider.h"
 #include "proto/buffer.h"
 
 #define TOKEN_BYTES 20000 /* STS accepts no longer token */
@@ -21,7 +22,8 @@ struct token_file {
     int64_t started_ms;
 };
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM. `data` is the provider that reads it: whoever waits for it is told while the file
+ * is missing. */
 int token_file_init(struct token_file *file, const struct identity_context *context,
     const char *path, token_file_done_fn *done, void *data);
 void token_file_clear(struct token_file *file); /* does not call done; allowed if zeroed */
