@@ -60,7 +60,7 @@ static bool read_params(
     while (params_next(&params, &name))
         read_one(ask, said, &params, name, accepted);
     if (!said->has_trigger)
-        params_fail(&params, "trigger is missing; name one, such as [{\"trigger\": \"name\"}]");
+        params_fail(&params, ASK_TRIGGER_MISSING);
     return params_close(&params);
 }
 

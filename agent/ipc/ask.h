@@ -4,6 +4,8 @@
 
 #include "agent/ipc/methods.h"
 
+#define ASK_TRIGGER_MISSING "trigger is missing; name one, such as [{\"trigger\": \"name\"}]"
+
 /* Params that a method takes besides `trigger`. */
 enum ask_param {
     ASK_MAX_AGE = 1 << 0,

@@ -18,15 +18,24 @@ static const struct {
     {"list", method_list},
     {"status", method_status},
     {"whoami", method_whoami},
+    {"watch", method_watch},
+    {"unwatch", method_unwatch},
 };
 
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
 
-void dispatch_pack_names(struct buffer *buffer)
+void dispatch_pack_names(struct buffer *buffer, bool allow_query)
 {
-    write_array(buffer, (uint32_t)METHOD_COUNT);
-    for (size_t i = 0; i < METHOD_COUNT; i++)
+    size_t array = write_array_begin(buffer);
+    uint16_t count = 0;
+
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (!allow_query && strcmp(methods[i].name, "query") == 0)
+            continue;
         write_string(buffer, methods[i].name);
+        count++;
+    }
+    write_array_end(buffer, array, count);
 }
 
 void method_fail(struct method_call *call, enum error_code code, const char *format, ...)

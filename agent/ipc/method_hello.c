@@ -22,12 +22,13 @@ void method_hello(struct method_call *call)
     write_string(buffer, "agent");
     write_string(buffer, TALLY_VERSION);
     write_string(buffer, "methods");
-    dispatch_pack_names(buffer);
+    dispatch_pack_names(buffer, call->session->server->options.allow_query);
     write_string(buffer, "limits");
-    write_map(buffer, 7);
+    write_map(buffer, 8);
     pack_limit(buffer, "request_bytes", LIMIT_REQUEST_BYTES);
     pack_limit(buffer, "depth", LIMIT_DEPTH);
     pack_limit(buffer, "in_flight", LIMIT_IN_FLIGHT);
+    pack_limit(buffer, "watches", LIMIT_WATCHES);
     pack_limit(buffer, "connections", LIMIT_CONNECTIONS);
     pack_limit(buffer, "output_bytes", LIMIT_OUTPUT_BYTES);
     pack_limit(buffer, "timeout_ms_default", TIMEOUT_DEFAULT_MS);

@@ -1,6 +1,329 @@
-#include "agent/ipc/methods.h"
+#include "agent/count/decision.h"
+#include "agent/ipc/ask.h"
+#include "agent/ipc/client_values.h"
+#include "agent/ipc/pack_count.h"
+#include "proto/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One trigger that one connection watches. */
+struct trigger_watch {
+    struct count_watch watch;
+    struct ring link; /* session::watches */
+    struct session *session;
+    struct question *question;
+    char *name; /* the trigger's own goes with its configuration */
+    bool told;  /* something, by now: */
+    uint64_t print;
+    bool behind; /* what is known now was not told, because the peer is slow */
+};
+
+/* ---- what is told ------------------------------------------------------------------------------
+ */
+
+static void pack_error(struct buffer *buffer, const char *name, const struct failure *failure,
+    struct buffer *extra, uint32_t extra_pairs)
+{
+    write_map(buffer, 2);
+    write_string(buffer, "trigger");
+    write_string(buffer, name);
+    write_string(buffer, "error");
+    failure_pack(buffer, failure, extra, extra_pairs);
+}
+
+static void pack_answer(struct buffer *buffer, const struct count_answer *answer)
+{
+    struct buffer extra;
+    uint32_t pairs;
+
+    if (answer->value != NULL) {
+        pack_count(buffer, answer, REPLICAS_UNKNOWN);
+        return;
+    }
+    buffer_init(&extra, 256);
+    pairs = pack_failed_decision(&extra, answer);
+    pack_error(buffer, answer->trigger->name, answer->failure, &extra, pairs);
+    buffer_free(&extra);
+}
+
+static uint64_t fnv1a(const uint8_t *data, size_t len)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ data[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* A fingerprint of the answer without what differs from one flight to the next in any case.
+ * False: no memory. */
+static bool take_print(const struct count_answer *answer, uint64_t *print)
+{
+    struct count_answer copy = *answer;
+    struct count_value value;
+    struct failure failure;
+    struct buffer packed;
+    bool taken;
+
+    copy.age_ms = 0;
+    if (answer->value != NULL) {
+        value = (struct count_value){.count = answer->value->count};
+        copy.value = &value;
+    }
+    if (answer->failure != NULL) {
+        failure = *answer->failure;
+        failure.retry_after_ms = 0;
+        failure.aws_request_id[0] = '\0';
+        copy.failure = &failure;
+    }
+    buffer_init(&packed, LIMIT_OUTPUT_BYTES);
+    pack_answer(&packed, &copy);
+    taken = !packed.failed;
+    if (taken)
+        *print = fnv1a(packed.data, packed.len);
+    buffer_free(&packed);
+    return taken;
+}
+
+/* Tells the client, unless it knows that already. One that does not take what it was sent is told
+ * the newest when it does. */
+static void tell(struct trigger_watch *watch, const struct count_answer *answer)
+{
+    struct session *session = watch->session;
+    struct session_answer out;
+    uint64_t print = 0;
+    bool has_print = take_print(answer, &print);
+
+    watch->behind = false;
+    if (has_print && watch->told && print == watch->print)
+        return;
+    if (session_is_slow(session)) {
+        watch->behind = session->behind = true;
+        return;
+    }
+    out = session_begin(session);
+    message_begin_notification(out.buffer, "changed");
+    write_array(out.buffer, 1);
+    pack_answer(out.buffer, answer);
+    watch->told = session_end_notification(session, out) && has_print;
+    watch->print = print;
+}
+
+static void tell_known(struct trigger_watch *watch)
+{
+    struct count_answer answer;
+
+    watch->behind = false;
+    if (question_known(watch->question, &watch->watch, &answer))
+        tell(watch, &answer);
+    /* else a flight is about to find out, and its end is told */
+}
+
+static void on_change(void *data, const struct count_answer *answer)
+{
+    tell(data, answer);
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+static struct trigger_watch *watch_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct trigger_watch, link);
+}
+
+static void watch_destroy(struct trigger_watch *watch)
+{
+    question_unwatch(&watch->watch);
+    ring_remove(&watch->link);
+    watch->session->watch_count--;
+    free(watch->name);
+    free(watch);
+}
+
+/* The last word on a trigger, which is told whether the client is slow or not. */
+static void end_watch(struct trigger_watch *watch, const struct failure *failure)
+{
+    struct session *session = watch->session;
+    struct session_answer out = session_begin(session);
+
+    message_begin_notification(out.buffer, "changed");
+    write_array(out.buffer, 1);
+    pack_error(out.buffer, watch->name, failure, NULL, 0);
+    session_end_notification(session, out);
+    watch_destroy(watch);
+}
+
+/* The trigger of the configuration in force that has just this name, where it can be watched. */
+static const struct trigger *find_again(
+    const struct trigger_watch *watch, const struct counter *counter, struct failure *failure)
+{
+    const struct trigger *trigger;
+    char *values = NULL;
+    char why[300];
+    size_t matches = 0;
+    int r;
+
+    trigger = config_find(
+        counter_config(counter), watch->name, strlen(watch->name), &matches, NULL, 0);
+    if (trigger == NULL || strcmp(trigger->name, watch->name) != 0) {
+        failure_set(failure, ERROR_UNKNOWN_TRIGGER,
+            "the configuration has no trigger \"%s\" any more; 'list' shows them all", watch->name);
+        return NULL;
+    }
+    r = client_values_merge(&trigger->query, NULL, &values, why, sizeof(why));
+    if (r < 0) {
+        failure_set(failure, r == -ENOMEM ? ERROR_INTERNAL : ERROR_INVALID_REQUEST,
+            "trigger %s: %s", trigger->name, r == -ENOMEM ? "no memory" : why);
+        return NULL;
+    }
+    return trigger;
+}
+
+/* A new configuration: perhaps the trigger asks something else now, perhaps there is none. */
+static void on_gone(void *data)
+{
+    struct trigger_watch *watch = data;
+    struct counter *counter = watch->session->server->options.counter;
+    struct failure failure;
+    const struct trigger *trigger = find_again(watch, counter, &failure);
+
+    if (trigger == NULL) {
+        end_watch(watch, &failure);
+        return;
+    }
+    watch->question = counter_question(counter, trigger, NULL);
+    if (watch->question == NULL || question_watch(watch->question, &watch->watch) < 0) {
+        failure_set(&failure, ERROR_INTERNAL, "no memory to watch trigger %s on", watch->name);
+        end_watch(watch, &failure);
+        return;
+    }
+    tell_known(watch);
+}
+
+static struct trigger_watch *watch_find(struct session *session, const char *name)
+{
+    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+        if (strcmp(watch_of(at)->name, name) == 0)
+            return watch_of(at);
+    return NULL;
+}
+
+/* NULL: no memory. */
+static struct trigger_watch *watch_create(struct session *session, const char *name)
+{
+    struct trigger_watch *watch = calloc(1, sizeof(*watch));
+
+    if (watch == NULL)
+        return NULL;
+    watch->name = strdup(name);
+    if (watch->name == NULL) {
+        free(watch);
+        return NULL;
+    }
+    watch->watch.changed = on_change;
+    watch->watch.gone = on_gone;
+    watch->watch.data = watch;
+    ring_init(&watch->watch.link);
+    watch->session = session;
+    ring_add(&session->watches, &watch->link);
+    session->watch_count++;
+    return watch;
+}
 
 void method_watch_forget(struct session *session)
 {
-    (void)session;
+    while (!ring_is_empty(&session->watches))
+        watch_destroy(watch_of(session->watches.next));
+}
+
+void method_watch_catch_up(struct session *session)
+{
+    session->behind = false;
+    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+        if (watch_of(at)->behind)
+            tell_known(watch_of(at));
+}
+
+/* ---- requests ----------------------------------------------------------------------------------
+ */
+
+static void answer_watching(struct method_call *call, bool watching, const char *name)
+{
+    struct session_answer out = session_begin(call->session);
+
+    message_begin_answer(out.buffer, call->id);
+    write_map(out.buffer, name != NULL ? 2 : 1);
+    write_string(out.buffer, "watching");
+    write_bool(out.buffer, watching);
+    if (name != NULL) {
+        write_string(out.buffer, "trigger");
+        write_string(out.buffer, name);
+    }
+    session_end(call->session, out, call->id);
+}
+
+static void start_watch(struct method_call *call, const struct ask *asked)
+{
+    struct session *session = call->session;
+    struct trigger_watch *watch = watch_find(session, asked->trigger->name);
+    struct question *question;
+
+    if (watch == NULL && session->watch_count >= LIMIT_WATCHES) {
+        method_fail(call, ERROR_BUSY,
+            "this connection watches %u triggers, its limit; 'unwatch' one, or use another",
+            LIMIT_WATCHES);
+        return;
+    }
+    question = ask_question(asked, call);
+    if (question == NULL)
+        return;
+    if (watch == NULL)
+        watch = watch_create(session, asked->trigger->name);
+    if (watch != NULL) {
+        question_unwatch(&watch->watch);
+        watch->question = question;
+        watch->watch.max_age_ms = asked->max_age_ms;
+    }
+    if (watch == NULL || question_watch(question, &watch->watch) < 0) {
+        if (watch != NULL)
+            watch_destroy(watch);
+        method_fail(call, ERROR_INTERNAL, "no memory for the watch");
+        return;
+    }
+    answer_watching(call, true, watch->name);
+    tell_known(watch);
+}
+
+void method_watch(struct method_call *call)
+{
+    struct ask asked;
+
+    if (!ask_read(&asked, call, ASK_MAX_AGE))
+        return;
+    start_watch(call, &asked);
+    ask_clear(&asked);
+}
+
+void method_unwatch(struct method_call *call)
+{
+    const struct trigger *trigger;
+    struct trigger_watch *watch;
+    struct text name = {NULL, 0};
+
+    if (!ask_read_name(call, &name))
+        return;
+    if (name.data == NULL) {
+        method_fail(call, ERROR_INVALID_REQUEST, ASK_TRIGGER_MISSING);
+        return;
+    }
+    trigger = method_trigger(call, name);
+    if (trigger == NULL)
+        return;
+    watch = watch_find(call->session, trigger->name);
+    if (watch != NULL)
+        watch_destroy(watch);
+    answer_watching(call, false, NULL);
 }

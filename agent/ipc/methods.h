@@ -22,11 +22,14 @@ method_fn method_hello, method_ping, method_count, method_list, method_status, m
 /* Answers one complete frame. False: it is no message that can be answered, close. */
 bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len);
 
-/* Packs the names of all methods as an array. */
-void dispatch_pack_names(struct buffer *buffer);
+/* Packs the names of all methods that the agent allows, as an array. */
+void dispatch_pack_names(struct buffer *buffer, bool allow_query);
 
 /* The session is closing: whatever the methods keep for it goes. */
 void method_watch_forget(struct session *session);
+
+/* A slow client took its answers: it is told the newest of what it watches. */
+void method_watch_catch_up(struct session *session);
 
 /* Frees what was kept for re-use. */
 void method_count_clear(struct server *server);

@@ -84,35 +84,60 @@ struct session_answer session_begin(struct session *session)
     return answer;
 }
 
-void session_end(struct session *session, struct session_answer answer, uint32_t id)
+/* Takes back what was packed since session_begin, if it could not be packed to the end. */
+static bool take_back(struct session_answer answer)
+{
+    if (!answer.buffer->failed)
+        return false;
+    buffer_truncate(answer.buffer, answer.start);
+    answer.buffer->failed = false;
+    return true;
+}
+
+/* Sends what was packed, or leaves it to the end of the batch. */
+static void send_packed(struct session *session, struct session_answer answer)
 {
     struct server *server = session->server;
-    struct buffer *buffer = answer.buffer;
-    struct failure failure;
 
-    if (buffer->failed) {
-        buffer_truncate(buffer, answer.start);
-        buffer->failed = false;
-        failure_set(
-            &failure, ERROR_INTERNAL, "the answer is too long, or there is no memory for it");
-        message_error(buffer, id, &failure, NULL, 0);
-        if (buffer->failed) {
-            buffer_truncate(buffer, answer.start);
-            buffer->failed = false;
-            session->closing = true;
-        }
-    }
-    server->stats.answered++;
-    if (buffer == &server->out) {
-        if (buffer->len >= LIMIT_OUTPUT_BYTES)
+    if (answer.buffer == &server->out) {
+        if (answer.buffer->len >= LIMIT_OUTPUT_BYTES)
             flush_batch(session);
         return;
     }
-    server->queued_bytes += buffer->len - answer.start;
+    server->queued_bytes += answer.buffer->len - answer.start;
     flush_output(session);
     session_update(session);
     if (server->queued_bytes > server->options.max_buffer)
         server_shed(server);
+}
+
+void session_end(struct session *session, struct session_answer answer, uint32_t id)
+{
+    struct failure failure;
+
+    if (take_back(answer)) {
+        failure_set(
+            &failure, ERROR_INTERNAL, "the answer is too long, or there is no memory for it");
+        message_error(answer.buffer, id, &failure, NULL, 0);
+        if (take_back(answer))
+            session->closing = true;
+    }
+    session->server->stats.answered++;
+    send_packed(session, answer);
+}
+
+bool session_end_notification(struct session *session, struct session_answer answer)
+{
+    bool packed = !take_back(answer);
+
+    if (packed)
+        send_packed(session, answer);
+    return packed;
+}
+
+bool session_is_slow(const struct session *session)
+{
+    return session->output.len > 0;
 }
 
 void session_fail(struct session *session, uint32_t id, const struct failure *failure)
@@ -209,6 +234,8 @@ static void on_events(void *data, unsigned events)
         flush_output(session);
         if (!session->closing && !is_blocked(session))
             process_kept(session);
+        if (!session->closing && session->behind && !session_is_slow(session))
+            method_watch_catch_up(session);
     }
     if ((events & LOOP_READABLE) && !session->closing && !is_blocked(session))
         on_readable(session);

@@ -22,6 +22,7 @@ struct session {
     unsigned in_flight;
     struct ring watches; /* trigger_watch::link */
     unsigned watch_count;
+    bool behind; /* some watch was not told the newest, because answers wait to be taken */
     uid_t uid;
     gid_t gid;
     pid_t pid; /* a hint only: 0 or another namespace's where pods do not share pids */
@@ -38,14 +39,20 @@ struct session *session_create(
     struct server *server, int fd, const struct ucred *peer, const struct failure *refusal);
 void session_destroy(struct session *session);
 
-/* An answer or notification is packed between these two, as message_begin_answer and the result.
- * What cannot be packed (no memory, too long) becomes the error INTERNAL for `id`. */
+/* An answer is packed between these two, as message_begin_answer and the result. What cannot be
+ * packed (no memory, too long) becomes the error INTERNAL for `id`. */
 struct session_answer {
     struct buffer *buffer;
     size_t start;
 };
 struct session_answer session_begin(struct session *session);
 void session_end(struct session *session, struct session_answer answer, uint32_t id);
+
+/* After session_begin, for a notification. False: it could not be packed, and is not sent. */
+bool session_end_notification(struct session *session, struct session_answer answer);
+
+/* Whether answers wait to be taken by the peer. */
+bool session_is_slow(const struct session *session);
 
 /* A whole error answer. */
 void session_fail(struct session *session, uint32_t id, const struct failure *failure);

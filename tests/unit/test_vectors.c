@@ -324,6 +324,7 @@ static const struct {
     {"request_bytes", LIMIT_REQUEST_BYTES},
     {"depth", LIMIT_DEPTH},
     {"in_flight", LIMIT_IN_FLIGHT},
+    {"watches", LIMIT_WATCHES},
     {"connections", LIMIT_CONNECTIONS},
     {"output_bytes", LIMIT_OUTPUT_BYTES},
     {"timeout_ms_default", TIMEOUT_DEFAULT_MS},
