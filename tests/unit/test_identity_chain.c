@@ -123,7 +123,9 @@ static void write_profile(const char *key_id)
 
     snprintf(
         text, sizeof(text), "[default]\naws_access_key_id=%s\naws_secret_access_key=s\n", key_id);
-    world_set("AWS_SHARED_CREDENTIALS_FILE", world_write(&world, "credentials", text));
+    world_set("HOME", world.folder);
+    CHECK_INT(0, mkdir(world_path(&world, ".aws"), 0700));
+    world_write(&world, ".aws/credentials", text);
 }
 
 TEST(a_profile_comes_before_the_container_endpoint)
@@ -154,11 +156,10 @@ TEST(a_profile_that_vanishes_makes_no_other_identity_until_a_reload)
     write_profile("AKIAPROFILE");
     world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", POD_IDENTITY);
     identity = identity_acquire(identities, &spec);
-    CHECK_INT(0, unlink(world_path(&world, "credentials")));
+    CHECK_INT(0, unlink(world_path(&world, ".aws/credentials")));
     ask(&asker, identity);
     CHECK_INT(ERROR_CREDENTIALS, asker.failure.code);
     CHECK_INT(0, fake_http_count());
-    world_set("AWS_SHARED_CREDENTIALS_FILE", "");
     identity_refresh(identity);
     ask(&asker, identity);
     CHECK_STR(POD_IDENTITY, fake_http_at(0)->url);
