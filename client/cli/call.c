@@ -7,7 +7,7 @@ static int print_result(const void *packed, size_t len)
 {
     struct json *json = json_from_msgpack(packed, len);
     if (json == NULL)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+        return cli_refuse(TALLY_EPROTOCOL, "the agent's answer is no msgpack");
     json_print(stdout, json, false);
     json_free(json);
     return EXIT_OK;
@@ -20,17 +20,14 @@ static int pack_params(const char *text, void **params, size_t *len)
     struct json *json = json_parse(text, error, sizeof(error));
     if (json == NULL)
         return cli_usage("call: this is no JSON: %s", error);
-    struct json *array = json;
     if (json_kind(json) != JSON_KIND_ARRAY) {
-        array = json_new_list();
-        if (!json_append(array, json)) {
-            json_free(array);
-            array = NULL;
-        }
+        struct json *array = json_new_list();
+        json_append(array, json);
+        json = array;
     }
-    *params = array != NULL ? json_to_msgpack(array, len) : NULL;
-    json_free(array);
-    return *params != NULL ? EXIT_OK : cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    *params = json_to_msgpack(json, len);
+    json_free(json);
+    return EXIT_OK;
 }
 
 int run_call(struct cli *cli)

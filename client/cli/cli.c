@@ -151,10 +151,8 @@ int cli_ask(struct cli *cli, struct tally_request *request, struct json **result
     }
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
         *result = json_from_msgpack(packed, len);
-    if (packed == NULL)
+    if (*result == NULL)
         code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer is empty");
-    else if (*result == NULL)
-        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
 finish:
     tally_request_free(request);
     return code;

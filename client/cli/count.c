@@ -1,6 +1,7 @@
 /* tally count. */
 #include "client/cli/count.h"
 
+#include "client/cli/memory.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/value.h"
 #include "proto/duration.h"
@@ -18,16 +19,17 @@ int count_add_list(const struct cli *cli, struct tally_request *request, enum op
     if (count == 0)
         return EXIT_OK;
     struct json *map = json_new_map();
-    for (size_t i = 0; map != NULL && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!add(map, cli->arguments.list[option][i], error, sizeof(error))) {
             json_free(map);
             return cli_usage("%s", error);
         }
     }
-    void *packed = map != NULL ? json_to_msgpack(map, &len) : NULL;
-    if (packed == NULL)
-        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    else if (tally_request_set_packed(request, field, packed, len) < 0)
+    void *packed = json_to_msgpack(map, &len);
+    int r = tally_request_set_packed(request, field, packed, len);
+    if (r == TALLY_ENOMEM)
+        memory_exhausted();
+    if (r < 0)
         code = cli_usage("the %s are too long, or nested too deep", field);
     free(packed);
     json_free(map);

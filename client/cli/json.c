@@ -1,8 +1,11 @@
 #include "client/cli/json.h"
 
+#include "client/cli/memory.h"
 #include "proto/base64.h"
+#include "proto/utf8.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +23,11 @@ static struct json *wrap(json_t *json)
 
 static json_t *text_from_msgpack(const char *data, size_t len)
 {
-    json_t *text = json_stringn(data, len);
-    if (text != NULL)
-        return text;
-    char *encoded = malloc(BASE64_SIZE(len));
-    if (encoded == NULL)
-        return NULL;
+    if (utf8_is_valid(data, len))
+        return memory_need(json_stringn(data, len));
+    char *encoded = memory_need(malloc(BASE64_SIZE(len)));
     base64_encode((const uint8_t *)data, len, encoded);
-    text = json_string(encoded);
+    json_t *text = memory_need(json_string(encoded));
     free(encoded);
     return text;
 }
@@ -36,12 +36,10 @@ static json_t *from_object(const msgpack_object *object);
 
 static json_t *array_from_msgpack(const msgpack_object_array *array)
 {
-    json_t *json = json_array();
-    for (uint32_t i = 0; json != NULL && i < array->size; i++) {
-        if (json_array_append_new(json, from_object(&array->ptr[i])) < 0) {
-            json_decref(json);
-            return NULL;
-        }
+    json_t *json = memory_need(json_array());
+    for (uint32_t i = 0; i < array->size; i++) {
+        if (json_array_append_new(json, from_object(&array->ptr[i])) < 0)
+            memory_exhausted();
     }
     return json;
 }
@@ -53,20 +51,17 @@ static char *key_from_msgpack(const msgpack_object *key)
     char *text = json_is_string(json) ? strdup(json_string_value(json))
                                       : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
     json_decref(json);
-    return text;
+    return memory_need(text);
 }
 
 static json_t *map_from_msgpack(const msgpack_object_map *map)
 {
-    json_t *json = json_object();
-    for (uint32_t i = 0; json != NULL && i < map->size; i++) {
+    json_t *json = memory_need(json_object());
+    for (uint32_t i = 0; i < map->size; i++) {
         char *key = key_from_msgpack(&map->ptr[i].key);
-        int r = key != NULL ? json_object_set_new(json, key, from_object(&map->ptr[i].val)) : -1;
+        if (json_object_set_new(json, key, from_object(&map->ptr[i].val)) < 0)
+            memory_exhausted();
         free(key);
-        if (r < 0) {
-            json_decref(json);
-            return NULL;
-        }
     }
     return json;
 }
@@ -78,15 +73,15 @@ static json_t *from_object(const msgpack_object *object)
         return json_boolean(object->via.boolean);
     case MSGPACK_OBJECT_POSITIVE_INTEGER:
         if (object->via.u64 > INT64_MAX)
-            return json_real((double)object->via.u64);
-        return json_integer((json_int_t)object->via.u64);
+            return memory_need(json_real((double)object->via.u64));
+        return memory_need(json_integer((json_int_t)object->via.u64));
     case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        return json_integer((json_int_t)object->via.i64);
+        return memory_need(json_integer((json_int_t)object->via.i64));
     case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64: {
-        json_t *real = json_real(object->via.f64);
-        return real != NULL ? real : json_null(); /* JSON has no NaN */
-    }
+    case MSGPACK_OBJECT_FLOAT64:
+        if (!isfinite(object->via.f64))
+            return json_null(); /* JSON has no such numbers */
+        return memory_need(json_real(object->via.f64));
     case MSGPACK_OBJECT_STR:
         return text_from_msgpack(object->via.str.ptr, object->via.str.size);
     case MSGPACK_OBJECT_BIN:
@@ -106,9 +101,10 @@ struct json *json_from_msgpack(const void *data, size_t len)
 {
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
-    json_t *json = NULL;
-    if (msgpack_unpack_next(&unpacked, data, len, NULL) == MSGPACK_UNPACK_SUCCESS)
-        json = from_object(&unpacked.data);
+    msgpack_unpack_return r = msgpack_unpack_next(&unpacked, data, len, NULL);
+    if (r == MSGPACK_UNPACK_NOMEM_ERROR)
+        memory_exhausted();
+    json_t *json = r == MSGPACK_UNPACK_SUCCESS ? from_object(&unpacked.data) : NULL;
     msgpack_unpacked_destroy(&unpacked);
     return wrap(json);
 }
@@ -117,6 +113,8 @@ struct json *json_parse(const char *text, char *error, size_t size)
 {
     json_error_t details;
     json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &details);
+    if (json == NULL && json_error_code(&details) == json_error_out_of_memory)
+        memory_exhausted();
     if (json == NULL)
         snprintf(error, size, "%.120s (column %d)", details.text, details.column);
     return wrap(json);
@@ -124,27 +122,34 @@ struct json *json_parse(const char *text, char *error, size_t size)
 
 struct json *json_new_map(void)
 {
-    return wrap(json_object());
+    return wrap(memory_need(json_object()));
 }
 
 struct json *json_new_string(const char *text)
 {
-    return wrap(json_string(text));
+    return utf8_is_valid(text, strlen(text)) ? wrap(memory_need(json_string(text))) : NULL;
 }
 
 struct json *json_new_list(void)
 {
-    return wrap(json_array());
+    return wrap(memory_need(json_array()));
 }
 
-bool json_append(struct json *list, struct json *value)
+void json_append(struct json *list, struct json *value)
 {
-    return json_array_append_new(open_json(list), open_json(value)) == 0;
+    if (json_array_append_new(open_json(list), open_json(value)) < 0)
+        memory_exhausted();
 }
 
 bool json_set(struct json *map, const char *key, struct json *value)
 {
-    return json_object_set_new(open_json(map), key, open_json(value)) == 0;
+    if (value == NULL || !utf8_is_valid(key, strlen(key))) {
+        json_free(value);
+        return false;
+    }
+    if (json_object_set_new(open_json(map), key, open_json(value)) < 0)
+        memory_exhausted();
+    return true;
 }
 
 void json_free(struct json *json)
@@ -200,10 +205,8 @@ void *json_to_msgpack(const struct json *json, size_t *len)
     msgpack_packer packer;
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
-    if (pack(&packer, open_json(json)) != 0) {
-        msgpack_sbuffer_destroy(&bytes);
-        return NULL;
-    }
+    if (pack(&packer, open_json(json)) != 0)
+        memory_exhausted();
     *len = bytes.size;
     return msgpack_sbuffer_release(&bytes);
 }
@@ -304,6 +307,8 @@ const char *json_get_string(const struct json *json, const char *path, const cha
 void json_print(FILE *file, const struct json *json, bool one_line)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
-    json_dumpf(open_json(json), file, one_line ? flags | JSON_COMPACT : flags | JSON_INDENT(2));
+    flags |= one_line ? JSON_COMPACT : JSON_INDENT(2);
+    if (json_dumpf(open_json(json), file, flags) < 0 && !ferror(file))
+        memory_exhausted();
     fputc('\n', file);
 }

@@ -19,27 +19,27 @@ enum json_kind {
     JSON_KIND_MAP,
 };
 
-/* Each result is owned by the caller: json_free it. NULL where there is no memory, or the
- * bytes are no msgpack. Text that is not UTF-8 and bytes become base64. */
+/* Each result is owned by the caller: json_free it. NULL where the bytes are no msgpack; want
+ * of memory ends the command. Text that is not UTF-8 becomes base64. */
 struct json *json_from_msgpack(const void *data, size_t len);
 
 /* NULL where the text is no JSON; `error` then says what is wrong and where. */
 struct json *json_parse(const char *text, char *error, size_t size);
 void json_free(struct json *json);
 
-/* New values, owned by the caller; NULL where there is no memory. */
+/* New values, owned by the caller. */
 struct json *json_new_map(void);
-struct json *json_new_string(const char *text); /* NULL, too, where it is not UTF-8 */
+struct json *json_new_string(const char *text); /* NULL where it is not UTF-8 */
 struct json *json_new_list(void);
 
-/* Puts a value at the end of a list, which owns it in any case. */
-bool json_append(struct json *list, struct json *value);
+/* Puts a value at the end of a list, which owns it from then on. */
+void json_append(struct json *list, struct json *value);
 
-/* Puts a value into a map, which owns it from then on, also where this fails. A `value` of
- * NULL is a failure. */
+/* Puts a value into a map, which owns it from then on. False where the value is NULL or the
+ * key is not UTF-8; the value is then freed. */
 bool json_set(struct json *map, const char *key, struct json *value);
 
-/* The packed value, to be freed by the caller; NULL where there is no memory. */
+/* The packed value, to be freed by the caller. */
 void *json_to_msgpack(const struct json *json, size_t *len);
 
 /* Maps keep the order of their keys. */

@@ -1,5 +1,6 @@
 /* tally sockets: the agents of the pods on this node. */
 #include "client/cli/cli.h"
+#include "client/cli/memory.h"
 #include "client/cli/table.h"
 #include "proto/duration.h"
 
@@ -63,7 +64,7 @@ static struct json *ask(const char *path, char *trouble, size_t size)
     size_t len = 0;
     trouble[0] = '\0';
     if (tally_open(&tally, path) < 0)
-        return NULL;
+        memory_exhausted();
     tally_set_timeout(tally, ANSWER_MS);
     if (tally_call_packed(tally, "hello", NULL, 0, &packed, &len) == 0)
         result = json_from_msgpack(packed, len);
@@ -82,13 +83,12 @@ static void add(struct finding *finding, const char *path)
         pod_name(uid, name, sizeof(name));
     const char *version = hello != NULL ? json_get_string(hello, "agent", "?") : trouble;
     struct json *entry = json_new_map();
-    bool kept = entry != NULL && json_set(entry, "path", json_new_string(path));
-    if (kept && uid[0] != '\0')
+    json_set(entry, "path", json_new_string(path));
+    if (uid[0] != '\0')
         json_set(entry, "pod_uid", json_new_string(uid));
-    if (kept && name[0] != '\0')
+    if (name[0] != '\0')
         json_set(entry, "pod", json_new_string(name));
-    if (kept)
-        json_set(entry, hello != NULL ? "version" : "error", json_new_string(version));
+    json_set(entry, hello != NULL ? "version" : "error", json_new_string(version));
     json_append(finding->list, entry);
     table_add(&finding->table, name[0] != '\0' ? name : uid);
     table_add(&finding->table, uid);
@@ -101,7 +101,10 @@ static void search(struct finding *finding, const char *pattern)
 {
     glob_t paths;
     struct stat info;
-    if (glob(pattern, 0, NULL, &paths) != 0)
+    int r = glob(pattern, 0, NULL, &paths);
+    if (r == GLOB_NOSPACE)
+        memory_exhausted();
+    if (r != 0)
         return;
     for (size_t i = 0; i < paths.gl_pathc; i++) {
         if (stat(paths.gl_pathv[i], &info) == 0 && S_ISSOCK(info.st_mode))
@@ -125,8 +128,8 @@ static void search_all(const struct cli *cli, struct finding *finding)
             search(finding, places[i]);
         return;
     }
-    copy = rest = strdup(environment);
-    for (const char *one; rest != NULL && (one = strsep(&rest, ":")) != NULL;)
+    copy = rest = memory_need(strdup(environment));
+    for (const char *one; (one = strsep(&rest, ":")) != NULL;)
         search(finding, one);
     free(copy);
 }
@@ -134,8 +137,6 @@ static void search_all(const struct cli *cli, struct finding *finding)
 int run_sockets(struct cli *cli)
 {
     struct finding finding = {.list = json_new_list()};
-    if (finding.list == NULL)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
     table_init(&finding.table);
     table_column(&finding.table, "POD", false);
     table_column(&finding.table, "UID", false);

@@ -1,5 +1,6 @@
 #include "client/cli/table.h"
 
+#include "client/cli/memory.h"
 #include "client/cli/terminal.h"
 
 #include <stdarg.h>
@@ -27,28 +28,19 @@ void table_column(struct table *table, const char *head, bool right)
     table->right[table->columns++] = right;
 }
 
-static bool has_room(struct table *table)
+/* Takes over `text`. */
+static void add_owned(struct table *table, char *text)
 {
-    if (table->used < table->capacity)
-        return true;
-    size_t capacity = table->capacity == 0 ? 64 : table->capacity * 2;
-    char **cells = realloc(table->cells, capacity * sizeof(*cells));
-    if (cells == NULL)
-        return false;
-    table->cells = cells;
-    table->capacity = capacity;
-    return true;
+    if (table->used == table->capacity) {
+        table->capacity = table->capacity == 0 ? 64 : table->capacity * 2;
+        table->cells = memory_need(realloc(table->cells, table->capacity * sizeof(*table->cells)));
+    }
+    table->cells[table->used++] = memory_need(text);
 }
 
 void table_add(struct table *table, const char *text)
 {
-    char *copy = strdup(text != NULL ? text : "");
-    if (copy == NULL || !has_room(table)) {
-        free(copy);
-        table->failed = true;
-        return;
-    }
-    table->cells[table->used++] = copy;
+    add_owned(table, strdup(text != NULL ? text : ""));
 }
 
 void table_addf(struct table *table, const char *format, ...)
@@ -57,13 +49,9 @@ void table_addf(struct table *table, const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+        memory_exhausted();
     va_end(arguments);
-    if (text == NULL)
-        table->failed = true;
-    else
-        table_add(table, text);
-    free(text);
+    add_owned(table, text);
 }
 
 static void print_cell(FILE *file, const char *text, size_t width, bool right, bool last)
@@ -96,7 +84,7 @@ static void print_row(const struct table *table, FILE *file, const char *const *
 void table_print(const struct table *table, FILE *file, int indent)
 {
     size_t widths[TABLE_COLUMNS_MAX] = {0};
-    if (table->failed || table->columns == 0)
+    if (table->columns == 0)
         return;
     size_t rows = table->used / table->columns;
     for (size_t i = 0; i < rows * table->columns; i++) {

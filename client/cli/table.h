@@ -14,7 +14,6 @@ struct table {
     bool right[TABLE_COLUMNS_MAX];        /* numbers: aligned at the right */
     char **cells;                         /* rows * columns, owned */
     size_t used, capacity;
-    bool failed; /* no memory: the table is incomplete and prints nothing */
 };
 
 void table_init(struct table *table);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -19,33 +20,38 @@ static void on_signal(int number)
     interrupted = 1;
 }
 
-/* The terminal as it was, to be put back. */
-struct screen {
+/* The terminal as it was, to be put back however the command ends. */
+static struct screen {
     struct termios before;
-    bool raw;
-};
+    bool open, raw;
+} screen;
+
+static void screen_close(void)
+{
+    if (!screen.open)
+        return;
+    screen.open = false;
+    fputs("\x1b[?25h\x1b[?1049l", stdout);
+    fflush(stdout);
+    if (screen.raw)
+        tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
+}
 
 /* A screen of our own, without echo, so that a single key ends it. */
-static void screen_open(struct screen *screen)
+static void screen_open(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    if (tcgetattr(STDIN_FILENO, &screen->before) == 0) {
-        struct termios raw = screen->before;
+    if (tcgetattr(STDIN_FILENO, &screen.before) == 0) {
+        struct termios raw = screen.before;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-        screen->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+        screen.raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
+    screen.open = true;
+    atexit(screen_close);
     fputs("\x1b[?1049h\x1b[?25l", stdout);
-}
-
-static void screen_close(struct screen *screen)
-{
-    fputs("\x1b[?25h\x1b[?1049l", stdout);
-    fflush(stdout);
-    if (screen->raw)
-        tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
 }
 
 static int64_t number(const struct json *json, const char *path)
@@ -209,7 +215,6 @@ static void show(struct cli *cli, int64_t interval)
 
 int run_top(struct cli *cli)
 {
-    struct screen screen = {.raw = false};
     int64_t interval = cli_number(cli, OPTION_INTERVAL, 1000);
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage("top needs a terminal; `tally status` prints the same once");
@@ -220,9 +225,9 @@ int run_top(struct cli *cli)
         return code;
     if (tally_ping(cli->tally) < 0)
         return cli_fail(tally_last_answer(cli->tally));
-    screen_open(&screen);
+    screen_open();
     show(cli, interval);
-    screen_close(&screen);
+    screen_close();
     const struct tally_answer *answer = tally_last_answer(cli->tally);
     return tally_answer_error(answer) < 0 ? cli_fail(answer) : EXIT_OK;
 }

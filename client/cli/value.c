@@ -6,10 +6,8 @@
 static struct json *typed(const char *type, struct json *json)
 {
     struct json *value = json_new_map();
-    if (value != NULL && json_set(value, type, json))
+    if (json_set(value, type, json))
         return value;
-    if (value == NULL)
-        json_free(json);
     json_free(value);
     return NULL;
 }
@@ -60,7 +58,7 @@ static const char *split(const char *text, char mark, char *name, size_t size)
 
 bool value_add(struct json *values, const char *text, char *error, size_t size)
 {
-    char name[256], reason[200] = "no memory";
+    char name[256], reason[200] = "the placeholder is not UTF-8";
     const char *rest = split(text, ':', name, sizeof(name));
     if (rest == NULL) {
         snprintf(error, size, "--value: \"%s\" is not :placeholder=VALUE", text);

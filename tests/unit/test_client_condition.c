@@ -1,6 +1,7 @@
 /* The command's own files are in no library: they are taken in as they are. */
 #include "client/cli/condition.c"
 #include "client/cli/json.c"
+#include "client/cli/memory.c"
 #include "tests/unit/test.h"
 
 static enum verdict check(const char *condition, const char *answer)

@@ -1,6 +1,7 @@
 /* What the command prints. Its own files are in no library: they are taken in as they are. */
 #include "client/cli/bar.c"
 #include "client/cli/json.c"
+#include "client/cli/memory.c"
 #include "client/cli/prometheus.c"
 #include "client/cli/table.c"
 #include "client/cli/terminal.c"
