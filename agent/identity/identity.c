@@ -141,6 +141,12 @@ struct identity *identity_acquire(struct identities *identities, const struct id
     return identity;
 }
 
+struct identity *identity_ref(struct identity *identity)
+{
+    identity->references++;
+    return identity;
+}
+
 void identity_release(struct identity *identity)
 {
     struct identity **link;
@@ -178,6 +184,14 @@ void identity_refresh(struct identity *identity)
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out)
 {
     return describe_pairs(&identity->spec, identity->supply, out);
+}
+
+const char *identity_source(const struct identity *identity)
+{
+    const struct supply *keeper = supply_keeper(identity->supply);
+    const char *kind = keeper != NULL ? keeper->facts.kind : identity->supply->facts.kind;
+
+    return kind != NULL ? kind : identity_kind_name(identity->spec.kind);
 }
 
 struct caller *identity_ask_caller(struct identity *identity, identity_caller_fn *done, void *data)

@@ -28,6 +28,7 @@ void identities_destroy(struct identities *identities); /* no request may wait *
  * copied. Held until identity_release; an identity nobody holds is dropped with its
  * credentials. NULL: no memory. */
 struct identity *identity_acquire(struct identities *identities, const struct identity_spec *spec);
+struct identity *identity_ref(struct identity *identity); /* one more holder */
 void identity_release(struct identity *identity);
 
 /* As provider_get and provider_cancel: valid cached credentials at once, else joins or starts
@@ -48,6 +49,10 @@ void identity_refresh(struct identity *identity);
  * session_name, account, arn, expiry, next refresh, token_file, trust, last_error. Never a
  * secret. Asks nothing of AWS. */
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out);
+
+/* Where its credentials come from, as far as it is settled: "web-identity"; "chain" before the
+ * environment was looked at. Static. */
+const char *identity_source(const struct identity *identity);
 
 /* Asks STS who the identity is (GetCallerIdentity), for people who want to see account and ARN
  * of a key that tells neither. done is called exactly once, later, with NULL (describe tells it

@@ -57,7 +57,7 @@ static void pack_trigger(
     write_string(buffer, "region");
     write_string(buffer, trigger->query.region);
     write_string(buffer, "identity");
-    write_string(buffer, identity_kind_name(trigger->identity->kind));
+    write_string(buffer, identity_source(counter_identity(counter, trigger)));
     write_string(buffer, "target");
     write_int(buffer, trigger->scaling.target);
     write_string(buffer, "activation_target");
