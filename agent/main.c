@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PROBLEM_BYTES 400
+
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
 struct agent {
@@ -53,20 +55,23 @@ static struct config *read_config(const struct agent *agent)
     return config_read(&options);
 }
 
-/* Whether every trigger can be asked where the environment says; prints why not. */
-static bool check_endpoints(const struct agent *agent, const struct config *config)
+/* Whether every trigger can be asked where the environment says; `problem` says why not. */
+static bool check_endpoints(
+    const struct agent *agent, const struct config *config, char *problem, size_t size)
 {
     struct endpoint endpoint;
     char why[256];
 
     for (size_t i = 0; i < config->trigger_count; i++) {
         const struct trigger *trigger = &config->triggers[i];
+        const char *region = trigger->query.region;
 
-        if (endpoint_dynamodb(&endpoint, &agent->environment, trigger->query.region,
-                trigger->query.endpoint, why, sizeof(why)) < 0 ||
-            endpoint_sts(&endpoint, &agent->environment, trigger->query.region, why, sizeof(why)) <
-                0) {
-            fprintf(stderr, "tallyd: %s: %s\n", trigger->name, why);
+        if (region[0] == '\0')
+            continue; /* it comes from a file that is not mounted yet, as a finding has said */
+        if (endpoint_dynamodb(&endpoint, &agent->environment, region, trigger->query.endpoint, why,
+                sizeof(why)) < 0 ||
+            endpoint_sts(&endpoint, &agent->environment, region, why, sizeof(why)) < 0) {
+            snprintf(problem, size, "%.100s: %s", trigger->name, why);
             return false;
         }
     }
@@ -86,20 +91,30 @@ static void log_findings(const struct config *config)
     }
 }
 
+/* A new configuration is also the moment to look at the environment and refusals anew. */
+static void refresh_identities(const struct agent *agent)
+{
+    for (size_t i = 0; i < identities_count(agent->identities); i++)
+        identity_refresh(identities_at(agent->identities, i));
+}
+
 static void reload(void *data)
 {
     struct agent *agent = data;
     struct config *config = read_config(agent);
+    char problem[PROBLEM_BYTES] = "it has errors, or there is no memory for it";
 
     process_notify("RELOADING=1");
     if (config != NULL)
         log_findings(config);
-    if (config == NULL || config->error_count > 0 || !check_endpoints(agent, config) ||
+    if (config == NULL || config->error_count > 0 ||
+        !check_endpoints(agent, config, problem, sizeof(problem)) ||
         counter_load(agent->counter, config) < 0) {
         config_destroy(config);
-        log_event(LOG_LEVEL_ERROR, "reload-failed",
-            LOG_TEXT("message", "the configuration that was in force stays"));
+        log_event(LOG_LEVEL_ERROR, "reload-failed", LOG_TEXT("message", problem),
+            LOG_TEXT("action", "the configuration that was in force stays"));
     } else {
+        refresh_identities(agent);
         log_event(
             LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
     }
@@ -245,6 +260,7 @@ static void take_apart(struct agent *agent)
 
 static int run(struct agent *agent)
 {
+    char problem[PROBLEM_BYTES];
     int status;
 
     agent->config = read_config(agent);
@@ -257,8 +273,10 @@ static int run(struct agent *agent)
     if (agent->config->error_count > 0)
         return config_check(agent->config, NULL, stderr);
     log_findings(agent->config);
-    if (!check_endpoints(agent, agent->config))
+    if (!check_endpoints(agent, agent->config, problem, sizeof(problem))) {
+        fprintf(stderr, "tallyd: %s\n", problem);
         return STATUS_USAGE;
+    }
     if (build(agent) < 0) {
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
