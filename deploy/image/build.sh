@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Builds the image of one flavour: `make image TLS=bearssl|openssl`.
+#
+#   deploy/image/build.sh bearssl|openssl VERSION OUT
+#
+# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, and
+# OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) make the same digest (OUT/digest).
+# What is fetched and the libraries stay in .deps/image; UPDATE=1 looks for newer packages.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+unset MAKEFLAGS MAKELEVEL
+
+flavour=$1 version=$2 out=$3
+here=deploy/image
+deps=.deps/image/$flavour
+umask 022
+mkdir -p "$out"
+
+say() { printf 'image: %s\n' "$*"; }
+
+# What each flavour's libraries are made of: Debian's packages, and its sources, each with a package
+# that is built from it.
+prepare() {
+  local packages sources
+  case $1 in
+    bearssl)
+      packages="musl-dev linux-libc-dev libexpat1-dev ca-certificates"
+      sources="bearssl:libbearssl-dev curl:libcurl4-openssl-dev jansson:libjansson-dev"
+      sources+=" libuv1:libuv1-dev libyaml:libyaml-dev msgpack-c:libmsgpack-dev"
+      ;;
+    openssl)
+      packages="libc6-dev linux-libc-dev libcrypt-dev libssl-dev libbearssl-dev libexpat1-dev"
+      packages+=" libjansson-dev libmsgpack-dev libuv1-dev libyaml-dev ca-certificates"
+      sources="curl:libcurl4-openssl-dev"
+      ;;
+    *)
+      echo "image: TLS is bearssl (small, TLS 1.2) or openssl (TLS 1.3), not '$1'" >&2
+      exit 2
+      ;;
+  esac
+  mkdir -p ".deps/image/$1"
+  "$here/fetch.sh" ".deps/image/$1/debian" "$packages" "$sources"
+  "$here/libraries.sh" "$1" ".deps/image/$1"
+}
+
+# The command is linked with musl in both flavours: `tally install` copies it into other images, and
+# with glibc it would be six times as large.
+prepare bearssl
+[ "$flavour" = bearssl ] || prepare "$flavour"
+
+# ---- the programs ---------------------------------------------------------------------------
+# make knows nothing of these libraries: where they changed, all is built anew.
+stamp=$(cat .deps/image/bearssl/stamp "$deps/stamp")
+if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
+  rm -rf "$out"
+  mkdir -p "$out"
+fi
+say "tallyd and tally"
+if ! { "$here/make.sh" "$flavour" "$out" "$out/tallyd" &&
+  "$here/make.sh" bearssl "$out/command" "$out/command/tally"; } >"$out/make.log" 2>&1; then
+  tail -n 40 "$out/make.log" >&2
+  exit 1
+fi
+cp "$out/command/tally" "$out/tally"
+printf '%s\n' "$stamp" >"$out/stamp"
+
+# ---- all that the image holds ---------------------------------------------------------------
+root=$out/root
+rm -rf "$root"
+mkdir -p "$root/etc/ssl/certs"
+for program in tallyd tally; do
+  strip -o "$root/$program" "$out/$program"
+  chmod 755 "$root/$program"
+done
+install -m 644 "$here/passwd" "$root/etc/passwd"
+# As update-ca-certificates would put it together, without what this machine adds to it.
+find "$deps/debian/sysroot/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort |
+  xargs -d '\n' cat >"$root/etc/ssl/certs/ca-certificates.crt"
+chmod 644 "$root/etc/ssl/certs/ca-certificates.crt"
+
+# ---- the image ------------------------------------------------------------------------------
+# In a storage of its own, which works everywhere and leaves nothing behind.
+storage=$(mktemp -d)
+trap 'rm -rf "$storage"' EXIT
+in_storage() {
+  buildah --root "$storage/root" --runroot "$storage/run" --storage-driver vfs "$@"
+}
+name=localhost/tally:$version-$flavour
+say "$name"
+in_storage bud -q --timestamp 0 --identity-label=false --isolation chroot \
+  --signature-policy "$here/policy.json" --build-arg VERSION="$version" --build-arg TLS="$flavour" \
+  -f "$here/Containerfile" -t "$name" "$root" >"$out/image-id"
+rm -rf "$out/oci"
+in_storage push -q --signature-policy "$here/policy.json" "$name" "oci:$out/oci:$name"
+# An archive whose own bytes are the same, too.
+tar -C "$out/oci" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/image.tar" .
+sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$out/oci/index.json" >"$out/digest"
+{
+  cat .deps/image/bearssl/debian/inputs "$deps/debian/inputs" | sort -u
+  gcc --version | sed -n 's/^/compiler /p;q'
+} >"$out/inputs"
+unpacked=$(find "$root" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print bytes }')
+say "$out/image.tar, $(cat "$out/digest"), $unpacked bytes unpacked"

@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Builds the static libraries of one flavour of the image, and a compiler that links against them.
+#
+#   deploy/image/libraries.sh bearssl|openssl DIR
+#
+# DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc. Nothing is built
+# again while the inputs, this script, the patches and the machine's compiler are the same.
+set -euo pipefail
+
+flavour=$1
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$(cd "$2" && pwd)
+sysroot=$dir/debian/sysroot
+src=$dir/debian/src
+work=$dir/work
+triplet=$(gcc -dumpmachine)
+jobs=$(nproc)
+
+say() { printf 'libraries: %s\n' "$*"; }
+
+# Runs a command quietly; its output matters only when it fails.
+quietly() {
+  if ! "$@" >"$work/log" 2>&1; then
+    tail -n 40 "$work/log" >&2
+    return 1
+  fi
+}
+
+stamp=$({
+  cat "$dir/debian/inputs"
+  gcc --version
+  cat "$here/libraries.sh" "$here/glibc.c" "$here"/patches/curl/*
+} | sha256sum)
+[ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
+rm -rf "$work" "${dir:?}/lib" "$dir/include" "$dir/stamp"
+mkdir -p "$work" "$dir/lib" "$dir/include"
+
+# The paths of this checkout stay out of the objects, so that any checkout makes the same.
+cflags=(-Os -ffunction-sections -fdata-sections -fstack-protector-strong -fPIE
+  "-ffile-prefix-map=$dir=.")
+
+# ---- the compilers --------------------------------------------------------------------------
+# All links are static and position-independent: addresses are random, as in Debian's own programs.
+
+# gcc with musl in the place of glibc, from Debian's musl-dev in the sysroot. Of the system's
+# headers it sees the kernel's only.
+write_musl_cc() {
+  local musl=${triplet/-gnu/-musl} lib include
+  lib=$sysroot/usr/lib/$musl include=$sysroot/usr/include/$musl
+  mkdir -p "$dir/kernel"
+  ln -sfn "$sysroot/usr/include/linux" "$dir/kernel/linux"
+  ln -sfn "$sysroot/usr/include/asm-generic" "$dir/kernel/asm-generic"
+  ln -sfn "$sysroot/usr/include/$triplet/asm" "$dir/kernel/asm"
+  cat >"$dir/musl.specs" <<SPECS
+%rename cpp_options old_cpp_options
+
+*cpp_options:
+-nostdinc -isystem $include -isystem include%s -idirafter $dir/kernel %(old_cpp_options)
+
+*cc1:
+%(cc1_cpu) -nostdinc -isystem $include -isystem include%s -idirafter $dir/kernel
+
+*link_libgcc:
+-L$lib -L .%s
+
+*libgcc:
+libgcc.a%s
+
+*startfile:
+$lib/rcrt1.o $lib/crti.o crtbeginS.o%s
+
+*endfile:
+crtendS.o%s $lib/crtn.o
+
+*link:
+-nostdlib -static -pie --no-dynamic-linker -z text -z relro -z now -z noexecstack
+
+*esp_link:
+
+
+*esp_options:
+
+
+*esp_cpp_options:
+
+
+SPECS
+  printf '#!/bin/sh\nexec gcc -specs=%s "$@"\n' "$dir/musl.specs" >"$dir/cc"
+}
+
+# gcc looks into the machine's own folders before the sysroot's, unless it is told so twice.
+write_glibc_cc() {
+  local lib=$sysroot/usr/lib/$triplet
+  cat >"$dir/cc" <<CC
+#!/bin/sh
+# A link, unless an option asks for less.
+for option; do
+  case \$option in -c | -E | -S | -M | -MM) exec gcc --sysroot=$sysroot "\$@" ;; esac
+done
+exec gcc --sysroot=$sysroot -B$lib -L$lib -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \\
+  "\$@"
+CC
+}
+
+# ---- the libraries --------------------------------------------------------------------------
+
+# cmake_library SOURCE TARGET ARCHIVE OPTION...: the archive, and what `make install` adds to
+# include.
+cmake_library() {
+  local name=$1 target=$2 archive=$3
+  shift 3
+  say "$name"
+  quietly cmake -S "$src/$name" -B "$work/$name" -DCMAKE_BUILD_TYPE=None \
+    -DCMAKE_C_COMPILER="$dir/cc" -DCMAKE_C_FLAGS="${cflags[*]}" -DCMAKE_INSTALL_PREFIX="$dir" \
+    -DCMAKE_POLICY_DEFAULT_CMP0063=NEW -DBUILD_SHARED_LIBS=OFF "$@"
+  quietly cmake --build "$work/$name" -j "$jobs" --target "$target"
+  cp "$work/$name/$archive" "$dir/lib/"
+}
+
+build_bearssl() {
+  say bearssl
+  # Where there is getentropy(), no file is opened for random bytes.
+  quietly make -C "$src/bearssl" -j "$jobs" CC="$dir/cc" LD="$dir/cc" BUILD="$work/bearssl" \
+    CFLAGS="-W -Wall ${cflags[*]} -DBR_USE_GETENTROPY=1" lib
+  cp "$work/bearssl/libbearssl.a" "$dir/lib/"
+  cp "$src/bearssl"/inc/*.h "$dir/include/"
+}
+
+build_jansson() {
+  cmake_library jansson jansson lib/libjansson.a -DJANSSON_BUILD_DOCS=OFF \
+    -DJANSSON_WITHOUT_TESTS=ON -DJANSSON_EXAMPLES=OFF
+  cp "$work/jansson"/include/*.h "$dir/include/"
+}
+
+build_libuv() {
+  cmake_library libuv1 uv_a libuv_a.a -DLIBUV_BUILD_TESTS=OFF -DLIBUV_BUILD_BENCH=OFF
+  cp -r "$src/libuv1/include/." "$dir/include/"
+}
+
+build_libyaml() {
+  cmake_library libyaml yaml libyaml.a -DBUILD_TESTING=OFF -DINSTALL_CMAKE_DIR=cmake
+  cp "$src/libyaml/include/yaml.h" "$dir/include/"
+}
+
+build_msgpack() {
+  cmake_library msgpack-c msgpackc libmsgpackc.a -DMSGPACK_BUILD_TESTS=OFF \
+    -DMSGPACK_BUILD_EXAMPLES=OFF -DMSGPACK_ENABLE_SHARED=OFF
+  cp -r "$src/msgpack-c/include/." "$work/msgpack-c/include/." "$dir/include/"
+}
+
+# Debian's own static library: built for glibc, of which it needs nothing that is not in glibc.c.
+build_expat() {
+  say expat
+  cp "$sysroot/usr/lib/$triplet/libexpat.a" "$dir/lib/"
+  cp "$sysroot"/usr/include/expat*.h "$sysroot/usr/include/$triplet"/expat*.h "$dir/include/"
+  quietly "$dir/cc" "${cflags[@]}" -c "$here/glibc.c" -o "$work/glibc.o"
+  ar rcs "$dir/lib/libglibc.a" "$work/glibc.o"
+}
+
+# HTTP and HTTPS alone. A name is looked up in a thread, not in the loop.
+build_curl() {
+  say curl
+  local patched=$work/curl-source
+  cp -r "$src/curl" "$patched"
+  for patch in "$here"/patches/curl/*.patch; do
+    quietly patch -d "$patched" -p 1 -i "$patch"
+  done
+  mkdir "$work/curl"
+  # What pkg-config knows is the machine's, not the sysroot's.
+  (cd "$work/curl" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" CPPFLAGS="-I$dir/include" \
+    LDFLAGS="-L$dir/lib" PKG_CONFIG=false ../curl-source/configure \
+    --disable-shared --enable-static --disable-dependency-tracking \
+    --enable-http --enable-proxy --enable-ipv6 --enable-threaded-resolver --enable-socketpair \
+    --disable-ftp --disable-file --disable-ldap --disable-ldaps --disable-rtsp --disable-dict \
+    --disable-telnet --disable-tftp --disable-pop3 --disable-imap --disable-smb --disable-smtp \
+    --disable-gopher --disable-mqtt --disable-websockets --disable-doh --disable-alt-svc \
+    --disable-hsts --disable-manual --disable-libcurl-option --disable-get-easy-options \
+    --disable-headers-api --disable-mime --disable-cookies --disable-netrc --disable-sspi \
+    --disable-crypto-auth --disable-ntlm --disable-ntlm-wb --disable-tls-srp \
+    --disable-unix-sockets --disable-dnsshuffle --disable-progress-meter --disable-ares \
+    --without-zlib --without-brotli --without-zstd --without-libpsl --without-libidn2 \
+    --without-nghttp2 --without-librtmp --without-libssh2 --without-ca-path \
+    "$@")
+  quietly make -C "$work/curl/lib" -j "$jobs"
+  cp "$work/curl/lib/.libs/libcurl.a" "$dir/lib/"
+  cp -r "$src/curl/include/curl" "$dir/include/"
+}
+
+case $flavour in
+  bearssl)
+    # Nobody unwinds a stripped program; the tables are a tenth of it.
+    cflags+=(-fno-asynchronous-unwind-tables)
+    write_musl_cc
+    chmod +x "$dir/cc"
+    build_bearssl
+    build_jansson
+    build_libuv
+    build_libyaml
+    build_msgpack
+    build_expat
+    # The agent brings the bundle itself (agent/aws/tls_bearssl.c).
+    build_curl "--with-bearssl=$dir" --without-ca-bundle
+    ;;
+  openssl)
+    write_glibc_cc
+    chmod +x "$dir/cc"
+    # Debian's static libraries, all but its libcurl, which brings LDAP, Kerberos and more.
+    build_curl --with-openssl --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt
+    ;;
+esac
+rm -rf "$work"
+printf '%s\n' "$stamp" >"$dir/stamp"
