@@ -1,5 +1,7 @@
 #include "agent/count/counter.h"
 
+#include "agent/count/solo.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,7 @@ struct counter {
     size_t orphan_count;
 };
 
-/* ---- questions whose trigger is gone ------------------------------------------------------------
+/* ---- what has ended ---------------------------------------------------------------------------
  */
 
 static void reap(void *data)
@@ -30,6 +32,7 @@ static void reap(void *data)
     struct counter *counter = data;
     size_t kept = 0;
 
+    solos_reap(&counter->context);
     for (size_t i = 0; i < counter->orphan_count; i++) {
         if (question_is_idle(counter->orphans[i]))
             question_destroy(counter->orphans[i]);
@@ -313,6 +316,8 @@ struct counter *counter_create(const struct counter_options *options)
         .min_age_ms = options->min_age_ms,
         .flight_timeout_ms = options->flight_timeout_ms,
         .random = options->random};
+    ring_init(&counter->context.solos);
+    ring_init(&counter->context.ended_solos);
     counter->identities = options->identities;
     counter->context.reaper = loop_timer_create(options->loop, reap, counter);
     if (counter->context.reaper == NULL) {
@@ -326,6 +331,7 @@ void counter_destroy(struct counter *counter)
 {
     if (counter == NULL)
         return;
+    solos_end(&counter->context);
     if (counter->snapshot != NULL)
         slots_free(counter->slots, counter->snapshot->config->trigger_count);
     for (size_t i = 0; i < counter->orphan_count; i++)

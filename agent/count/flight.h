@@ -29,7 +29,9 @@ struct count_context {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
-    struct loop_timer *reaper; /* started when an abandoned question has become idle */
+    struct loop_timer *reaper; /* started when an abandoned question has become idle, or a solo */
+    struct ring solos;         /* solo::link, those under way */
+    struct ring ended_solos;   /* and those that are to be freed */
     struct count_stats stats;
 };
 

@@ -81,4 +81,73 @@ TEST(fallback_is_told_only_where_it_is_known)
     CHECK(!decision_fallback(&scaling).has_desired);
 }
 
-TEST_MAIN(RUN(table), RUN(fallback_is_told_only_where_it_is_known))
+#define IGNORED                                                                                    \
+    "; KEDA ignores activationTargetValue where minReplicaCount is 1 or more and no "              \
+    "idleReplicaCount is set"
+
+static const struct {
+    struct trigger_scaling scaling;
+    uint64_t count;
+    int32_t replicas;
+    const char *why;
+} reasons[] = {
+    {{.target = 500, .max_replicas = 100, .idle_replicas = NO_IDLE}, 1800, NONE,
+        "ceil(1800 / 500) within 0 to 100"},
+    {{.target = 5, .min_replicas = 2, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7, NONE,
+        "ceil(7 / 5) within 2 to 9"},
+    {{.target = 5, .activation = -1, .max_replicas = 9, .idle_replicas = NO_IDLE}, 0, NONE,
+        "ceil(0 / 5) within 0 to 9, and at least 1 while active"},
+    {{.target = 5,
+         .activation = 10,
+         .min_replicas = 1,
+         .max_replicas = 9,
+         .idle_replicas = NO_IDLE},
+        7, NONE, "ceil(7 / 5) within 1 to 9" IGNORED},
+    {{.target = 5, .activation = 10, .max_replicas = 9, .idle_replicas = NO_IDLE}, 10, NONE,
+        "the count 10 is not above activationTargetValue 10, so minReplicaCount"},
+    {{.target = 5, .min_replicas = 3, .max_replicas = 9, .idle_replicas = 1}, 0, NONE,
+        "the count 0 is not above activationTargetValue 0, so idleReplicaCount"},
+    {{.metric_type = METRIC_VALUE, .target = 5, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7, 3,
+        "ceil(3 replicas * 7 / 5) within 0 to 9"},
+    {{.metric_type = METRIC_VALUE, .target = 5, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7, 0,
+        "ceil(0 replicas * 7 / 5) within 0 to 9, and at least 1 while active"},
+    {{.metric_type = METRIC_VALUE, .target = 5, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7,
+        NONE,
+        "metricType Value: ceil(replicas * 7 / 5) within 0 to 9, and the present replicas were not "
+        "given"},
+    {{.is_job = true, .target = 5, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7, NONE,
+        "ceil(7 / 5) jobs, at most 9; those that run already are not subtracted"},
+    {{.target = INT64_MAX, .max_replicas = INT32_MAX, .idle_replicas = NO_IDLE}, UINT64_MAX, NONE,
+        "ceil(18446744073709551615 / 9223372036854775807) within 0 to 2147483647"},
+};
+
+TEST(the_reason_is_told_for_every_rule)
+{
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        struct decision decision = decision_make(
+            &reasons[i].scaling, reasons[i].count, reasons[i].replicas);
+        char why[300];
+
+        decision_explain(&decision, &reasons[i].scaling, reasons[i].count, reasons[i].replicas, why,
+            sizeof(why));
+        CHECK_STR(reasons[i].why, why);
+    }
+}
+
+TEST(the_reason_of_a_fallback_is_told)
+{
+    struct trigger_scaling scaling = {
+        .has_fallback = true, .fallback_threshold = 3, .fallback_replicas = 6};
+    struct decision decision = decision_fallback(&scaling);
+    char why[300];
+
+    decision_explain(&decision, &scaling, 0, NONE, why, sizeof(why));
+    CHECK_STR("fallback.replicas, after more than 3 failures in a row", why);
+    scaling.fallback_replicas = -1;
+    decision = decision_fallback(&scaling);
+    decision_explain(&decision, &scaling, 0, NONE, why, sizeof(why));
+    CHECK_STR("a fallback that needs the cluster, after more than 3 failures in a row", why);
+}
+
+TEST_MAIN(RUN(table), RUN(fallback_is_told_only_where_it_is_known),
+    RUN(the_reason_is_told_for_every_rule), RUN(the_reason_of_a_fallback_is_told))

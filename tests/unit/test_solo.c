@@ -1,0 +1,165 @@
+/* Counts that nobody shares: a flight of one's own, with a deadline. */
+#include "agent/count/solo.h"
+
+#include "tests/unit/count_world.h"
+
+struct soloist {
+    struct asker told;
+    int pages;
+    uint64_t last_page;
+};
+
+static void on_solo_page(void *data, const struct scan_page *scan_page)
+{
+    struct soloist *soloist = data;
+
+    soloist->pages++;
+    soloist->last_page = scan_page->count;
+}
+
+static void on_solo_done(void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct soloist *soloist = data;
+    struct count_answer answer = {.value = value, .failure = failure};
+
+    on_answer(&soloist->told, &answer);
+}
+
+static const struct solo_events events = {.page = on_solo_page, .done = on_solo_done};
+
+static struct solo *go(struct bench *bench, struct soloist *soloist, int64_t timeout_ms)
+{
+    const struct trigger *trigger = &counter_config(bench->counter)->triggers[0];
+    struct solo_options options = {.snapshot = counter_snapshot(bench->counter),
+        .query = &trigger->query,
+        .identity = identity_acquire(bench->identities, trigger->identity),
+        .timeout_ms = timeout_ms};
+    struct solo *solo = solo_start(counter_context(bench->counter), &options, &events, soloist);
+
+    CHECK(solo != NULL);
+    fake_loop_advance(bench->loop, 0);
+    return solo;
+}
+
+TEST(every_page_is_told_and_then_the_sum)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    go(&bench, &soloist, 5000);
+    page(&bench, PAGE(4));
+    CHECK_INT(1, soloist.pages);
+    CHECK_INT(4, soloist.last_page);
+    CHECK_INT(0, soloist.told.answers);
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(2, soloist.pages);
+    CHECK_INT(1, soloist.told.answers);
+    CHECK_INT(7, soloist.told.value.count);
+    CHECK_INT(1, counter_stats(bench.counter)->flights_succeeded);
+    fake_loop_advance(bench.loop, 10000);
+    CHECK_INT(1, soloist.told.answers);
+    bench_close(&bench);
+}
+
+TEST(it_shares_nothing_with_those_who_ask)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    ask(&bench, 0, 0, 5000);
+    go(&bench, &soloist, 5000);
+    CHECK_INT(2, fake_http_open());
+    page(&bench, LAST_PAGE(9));
+    CHECK_INT(9, bench.askers[0].value.count);
+    CHECK_INT(0, soloist.told.answers);
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(3, soloist.told.value.count);
+    CHECK_INT(9, ask(&bench, 1, COUNT_AGE_DEFAULT, 5000)->value.count);
+    bench_close(&bench);
+}
+
+TEST(attempts_are_made_while_they_fit_the_deadline)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    go(&bench, &soloist, 2000);
+    for (int i = 0; i < 50 && soloist.told.answers == 0; i++) {
+        if (fake_http_open() > 0)
+            refuse(&bench, 500, "InternalServerError");
+        fake_loop_advance(bench.loop, 50);
+    }
+    CHECK(fake_http_count() > 3);
+    CHECK_INT(1, soloist.told.answers);
+    CHECK_INT(ERROR_AWS_UNAVAILABLE, soloist.told.code);
+    bench_close(&bench);
+}
+
+TEST(the_deadline_ends_it)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    go(&bench, &soloist, 1000);
+    page(&bench, PAGE(4));
+    fake_loop_advance(bench.loop, 949);
+    CHECK_INT(0, soloist.told.answers);
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(ERROR_TIMEOUT, soloist.told.code);
+    CHECK(strstr(soloist.told.message, "4 items on 1 pages") != NULL);
+    CHECK_INT(0, fake_http_open());
+    CHECK_INT(0, counter_stats(bench.counter)->flights_active);
+    bench_close(&bench);
+}
+
+TEST(who_leaves_takes_it_along)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+    struct solo *solo;
+
+    bench_open(&bench, "false");
+    solo = go(&bench, &soloist, 5000);
+    CHECK_INT(1, fake_http_open());
+    solo_cancel(solo);
+    CHECK_INT(0, fake_http_open());
+    fake_loop_advance(bench.loop, 10000);
+    CHECK_INT(0, soloist.told.answers);
+    bench_close(&bench);
+}
+
+TEST(it_keeps_its_configuration_over_a_reload)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    go(&bench, &soloist, 5000);
+    CHECK_INT(0, counter_load(bench.counter, config_for("b", "false")));
+    page(&bench, PAGE(4));
+    CHECK(strstr(fake_http_at(1)->body, "\"a\"") != NULL);
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(7, soloist.told.value.count);
+    bench_close(&bench);
+}
+
+TEST(the_end_of_the_agent_is_told)
+{
+    struct bench bench;
+    struct soloist soloist = {.pages = 0};
+
+    bench_open(&bench, "false");
+    go(&bench, &soloist, 5000);
+    bench_close(&bench);
+    CHECK_INT(1, soloist.told.answers);
+    CHECK_INT(ERROR_SHUTTING_DOWN, soloist.told.code);
+}
+
+TEST_MAIN(RUN(every_page_is_told_and_then_the_sum), RUN(it_shares_nothing_with_those_who_ask),
+    RUN(attempts_are_made_while_they_fit_the_deadline), RUN(the_deadline_ends_it),
+    RUN(who_leaves_takes_it_along), RUN(it_keeps_its_configuration_over_a_reload),
+    RUN(the_end_of_the_agent_is_told))
