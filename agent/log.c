@@ -2,14 +2,19 @@
 
 #include "proto/buffer.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES 8192 /* a longer line is dropped whole: better none than a forged half */
+/* A longer line is dropped whole: better none than a forged half. A pipe that can be written to
+ * takes so much without blocking. */
+#define LINE_BYTES PIPE_BUF
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
+static uint64_t log_lost; /* lines that could not be written */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -94,12 +99,19 @@ static void put_time(struct buffer *line)
     put_text(line, "ts", text);
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields)
+/* One write for one line. Neither a full disk nor a reader that hangs stops the agent. */
+static bool put_out(const struct buffer *line)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, line->data, line->len) == (ssize_t)line->len;
+}
+
+static void write_line(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct buffer line;
 
-    if (level > log_level)
-        return;
     buffer_init(&line, LINE_BYTES);
     put_time(&line);
     put_text(&line, "level", level_names[level]);
@@ -115,12 +127,25 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     if (log_json)
         buffer_append_byte(&line, '}');
     buffer_append_byte(&line, '\n');
-    if (!line.failed) {
-        /* One write for one line. A full disk or a closed stderr must not stop the agent. */
-        ssize_t written = write(STDERR_FILENO, line.data, line.len);
-        (void)written;
-    }
+    if (line.failed || !put_out(&line))
+        log_lost++;
     buffer_free(&line);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields)
+{
+    uint64_t lost = log_lost;
+
+    if (level > log_level)
+        return;
+    if (lost > 0) {
+        log_lost = 0;
+        write_line(LOG_LEVEL_WARN, "log-lost",
+            (const struct log_field[]){LOG_NUMBER("lines", (int64_t)lost), {0}});
+        if (log_lost > 0)
+            log_lost = lost;
+    }
+    write_line(level, event, fields);
 }
 
 void log_failure(

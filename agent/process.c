@@ -1,5 +1,6 @@
 #include "agent/process.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,10 +25,23 @@
 #define TRACED_BY_SANITIZER 0
 #endif
 
+/* Else the first socket would become "stderr", and get the log lines. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 void process_harden(void)
 {
     struct rlimit none = {0, 0};
 
+    fill_standard_descriptors();
     setrlimit(RLIMIT_CORE, &none);
     if (!TRACED_BY_SANITIZER)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

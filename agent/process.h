@@ -3,8 +3,8 @@
 #ifndef TALLY_AGENT_PROCESS_H
 #define TALLY_AGENT_PROCESS_H
 
-/* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE. Before any
- * secret is read. */
+/* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE, and no
+ * standard descriptor missing. Before anything is opened or any secret read. */
 void process_harden(void);
 
 /* The first socket that systemd passed to this very process (LISTEN_PID, LISTEN_FDS), or -1. */
