@@ -140,28 +140,44 @@ void server_session_closed(struct server *server)
     linger(server);
 }
 
+static size_t kept_for(const struct session *session)
+{
+    return session->closing ? 0 : session->output.len + session->kept_bytes;
+}
+
+/* Not destroyed here: it may be the one whose request is being handled or whose answer is being
+ * packed. Its peer sees the end at once, and the loop then tells us so. */
+static void drop(struct server *server, struct session *session)
+{
+    log_event(LOG_LEVEL_WARN, "dropped",
+        LOG_TEXT("reason",
+            session->output.len > 0 ? "it does not read its answers" : "its request does not end"),
+        LOG_NUMBER("uid", session->uid), LOG_NUMBER("pid", session->pid),
+        LOG_NUMBER("kept_bytes", (int64_t)kept_for(session)));
+    server->stats.dropped++;
+    session->closing = true;
+    server->queued_bytes -= session->output.len;
+    buffer_free(&session->output);
+    if (session != server->batch)
+        session_forget_input(session);
+    shutdown(session->fd, SHUT_RDWR);
+}
+
 void server_shed(struct server *server)
 {
-    struct session *largest = NULL;
+    while (server->queued_bytes + server->kept_bytes > server->options.max_buffer) {
+        struct session *largest = NULL;
 
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
+        for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+            struct session *session = RING_MEMBER(at, struct session, link);
 
-        if (largest == NULL || session->output.len > largest->output.len)
-            largest = session;
+            if (largest == NULL || kept_for(session) > kept_for(largest))
+                largest = session;
+        }
+        if (largest == NULL || kept_for(largest) == 0)
+            return;
+        drop(server, largest);
     }
-    if (largest == NULL || largest->closing)
-        return;
-    log_event(LOG_LEVEL_WARN, "dropped", LOG_TEXT("reason", "it does not read its answers"),
-        LOG_NUMBER("uid", largest->uid), LOG_NUMBER("pid", largest->pid),
-        LOG_NUMBER("queued_bytes", (int64_t)largest->output.len));
-    server->stats.dropped++;
-    server->queued_bytes -= largest->output.len;
-    buffer_free(&largest->output);
-    /* Not destroyed here: it may be the one whose answer is being packed. Its peer sees the end
-     * at once, and the loop then tells us so. */
-    largest->closing = true;
-    shutdown(largest->fd, SHUT_RDWR);
 }
 
 /* ---- life

@@ -19,7 +19,7 @@ struct server_options {
     size_t uid_count;
     const gid_t *gids;
     size_t gid_count;
-    size_t max_buffer; /* bytes of answers queued over all connections */
+    size_t max_buffer; /* bytes kept over all connections: answers, and requests not yet whole */
     int64_t grace_ms;
     int64_t linger_ms;
     bool allow_query;
@@ -34,7 +34,7 @@ struct server_stats {
     uint64_t answered;
     uint64_t errors;    /* of these, answers that were errors */
     uint64_t malformed; /* connections closed for what is not the protocol */
-    uint64_t dropped;   /* connections closed for not reading their answers */
+    uint64_t dropped;   /* connections closed for what had to be kept for them */
 };
 
 #define SERVER_READ_BYTES (64u * 1024u)
@@ -51,6 +51,7 @@ struct server {
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
     size_t queued_bytes; /* answers that wait in sessions */
+    size_t kept_bytes;   /* memory of requests that are not whole yet */
     struct ring spare;   /* answered counts, kept for the next: no allocation when cached */
     unsigned spare_count;
     struct session *batch; /* the session whose bytes are being read, if any */
@@ -72,7 +73,7 @@ void server_destroy(struct server *server); /* NULL is allowed */
 /* For sessions: a connection ended. */
 void server_session_closed(struct server *server);
 
-/* For sessions: too much is queued; closes the one that has the most. */
+/* For sessions: more may be kept now; where it is too much, closes those that have the most. */
 void server_shed(struct server *server);
 
 #endif

@@ -107,8 +107,7 @@ static void send_packed(struct session *session, struct session_answer answer)
     server->queued_bytes += answer.buffer->len - answer.start;
     flush_output(session);
     session_update(session);
-    if (server->queued_bytes > server->options.max_buffer)
-        server_shed(server);
+    server_shed(server);
 }
 
 void session_end(struct session *session, struct session_answer answer, uint32_t id)
@@ -178,6 +177,24 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
     return taken;
 }
 
+/* An idle session keeps nothing; what others keep counts. */
+static void settle_input(struct session *session)
+{
+    struct server *server = session->server;
+
+    if (session->input.len == 0 && session->input.data != NULL)
+        buffer_free(&session->input);
+    server->kept_bytes += session->input.capacity;
+    server->kept_bytes -= session->kept_bytes;
+    session->kept_bytes = session->input.capacity;
+}
+
+void session_forget_input(struct session *session)
+{
+    buffer_free(&session->input);
+    settle_input(session);
+}
+
 /* New bytes are handled where they were read; only an incomplete frame is kept. */
 static void take_bytes(struct session *session, const uint8_t *data, size_t len)
 {
@@ -197,8 +214,7 @@ static void take_bytes(struct session *session, const uint8_t *data, size_t len)
     }
     server->batch = NULL;
     flush_batch(session);
-    if (session->input.len == 0 && session->input.data != NULL)
-        buffer_free(&session->input);
+    settle_input(session);
 }
 
 /* After a blocked peer took its answers: the frames that had to wait. */
@@ -213,6 +229,7 @@ static void process_kept(struct session *session)
     buffer_consume(&session->input, taken);
     session->server->batch = NULL;
     flush_batch(session);
+    settle_input(session);
 }
 
 static void on_readable(struct session *session)
@@ -247,8 +264,7 @@ static void on_events(void *data, unsigned events)
         return;
     }
     session_update(session);
-    if (session->server->queued_bytes > session->server->options.max_buffer)
-        server_shed(session->server);
+    server_shed(session->server);
 }
 
 /* Watches for what the session can use now. A session that is to close is woken to do so. */
@@ -317,6 +333,7 @@ void session_destroy(struct session *session)
     pending_forget(session);
     method_watch_forget(session);
     server->queued_bytes -= session->output.len;
+    server->kept_bytes -= session->kept_bytes;
     server->session_count--;
     ring_remove(&session->link);
     loop_watch_destroy(session->watch);

@@ -17,6 +17,7 @@ struct session {
     unsigned events;        /* watched for now */
     struct frame_scan scan; /* of the frame that is incomplete */
     struct buffer input;    /* bytes behind the last whole frame */
+    size_t kept_bytes;      /* memory that they take, as server::kept_bytes has it */
     struct buffer output;   /* answers that the kernel did not take */
     struct ring pending;    /* pending::link: unanswered requests */
     unsigned in_flight;
@@ -38,6 +39,9 @@ struct session {
 struct session *session_create(
     struct server *server, int fd, const struct ucred *peer, const struct failure *refusal);
 void session_destroy(struct session *session);
+
+/* Frees the bytes of the request that is not whole; the session is closing. */
+void session_forget_input(struct session *session);
 
 /* An answer is packed between these two, as message_begin_answer and the result. What cannot be
  * packed (no memory, too long) becomes the error INTERNAL for `id`. */
