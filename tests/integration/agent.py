@@ -62,13 +62,15 @@ class Agent:
 
     # ---- life ----
 
-    def start(self):
-        """Starts tallyd and waits until it listens."""
+    def start(self, wrapper=(), **child):
+        """Starts tallyd and waits until it listens. `wrapper`: a command in front of it, `child`:
+        what else Popen shall do."""
         with open(self._log_path, "ab") as log:
             self.child = process.start(
-                [TALLYD, "--config", self.config, "--socket", self.socket,
+                [*wrapper, TALLYD, "--config", self.config, "--socket", self.socket,
                  "--linger", "0", *self.options],
-                env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+                **{"env": self.env, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log,
+                   "cwd": self.folder, **child})
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():
             if self.child.poll() is not None or time.monotonic() > deadline:

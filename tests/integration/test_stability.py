@@ -96,7 +96,8 @@ def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
 def test_a_first_count_that_fails_is_an_error_with_the_fallback_replicas(start, world):
     world.fault(service="*", status=503)
     agent = start(small_object(fallback=FALLBACK))
-    told = [answer.told for _, answer in watch(agent, 4)]  # every answer is an error
+    told = [answer.told for _, answer in watch(  # every answer is an error
+        agent, 25, until=lambda answer: answer.told.get("fallback"))]
     decisions = [(error.get("fallback"), error.get("desired_replicas")) for error in told]
     assert set(decisions) <= {(False, None), (True, FALLBACK["replicas"])}
     assert decisions[0] == (False, None) and decisions[-1] == (True, FALLBACK["replicas"])
