@@ -52,7 +52,7 @@ static const struct row {
     {"flight-timeout", KIND_DURATION, AT(flight_timeout_ms), "TIME",
         "how long one count may take [5m]"},
     {"max-buffer", KIND_SIZE, AT(max_buffer), "BYTES",
-        "answers queued over all connections; K and M allowed [2M]"},
+        "what is kept for all connections together; K and M allowed [2M]"},
     {"grace", KIND_DURATION, AT(grace_ms), "TIME",
         "how long SIGTERM waits for clients to go [20s]"},
     {"linger", KIND_DURATION, AT(linger_ms), "TIME",
