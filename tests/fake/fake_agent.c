@@ -44,7 +44,7 @@ static void must(bool good, const char *what)
     abort();
 }
 
-static void send_all(struct fake_agent *agent, int fd, const struct buffer *bytes)
+static bool send_all(struct fake_agent *agent, int fd, const struct buffer *bytes)
 {
     int pause_ms = agent->trickle_ms;
     size_t chunk = pause_ms > 0 ? 1 : bytes->len;
@@ -52,11 +52,12 @@ static void send_all(struct fake_agent *agent, int fd, const struct buffer *byte
         size_t left = bytes->len - sent;
         ssize_t n = send(fd, bytes->data + sent, left < chunk ? left : chunk, MSG_NOSIGNAL);
         if (n <= 0)
-            return;
+            return false;
         sent += (size_t)n;
         if (pause_ms > 0)
             usleep((useconds_t)pause_ms * 1000);
     }
+    return true;
 }
 
 /* Answers every whole request in the buffer. False: hang up. */
@@ -180,12 +181,14 @@ void fake_agent_stop(struct fake_agent *agent)
     free(agent);
 }
 
-void fake_agent_push(struct fake_agent *agent, const struct buffer *frame)
+bool fake_agent_push(struct fake_agent *agent, const struct buffer *frame)
 {
     pthread_mutex_lock(&agent->lock);
+    bool taken = agent->client_count > 0;
     for (size_t i = 0; i < agent->client_count; i++)
-        send_all(agent, agent->clients[i].fd, frame);
+        taken = send_all(agent, agent->clients[i].fd, frame) && taken;
     pthread_mutex_unlock(&agent->lock);
+    return taken;
 }
 
 unsigned fake_agent_connections(const struct fake_agent *agent)

@@ -21,8 +21,9 @@ struct fake_agent *fake_agent_start(const char *path, fake_reply *reply, void *d
 /* Hangs up on everyone, ends the thread and removes the socket. */
 void fake_agent_stop(struct fake_agent *agent);
 
-/* Sends a frame of the test's to every client. */
-void fake_agent_push(struct fake_agent *agent, const struct buffer *frame);
+/* Sends a frame of the test's to every client, waiting until they take it. False where there
+ * is none, or one has gone. */
+bool fake_agent_push(struct fake_agent *agent, const struct buffer *frame);
 
 unsigned fake_agent_connections(const struct fake_agent *agent); /* accepted so far */
 unsigned fake_agent_requests(const struct fake_agent *agent);    /* read so far */

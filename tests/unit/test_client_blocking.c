@@ -1,5 +1,6 @@
 #include "client/clock.h"
 #include "client/tally.h"
+#include "proto/limits.h"
 #include "proto/writer.h"
 #include "tests/fake/fake_agent.h"
 #include "tests/unit/test.h"
@@ -253,6 +254,43 @@ TEST(what_was_not_asked_is_passed_over)
     world_open(&world, reply_noise, NULL);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
     CHECK_INT(1, count);
+    world_close(&world);
+}
+
+/* Sends notifications without end, until nobody takes them any more. */
+static void *flood(void *data)
+{
+    struct world *world = data;
+    struct buffer frame;
+    buffer_init(&frame, LIMIT_ANSWER_BYTES);
+    for (int i = 0; i < 1000; i++) {
+        message_begin_notification(&frame, "changed");
+        write_array(&frame, 0);
+    }
+    while (fake_agent_push(world->agent, &frame))
+        ;
+    buffer_free(&frame);
+    return NULL;
+}
+
+TEST(a_flood_of_bytes_does_not_stretch_the_deadline)
+{
+    struct world world;
+    pthread_t thread;
+    world_open(&world, reply_count, NULL);
+    CHECK_INT(0, tally_ping(world.tally));
+    fake_agent_stop(world.agent);
+    world.agent = fake_agent_start(world.path, reply_never, NULL);
+    CHECK_INT(0, tally_set_timeout(world.tally, 50));
+    CHECK_INT(TALLY_EDEADLINE, tally_ping(world.tally)); /* connects */
+    CHECK_INT(0, tally_set_timeout(world.tally, 200));
+    pthread_create(&thread, NULL, flood, &world);
+    int64_t start = clock_ms();
+    CHECK_INT(TALLY_EDEADLINE, tally_ping(world.tally));
+    CHECK(clock_ms() - start < 5000);
+    tally_close(world.tally);
+    pthread_join(thread, NULL);
+    world.tally = NULL;
     world_close(&world);
 }
 
@@ -543,7 +581,8 @@ TEST_MAIN(RUN(a_count_comes_back_with_its_fields),
     RUN(an_error_of_the_agent_is_told_and_leaves_the_count_alone),
     RUN(without_an_agent_a_call_fails_at_once), RUN(what_is_no_socket_is_told),
     RUN(a_socket_of_others_names_both_users), RUN(silence_ends_at_the_deadline),
-    RUN(a_trickle_of_bytes_does_not_stretch_the_deadline), RUN(an_answer_may_come_byte_by_byte),
+    RUN(a_trickle_of_bytes_does_not_stretch_the_deadline),
+    RUN(a_flood_of_bytes_does_not_stretch_the_deadline), RUN(an_answer_may_come_byte_by_byte),
     RUN(a_late_answer_is_not_taken_for_the_next), RUN(what_was_not_asked_is_passed_over),
     RUN(a_lost_connection_is_not_seen_by_the_caller),
     RUN(a_restart_of_the_agent_is_not_seen_by_the_caller),
