@@ -644,3 +644,16 @@ def test_sockets_with_the_real_agent(start):
     code, out, _ = agent.cli("sockets", "-o", "json", agent.socket)
     assert code == 0
     assert [entry["path"] for entry in json.loads(out)] == [agent.socket]
+
+
+def test_watch_with_the_real_agent(start):
+    agent = start(small_object())
+    code, _, err = agent.cli("watch", "nothing")
+    assert (code, err.startswith("tally: UNKNOWN_TRIGGER: ")) == (1, True)
+    child = subprocess.Popen([TALLY, "-s", agent.socket, "watch", "small"], stdout=subprocess.PIPE)
+    assert child.stdout.readline().split()[1:] == [b"7", b"exact"]
+    agent.kill()
+    agent.start()
+    assert child.stdout.readline().split()[1:] == [b"7", b"exact"]
+    child.terminate()
+    child.communicate(timeout=30)
