@@ -1,64 +1,14 @@
 #include "client/clock.h"
-#include "client/tally.h"
 #include "proto/limits.h"
-#include "proto/writer.h"
-#include "tests/fake/fake_agent.h"
-#include "tests/unit/test.h"
+#include "tests/unit/client_world.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* A folder, a socket in it, an agent behind that, and a handle. */
-struct world {
-    char folder[64];
-    char path[96];
-    struct fake_agent *agent;
-    struct tally *tally;
-};
-
-static void answer_count(struct buffer *out, uint32_t id, int64_t count)
-{
-    message_begin_answer(out, id);
-    write_map(out, 3);
-    write_string(out, "count");
-    write_int(out, count);
-    write_string(out, "quality");
-    write_string(out, "exact");
-    write_string(out, "trigger");
-    write_string(out, "default/orders");
-}
-
-/* Answers the n-th request with the count n. */
-static bool reply_count(
-    const struct message *request, unsigned count, struct buffer *out, void *data)
-{
-    (void)data;
-    answer_count(out, request->id, count);
-    return true;
-}
-
-static void world_open(struct world *world, fake_reply *reply, void *data)
-{
-    fake_folder_make(world->folder, sizeof(world->folder));
-    snprintf(world->path, sizeof(world->path), "%s/tally.sock", world->folder);
-    world->agent = reply != NULL ? fake_agent_start(world->path, reply, data) : NULL;
-    CHECK_INT(0, tally_open(&world->tally, world->path));
-}
-
-static void world_close(struct world *world)
-{
-    tally_close(world->tally);
-    if (world->agent != NULL)
-        fake_agent_stop(world->agent);
-    fake_folder_remove(world->folder);
-}
 
 TEST(a_count_comes_back_with_its_fields)
 {
@@ -159,16 +109,6 @@ TEST(a_socket_of_others_names_both_users)
     CHECK(WIFEXITED(status));
     CHECK_INT(0, WEXITSTATUS(status));
     world_close(&world);
-}
-
-static bool reply_never(
-    const struct message *request, unsigned count, struct buffer *out, void *data)
-{
-    (void)request;
-    (void)count;
-    (void)out;
-    (void)data;
-    return true;
 }
 
 TEST(silence_ends_at_the_deadline)
@@ -294,106 +234,6 @@ TEST(a_flood_of_bytes_does_not_stretch_the_deadline)
     world_close(&world);
 }
 
-/* Hangs up instead of answering every second request. */
-static bool reply_hang_up(
-    const struct message *request, unsigned count, struct buffer *out, void *data)
-{
-    (void)data;
-    if (count % 2 == 0)
-        return false;
-    answer_count(out, request->id, count);
-    return true;
-}
-
-TEST(a_lost_connection_is_not_seen_by_the_caller)
-{
-    struct world world;
-    int64_t count = 0;
-    world_open(&world, reply_hang_up, NULL);
-    CHECK_INT(0, tally_count(world.tally, "orders", &count));
-    CHECK_INT(1, count);
-    CHECK_INT(0, tally_count(world.tally, "orders", &count));
-    CHECK_INT(3, count);
-    CHECK_INT(2, fake_agent_connections(world.agent));
-    world_close(&world);
-}
-
-static void *start_later(void *data)
-{
-    struct world *world = data;
-    usleep(150 * 1000);
-    world->agent = fake_agent_start(world->path, reply_count, NULL);
-    return NULL;
-}
-
-TEST(a_restart_of_the_agent_is_not_seen_by_the_caller)
-{
-    struct world world;
-    pthread_t thread;
-    int64_t count = 0;
-    world_open(&world, reply_count, NULL);
-    CHECK_INT(0, tally_count(world.tally, "orders", &count));
-    fake_agent_stop(world.agent);
-    pthread_create(&thread, NULL, start_later, &world);
-    CHECK_INT(0, tally_count(world.tally, "orders", &count));
-    pthread_join(thread, NULL);
-    world_close(&world);
-}
-
-TEST(a_handle_can_wait_for_an_agent_that_was_never_there)
-{
-    struct world world;
-    pthread_t thread;
-    world_open(&world, NULL, NULL);
-    tally_set_wait_for_agent(world.tally, 1);
-    pthread_create(&thread, NULL, start_later, &world);
-    CHECK_INT(0, tally_ping(world.tally));
-    pthread_join(thread, NULL);
-    world_close(&world);
-}
-
-TEST(who_waited_in_vain_does_not_wait_again)
-{
-    struct world world;
-    world_open(&world, reply_count, NULL);
-    tally_set_timeout(world.tally, 300);
-    CHECK_INT(0, tally_ping(world.tally));
-    fake_agent_stop(world.agent);
-    world.agent = NULL;
-    int64_t start = clock_ms();
-    CHECK_INT(TALLY_ENOAGENT, tally_ping(world.tally));
-    CHECK(clock_ms() - start >= 150);
-    tally_set_timeout(world.tally, 60000);
-    CHECK_INT(TALLY_ENOAGENT, tally_ping(world.tally));
-    CHECK(clock_ms() - start < 20000);
-    world_close(&world);
-}
-
-static bool reply_shutdown(
-    const struct message *request, unsigned count, struct buffer *out, void *data)
-{
-    struct failure failure;
-    (void)data;
-    if (count != 2) {
-        answer_count(out, request->id, count);
-        return true;
-    }
-    failure_set(&failure, ERROR_SHUTTING_DOWN, "bye");
-    message_error(out, request->id, &failure, NULL, 0);
-    return false;
-}
-
-TEST(an_agent_that_shuts_down_is_asked_again_when_it_is_back)
-{
-    struct world world;
-    int64_t count = 0;
-    world_open(&world, reply_shutdown, NULL);
-    CHECK_INT(0, tally_ping(world.tally));
-    CHECK_INT(0, tally_count(world.tally, "orders", &count));
-    CHECK_INT(3, count);
-    world_close(&world);
-}
-
 static bool reply_garbage(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
@@ -419,48 +259,6 @@ TEST(what_is_no_answer_is_refused)
         CHECK(tally_error_message(world.tally)[0] != '\0');
         world_close(&world);
     }
-}
-
-TEST(a_child_gets_a_connection_of_its_own)
-{
-    struct world world;
-    int status = 0;
-    world_open(&world, reply_count, NULL);
-    CHECK_INT(0, tally_ping(world.tally));
-    pid_t child = fork();
-    if (child == 0) {
-        int r = tally_ping(world.tally);
-        tally_close(world.tally);
-        _exit(r == 0 ? 0 : 1);
-    }
-    waitpid(child, &status, 0);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(0, WEXITSTATUS(status));
-    CHECK_INT(0, tally_ping(world.tally));
-    CHECK_INT(2, fake_agent_connections(world.agent));
-    CHECK_INT(3, fake_agent_requests(world.agent));
-    world_close(&world);
-}
-
-TEST(a_path_may_be_longer_than_an_address)
-{
-    struct world world;
-    char part[121], path[512];
-    memset(part, 'x', sizeof(part) - 1);
-    part[sizeof(part) - 1] = '\0';
-    world_open(&world, NULL, NULL);
-    snprintf(path, sizeof(path), "%s/%s", world.folder, part);
-    mkdir(path, 0700);
-    snprintf(path, sizeof(path), "%s/%s/tally.sock", world.folder, part);
-    struct fake_agent *agent = fake_agent_start(path, reply_count, NULL);
-    struct tally *tally = NULL;
-    CHECK_INT(0, tally_open(&tally, path));
-    CHECK_INT(0, tally_ping(tally));
-    tally_close(tally);
-    fake_agent_stop(agent);
-    snprintf(path, sizeof(path), "%s/%s", world.folder, part);
-    rmdir(path);
-    world_close(&world);
 }
 
 TEST(no_descriptor_survives_exec)
@@ -584,12 +382,7 @@ TEST_MAIN(RUN(a_count_comes_back_with_its_fields),
     RUN(a_trickle_of_bytes_does_not_stretch_the_deadline),
     RUN(a_flood_of_bytes_does_not_stretch_the_deadline), RUN(an_answer_may_come_byte_by_byte),
     RUN(a_late_answer_is_not_taken_for_the_next), RUN(what_was_not_asked_is_passed_over),
-    RUN(a_lost_connection_is_not_seen_by_the_caller),
-    RUN(a_restart_of_the_agent_is_not_seen_by_the_caller),
-    RUN(a_handle_can_wait_for_an_agent_that_was_never_there),
-    RUN(who_waited_in_vain_does_not_wait_again),
-    RUN(an_agent_that_shuts_down_is_asked_again_when_it_is_back), RUN(what_is_no_answer_is_refused),
-    RUN(a_child_gets_a_connection_of_its_own), RUN(a_path_may_be_longer_than_an_address),
-    RUN(no_descriptor_survives_exec), RUN(signals_do_not_disturb_a_call),
-    RUN(many_handles_serve_many_threads), RUN(answers_are_bounded_and_may_be_large),
+    RUN(what_is_no_answer_is_refused), RUN(no_descriptor_survives_exec),
+    RUN(signals_do_not_disturb_a_call), RUN(many_handles_serve_many_threads),
+    RUN(answers_are_bounded_and_may_be_large),
     RUN(bad_arguments_are_refused_before_anything_is_sent))
