@@ -439,9 +439,13 @@ static void trust_destroy(struct http *http)
 static CURLcode set_trust(struct http_transfer *transfer)
 {
     const char *ca_bundle = transfer->http->ca_bundle;
+    /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
+     * it parses the bundle anew for each connection. */
+    CURLcode r = curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
 
-    return ca_bundle != NULL ? curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_bundle)
-                             : CURLE_OK;
+    if (ca_bundle != NULL)
+        r |= curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_bundle);
+    return r;
 }
 
 #endif
@@ -456,6 +460,8 @@ static bool set_options(struct http_transfer *transfer, const struct http_reques
     r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Else ending a transfer waits, and the loop with it, until its name is looked up. */
+    r |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "tally/" TALLY_VERSION);
     r |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
     r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);

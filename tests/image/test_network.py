@@ -1,0 +1,65 @@
+"""What every flavour must do on a network that is slow or silent."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from tests.integration.rpc import RpcError
+
+from .certificates import Certificate
+from .conftest import recount
+from .servers import COUNT
+
+BLACK_HOLE = os.path.join(os.path.dirname(__file__), "black_hole.py")
+
+
+def test_a_full_handshake_behind_a_delay_takes_round_trips_not_seconds(root, serve, slow, start):
+    """TCP, two round trips of TLS, one of HTTP: 4 × 40 ms. libcurl's BearSSL backend, as it was,
+    waited 1.2 s for a timer instead of for the socket."""
+    network = slow(serve(Certificate("localhost", root), kept=False), seconds=0.02)
+    taken = []
+    for _ in range(3):  # a busy machine delays one of them, not each
+        agent = start(network.url, root.pem())
+        begun = time.monotonic()
+        assert recount(agent) == COUNT
+        taken.append(time.monotonic() - begun)
+    assert min(taken) < 0.8, taken
+
+
+def test_the_bundle_is_read_once(root, serve, start):
+    """Its file is gone when the second connection is made."""
+    server = serve(Certificate("localhost", root), kept=False)
+    agent = start(server.url, root.pem())
+    assert recount(agent) == COUNT
+    os.unlink(agent.env["AWS_CA_BUNDLE"])
+    assert [recount(agent) for _ in range(5)] == [COUNT] * 5
+    assert len(server.sessions) >= 6
+
+
+def test_a_bundle_that_is_missing_trusts_nobody(root, serve, start):
+    server = serve(Certificate("localhost", root))
+    agent = start(server.url, AWS_CA_BUNDLE="/nonexistent/ca.pem")
+    with pytest.raises(RpcError, match="/nonexistent/ca.pem"):
+        recount(agent, timeout_ms=2000)
+    assert not server.sessions or server.requests == 0
+
+
+def test_a_name_server_that_is_silent_does_not_stop_the_agent(start):
+    """Neither while the name is looked up, nor when the look-up is given up, nor at the end."""
+    agent = start("https://dynamodb.silent.test", wrapper=[sys.executable, BLACK_HOLE])
+    with agent.connect() as connection, agent.connect() as other:
+        waiting = connection.send("count", {"trigger": "small", "timeout_ms": 8000})
+        longest, until = 0, time.monotonic() + 7
+        while time.monotonic() < until:
+            begun = time.monotonic()
+            other.call("ping")
+            longest = max(longest, time.monotonic() - begun)
+            time.sleep(0.02)
+        assert longest < 1.5, f"a ping took {longest:.1f} s"
+        with pytest.raises(RpcError):
+            connection.answer(waiting)
+    begun = time.monotonic()
+    assert agent.stop() == 0
+    assert time.monotonic() - begun < 3
