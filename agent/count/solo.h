@@ -12,7 +12,7 @@ struct solo_events {
     void (*page)(void *data, const struct scan_page *page);
 
     /* The end, exactly once unless cancelled, never before solo_start returned: a value, or NULL
-     * and a failure. The query and the values are needed until it returns. */
+     * and a failure. The query and the values are no longer needed. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 

@@ -3,168 +3,17 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/config/attribute.h"
 #include "agent/config/lint.h"
+#include "agent/ipc/attribute_unpack.h"
 #include "agent/json.h"
-#include "proto/base64.h"
 #include "proto/utf8.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PLACEHOLDER_MAX 255 /* DynamoDB's limit */
-
-/* What went wrong first, if anything. */
-struct trouble {
-    int r;
-    char *why;
-    size_t why_size;
-};
-
-__attribute__((format(printf, 2, 3))) static void refuse(
-    struct trouble *trouble, const char *format, ...)
-{
-    va_list arguments;
-
-    if (trouble->r != 0)
-        return;
-    trouble->r = -EINVAL;
-    va_start(arguments, format);
-    vsnprintf(trouble->why, trouble->why_size, format, arguments);
-    va_end(arguments);
-}
-
-static void want_memory(struct trouble *trouble)
-{
-    if (trouble->r == 0)
-        trouble->r = -ENOMEM;
-}
-
-/* ---- from msgpack ------------------------------------------------------------------------------
- */
-
-/* What stands where an AttributeValue is taken apart. */
-enum spot {
-    SPOT_ATTRIBUTE,  /* {"S": "text"} */
-    SPOT_ATTRIBUTES, /* inside L or M */
-    SPOT_BINARY,     /* inside B or BS: a bin is bytes, not text */
-    SPOT_PLAIN,      /* inside any other type */
-};
-
-static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble);
-
-static json_t *convert_text(struct text text, struct trouble *trouble)
-{
-    json_t *string;
-
-    if (!utf8_is_valid(text.data, text.len)) {
-        refuse(trouble, "values hold a text that is not UTF-8; for bytes use B");
-        return NULL;
-    }
-    string = json_stringn(text.data, text.len);
-    if (string == NULL)
-        want_memory(trouble);
-    return string;
-}
-
-static json_t *convert_bytes(struct text bytes, struct trouble *trouble)
-{
-    char *text = malloc(BASE64_SIZE(bytes.len));
-    json_t *string = NULL;
-
-    if (text != NULL) {
-        base64_encode((const uint8_t *)bytes.data, bytes.len, text);
-        string = json_string(text);
-    }
-    free(text);
-    if (string == NULL)
-        want_memory(trouble);
-    return string;
-}
-
-static json_t *convert_array(struct reader *reader, enum spot spot, struct trouble *trouble)
-{
-    json_t *array = json_array();
-    uint32_t count = 0;
-
-    if (array == NULL)
-        want_memory(trouble);
-    reader_array(reader, &count);
-    while (trouble->r == 0 && count-- > 0)
-        if (json_array_append_new(array, convert(reader, spot, trouble)) < 0)
-            want_memory(trouble);
-    return array;
-}
-
-static enum spot spot_inside(enum spot spot, struct text key)
-{
-    if (spot == SPOT_ATTRIBUTES)
-        return SPOT_ATTRIBUTE;
-    if (spot != SPOT_ATTRIBUTE)
-        return SPOT_PLAIN;
-    if (text_equals(key, "L") || text_equals(key, "M"))
-        return SPOT_ATTRIBUTES;
-    return text_equals(key, "B") || text_equals(key, "BS") ? SPOT_BINARY : SPOT_PLAIN;
-}
-
-static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble *trouble)
-{
-    json_t *object = json_object();
-    uint32_t pairs = 0;
-    struct text key;
-
-    if (object == NULL)
-        want_memory(trouble);
-    reader_map(reader, &pairs);
-    while (trouble->r == 0 && pairs-- > 0) {
-        if (!reader_text(reader, &key) || !utf8_is_valid(key.data, key.len) ||
-            memchr(key.data, '\0', key.len) != NULL) {
-            refuse(trouble, "values hold a map with a key that is no text");
-            break;
-        }
-        if (json_object_setn_new(
-                object, key.data, key.len, convert(reader, spot_inside(spot, key), trouble)) < 0)
-            want_memory(trouble);
-    }
-    return object;
-}
-
-/* One value of whatever shape, for attribute_check to judge. NULL, or a part of it, where there
- * is trouble. */
-static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble)
-{
-    enum value_type type = reader_peek(reader);
-    struct text text;
-    bool flag;
-
-    switch (type) {
-    case VALUE_BOOL:
-        reader_bool(reader, &flag);
-        return json_boolean(flag);
-    case VALUE_STRING:
-    case VALUE_BINARY:
-        reader_text(reader, &text);
-        return type == VALUE_BINARY && spot == SPOT_BINARY ? convert_bytes(text, trouble)
-                                                           : convert_text(text, trouble);
-    case VALUE_ARRAY:
-        if (spot == SPOT_ATTRIBUTES)
-            spot = SPOT_ATTRIBUTE;
-        else if (spot == SPOT_ATTRIBUTE)
-            spot = SPOT_PLAIN;
-        return convert_array(reader, spot, trouble);
-    case VALUE_MAP:
-        return convert_map(reader, spot, trouble);
-    case VALUE_NIL:
-    case VALUE_INTEGER:
-    case VALUE_FLOAT:
-    case VALUE_NONE:
-        break;
-    }
-    reader_skip(reader, NULL);
-    return json_null(); /* wrong wherever it stands */
-}
 
 /* ---- checks ------------------------------------------------------------------------------------
  */
@@ -174,7 +23,7 @@ static void tell_flaw(
 {
     (void)keda;
     if (flaw != ATTRIBUTE_ODD)
-        refuse(data, "%s %s", where, what);
+        trouble_refuse(data, "%s %s", where, what);
 }
 
 /* Reads one value and puts it under its placeholder. */
@@ -182,12 +31,12 @@ static void take_value(
     json_t *values, const char *name, struct reader *reader, struct trouble *trouble)
 {
     struct attribute_check check = {.root = "values", .tell = tell_flaw, .data = trouble};
-    json_t *value = convert(reader, SPOT_ATTRIBUTE, trouble);
+    json_t *value = attribute_unpack(reader, trouble);
 
     if (trouble->r == 0)
         attribute_check(&check, name, value);
     if (check.failed || (trouble->r == 0 && json_object_set(values, name, value) < 0))
-        want_memory(trouble);
+        trouble_memory(trouble);
     json_decref(value);
 }
 
@@ -201,11 +50,12 @@ static void check_like_own(const char *name, json_t *value, json_t *own, struct 
     size_t len = json_dumpb(value, NULL, 0, JSON_COMPACT);
 
     if (len > CLIENT_VALUE_BYTES)
-        refuse(trouble, "values[\"%s\"] has %zu bytes as JSON; at most %d are taken", name, len,
-            CLIENT_VALUE_BYTES);
+        trouble_refuse(trouble, "values[\"%s\"] has %zu bytes as JSON; at most %d are taken", name,
+            len, CLIENT_VALUE_BYTES);
     if (own != NULL && strcmp(type_of(own), type_of(value)) != 0)
-        refuse(trouble, "values[\"%s\"] must be of type %s, as the trigger's own value is, not %s",
-            name, type_of(own), type_of(value));
+        trouble_refuse(trouble,
+            "values[\"%s\"] must be of type %s, as the trigger's own value is, not %s", name,
+            type_of(own), type_of(value));
 }
 
 /* The placeholder as the trigger lists it, or NULL. */
@@ -228,10 +78,11 @@ static void refuse_unlisted(
         len += (size_t)snprintf(
             listed + len, sizeof(listed) - len, "%s%s", i > 0 ? ", " : "", query->client_values[i]);
     if (query->client_value_count == 0)
-        refuse(trouble, "it takes no values of clients; its clientValues would have to list \"%s\"",
-            shown);
+        trouble_refuse(trouble,
+            "it takes no values of clients; its clientValues would have to list \"%s\"", shown);
     else
-        refuse(trouble, "\"%s\" is none of the values that clients may supply: %s", shown, listed);
+        trouble_refuse(
+            trouble, "\"%s\" is none of the values that clients may supply: %s", shown, listed);
 }
 
 static void check_complete(const struct trigger_query *query, const json_t *own,
@@ -241,7 +92,7 @@ static void check_complete(const struct trigger_query *query, const json_t *own,
         const char *name = query->client_values[i];
 
         if (json_object_get(own, name) == NULL && json_object_get(supplied, name) == NULL)
-            refuse(trouble,
+            trouble_refuse(trouble,
                 "it has no value for %s, so the request must supply one: \"values\": {\"%s\": "
                 "{\"S\": \"text\"}}",
                 name, name);
@@ -260,7 +111,7 @@ static json_t *read_listed(const struct trigger_query *query, const struct reade
     struct text text;
 
     if (supplied == NULL)
-        want_memory(trouble);
+        trouble_memory(trouble);
     if (map != NULL) {
         reader = *map;
         reader_map(&reader, &pairs);
@@ -269,7 +120,7 @@ static json_t *read_listed(const struct trigger_query *query, const struct reade
         const char *name = reader_text(&reader, &text) ? find_listed(query, text) : NULL;
 
         if (reader.failed)
-            refuse(trouble, "the keys of values must be strings, such as \":key\"");
+            trouble_refuse(trouble, "the keys of values must be strings, such as \":key\"");
         else if (name == NULL)
             refuse_unlisted(query, text, trouble);
         else
@@ -306,7 +157,7 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
 
     *merged = NULL;
     if (own == NULL)
-        want_memory(&trouble); /* the configuration accepted the text */
+        trouble_memory(&trouble); /* the configuration accepted the text */
     if (trouble.r == 0)
         values = read_listed(query, supplied, own, &trouble);
     if (trouble.r == 0)
@@ -316,7 +167,7 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
         if (text != NULL)
             *merged = dynamodb_merge_values(query->values, text);
         if (*merged == NULL)
-            want_memory(&trouble);
+            trouble_memory(&trouble);
     }
     free(text);
     json_decref(values);
@@ -324,34 +175,72 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
     return trouble.r;
 }
 
-int client_values_read(const struct reader *supplied, char **json, char *why, size_t why_size)
+/* The next key of the map, which must be a placeholder; false: there is trouble. */
+static bool read_placeholder(
+    struct reader *reader, char mark, char name[PLACEHOLDER_MAX + 1], struct trouble *trouble)
+{
+    struct text text = {NULL, 0};
+    size_t len = 0;
+
+    if (reader_text(reader, &text))
+        len = utf8_copy(name, PLACEHOLDER_MAX + 1, text.data, text.len);
+    if (len == text.len && len > 0 && lint_is_placeholder(name, mark))
+        return true;
+    trouble_refuse(trouble, "the keys of %s must be placeholders, such as \"%ckey\"",
+        mark == ':' ? "values" : "names", mark);
+    return false;
+}
+
+static void take_name(
+    json_t *names, const char *name, struct reader *reader, struct trouble *trouble)
+{
+    struct text text;
+    json_t *value;
+
+    if (!reader_text(reader, &text)) {
+        trouble_refuse(trouble, "names[\"%s\"] must be a string, the attribute's name", name);
+        return;
+    }
+    value = text_unpack(text, trouble);
+    if (trouble->r == 0 && json_object_set(names, name, value) < 0)
+        trouble_memory(trouble);
+    json_decref(value);
+}
+
+/* A map of placeholders that begin with `mark`. */
+static int read_any(const struct reader *supplied, char mark,
+    void (*take)(json_t *, const char *, struct reader *, struct trouble *), char **json, char *why,
+    size_t why_size)
 {
     struct trouble trouble = {.why = why, .why_size = why_size};
     struct reader reader = *supplied;
-    json_t *values = json_object();
+    json_t *object = json_object();
     char name[PLACEHOLDER_MAX + 1];
     uint32_t pairs = 0;
-    struct text text;
 
     *json = NULL;
-    if (values == NULL)
-        want_memory(&trouble);
+    if (object == NULL)
+        trouble_memory(&trouble);
     if (!reader_map(&reader, &pairs))
-        refuse(&trouble, "values must be a map");
-    while (trouble.r == 0 && pairs-- > 0) {
-        size_t len =
-            reader_text(&reader, &text) ? utf8_copy(name, sizeof(name), text.data, text.len) : 0;
-
-        if (len != text.len || !lint_is_placeholder(name, ':'))
-            refuse(&trouble, "the keys of values must be placeholders, such as \":key\"");
-        else
-            take_value(values, name, &reader, &trouble);
-    }
-    if (trouble.r == 0 && json_object_size(values) > 0) {
-        *json = json_write(values, JSON_SORT_KEYS);
+        trouble_refuse(&trouble, "%s must be a map", mark == ':' ? "values" : "names");
+    while (trouble.r == 0 && pairs-- > 0)
+        if (read_placeholder(&reader, mark, name, &trouble))
+            take(object, name, &reader, &trouble);
+    if (trouble.r == 0 && json_object_size(object) > 0) {
+        *json = json_write(object, JSON_SORT_KEYS);
         if (*json == NULL)
-            want_memory(&trouble);
+            trouble_memory(&trouble);
     }
-    json_decref(values);
+    json_decref(object);
     return trouble.r;
+}
+
+int client_values_read(const struct reader *supplied, char **json, char *why, size_t why_size)
+{
+    return read_any(supplied, ':', take_value, json, why, why_size);
+}
+
+int client_names_read(const struct reader *supplied, char **json, char *why, size_t why_size)
+{
+    return read_any(supplied, '#', take_name, json, why, why_size);
 }

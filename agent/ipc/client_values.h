@@ -1,5 +1,6 @@
-/* ExpressionAttributeValues that a client supplies, from msgpack to the JSON that DynamoDB takes.
- * Pure. They are literal: "$now" means nothing in them, and they never touch an expression. */
+/* ExpressionAttributeValues that a client supplies (and names, for `query`), from msgpack to the
+ * JSON that DynamoDB takes. Pure. They are literal: "$now" means nothing in them, and they never
+ * touch an expression. */
 #ifndef TALLY_AGENT_IPC_CLIENT_VALUES_H
 #define TALLY_AGENT_IPC_CLIENT_VALUES_H
 
@@ -19,5 +20,8 @@ int client_values_merge(const struct trigger_query *query, const struct reader *
 
 /* Values for any placeholders, of any size: *json is heap text, NULL where the map is empty. */
 int client_values_read(const struct reader *supplied, char **json, char *why, size_t why_size);
+
+/* ExpressionAttributeNames in the same way: texts by "#name". */
+int client_names_read(const struct reader *supplied, char **json, char *why, size_t why_size);
 
 #endif

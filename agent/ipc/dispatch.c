@@ -20,6 +20,7 @@ static const struct {
     {"whoami", method_whoami},
     {"watch", method_watch},
     {"unwatch", method_unwatch},
+    {"query", method_query},
 };
 
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))

@@ -231,6 +231,7 @@ void server_destroy(struct server *server)
     while (!ring_is_empty(&server->sessions))
         session_destroy(RING_MEMBER(server->sessions.next, struct session, link));
     method_count_clear(server);
+    identity_release(server->query_identity);
     loop_timer_destroy(server->timer);
     loop_timer_destroy(server->grace);
     buffer_free(&server->out);

@@ -54,8 +54,9 @@ struct server {
     size_t kept_bytes;   /* memory of requests that are not whole yet */
     struct ring spare;   /* answered counts, kept for the next: no allocation when cached */
     unsigned spare_count;
-    struct session *batch; /* the session whose bytes are being read, if any */
-    struct buffer out;     /* the answers of that batch */
+    struct session *batch;           /* the session whose bytes are being read, if any */
+    struct buffer out;               /* the answers of that batch */
+    struct identity *query_identity; /* of `query` without a trigger's; held from its first use */
     struct server_stats stats;
     uint8_t read_buffer[SERVER_READ_BYTES];
 };

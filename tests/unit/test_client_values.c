@@ -172,8 +172,8 @@ TEST(a_wrong_shape_is_refused_with_its_path)
         {"{'M':['x']}", "values[\":v\"].M must be an object"},
         {"{'M':{'a':{'L':[{'S':'x'},{'S':1}]}}}",
             "values[\":v\"].M[\"a\"].L[1].S must be a string; write {\"S\":\"text\"}"},
-        {"{'M':{1:{'S':'x'}}}", "values hold a map with a key that is no text"},
-        {"{'S':'\xff'}", "values hold a text that is not UTF-8; for bytes use B"},
+        {"{'M':{1:{'S':'x'}}}", "a map has a key that is no text"},
+        {"{'S':'\xff'}", "a text is not UTF-8; for bytes use B"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -258,8 +258,10 @@ TEST(a_value_has_at_most_1024_bytes)
     CHECK_STR("values[\":v\"] has 1025 bytes as JSON; at most 1024 are taken", value(text));
 }
 
-/* The JSON, "(none)", or what was wrong, of values for any placeholders. */
-static const char *read_any(const char *text)
+typedef int read_fn(const struct reader *supplied, char **json, char *why, size_t why_size);
+
+/* The JSON, "(none)", or what was wrong, of a map with any placeholders. */
+static const char *read_with(read_fn *read, const char *text)
 {
     static char *json;
     struct buffer buffer;
@@ -270,10 +272,32 @@ static const char *read_any(const char *text)
     buffer_init(&buffer, 65536);
     pack(&buffer, text);
     reader_init(&reader, buffer.data, buffer.len);
-    r = client_values_read(&reader, &json, why, sizeof(why));
+    r = read(&reader, &json, why, sizeof(why));
     buffer_free(&buffer);
     CHECK(r == 0 || r == -EINVAL);
     return r < 0 ? why : json != NULL ? json : "(none)";
+}
+
+static const char *read_any(const char *text)
+{
+    return read_with(client_values_read, text);
+}
+
+static const char *read_names(const char *text)
+{
+    return read_with(client_names_read, text);
+}
+
+TEST(an_ad_hoc_query_has_names_of_its_own)
+{
+    CHECK_STR("{\"#a\":\"state\",\"#b\":\"a\\\"b\"}", read_names("{'#b':'a\"b','#a':<state>}"));
+    CHECK_STR("(none)", read_names("{}"));
+    CHECK_STR("names must be a map", read_names("['x']"));
+    CHECK_STR("the keys of names must be placeholders, such as \"#key\"", read_names("{':a':'x'}"));
+    CHECK_STR("the keys of names must be placeholders, such as \"#key\"", read_names("{'#':'x'}"));
+    CHECK_STR(
+        "names[\"#a\"] must be a string, the attribute's name", read_names("{'#a':{'S':'x'}}"));
+    CHECK_STR("a text is not UTF-8; for bytes use B", read_names("{'#a':'\xff'}"));
 }
 
 TEST(an_ad_hoc_query_has_values_of_any_name_and_size)
@@ -302,4 +326,5 @@ TEST_MAIN(RUN(values_of_every_type_become_json), RUN(a_wrong_shape_is_refused_wi
     RUN(the_order_in_which_they_come_makes_no_difference),
     RUN(a_value_has_the_type_of_the_triggers_own), RUN(what_has_no_value_anywhere_is_missing),
     RUN(the_triggers_own_values_are_recognised), RUN(a_trigger_without_client_values_takes_none),
-    RUN(a_value_has_at_most_1024_bytes), RUN(an_ad_hoc_query_has_values_of_any_name_and_size))
+    RUN(a_value_has_at_most_1024_bytes), RUN(an_ad_hoc_query_has_names_of_its_own),
+    RUN(an_ad_hoc_query_has_values_of_any_name_and_size))

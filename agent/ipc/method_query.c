@@ -1,0 +1,278 @@
+#include "agent/count/solo.h"
+#include "agent/ipc/client_values.h"
+#include "agent/ipc/pack_count.h"
+#include "agent/ipc/params.h"
+#include "agent/ipc/pending.h"
+#include "proto/utf8.h"
+#include "proto/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The params that are texts. */
+enum text_id { TABLE, KEY_CONDITION, REGION, INDEX, FILTER, ENDPOINT, IDENTITY_OF, TEXT_COUNT };
+
+static const char *const text_names[TEXT_COUNT] = {[TABLE] = "table",
+    [KEY_CONDITION] = "key_condition",
+    [REGION] = "region",
+    [INDEX] = "index",
+    [FILTER] = "filter",
+    [ENDPOINT] = "endpoint",
+    [IDENTITY_OF] = "identity_of"};
+
+/* A query from when it was decoded until it is answered. */
+struct query_call {
+    struct pending pending;
+    struct solo *solo;
+    struct trigger_query query; /* of these texts: */
+    char *texts[TEXT_COUNT];
+    char *names;
+    char *values;
+    const struct trigger *trigger; /* of identity_of; NULL: the default chain. For now only */
+    int64_t timeout_ms;
+};
+
+static void query_free(struct query_call *query)
+{
+    for (size_t i = 0; i < TEXT_COUNT; i++)
+        free(query->texts[i]);
+    free(query->names);
+    free(query->values);
+    free(query);
+}
+
+/* ---- params ------------------------------------------------------------------------------------
+ */
+
+static enum text_id find_text(struct text name)
+{
+    enum text_id id = TABLE;
+
+    while (id < TEXT_COUNT && !text_equals(name, text_names[id]))
+        id++;
+    return id;
+}
+
+/* A copy that ends with NUL. */
+static void read_text(struct params *params, const char *name, char **copy)
+{
+    struct text text;
+
+    params_text(params, name, &text);
+    if (params->failed)
+        return;
+    if (text.len == 0 || !utf8_is_valid(text.data, text.len) ||
+        memchr(text.data, '\0', text.len) != NULL) {
+        params_fail(params, "%s must be a text of at least one character, in UTF-8", name);
+        return;
+    }
+    free(*copy); /* a name that came twice */
+    *copy = strndup(text.data, text.len);
+    if (*copy == NULL)
+        params_fail(params, "no memory for %s", name);
+}
+
+/* A map, as JSON. */
+static void read_json(struct params *params, const char *name,
+    int (*read)(const struct reader *, char **, char *, size_t), char **json)
+{
+    struct reader map;
+    char why[sizeof(params->why)];
+    int r;
+
+    params_map(params, name, &map);
+    if (params->failed)
+        return;
+    free(*json);
+    r = read(&map, json, why, sizeof(why));
+    if (r < 0)
+        params_fail(params, "%s", r == -ENOMEM ? "no memory" : why);
+}
+
+static void read_param(struct query_call *query, struct params *params, struct text name)
+{
+    enum text_id id = find_text(name);
+    int64_t pages = 0;
+
+    if (id < TEXT_COUNT) {
+        read_text(params, text_names[id], &query->texts[id]);
+    } else if (text_equals(name, "names")) {
+        read_json(params, "names", client_names_read, &query->names);
+    } else if (text_equals(name, "values")) {
+        read_json(params, "values", client_values_read, &query->values);
+    } else if (text_equals(name, "consistent_read")) {
+        params_bool(params, "consistent_read", &query->query.consistent_read);
+    } else if (text_equals(name, "max_pages")) {
+        params_integer(params, "max_pages", 1, UINT32_MAX, &pages);
+        query->query.max_pages = (uint32_t)pages;
+    } else if (text_equals(name, "timeout_ms")) {
+        params_integer(params, "timeout_ms", 1, TIMEOUT_MAX_MS, &query->timeout_ms);
+    } else {
+        params_skip(params);
+    }
+}
+
+/* False: answered. */
+static bool read_params(struct query_call *query, struct method_call *call)
+{
+    struct params params;
+    struct text name;
+
+    query->timeout_ms = TIMEOUT_DEFAULT_MS;
+    params_open(&params, call);
+    while (params_next(&params, &name))
+        read_param(query, &params, name);
+    for (enum text_id id = TABLE; id <= KEY_CONDITION; id++)
+        if (query->texts[id] == NULL)
+            params_fail(&params, "%s is missing", text_names[id]);
+    return params_close(&params);
+}
+
+/* The trigger whose identity to use. False: answered. */
+static bool find_trigger(struct query_call *query, struct method_call *call)
+{
+    const char *name = query->texts[IDENTITY_OF];
+
+    if (name == NULL)
+        return true;
+    query->trigger = method_trigger(call, (struct text){name, strlen(name)});
+    return query->trigger != NULL;
+}
+
+/* Puts the query together, and sees whether it can be sent at all. False: answered. */
+static bool complete(struct query_call *query, struct method_call *call)
+{
+    const struct endpoint_environment *environment =
+        &counter_context(call->session->server->options.counter)->environment;
+    struct endpoint endpoint;
+    char why[300];
+
+    query->query.region = query->texts[REGION];
+    if (query->query.region == NULL)
+        query->query.region = query->trigger != NULL ? query->trigger->query.region
+                                                     : environment->region;
+    if (query->query.region == NULL) {
+        method_fail(call, ERROR_INVALID_REQUEST,
+            "region is missing, and the agent's environment names none (AWS_REGION)");
+        return false;
+    }
+    query->query.table = query->texts[TABLE];
+    query->query.key_condition = query->texts[KEY_CONDITION];
+    query->query.index = query->texts[INDEX];
+    query->query.filter = query->texts[FILTER];
+    query->query.endpoint = query->texts[ENDPOINT];
+    query->query.names = query->names;
+    query->query.values = query->values;
+    if (endpoint_dynamodb(&endpoint, environment, query->query.region, query->query.endpoint, why,
+            sizeof(why)) == 0)
+        return true;
+    method_fail(call, ERROR_INVALID_REQUEST, "%s", why);
+    return false;
+}
+
+/* ---- the count ---------------------------------------------------------------------------------
+ */
+
+static struct query_call *call_of(struct pending *pending)
+{
+    return RING_MEMBER(pending, struct query_call, pending);
+}
+
+static void on_leave(struct pending *pending)
+{
+    struct query_call *query = call_of(pending);
+
+    solo_cancel(query->solo);
+    query_free(query);
+}
+
+static void on_done(void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct query_call *query = data;
+    struct session *session = query->pending.session;
+    uint32_t id = query->pending.id;
+    struct session_answer out;
+    uint16_t pairs;
+    size_t map;
+
+    pending_end(&query->pending);
+    query_free(query);
+    if (value == NULL) {
+        session_fail(session, id, failure);
+        return;
+    }
+    out = session_begin(session);
+    message_begin_answer(out.buffer, id);
+    map = write_map_begin(out.buffer);
+    pairs = pack_value(out.buffer, value, value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT, 0);
+    write_map_end(out.buffer, map, pairs);
+    session_end(session, out, id);
+}
+
+/* Of the trigger, or the default chain's, which stays for the next query: its credentials would
+ * go with it. NULL: no memory. */
+static struct identity *find_identity(struct server *server, const struct query_call *query)
+{
+    struct identity_spec chain = {.kind = IDENTITY_CHAIN,
+        .reason = "query without identity_of",
+        .region = query->query.region};
+    struct identity *identity;
+
+    if (query->trigger != NULL)
+        return identity_acquire(server->options.identities, query->trigger->identity);
+    identity = identity_acquire(server->options.identities, &chain);
+    if (identity != NULL) {
+        identity_release(server->query_identity);
+        server->query_identity = identity_ref(identity);
+    }
+    return identity;
+}
+
+/* False: no memory. */
+static bool start(struct query_call *query, const struct method_call *call)
+{
+    static const struct solo_events events = {.done = on_done};
+    struct server *server = call->session->server;
+    struct counter *counter = server->options.counter;
+    struct solo_options options = {.snapshot = counter_snapshot(counter),
+        .query = &query->query,
+        .identity = find_identity(server, query),
+        .timeout_ms = query->timeout_ms};
+
+    if (options.identity == NULL)
+        return false;
+    query->solo = solo_start(counter_context(counter), &options, &events, query);
+    if (query->solo == NULL)
+        identity_release(options.identity);
+    return query->solo != NULL;
+}
+
+void method_query(struct method_call *call)
+{
+    struct query_call *query;
+
+    if (!call->session->server->options.allow_query) {
+        method_fail(call, ERROR_NOT_ALLOWED,
+            "queries that no trigger describes are not allowed here; start tallyd with "
+            "--allow-query to allow them");
+        return;
+    }
+    if (!pending_may_begin(call))
+        return;
+    query = calloc(1, sizeof(*query));
+    if (query == NULL) {
+        method_fail(call, ERROR_INTERNAL, "no memory for the query");
+        return;
+    }
+    if (!read_params(query, call) || !find_trigger(query, call) || !complete(query, call)) {
+        query_free(query);
+        return;
+    }
+    if (!start(query, call)) {
+        query_free(query);
+        method_fail(call, ERROR_INTERNAL, "no memory for the query");
+        return;
+    }
+    pending_begin(&query->pending, call, on_leave);
+}

@@ -1,0 +1,228 @@
+"""Ad-hoc counts: where they are allowed, what they ask, whose identity asks."""
+
+import json
+
+import pytest
+
+from tests.gateway.world import REGION
+
+from .rpc import RpcError
+from .yaml_files import scaled_object, small_object, trigger
+
+ALLOWED = ["--allow-query"]
+SMALL = {"table": "orders", "key_condition": "#q = :q", "names": {"#q": "queue"},
+         "values": {":q": {"S": "small"}}}
+
+
+def refusal(agent, **params):
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("query", **params)
+    return caught.value.told
+
+
+def test_a_query_is_counted_over_all_pages(start, world, pending):
+    agent = start(small_object(), options=ALLOWED)
+    told = agent.rpc("query", **{**SMALL, "values": {":q": {"S": "pending"}}, "timeout_ms": 60_000})
+    assert set(told) == {"count", "quality", "age_ms", "pages", "scanned", "consumed_rcu"}
+    assert (told["count"], told["pages"], told["scanned"]) == (pending, 25, pending)
+    assert (told["quality"], told["age_ms"]) == ("exact", 0)
+    assert told["consumed_rcu"] > 3000
+    assert agent.rpc("status")["consumed_rcu"] == told["consumed_rcu"]
+
+
+def test_where_it_is_not_allowed_the_option_is_named(start, world):
+    agent = start(small_object())
+    told = refusal(agent, **SMALL)
+    assert told["name"] == "NOT_ALLOWED" and "--allow-query" in told["message"]
+    assert told["retryable"] is False
+    assert not world.calls("dynamodb", "Query")
+    assert "query" not in agent.rpc("hello")["methods"]
+    code, out, err = agent.cli("query", "orders", "#q = :q")
+    assert (code, out) == (1, "") and "NOT_ALLOWED" in err
+
+
+def test_hello_names_it_where_it_is_allowed(start):
+    assert "query" in start(small_object(), options=ALLOWED).rpc("hello")["methods"]
+
+
+def test_the_command_queries(start):
+    agent = start(small_object(), options=ALLOWED)
+    assert agent.cli("query", "orders", "#q = :q", "--name", "#q=queue",
+                     "--value", ':q={"S":"small"}') == (0, "7\n", "")
+
+
+def test_everything_that_is_asked_reaches_dynamodb(start, world):
+    agent = start(small_object(), options=ALLOWED)
+    told = agent.rpc("query", table="jobs", index="by-due", key_condition="#o = :o and due > :d",
+                     filter="begins_with(#i, :i)", names={"#o": "owner", "#i": "id"},
+                     consistent_read=True,
+                     values={":o": {"S": "owner-0"}, ":d": {"N": "5"}, ":i": {"S": "0000"}})
+    assert (told["count"], told["scanned"]) == (2, 98)
+    sent = json.loads(world.requests(service="dynamodb")[0]["body"])
+    assert sent == {
+        "TableName": "jobs", "IndexName": "by-due", "KeyConditionExpression": "#o = :o and due > :d",
+        "FilterExpression": "begins_with(#i, :i)",
+        "ExpressionAttributeNames": {"#o": "owner", "#i": "id"},
+        "ExpressionAttributeValues": {":o": {"S": "owner-0"}, ":d": {"N": "5"},
+                                      ":i": {"S": "0000"}},
+        "ConsistentRead": True, "Select": "COUNT", "ReturnConsumedCapacity": "TOTAL"}
+
+
+def test_it_stops_after_max_pages(start, world):
+    world.fault(action="Query", limit=2)
+    told = start(small_object(), options=ALLOWED).rpc("query", **SMALL, max_pages=2)
+    assert (told["count"], told["quality"], told["pages"]) == (4, "at_least", 2)
+
+
+def test_it_is_never_cached(start, world):
+    agent = start(small_object(), options=ALLOWED)
+    for _ in range(3):
+        assert agent.rpc("query", **SMALL)["count"] == 7
+    assert world.calls("dynamodb", "Query") == 3
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1  # but the credentials are
+
+
+def test_the_identity_of_a_trigger_is_used(start, world):
+    key = world.user(name="other")
+    asked = trigger(awsAccessKeyID=key["access_key"], awsSecretAccessKeyFromEnv="OTHER_SECRET")
+    agent = start(scaled_object("own", asked), options=ALLOWED,
+                  env={"OTHER_SECRET": key["secret_key"]})
+    assert agent.rpc("query", **SMALL, identity_of="own")["count"] == 7
+    assert world.requests(service="dynamodb")[-1]["access_key"] == key["access_key"]
+    assert agent.rpc("query", **SMALL)["count"] == 7
+    assert world.requests(service="dynamodb")[-1]["access_key"] != key["access_key"]
+
+
+def test_the_region_is_given_or_the_triggers_or_the_environments(start, world):
+    key = world.user(name="other")
+    asked = trigger(awsRegion="eu-central-1", awsAccessKeyID=key["access_key"],
+                    awsSecretAccessKeyFromEnv="OTHER_SECRET")
+    url = world.listen(service="dynamodb", region="eu-central-1")
+    agent = start(scaled_object("own", asked), options=ALLOWED,
+                  env={"OTHER_SECRET": key["secret_key"]})
+    assert agent.rpc("query", **SMALL)["count"] == 7
+    assert agent.rpc("query", **SMALL, region=REGION)["count"] == 7
+    assert agent.rpc("query", **SMALL, identity_of="own", endpoint=url)["count"] == 7
+    assert agent.rpc("query", **SMALL, region="eu-central-1", endpoint=url)["count"] == 7
+    assert refusal(agent, **SMALL, region="eu-central-1")["name"] in ("ACCESS_DENIED", "CREDENTIALS",
+                                                                      "AWS_REJECTED")
+
+
+def test_without_any_region_it_says_so(start):
+    agent = start(small_object(), options=ALLOWED, env={"AWS_REGION": None})
+    told = refusal(agent, **SMALL)
+    assert told["name"] == "INVALID_REQUEST" and "region" in told["message"]
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"table": None}, ["table is missing"]),
+    ({"table": 5}, ["table", "string"]),
+    ({"table": ""}, ["table"]),
+    ({"table": "a\0b"}, ["table"]),
+    ({"key_condition": None}, ["key_condition is missing"]),
+    ({"names": ["#q"]}, ["names must be a map"]),
+    ({"names": {"q": "queue"}}, ["names", "#key"]),
+    ({"names": {"#q": 5}}, ['names["#q"]', "string"]),
+    ({"values": {":q": {"S": 5}}}, ['values[":q"].S', "string"]),
+    ({"values": {":q": {"N": "$now"}}}, ['values[":q"].N', "number"]),
+    ({"values": {"q": {"S": "x"}}}, ["values", ":key"]),
+    ({"values": "x"}, ["values must be a map"]),
+    ({"consistent_read": "yes"}, ["consistent_read", "true or false"]),
+    ({"max_pages": 0}, ["max_pages", "from 1"]),
+    ({"max_pages": 2**32}, ["max_pages"]),
+    ({"max_pages": 1.0}, ["max_pages"]),
+    ({"timeout_ms": 0}, ["timeout_ms", "from 1 to 300000"]),
+    ({"timeout_ms": 300_001}, ["timeout_ms"]),
+    ({"endpoint": "http://example.com"}, ["--allow-http"]),
+    ({"endpoint": "nonsense"}, ["http"]),
+    ({"region": "eu west"}, ["region"]),
+])
+def test_what_is_wrong_is_named(start, world, changes, words):
+    told = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
+    assert told["name"] == "INVALID_REQUEST"
+    assert all(word in told["message"] for word in words), told["message"]
+    assert not world.calls("dynamodb", "Query")
+
+
+def test_params_that_are_no_map_are_refused(start):
+    agent = start(small_object(), options=ALLOWED)
+    with agent.connect() as connection:
+        with pytest.raises(RpcError, match="INVALID_REQUEST.*map"):
+            connection.answer(connection.send("query", "orders"))
+        with pytest.raises(RpcError, match="INVALID_REQUEST.*table is missing"):
+            connection.answer(connection.send("query"))
+
+
+def test_an_unknown_trigger_is_told(start):
+    told = refusal(start(small_object(), options=ALLOWED), **SMALL, identity_of="nope")
+    assert told["name"] == "UNKNOWN_TRIGGER" and "shop/small" in told["message"]
+
+
+def test_unknown_keys_and_nil_are_passed_over(start):
+    agent = start(small_object(), options=ALLOWED)
+    assert agent.rpc("query", **SMALL, colour="red", index=None, max_pages=None)["count"] == 7
+
+
+@pytest.mark.parametrize("changes, code", [
+    ({"table": "nope"}, "ResourceNotFoundException"),
+    ({"key_condition": "nonsense"}, "ValidationException"),
+    ({"index": "nope"}, "ValidationException"),
+    ({"values": {}}, "ValidationException"),
+])
+def test_what_dynamodb_refuses_is_told(start, changes, code):
+    told = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
+    assert (told["name"], told["aws"]["code"]) == ("AWS_REJECTED", code)
+    assert "fallback" not in told
+
+
+def test_the_deadline_is_kept(start, world):
+    world.fault(action="Query", latency=2.0, times=1)
+    agent = start(small_object(), options=ALLOWED)
+    agent.rpc("whoami")
+    told = refusal(agent, **SMALL, timeout_ms=300)
+    assert told["name"] == "TIMEOUT" and told["retryable"] is True
+    assert agent.rpc("status")["flights"]["active"] == 0
+    assert agent.rpc("query", **SMALL)["count"] == 7
+
+
+def test_a_throttled_query_is_tried_again_within_its_deadline(start, world):
+    world.fault(action="Query", code="ThrottlingException", times=2)
+    told = start(small_object(), options=ALLOWED).rpc("query", **SMALL, timeout_ms=20_000)
+    assert told["count"] == 7
+    assert world.calls("dynamodb", "Query") == 3
+
+
+def test_a_client_that_leaves_takes_its_query_along(start, world):
+    world.fault(action="Query", latency=1.0, limit=2)
+    agent = start(small_object(), options=ALLOWED)
+    with agent.connect() as connection:
+        connection.send("query", SMALL)
+        while not world.requests(service="dynamodb"):
+            pass
+    with agent.connect() as connection:
+        while connection.call("status")["flights"]["active"] > 0:
+            pass
+        assert connection.call("ping")
+    assert world.calls("dynamodb", "Query") == 1
+
+
+def test_the_65th_in_flight_is_busy(start, world):
+    world.fault(action="Query", latency=1.0)
+    with start(small_object(), options=ALLOWED).connect() as connection:
+        for _ in range(65):
+            connection.send("query", {**SMALL, "timeout_ms": 60_000})
+        told = [connection.receive()[2] for _ in range(65)]
+    names = [error["name"] if error else "ok" for error in told]
+    assert sorted(names) == ["BUSY"] + ["ok"] * 64
+
+
+def test_the_agent_ends_in_the_middle(start, world):
+    world.fault(action="Query", latency=5.0)
+    agent = start(small_object(), options=[*ALLOWED, "--grace", "300ms"])
+    with agent.connect() as connection:
+        connection.send("query", SMALL)
+        while not world.requests(service="dynamodb"):
+            pass
+        assert agent.stop() == 0
+        message = connection.receive()
+        assert message is None or message[2]["name"] == "SHUTTING_DOWN"
