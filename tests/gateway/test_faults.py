@@ -8,6 +8,7 @@ from http.client import HTTPConnection, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tests.gateway.test_signatures import BODY, client, count, refusal, send, signed
 
@@ -102,7 +103,7 @@ def test_a_service_can_go_away_and_come_back(world):
     key = world.session()
     assert count(world, key) == 7
     world.leave(service="dynamodb")
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(EndpointConnectionError):
         count(world, key)
     world.come_back(service="dynamodb")
     assert count(world, key) == 7
