@@ -18,13 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBLEM_BYTES 400
+#define SIGNAL_COUNT 3
 
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
 struct agent {
     struct options options;
     struct endpoint_environment environment;
+    uint64_t config_stamp; /* of the files as they were when they were read first */
     struct config *config; /* until the counter has it */
     struct loop *loop;
     struct http *http;
@@ -34,7 +35,7 @@ struct agent {
     struct socket_path socket_path;
     struct server *server;
     struct config_watch *config_watch;
-    struct loop_signal *signals[3];
+    struct loop_signal *signals[SIGNAL_COUNT];
 };
 
 static const char *environment_get(const char *name)
@@ -55,27 +56,18 @@ static struct config *read_config(const struct agent *agent)
     return config_read(&options);
 }
 
-/* Whether every trigger can be asked where the environment says; `problem` says why not. */
-static bool check_endpoints(
-    const struct agent *agent, const struct config *config, char *problem, size_t size)
+/* Notes are for those who write the configuration, but for what is skipped: people wonder. */
+static enum log_level level_of(const struct finding *finding)
 {
-    struct endpoint endpoint;
-    char why[256];
-
-    for (size_t i = 0; i < config->trigger_count; i++) {
-        const struct trigger *trigger = &config->triggers[i];
-        const char *region = trigger->query.region;
-
-        if (region[0] == '\0')
-            continue; /* it comes from a file that is not mounted yet, as a finding has said */
-        if (endpoint_dynamodb(&endpoint, &agent->environment, region, trigger->query.endpoint, why,
-                sizeof(why)) < 0 ||
-            endpoint_sts(&endpoint, &agent->environment, region, why, sizeof(why)) < 0) {
-            snprintf(problem, size, "%.100s: %s", trigger->name, why);
-            return false;
-        }
+    switch (finding->level) {
+    case FINDING_ERROR:
+        return LOG_LEVEL_ERROR;
+    case FINDING_WARNING:
+        return LOG_LEVEL_WARN;
+    case FINDING_NOTE:
+        break;
     }
-    return true;
+    return strcmp(finding->subject, "kind") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 }
 
 static void log_findings(const struct config *config)
@@ -83,11 +75,9 @@ static void log_findings(const struct config *config)
     for (size_t i = 0; i < config->finding_count; i++) {
         const struct finding *finding = &config->findings[i];
 
-        if (finding->level != FINDING_NOTE)
-            log_event(finding->level == FINDING_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "config",
-                LOG_TEXT("file", finding->file), LOG_NUMBER("line", finding->line),
-                LOG_NUMBER("column", finding->column), LOG_TEXT("subject", finding->subject),
-                LOG_TEXT("message", finding->message));
+        log_event(level_of(finding), "config", LOG_TEXT("file", finding->file),
+            LOG_NUMBER("line", finding->line), LOG_NUMBER("column", finding->column),
+            LOG_TEXT("subject", finding->subject), LOG_TEXT("message", finding->message));
     }
 }
 
@@ -98,20 +88,18 @@ static void refresh_identities(const struct agent *agent)
         identity_refresh(identities_at(agent->identities, i));
 }
 
-static void reload(void *data)
+static void take_new_config(void *data)
 {
     struct agent *agent = data;
     struct config *config = read_config(agent);
-    char problem[PROBLEM_BYTES] = "it has errors, or there is no memory for it";
 
     process_notify("RELOADING=1");
     if (config != NULL)
         log_findings(config);
-    if (config == NULL || config->error_count > 0 ||
-        !check_endpoints(agent, config, problem, sizeof(problem)) ||
-        counter_load(agent->counter, config) < 0) {
+    if (config == NULL || config->error_count > 0 || counter_load(agent->counter, config) < 0) {
         config_destroy(config);
-        log_event(LOG_LEVEL_ERROR, "reload-failed", LOG_TEXT("message", problem),
+        log_event(LOG_LEVEL_ERROR, "reload-failed",
+            LOG_TEXT("message", "it has errors, or there is no memory for it"),
             LOG_TEXT("action", "the configuration that was in force stays"));
     } else {
         refresh_identities(agent);
@@ -119,6 +107,14 @@ static void reload(void *data)
             LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
     }
     process_notify("READY=1");
+}
+
+static void reload(void *data)
+{
+    struct agent *agent = data;
+
+    config_watch_note(agent->config_watch);
+    take_new_config(agent);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------
@@ -144,6 +140,19 @@ static void stop(void *data)
     server_drain(agent->server);
 }
 
+/* Before anybody can see that we are there: whoever does may send one. They are handled once the
+ * loop runs. */
+static int take_signals(struct agent *agent)
+{
+    agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
+    agent->signals[1] = loop_signal_create(agent->loop, SIGINT, stop, agent);
+    agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, reload, agent);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (agent->signals[i] == NULL)
+            return -ENOMEM;
+    return 0;
+}
+
 static int build(struct agent *agent)
 {
     const char *ca_bundle = getenv("AWS_CA_BUNDLE");
@@ -156,7 +165,7 @@ static int build(struct agent *agent)
         .random = random_bits};
 
     agent->loop = loop_create();
-    if (agent->loop == NULL)
+    if (agent->loop == NULL || take_signals(agent) < 0)
         return -ENOMEM;
     agent->http = http_create(
         agent->loop, ca_bundle != NULL && ca_bundle[0] != '\0' ? ca_bundle : NULL);
@@ -217,16 +226,12 @@ static int serve(struct agent *agent)
         .data = agent};
 
     agent->server = server_create(&options);
-    agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
-    agent->signals[1] = loop_signal_create(agent->loop, SIGINT, stop, agent);
-    agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, reload, agent);
-    agent->config_watch = config_watch_create(
-        agent->loop, agent->options.config, agent->options.config_count, reload, agent);
+    agent->config_watch = config_watch_create(agent->loop, agent->options.config,
+        agent->options.config_count, agent->config_stamp, take_new_config, agent);
     if (agent->config_watch == NULL)
         log_event(LOG_LEVEL_WARN, "no-config-watch",
             LOG_TEXT("message", "changes of the configuration are taken at SIGHUP only"));
-    if (agent->server == NULL || agent->signals[0] == NULL || agent->signals[1] == NULL ||
-        agent->signals[2] == NULL) {
+    if (agent->server == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;
     }
@@ -244,7 +249,7 @@ static int serve(struct agent *agent)
  * the sessions go after it. */
 static void take_apart(struct agent *agent)
 {
-    for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++)
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
         loop_signal_destroy(agent->signals[i]);
     config_watch_destroy(agent->config_watch);
     socket_path_close(&agent->socket_path);
@@ -260,9 +265,9 @@ static void take_apart(struct agent *agent)
 
 static int run(struct agent *agent)
 {
-    char problem[PROBLEM_BYTES];
     int status;
 
+    agent->config_stamp = config_stamp(agent->options.config, agent->options.config_count);
     agent->config = read_config(agent);
     if (agent->config == NULL) {
         fprintf(stderr, "tallyd: no memory for the configuration\n");
@@ -273,10 +278,6 @@ static int run(struct agent *agent)
     if (agent->config->error_count > 0)
         return config_check(agent->config, NULL, stderr);
     log_findings(agent->config);
-    if (!check_endpoints(agent, agent->config, problem, sizeof(problem))) {
-        fprintf(stderr, "tallyd: %s\n", problem);
-        return STATUS_USAGE;
-    }
     if (build(agent) < 0) {
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
