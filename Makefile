@@ -21,9 +21,13 @@ SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 PKG_CONFIG ?= pkg-config
 CC ?= cc
 AR ?= ar
+LD ?= ld
+OBJCOPY ?= objcopy
 INSTALL ?= install
 
 # ---- flags ------------------------------------------------------------------
@@ -97,10 +101,20 @@ $(BUILD)/libagent.a: $(AGENT_OBJ) $(PROTO_OBJ)
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/libtally.a: $(CLIENT_OBJ) $(PROTO_OBJ)
+# For the command and the tests, which also look inside.
+$(BUILD)/libclient.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	@rm -f $@
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
+
+# For programs: one object in which only tally_* is left visible, so that no name of ours can
+# bind to one of theirs.
+$(BUILD)/libtally.a: $(CLIENT_PIC)
+	@rm -f $@
+	$(say) AR $@
+	$(Q)$(LD) -r -o $(BUILD)/tally-all.o $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='tally_*' $(BUILD)/tally-all.o $(BUILD)/tally.o
+	$(Q)$(AR) rcs $@ $(BUILD)/tally.o
 
 $(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
 	$(say) LD $@
@@ -111,12 +125,12 @@ $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
-$(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libtally.a
+$(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libclient.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 # ---- unit tests: one program per leaf, linked against everything but main ----
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libtally.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
@@ -196,12 +210,15 @@ install: all
 	for page in $(wildcard deploy/man/*.[1-8]); do \
 	  section=$${page##*.}; $(INSTALL) -D -m 644 $$page \
 	  $(DESTDIR)$(MANDIR)/man$$section/$$(basename $$page) || exit 1; done
+	$(INSTALL) -D -m 644 deploy/completions/tally.bash $(DESTDIR)$(BASHCOMPDIR)/tally
+	$(INSTALL) -D -m 644 deploy/completions/_tally $(DESTDIR)$(ZSHCOMPDIR)/_tally
 
 .PHONY: uninstall
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
+	  $(DESTDIR)$(BASHCOMPDIR)/tally $(DESTDIR)$(ZSHCOMPDIR)/_tally \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
 .PHONY: help

@@ -78,6 +78,12 @@ int64_t loop_wall(const struct loop *loop)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t loop_microseconds(const struct loop *loop)
+{
+    (void)loop;
+    return (int64_t)(uv_hrtime() / 1000);
+}
+
 static void free_handle(uv_handle_t *handle)
 {
     /* Each of our structs begins with its libuv handle. */

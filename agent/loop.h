@@ -23,6 +23,9 @@ void loop_stop(struct loop *loop);
 int64_t loop_now(const struct loop *loop);
 int64_t loop_wall(const struct loop *loop);
 
+/* Microseconds of the monotonic clock, read anew: to measure with, not to wait by. */
+int64_t loop_microseconds(const struct loop *loop);
+
 /* A timer that fires once for each start. Destroying it inside its own callback is allowed.
  * Start and stop never fail. */
 typedef void loop_fn(void *data);

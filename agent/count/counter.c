@@ -20,6 +20,7 @@ struct counter {
     struct snapshot *snapshot;
     struct slot *slots; /* as the configuration's triggers */
     unsigned generation;
+    int64_t loaded_wall;
     struct question **orphans; /* of triggers that are gone, until their flights have ended */
     size_t orphan_count;
 };
@@ -206,6 +207,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->snapshot = snapshot;
     counter->slots = slots;
     counter->generation++;
+    counter->loaded_wall = loop_wall(counter->context.loop);
     start_warm(counter);
     tell_watchers(counter, first_orphan);
     return 0;
@@ -350,6 +352,11 @@ const struct config *counter_config(const struct counter *counter)
 unsigned counter_generation(const struct counter *counter)
 {
     return counter->generation;
+}
+
+int64_t counter_loaded_wall(const struct counter *counter)
+{
+    return counter->loaded_wall;
 }
 
 const struct count_stats *counter_stats(const struct counter *counter)

@@ -46,6 +46,9 @@ struct question *counter_question(
 void counter_peek(
     const struct counter *counter, const struct trigger *trigger, struct count_answer *answer);
 
+/* When it was put in force, on the wall clock in ms. */
+int64_t counter_loaded_wall(const struct counter *counter);
+
 struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
 const struct count_stats *counter_stats(const struct counter *counter);
 struct count_context *counter_context(struct counter *counter);   /* for flights of one's own */

@@ -24,6 +24,22 @@ static const struct {
 };
 
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
+_Static_assert(METHOD_COUNT <= SERVER_METHODS_MAX, "a counter for each method");
+
+void dispatch_pack_requests(struct buffer *buffer, const struct server *server)
+{
+    size_t map = write_map_begin(buffer);
+    uint16_t pairs = 0;
+
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (server->method_requests[i] == 0)
+            continue;
+        write_string(buffer, methods[i].name);
+        write_uint(buffer, server->method_requests[i]);
+        pairs++;
+    }
+    write_map_end(buffer, map, pairs);
+}
 
 void dispatch_pack_names(struct buffer *buffer, bool allow_query)
 {
@@ -133,6 +149,7 @@ static void call_method(struct session *session, const struct message *message)
     }
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         if (text_equals(message->method, methods[i].name)) {
+            session->server->method_requests[i]++;
             methods[i].fn(&call);
             return;
         }

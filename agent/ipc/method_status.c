@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PEERS_SHOWN 64
@@ -32,11 +33,25 @@ static uint64_t resident_kb(void)
     return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
+/* A point of the wall clock as RFC 3339 has it. */
+static void pack_time(struct buffer *buffer, const char *name, int64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    char text[40] = "";
+
+    if (gmtime_r(&seconds, &utc) != NULL)
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    write_string(buffer, name);
+    write_string(buffer, text);
+}
+
 static void pack_config(struct buffer *buffer, const struct counter *counter)
 {
     write_string(buffer, "config");
-    write_map(buffer, 2);
+    write_map(buffer, 3);
     pack_number(buffer, "triggers", counter_config(counter)->trigger_count);
+    pack_time(buffer, "loaded_at", counter_loaded_wall(counter));
     pack_number(buffer, "generation", counter_generation(counter));
 }
 
@@ -71,14 +86,44 @@ static void pack_connections(struct buffer *buffer, const struct server *server)
     write_array_end(buffer, array, shown);
 }
 
-static void pack_requests(struct buffer *buffer, const struct server_stats *stats)
+static uint64_t in_flight(const struct server *server)
+{
+    uint64_t sum = 0;
+
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next)
+        sum += RING_MEMBER(at, struct session, link)->in_flight;
+    return sum;
+}
+
+static void pack_requests(struct buffer *buffer, const struct server *server)
 {
     write_string(buffer, "requests");
-    write_map(buffer, 4);
-    pack_number(buffer, "total", stats->requests);
-    pack_number(buffer, "answered", stats->answered);
-    pack_number(buffer, "errors", stats->errors);
-    pack_number(buffer, "in_flight", stats->requests - stats->answered);
+    write_map(buffer, 5);
+    pack_number(buffer, "total", server->stats.requests);
+    pack_number(buffer, "answered", server->stats.answered);
+    pack_number(buffer, "errors", server->stats.errors);
+    pack_number(buffer, "in_flight", in_flight(server));
+    write_string(buffer, "by_method");
+    dispatch_pack_requests(buffer, server);
+}
+
+static void pack_percentile(
+    struct buffer *buffer, const char *name, const struct latency *latency, double share)
+{
+    write_string(buffer, name);
+    write_float(buffer, (double)latency_percentile(latency, share) / 1000);
+}
+
+static void pack_latency(struct buffer *buffer, const struct latency *latency)
+{
+    write_string(buffer, "latency_ms");
+    write_map(buffer, 5);
+    pack_percentile(buffer, "p50", latency, 0.5);
+    pack_percentile(buffer, "p90", latency, 0.9);
+    pack_percentile(buffer, "p99", latency, 0.99);
+    write_string(buffer, "max");
+    write_float(buffer, (double)latency->max_us / 1000);
+    pack_number(buffer, "samples", latency->samples);
 }
 
 static void pack_counts(struct buffer *buffer, const struct count_stats *stats)
@@ -134,7 +179,7 @@ void method_status(struct method_call *call)
     struct session_answer out = session_begin(call->session);
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, 12);
+    write_map(out.buffer, 13);
     write_string(out.buffer, "version");
     write_string(out.buffer, TALLY_VERSION);
     write_string(out.buffer, "pid");
@@ -145,7 +190,8 @@ void method_status(struct method_call *call)
     write_bool(out.buffer, server->draining);
     pack_config(out.buffer, server->options.counter);
     pack_connections(out.buffer, server);
-    pack_requests(out.buffer, &server->stats);
+    pack_requests(out.buffer, server);
+    pack_latency(out.buffer, &server->latency);
     pack_counts(out.buffer, counter_stats(server->options.counter)); /* three pairs */
     pack_aws(out.buffer, server->options.client);
     pack_memory(out.buffer, server);

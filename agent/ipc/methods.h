@@ -25,6 +25,9 @@ bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len);
 /* Packs the names of all methods that the agent allows, as an array. */
 void dispatch_pack_names(struct buffer *buffer, bool allow_query);
 
+/* Packs how often each method was called, as one map. */
+void dispatch_pack_requests(struct buffer *buffer, const struct server *server);
+
 /* The session is closing: whatever the methods keep for it goes. */
 void method_watch_forget(struct session *session);
 

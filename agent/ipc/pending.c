@@ -15,14 +15,26 @@ void pending_begin(struct pending *pending, const struct method_call *call, pend
     pending->session = call->session;
     pending->id = call->id;
     pending->leave = leave;
+    pending->started_us = call->session->server->batch_started_us;
     ring_add(&call->session->pending, &pending->link);
     call->session->in_flight++;
 }
 
-void pending_end(struct pending *pending)
+static void take_out(struct pending *pending)
 {
     ring_remove(&pending->link);
     pending->session->in_flight--;
+}
+
+void pending_end(struct pending *pending)
+{
+    struct server *server = pending->session->server;
+
+    /* One that is answered while its batch is read is measured with the batch. */
+    if (server->batch != pending->session)
+        latency_add(
+            &server->latency, loop_microseconds(server->options.loop) - pending->started_us, 1);
+    take_out(pending);
 }
 
 void pending_forget(struct session *session)
@@ -30,7 +42,7 @@ void pending_forget(struct session *session)
     while (!ring_is_empty(&session->pending)) {
         struct pending *pending = RING_MEMBER(session->pending.next, struct pending, link);
 
-        pending_end(pending);
+        take_out(pending);
         pending->leave(pending);
     }
 }

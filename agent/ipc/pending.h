@@ -16,6 +16,7 @@ struct pending {
     struct ring link; /* session::pending */
     struct session *session;
     uint32_t id;
+    int64_t started_us;
     pending_leave_fn *leave;
 };
 

@@ -3,6 +3,7 @@
 #define TALLY_AGENT_IPC_SERVER_H
 
 #include "agent/count/counter.h"
+#include "agent/ipc/latency.h"
 #include "agent/ipc/socket_path.h"
 #include "agent/loop.h"
 #include "agent/ring.h"
@@ -37,7 +38,8 @@ struct server_stats {
     uint64_t dropped;   /* connections closed for what had to be kept for them */
 };
 
-#define SERVER_READ_BYTES (64u * 1024u)
+#define SERVER_READ_BYTES  (64u * 1024u)
+#define SERVER_METHODS_MAX 16
 
 /* Shared by listener, sessions and methods; they are the only ones who look inside. */
 struct server {
@@ -54,8 +56,12 @@ struct server {
     size_t kept_bytes;   /* memory of requests that are not whole yet */
     struct ring spare;   /* answered counts, kept for the next: no allocation when cached */
     unsigned spare_count;
-    struct session *batch;           /* the session whose bytes are being read, if any */
-    struct buffer out;               /* the answers of that batch */
+    struct session *batch;    /* the session whose bytes are being read, if any */
+    struct buffer out;        /* the answers of that batch */
+    int64_t batch_started_us; /* when its bytes had been read */
+    uint64_t batch_answered;  /* stats.answered at that time */
+    struct latency latency;
+    uint64_t method_requests[SERVER_METHODS_MAX]; /* as dispatch numbers them */
     struct identity *query_identity; /* of `query` without a trigger's; held from its first use */
     struct server_stats stats;
     uint8_t read_buffer[SERVER_READ_BYTES];

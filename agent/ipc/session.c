@@ -195,13 +195,34 @@ void session_forget_input(struct session *session)
     settle_input(session);
 }
 
+static void batch_begin(struct session *session)
+{
+    struct server *server = session->server;
+
+    server->batch = session;
+    server->batch_started_us = loop_microseconds(server->options.loop);
+    server->batch_answered = server->stats.answered;
+}
+
+/* What the batch answered is sent at once, and took as long as all of it. */
+static void batch_end(struct session *session)
+{
+    struct server *server = session->server;
+
+    server->batch = NULL;
+    flush_batch(session);
+    settle_input(session);
+    latency_add(&server->latency,
+        loop_microseconds(server->options.loop) - server->batch_started_us,
+        server->stats.answered - server->batch_answered);
+}
+
 /* New bytes are handled where they were read; only an incomplete frame is kept. */
 static void take_bytes(struct session *session, const uint8_t *data, size_t len)
 {
-    struct server *server = session->server;
     size_t taken;
 
-    server->batch = session;
+    batch_begin(session);
     if (session->input.len == 0) {
         taken = process(session, data, len);
         if (taken < len && buffer_append(&session->input, data + taken, len - taken) < 0)
@@ -212,9 +233,7 @@ static void take_bytes(struct session *session, const uint8_t *data, size_t len)
         taken = process(session, session->input.data, session->input.len);
         buffer_consume(&session->input, taken);
     }
-    server->batch = NULL;
-    flush_batch(session);
-    settle_input(session);
+    batch_end(session);
 }
 
 /* After a blocked peer took its answers: the frames that had to wait. */
@@ -224,12 +243,10 @@ static void process_kept(struct session *session)
 
     if (session->input.len == 0)
         return;
-    session->server->batch = session;
+    batch_begin(session);
     taken = process(session, session->input.data, session->input.len);
     buffer_consume(&session->input, taken);
-    session->server->batch = NULL;
-    flush_batch(session);
-    settle_input(session);
+    batch_end(session);
 }
 
 static void on_readable(struct session *session)

@@ -24,8 +24,16 @@ struct loop {
     int64_t wall;
     uint64_t starts;
     struct loop_timer *timers;
+    struct loop_folder *folders;
     int others; /* watches and signals that exist; they never fire */
     bool stopped;
+};
+
+struct loop_folder {
+    struct loop *loop;
+    loop_fn *fn;
+    void *data;
+    struct loop_folder *next;
 };
 
 struct loop_watch {
@@ -49,9 +57,9 @@ struct loop *loop_create(void)
 
 void loop_destroy(struct loop *loop)
 {
-    if (loop->timers != NULL || loop->others != 0) {
-        fprintf(stderr, "loop_destroy: %d timers and %d watches or signals still exist\n",
-            fake_loop_timers(loop), loop->others);
+    if (loop->timers != NULL || loop->others != 0 || loop->folders != NULL) {
+        fprintf(stderr, "loop_destroy: %d timers and %d watches or signals%s still exist\n",
+            fake_loop_timers(loop), loop->others, loop->folders != NULL ? " and folders" : "");
         exit(1);
     }
     free(loop);
@@ -103,6 +111,11 @@ void loop_stop(struct loop *loop)
 int64_t loop_now(const struct loop *loop)
 {
     return loop->now;
+}
+
+int64_t loop_microseconds(const struct loop *loop)
+{
+    return loop_now(loop) * 1000;
 }
 
 int64_t loop_wall(const struct loop *loop)
@@ -209,6 +222,40 @@ void loop_watch_destroy(struct loop_watch *watch)
         return;
     watch->loop->others--;
     free(watch);
+}
+
+struct loop_folder *loop_folder_create(struct loop *loop, const char *path, loop_fn *fn, void *data)
+{
+    struct loop_folder *folder = calloc(1, sizeof(*folder));
+
+    (void)path;
+    if (folder == NULL)
+        return NULL;
+    folder->loop = loop;
+    folder->fn = fn;
+    folder->data = data;
+    folder->next = loop->folders;
+    loop->folders = folder;
+    return folder;
+}
+
+void loop_folder_destroy(struct loop_folder *folder)
+{
+    struct loop_folder **link;
+
+    if (folder == NULL)
+        return;
+    link = &folder->loop->folders;
+    while (*link != folder)
+        link = &(*link)->next;
+    *link = folder->next;
+    free(folder);
+}
+
+void fake_loop_folder_changed(struct loop *loop)
+{
+    for (struct loop_folder *folder = loop->folders; folder != NULL; folder = folder->next)
+        folder->fn(folder->data);
 }
 
 struct loop_signal *loop_signal_create(struct loop *loop, int number, loop_fn *fn, void *data)
