@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,4 +62,14 @@ void credentials_unref(struct credentials *credentials)
     text_free(credentials->arn);
     wipe(credentials, sizeof(*credentials));
     free(credentials);
+}
+
+void credentials_mask_id(const char *id, char masked[CREDENTIALS_MASKED_SIZE])
+{
+    size_t len = strlen(id);
+
+    if (len > 12)
+        snprintf(masked, CREDENTIALS_MASKED_SIZE, "%.4s\u2026%s", id, id + len - 4);
+    else
+        snprintf(masked, CREDENTIALS_MASKED_SIZE, "%.2s\u2026", id);
 }

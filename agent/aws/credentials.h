@@ -24,4 +24,9 @@ struct credentials *credentials_create(const char *access_key_id, const char *se
 struct credentials *credentials_ref(struct credentials *credentials);
 void credentials_unref(struct credentials *credentials); /* NULL is allowed */
 
+/* An access key id as it may be shown: the first and the last four characters, "AKIA…MPLE". */
+#define CREDENTIALS_ID_SIZE     129 /* AWS's limit, and the NUL */
+#define CREDENTIALS_MASKED_SIZE 32
+void credentials_mask_id(const char *id, char masked[CREDENTIALS_MASKED_SIZE]);
+
 #endif

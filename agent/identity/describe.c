@@ -178,14 +178,9 @@ static void put_caller(
 static void put_credentials(
     struct pairs *pairs, const struct credentials *credentials, int64_t wall_ms)
 {
-    const char *id = credentials->access_key_id;
-    size_t len = strlen(id);
-    char masked[32];
+    char masked[CREDENTIALS_MASKED_SIZE];
 
-    if (len > 12)
-        snprintf(masked, sizeof(masked), "%.4s\u2026%s", id, id + len - 4);
-    else
-        snprintf(masked, sizeof(masked), "%.2s\u2026", id);
+    credentials_mask_id(credentials->access_key_id, masked);
     put_text(pairs, "access_key_id", masked);
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;

@@ -20,6 +20,7 @@ static const struct {
     {"whoami", method_whoami},
     {"watch", method_watch},
     {"unwatch", method_unwatch},
+    {"explain", method_explain},
     {"query", method_query},
 };
 

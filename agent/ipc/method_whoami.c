@@ -1,3 +1,4 @@
+#include "agent/ipc/pack_identity.h"
 #include "agent/ipc/params.h"
 #include "agent/ipc/pending.h"
 #include "proto/writer.h"
@@ -27,36 +28,17 @@ struct whoami_call {
     struct told *told;
 };
 
-/* The names of the triggers that use the identity, all of them: they say what it is for. */
-static void pack_triggers(struct buffer *buffer, const struct counter *counter,
-    const struct config *config, const struct identity *identity)
-{
-    size_t array;
-    uint16_t count = 0;
-
-    write_string(buffer, "triggers");
-    array = write_array_begin(buffer);
-    for (size_t i = 0; i < config->trigger_count && count < UINT16_MAX; i++) {
-        if (counter_identity(counter, &config->triggers[i]) == identity) {
-            write_string(buffer, config->triggers[i].name);
-            count++;
-        }
-    }
-    write_array_end(buffer, array, count);
-}
-
 static void pack_told(struct buffer *buffer, const struct counter *counter, const struct told *told)
 {
     size_t map = write_map_begin(buffer);
-    uint32_t pairs = identity_describe_pairs(told->identity, buffer) + 1;
+    uint16_t pairs = pack_identity(buffer, counter, told->identity);
 
-    pack_triggers(buffer, counter, counter_config(counter), told->identity);
     if (told->failed) {
         write_string(buffer, "caller_error");
         failure_pack(buffer, &told->failure, NULL, 0);
         pairs++;
     }
-    write_map_end(buffer, map, (uint16_t)pairs);
+    write_map_end(buffer, map, pairs);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */

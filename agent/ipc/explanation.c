@@ -1,0 +1,296 @@
+#include "agent/ipc/explanation.h"
+
+#include "agent/count/decision.h"
+#include "agent/ipc/pack_count.h"
+#include "agent/ipc/pack_identity.h"
+#include "agent/ipc/pack_request.h"
+#include "proto/utf8.h"
+#include "proto/writer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS 86400000
+
+/* Pairs of the map that is being packed. */
+struct pairs {
+    struct buffer *buffer;
+    size_t map;
+    uint16_t count;
+};
+
+static struct pairs pairs_begin(struct buffer *buffer)
+{
+    return (struct pairs){.buffer = buffer, .map = write_map_begin(buffer)};
+}
+
+static void pairs_end(const struct pairs *pairs)
+{
+    write_map_end(pairs->buffer, pairs->map, pairs->count);
+}
+
+static struct buffer *put(struct pairs *pairs, const char *name)
+{
+    write_string(pairs->buffer, name);
+    pairs->count++;
+    return pairs->buffer;
+}
+
+/* Nothing where there is no text. */
+static void put_text(struct pairs *pairs, const char *name, const char *text)
+{
+    if (text != NULL)
+        write_string(put(pairs, name), text);
+}
+
+static void put_number(struct pairs *pairs, const char *name, int64_t number)
+{
+    write_int(put(pairs, name), number);
+}
+
+/* Nothing where it is not set. */
+static void put_set(struct pairs *pairs, const char *name, bool is_set, uint64_t number)
+{
+    if (is_set)
+        write_uint(put(pairs, name), number);
+}
+
+/* ---- the configuration ------------------------------------------------------------------------
+ */
+
+static void put_query(struct pairs *pairs, const struct trigger_query *query)
+{
+    put_text(pairs, "table", query->table);
+    put_text(pairs, "index", query->index);
+    put_text(pairs, "endpoint", query->endpoint);
+    put_text(pairs, "key_condition", query->key_condition);
+    put_text(pairs, "filter", query->filter);
+    put_text(pairs, "names", query->names);
+    put_text(pairs, "values", query->values);
+    write_bool(put(pairs, "consistent_read"), query->consistent_read);
+    put_set(pairs, "count_limit", query->count_limit > 0, query->count_limit);
+    put_set(pairs, "max_pages", query->max_pages > 0, query->max_pages);
+    if (query->client_value_count == 0)
+        return;
+    write_array(put(pairs, "client_values"), (uint32_t)query->client_value_count);
+    for (size_t i = 0; i < query->client_value_count; i++)
+        write_string(pairs->buffer, query->client_values[i]);
+}
+
+static void put_scaling(struct pairs *pairs, const struct trigger_scaling *scaling)
+{
+    put_text(pairs, "metric_type",
+        scaling->metric_type == METRIC_AVERAGE_VALUE ? "AverageValue" : "Value");
+    put_number(pairs, "target", scaling->target);
+    put_number(pairs, "activation_target", scaling->activation);
+    put_number(pairs, "min_replicas", scaling->min_replicas);
+    put_number(pairs, "max_replicas", scaling->max_replicas);
+    if (scaling->idle_replicas >= 0)
+        put_number(pairs, "idle_replicas", scaling->idle_replicas);
+    if (!scaling->has_fallback)
+        return;
+    put_number(pairs, "fallback_threshold", scaling->fallback_threshold);
+    if (scaling->fallback_replicas >= 0)
+        put_number(pairs, "fallback_replicas", scaling->fallback_replicas);
+}
+
+static const char *kind_name(enum trigger_owner owner)
+{
+    switch (owner) {
+    case OWNER_SCALED_OBJECT:
+        return "ScaledObject";
+    case OWNER_SCALED_JOB:
+        return "ScaledJob";
+    case OWNER_SNIPPET:
+        return "triggers";
+    }
+    return "triggers";
+}
+
+static void pack_config(struct buffer *buffer, const struct trigger *trigger)
+{
+    struct pairs pairs = pairs_begin(buffer);
+
+    put_text(&pairs, "kind", kind_name(trigger->owner));
+    put_query(&pairs, &trigger->query);
+    put_scaling(&pairs, &trigger->scaling);
+    put_number(&pairs, "polling_interval_ms", trigger->polling_ms);
+    write_bool(put(&pairs, "warm"), trigger->warm);
+    pairs_end(&pairs);
+}
+
+static void pack_source(struct buffer *buffer, const struct trigger *trigger)
+{
+    struct pairs pairs = pairs_begin(buffer);
+
+    put_text(&pairs, "file", trigger->file);
+    put_number(&pairs, "line", trigger->line);
+    pairs_end(&pairs);
+}
+
+/* ---- the request and the pages ----------------------------------------------------------------
+ */
+
+static void pack_endpoint(struct buffer *buffer, const struct endpoint *endpoint)
+{
+    struct pairs pairs = pairs_begin(buffer);
+
+    put_text(&pairs, "url", endpoint->url);
+    put_text(&pairs, "region", endpoint->region);
+    put_text(&pairs, "host", endpoint->host);
+    pairs_end(&pairs);
+}
+
+static void pack_pages(struct buffer *buffer, const struct explanation *explanation)
+{
+    write_array(buffer, (uint32_t)explanation->page_count);
+    for (size_t i = 0; i < explanation->page_count; i++) {
+        const struct scan_page *page = &explanation->pages[i];
+        struct pairs pairs = pairs_begin(buffer);
+
+        put_set(&pairs, "count", true, page->count);
+        put_set(&pairs, "scanned", true, page->scanned);
+        write_float(put(&pairs, "rcu"), page->consumed_rcu);
+        write_float(put(&pairs, "elapsed_ms"), (double)page->elapsed_us / 1000);
+        put_number(&pairs, "attempts", page->attempts);
+        pairs_end(&pairs);
+    }
+}
+
+/* ---- what follows -----------------------------------------------------------------------------
+ */
+
+static void pack_total(struct buffer *buffer, const struct explanation *explanation)
+{
+    struct count_answer answer = {.trigger = explanation->trigger,
+        .value = explanation->value,
+        .quality = explanation->value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT};
+
+    pack_count(buffer, &answer, explanation->replicas);
+}
+
+static void put_cost(struct pairs *pairs, const struct explanation *explanation)
+{
+    double rcu = explanation->value->consumed_rcu;
+    int64_t interval = explanation->trigger->polling_ms;
+    struct pairs cost;
+
+    put(pairs, "cost");
+    cost = pairs_begin(pairs->buffer);
+    write_float(put(&cost, "rcu_per_poll"), rcu);
+    if (interval > 0) { /* else there is no saying */
+        if (DAY_MS % interval == 0)
+            put_number(&cost, "polls_per_day", DAY_MS / interval);
+        else
+            write_float(put(&cost, "polls_per_day"), (double)DAY_MS / (double)interval);
+        write_float(put(&cost, "rcu_per_day"), rcu * (double)DAY_MS / (double)interval);
+    }
+    pairs_end(&cost);
+}
+
+static void put_decision(struct pairs *pairs, const struct explanation *explanation)
+{
+    const struct trigger_scaling *scaling = &explanation->trigger->scaling;
+    uint64_t count = explanation->value->count;
+    struct decision decision = decision_make(scaling, count, explanation->replicas);
+    struct pairs packed;
+    char why[400];
+
+    decision_explain(&decision, scaling, count, explanation->replicas, why, sizeof(why));
+    put(pairs, "decision");
+    packed = pairs_begin(pairs->buffer);
+    write_bool(put(&packed, "active"), decision.active);
+    put_set(&packed, "desired_replicas", decision.has_desired, (uint64_t)decision.desired);
+    put_text(&packed, "why", why);
+    pairs_end(&packed);
+}
+
+/* ---- KEDA -------------------------------------------------------------------------------------
+ */
+
+/* Whether the finding is about this trigger: about none in the same file that begins behind it. */
+static bool is_about(
+    const struct finding *finding, const struct trigger *trigger, const struct config *config)
+{
+    if (finding->line < trigger->line || strcmp(finding->file, trigger->file) != 0)
+        return false;
+    for (size_t i = 0; i < config->trigger_count; i++) {
+        const struct trigger *other = &config->triggers[i];
+
+        if (other->line > trigger->line && other->line <= finding->line &&
+            strcmp(other->file, trigger->file) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether it tells what KEDA would make of a parameter of the trigger. */
+static bool is_about_keda(const struct finding *finding)
+{
+    static const char *const parameters[] = {"expressionAttributeNames",
+        "expressionAttributeValues", "identityOwner", "awsAccessKeyID", NULL};
+
+    for (const char *const *name = parameters; *name != NULL; name++)
+        if (strcmp(finding->subject, *name) == 0)
+            return strstr(finding->message, "KEDA") != NULL;
+    return false;
+}
+
+static void put_note(struct pairs *pairs, const struct explanation *explanation)
+{
+    const struct config *config = explanation->config;
+    bool one_page = explanation->value->pages <= 1 && !explanation->value->at_least;
+    char note[1000];
+    size_t len;
+
+    len = (size_t)snprintf(note, sizeof(note), "%s",
+        one_page ? "KEDA reads the first page only, and this is all on one page"
+                 : "KEDA reads the first page only");
+    for (size_t i = 0; i < config->finding_count && len < sizeof(note); i++) {
+        const struct finding *finding = &config->findings[i];
+        bool named = strncmp(finding->message, finding->subject, strlen(finding->subject)) == 0;
+
+        if (is_about_keda(finding) && is_about(finding, explanation->trigger, config))
+            len += (size_t)snprintf(note + len, sizeof(note) - len, "; %s%s%s",
+                named ? "" : finding->subject, named ? "" : " ", finding->message);
+    }
+    utf8_copy(note, sizeof(note), note, strlen(note)); /* cut between characters */
+    put_text(pairs, "note", note);
+}
+
+static void put_keda(struct pairs *pairs, const struct explanation *explanation)
+{
+    const struct count_value *value = explanation->value;
+    struct pairs keda;
+
+    put(pairs, "keda");
+    keda = pairs_begin(pairs->buffer);
+    put_set(&keda, "count", true, explanation->first_count);
+    put_number(&keda, "pages_ignored", value->pages - 1);
+    put_set(&keda, "undercount", true, value->count - explanation->first_count);
+    put_note(&keda, explanation);
+    pairs_end(&keda);
+}
+
+void explanation_pack(struct buffer *buffer, const struct explanation *explanation)
+{
+    const struct trigger *trigger = explanation->trigger;
+    struct pairs pairs = pairs_begin(buffer);
+    struct pairs identity;
+
+    put_text(&pairs, "trigger", trigger->name);
+    pack_source(put(&pairs, "source"), trigger);
+    pack_config(put(&pairs, "config"), trigger);
+    put(&pairs, "identity");
+    identity = pairs_begin(buffer);
+    identity.count = pack_identity(buffer, explanation->counter, explanation->identity);
+    pairs_end(&identity);
+    pack_endpoint(put(&pairs, "endpoint"), explanation->request->endpoint);
+    pack_request(put(&pairs, "request"), explanation->request, explanation->unix_seconds);
+    pack_pages(put(&pairs, "pages"), explanation);
+    pack_total(put(&pairs, "total"), explanation);
+    put_cost(&pairs, explanation);
+    put_decision(&pairs, explanation);
+    put_keda(&pairs, explanation);
+    pairs_end(&pairs);
+}
