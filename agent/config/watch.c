@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_MS  200 /* an editor or kubelet makes several changes for one */
+#define SETTLE_MS  200   /* an editor or kubelet makes several changes for one */
+#define PUT_OFF_MS 2000  /* at most, in a folder that never rests */
+#define LOOK_MS    10000 /* for what no event tells: behind links, on network file systems */
 #define PATH_BYTES 4096
 
 struct config_watch {
@@ -15,78 +17,73 @@ struct config_watch {
     const char *const *paths;
     size_t path_count;
     struct loop_folder **folders; /* as the paths; NULL where one cannot be watched */
-    struct loop_timer *settle;
-    uint64_t print; /* of all files when they were last read */
+    struct loop_timer *look;
+    int64_t put_off_to; /* events delay the next look up to then; 0: there was none yet */
+    uint64_t stamp;     /* of all files when they were last read */
     loop_fn *changed;
     void *data;
 };
 
-/* ---- which files there are, in one number
- * --------------------------------------------------------- */
+/* ---- which files there are, in one number ------------------------------------------------------
+ */
 
-static void mix_text(uint64_t *print, const char *text)
+static void mix_text(uint64_t *stamp, const char *text)
 {
     for (; *text != '\0'; text++)
-        *print = (*print ^ (unsigned char)*text) * 1099511628211u;
+        *stamp = (*stamp ^ (unsigned char)*text) * 1099511628211u;
 }
 
-static void mix_number(uint64_t *print, uint64_t number)
+static void mix_number(uint64_t *stamp, uint64_t number)
 {
-    *print = (*print ^ number) * 1099511628211u;
-    *print ^= *print >> 29;
+    *stamp = (*stamp ^ number) * 1099511628211u;
+    *stamp ^= *stamp >> 29;
 }
 
-static void mix_file(uint64_t *print, const char *path)
+static void mix_file(uint64_t *stamp, const char *path)
 {
-    struct file_stamp stamp = file_stamp_of(path);
+    struct file_stamp file = file_stamp_of(path);
 
-    mix_text(print, path);
-    mix_number(print, (uint64_t)stamp.error);
-    mix_number(print, stamp.device);
-    mix_number(print, stamp.inode);
-    mix_number(print, stamp.size);
-    mix_number(print, (uint64_t)stamp.changed_s);
-    mix_number(print, (uint64_t)stamp.changed_ns);
+    mix_text(stamp, path);
+    mix_number(stamp, (uint64_t)file.error);
+    mix_number(stamp, file.device);
+    mix_number(stamp, file.inode);
+    mix_number(stamp, file.size);
+    mix_number(stamp, (uint64_t)file.changed_s);
+    mix_number(stamp, (uint64_t)file.changed_ns);
 }
 
-static uint64_t print_of(const struct config_watch *watch)
+uint64_t config_stamp(const char *const *paths, size_t path_count)
 {
-    uint64_t print = 14695981039346656037u;
+    uint64_t stamp = 14695981039346656037u;
 
-    for (size_t i = 0; i < watch->path_count; i++) {
+    for (size_t i = 0; i < path_count; i++) {
         struct folder folder = {0};
 
-        if (!path_is_folder(watch->paths[i])) {
-            mix_file(&print, watch->paths[i]);
+        if (!path_is_folder(paths[i])) {
+            mix_file(&stamp, paths[i]);
             continue;
         }
-        if (folder_read(&folder, watch->paths[i]) == 0)
+        if (folder_read(&folder, paths[i]) == 0)
             for (size_t k = 0; k < folder.count; k++)
-                mix_file(&print, folder.paths[k]);
+                mix_file(&stamp, folder.paths[k]);
         folder_free(&folder);
     }
-    return print;
+    return stamp;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
-
-static void settled(void *data)
-{
-    struct config_watch *watch = data;
-    uint64_t print = print_of(watch);
-
-    if (print == watch->print)
-        return;
-    watch->print = print;
-    watch->changed(watch->data);
-}
+/* ---- events -------------------------------------------------------------------------------------
+ */
 
 static void folder_changed(void *data)
 {
     struct config_watch *watch = data;
+    int64_t now = loop_now(watch->loop);
+    int64_t left;
 
-    loop_timer_start(watch->settle, SETTLE_MS);
+    if (watch->put_off_to == 0)
+        watch->put_off_to = now + PUT_OFF_MS;
+    left = watch->put_off_to - now;
+    loop_timer_start(watch->look, left < SETTLE_MS ? left : SETTLE_MS);
 }
 
 /* A file is watched through its folder: the file of this name may be another one tomorrow. */
@@ -105,32 +102,60 @@ static struct loop_folder *watch_path(struct config_watch *watch, const char *pa
     return loop_folder_create(watch->loop, parent, folder_changed, watch);
 }
 
-struct config_watch *config_watch_create(
-    struct loop *loop, const char *const *paths, size_t path_count, loop_fn *changed, void *data)
+/* Also later: the folder of this name may be another one, too. What happens just then no event
+ * tells, but the next look sees it. */
+static void watch_folders(struct config_watch *watch)
+{
+    for (size_t i = 0; i < watch->path_count; i++) {
+        loop_folder_destroy(watch->folders[i]);
+        watch->folders[i] = watch_path(watch, watch->paths[i]);
+    }
+}
+
+static void look(void *data)
+{
+    struct config_watch *watch = data;
+    uint64_t stamp = config_stamp(watch->paths, watch->path_count);
+
+    watch->put_off_to = 0;
+    loop_timer_start(watch->look, stamp == watch->stamp ? LOOK_MS : SETTLE_MS);
+    if (stamp == watch->stamp)
+        return;
+    watch->stamp = stamp;
+    watch_folders(watch);
+    watch->changed(watch->data);
+}
+
+void config_watch_note(struct config_watch *watch)
+{
+    if (watch != NULL)
+        watch->stamp = config_stamp(watch->paths, watch->path_count);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+struct config_watch *config_watch_create(struct loop *loop, const char *const *paths,
+    size_t path_count, uint64_t stamp, loop_fn *changed, void *data)
 {
     struct config_watch *watch = calloc(1, sizeof(*watch));
-    size_t watched = 0;
 
     if (watch == NULL)
         return NULL;
     watch->loop = loop;
     watch->paths = paths;
     watch->path_count = path_count;
+    watch->stamp = stamp;
     watch->changed = changed;
     watch->data = data;
     watch->folders = calloc(path_count + 1, sizeof(struct loop_folder *));
-    watch->settle = loop_timer_create(loop, settled, watch);
-    if (watch->folders != NULL && watch->settle != NULL) {
-        for (size_t i = 0; i < path_count; i++) {
-            watch->folders[i] = watch_path(watch, paths[i]);
-            watched += watch->folders[i] != NULL;
-        }
-        watch->print = print_of(watch);
-    }
-    if (watched == 0) {
+    watch->look = loop_timer_create(loop, look, watch);
+    if (watch->folders == NULL || watch->look == NULL) {
         config_watch_destroy(watch);
         return NULL;
     }
+    watch_folders(watch);
+    loop_timer_start(watch->look, SETTLE_MS); /* for what changed before there was a watch */
     return watch;
 }
 
@@ -140,7 +165,7 @@ void config_watch_destroy(struct config_watch *watch)
         return;
     for (size_t i = 0; watch->folders != NULL && i < watch->path_count; i++)
         loop_folder_destroy(watch->folders[i]);
-    loop_timer_destroy(watch->settle);
+    loop_timer_destroy(watch->look);
     free(watch->folders);
     free(watch);
 }

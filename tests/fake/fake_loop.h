@@ -14,6 +14,9 @@ void fake_loop_jump_wall(struct loop *loop, int64_t ms);
 /* Milliseconds until the next timer, -1 if none runs. */
 int64_t fake_loop_next(const struct loop *loop);
 
+/* An entry of every watched folder was made, changed, renamed or removed. */
+void fake_loop_folder_changed(struct loop *loop);
+
 /* Timers that exist (running or not): 0 at the end of a test, or something leaks. */
 int fake_loop_timers(const struct loop *loop);
 
