@@ -2,6 +2,7 @@
 
 #include "agent/config/names.h"
 #include "agent/config/scaled_object.h"
+#include "agent/config/surrogates.h"
 #include "agent/config/yaml.h"
 
 #include <errno.h>
@@ -58,6 +59,23 @@ static void warn_useless(struct reading *reading, const struct place *place, con
     reading->useless_told = true;
 }
 
+/* JSON is YAML but for one thing. 0 or -ENOMEM. */
+static int prepare_json(struct reading *reading, struct yaml_input *input)
+{
+    const char *dot = strrchr(input->file, '.');
+    char *copy = NULL;
+
+    if (dot == NULL || strcmp(dot, ".json") != 0 ||
+        memmem(input->data, input->len, "\\u", 2) == NULL)
+        return 0;
+    copy = arena_copy(reading->scratch, input->data, input->len);
+    if (copy == NULL)
+        return -ENOMEM;
+    input->len = surrogates_join(copy, input->len);
+    input->data = copy;
+    return 0;
+}
+
 void reading_add(struct reading *reading, const char *file, const void *data, size_t len)
 {
     struct yaml_input input = {.file = reading_keep(reading, file),
@@ -72,8 +90,10 @@ void reading_add(struct reading *reading, const char *file, const void *data, si
         reading->first_file = input.file;
     if (reading->failed || reading->documents.seen > DOCUMENTS_MAX)
         return;
-    int r = yaml_read(
-        &input, reading->scratch, &reading->findings, documents_add, &reading->documents);
+    int r = prepare_json(reading, &input);
+    if (r == 0)
+        r = yaml_read(
+            &input, reading->scratch, &reading->findings, documents_add, &reading->documents);
     if (r == -ENOMEM && arena_is_full(reading->scratch))
         findings_add(&reading->findings, FINDING_ERROR, &place, "",
             "the files are too large in all (256 MiB in memory); read fewer");

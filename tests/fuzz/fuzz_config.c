@@ -67,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         nowhere = fopen("/dev/null", "w");
     reading = reading_create(&options, read_mounted);
     MUST(reading != NULL && nowhere != NULL);
-    reading_add(reading, "folder/fuzz.yaml", data, size);
+    reading_add(
+        reading, size > 0 && data[0] == '{' ? "folder/fuzz.json" : "folder/fuzz.yaml", data, size);
     config = reading_finish(reading);
     MUST(config != NULL);
     MUST(config_check(config, nowhere, nowhere) == (config->error_count > 0 ? 2 : 0));
