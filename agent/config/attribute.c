@@ -120,8 +120,8 @@ static bool check_number(const struct path *path, json_t *value)
     else if (!is_number(text))
         tell(path, ATTRIBUTE_REFUSED, "N",
             path->check->allow_now && strncmp(text, "$now", 4) == 0
-                ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\", so DynamoDB will refuse "
-                  "it"
+                ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\" without blanks, so "
+                  "DynamoDB will refuse it"
                 : "is no number, so DynamoDB will refuse it; for a text use S",
             "");
     return true;

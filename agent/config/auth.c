@@ -249,7 +249,9 @@ struct auth *auth_find(struct reading *reading, const struct tree *tree,
 
     if (name == NULL || *name == '\0') {
         findings_add(&reading->findings, FINDING_ERROR, &place, "authenticationRef",
-            "has no name; name a TriggerAuthentication");
+            node_text(reference) != NULL
+                ? "must be a map; write the name of the TriggerAuthentication below it, as name"
+                : "has no name; name a TriggerAuthentication");
         return NULL;
     }
     place = node_place(tree, node_get(reference, "name"));

@@ -1,5 +1,7 @@
 #include "agent/config/documents.h"
 
+#include "proto/suggest.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +120,10 @@ static int add_snippet(struct documents *documents, const struct tree *tree)
 
 static int skip(struct documents *documents, const struct tree *tree, const char *kind)
 {
+    static const char *const known[] = {"ScaledObject", "ScaledJob", "TriggerAuthentication",
+        "ClusterTriggerAuthentication", "ConfigMap", NULL};
     struct place place = node_place(tree, tree->root);
+    const char *close = suggest(kind, known);
 
     for (size_t i = 0; i < documents->skipped_count; i++) {
         if (strcmp(documents->skipped_kinds[i], kind) == 0)
@@ -132,8 +137,12 @@ static int skip(struct documents *documents, const struct tree *tree, const char
     if (documents->skipped_count == SKIPPED_KINDS_MAX)
         return 0;
     documents->skipped_kinds[documents->skipped_count++] = kind;
-    findings_add(documents->findings, FINDING_NOTE, &place, "kind",
-        "documents of kind %s are skipped: tally has no use for them", kind);
+    if (close != NULL)
+        findings_add(documents->findings, FINDING_WARNING, &place, "kind",
+            "there is no kind %s, so the document is skipped; did you mean %s?", kind, close);
+    else
+        findings_add(documents->findings, FINDING_NOTE, &place, "kind",
+            "documents of kind %s are skipped: tally has no use for them", kind);
     return 0;
 }
 

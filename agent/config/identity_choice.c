@@ -1,5 +1,7 @@
 #include "agent/config/identity_choice.h"
 
+#include "proto/suggest.h"
+
 #include <string.h>
 
 struct choice {
@@ -228,6 +230,22 @@ static bool read_owner(const struct parameters *parameters)
     return strcmp(owner, "operator") == 0;
 }
 
+static void refuse_provider(const struct choice *c, const char *provider)
+{
+    static const char *const known[] = {"aws", "aws-eks", "aws-kiam", "none", NULL};
+    const char *close = suggest(provider, known);
+
+    if (!is_first(c, "provider"))
+        return;
+    if (close != NULL)
+        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+            "podIdentity.provider", "\"%s\" is none; did you mean %s?", provider, close);
+    else
+        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+            "podIdentity.provider",
+            "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
+}
+
 static void choose_by_provider(struct choice *c, const char *provider)
 {
     if (strcmp(provider, "aws") == 0) {
@@ -246,10 +264,7 @@ static void choose_by_provider(struct choice *c, const char *provider)
         choose_kiam(c);
     } else {
         choose(c, IDENTITY_CHAIN, "podIdentity");
-        if (is_first(c, "provider"))
-            findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
-                "podIdentity.provider",
-                "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
+        refuse_provider(c, provider);
     }
 }
 

@@ -27,8 +27,10 @@ static int check_keys(const struct node **children, size_t count, const struct t
         const struct node *key = children[2 * i];
         if (!node_is_scalar(key)) {
             struct place place = node_place(tree, key);
-            findings_add(findings, FINDING_ERROR, &place, "", "a key must be a plain text, not %s",
-                node_kind_name(key->kind));
+            findings_add(findings, FINDING_ERROR, &place, "",
+                "a key must be a plain text, not %s%s", node_kind_name(key->kind),
+                key->kind == NODE_MAP ? "; is {{ }} of a template left that must be rendered first?"
+                                      : "");
             return -EINVAL;
         }
         if (is_merge_key(key))

@@ -38,6 +38,15 @@ static void check_name(const struct parameters *parameters, const struct node *k
             "not a parameter of aws-dynamodb, so it is ignored");
 }
 
+/* What an unquoted scalar means, such as true for yes. */
+static const char *quoted_text(const struct node *value)
+{
+    if (value->kind != NODE_BOOL)
+        return value->text;
+    return strchr("tTyY", *value->text) != NULL || strcasecmp(value->text, "on") == 0 ? "true"
+                                                                                      : "false";
+}
+
 static void check_value(
     const struct parameters *parameters, const char *name, const struct node *value)
 {
@@ -51,7 +60,7 @@ static void check_value(
     else if (value->kind == NODE_NUMBER || value->kind == NODE_BOOL)
         findings_add(findings, FINDING_WARNING, &place, name,
             "is not quoted, and Kubernetes refuses %s here; write \"%s\"",
-            value->kind == NODE_NUMBER ? "a number" : "true and false", value->text);
+            value->kind == NODE_NUMBER ? "a number" : "true and false", quoted_text(value));
 }
 
 void parameters_check(const struct parameters *parameters)
@@ -146,7 +155,7 @@ bool parameter_bool(const struct parameters *parameters, const char *name, bool 
         return true;
     if (strcasecmp(text, "false") == 0)
         return false;
-    parameter_error(parameters, name, "must be \"true\" or \"false\"");
+    parameter_error(parameters, name, "must be \"true\" or \"false\", not \"%s\"", text);
     return fallback;
 }
 

@@ -2,11 +2,13 @@
 
 #include "agent/config/lint.h"
 #include "agent/config/trigger_read.h"
+#include "proto/suggest.h"
 
 #include <string.h>
 
 #define POLLING_DEFAULT_S    30
 #define MAX_REPLICAS_DEFAULT 100
+#define TYPE                 "aws-dynamodb"
 
 static const struct tree *tree_of(const struct scaled_object *object)
 {
@@ -34,7 +36,8 @@ static int32_t read_count(const struct scaled_object *object, const struct node 
         return fallback;
     if (text == NULL || !text_to_int64(text, &value) || value > INT32_MAX || value < least) {
         findings_add(&object->reading->findings, FINDING_ERROR, &place, subject,
-            "must be a whole number from %d to %d", least, INT32_MAX);
+            "must be a whole number%s from %d to %d",
+            strcmp(subject, "pollingInterval") == 0 ? " of seconds" : "", least, INT32_MAX);
         return fallback;
     }
     if (node->kind == NODE_STRING)
@@ -119,32 +122,42 @@ static void read_spec(struct scaled_object *object)
 static bool is_dynamodb(const struct node *trigger)
 {
     const char *type = node_text(node_get(trigger, "type"));
-    return type != NULL && strcmp(type, "aws-dynamodb") == 0;
+    return type != NULL && strcmp(type, TYPE) == 0;
 }
 
 /* A trigger of another scaler is not tally's, but one without a type is a mistake. */
 static void report_other(const struct scaled_object *object, const struct node *trigger)
 {
+    static const char *const types[] = {TYPE, NULL};
     const struct node *type = node_get_set(trigger, "type");
     struct place place = node_place(tree_of(object), type != NULL ? type : trigger);
 
     if (trigger->kind != NODE_MAP)
         add(object, FINDING_ERROR, trigger, "triggers", "each trigger must be a map");
     else if (node_text(type) == NULL)
-        add(object, FINDING_ERROR, trigger, "type", "missing; write type: aws-dynamodb");
+        add(object, FINDING_ERROR, trigger, "type", "missing; write type: " TYPE);
     else
         findings_add(&object->reading->findings, FINDING_WARNING, &place, "type",
-            "skipped: tally counts aws-dynamodb triggers only, not %s", node_text(type));
+            "skipped: tally counts " TYPE " triggers only, not %s%s", node_text(type),
+            suggest(node_text(type), types) != NULL ? "; did you mean " TYPE "?" : "");
 }
 
 static const struct node *find_triggers(const struct scaled_object *object)
 {
+    const struct node *root = tree_of(object)->root;
     const struct node *triggers = node_get_set(object->spec, "triggers");
+    const struct node *astray = node_get_set(root, "triggers");
 
     if (triggers != NULL && triggers->kind == NODE_LIST)
         return triggers;
-    add(object, FINDING_ERROR, triggers != NULL ? triggers : tree_of(object)->root, "triggers",
-        triggers != NULL ? "must be a list" : "missing; add a list with an aws-dynamodb trigger");
+    if (triggers != NULL)
+        add(object, FINDING_ERROR, triggers, "triggers",
+            "must be a list; begin each trigger with \"- \"");
+    else if (astray != NULL)
+        add(object, FINDING_ERROR, astray, "triggers", "belongs below spec; indent it");
+    else
+        add(object, FINDING_ERROR, root, "triggers",
+            "missing; add a list with an " TYPE " trigger below spec");
     return NULL;
 }
 

@@ -80,8 +80,10 @@ static struct value_ref from_base64(
     text[len] = '\0';
     if (memchr(text, '\0', (size_t)len) != NULL) {
         findings_add(&reading->findings, FINDING_WARNING, &key->place, key->key,
-            "the value of %s is binary, so it is no credential; repair it", origin);
-        return broken(reading, origin, "is binary");
+            "the value of %s is binary once its base64 is decoded, so it is no credential; was it "
+            "not encoded? stringData takes it as it is",
+            origin);
+        return broken(reading, origin, "is binary once its base64 is decoded");
     }
     return from_text(reading, key, origin, (char *)text);
 }

@@ -44,7 +44,12 @@ static void require(const struct step *step, const char *name, const char *messa
 {
     const struct node *node = node_get(step->parameters.metadata, name);
 
-    if (parameter_text(&step->parameters, name) == NULL && (node == NULL || node_is_scalar(node)))
+    if (parameter_text(&step->parameters, name) != NULL)
+        return;
+    if (node != NULL && node->kind == NODE_NULL)
+        parameter_error(&step->parameters, name,
+            "is empty; write its value, in quotes where it begins with # (else that is a comment)");
+    else if (node == NULL || node_is_scalar(node))
         parameter_error(&step->parameters, name, "%s", message);
 }
 
@@ -78,20 +83,27 @@ static const char *read_region(const struct step *step)
     return "";
 }
 
-/* Whether there is an address to ask at: the region, the trigger's endpoint and the environment
- * must go together. */
-static void read_endpoint(struct step *step)
+/* Whether there are addresses to ask at: the region, the trigger's endpoint and the environment
+ * must go together. A region that is not known yet was told already. */
+static void check_endpoints(const struct step *step)
 {
-    struct trigger_query *query = &step->trigger.query;
+    const struct trigger_query *query = &step->trigger.query;
+    const struct endpoint_environment *environment = &step->reading->environment;
+    const struct identity_spec *identity = step->trigger.identity;
+    bool asks_sts = identity != NULL && identity->kind != IDENTITY_STATIC;
     struct endpoint endpoint;
     char why[256];
 
-    query->endpoint = parameter_keep(&step->parameters, "awsEndpoint");
-    if (*query->region == '\0' || endpoint_dynamodb(&endpoint, &step->reading->environment,
-                                      query->region, query->endpoint, why, sizeof(why)) == 0)
+    if (*query->region == '\0')
         return;
-    bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
-    parameter_error(&step->parameters, own ? "awsEndpoint" : "awsRegion", "%s", why);
+    if (endpoint_dynamodb(
+            &endpoint, environment, query->region, query->endpoint, why, sizeof(why)) < 0) {
+        bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
+        parameter_error(&step->parameters, own ? "awsEndpoint" : "awsRegion", "%s", why);
+    } else if (asks_sts &&
+               endpoint_sts(&endpoint, environment, query->region, why, sizeof(why)) < 0) {
+        parameter_error(&step->parameters, "awsRegion", "%s", why);
+    }
 }
 
 /* ":a, :b" as a list of names. */
@@ -154,7 +166,7 @@ static void read_query(struct step *step)
         parameter_error(p, "maxPages", "must be at most %u", UINT32_MAX);
     else
         query->max_pages = (uint32_t)pages;
-    read_endpoint(step);
+    query->endpoint = parameter_keep(p, "awsEndpoint");
     read_client_values(step);
     lint_expressions(p, query, &names, &values);
 }
@@ -169,7 +181,8 @@ static void read_metric_type(struct step *step)
     if (text != NULL && strcmp(text, "Value") == 0)
         step->trigger.scaling.metric_type = METRIC_VALUE;
     else
-        add(step, FINDING_ERROR, node, "metricType", "must be AverageValue or Value");
+        add(step, FINDING_ERROR, node, "metricType",
+            "must be AverageValue or Value; KEDA knows Utilization for cpu and memory only");
 }
 
 static void read_limit(struct step *step)
@@ -178,7 +191,14 @@ static void read_limit(struct step *step)
     struct trigger_scaling *scaling = &step->trigger.scaling;
     uint64_t limit = 0;
 
-    if (text == NULL || strcmp(text, "auto") != 0) {
+    int64_t number = 0;
+
+    if (text == NULL) {
+        limit = 0;
+    } else if (strcmp(text, "auto") != 0 && !text_to_int64(text, &number)) {
+        parameter_error(&step->parameters, "countLimit",
+            "must be a whole number or \"auto\", not \"%s\"", text);
+    } else if (strcmp(text, "auto") != 0) {
         limit = (uint64_t)parameter_integer(&step->parameters, "countLimit", 1, 0);
     } else if (scaling->target > 0 && __builtin_mul_overflow((uint64_t)scaling->max_replicas,
                                           (uint64_t)scaling->target, &limit)) {
@@ -265,6 +285,7 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     if (reference == NULL || step.auth != NULL)
         step.trigger.identity = identity_choose(
             &step.parameters, step.auth, step.trigger.query.region);
+    check_endpoints(&step);
     lint_trigger(&step.parameters, &step.trigger);
     struct trigger *trigger = reading_add_trigger(step.reading);
     if (trigger != NULL)

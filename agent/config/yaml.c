@@ -234,6 +234,14 @@ static int handle_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
+/* What a template of Helm's or Jinja's looks like before it is rendered: no YAML. */
+static const char *hint_of(const struct yaml_input *input, const char *otherwise)
+{
+    if (input->len > 0 && memmem(input->data, input->len, "{{", 2) != NULL)
+        return "; is it a template that must be rendered first?";
+    return otherwise;
+}
+
 /* Line and column of a byte, for errors that libyaml gives an offset only. */
 static yaml_mark_t mark_at(const struct yaml_input *input, size_t offset)
 {
@@ -263,11 +271,12 @@ static int report_error(
     place.line = (unsigned)mark.line + 1;
     place.column = (unsigned)mark.column + 1;
     if (parser->context != NULL)
-        findings_add(b->findings, FINDING_ERROR, &place, "",
-            "not valid YAML: %s, %s; is the indentation right, and are there no tabs?",
-            parser->context, problem);
+        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s, %s%s",
+            parser->context, problem,
+            hint_of(input, "; is the indentation right, and are there no tabs?"));
     else
-        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s", problem);
+        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
+            hint_of(input, ""));
     return -EINVAL;
 }
 

@@ -37,7 +37,9 @@ TEST(documents_are_told_by_kind_and_version)
          "spec:\n" TRIGGER,
             "t.yaml:3:32: error: metadata.namespace: a namespace has no blanks and slashes\n", 0},
         {"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\n",
-            "t.yaml:1:1: error: triggers: missing; add a list with an aws-dynamodb trigger\n", 0},
+            "t.yaml:1:1: error: triggers: missing; add a list with an aws-dynamodb trigger below "
+            "spec\n",
+            0},
         {"- kind: ScaledObject\n",
             "t.yaml: warning: no ScaledObject, ScaledJob or list of triggers, and nothing that one "
             "refers to\n"
@@ -55,6 +57,20 @@ TEST(documents_are_told_by_kind_and_version)
         CHECK_INT(cases[i].triggers, config->trigger_count);
         config_destroy(config);
     }
+}
+
+TEST(a_kind_that_is_nearly_one_is_a_warning)
+{
+    CHECK(strstr(problems_of("kind: scaledobject\n"),
+              "t.yaml:1:1: warning: kind: there is no kind scaledobject, so the document is "
+              "skipped; did you mean ScaledObject?\n") != NULL);
+}
+
+TEST(triggers_beside_the_spec_are_found)
+{
+    CHECK_STR("t.yaml:6:1: error: triggers: belongs below spec; indent it\n",
+        problems_of("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\n"
+                    "spec: {}\ntriggers:\n- type: aws-dynamodb\n"));
 }
 
 TEST(other_kinds_are_noted_once)
@@ -142,7 +158,8 @@ TEST(authentications_are_found_across_namespaces)
     }
 }
 
-TEST_MAIN(RUN(documents_are_told_by_kind_and_version), RUN(other_kinds_are_noted_once),
+TEST_MAIN(RUN(documents_are_told_by_kind_and_version), RUN(a_kind_that_is_nearly_one_is_a_warning),
+    RUN(triggers_beside_the_spec_are_found), RUN(other_kinds_are_noted_once),
     RUN(a_file_of_secrets_alone_is_no_mistake), RUN(json_files_are_read_and_named),
     RUN(a_snippet_needs_a_file_name_without_blanks),
     RUN(authentications_are_found_across_namespaces))

@@ -115,6 +115,9 @@ TEST(each_row_of_the_table_is_chosen)
             "chain - - - - -",
             "t.yaml:5:27: error: podIdentity.provider: \"azure-workload\" gives no AWS "
             "credentials; use aws, aws-eks, aws-kiam or none\n"},
+        {AUTH("TriggerAuthentication", "  podIdentity: {provider: AWS}\n") OBJECT(REFERENCE, ""),
+            "chain - - - - -",
+            "t.yaml:5:27: error: podIdentity.provider: \"AWS\" is none; did you mean aws?\n"},
         {AUTH("TriggerAuthentication",
              "  podIdentity: {provider: aws, identityOwner: workload, roleArn: arn:x}\n")
                 OBJECT(REFERENCE, ""),
@@ -235,9 +238,10 @@ TEST(secrets_are_found_in_documents)
             "t.yaml:6:5: warning: id: the value of Secret ns/s key id has a line break or blank at "
             "its end, which AWS refuses when KEDA sends it; tally trims it, repair the Secret\n"},
         {SECRET(", namespace: ns", "data: {id: QQBC, secret: czNjcmV0}\n"),
-            "static - - !Secret ns/s key id is binary =s3cret -",
-            "t.yaml:6:5: warning: id: the value of Secret ns/s key id is binary, so it is no "
-            "credential; repair it\n"},
+            "static - - !Secret ns/s key id is binary once its base64 is decoded =s3cret -",
+            "t.yaml:6:5: warning: id: the value of Secret ns/s key id is binary once its "
+            "base64 is decoded, so it is no credential; was it not encoded? stringData takes it "
+            "as it is\n"},
         {SECRET(", namespace: ns", "data: {id: YQpi, secret: czNjcmV0}\n"),
             "static - - !Secret ns/s key id holds a control character =s3cret -",
             "t.yaml:6:5: warning: id: the value of Secret ns/s key id holds a control character, "

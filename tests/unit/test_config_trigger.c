@@ -17,8 +17,12 @@ TEST(each_parameter_is_checked)
             "eu-west-1\n"},
         {"tableName", NULL,
             "t.yaml:2:3: error: tableName: missing; each aws-dynamodb trigger needs it\n"},
-        {"tableName", "",
-            "t.yaml:9:15: error: tableName: missing; each aws-dynamodb trigger needs it\n"},
+        {"tableName", "''",
+            "t.yaml:9:16: error: tableName: missing; each aws-dynamodb trigger needs it\n"},
+        {"keyConditionExpression", "#k = :key",
+            "t.yaml:9:28: error: keyConditionExpression: is empty; write its value, in quotes "
+            "where "
+            "it begins with # (else that is a comment)\n"},
         {"keyConditionExpression", NULL,
             "t.yaml:2:3: error: keyConditionExpression: missing; each aws-dynamodb trigger needs "
             "it\n"},
@@ -52,14 +56,18 @@ TEST(each_parameter_is_checked)
         {"awsEndpoint", "https://vpce.example/", ""},
         {"awsEndpoint", "http://localhost:8000", ""},
         {"consistentRead", "'maybe'",
-            "t.yaml:10:21: error: consistentRead: must be \"true\" or \"false\"\n"},
+            "t.yaml:10:21: error: consistentRead: must be \"true\" or \"false\", not \"maybe\"\n"},
         {"consistentRead", "true",
             "t.yaml:10:21: warning: consistentRead: is not quoted, and Kubernetes refuses true and "
             "false here; write \"true\"\n"},
-        {"warm", "'1'", "t.yaml:10:11: error: warm: must be \"true\" or \"false\"\n"},
+        {"warm", "'1'", "t.yaml:10:11: error: warm: must be \"true\" or \"false\", not \"1\"\n"},
+        {"warm", "yes",
+            "t.yaml:10:11: warning: warm: is not quoted, and Kubernetes refuses true and false "
+            "here; write \"true\"\n"
+            "t.yaml:10:11: error: warm: must be \"true\" or \"false\", not \"yes\"\n"},
         {"countLimit", "'0'", "t.yaml:10:17: error: countLimit: must be at least 1, not 0\n"},
         {"countLimit", "'many'",
-            "t.yaml:10:17: error: countLimit: must be a whole number, not \"many\"\n"},
+            "t.yaml:10:17: error: countLimit: must be a whole number or \"auto\", not \"many\"\n"},
         {"countLimit", "auto", ""},
         {"maxPages", "'-1'", "t.yaml:10:15: error: maxPages: must be at least 1, not -1\n"},
         {"maxPages", "'4294967296'", "t.yaml:10:15: error: maxPages: must be at most 4294967295\n"},
@@ -224,7 +232,8 @@ TEST(bounds_of_an_object_are_checked)
         {"ScaledJob", "  idleReplicaCount: 0\n",
             "t.yaml:5:21: warning: idleReplicaCount: ignored: a ScaledJob has none\n"},
         {"ScaledObject", "  pollingInterval: 1.5\n",
-            "t.yaml:5:20: error: pollingInterval: must be a whole number from 0 to 2147483647\n"},
+            "t.yaml:5:20: error: pollingInterval: must be a whole number of seconds from 0 to "
+            "2147483647\n"},
         {"ScaledObject", "  pollingInterval: 0\n",
             "t.yaml:5:20: warning: pollingInterval: is 0, so each question asks DynamoDB anew\n"},
         {"ScaledObject", "  pollingInterval:\n", ""},
@@ -287,14 +296,14 @@ TEST(fields_that_only_keda_acts_on_are_noted)
 TEST(triggers_that_are_not_dynamodb_are_skipped_but_counted)
 {
     struct config *config = config_of(
-        "triggers:\n- type: cron\n  metadata: {}\n"
+        "triggers:\n- type: aws-dynamo-db\n  metadata: {}\n"
         "- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: t, targetValue: '1', "
         "keyConditionExpression: k}\n"
         "- type: aws-dynamodb\n  name: n\n  metadata: {awsRegion: r, tableName: t, targetValue: "
         "'1', keyConditionExpression: k}\n"
         "- metadata: {}\n- x\n");
     CHECK_STR("t.yaml:2:9: warning: type: skipped: tally counts aws-dynamodb triggers only, not "
-              "cron\n"
+              "aws-dynamo-db; did you mean aws-dynamodb?\n"
               "t.yaml:9:3: error: type: missing; write type: aws-dynamodb\n"
               "t.yaml:10:3: error: triggers: each trigger must be a map\n",
         config_lines(config, FINDING_WARNING));
@@ -321,7 +330,8 @@ TEST(fields_of_a_trigger_are_checked)
         const char *field, *expected;
     } cases[] = {
         {"metricType: Utilization",
-            "t.yaml:3:15: error: metricType: must be AverageValue or Value\n"},
+            "t.yaml:3:15: error: metricType: must be AverageValue or Value; KEDA knows "
+            "Utilization for cpu and memory only\n"},
         {"metricType: AverageValue", ""},
         {"metrictype: Value", "t.yaml:3:3: warning: metrictype: unknown field, so it is ignored; "
                               "did you mean metricType?\n"},

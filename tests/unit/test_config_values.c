@@ -72,7 +72,7 @@ TEST(what_keda_does_otherwise_is_a_warning)
             "{\":key\":{\"N\":\"\"}}"},
         {"{\"N\":\"$now-1h\"}",
             "warning: expressionAttributeValues[\":key\"].N is not \"$now\", \"$now-SECONDS\" or "
-            "\"$now+SECONDS\", so DynamoDB will refuse it\n",
+            "\"$now+SECONDS\" without blanks, so DynamoDB will refuse it\n",
             "{\":key\":{\"N\":\"$now-1h\"}}"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
