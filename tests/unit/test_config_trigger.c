@@ -357,7 +357,8 @@ TEST(fields_of_a_trigger_are_checked)
     CHECK_STR("t.yaml:2:3: error: metadata: must be a map with awsRegion, tableName, "
               "keyConditionExpression and targetValue\n",
         problems_of("triggers:\n- type: aws-dynamodb\n"));
-    CHECK_STR("t.yaml:1:11: error: triggers: must be a list\n", problems_of("triggers: 5\n"));
+    CHECK_STR("t.yaml:1:11: error: triggers: must be a list; begin each trigger with \"- \"\n",
+        problems_of("triggers: 5\n"));
 }
 
 TEST_MAIN(RUN(each_parameter_is_checked), RUN(an_endpoint_must_go_with_the_environment),
