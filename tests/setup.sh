@@ -17,7 +17,8 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc neovim python3-boto3
   python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck strace)
-image=(buildah cmake dpkg-dev gcc libc6-dev make patch)
+deep=(valgrind)
+image=(buildah cmake dpkg-dev gcc gperf libc6-dev make patch)
 pods=(catatonit iptables podman runc)
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -106,14 +107,15 @@ install_dynamodb() {
 
 what=${1:-test}
 case $what in
-  demo | test) demo_too=1 ;;
+  demo | test | deep) demo_too=1 ;;
 esac
 case $what in
   build) install_packages "${build[@]}" ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
+  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" ;;
   image) install_packages "${image[@]}" ;;
   pods) install_packages "${image[@]}" "${pods[@]}" ;;
-  *) fail "usage: tests/setup.sh [build|demo|test|image|pods]" ;;
+  *) fail "usage: tests/setup.sh [build|demo|test|deep|image|pods]" ;;
 esac
 [ -z "${demo_too:-}" ] || dynamodb_installed || install_dynamodb

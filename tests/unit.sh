@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Runs the unit tests of a build, several at a time: tests/unit.sh BUILD
+# TALLY_WRAP: a command to run each under, as valgrind.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 build=$1
+export limit=60
+[ -z "${TALLY_WRAP:-}" ] || limit=600
 export UBSAN_OPTIONS=print_stacktrace=1
 
 # A program passes if it ends well and says so: a crash and an early exit are no pass.
 run_one() {
   local program=$1 output status=0
-  output=$(timeout 60 "$program" 2>&1 </dev/null) || status=$?
+  # shellcheck disable=SC2086 # words are wanted
+  output=$(timeout "$limit" ${TALLY_WRAP:-} "$program" 2>&1 </dev/null) || status=$?
   if [ "$status" -eq 0 ] && [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed$ ]]; then
     printf 'ok %s\n' "${BASH_REMATCH[1]}"
   else

@@ -145,6 +145,7 @@ def test_temporary_keys_of_the_environment(start, world):
     assert world.requests(service="dynamodb")[0]["access_key"] == key["access_key"]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("make, words", [
     (lambda agent: agent.mount.clear(), ["cannot be read"]),
     (lambda agent: agent.mount.write(token=""), ["empty"]),

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What takes too long for every change: `make check-deep`, before an issue ends.
+# FUZZ=seconds for each fuzz target (60).
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+unset MAKEFLAGS MAKELEVEL
+
+tests/setup.sh deep || exit 1
+export TALLY_LOGS=${TALLY_LOGS:-build/logs/deep}
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
+
+make=(make --no-print-directory -j"$(nproc)")
+memcheck="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible
+  --errors-for-leak-kinds=definite,possible --suppressions=$PWD/tests/valgrind.supp"
+
+# Everything that gcc's analyzer says and tests/analyzer.known does not explain.
+analyzer() {
+  rm -rf build/analyzer # only what is compiled is told about
+  "${make[@]}" BUILD=build/analyzer CFLAGS='-O1 -g -fanalyzer -Wno-analyzer-malloc-leak' \
+    all >build/analyzer.log 2>&1 || {
+    tail -n 20 build/analyzer.log
+    return 1
+  }
+  sed -nE 's/^([^:]+):[0-9]+:[0-9]+: warning: .*\[(-Wanalyzer-[a-z-]+)\]$/\1 \2/p' \
+    build/analyzer.log | sort -u |
+    grep -vxF -f <(sed -e "/^#/d" -e "s/  .*//" tests/analyzer.known) && return 1
+  return 0
+}
+
+unit_memcheck() { TALLY_WRAP=$memcheck tests/unit.sh build; }
+
+# A small number of files, because valgrind makes all of it twenty times as slow.
+integration_memcheck() {
+  TALLY_BUILD=build TALLY_WRAP=$memcheck /usr/bin/python3 -m pytest -q --tb=short \
+    -n "$(nproc)" -m "not timing" tests/integration/test_count.py tests/integration/test_identity.py \
+    tests/integration/test_network.py tests/integration/test_socket.py
+}
+
+step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit helpers
+step "gcc -fanalyzer" analyzer
+step "unit tests under valgrind" unit_memcheck
+step "integration tests under valgrind" integration_memcheck
+step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
+steps_finish
