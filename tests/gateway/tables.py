@@ -58,6 +58,28 @@ SHARDS = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 
+# Rows that expire: some have, and DynamoDB has not deleted them yet.
+LEASES = {
+    "TableName": "leases",
+    "AttributeDefinitions": [{"AttributeName": "pool", "AttributeType": "S"},
+                             {"AttributeName": "expires", "AttributeType": "N"}],
+    "KeySchema": [{"AttributeName": "pool", "KeyType": "HASH"},
+                  {"AttributeName": "expires", "KeyType": "RANGE"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+LEASE_SECONDS = (-86400, -7200, -1800, 1800, 7200)  # of the pool "all", from now
+
+# With a binary hash key, a number to sort by, and attributes of every type: 20 items.
+THINGS = {
+    "TableName": "things",
+    "AttributeDefinitions": [{"AttributeName": "digest", "AttributeType": "B"},
+                             {"AttributeName": "number", "AttributeType": "N"}],
+    "KeySchema": [{"AttributeName": "digest", "KeyType": "HASH"},
+                  {"AttributeName": "number", "KeyType": "RANGE"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+DIGEST = base64.b64encode(b"\x00\xff\xfe").decode()
+
 
 def job(number):
     return {"owner": {"S": f"owner-{number % 3}"}, "id": {"S": f"{number:05}"},
@@ -70,6 +92,32 @@ def shard(number):
     return {"shard": {"N": str(number % 3)}, "digest": {"B": digest}}
 
 
+def lease(seconds, now):
+    """`ends` is what a filter may name: it is no key."""
+    expires = {"N": str(now + seconds)}
+    return {"pool": {"S": "all"}, "expires": expires, "ends": expires}
+
+
+def thing(number):
+    """Every second one has the attributes."""
+    key = {"digest": {"B": DIGEST}, "number": {"N": str(number)}}
+    if number % 2:
+        return key
+    return {**key, "text": {"S": 'gr\u00fcn \U0001f600 "\\'}, "weight": {"N": "1.5"},
+            "blob": {"B": DIGEST}, "flag": {"BOOL": True}, "nothing": {"NULL": True},
+            "tags": {"SS": ["blue", "red"]}, "primes": {"NS": ["2", "3.5"]},
+            "blobs": {"BS": [DIGEST]}, "list": {"L": [{"S": "a"}, {"L": [{"N": "1"}]}]},
+            "map": {"M": {"k": {"M": {"inner": {"BOOL": False}}}, "e": {"L": []}}}}
+
+
+class Refused(RuntimeError):
+    """An operation was refused; `answer` is DynamoDB's."""
+
+    def __init__(self, action, answer):
+        super().__init__(f"{action}: {answer}")
+        self.answer = answer
+
+
 class Tables:
     """Talks to DynamoDB Local itself, which checks no signature, so filling is quick."""
 
@@ -78,6 +126,14 @@ class Tables:
 
     def create(self, definition):
         self._call(self._connect(), "CreateTable", definition)
+
+    def refusal(self, question):
+        """What DynamoDB answers to a Query that it refuses; None where it does not."""
+        try:
+            self._call(self._connect(), "Query", question)
+        except Refused as refused:
+            return refused.answer
+        return None
 
     def delete(self, name):
         self._call(self._connect(), "DeleteTable", {"TableName": name})
@@ -120,7 +176,7 @@ class Tables:
         reply = connection.getresponse()
         answer = json.loads(reply.read())
         if reply.status != 200:
-            raise RuntimeError(f"{action}: {answer}")
+            raise Refused(action, answer)
         return answer
 
 
