@@ -174,6 +174,7 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
         if (session->refused)
             session->closing = true;
     }
+    session->held = taken < len && is_blocked(session);
     return taken;
 }
 
@@ -284,14 +285,15 @@ static void on_events(void *data, unsigned events)
     server_shed(session->server);
 }
 
-/* Watches for what the session can use now. A session that is to close is woken to do so. */
+/* Watches for what the session can use now. A session that is to close is woken to do so, and so
+ * is one that has something to catch up with: what waits may have gone out in another's turn. */
 static void session_update(struct session *session)
 {
     unsigned events = 0;
 
     if (!is_blocked(session))
         events |= LOOP_READABLE;
-    if (session->output.len > 0 || session->closing)
+    if (session->output.len > 0 || session->closing || session->held || session->behind)
         events |= LOOP_WRITABLE;
     if (events == session->events)
         return;

@@ -16,7 +16,8 @@ struct session {
     struct loop_watch *watch;
     unsigned events;        /* watched for now */
     struct frame_scan scan; /* of the frame that is incomplete */
-    struct buffer input;    /* bytes behind the last whole frame */
+    struct buffer input;    /* bytes behind the last frame that was handled */
+    bool held;              /* whole frames may be among them: the peer took no answers */
     size_t kept_bytes;      /* memory that they take, as server::kept_bytes has it */
     struct buffer output;   /* answers that the kernel did not take */
     struct ring pending;    /* pending::link: unanswered requests */

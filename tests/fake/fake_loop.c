@@ -1,5 +1,6 @@
 #include "tests/fake/fake_loop.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ struct loop {
     uint64_t starts;
     struct loop_timer *timers;
     struct loop_folder *folders;
-    int others; /* watches and signals that exist; they never fire */
+    struct loop_watch *watches;
+    int others; /* watches, and signals, which never fire */
     bool stopped;
 };
 
@@ -38,6 +40,11 @@ struct loop_folder {
 
 struct loop_watch {
     struct loop *loop;
+    int fd;
+    loop_watch_fn *fn;
+    void *data;
+    unsigned events;
+    struct loop_watch *next;
 };
 
 struct loop_signal {
@@ -199,29 +206,56 @@ struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *f
 {
     struct loop_watch *watch = calloc(1, sizeof(*watch));
 
-    (void)fd;
-    (void)fn;
-    (void)data;
-    if (watch != NULL) {
-        watch->loop = loop;
-        loop->others++;
-    }
+    if (watch == NULL)
+        return NULL;
+    watch->loop = loop;
+    watch->fd = fd;
+    watch->fn = fn;
+    watch->data = data;
+    watch->next = loop->watches;
+    loop->watches = watch;
+    loop->others++;
     return watch;
 }
 
 int loop_watch_set(struct loop_watch *watch, unsigned events)
 {
-    (void)watch;
-    (void)events;
+    watch->events = events;
     return 0;
 }
 
 void loop_watch_destroy(struct loop_watch *watch)
 {
+    struct loop_watch **link;
+
     if (watch == NULL)
         return;
+    link = &watch->loop->watches;
+    while (*link != watch)
+        link = &(*link)->next;
+    *link = watch->next;
     watch->loop->others--;
     free(watch);
+}
+
+bool fake_loop_deliver(struct loop *loop)
+{
+    for (struct loop_watch *watch = loop->watches; watch != NULL; watch = watch->next) {
+        struct pollfd ready = {.fd = watch->fd};
+        unsigned events = 0;
+
+        ready.events = (short)((watch->events & LOOP_READABLE ? POLLIN : 0) |
+                               (watch->events & LOOP_WRITABLE ? POLLOUT : 0));
+        if (watch->events == 0 || poll(&ready, 1, 0) <= 0)
+            continue;
+        if (ready.revents & (POLLIN | POLLERR | POLLHUP))
+            events |= watch->events & LOOP_READABLE;
+        if (ready.revents & (POLLOUT | POLLERR | POLLHUP))
+            events |= watch->events & LOOP_WRITABLE;
+        watch->fn(watch->data, events); /* the watch may be gone */
+        return true;
+    }
+    return false;
 }
 
 struct loop_folder *loop_folder_create(struct loop *loop, const char *path, loop_fn *fn, void *data)

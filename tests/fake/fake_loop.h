@@ -5,6 +5,8 @@
 
 #include "agent/loop.h"
 
+#include <stdbool.h>
+
 /* Moves both clocks on, firing every timer that falls due on the way, in order. */
 void fake_loop_advance(struct loop *loop, int64_t ms);
 
@@ -16,6 +18,9 @@ int64_t fake_loop_next(const struct loop *loop);
 
 /* An entry of every watched folder was made, changed, renamed or removed. */
 void fake_loop_folder_changed(struct loop *loop);
+
+/* Tells one watch of what it watches for, where its descriptor is ready; false: none is. */
+bool fake_loop_deliver(struct loop *loop);
 
 /* Timers that exist (running or not): 0 at the end of a test, or something leaks. */
 int fake_loop_timers(const struct loop *loop);
