@@ -76,6 +76,11 @@ int64_t aws_client_wall(const struct aws_client *client)
     return loop_wall(client->loop) + client->clock_offset_ms;
 }
 
+void aws_client_forget_offset(struct aws_client *client)
+{
+    client->clock_offset_ms = 0;
+}
+
 const struct aws_counters *aws_client_counters(
     const struct aws_client *client, enum aws_service service)
 {

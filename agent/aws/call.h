@@ -24,6 +24,10 @@ void aws_client_destroy(struct aws_client *client); /* no call may be under way;
 /* The wall clock as AWS sees it, ms: the machine's, plus the offset learned from a refusal. */
 int64_t aws_client_wall(const struct aws_client *client);
 
+/* The offset cannot be right (any more): back to the machine's clock. A signed call learns anew
+ * where that is wrong, too. */
+void aws_client_forget_offset(struct aws_client *client);
+
 struct aws_counters {
     uint64_t calls; /* attempts that were sent */
     uint64_t ok;

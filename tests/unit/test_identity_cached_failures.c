@@ -1,3 +1,4 @@
+#include "agent/aws/dynamodb.h"
 #include "tests/unit/identity_source.h"
 
 TEST(a_failed_refresh_keeps_the_credentials_until_they_expire)
@@ -134,9 +135,61 @@ TEST(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones)
     stop();
 }
 
+static void on_skewed(void *data, const struct aws_reply *reply)
+{
+    *(enum aws_outcome *)data = reply->error.outcome;
+}
+
+/* AWS refuses a signature's time, and tells its own: so much later than this machine's. */
+static void learn_offset(int64_t offset_ms)
+{
+    static const char refusal[] = "{\"__type\":\"x#InvalidSignatureException\","
+                                  "\"message\":\"Signature expired: 1 is now earlier than 2\"}";
+    struct credentials *signer = credentials_create(
+        "AK", "s", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+    struct endpoint endpoint = {.url = "https://dynamodb.eu-west-1.amazonaws.com/",
+        .host = "dynamodb.eu-west-1.amazonaws.com",
+        .path = "/",
+        .region = "eu-west-1"};
+    struct aws_request request = {.service = AWS_DYNAMODB,
+        .what = "Query",
+        .endpoint = &endpoint,
+        .body = "",
+        .credentials = signer,
+        .max_reply = 1024,
+        .parse_error = dynamodb_parse_error};
+    enum aws_outcome outcome = AWS_REFUSED;
+
+    CHECK(aws_call_start(world.context.client, &request, on_skewed, &outcome) != NULL);
+    fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
+        .error = "",
+        .status = 400,
+        .body = (const uint8_t *)refusal,
+        .body_len = strlen(refusal),
+        .date_ms = loop_wall(world.loop) + offset_ms});
+    fake_loop_advance(world.loop, 0);
+    fake_http_answer(200, "");
+    CHECK_INT(AWS_OK, outcome);
+    CHECK_INT(loop_wall(world.loop) + offset_ms, aws_client_wall(world.context.client));
+    credentials_unref(signer);
+}
+
+TEST(an_offset_that_makes_fresh_credentials_expired_is_forgotten)
+{
+    start();
+    learn_offset(2880 * MINUTE);
+    fake_loop_jump_wall(world.loop, 2880 * MINUTE); /* this machine's clock is set right */
+    ask();
+    succeed("first", 60 * MINUTE);
+    CHECK_STR("first", ask());
+    CHECK_INT(loop_wall(world.loop), aws_client_wall(world.context.client));
+    stop();
+}
+
 TEST_MAIN(RUN(a_failed_refresh_keeps_the_credentials_until_they_expire),
     RUN(the_next_try_after_a_failed_refresh_is_random_and_within_the_life_left),
     RUN(a_fault_without_credentials_is_remembered_only_for_a_moment),
     RUN(a_refusal_is_remembered_longer_each_time_up_to_a_minute),
     RUN(credentials_that_arrive_expired_are_a_failure),
-    RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones))
+    RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones),
+    RUN(an_offset_that_makes_fresh_credentials_expired_is_forgotten))
