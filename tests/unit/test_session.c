@@ -1,154 +1,257 @@
-/* One connection: what its peer reads late, and what that must not cost it. */
-#include "agent/ipc/session.h"
+/* Connections: frames in, answers out, and what they may cost. */
+#include "tests/unit/session_world.h"
 
-#include "tests/unit/count_world.h"
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
-#include <sys/socket.h>
-#include <unistd.h>
+TEST(a_request_may_come_byte_by_byte)
+{
+    static struct house house;
+    struct client *client;
+    struct buffer buffer;
 
-#define PINGS 5000 /* sent at once: less than the session reads at once */
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    buffer_init(&buffer, 1024);
+    add_request(&buffer, 7, "ping", NULL);
+    add_request(&buffer, 8, "list", NULL);
+    for (size_t i = 0; i < buffer.len; i++) {
+        CHECK_INT(i < buffer.len / 2 ? 0 : 1, hear(client));
+        say(client, buffer.data + i, 1);
+        turn(&house);
+    }
+    CHECK_INT(2, hear(client));
+    CHECK_INT(7, client->heard[0].id);
+    CHECK_INT(8, client->heard[1].id);
+    CHECK(session_of(&house)->input.data == NULL); /* idle, it costs nothing */
+    buffer_free(&buffer);
+    house_close(&house);
+}
 
-struct desk {
-    struct bench bench;
-    struct socket_path path;
-    struct server *server;
+TEST(the_answers_of_a_batch_are_one_write)
+{
+    static struct house house;
+    static uint8_t packet[65536];
+    struct client *client;
+    ssize_t len;
+
+    house_open(&house, 1u << 20);
+    client = join(&house, 0, SOCK_SEQPACKET, NULL); /* one packet for each write */
+    many_requests(client, 1, 20, "ping", NULL);
+    turn(&house);
+    len = recv(client->fd, packet, sizeof(packet), 0);
+    CHECK(len > 0);
+    CHECK_INT(-1, recv(client->fd, packet + len, 1, 0));
+    CHECK_INT(0, buffer_append(&client->received, packet, (size_t)len));
+    CHECK_INT(20, hear(client));
+    house_close(&house);
+}
+
+TEST(what_is_no_message_ends_only_its_own_connection)
+{
+    static const char *const garbage[] = {"\xc1", "GET / HTTP/1.1\r\n", "\x93\x01", "{}", "\x05"};
+    static struct house house;
+    struct client *good, *bad;
+
+    house_open(&house, 1u << 20);
+    good = come(&house, 0);
+    for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+        bad = come(&house, 1);
+        say(bad, garbage[i], strlen(garbage[i]));
+        if (garbage[i][0] == '\x93')
+            say(bad, "\xc0\xc0", 2); /* an answer nobody asked for */
+        turn(&house);
+        CHECK_INT(0, hear(bad));
+        CHECK(bad->ended);
+        close(bad->fd);
+        bad->fd = -1;
+        request(good, (uint32_t)i, "ping", NULL);
+        turn(&house);
+        CHECK_INT(i + 1, hear(good));
+        CHECK(!good->ended);
+    }
+    CHECK_INT(sizeof(garbage) / sizeof(garbage[0]), house.server->stats.malformed);
+    CHECK_INT(1, house.server->session_count);
+    house_close(&house);
+}
+
+TEST(what_came_before_the_garbage_is_answered)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    request(client, 1, "ping", NULL);
+    say(client, "\xc1", 1);
+    turn(&house);
+    CHECK_INT(1, hear(client));
+    CHECK(client->ended);
+    house_close(&house);
+}
+
+TEST(who_is_not_served_is_told_why_once)
+{
+    static struct house house;
+    struct failure refusal;
+    struct client *client;
+
+    failure_set(&refusal, ERROR_NOT_ALLOWED, "not you");
+    house_open(&house, 1u << 20);
+    client = join(&house, 0, SOCK_STREAM, &refusal);
+    many_requests(client, 5, 3, "count", "t");
+    turn(&house);
+    CHECK_INT(1, hear(client));
+    CHECK_INT(5, client->heard[0].id);
+    CHECK_INT(ERROR_NOT_ALLOWED, client->heard[0].error);
+    CHECK(client->ended);
+    CHECK_INT(0, fake_http_count());
+    house_close(&house);
+}
+
+TEST(a_client_that_goes_is_forgotten)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    request(client, 1, "count", "t");
+    turn(&house);
+    CHECK_INT(1, fake_http_open());
+    close(client->fd);
+    client->fd = -1;
+    turn(&house);
+    CHECK_INT(0, house.server->session_count);
+    CHECK_INT(1, fake_http_open()); /* its flight goes on, for the next */
+    page(&house.bench, LAST_PAGE(3));
+    client = come(&house, 1);
+    request(client, 2, "count", "t");
+    turn(&house);
+    CHECK_INT(1, hear(client));
+    CHECK_INT(3, client->heard[0].count);
+    CHECK_INT(1, fake_http_count());
+    house_close(&house);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------
+ */
+
+TEST(the_65th_request_in_flight_is_busy)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    many_requests(client, 0, LIMIT_IN_FLIGHT + 2, "count", "t");
+    turn(&house);
+    CHECK_INT(2, hear(client));
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_INT(LIMIT_IN_FLIGHT + i, client->heard[i].id);
+        CHECK_INT(ERROR_BUSY, client->heard[i].error);
+    }
+    CHECK_INT(LIMIT_IN_FLIGHT, session_of(&house)->in_flight);
+    page(&house.bench, LAST_PAGE(3));
+    CHECK_INT(LIMIT_IN_FLIGHT + 2, hear(client));
+    CHECK_INT(0, session_of(&house)->in_flight);
+    request(client, 99, "count", "t");
+    turn(&house);
+    CHECK_INT(LIMIT_IN_FLIGHT + 3, hear(client));
+    CHECK_INT(ERROR_NONE, client->heard[LIMIT_IN_FLIGHT + 2].error);
+    house_close(&house);
+}
+
+TEST(requests_are_not_read_while_answers_are_not_taken)
+{
+    static struct house house;
+    struct client *client;
     struct session *session;
-    int client;
-    bool told; /* of a change */
-};
+    uint64_t handled;
 
-static void drained(void *data)
-{
-    (void)data;
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    session = session_of(&house);
+    many_requests(client, 0, 3000, "list", NULL);
+    turn(&house);
+    handled = session->requests;
+    CHECK(handled > 0 && handled < 3000);
+    CHECK(session->output.len >= LIMIT_OUTPUT_BYTES);
+    CHECK(session->output.len < 2 * LIMIT_OUTPUT_BYTES);
+    CHECK_INT(0, session->events & LOOP_READABLE);
+    CHECK_INT(session->output.len, house.server->queued_bytes);
+    turn(&house);
+    CHECK_INT(handled, session->requests);
+    while (hear(client) < 3000) {
+        int before = client->count;
+
+        turn(&house);
+        CHECK(hear(client) > before);
+    }
+    for (uint32_t i = 0; i < 3000; i++)
+        CHECK_INT(i, client->heard[i].id);
+    CHECK_INT(0, house.server->queued_bytes);
+    CHECK(session->output.data == NULL);
+    house_close(&house);
 }
 
-static void desk_open(struct desk *desk)
-{
-    struct ucred peer = {.pid = 1};
-    int pair[2], listener[2];
-
-    memset(desk, 0, sizeof(*desk));
-    bench_open(&desk->bench, "false");
-    CHECK_INT(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
-    CHECK_INT(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, listener));
-    close(listener[1]);
-    desk->path = (struct socket_path){.fd = listener[0]};
-    desk->client = pair[0];
-    desk->server = server_create(&(struct server_options){.loop = desk->bench.loop,
-        .counter = desk->bench.counter,
-        .identities = desk->bench.identities,
-        .client = desk->bench.client,
-        .socket_path = &desk->path,
-        .max_buffer = 8u << 20,
-        .drained = drained});
-    CHECK(desk->server != NULL);
-    loop_watch_set(desk->server->watch, 0); /* nobody else comes */
-    desk->session = session_create(desk->server, pair[1], &peer, NULL);
-    CHECK(desk->session != NULL);
-}
-
-static void desk_close(struct desk *desk)
-{
-    close(desk->client);
-    server_destroy(desk->server);
-    close(desk->path.fd);
-    bench_close(&desk->bench);
-}
-
-/* Takes what has arrived at the client. */
-static void client_read(struct desk *desk)
-{
-    uint8_t bytes[65536];
-    ssize_t n;
-
-    while ((n = recv(desk->client, bytes, sizeof(bytes), 0)) > 0)
-        desk->told |= memmem(bytes, (size_t)n, "changed", strlen("changed")) != NULL;
-}
-
-static void answer_late(struct desk *desk)
+/* An answer of another turn finds that the client has read all, and empties the queue: then the
+ * socket has nothing to tell the session. */
+static void answer_late(struct house *house, struct client *client)
 {
     struct failure failure;
 
+    hear(client);
     failure_set(&failure, ERROR_TIMEOUT, "late");
-    session_fail(desk->session, 7, &failure);
-}
-
-/* An answer of another turn finds that the client has read all, and empties the queue. */
-static void answer_another(struct desk *desk)
-{
-    client_read(desk);
-    answer_late(desk);
-    CHECK_INT(0, desk->session->output.len);
-}
-
-/* All that is ready by itself. */
-static void settle(struct desk *desk)
-{
-    do
-        client_read(desk);
-    while (fake_loop_deliver(desk->bench.loop));
-}
-
-/* Sends pings until the session reads no more of them; returns how many it was sent. */
-static unsigned flood(struct desk *desk)
-{
-    static const uint8_t ping[] = {0x94, 0x00, 0x01, 0xa4, 'p', 'i', 'n', 'g', 0x90};
-    uint8_t pings[PINGS * sizeof(ping)];
-    unsigned sent = 0;
-
-    for (size_t i = 0; i < PINGS; i++)
-        memcpy(pings + i * sizeof(ping), ping, sizeof(ping));
-    while (desk->session->output.len < LIMIT_OUTPUT_BYTES) {
-        CHECK_INT(sizeof(pings), send(desk->client, pings, sizeof(pings), 0));
-        sent += PINGS;
-        while (fake_loop_deliver(desk->bench.loop))
-            continue;
-    }
-    return sent;
+    session_fail(session_of(house), 7, &failure);
 }
 
 TEST(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue)
 {
-    struct desk desk;
-    unsigned sent;
+    static struct house house;
+    struct client *client;
+    int before;
 
-    desk_open(&desk);
-    sent = flood(&desk);
-    CHECK(desk.session->input.len > 0);
-    CHECK(desk.server->stats.answered < sent);
-    answer_another(&desk);
-    settle(&desk);
-    CHECK_INT(0, desk.session->input.len);
-    CHECK_INT(sent + 1, desk.server->stats.answered);
-    desk_close(&desk);
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    many_requests(client, 100, 3000, "list", NULL);
+    turn(&house);
+    CHECK(session_of(&house)->input.len > 0);
+    answer_late(&house, client);
+    CHECK_INT(0, session_of(&house)->output.len);
+    while ((before = hear(client)) < 3001) {
+        turn(&house);
+        CHECK(hear(client) > before);
+    }
+    CHECK_INT(0, session_of(&house)->input.len);
+    house_close(&house);
 }
 
-TEST(a_slow_watcher_catches_up_whoever_empties_its_queue)
+TEST(the_slowest_reader_goes_when_all_together_wait_for_too_much)
 {
-    const char *name;
-    uint8_t request[128];
-    struct desk desk;
-    int len;
+    static struct house house;
+    struct client *slow, *good;
 
-    desk_open(&desk);
-    name = counter_config(desk.bench.counter)->triggers[0].name;
-    len = snprintf((char *)request, sizeof(request), "....watch..\xa7trigger.%s", name);
-    memcpy(request, "\x94\x00\x01\xa5", 4);
-    memcpy(request + 9, "\x91\x81", 2);
-    request[19] = (uint8_t)(0xa0 + strlen(name));
-    CHECK_INT(len, send(desk.client, request, (size_t)len, 0));
-    settle(&desk);
-    CHECK_INT(1, desk.session->watch_count);
-    fake_loop_advance(desk.bench.loop, 0); /* the flight takes off */
-    while (!session_is_slow(desk.session))
-        answer_late(&desk);
-    page(&desk.bench, LAST_PAGE(3));
-    CHECK(desk.session->behind);
-    answer_another(&desk);
-    settle(&desk);
-    CHECK(desk.told);
-    desk_close(&desk);
+    house_open(&house, 32u * 1024u);
+    good = come(&house, 0);
+    slow = come(&house, 1);
+    many_requests(slow, 0, 3000, "list", NULL);
+    turn(&house);
+    CHECK_INT(1, house.server->stats.dropped);
+    CHECK_INT(1, house.server->session_count);
+    CHECK_INT(0, house.server->queued_bytes);
+    hear(slow);
+    CHECK(slow->ended);
+    request(good, 1, "ping", NULL);
+    turn(&house);
+    CHECK_INT(1, hear(good));
+    house_close(&house);
 }
 
-TEST_MAIN(RUN(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue),
-    RUN(a_slow_watcher_catches_up_whoever_empties_its_queue))
+TEST_MAIN(RUN(a_request_may_come_byte_by_byte), RUN(the_answers_of_a_batch_are_one_write),
+    RUN(what_is_no_message_ends_only_its_own_connection),
+    RUN(what_came_before_the_garbage_is_answered), RUN(who_is_not_served_is_told_why_once),
+    RUN(a_client_that_goes_is_forgotten), RUN(the_65th_request_in_flight_is_busy),
+    RUN(requests_are_not_read_while_answers_are_not_taken),
+    RUN(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue),
+    RUN(the_slowest_reader_goes_when_all_together_wait_for_too_much))
