@@ -8,9 +8,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG    1024
+#define LOCK_TRIES 40 /* for the lock on the folder, this apart: */
+#define LOCK_MS    25
 
 /* The folder that the socket is to be in, and its name there. */
 static int open_folder(const char *path, const char **name)
@@ -129,6 +132,19 @@ static int put_in_place(
     return 0;
 }
 
+/* Two agents that start at once take turns, a moment each; the lock goes with the descriptor. A
+ * folder that cannot be locked, or that somebody else keeps locked, is served all the same. */
+static void take_turn(int folder)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_MS * 1000000L};
+
+    for (int i = 0; i < LOCK_TRIES && flock(folder, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
 int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
 {
     char temporary[80]; /* fits behind /proc/self/fd/N/ */
@@ -150,9 +166,7 @@ int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
         r = -errno;
         goto finish;
     }
-    /* Two agents that start at once take turns; the lock goes with the descriptor. A folder that
-     * cannot be locked is served all the same. */
-    (void)flock(folder, LOCK_EX);
+    take_turn(folder);
     snprintf(temporary, sizeof(temporary), "%.60s.%d", name, (int)getpid());
     r = check_present(self->path, why, why_size);
     if (r == 0)
