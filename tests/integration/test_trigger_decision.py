@@ -1,0 +1,169 @@
+"""From a count to replicas, as the socket tells it."""
+
+import time
+
+import pytest
+
+from .agent import Agent
+from .rpc import RpcError
+from .yaml_files import scaled_object, trigger
+
+EMPTY = {"S": "no such queue"}
+
+
+def case(count=7, kind="ScaledObject", metric=None, target="5", activation=None, **spec):
+    """An object whose one trigger counts 7 items, or none."""
+    asked = trigger(value=None if count else EMPTY, targetValue=target)
+    if metric is not None:
+        asked["metricType"] = metric
+    if activation is not None:
+        asked["metadata"]["activationTargetValue"] = activation
+    document = scaled_object("it", asked, **spec)
+    if kind == "ScaledJob":
+        document["kind"] = kind
+        document["spec"]["jobTargetRef"] = document["spec"].pop("scaleTargetRef")
+    return document
+
+
+ABSENT = None
+BOUNDS = {"minReplicaCount": 2, "maxReplicaCount": 4}
+
+CASES = {
+    # name: (the object, what the request says, active, desired_replicas)
+    "none": (case(count=0), {}, False, 0),
+    "rounded up": (case(), {}, True, 2),
+    "a whole multiple": (case(target="7"), {}, True, 1),
+    "a target above the count": (case(target="1000"), {}, True, 1),
+    "one for each": (case(target="1"), {}, True, 7),
+    "at the activation value": (case(activation="7"), {}, False, 0),
+    "above the activation value": (case(activation="6"), {}, True, 2),
+    "a negative activation value": (case(count=0, activation="-1"), {}, True, 1),
+    "at most the maximum": (case(target="1", maxReplicaCount=4), {}, True, 4),
+    "at least the minimum": (case(target="7", **BOUNDS), {}, True, 2),
+    "a minimum ignores activation": (case(target="2", activation="50", **BOUNDS), {}, False, 4),
+    "a minimum where there is nothing": (case(count=0, **BOUNDS), {}, False, 2),
+    "idle": (case(count=0, idleReplicaCount=1, **BOUNDS), {}, False, 1),
+    "idle none": (case(count=0, idleReplicaCount=0, **BOUNDS), {}, False, 0),
+    "idle heeds activation": (case(activation="7", idleReplicaCount=0, **BOUNDS), {}, False, 0),
+    "idle no more": (case(target="7", idleReplicaCount=1, **BOUNDS), {}, True, 2),
+    "the largest numbers": (
+        case(target=str(2**63 - 1), activation=str(2**63 - 1), maxReplicaCount=2**31 - 1),
+        {}, False, 0),
+    "Value, replicas unknown": (case(metric="Value"), {}, True, ABSENT),
+    "Value": (case(metric="Value"), {"replicas": 3}, True, 5),  # ceil(3 * 7 / 5)
+    "Value, none runs": (case(metric="Value"), {"replicas": 0}, True, 1),
+    "Value, bounded": (case(metric="Value", **BOUNDS), {"replicas": 100}, True, 4),
+    "Value, the most replicas": (case(metric="Value"), {"replicas": 2**31 - 1}, True, 100),
+    "Value, not active": (case(count=0, metric="Value"), {"replicas": 3}, False, 0),
+    "AverageValue heeds no replicas": (case(metric="AverageValue"), {"replicas": 50}, True, 2),
+    "jobs": (case(kind="ScaledJob"), {}, True, 2),
+    "jobs, none": (case(kind="ScaledJob", count=0), {}, False, 0),
+    "jobs, at most the maximum": (
+        case(kind="ScaledJob", target="1", maxReplicaCount=3), {}, True, 3),
+    "jobs heed no minimum": (
+        case(kind="ScaledJob", count=0, minReplicaCount=2, maxReplicaCount=4), {}, False, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def deciding(gateway, tables):
+    """One agent with every case."""
+    world = gateway.world()
+    documents = [document for document, _, _, _ in CASES.values()]
+    for number, document in enumerate(documents):
+        document["metadata"]["name"] = f"case-{number}"
+    agent = Agent(world, *documents)
+    try:
+        yield agent.start()
+    finally:
+        try:
+            agent.finish()
+        finally:
+            world.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_count_becomes_replicas(deciding, name):
+    number = list(CASES).index(name)
+    document, params, active, desired = CASES[name]
+    told = deciding.rpc("count", trigger=f"case-{number}", **params)
+    metadata = document["spec"]["triggers"][0]["metadata"]
+    assert (told["active"], told.get("desired_replicas")) == (active, desired)
+    assert told["target"] == int(metadata["targetValue"])
+    assert told["activation_target"] == int(metadata.get("activationTargetValue", 0))
+    assert told["fallback"] is False and "last_error" not in told
+
+
+def fail_again(connection, name):
+    """Asks for a fresh count until one more flight has failed; the answer, or the error map."""
+    try:
+        return connection.call("count", trigger=name, max_age_ms=0, timeout_ms=10_000)
+    except RpcError as error:
+        return error.told
+
+
+def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
+    """In a stale answer, and in the error where there is no count to be stale."""
+    fallback = {"failureThreshold": 1, "replicas": 6}
+    dynamic = {**fallback, "behavior": "currentReplicas"}
+    agent = start(scaled_object("stale", fallback=fallback), scaled_object("never", fallback=fallback),
+                  scaled_object("dynamic", fallback=dynamic), scaled_object("without"),
+                  scaled_object("at-once", fallback={"failureThreshold": 0, "replicas": 0}))
+    with agent.connect() as connection:
+        told = connection.call("count", trigger="stale")
+        assert (told["fallback"], told["desired_replicas"]) == (False, 2)
+        world.fault(action="Query", code="ValidationException", message="no good")
+
+        told = fail_again(connection, "stale")
+        assert (told["quality"], told["count"], told["fallback"]) == ("stale", 7, False)
+        assert (told["desired_replicas"], told["active"]) == (2, True)
+        first = fail_again(connection, "never")
+        assert (first["name"], first["fallback"]) == ("AWS_REJECTED", False)
+        assert "desired_replicas" not in first and "count" not in first
+        assert fail_again(connection, "dynamic")["fallback"] is False
+        assert "fallback" not in fail_again(connection, "without")
+        at_once = fail_again(connection, "at-once")
+        assert (at_once["fallback"], at_once["desired_replicas"]) == (True, 0)
+
+        # What was told once more meanwhile was the same failure, remembered.
+        assert fail_again(connection, "never")["fallback"] is False
+        failed = agent.rpc("status")["flights"]["failed"]
+        assert failed == 5
+
+        def second(name):
+            while not (told := fail_again(connection, name))["fallback"]:
+                assert agent.rpc("status")["flights"]["failed"] < 20
+                time.sleep(0.05)
+            return told
+
+        told = second("stale")
+        assert (told["quality"], told["count"]) == ("stale", 7)
+        assert told["desired_replicas"] == 6 and told["last_error"]["aws"]["code"]
+        told = second("never")
+        assert (told["name"], told["desired_replicas"]) == ("AWS_REJECTED", 6)
+        assert "desired_replicas" not in second("dynamic")
+        world.heal()
+        while (told := fail_again(connection, "stale"))["quality"] == "stale":
+            time.sleep(0.05)
+        assert (told["fallback"], told["desired_replicas"]) == (False, 2)
+
+
+@pytest.mark.parametrize("table, wanted", [
+    ("orders", "s0-aws-dynamodb-orders"),
+    ("a.b-c_d", "s0-aws-dynamodb-a-b-c_d"),
+    ("arn:aws:dynamodb:eu-west-1:123456789012:table/orders",
+     "s0-aws-dynamodb-arn-aws-dynamodb-eu-west-1-123456789012-table-orders"),
+    ("%(odd)", "s0-aws-dynamodb---odd-"),
+])
+def test_the_metrics_name_is_keda_s(start, table, wanted):
+    known, = start(scaled_object("it", trigger(table))).rpc("list")["triggers"]
+    assert known["metric_name"] == wanted
+
+
+def test_the_metrics_index_counts_every_trigger(start):
+    cron = {"type": "cron", "metadata": {"timezone": "Etc/UTC", "start": "0 * * * *",
+                                         "end": "30 * * * *", "desiredReplicas": "1"}}
+    agent = start(scaled_object("it", cron, trigger(), {**trigger("jobs"), "name": "named"}))
+    known = {entry["name"]: entry["metric_name"] for entry in agent.rpc("list")["triggers"]}
+    assert known == {"shop/it/1": "s1-aws-dynamodb-orders", "shop/it/named": "s2-aws-dynamodb-jobs"}
+    assert agent.rpc("count", trigger="it/1")["metric_name"] == "s1-aws-dynamodb-orders"
