@@ -114,7 +114,9 @@ int value_read(const struct value_ref *ref, const char *(*get)(const char *name)
         snprintf(why, sizeof(why), "%s", ref->text);
         break;
     }
-    if (r < 0)
+    if (r < 0) {
         failure_set(failure, ERROR_CREDENTIALS, "%s: %s", origin, why);
+        failure->retryable = value_file(ref) != NULL; /* all else stays as it is */
+    }
     return r;
 }
