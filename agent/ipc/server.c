@@ -12,7 +12,7 @@
 
 #define ACCEPTS_A_TURN 64
 #define PAUSE_MS       100 /* in accepting, without descriptors or memory */
-#define REFUSED_EXTRA  64u /* connections over the limit that are told so */
+#define REFUSED_EXTRA  64u /* connections beside the limit that are told why they are not served */
 
 static void on_connections(void *data, unsigned events);
 
@@ -45,7 +45,7 @@ static bool admit(struct server *server, const struct ucred *peer, struct failur
             LOG_NUMBER("gid", peer->gid), LOG_NUMBER("pid", peer->pid));
         return false;
     }
-    if (server->session_count >= LIMIT_CONNECTIONS) {
+    if (server->session_count - server->refused_count >= LIMIT_CONNECTIONS) {
         failure_set(refusal, ERROR_BUSY, "the agent has %u connections, its limit; close some",
             LIMIT_CONNECTIONS);
         return false;
@@ -102,7 +102,7 @@ static void take_connection(struct server *server, int fd)
     admitted = admit(server, &peer, &refusal);
     if (!admitted)
         server->stats.refused++;
-    if (!admitted && server->session_count >= LIMIT_CONNECTIONS + REFUSED_EXTRA) {
+    if (!admitted && server->refused_count >= REFUSED_EXTRA) {
         close(fd);
         return;
     }

@@ -342,6 +342,7 @@ struct session *session_create(
     ring_init(&session->watches);
     ring_add(&server->sessions, &session->link);
     server->session_count++;
+    server->refused_count += session->refused;
     return session;
 }
 
@@ -354,6 +355,7 @@ void session_destroy(struct session *session)
     server->queued_bytes -= session->output.len;
     server->kept_bytes -= session->kept_bytes;
     server->session_count--;
+    server->refused_count -= session->refused;
     ring_remove(&session->link);
     loop_watch_destroy(session->watch);
     close(session->fd);

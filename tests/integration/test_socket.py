@@ -1,13 +1,16 @@
 """The socket: who may come, what harms whom, and how it ends."""
 
+import contextlib
 import os
 import random
 import stat
 import struct
+import subprocess
 
 import msgpack
 import pytest
 
+from .agent import TALLY
 from .rpc import Rpc, RpcError
 from .yaml_files import small_object
 
@@ -27,6 +30,14 @@ GARBAGE = {
     "an HTTP request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "a TLS hello": bytes.fromhex("16030100c8010000c40303") + bytes(100),
 }
+
+NOBODY = 65534
+
+
+def ping_as(agent, uid):
+    """What the command says to somebody else."""
+    return subprocess.run([TALLY, "-s", agent.socket, "ping"], user=uid, group=uid,
+                          extra_groups=[], capture_output=True, timeout=20, check=False)
 
 
 def ended(connection):
@@ -150,6 +161,32 @@ def test_the_socket_is_for_its_group_and_goes_with_the_agent(start):
     assert stat.S_IMODE(told.st_mode) == 0o660
     assert agent.stop() == 0
     assert not os.path.exists(agent.socket)
+
+
+def start_for_nobody(start):
+    """An agent that anybody may connect to, but only NOBODY may use."""
+    agent = start(small_object(), options=["--socket-mode", "0666", "--allow-uid", str(NOBODY)])
+    os.chmod(agent.folder, 0o755)
+    return agent
+
+
+def test_who_may_not_use_it_is_told_so_and_nothing_else(start):
+    agent = start_for_nobody(start)
+    with agent.connect() as other:
+        with pytest.raises(RpcError) as refused:
+            other.call("ping")
+    assert refused.value.name == "NOT_ALLOWED"
+    assert f"--allow-uid {os.getuid()}" in str(refused.value)
+    assert ping_as(agent, NOBODY).returncode == 0
+
+
+def test_those_who_may_not_use_it_take_nobodys_place(start):
+    agent = start_for_nobody(start)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1200):
+            stack.enter_context(agent.raw())
+        done = ping_as(agent, NOBODY)
+        assert done.returncode == 0, done.stderr
 
 
 def test_sigterm_answers_those_who_wait(start, world):
