@@ -180,17 +180,17 @@ static void call_fail_internal(struct aws_call *call)
     call_finish(call, &reply);
 }
 
-/* An attempt ended: the next in the queue may go. */
+/* An attempt ended: the next in the queue may go, or, where it cannot be sent, the one after. */
 static void release_slot(struct aws_client *client, enum aws_service service)
 {
-    struct aws_call *next = client->queue_head[service];
-
     client->active[service]--;
-    if (next == NULL || client->active[service] >= CONCURRENT_CALLS)
-        return;
-    queue_remove(next);
-    if (call_send(next) < 0)
-        call_fail_internal(next);
+    while (client->queue_head[service] != NULL && client->active[service] < CONCURRENT_CALLS) {
+        struct aws_call *next = client->queue_head[service];
+
+        queue_remove(next);
+        if (call_send(next) < 0)
+            call_fail_internal(next);
+    }
 }
 
 static int call_send_or_queue(struct aws_call *call)

@@ -1,0 +1,131 @@
+/* Calls of a service: the queue in front of it. */
+#include "agent/aws/call.h"
+
+#include "agent/aws/dynamodb.h"
+#include "tests/fake/fake_http.h"
+#include "tests/fake/fake_loop.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#define AT_ONCE 32 /* to one service */
+
+struct office {
+    struct loop *loop;
+    struct http *http;
+    struct aws_client *client;
+    struct credentials *good, *unusable; /* a secret that no signing key can be derived from */
+    int ok, failed;
+};
+
+static void office_open(struct office *office)
+{
+    char secret[400];
+
+    memset(secret, 's', sizeof(secret) - 1);
+    secret[sizeof(secret) - 1] = '\0';
+    fake_http_reset();
+    *office = (struct office){.loop = loop_create()};
+    office->http = http_create(office->loop, NULL);
+    office->client = aws_client_create(office->loop, office->http);
+    office->good = credentials_create("AKID", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+    office->unusable = credentials_create("AKID", secret, NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+}
+
+static void office_close(struct office *office)
+{
+    credentials_unref(office->good);
+    credentials_unref(office->unusable);
+    aws_client_destroy(office->client);
+    http_destroy(office->http);
+    CHECK_INT(0, fake_loop_timers(office->loop));
+    CHECK_INT(0, fake_http_open());
+    loop_destroy(office->loop);
+}
+
+static void on_done(void *data, const struct aws_reply *reply)
+{
+    struct office *office = data;
+
+    if (reply->error.outcome == AWS_OK)
+        office->ok++;
+    else
+        office->failed++;
+}
+
+static struct aws_call *call(struct office *office, struct credentials *credentials)
+{
+    static const struct endpoint endpoint = {.url = "https://dynamodb.eu-west-1.amazonaws.com/",
+        .host = "dynamodb.eu-west-1.amazonaws.com",
+        .path = "/",
+        .region = "eu-west-1"};
+    struct aws_request request = {.service = AWS_DYNAMODB,
+        .what = "Query",
+        .endpoint = &endpoint,
+        .body = "",
+        .credentials = credentials,
+        .max_reply = 1024,
+        .parse_error = dynamodb_parse_error};
+    struct aws_call *started = aws_call_start(office->client, &request, on_done, office);
+
+    CHECK(started != NULL);
+    return started;
+}
+
+TEST(calls_over_the_limit_wait_for_their_turn)
+{
+    struct office office;
+
+    office_open(&office);
+    for (int i = 0; i < AT_ONCE + 2; i++)
+        call(&office, office.good);
+    CHECK_INT(AT_ONCE, fake_http_count());
+    fake_http_answer(200, "");
+    CHECK_INT(AT_ONCE + 1, fake_http_count());
+    while (fake_http_open() > 0)
+        fake_http_answer(200, "");
+    CHECK_INT(AT_ONCE + 2, office.ok);
+    office_close(&office);
+}
+
+TEST(one_that_leaves_gives_its_turn_to_the_next)
+{
+    struct aws_call *first, *queued;
+    struct office office;
+
+    office_open(&office);
+    first = call(&office, office.good);
+    for (int i = 1; i < AT_ONCE; i++)
+        call(&office, office.good);
+    queued = call(&office, office.good);
+    call(&office, office.good);
+    aws_call_cancel(queued);
+    CHECK_INT(AT_ONCE, fake_http_count());
+    aws_call_cancel(first);
+    CHECK_INT(AT_ONCE + 1, fake_http_count());
+    while (fake_http_open() > 0)
+        fake_http_answer(200, "");
+    CHECK_INT(AT_ONCE, office.ok);
+    office_close(&office);
+}
+
+TEST(those_that_cannot_be_sent_hold_up_nobody_behind_them)
+{
+    struct office office;
+
+    office_open(&office);
+    for (int i = 0; i < AT_ONCE; i++)
+        call(&office, office.good);
+    for (int i = 0; i < AT_ONCE; i++)
+        call(&office, office.unusable);
+    call(&office, office.good);
+    while (fake_http_open() > 0)
+        fake_http_answer(200, "");
+    CHECK_INT(AT_ONCE, office.failed);
+    CHECK_INT(AT_ONCE + 1, office.ok);
+    office_close(&office);
+}
+
+TEST_MAIN(RUN(calls_over_the_limit_wait_for_their_turn),
+    RUN(one_that_leaves_gives_its_turn_to_the_next),
+    RUN(those_that_cannot_be_sent_hold_up_nobody_behind_them))
