@@ -53,7 +53,7 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 
 # Third-party libraries, named once. BearSSL is linked statically because its
 # contexts are allocated by the caller, which no shared library can keep stable.
-AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
+AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack libseccomp
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm

@@ -11,6 +11,7 @@
 #include "agent/options.h"
 #include "agent/process.h"
 #include "agent/random.h"
+#include "agent/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +36,7 @@ struct agent {
     struct socket_path socket_path;
     struct server *server;
     struct config_watch *config_watch;
+    struct sandbox *sandbox;
     struct loop_signal *signals[SIGNAL_COUNT];
 };
 
@@ -207,6 +209,22 @@ static int listen_at(struct agent *agent)
     return r == 0 ? STATUS_OK : r == -EINVAL ? STATUS_USAGE : STATUS_FAILURE;
 }
 
+/* From here on the process can do less. */
+static bool confine(struct agent *agent)
+{
+    const char *reason = agent->options.no_seccomp ? "--no-seccomp" : sandbox_missing();
+    char why[256];
+
+    if (reason != NULL) {
+        log_event(LOG_LEVEL_WARN, "no-seccomp", LOG_TEXT("reason", reason));
+        return true;
+    }
+    agent->sandbox = sandbox_enter(agent->loop, why, sizeof(why));
+    if (agent->sandbox == NULL)
+        fprintf(stderr, "tallyd: %s\n", why);
+    return agent->sandbox != NULL;
+}
+
 static int serve(struct agent *agent)
 {
     struct server_options options = {.loop = agent->loop,
@@ -235,6 +253,8 @@ static int serve(struct agent *agent)
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;
     }
+    if (!confine(agent))
+        return STATUS_FAILURE;
     log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", agent->options.socket),
         LOG_NUMBER("triggers", (int64_t)counter_config(agent->counter)->trigger_count),
         LOG_TEXT("version", TALLY_VERSION), LOG_NUMBER("pid", getpid()));
@@ -258,6 +278,7 @@ static void take_apart(struct agent *agent)
     identities_destroy(agent->identities);
     aws_client_destroy(agent->client);
     http_destroy(agent->http);
+    sandbox_destroy(agent->sandbox);
     loop_destroy(agent->loop);
     config_destroy(agent->config);
     options_clear(&agent->options);

@@ -13,18 +13,6 @@
 
 #define FIRST_PASSED_FD 3
 
-/* LeakSanitizer traces the process that it checks. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TRACED_BY_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TRACED_BY_SANITIZER 1
-#endif
-#endif
-#ifndef TRACED_BY_SANITIZER
-#define TRACED_BY_SANITIZER 0
-#endif
-
 /* Else the first socket would become "stderr", and get the log lines. */
 static void fill_standard_descriptors(void)
 {
@@ -43,7 +31,7 @@ void process_harden(void)
 
     fill_standard_descriptors();
     setrlimit(RLIMIT_CORE, &none);
-    if (!TRACED_BY_SANITIZER)
+    if (!PROCESS_IS_SANITIZED)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,18 @@
 #ifndef TALLY_AGENT_PROCESS_H
 #define TALLY_AGENT_PROCESS_H
 
+/* LeakSanitizer starts a process that traces this one: neither may be forbidden there. */
+#if defined(__SANITIZE_ADDRESS__)
+#define PROCESS_IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PROCESS_IS_SANITIZED 1
+#endif
+#endif
+#ifndef PROCESS_IS_SANITIZED
+#define PROCESS_IS_SANITIZED 0
+#endif
+
 /* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE, and no
  * standard descriptor missing. Before anything is opened or any secret read. */
 void process_harden(void);

@@ -1,0 +1,107 @@
+"""What the process may do once it serves, and what it keeps to itself. That everything still works
+within the filter is what all other tests show: none may find a denied call in a log."""
+
+import os
+import resource
+import signal
+import subprocess
+
+import pytest
+
+from . import process_facts
+from .agent import wait_until
+from .yaml_files import small_object
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "syscalls.c")
+ALLOWED = {"open-read", "map", "socket-tcp", "thread"}
+# Its flags are out of a filter's sight; ENOSYS makes the C library use clone instead.
+OTHERWISE = {"clone3": "ENOSYS"}
+
+
+@pytest.fixture(scope="session")
+def intruder(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("intruder") / "syscalls.so")
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    "-o", path, SOURCE], check=True)
+    return path
+
+
+def break_in(agent, intruder, tmp_path):
+    """What the intruder could do: name → "ok" or the error."""
+    out = tmp_path / "out"
+    agent.env.update(LD_PRELOAD=intruder, PROBE_OUT=str(out))
+    agent.start()
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    agent.child.send_signal(signal.SIGUSR1)
+    wait_until(lambda: out.read_text().endswith("end\n"))
+    return dict(line.split(" ") for line in out.read_text().splitlines()[:-1])
+
+
+def test_an_intruder_gets_nowhere(pod, intruder, tmp_path):
+    agent = pod(small_object())
+    agent.intruded = True
+    agent.start()
+    if process_facts.is_sanitized(agent.child.pid):
+        assert "event=no-seccomp" in agent.log()
+        return
+    agent.stop()
+    told = break_in(agent, intruder, tmp_path)
+    wanted = {name: "ok" if name in ALLOWED else OTHERWISE.get(name, "EPERM") for name in told}
+    assert told == wanted
+    assert len(told) > 35
+    agent.wait_for_log("event=syscall-denied call=execve ")
+    assert "event=syscall-denied call=ptrace " in agent.log()
+    # It serves on, and reads its configuration anew.
+    assert agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
+    agent.child.send_signal(signal.SIGHUP)
+    agent.wait_for_log("event=reloaded")
+
+
+def test_without_the_filter_an_intruder_gets_somewhere(pod, intruder, tmp_path):
+    """The test above can fail."""
+    agent = pod(small_object(), options=["--no-seccomp"], env={"PROBE_GENTLY": "1"})
+    agent.start()
+    if process_facts.is_sanitized(agent.child.pid):
+        return
+    assert process_facts.status(agent.child.pid, "Seccomp") == "0"
+    assert "event=no-seccomp reason=--no-seccomp" in agent.log()
+    agent.stop()
+    told = break_in(agent, intruder, tmp_path)
+    for name in ("open-write", "open-create", "memfd_create", "run-what-was-written",
+                 "map-written-and-run"):
+        assert told[name] == "ok"
+
+
+def test_the_kernel_knows_what_the_process_gave_up(start):
+    agent = start(small_object())
+    pid = agent.child.pid
+    assert process_facts.status(pid, "NoNewPrivs") == "1"
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+    if process_facts.is_sanitized(pid):
+        return
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    for task in os.listdir(f"/proc/{pid}/task"):
+        assert process_facts.status(f"{pid}/task/{task}", "Seccomp") == "2"
+
+
+def test_the_same_user_can_neither_trace_nor_read_it(pod):
+    """Not dumpable: not even with the same uid."""
+    agent = pod(small_object())
+    os.chmod(agent.folder, 0o777)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    agent.start(wrapper=nobody)
+    if process_facts.is_sanitized(agent.child.pid):
+        return
+    for name in ("mem", "environ", "maps"):
+        done = subprocess.run([*nobody, "cat", f"/proc/{agent.child.pid}/{name}"],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "Permission denied" in done.stderr, name
+
+
+def test_names_are_looked_up_within_the_filter(start):
+    """By a thread of libcurl's, with whatever the C library loads for it."""
+    agent = start(small_object(), env={
+        "AWS_ENDPOINT_URL_STS": "https://sts.tally-has-no-such-name.invalid"})
+    code, out, err = agent.cli("count", "small", "--timeout", "2s")
+    assert code in (1, 4) and out == ""
+    assert "tally-has-no-such-name" in err
