@@ -26,11 +26,11 @@ prepare() {
     bearssl)
       packages="musl-dev linux-libc-dev libexpat1-dev ca-certificates"
       sources="bearssl:libbearssl-dev curl:libcurl4-openssl-dev jansson:libjansson-dev"
-      sources+=" libuv1:libuv1-dev libyaml:libyaml-dev msgpack-c:libmsgpack-dev"
+      sources+=" libseccomp:libseccomp-dev libuv1:libuv1-dev libyaml:libyaml-dev msgpack-c:libmsgpack-dev"
       ;;
     openssl)
       packages="libc6-dev linux-libc-dev libcrypt-dev libssl-dev libbearssl-dev libexpat1-dev"
-      packages+=" libjansson-dev libmsgpack-dev libuv1-dev libyaml-dev ca-certificates"
+      packages+=" libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev ca-certificates"
       sources="curl:libcurl4-openssl-dev"
       ;;
     *)

@@ -148,6 +148,16 @@ build_msgpack() {
   cp -r "$src/msgpack-c/include/." "$work/msgpack-c/include/." "$dir/include/"
 }
 
+build_libseccomp() {
+  say libseccomp
+  mkdir "$work/libseccomp"
+  (cd "$work/libseccomp" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" \
+    "$src/libseccomp/configure" --disable-shared --enable-static --disable-dependency-tracking)
+  quietly make -C "$work/libseccomp/src" -j "$jobs" libseccomp.la
+  cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/lib/"
+  cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" "$dir/include/"
+}
+
 # Debian's own static library: built for glibc, of which it needs nothing that is not in glibc.c.
 build_expat() {
   say expat
@@ -194,6 +204,7 @@ case $flavour in
     chmod +x "$dir/cc"
     build_bearssl
     build_jansson
+    build_libseccomp
     build_libuv
     build_libyaml
     build_msgpack

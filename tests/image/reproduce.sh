@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Builds the images a second time, from this tree at another place, libraries included, and compares:
+# the same inputs must make the same digest. Fetches nothing.
+#
+#   tests/image/reproduce.sh bearssl|openssl...
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+elsewhere=$(mktemp -d /tmp/tally-reproduce-XXXXXX)
+trap 'rm -rf "$elsewhere"' EXIT
+mkdir -p "$elsewhere/tree"
+git ls-files -z -co --exclude-standard | xargs -0 cp --parents -t "$elsewhere/tree" 2>/dev/null || true
+for flavour in bearssl openssl; do
+  mkdir -p "$elsewhere/tree/.deps/image/$flavour"
+  [ ! -d ".deps/image/$flavour/debian" ] ||
+    cp -a ".deps/image/$flavour/debian" "$elsewhere/tree/.deps/image/$flavour/"
+done
+
+for flavour; do
+  version=$(sed -n 's/^VERSION := //p' Makefile)
+  deploy/image/build.sh "$flavour" "$version" "build/image/$flavour" >/dev/null
+  (cd "$elsewhere/tree" && umask 077 && TZ=Asia/Tokyo deploy/image/build.sh "$flavour" "$version" \
+    out >/dev/null)
+  for what in digest image.tar; do
+    if ! cmp "build/image/$flavour/$what" "$elsewhere/tree/out/$what"; then
+      echo "reproduce: the $flavour image differs" >&2
+      cmp -l "build/image/$flavour/root/tallyd" "$elsewhere/tree/out/root/tallyd" | wc -l >&2
+      exit 1
+    fi
+  done
+  echo "reproduce: $flavour $(cat "build/image/$flavour/digest") twice"
+done
