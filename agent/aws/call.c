@@ -13,8 +13,6 @@
 
 #define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
 #define SIGNING_KEYS     16
-#define HEADERS_MAX      16
-#define HEADER_BYTES     (48u * 1024u) /* a session token may take 16 KiB */
 
 struct aws_client {
     struct loop *loop;

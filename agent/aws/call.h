@@ -2,9 +2,9 @@
  * again where that can help. What a call may cost is bounded by the service's retry quota and
  * by the caller, who is asked before each wait.
  *
- * Two repeats are free, once each for a call: on a kept connection that the other side had
- * closed before any byte of a reply, and after a refused clock, signed anew by the reply's
- * Date. Refreshing credentials is the caller's (AWS_EXPIRED). */
+ * One repeat is free, once for a call: after a refused clock, signed anew by the reply's Date.
+ * (http repeats by itself what a kept connection lost.) Refreshing credentials is the caller's
+ * (AWS_EXPIRED). */
 #ifndef TALLY_AGENT_AWS_CALL_H
 #define TALLY_AGENT_AWS_CALL_H
 

@@ -133,7 +133,6 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     response->outcome = transfer->stalled ? HTTP_STALLED : outcome_of(code);
     response->refused_tls = code == CURLE_PEER_FAILED_VERIFICATION ||
                             code == CURLE_SSL_CACERT_BADFILE;
-    response->any_reply = transfer->header_bytes > 0;
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
     if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')

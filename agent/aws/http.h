@@ -1,6 +1,7 @@
 /* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always
  * verified, redirects are never followed, and every transfer ends: by its answer, by the
- * stall limit, or by being too large. */
+ * stall limit, or by being too large. A request that fails on a kept connection before any byte
+ * of its reply came is sent again on another one, by libcurl itself. */
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
@@ -49,8 +50,6 @@ struct http_response {
     char request_id[80];  /* x-amzn-RequestId or x-amz-request-id; "" where absent, as below */
     char crc32[16];       /* x-amz-crc32 */
     char retry_after[24]; /* x-amz-retry-after, ms */
-    bool reused;          /* sent on a connection that an earlier transfer had used */
-    bool any_reply;       /* at least one byte of a reply came */
     bool refused_tls;     /* the certificate was not accepted: trying again won't help */
     int64_t elapsed_us;   /* from start to end, as libcurl measured it */
     int64_t server_us;    /* of these: from request sent to first byte of the reply */

@@ -93,7 +93,6 @@ void fake_http_answer(int status, const char *body)
         .status = status,
         .body = (const uint8_t *)body,
         .body_len = strlen(body),
-        .any_reply = true,
         .elapsed_us = 1000,
         .server_us = 500,
     };
