@@ -1,0 +1,98 @@
+"""Secrets that are no longer needed are no longer in memory: what root finds in the process after
+its credentials were replaced."""
+
+import re
+
+import pytest
+
+from tests.gateway.world import ROLE
+
+from . import process_facts
+from .yaml_files import small_object
+
+NO_WEB_IDENTITY = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None}
+
+
+def memory(pid):
+    """Everything the process can write to."""
+    found = b""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        for line in maps:
+            start, end = (int(part, 16) for part in re.match(r"(\w+)-(\w+) ", line).groups())
+            if line.split()[1].startswith("rw"):
+                file.seek(start)
+                found += file.read(end - start)
+    return found
+
+
+def present(pieces, image):
+    return {piece for piece in pieces if piece.encode() in image}
+
+
+def recount(agent):
+    return agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)["count"]
+
+
+def replace(agent, world):
+    """Has the agent get other credentials, with another token: the old secrets and the new."""
+    assert recount(agent) == 7
+    old = set(world.secrets())
+    assert present(old, memory(agent.child.pid)), "what is in use is not found: no test"
+    for _ in range(2):  # one that was replaced is not the last that was used, either
+        agent.mount.write(token=world.token())
+        if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in agent.env:
+            agent.mount.write(token=world.pod_token())
+        world.expire()
+        assert recount(agent) == 7
+    return old, set(world.secrets()) - old
+
+
+def show(pieces, image):
+    """Where they are, with what is around them: for whoever has to find the reason."""
+    lines = []
+    for piece in sorted(pieces)[:5]:
+        at = image.find(piece.encode())
+        lines.append(f"{at:#x}: {bytes(image[max(at - 60, 0):at])!r}")
+    return "\n".join(lines)
+
+
+def container(world):
+    return {**NO_WEB_IDENTITY,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"}
+
+
+def metadata(world):
+    world.metadata(role=ROLE)
+    return {**NO_WEB_IDENTITY, "AWS_EC2_METADATA_SERVICE_ENDPOINT": world.urls["imds"]}
+
+
+def by_tls(world):
+    """OpenSSL has no part in the bargain, so this is a measurement: it keeps nothing of a reply
+    or a request beyond its records, and those are overwritten by the next."""
+    return {"AWS_ENDPOINT_URL_STS": world.listen(service="sts", tls="good"),
+            "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls="good")}
+
+
+SOURCES = {"web identity": (lambda world: {}, []), "by TLS": (by_tls, []),
+           "container": (container, []), "imds": (metadata, ["--imds"])}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_replaced_secrets_are_gone(pod, world, source, tmp_path):
+    env, options = SOURCES[source]
+    agent = pod(small_object(), env=env(world), options=options)
+    if source == "container":
+        agent.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = agent.mount.path("token")
+        agent.mount.write(token=world.pod_token())
+    if source == "by TLS":
+        agent.env["AWS_CA_BUNDLE"] = str(tmp_path / "ca.pem")
+        (tmp_path / "ca.pem").write_text(world.ca())
+    agent.start()
+    if process_facts.is_sanitized(agent.child.pid):
+        return  # its quarantine keeps what was freed
+    old, new = replace(agent, world)
+    image = memory(agent.child.pid)
+    assert present(new, image)
+    left = present(old, image)
+    assert not left, f"{len(left)} of {len(old)} pieces are left:\n{show(left, image)}"
