@@ -170,7 +170,7 @@ static void report_clashes(struct reading *reading, const struct trigger *trigge
         const struct trigger *a = &triggers[i - 1], *b = &triggers[i];
         if (strcmp(a->name, b->name) != 0)
             continue;
-        struct place place = {.file = b->file, .line = b->line, .column = 1};
+        struct place place = {.file = b->file, .line = b->line, .column = b->column};
         for (size_t k = 0; k < reading->documents.count; k++) {
             if (reading->documents.items[k].tree.file == b->file)
                 place.file_index = reading->documents.items[k].tree.file_index;

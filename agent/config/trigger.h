@@ -54,7 +54,7 @@ struct trigger {
     bool only;                /* the object's only DynamoDB trigger */
     enum trigger_owner owner;
     const char *file;
-    unsigned line;
+    unsigned line, column;
     int64_t polling_ms;
     bool warm;
     const char *metric_name;

@@ -78,7 +78,9 @@ static const char *read_region(const struct step *step)
     if (text != NULL && *text != '\0')
         return reading_keep(step->reading, text);
     findings_add(&step->reading->findings, FINDING_WARNING, &step->auth->places[AUTH_REGION],
-        "awsRegion", "cannot be read here (%s), so queries will fail; write it in the trigger",
+        "awsRegion",
+        "cannot be read here (%s), so queries will fail until it is there and the configuration is "
+        "reloaded; write it in the trigger",
         value->origin);
     return "";
 }
@@ -267,7 +269,8 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
             .only = object->dynamodb_count == 1,
             .owner = object->owner,
             .file = object->file,
-            .line = node->line}};
+            .line = node->line,
+            .column = node->column}};
 
     if (metadata == NULL || metadata->kind != NODE_MAP) {
         add(&step, FINDING_ERROR, metadata != NULL ? metadata : node, "metadata",

@@ -222,6 +222,13 @@ static int scan_find_endpoint(struct scan *scan, struct failure *failure)
     const struct trigger_query *query = scan->options.query;
     char why[200];
 
+    if (query->region[0] == '\0') {
+        failure_set(failure, ERROR_NOT_ALLOWED,
+            "Query of table %.80s: its awsRegion was not known when the configuration was read; "
+            "mount it, then reload (SIGHUP)",
+            query->table);
+        return -EINVAL;
+    }
     if (endpoint_dynamodb(&scan->endpoint, scan->options.environment, query->region,
             query->endpoint, why, sizeof(why)) == 0)
         return 0;

@@ -327,7 +327,8 @@ TEST(the_region_may_be_an_auth_parameter)
     CHECK_STR("", config->triggers[0].query.region);
     CHECK(strstr(config_lines(config, FINDING_WARNING),
               "warning: awsRegion: cannot be read here (Secret s key region), so queries will "
-              "fail; write it in the trigger\n") != NULL);
+              "fail until it is there and the configuration is reloaded; write it in the "
+              "trigger\n") != NULL);
     config_destroy(config);
 }
 

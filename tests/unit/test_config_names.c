@@ -98,9 +98,9 @@ TEST(the_same_name_twice_is_an_error)
     const char *const files[] = {"a.yaml", O("a", "o", T("")), "b.yaml",
         "# moved\n" O("a", "o", T("")), "c.yaml", O("b", "o", T(N("x")) T(N("x"))), NULL};
     config = config_of_files(files);
-    CHECK_STR("b.yaml:8:1: error: name: the trigger a/o is defined twice, first at a.yaml:7; "
+    CHECK_STR("b.yaml:8:5: error: name: the trigger a/o is defined twice, first at a.yaml:7; "
               "rename or remove one\n"
-              "c.yaml:10:1: error: name: the trigger b/o/x is defined twice, first at c.yaml:7; "
+              "c.yaml:10:5: error: name: the trigger b/o/x is defined twice, first at c.yaml:7; "
               "rename or remove one\n",
         config_lines(config, FINDING_WARNING));
     config_destroy(config);
