@@ -9,15 +9,11 @@
 
 /* ---- the envelope ------------------------------------------------------------------- */
 
-/* Hands one whole value over as a reader of its own. */
-static bool take_value(struct reader *reader, struct reader *value)
+/* Hands the last value over: the frame is one value, so what is left of it is just this one. */
+static int take_rest(const struct reader *reader, struct reader *value)
 {
-    struct text bytes;
-
-    if (!reader_skip(reader, &bytes))
-        return false;
-    reader_init(value, bytes.data, bytes.len);
-    return true;
+    *value = *reader;
+    return reader->at < reader->end ? 0 : -EPROTO;
 }
 
 /* Behind the msgid (requests) or the kind (notifications): method and params. */
@@ -31,16 +27,18 @@ static int decode_call(struct message *message, struct reader *reader, bool coun
         message->flaw = "the method must be a string";
         return 0;
     }
-    return take_value(reader, &message->params) ? 0 : -EPROTO;
+    return take_rest(reader, &message->params);
 }
 
 static int decode_answer(struct message *message, struct reader *reader, bool count_fits)
 {
-    if (!count_fits || !take_value(reader, &message->error) ||
-        !take_value(reader, &message->result))
+    struct text error;
+
+    if (!count_fits || !reader_skip(reader, &error))
         return -EPROTO;
+    reader_init(&message->error, error.data, error.len);
     message->has_error = reader_peek(&message->error) != VALUE_NIL;
-    return 0;
+    return take_rest(reader, &message->result);
 }
 
 int message_decode(struct message *message, const uint8_t *frame, size_t len)
@@ -51,10 +49,6 @@ int message_decode(struct message *message, const uint8_t *frame, size_t len)
     uint64_t id;
 
     *message = (struct message){.method = {"", 0}};
-    reader_init(&message->params, NULL, 0);
-    reader_init(&message->error, NULL, 0);
-    reader_init(&message->result, NULL, 0);
-
     reader_init(&reader, frame, len);
     if (!reader_array(&reader, &count) || !reader_uint(&reader, &kind) ||
         kind > MESSAGE_NOTIFICATION)
@@ -66,6 +60,7 @@ int message_decode(struct message *message, const uint8_t *frame, size_t len)
     if (!reader_uint(&reader, &id) || id > MSGID_MAX)
         return -EPROTO;
     message->id = (uint32_t)id;
+    message->body = (struct text){(const char *)reader.at, (size_t)(reader.end - reader.at)};
     return message->kind == MESSAGE_REQUEST ? decode_call(message, &reader, count == 4)
                                             : decode_answer(message, &reader, count == 4);
 }
@@ -85,12 +80,13 @@ void message_begin_notification(struct buffer *buffer, const char *method)
     write_string(buffer, method);
 }
 
+/* By hand and at once: every answer begins so. */
 void message_begin_answer(struct buffer *buffer, uint32_t id)
 {
-    write_array(buffer, 4);
-    write_uint(buffer, MESSAGE_ANSWER);
-    write_uint(buffer, id);
-    write_nil(buffer);
+    const uint8_t head[] = {0x94, MESSAGE_ANSWER, 0xce, (uint8_t)(id >> 24), (uint8_t)(id >> 16),
+        (uint8_t)(id >> 8), (uint8_t)id, 0xc0};
+
+    buffer_append(buffer, head, sizeof(head));
 }
 
 void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,

@@ -21,6 +21,7 @@ enum message_kind {
 struct message {
     enum message_kind kind;
     uint32_t id;          /* requests and answers */
+    struct text body;     /* requests and answers: the bytes behind the msgid */
     struct text method;   /* requests and notifications */
     struct reader params; /* requests and notifications: exactly the params (any value) */
     const char *flaw;     /* requests and notifications: NULL, or what is wrong with the rest of

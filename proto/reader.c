@@ -12,98 +12,71 @@ struct head {
     bool negative;   /* `number` is the two's complement of a negative integer */
 };
 
-/* The types from 0xc0 to 0xdf: how many bytes their number has. */
+/* What the first byte of a value says. */
 static const struct {
-    uint8_t type; /* enum value_type; VALUE_NONE: never used, or ext */
-    uint8_t width;
+    uint8_t type;  /* enum value_type; VALUE_NONE: never used, or ext */
+    uint8_t width; /* bytes of the number behind it; 0: the number is in the byte itself, … */
+    uint8_t mask;  /* … in these bits */
     uint64_t sign; /* the bit that makes the number negative */
-} wide_types[32] = {
-    [0x00] = {VALUE_NIL, 0, 0},
-    [0x02] = {VALUE_BOOL, 0, 0},
-    [0x03] = {VALUE_BOOL, 0, 0},
-    [0x04] = {VALUE_BINARY, 1, 0},
-    [0x05] = {VALUE_BINARY, 2, 0},
-    [0x06] = {VALUE_BINARY, 4, 0},
-    [0x0a] = {VALUE_FLOAT, 4, 0},
-    [0x0b] = {VALUE_FLOAT, 8, 0},
-    [0x0c] = {VALUE_INTEGER, 1, 0},
-    [0x0d] = {VALUE_INTEGER, 2, 0},
-    [0x0e] = {VALUE_INTEGER, 4, 0},
-    [0x0f] = {VALUE_INTEGER, 8, 0},
-    [0x10] = {VALUE_INTEGER, 1, 0x80},
-    [0x11] = {VALUE_INTEGER, 2, 0x8000},
-    [0x12] = {VALUE_INTEGER, 4, 0x80000000},
-    [0x13] = {VALUE_INTEGER, 8, (uint64_t)1 << 63},
-    [0x19] = {VALUE_STRING, 1, 0},
-    [0x1a] = {VALUE_STRING, 2, 0},
-    [0x1b] = {VALUE_STRING, 4, 0},
-    [0x1c] = {VALUE_ARRAY, 2, 0},
-    [0x1d] = {VALUE_ARRAY, 4, 0},
-    [0x1e] = {VALUE_MAP, 2, 0},
-    [0x1f] = {VALUE_MAP, 4, 0},
+} leads[256] = {
+    [0x00 ... 0x7f] = {VALUE_INTEGER, 0, 0x7f, 0},
+    [0x80 ... 0x8f] = {VALUE_MAP, 0, 0x0f, 0},
+    [0x90 ... 0x9f] = {VALUE_ARRAY, 0, 0x0f, 0},
+    [0xa0 ... 0xbf] = {VALUE_STRING, 0, 0x1f, 0},
+    [0xc0] = {VALUE_NIL, 0, 0, 0},
+    [0xc2 ... 0xc3] = {VALUE_BOOL, 0, 0x01, 0},
+    [0xc4] = {VALUE_BINARY, 1, 0, 0},
+    [0xc5] = {VALUE_BINARY, 2, 0, 0},
+    [0xc6] = {VALUE_BINARY, 4, 0, 0},
+    [0xca] = {VALUE_FLOAT, 4, 0, 0},
+    [0xcb] = {VALUE_FLOAT, 8, 0, 0},
+    [0xcc] = {VALUE_INTEGER, 1, 0, 0},
+    [0xcd] = {VALUE_INTEGER, 2, 0, 0},
+    [0xce] = {VALUE_INTEGER, 4, 0, 0},
+    [0xcf] = {VALUE_INTEGER, 8, 0, 0},
+    [0xd0] = {VALUE_INTEGER, 1, 0, 0x80},
+    [0xd1] = {VALUE_INTEGER, 2, 0, 0x8000},
+    [0xd2] = {VALUE_INTEGER, 4, 0, 0x80000000},
+    [0xd3] = {VALUE_INTEGER, 8, 0, (uint64_t)1 << 63},
+    [0xd9] = {VALUE_STRING, 1, 0, 0},
+    [0xda] = {VALUE_STRING, 2, 0, 0},
+    [0xdb] = {VALUE_STRING, 4, 0, 0},
+    [0xdc] = {VALUE_ARRAY, 2, 0, 0},
+    [0xdd] = {VALUE_ARRAY, 4, 0, 0},
+    [0xde] = {VALUE_MAP, 2, 0, 0},
+    [0xdf] = {VALUE_MAP, 4, 0, 0},
+    [0xe0 ... 0xff] = {VALUE_INTEGER, 0, 0xff, 0x80},
 };
 
-static void head_read_fix(uint8_t byte, struct head *head)
-{
-    head->size = 1;
-    if (byte <= 0x7f) {
-        head->type = VALUE_INTEGER;
-        head->number = byte;
-    } else if (byte <= 0x8f) {
-        head->type = VALUE_MAP;
-        head->number = byte & 0x0f;
-    } else if (byte <= 0x9f) {
-        head->type = VALUE_ARRAY;
-        head->number = byte & 0x0f;
-    } else if (byte <= 0xbf) {
-        head->type = VALUE_STRING;
-        head->number = byte & 0x1f;
-    } else {
-        head->type = VALUE_INTEGER;
-        head->number = UINT64_MAX - (0xffu - byte);
-        head->negative = true;
-    }
-}
-
-static void head_read_wide(const struct reader *reader, struct head *head)
-{
-    unsigned index = reader->at[0] & 0x1f;
-    unsigned width = wide_types[index].width;
-
-    if ((size_t)(reader->end - reader->at) < 1 + width)
-        return;
-    head->type = wide_types[index].type;
-    head->size = 1 + width;
-    for (unsigned i = 1; i <= width; i++)
-        head->number = head->number << 8 | reader->at[i];
-    if (head->type == VALUE_BOOL)
-        head->number = index & 1;
-    if ((head->number & wide_types[index].sign) != 0) {
-        head->negative = true;
-        head->number |= ~(wide_types[index].sign - 1);
-    }
-}
-
 /* VALUE_NONE where no whole head, or not all of a string, is there. */
-static struct head head_read(const struct reader *reader)
+static inline struct head head_read(const struct reader *reader)
 {
     struct head head = {.type = VALUE_NONE};
-    size_t room;
+    size_t room = (size_t)(reader->end - reader->at);
+    unsigned lead, width;
 
-    if (reader->failed || reader->at == reader->end)
+    if (reader->failed || room == 0)
         return head;
-    if (reader->at[0] >= 0xc0 && reader->at[0] <= 0xdf)
-        head_read_wide(reader, &head);
-    else
-        head_read_fix(reader->at[0], &head);
-    room = (size_t)(reader->end - reader->at) - head.size;
-    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > room)
+    lead = reader->at[0];
+    width = leads[lead].width;
+    if (room < 1 + width)
+        return head;
+    head.type = leads[lead].type;
+    head.size = 1 + width;
+    head.number = lead & leads[lead].mask;
+    for (unsigned i = 1; i <= width; i++)
+        head.number = head.number << 8 | reader->at[i];
+    if ((head.number & leads[lead].sign) != 0) {
+        head.negative = true;
+        head.number |= ~(leads[lead].sign - 1);
+    }
+    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > room - head.size)
         head.type = VALUE_NONE;
     return head;
 }
 
 /* Passes over the head if `accepted`, else fails. */
-static bool head_take(struct reader *reader, const struct head *head, bool accepted)
+static inline bool head_take(struct reader *reader, const struct head *head, bool accepted)
 {
     if (!accepted) {
         reader->failed = true;
@@ -243,10 +216,4 @@ bool reader_skip(struct reader *reader, struct text *value)
         *value = (struct text){(const char *)reader->at, scan.offset};
     reader->at += scan.offset;
     return true;
-}
-
-bool text_equals(struct text text, const char *string)
-{
-    return text.len == strlen(string) &&
-           (text.len == 0 || memcmp(text.data, string, text.len) == 0);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum value_type {
     VALUE_NONE, /* at the end, or failed */
@@ -21,7 +22,7 @@ enum value_type {
     VALUE_MAP,
 };
 
-struct reader {
+struct reader { /* zeroed: at the end of nothing */
     const uint8_t *at;
     const uint8_t *end;
     bool failed;
@@ -47,6 +48,11 @@ bool reader_map(struct reader *reader, uint32_t *pairs);
 /* Passes over one whole value of any type; *value (may be NULL) gets its bytes. */
 bool reader_skip(struct reader *reader, struct text *value);
 
-bool text_equals(struct text text, const char *string);
+/* Inline, so that a comparison with a literal is one of a few registers. */
+static inline bool text_equals(struct text text, const char *string)
+{
+    return text.len == strlen(string) &&
+           (text.len == 0 || memcmp(text.data, string, text.len) == 0);
+}
 
 #endif

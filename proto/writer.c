@@ -49,6 +49,24 @@ void write_int(struct buffer *buffer, int64_t value)
     msgpack_pack_int64(&to, value);
 }
 
+/* msgpack-c packs the shortest form. */
+void write_uint32(struct buffer *buffer, uint32_t value)
+{
+    static const uint8_t room[5];
+    size_t offset = buffer->len;
+
+    if (buffer_append(buffer, room, sizeof(room)) == 0)
+        write_uint32_over(buffer, offset, value);
+}
+
+void write_uint32_over(struct buffer *buffer, size_t offset, uint32_t value)
+{
+    const uint8_t bytes[] = {0xce, (uint8_t)(value >> 24), (uint8_t)(value >> 16),
+        (uint8_t)(value >> 8), (uint8_t)value};
+
+    memcpy(buffer->data + offset, bytes, sizeof(bytes));
+}
+
 void write_float(struct buffer *buffer, double value)
 {
     msgpack_packer to = packer(buffer);

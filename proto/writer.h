@@ -9,6 +9,11 @@ void write_nil(struct buffer *buffer);
 void write_bool(struct buffer *buffer, bool value);
 void write_uint(struct buffer *buffer, uint64_t value);
 void write_int(struct buffer *buffer, int64_t value);
+
+/* An integer in five bytes, whatever its value; another value in its place. */
+void write_uint32(struct buffer *buffer, uint32_t value);
+void write_uint32_over(struct buffer *buffer, size_t offset, uint32_t value);
+
 void write_float(struct buffer *buffer, double value);
 void write_text(struct buffer *buffer, const char *text, size_t len);
 void write_string(struct buffer *buffer, const char *string); /* NULL packs nil */

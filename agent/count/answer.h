@@ -5,11 +5,18 @@
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
 #include "agent/ring.h"
+#include "proto/buffer.h"
 
 struct question;
 
 enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
 const char *count_quality_name(enum count_quality quality); /* as the protocol says it */
+
+/* Room of the question's where an asker may keep the answer as it packed it. */
+struct packed_answer {
+    struct buffer bytes; /* emptied whenever anything but the age becomes another */
+    size_t age_at;       /* where in them the age stands */
+};
 
 /* All borrowed for the callback. */
 struct count_answer {
@@ -19,6 +26,7 @@ struct count_answer {
     int64_t age_ms;
     const struct failure *failure; /* with a value: what keeps it from being fresher, or NULL */
     bool fallback;                 /* more failures in a row than the trigger's threshold */
+    struct packed_answer *packed;  /* of this answer; NULL: it is not to be kept */
 };
 
 typedef void count_done_fn(void *data, const struct count_answer *answer);

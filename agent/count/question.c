@@ -75,6 +75,8 @@ static void answer_request(
     struct count_answer answer = failure == NULL ? question_fresh(question)
                                                  : question_failed(question, failure);
 
+    if (failure == NULL)
+        answer.packed = &question->packed;
     if (answer.value != NULL && answer.quality == QUALITY_STALE)
         question->context->stats.stale_served++;
     request->done(request->data, &answer);
@@ -121,6 +123,18 @@ static void deadlines_passed(void *data)
     end_if_unwanted(question);
 }
 
+void question_store(struct question *question, const struct count_value *value)
+{
+    cache_store(&question->cache, value, question_now(question));
+    buffer_clear(&question->packed.bytes);
+}
+
+static void store_failure(struct question *question, const struct failure *failure)
+{
+    cache_fail(&question->cache, failure, question_now(question), question->context->random());
+    buffer_clear(&question->packed.bytes);
+}
+
 /* ---- the flight -------------------------------------------------------------------------------
  */
 
@@ -144,9 +158,9 @@ static void on_flight_done(
 
     question->flight = NULL;
     if (value != NULL)
-        cache_store(&question->cache, value, question_now(question));
+        question_store(question, value);
     else
-        cache_fail(&question->cache, failure, question_now(question), question->context->random());
+        store_failure(question, failure);
     question_schedule_refresh(question);
     answer_all(question, failure);
     question_tell(question, failure);
@@ -199,20 +213,32 @@ int64_t count_patience(int64_t timeout_ms)
     return timeout_ms - margin;
 }
 
+bool question_answer(struct question *question, int64_t max_age_ms, struct count_answer *answer)
+{
+    struct count_context *context = question->context;
+
+    if (max_age_ms == COUNT_AGE_DEFAULT)
+        max_age_ms = question->trigger->polling_ms;
+    if (max_age_ms < context->min_age_ms)
+        max_age_ms = context->min_age_ms;
+    if (!cache_is_fresh(&question->cache, max_age_ms, question_now(question)))
+        return false;
+    context->stats.hits++;
+    *answer = question_fresh(question);
+    answer->packed = &question->packed;
+    return true;
+}
+
 void question_ask(struct question *question, struct count_request *request)
 {
     struct count_context *context = question->context;
-    int64_t max_age = request->max_age_ms == COUNT_AGE_DEFAULT ? question->trigger->polling_ms
-                                                               : request->max_age_ms;
+    struct count_answer answer;
 
     ring_init(&request->link);
     request->question = question;
     request->deadline = question_now(question) + count_patience(request->timeout_ms);
-    if (max_age < context->min_age_ms)
-        max_age = context->min_age_ms;
-    if (cache_is_fresh(&question->cache, max_age, question_now(question))) {
-        context->stats.hits++;
-        answer_request(question, request, NULL);
+    if (question_answer(question, request->max_age_ms, &answer)) {
+        request->done(request->data, &answer);
         return;
     }
     if (answer_from_failure(question, request))
@@ -260,6 +286,7 @@ struct question *question_create(struct count_context *context, struct snapshot 
     question->trigger = trigger;
     question->identity = identity;
     cache_init(&question->cache);
+    buffer_init(&question->packed.bytes, LIMIT_OUTPUT_BYTES);
     waiters_init(&question->waiters, context->loop, deadlines_passed, question);
     watchers_init(&question->watchers);
     if (trigger->warm)
@@ -283,6 +310,7 @@ void question_destroy(struct question *question)
     loop_timer_destroy(question->refresh);
     snapshot_unref(question->snapshot);
     identity_release(question->identity);
+    buffer_free(&question->packed.bytes);
     free(question->values);
     free(question);
 }
@@ -294,6 +322,7 @@ void question_adopt(
     snapshot_unref(question->snapshot);
     question->snapshot = snapshot;
     question->trigger = trigger;
+    buffer_clear(&question->packed.bytes);
     question_schedule_refresh(question);
 }
 

@@ -18,6 +18,9 @@ struct question *question_create(struct count_context *context, struct snapshot 
 /* Everyone who waits is answered SHUTTING_DOWN first. NULL is allowed. */
 void question_destroy(struct question *question);
 
+/* The answer, where the cache has one that is young enough: then nobody needs to wait. */
+bool question_answer(struct question *question, int64_t max_age_ms, struct count_answer *answer);
+
 /* Always calls request->done exactly once, perhaps before it returns, unless the asker leaves. */
 void question_ask(struct question *question, struct count_request *request);
 void question_leave(struct count_request *request); /* allowed when it was answered */

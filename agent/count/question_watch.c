@@ -135,7 +135,7 @@ void question_learn(struct question *question, const struct count_value *value)
 {
     if (question->flight != NULL)
         return;
-    cache_store(&question->cache, value, question_now(question));
+    question_store(question, value);
     question_schedule_refresh(question);
     question_tell(question, NULL);
 }

@@ -131,7 +131,7 @@ static bool open_params(struct method_call *call, struct reader params)
 
 static void call_method(struct session *session, const struct message *message)
 {
-    struct method_call call = {.session = session, .id = message->id};
+    struct method_call call = {.session = session, .id = message->id, .body = message->body};
 
     session->server->stats.requests++;
     session->requests++;
@@ -151,6 +151,7 @@ static void call_method(struct session *session, const struct message *message)
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         if (text_equals(message->method, methods[i].name)) {
             session->server->method_requests[i]++;
+            call.method = i;
             methods[i].fn(&call);
             return;
         }

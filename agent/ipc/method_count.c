@@ -4,16 +4,24 @@
 
 #include <stdlib.h>
 
-#define SPARE_MAX 64 /* answered requests kept for the next ones */
-
-/* A request for a count, from when it was decoded until it is answered. */
+/* A request that has to wait for its count. */
 struct count_call {
-    struct pending pending; /* its link is in server::spare afterwards */
+    struct pending pending;
     struct count_request request;
     int32_t replicas;
 };
 
 /* ---- answers --------------------------------------------------------------------------------- */
+
+void method_count_answer(
+    struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
+{
+    struct session_answer out = session_begin(session);
+
+    message_begin_answer(out.buffer, id);
+    pack_count(out.buffer, answer, replicas);
+    session_end(session, out, id);
+}
 
 static void answer_failure(struct session *session, uint32_t id, const struct count_answer *answer)
 {
@@ -37,37 +45,12 @@ static struct count_call *call_of(struct pending *pending)
     return RING_MEMBER(pending, struct count_call, pending);
 }
 
-/* NULL: no memory. */
-static struct count_call *call_take(struct server *server)
-{
-    struct count_call *call;
-
-    if (ring_is_empty(&server->spare))
-        return calloc(1, sizeof(*call));
-    call = call_of(RING_MEMBER(server->spare.next, struct pending, link));
-    ring_remove(&call->pending.link);
-    server->spare_count--;
-    return call;
-}
-
-static void call_give_back(struct count_call *call)
-{
-    struct server *server = call->pending.session->server;
-
-    if (server->spare_count == SPARE_MAX) {
-        free(call);
-        return;
-    }
-    ring_add(&server->spare, &call->pending.link);
-    server->spare_count++;
-}
-
 static void leave(struct pending *pending)
 {
     struct count_call *call = call_of(pending);
 
     question_leave(&call->request);
-    call_give_back(call);
+    free(call);
 }
 
 static void on_answer(void *data, const struct count_answer *answer)
@@ -76,43 +59,35 @@ static void on_answer(void *data, const struct count_answer *answer)
     struct session *session = call->pending.session;
     uint32_t id = call->pending.id;
     int32_t replicas = call->replicas;
-    struct session_answer out;
 
     pending_end(&call->pending);
-    call_give_back(call);
-    if (answer->value == NULL) {
+    free(call);
+    if (answer->value != NULL)
+        method_count_answer(session, id, answer, replicas);
+    else
         answer_failure(session, id, answer);
+}
+
+static void ask(struct question *question, struct method_call *call, const struct ask *asked)
+{
+    struct count_call *waiting = calloc(1, sizeof(*waiting));
+
+    if (waiting == NULL) {
+        method_fail(call, ERROR_INTERNAL, "no memory for the request");
         return;
     }
-    out = session_begin(session);
-    message_begin_answer(out.buffer, id);
-    pack_count(out.buffer, answer, replicas);
-    session_end(session, out, id);
-}
-
-void method_count_clear(struct server *server)
-{
-    while (!ring_is_empty(&server->spare)) {
-        struct pending *pending = RING_MEMBER(ring_pop(&server->spare), struct pending, link);
-
-        free(call_of(pending));
-    }
-    server->spare_count = 0;
-}
-
-static void ask(struct question *question, struct count_call *call, const struct ask *asked)
-{
-    call->replicas = asked->replicas;
-    call->request.max_age_ms = asked->max_age_ms;
-    call->request.timeout_ms = asked->timeout_ms;
-    call->request.done = on_answer;
-    call->request.data = call;
-    question_ask(question, &call->request);
+    waiting->replicas = asked->replicas;
+    waiting->request.max_age_ms = asked->max_age_ms;
+    waiting->request.timeout_ms = asked->timeout_ms;
+    waiting->request.done = on_answer;
+    waiting->request.data = waiting;
+    pending_begin(&waiting->pending, call, leave);
+    question_ask(question, &waiting->request);
 }
 
 void method_count(struct method_call *call)
 {
-    struct count_call *counting;
+    struct count_answer answer;
     struct question *question;
     struct ask asked;
 
@@ -121,15 +96,11 @@ void method_count(struct method_call *call)
             &asked, call, ASK_MAX_AGE | ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES | ASK_NAME_ALONE))
         return;
     question = ask_question(&asked, call);
-    if (question == NULL)
-        goto finish;
-    counting = call_take(call->session->server);
-    if (counting == NULL) {
-        method_fail(call, ERROR_INTERNAL, "no memory for the request");
-        goto finish;
+    if (question != NULL && question_answer(question, asked.max_age_ms, &answer)) {
+        method_count_answer(call->session, call->id, &answer, asked.replicas);
+        repeat_remember(call, &asked);
+    } else if (question != NULL) {
+        ask(question, call, &asked);
     }
-    pending_begin(&counting->pending, call, leave);
-    ask(question, counting, &asked);
-finish:
     ask_clear(&asked);
 }

@@ -10,6 +10,8 @@
 struct method_call {
     struct session *session;
     uint32_t id;
+    struct text body; /* the bytes behind the msgid */
+    size_t method;    /* its index in server::method_requests */
     bool has_params;
     struct reader params;
 };
@@ -34,14 +36,15 @@ void method_watch_forget(struct session *session);
 /* A slow client took its answers: it is told the newest of what it watches. */
 void method_watch_catch_up(struct session *session);
 
-/* Frees what was kept for re-use. */
-void method_count_clear(struct server *server);
-
 /* ---- for the methods ---------------------------------------------------------------------- */
 
 /* Answers an error. */
 void method_fail(struct method_call *call, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Answers a count that has a value. */
+void method_count_answer(
+    struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas);
 
 /* Finds the trigger of this name, or answers why there is none (NULL). */
 const struct trigger *method_trigger(struct method_call *call, struct text name);

@@ -4,15 +4,26 @@
 #include "proto/message.h"
 #include "proto/writer.h"
 
-uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
-    enum count_quality quality, int64_t age_ms)
+/* In one width for all ages but those of 49 days and more, so that it can be overwritten. */
+static void pack_age(struct buffer *buffer, int64_t age_ms)
+{
+    if (age_ms <= UINT32_MAX)
+        write_uint32(buffer, (uint32_t)age_ms);
+    else
+        write_int(buffer, age_ms);
+}
+
+/* *age_at: where the age stands in the buffer. */
+static uint16_t pack_value_and_place(struct buffer *buffer, const struct count_value *value,
+    enum count_quality quality, int64_t age_ms, size_t *age_at)
 {
     write_string(buffer, "count");
     write_uint(buffer, value->count);
     write_string(buffer, "quality");
     write_string(buffer, count_quality_name(quality));
     write_string(buffer, "age_ms");
-    write_int(buffer, age_ms);
+    *age_at = buffer->len;
+    pack_age(buffer, age_ms);
     write_string(buffer, "pages");
     write_uint(buffer, value->pages);
     write_string(buffer, "scanned");
@@ -20,6 +31,14 @@ uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
     write_string(buffer, "consumed_rcu");
     write_float(buffer, value->consumed_rcu);
     return 6;
+}
+
+uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
+    enum count_quality quality, int64_t age_ms)
+{
+    size_t age_at;
+
+    return pack_value_and_place(buffer, value, quality, age_ms, &age_at);
 }
 
 static uint32_t pack_desired(
@@ -34,17 +53,20 @@ static uint32_t pack_desired(
     return 1;
 }
 
-void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+/* Returns where the age stands in the buffer. */
+static size_t pack_map(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
 {
     const struct trigger *trigger = answer->trigger;
     const struct count_value *value = answer->value;
     struct decision decision = decision_make(&trigger->scaling, value->count, replicas);
     size_t map = write_map_begin(buffer);
     uint16_t pairs = 6;
+    size_t age_at;
 
     write_string(buffer, "trigger");
     write_string(buffer, trigger->name);
-    pairs = (uint16_t)(pairs + pack_value(buffer, value, answer->quality, answer->age_ms));
+    pairs = (uint16_t)(pairs + pack_value_and_place(
+                                   buffer, value, answer->quality, answer->age_ms, &age_at));
     write_string(buffer, "active");
     write_bool(buffer, decision.active);
     write_string(buffer, "target");
@@ -62,6 +84,32 @@ void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_
         pairs++;
     }
     write_map_end(buffer, map, pairs);
+    return age_at;
+}
+
+/* All but the age is as it was when the answer was packed for the first time. */
+static void pack_again(struct buffer *buffer, const struct count_answer *answer)
+{
+    struct packed_answer *packed = answer->packed;
+    size_t start = buffer->len;
+
+    if (packed->bytes.len == 0)
+        packed->age_at = pack_map(&packed->bytes, answer, REPLICAS_UNKNOWN);
+    if (packed->bytes.failed) {
+        buffer_clear(&packed->bytes);
+        pack_map(buffer, answer, REPLICAS_UNKNOWN);
+        return;
+    }
+    if (buffer_append(buffer, packed->bytes.data, packed->bytes.len) == 0)
+        write_uint32_over(buffer, start + packed->age_at, (uint32_t)answer->age_ms);
+}
+
+void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+{
+    if (answer->packed != NULL && replicas == REPLICAS_UNKNOWN && answer->age_ms <= UINT32_MAX)
+        pack_again(buffer, answer);
+    else
+        pack_map(buffer, answer, replicas);
 }
 
 uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer)

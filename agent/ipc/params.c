@@ -18,7 +18,10 @@ void params_fail(struct params *params, const char *format, ...)
 
 void params_open(struct params *params, struct method_call *call)
 {
-    *params = (struct params){.call = call, .reader = call->params};
+    params->call = call;
+    params->reader = call->params;
+    params->pairs = 0;
+    params->failed = false;
     if (call->has_params && !reader_map(&params->reader, &params->pairs))
         params_fail(params, "params must hold one map, such as [{\"trigger\": \"name\"}]");
 }

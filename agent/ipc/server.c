@@ -201,7 +201,6 @@ struct server *server_create(const struct server_options *options)
     server->started_at = loop_now(options->loop);
     server->started_wall = loop_wall(options->loop);
     ring_init(&server->sessions);
-    ring_init(&server->spare);
     buffer_init(&server->out, LIMIT_ANSWER_BYTES + LIMIT_OUTPUT_BYTES);
     server->timer = loop_timer_create(options->loop, timer_fired, server);
     server->grace = loop_timer_create(options->loop, grace_over, server);
@@ -230,7 +229,6 @@ void server_destroy(struct server *server)
     loop_watch_destroy(server->watch);
     while (!ring_is_empty(&server->sessions))
         session_destroy(RING_MEMBER(server->sessions.next, struct session, link));
-    method_count_clear(server);
     identity_release(server->query_identity);
     loop_timer_destroy(server->timer);
     loop_timer_destroy(server->grace);

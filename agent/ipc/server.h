@@ -52,11 +52,9 @@ struct server {
     bool draining;
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
-    unsigned refused_count; /* of these, those that are not served: they take nobody's place */
-    size_t queued_bytes;    /* answers that wait in sessions */
-    size_t kept_bytes;      /* memory of requests that are not whole yet */
-    struct ring spare;      /* answered counts, kept for the next: no allocation when cached */
-    unsigned spare_count;
+    unsigned refused_count;   /* of these, those that are not served: they take nobody's place */
+    size_t queued_bytes;      /* answers that wait in sessions */
+    size_t kept_bytes;        /* memory of requests that are not whole yet */
     struct session *batch;    /* the session whose bytes are being read, if any */
     struct buffer out;        /* the answers of that batch */
     int64_t batch_started_us; /* when its bytes had been read */

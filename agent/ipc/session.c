@@ -157,8 +157,14 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
     size_t taken = 0;
 
     while (!session->closing && !is_blocked(session)) {
-        enum frame_status status = frame_scan_feed(&session->scan, data + taken, len - taken);
+        size_t repeated =
+            session->scan.offset == 0 ? repeat_answer(session, data + taken, len - taken) : 0;
+        enum frame_status status;
 
+        taken += repeated;
+        if (repeated > 0)
+            continue;
+        status = frame_scan_feed(&session->scan, data + taken, len - taken);
         if (status == FRAME_MORE)
             break;
         if (status == FRAME_REFUSED ||

@@ -3,6 +3,7 @@
 #ifndef TALLY_AGENT_IPC_SESSION_H
 #define TALLY_AGENT_IPC_SESSION_H
 
+#include "agent/ipc/repeat.h"
 #include "agent/ipc/server.h"
 #include "proto/frame.h"
 #include "proto/message.h"
@@ -20,7 +21,8 @@ struct session {
     bool held;              /* whole frames may be among them: the peer took no answers */
     size_t kept_bytes;      /* memory that they take, as server::kept_bytes has it */
     struct buffer output;   /* answers that the kernel did not take */
-    struct ring pending;    /* pending::link: unanswered requests */
+    struct repeat repeat;
+    struct ring pending; /* pending::link: unanswered requests */
     unsigned in_flight;
     struct ring watches; /* trigger_watch::link */
     unsigned watch_count;

@@ -81,8 +81,9 @@ TEST(params_are_exactly_theirs)
 {
     struct message message;
 
-    CHECK_INT(0, DECODE(&message, "\x94\x00\x01\xa1m\x07\xff\xff"));
-    CHECK_INT(1, message.params.end - message.params.at);
+    CHECK_INT(0, DECODE(&message, "\x94\x00\x01\xa1m\x91\x07"));
+    CHECK_INT(2, message.params.end - message.params.at);
+    CHECK_INT(4, message.body.len);
 }
 
 static const struct {
@@ -103,7 +104,7 @@ static const struct {
     {"a msgid that is nil", "\x94\x00\xc0\xa1m\x90", 6},
     {"an answer of three", "\x93\x01\x01\xc0", 4},
     {"an answer of five", "\x95\x01\x01\xc0\xc0\xc0", 6},
-    {"a part of a request", "\x94\x00\x01\xa1m\x92\x01", 7},
+    {"a request without params", "\x94\x00\x01\xa1m", 5},
     {"nothing", "", 0},
 };
 

@@ -1,0 +1,34 @@
+/* Most clients ask the same thing again and again. A request whose bytes are those of the
+ * connection's last one, but for the msgid, means what that one meant: where the count is at
+ * hand it is answered without being scanned, decoded and looked up again. */
+#ifndef TALLY_AGENT_IPC_REPEAT_H
+#define TALLY_AGENT_IPC_REPEAT_H
+
+#include "agent/config/trigger.h"
+#include "proto/reader.h"
+
+#define REPEAT_BYTES 96 /* method and params of what is remembered, at most */
+
+/* Zeroed: nothing to repeat. */
+struct repeat {
+    uint8_t bytes[REPEAT_BYTES]; /* behind the msgid */
+    size_t len;
+    size_t method;       /* as method_call's */
+    unsigned generation; /* of the configuration that the trigger is of */
+    const struct trigger *trigger;
+    int64_t max_age_ms;
+    int32_t replicas;
+};
+
+struct session;
+struct method_call;
+struct ask;
+
+/* What the call asks is to be remembered. */
+void repeat_remember(const struct method_call *call, const struct ask *asked);
+
+/* Where a repeated request begins at `data` and its answer is at hand: answers it and returns its
+ * length. Else 0. */
+size_t repeat_answer(struct session *session, const uint8_t *data, size_t len);
+
+#endif
