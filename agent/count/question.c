@@ -129,10 +129,17 @@ void question_store(struct question *question, const struct count_value *value)
     buffer_clear(&question->packed.bytes);
 }
 
-static void store_failure(struct question *question, const struct failure *failure)
+/* *told is what everybody hears of it: how long it is remembered, too. */
+static void store_failure(
+    struct question *question, const struct failure *failure, struct failure *told)
 {
-    cache_fail(&question->cache, failure, question_now(question), question->context->random());
+    struct cache *cache = &question->cache;
+
+    cache_fail(cache, failure, question_now(question), question->context->random());
     buffer_clear(&question->packed.bytes);
+    *told = *failure;
+    if (cache->refused || told->retry_after_ms > 0)
+        told->retry_after_ms = cache->not_before - question_now(question);
 }
 
 /* ---- the flight -------------------------------------------------------------------------------
@@ -155,12 +162,15 @@ static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
     struct question *question = data;
+    struct failure told;
 
     question->flight = NULL;
-    if (value != NULL)
+    if (value != NULL) {
         question_store(question, value);
-    else
-        store_failure(question, failure);
+    } else {
+        store_failure(question, failure, &told);
+        failure = &told;
+    }
     question_schedule_refresh(question);
     answer_all(question, failure);
     question_tell(question, failure);

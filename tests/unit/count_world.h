@@ -31,6 +31,7 @@ struct asker {
     enum count_quality quality;
     int64_t age_ms;
     enum error_code code;
+    int64_t retry_after_ms;
     char message[400];
 };
 
@@ -98,6 +99,7 @@ __attribute__((unused)) static void on_answer(void *data, const struct count_ans
     asker->quality = answer->quality;
     asker->age_ms = answer->age_ms;
     asker->code = answer->failure != NULL ? answer->failure->code : ERROR_NONE;
+    asker->retry_after_ms = answer->failure != NULL ? answer->failure->retry_after_ms : 0;
     snprintf(asker->message, sizeof(asker->message), "%s",
         answer->failure != NULL ? answer->failure->message : "");
 }

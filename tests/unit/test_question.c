@@ -236,6 +236,42 @@ TEST(those_who_wait_at_the_end_are_told_so)
     CHECK_INT(ERROR_SHUTTING_DOWN, bench.askers[0].code);
 }
 
+TEST(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered)
+{
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    asker = ask(&bench, 0, 0, 5000);
+    refuse(&bench, 400, "AccessDeniedException");
+    CHECK_INT(ERROR_ACCESS_DENIED, asker->code);
+    CHECK_INT(10000, asker->retry_after_ms);
+    asker = ask(&bench, 0, 0, 5000);
+    CHECK_INT(10000, asker->retry_after_ms);
+    bench_close(&bench);
+}
+
+TEST(nobody_is_told_to_wait_longer_than_we_do)
+{
+    static const char body[] = "{\"__type\":\"x#ThrottlingException\"}";
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    asker = ask(&bench, 0, 0, 1000);
+    fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
+        .error = "",
+        .status = 400,
+        .body = (const uint8_t *)body,
+        .body_len = strlen(body),
+        .retry_after = "99999999999999999999"});
+    fake_loop_advance(bench.loop, 0);
+    CHECK_INT(1, asker->answers);
+    CHECK_INT(ERROR_THROTTLED, asker->code);
+    CHECK_INT(20000, asker->retry_after_ms);
+    bench_close(&bench);
+}
+
 TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(everyone_who_asks_at_once_shares_one_flight), RUN(a_count_is_kept_for_the_polling_interval),
     RUN(who_leaves_takes_the_request_along_but_not_the_flight),
@@ -247,4 +283,6 @@ TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(a_new_configuration_keeps_what_did_not_change),
     RUN(a_new_query_does_not_inherit_the_old_ones_count),
     RUN(a_warm_trigger_is_counted_without_anybody_asking),
-    RUN(those_who_wait_at_the_end_are_told_so))
+    RUN(those_who_wait_at_the_end_are_told_so),
+    RUN(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered),
+    RUN(nobody_is_told_to_wait_longer_than_we_do))
