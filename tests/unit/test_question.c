@@ -253,12 +253,12 @@ TEST(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered)
 
 TEST(nobody_is_told_to_wait_longer_than_we_do)
 {
-    static const char body[] = "{\"__type\":\"x#ThrottlingException\"}";
+    static const char body[] = "{\"__type\":\"x#ValidationException\"}";
     struct bench bench;
     struct asker *asker;
 
     bench_open(&bench, "false");
-    asker = ask(&bench, 0, 0, 1000);
+    asker = ask(&bench, 0, 0, 5000);
     fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
         .error = "",
         .status = 400,
@@ -267,7 +267,7 @@ TEST(nobody_is_told_to_wait_longer_than_we_do)
         .retry_after = "99999999999999999999"});
     fake_loop_advance(bench.loop, 0);
     CHECK_INT(1, asker->answers);
-    CHECK_INT(ERROR_THROTTLED, asker->code);
+    CHECK_INT(ERROR_AWS_REJECTED, asker->code);
     CHECK_INT(20000, asker->retry_after_ms);
     bench_close(&bench);
 }
