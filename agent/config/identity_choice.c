@@ -210,8 +210,7 @@ static void check_external_id(const struct choice *c)
             "sent with AssumeRole only; AssumeRoleWithWebIdentity has no external id");
 }
 
-/* Whether the metadata's identityOwner is "operator". */
-static bool read_owner(const struct parameters *parameters)
+bool identity_owner_is_operator(const struct parameters *parameters)
 {
     const char *owner = parameter_text(parameters, "identityOwner");
 
@@ -274,7 +273,7 @@ const struct identity_spec *identity_choose(
     struct choice c = {.parameters = parameters,
         .reading = parameters->reading,
         .auth = auth,
-        .is_operator = read_owner(parameters),
+        .is_operator = identity_owner_is_operator(parameters),
         .spec = {.region = region}};
 
     choose_by_provider(&c, auth != NULL ? auth->provider : "none");

@@ -5,6 +5,9 @@
 #include "agent/config/auth.h"
 #include "agent/config/parameters.h"
 
+/* Whether the metadata's identityOwner is "operator"; reports what is wrong with it. */
+bool identity_owner_is_operator(const struct parameters *parameters);
+
 /* `auth`: NULL where the trigger has no authenticationRef. The shared spec; NULL without
  * memory. What no credentials can come from is an error among the findings. */
 const struct identity_spec *identity_choose(

@@ -288,6 +288,8 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     if (reference == NULL || step.auth != NULL)
         step.trigger.identity = identity_choose(
             &step.parameters, step.auth, step.trigger.query.region);
+    else
+        identity_owner_is_operator(&step.parameters);
     check_endpoints(&step);
     lint_trigger(&step.parameters, &step.trigger);
     struct trigger *trigger = reading_add_trigger(step.reading);

@@ -24,8 +24,10 @@ static json_t *load(const struct parameters *parameters, const char *name)
         object = json_read(text, strlen(text), JSON_DECODE_ANY, &error, NULL);
     }
     if (object == NULL) {
-        parameter_error(
-            parameters, name, "is not valid JSON at character %d: %s", error.position, error.text);
+        bool single = strchr(text, '"') == NULL && strchr(text, '\'') != NULL;
+        parameter_error(parameters, name, "is not valid JSON at character %d: %s%s", error.position,
+            error.text,
+            single ? "; JSON has double quotes, and YAML can have single ones around it" : "");
         return NULL;
     }
     if (!json_is_object(object)) {

@@ -271,9 +271,9 @@ static int report_error(
     place.line = (unsigned)mark.line + 1;
     place.column = (unsigned)mark.column + 1;
     if (parser->context != NULL)
-        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s, %s%s",
-            parser->context, problem,
-            hint_of(input, "; is the indentation right, and are there no tabs?"));
+        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s at %zu:%zu, %s%s",
+            parser->context, parser->context_mark.line + 1, parser->context_mark.column + 1,
+            problem, hint_of(input, "; is the indentation right, and are there no tabs?"));
     else
         findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
             hint_of(input, ""));

@@ -160,11 +160,12 @@ TEST(broken_yaml_is_told_with_its_place)
         const char *expected;
     } cases[] = {
         {"a: [1, 2\nb: 3\n", 0,
-            "t:2:2: error: not valid YAML: while parsing a flow sequence, did not find expected "
-            "',' or ']'; is the indentation right, and are there no tabs?\n"},
+            "t:2:2: error: not valid YAML: while parsing a flow sequence at 1:4, did not find "
+            "expected ',' or ']'; is the indentation right, and are there no tabs?\n"},
         {"a:\n\tb: 1\n", 0,
-            "t:2:1: error: not valid YAML: while scanning for the next token, found character that "
-            "cannot start any token; is the indentation right, and are there no tabs?\n"},
+            "t:2:1: error: not valid YAML: while scanning for the next token at 2:1, found "
+            "character "
+            "that cannot start any token; is the indentation right, and are there no tabs?\n"},
         {"a: b\nc: \xff\n", 0, "t:2:4: error: not valid YAML: invalid leading UTF-8 octet\n"},
         {"a: \xc3(\n", 0, "t:1:5: error: not valid YAML: invalid trailing UTF-8 octet\n"},
         {"a: 1\nb: \0 2\n", 11,
