@@ -106,7 +106,7 @@ void solo_cancel(struct solo *solo)
 void solos_reap(struct count_context *context)
 {
     while (!ring_is_empty(&context->ended_solos))
-        solo_free(RING_MEMBER(context->ended_solos.next, struct solo, link));
+        solo_free(RING_MEMBER(ring_pop(&context->ended_solos), struct solo, link));
 }
 
 void solos_end(struct count_context *context)

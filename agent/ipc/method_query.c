@@ -70,7 +70,7 @@ static void read_text(struct params *params, const char *name, char **copy)
     free(*copy); /* a name that came twice */
     *copy = strndup(text.data, text.len);
     if (*copy == NULL)
-        params_fail(params, "no memory for %s", name);
+        params_fail_memory(params);
 }
 
 /* A map, as JSON. */
@@ -86,8 +86,10 @@ static void read_json(struct params *params, const char *name,
         return;
     free(*json);
     r = read(&map, json, why, sizeof(why));
-    if (r < 0)
-        params_fail(params, "%s", r == -ENOMEM ? "no memory" : why);
+    if (r == -ENOMEM)
+        params_fail_memory(params);
+    else if (r < 0)
+        params_fail(params, "%s", why);
 }
 
 static void read_param(struct query_call *query, struct params *params, struct text name)

@@ -236,7 +236,7 @@ static struct trigger_watch *watch_create(struct session *session, const char *n
 void method_watch_forget(struct session *session)
 {
     while (!ring_is_empty(&session->watches))
-        watch_destroy(watch_of(session->watches.next));
+        watch_destroy(watch_of(ring_pop(&session->watches)));
 }
 
 void method_watch_catch_up(struct session *session)

@@ -50,7 +50,9 @@ static void pack_header(struct buffer *buffer, const char *line)
     for (; len < NAME_SIZE - 1 && line + len < colon; len++) {
         char c = line[len];
 
-        name[len] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        name[len] = c;
+        if (c >= 'A' && c <= 'Z')
+            name[len] = (char)(c - 'A' + 'a');
     }
     name[len] = '\0';
     mask_header(name, colon + 1 + strspn(colon + 1, " "), shown, sizeof(shown));

@@ -11,9 +11,16 @@ void params_fail(struct params *params, const char *format, ...)
     if (params->failed)
         return;
     params->failed = true;
+    params->code = ERROR_INVALID_REQUEST;
     va_start(arguments, format);
     vsnprintf(params->why, sizeof(params->why), format, arguments);
     va_end(arguments);
+}
+
+void params_fail_memory(struct params *params)
+{
+    params_fail(params, "no memory for the request");
+    params->code = ERROR_INTERNAL;
 }
 
 void params_open(struct params *params, struct method_call *call)
@@ -83,6 +90,6 @@ void params_map(struct params *params, const char *name, struct reader *value)
 bool params_close(struct params *params)
 {
     if (params->failed)
-        method_fail(params->call, ERROR_INVALID_REQUEST, "%s", params->why);
+        method_fail(params->call, params->code, "%s", params->why);
     return !params->failed;
 }

@@ -20,7 +20,8 @@ struct params {
     struct reader reader; /* at the value of the name that params_next gave */
     uint32_t pairs;       /* still to come */
     bool failed;
-    char why[160]; /* where `failed` */
+    enum error_code code; /* where `failed` */
+    char why[300];
 };
 
 /* No params at all are as good as an empty map. */
@@ -40,7 +41,10 @@ void params_map(struct params *params, const char *name, struct reader *value); 
 void params_fail(struct params *params, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* False where something was wrong; then it was answered INVALID_REQUEST. */
+/* Not the client's fault. */
+void params_fail_memory(struct params *params);
+
+/* False where something was wrong; then it was answered INVALID_REQUEST, or INTERNAL. */
 bool params_close(struct params *params);
 
 #endif

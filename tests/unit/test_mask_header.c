@@ -40,12 +40,12 @@ TEST(a_form_that_is_not_known_is_masked_as_a_whole)
 {
     static const char *const values[] = {"Bearer secret", "AWS4-HMAC-SHA256 Credential=AKID",
         "Credential=AKIAIOSFODNN7EXAMPLE, Signature=5d67", "", "Signature=5d67, Credential=AKIA/x"};
-    char long_id[400] = "Credential=";
+    char letters[201], long_id[400];
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
         CHECK_STR("(masked)", shown("authorization", values[i]));
-    memset(long_id + 11, 'A', 200);
-    strncat(long_id, "/scope, Signature=x", 30);
+    memset(letters, 'A', sizeof(letters));
+    snprintf(long_id, sizeof(long_id), "Credential=%.200s/scope, Signature=x", letters);
     CHECK_STR("(masked)", shown("authorization", long_id));
 }
 
