@@ -19,6 +19,8 @@ void params_fail(struct params *params, const char *format, ...)
 
 void params_fail_memory(struct params *params)
 {
+    if (params->failed)
+        return;
     params_fail(params, "no memory for the request");
     params->code = ERROR_INTERNAL;
 }
