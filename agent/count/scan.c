@@ -124,7 +124,7 @@ static void on_reply(void *data, const struct aws_reply *reply)
             scan_end(scan, &scan->sum, NULL);
     } else if (reply->error.outcome == AWS_EXPIRED && !scan->replayed) {
         scan->replayed = true;
-        identity_expired(scan->options.identity, scan->credentials);
+        identity_refused(scan->options.identity, scan->credentials, reply->error.code);
         scan_get_credentials(scan);
     } else {
         scan_end(scan, NULL, &reply->failure);

@@ -83,8 +83,8 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
         end(self, credentials, NULL);
     } else if (outcome == AWS_EXPIRED && !self->replayed) {
         self->replayed = true;
-        if (self->options.base_expired != NULL)
-            self->options.base_expired(self->options.base_data, self->signer);
+        if (self->options.base_refused != NULL)
+            self->options.base_refused(self->options.base_data, self->signer, failure->aws_code);
         provider_get(self->options.base, &self->request);
     } else {
         finish_explained(self, failure);

@@ -11,8 +11,8 @@ struct assume_role_options {
     const struct identity_context *context;
     struct facts *facts;
     struct provider *base; /* borrowed: outlives this one */
-    /* Tells whoever keeps the base's credentials that AWS calls them expired; may be NULL. */
-    void (*base_expired)(void *data, const struct credentials *credentials);
+    /* Tells whoever keeps the base's credentials that AWS refused them; may be NULL. */
+    void (*base_refused)(void *data, const struct credentials *credentials, const char *aws_code);
     void *base_data;
     struct value_ref role; /* the texts stay alive with the provider's owner */
     struct value_ref external_id;

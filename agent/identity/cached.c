@@ -39,8 +39,8 @@ struct cached {
     struct loop_timer *timer; /* the next refresh; while one is waited for, the patience */
     struct credentials *current;
     int64_t advisory_at, mandatory_at; /* wall clock */
-    bool stale;                        /* cached_refresh was called since the last success */
-    bool was_stale;                    /* when the fetch under way began */
+    bool stale;                        /* others are wanted, since the last success */
+    bool was_stale;                    /* for the fetch under way */
     bool used;                         /* since they were fetched: else nobody needs the next */
     bool failed;                       /* the last fetch, with this: */
     struct failure failure;
@@ -275,12 +275,18 @@ static void on_source(void *data, struct credentials *credentials, const struct 
 
 /* ---- the provider ---------------------------------------------------------------------------- */
 
-void cached_expired(struct provider *provider, const struct credentials *credentials)
+void cached_refused(
+    struct provider *provider, const struct credentials *credentials, const char *aws_code)
 {
     struct cached *self = (struct cached *)provider;
 
     if (self->current == NULL || self->current != credentials)
         return;
+    if (strncmp(aws_code, "ExpiredToken", strlen("ExpiredToken")) != 0) {
+        /* A fetch under way brings others already: it is worth waiting for. */
+        *(is_fetching(self) ? &self->was_stale : &self->stale) = true;
+        return;
+    }
     credentials_unref(self->current);
     self->current = NULL;
 }

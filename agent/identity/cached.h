@@ -18,8 +18,12 @@
 struct provider *cached_create(
     const struct identity_context *context, const struct facts *facts, struct provider *source);
 
-/* AWS called these credentials expired: dropped, if they are the ones kept. */
-void cached_expired(struct provider *provider, const struct credentials *credentials);
+/* AWS refused these credentials with this code; nothing happens where they are not the ones kept.
+ * What it calls expired is dropped. Any other word can be about one service or region alone, as
+ * one that is not enabled for the account, and they may be good everywhere else: the next request
+ * waits for others, and they serve should that fail. */
+void cached_refused(
+    struct provider *provider, const struct credentials *credentials, const char *aws_code);
 
 /* The next request waits for a refresh, whatever was remembered; what is kept serves should
  * that fail. */

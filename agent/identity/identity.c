@@ -171,9 +171,10 @@ void identity_cancel(struct provider_request *request)
     provider_cancel(request);
 }
 
-void identity_expired(struct identity *identity, const struct credentials *credentials)
+void identity_refused(
+    struct identity *identity, const struct credentials *credentials, const char *aws_code)
 {
-    supplies_expired(&identity->identities->pool, credentials);
+    supplies_refused(&identity->identities->pool, credentials, aws_code);
 }
 
 void identity_refresh(struct identity *identity)

@@ -36,9 +36,11 @@ void identity_release(struct identity *identity);
 void identity_get(struct identity *identity, struct provider_request *request);
 void identity_cancel(struct provider_request *request);
 
-/* AWS itself said that these credentials are no longer good: they are dropped at once, if they
- * are still the current ones. */
-void identity_expired(struct identity *identity, const struct credentials *credentials);
+/* AWS refused these credentials with this code; nothing happens where they are no longer the
+ * current ones. Called expired they are dropped at once; else the next get waits for others, and
+ * they serve should that fail. */
+void identity_refused(
+    struct identity *identity, const struct credentials *credentials, const char *aws_code);
 
 /* Something outside changed (a new configuration, a mounted Secret): the next get resolves
  * anew; the present credentials serve until that has succeeded. */

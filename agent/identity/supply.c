@@ -55,9 +55,9 @@ static struct provider *make_web_identity_by_environment(struct supply *supply)
     return make_web_identity(supply, role);
 }
 
-static void base_expired(void *data, const struct credentials *credentials)
+static void base_refused(void *data, const struct credentials *credentials, const char *aws_code)
 {
-    supplies_expired(data, credentials);
+    supplies_refused(data, credentials, aws_code);
 }
 
 static struct provider *make_assume_role(struct supply *supply)
@@ -68,7 +68,7 @@ static struct provider *make_assume_role(struct supply *supply)
     struct assume_role_options options = {
         .context = &pool->context,
         .facts = &supply->facts,
-        .base_expired = base_expired,
+        .base_refused = base_refused,
         .base_data = pool,
         .role = supply->spec.role,
         .external_id = supply->spec.external_id,
@@ -224,11 +224,12 @@ const struct supply *supply_keeper(const struct supply *supply)
     return supply;
 }
 
-void supplies_expired(struct supplies *pool, const struct credentials *credentials)
+void supplies_refused(
+    struct supplies *pool, const struct credentials *credentials, const char *aws_code)
 {
     for (struct supply *supply = pool->first; supply != NULL; supply = supply->next)
         if (supply->cached)
-            cached_expired(supply->provider, credentials);
+            cached_refused(supply->provider, credentials, aws_code);
 }
 
 void supply_refresh(struct supply *supply)

@@ -48,8 +48,9 @@ void supply_release(struct supply *supply); /* NULL is allowed */
 /* Whose cache keeps the credentials of this supply; NULL while a chain has not chosen. */
 const struct supply *supply_keeper(const struct supply *supply);
 
-/* AWS called these credentials expired: whoever keeps them drops them. */
-void supplies_expired(struct supplies *pool, const struct credentials *credentials);
+/* AWS refused these credentials with this code: told to whoever keeps them. */
+void supplies_refused(
+    struct supplies *pool, const struct credentials *credentials, const char *aws_code);
 
 /* The supply and what it stands on resolve anew at the next request. */
 void supply_refresh(struct supply *supply);

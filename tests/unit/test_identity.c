@@ -124,7 +124,7 @@ TEST(expired_credentials_are_dropped_and_fetched_once)
     answer_web_identity("ASIA1");
     ask(&asker, identity);
     CHECK_INT(1, fake_http_count());
-    identity_expired(identity, asker.credentials);
+    identity_refused(identity, asker.credentials, "ExpiredTokenException");
     ask(&asker, identity);
     CHECK_INT(2, fake_http_count());
     answer_web_identity("ASIA2");

@@ -182,12 +182,12 @@ TEST(what_aws_calls_expired_is_dropped_at_once)
     ask();
     succeed("first", 60 * MINUTE);
     asker_ask(&asker, cached);
-    cached_expired(cached, asker.credentials);
+    cached_refused(cached, asker.credentials, "ExpiredTokenException");
     CHECK_STR("waits", ask());
     CHECK_INT(2, fetches);
     succeed("second", 60 * MINUTE);
     /* The old ones, told late by another call: no longer the current ones. */
-    cached_expired(cached, asker.credentials);
+    cached_refused(cached, asker.credentials, "ExpiredTokenException");
     CHECK_STR("second", ask());
     CHECK_INT(2, fetches);
     asker_clear(&asker);
@@ -206,7 +206,7 @@ TEST(what_aws_calls_expired_during_a_pause_is_fetched_anew)
     ask();
     fail_with(ERROR_AWS_UNAVAILABLE, "down"); /* a pause of minutes, while the old ones serve */
     fake_loop_advance(world.loop, 2 * SECOND);
-    cached_expired(cached, asker.credentials);
+    cached_refused(cached, asker.credentials, "ExpiredTokenException");
     CHECK_STR("waits", ask());
     CHECK_INT(3, fetches);
     asker_clear(&asker);

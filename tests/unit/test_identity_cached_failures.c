@@ -186,10 +186,32 @@ TEST(an_offset_that_makes_fresh_credentials_expired_is_forgotten)
     stop();
 }
 
+TEST(what_one_service_does_not_know_serves_on_until_others_come)
+{
+    struct asker asker = {0};
+
+    start();
+    ask();
+    succeed("first", 60 * MINUTE);
+    asker_ask(&asker, cached);
+    cached_refused(cached, asker.credentials, "UnrecognizedClientException");
+    CHECK_STR("waits", ask());
+    fail_with(ERROR_AWS_UNAVAILABLE, "STS is down");
+    CHECK_STR("first", ask());
+    fake_loop_advance(world.loop, 10 * MINUTE);
+    cached_refused(cached, asker.credentials, "UnrecognizedClientException");
+    CHECK_STR("waits", ask());
+    succeed("second", 60 * MINUTE);
+    CHECK_STR("second", ask());
+    asker_clear(&asker);
+    stop();
+}
+
 TEST_MAIN(RUN(a_failed_refresh_keeps_the_credentials_until_they_expire),
     RUN(the_next_try_after_a_failed_refresh_is_random_and_within_the_life_left),
     RUN(a_fault_without_credentials_is_remembered_only_for_a_moment),
     RUN(a_refusal_is_remembered_longer_each_time_up_to_a_minute),
     RUN(credentials_that_arrive_expired_are_a_failure),
     RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones),
-    RUN(an_offset_that_makes_fresh_credentials_expired_is_forgotten))
+    RUN(an_offset_that_makes_fresh_credentials_expired_is_forgotten),
+    RUN(what_one_service_does_not_know_serves_on_until_others_come))

@@ -196,7 +196,7 @@ TEST(podidentity_aws_decides_anew_at_each_refresh)
     answer_web_identity("ASIABASE");
     answer_assume_role("ASIATOP");
     CHECK_INT(3, fake_http_count());
-    identity_expired(identity, asker.credentials);
+    identity_refused(identity, asker.credentials, "ExpiredTokenException");
     ask(&asker, identity);
     CHECK(strstr(body_at(3), "WebIdentity") != NULL && strstr(body_at(3), "role%2Fb") != NULL);
     answer_web_identity("ASIADIRECT");
