@@ -40,12 +40,14 @@ static int64_t refresh_interval(const struct question *question)
 static int64_t refresh_delay(const struct question *question)
 {
     const struct cache *cache = &question->cache;
+    int64_t interval = refresh_interval(question);
+    int64_t wait = cache->not_before - question_now(question);
 
-    if (cache->failures > 0)
-        return cache->not_before - question_now(question);
+    if (cache->failures > 0) /* what AWS refused is not pressed for */
+        return cache->refused && wait < interval ? interval : wait;
     if (!cache->has_value)
         return 0;
-    return refresh_interval(question) - cache_age(cache, question_now(question));
+    return interval - cache_age(cache, question_now(question));
 }
 
 /* The most demanding watcher may have left meanwhile. */
@@ -55,7 +57,7 @@ static void refresh_fired(void *data)
 
     if (question->flight != NULL || !question_is_kept_fresh(question))
         return;
-    if (refresh_delay(question) > 0) {
+    if (question->cache.failures == 0 && refresh_delay(question) > 0) {
         question_schedule_refresh(question);
         return;
     }

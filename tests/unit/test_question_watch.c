@@ -144,6 +144,25 @@ TEST(failures_are_told_and_then_the_count_again)
     bench_close(&bench);
 }
 
+TEST(what_aws_rejects_is_asked_again_in_the_usual_interval)
+{
+    struct bench bench;
+
+    bench_open(&bench, "true");
+    fake_loop_advance(bench.loop, 0);
+    for (int i = 1; i <= 3; i++) {
+        CHECK_INT(i, fake_http_count());
+        refuse(&bench, 400, "ValidationException");
+        fake_loop_advance(bench.loop, 29999);
+        CHECK_INT(i, fake_http_count());
+        fake_loop_advance(bench.loop, 1);
+    }
+    CHECK_INT(4, fake_http_count());
+    page(&bench, LAST_PAGE(9));
+    CHECK_INT(1, ask(&bench, 0, COUNT_AGE_DEFAULT, 5000)->answers);
+    bench_close(&bench);
+}
+
 TEST(what_is_known_is_what_is_fresh_or_has_failed)
 {
     struct bench bench;
@@ -304,6 +323,7 @@ TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
     RUN(without_a_wish_the_polling_interval_counts), RUN(the_most_demanding_watcher_sets_the_pace),
     RUN(nobody_makes_it_count_more_than_once_a_second),
     RUN(failures_are_told_and_then_the_count_again),
+    RUN(what_aws_rejects_is_asked_again_in_the_usual_interval),
     RUN(what_is_known_is_what_is_fresh_or_has_failed),
     RUN(a_new_configuration_keeps_the_watch_of_the_same_query),
     RUN(the_watch_of_another_query_is_over), RUN(a_count_made_elsewhere_is_taken_over),

@@ -68,7 +68,7 @@ TEST(the_same_failure_is_told_once_whatever_its_request_id)
         response.body = (const uint8_t *)body;
         response.body_len = strlen(body);
         fake_http_answer_with(&response);
-        fake_loop_advance(house.bench.loop, 2000);
+        fake_loop_advance(house.bench.loop, 10000);
     }
     CHECK(fake_http_count() >= 3);
     CHECK_INT(2, hear(client));
