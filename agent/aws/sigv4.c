@@ -11,7 +11,6 @@
 #define HASH_BYTES  32
 #define HASH_HEX    (2 * HASH_BYTES + 1)
 #define HEADERS_MAX 16
-#define SECRET_MAX  256
 #define DATE_LEN    8 /* the day in front of "T030405Z" */
 #define STACK_BYTES 8192
 #define TERMINATOR  "aws4_request"
@@ -195,7 +194,7 @@ static void hash_secret(const char *secret, uint8_t result[HASH_BYTES])
 static void derive_key(struct sigv4_key *key, const char *secret, const char *date,
     const char *region, const char *service)
 {
-    char start[4 + SECRET_MAX + 1];
+    char start[4 + SIGV4_SECRET_MAX + 1];
     char day[DATE_LEN + 1];
     int len = snprintf(start, sizeof(start), "AWS4%s", secret);
 
@@ -217,7 +216,7 @@ static int prepare_key(struct sigv4_key *key, const char *secret, const char *da
     int len = snprintf(
         scope, sizeof(scope), "%.*s/%s/%s/" TERMINATOR, DATE_LEN, date, region, service);
 
-    if (len < 0 || (size_t)len >= sizeof(scope) || strlen(secret) > SECRET_MAX)
+    if (len < 0 || (size_t)len >= sizeof(scope) || strlen(secret) > SIGV4_SECRET_MAX)
         return -EMSGSIZE;
     hash_secret(secret, secret_hash);
     if (strcmp(scope, key->scope) != 0 ||

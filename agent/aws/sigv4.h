@@ -11,6 +11,8 @@
 
 #define SIGV4_DATE_SIZE          ISO8601_BASIC_SIZE
 #define SIGV4_AUTHORIZATION_SIZE 640
+#define SIGV4_KEY_ID_MAX         128 /* characters; AWS's own have 20, */
+#define SIGV4_SECRET_MAX         256 /* and 40 */
 
 struct sigv4_header {
     const char *name; /* lower case */

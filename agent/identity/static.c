@@ -1,5 +1,6 @@
 #include "agent/identity/static.h"
 
+#include "agent/aws/sigv4.h"
 #include "agent/file.h"
 #include "agent/identity/value.h"
 
@@ -58,6 +59,19 @@ static int check_pair(int key_id, int secret_key, struct failure *failure)
     return key_id < 0 ? key_id : secret_key;
 }
 
+/* Such a text cannot be signed with: a whole file, most often, where one of its values was meant.
+ */
+static int check_length(
+    const struct buffer *value, const char *what, size_t most, struct failure *failure)
+{
+    if (value->len <= most)
+        return 0;
+    failure_set(failure, ERROR_CREDENTIALS,
+        "the %s has %zu characters, more than any of AWS's: is it the right value?", what,
+        value->len);
+    return -EMSGSIZE;
+}
+
 static int read_values(
     struct static_provider *self, struct buffer values[VALUE_COUNT], struct failure *failure)
 {
@@ -71,6 +85,10 @@ static int read_values(
             return results[i];
     }
     r = check_pair(results[KEY_ID], results[SECRET_KEY], failure);
+    if (r == 0)
+        r = check_length(&values[KEY_ID], "access key id", SIGV4_KEY_ID_MAX, failure);
+    if (r == 0)
+        r = check_length(&values[SECRET_KEY], "secret access key", SIGV4_SECRET_MAX, failure);
     if (r < 0)
         return r;
     credentials_unref(self->found);

@@ -142,7 +142,31 @@ TEST(a_secret_that_is_gone_for_a_while_leaves_the_known_keys)
     world_close(&world);
 }
 
+TEST(what_is_too_long_to_be_a_key_is_said_to_be_so)
+{
+    static const char *const what[] = {"access key id", "secret access key"};
+    struct asker asker = {0};
+    struct provider *provider;
+    char text[400];
+
+    memset(text, 'k', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    world_open(&world);
+    for (int i = 0; i < 2; i++) {
+        provider = make(LITERAL(i == 0 ? text : "AKIA"), LITERAL(i == 1 ? text : "s3cret"), ABSENT);
+        asker_ask(&asker, provider);
+        CHECK_INT(ERROR_CREDENTIALS, asker.failure.code);
+        CHECK(strstr(asker.failure.message, what[i]) != NULL);
+        CHECK(strstr(asker.failure.message, "399 characters") != NULL);
+        CHECK(strstr(asker.failure.message, "kkk") == NULL);
+        provider_destroy(provider);
+    }
+    asker_clear(&asker);
+    world_close(&world);
+}
+
 TEST_MAIN(RUN(keys_are_found_at_once_with_and_without_a_token),
     RUN(half_a_pair_is_an_error_that_names_the_missing_half), RUN(a_failure_never_shows_a_value),
     RUN(a_mounted_secret_that_changes_is_used_without_a_failed_call),
-    RUN(a_secret_that_is_gone_for_a_while_leaves_the_known_keys))
+    RUN(a_secret_that_is_gone_for_a_while_leaves_the_known_keys),
+    RUN(what_is_too_long_to_be_a_key_is_said_to_be_so))
