@@ -28,13 +28,14 @@ static void fill_standard_descriptors(void)
 void process_harden(void)
 {
     struct rlimit none = {0, 0};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     fill_standard_descriptors();
     setrlimit(RLIMIT_CORE, &none);
     if (!PROCESS_IS_SANITIZED)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &ignore, NULL);
 }
 
 int process_listen_fd(void)

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG    1024
@@ -136,12 +136,10 @@ static int put_in_place(
  * folder that cannot be locked, or that somebody else keeps locked, is served all the same. */
 static void take_turn(int folder)
 {
-    const struct timespec pause = {.tv_nsec = LOCK_MS * 1000000L};
-
     for (int i = 0; i < LOCK_TRIES && flock(folder, LOCK_EX | LOCK_NB) < 0; i++) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return;
-        nanosleep(&pause, NULL);
+        poll(NULL, 0, LOCK_MS); /* the loop does not run yet */
     }
 }
 

@@ -125,10 +125,11 @@ static void on_signal(int number)
 
 __attribute__((constructor)) static void load(void)
 {
+    const struct sigaction action = {.sa_handler = on_signal};
     const char *path = getenv("PROBE_OUT");
 
     if (path == NULL)
         return;
     out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    signal(SIGUSR1, on_signal);
+    sigaction(SIGUSR1, &action, NULL);
 }
