@@ -1,4 +1,5 @@
 /* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
+#include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
 #include "agent/config/check.h"
 #include "agent/config/config.h"
@@ -95,6 +96,10 @@ static void take_new_config(void *data)
     struct agent *agent = data;
     struct config *config = read_config(agent);
 
+    if (!config_watch_confirm(agent->config_watch)) {
+        config_destroy(config); /* somebody is writing */
+        return;
+    }
     process_notify("RELOADING=1");
     if (config != NULL)
         log_findings(config);
@@ -142,6 +147,14 @@ static void stop(void *data)
     server_drain(agent->server);
 }
 
+/* NULL: the system's. */
+static const char *ca_bundle(void)
+{
+    const char *path = getenv("AWS_CA_BUNDLE");
+
+    return path != NULL && path[0] != '\0' ? path : NULL;
+}
+
 /* Before anybody can see that we are there: whoever does may send one. They are handled once the
  * loop runs. */
 static int take_signals(struct agent *agent)
@@ -157,7 +170,6 @@ static int take_signals(struct agent *agent)
 
 static int build(struct agent *agent)
 {
-    const char *ca_bundle = getenv("AWS_CA_BUNDLE");
     struct identities_options identities = {
         .environment = agent->environment, .imds = agent->options.imds, .random = random_bits};
     struct counter_options counter = {.environment = agent->environment,
@@ -169,8 +181,7 @@ static int build(struct agent *agent)
     agent->loop = loop_create();
     if (agent->loop == NULL || take_signals(agent) < 0)
         return -ENOMEM;
-    agent->http = http_create(
-        agent->loop, ca_bundle != NULL && ca_bundle[0] != '\0' ? ca_bundle : NULL);
+    agent->http = http_create(agent->loop, ca_bundle());
     if (agent->http == NULL)
         return -ENOMEM;
     agent->client = aws_client_create(agent->loop, agent->http);
@@ -286,6 +297,7 @@ static void take_apart(struct agent *agent)
 
 static int run(struct agent *agent)
 {
+    char why[512];
     int status;
 
     agent->config_stamp = config_stamp(agent->options.config, agent->options.config_count);
@@ -299,6 +311,10 @@ static int run(struct agent *agent)
     if (agent->config->error_count > 0)
         return config_check(agent->config, NULL, stderr);
     log_findings(agent->config);
+    if (ca_bundle() != NULL && ca_bundle_check(ca_bundle(), why, sizeof(why)) < 0) {
+        fprintf(stderr, "tallyd: AWS_CA_BUNDLE: %s\n", why);
+        return STATUS_USAGE;
+    }
     if (build(agent) < 0) {
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;

@@ -12,6 +12,9 @@
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
+#define CA_SECONDS                                                                                 \
+    10L /* a bundle that was replaced is read anew after so long, not after a day                  \
+         */
 
 struct http {
     CURLM *multi;
@@ -138,7 +141,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')
         snprintf(transfer->error, sizeof(transfer->error), "%s", transfer->http->tls_why);
     if (transfer->error[0] == '\0' && code != CURLE_OK)
-        strncat(transfer->error, curl_easy_strerror(code), sizeof(transfer->error) - 1);
+        snprintf(transfer->error, sizeof(transfer->error), "%s", curl_easy_strerror(code));
     response->error = transfer->error;
     transfer_detach(transfer);
     transfer->done(transfer->data, response);
@@ -442,6 +445,7 @@ static CURLcode set_trust(struct http_transfer *transfer)
      * it parses the bundle anew for each connection. */
     CURLcode r = curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
 
+    r |= curl_easy_setopt(transfer->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
     if (ca_bundle != NULL)
         r |= curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_bundle);
     return r;
