@@ -5,6 +5,7 @@ import ipaddress
 import os
 import ssl
 import tempfile
+import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,14 +13,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
+OLD_VERSIONS = {"tls-1.0": ssl.TLSVersion.TLSv1, "tls-1.1": ssl.TLSVersion.TLSv1_1,
+                "tls-1.2": ssl.TLSVersion.TLSv1_2}
+KINDS = {"good", "expired", "not-yet-valid", "other-name", "unknown-ca", "self-signed",
+         "client-usage", "issuer-is-no-ca", *OLD_VERSIONS}
 
 
 class Authority:
     def __init__(self, name="tally test CA"):
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._sign(self._name, self._key.public_key(), [
-            (x509.BasicConstraints(ca=True, path_length=0), True),
+        self._certificate = _sign(self._name, self._key, self._name, self._key.public_key(), [
+            (x509.BasicConstraints(ca=True, path_length=1), True),
             (x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)])
         self._contexts = {}
 
@@ -27,33 +32,49 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def context(self, names, kind="good"):
-        """A server's TLS context. kind: "good", "expired", "other-name", "unknown-ca"."""
+        """A server's TLS context; kind: one of KINDS."""
+        if kind not in KINDS:
+            raise ValueError(f"no such certificate: {kind}")
         found = self._contexts.get((tuple(names), kind))
         if found is None:
             found = self._contexts[tuple(names), kind] = self._make(names, kind)
         return found
 
     def _make(self, names, kind):
-        signer = Authority("somebody else") if kind == "unknown-ca" else self
         names = ["elsewhere.example"] if kind == "other-name" else names
-        key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-        certificate = signer._sign(subject, key.public_key(), [
+        key, issuer, name = ec.generate_private_key(ec.SECP256R1()), self, self._name
+        if kind == "unknown-ca":
+            issuer = Authority("somebody else")
+            name = issuer._name
+        usage = x509.oid.ExtendedKeyUsageOID
+        extensions = [
             (x509.SubjectAlternativeName([_general(name) for name in names]), False),
             (x509.BasicConstraints(ca=False, path_length=None), True),
-            (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)],
-            expired=kind == "expired")
-        return _context(key, certificate)
+            (x509.ExtendedKeyUsage([usage.CLIENT_AUTH if kind == "client-usage"
+                                    else usage.SERVER_AUTH]), False)]
+        days = {"expired": (-10, -1), "not-yet-valid": (1, 10)}.get(kind, (-10, 30))
+        if kind == "self-signed":
+            certificate = _sign(subject, key, subject, key.public_key(), extensions, days)
+        elif kind == "issuer-is-no-ca":  # a certificate that may not sign, but did
+            middle, middle_name = ec.generate_private_key(ec.SECP256R1()), names[0] + " server"
+            middle_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, middle_name)])
+            chain = [_sign(self._name, self._key, middle_name, middle.public_key(), extensions)]
+            certificate = _sign(middle_name, middle, subject, key.public_key(), extensions)
+            return _context(key, certificate, *chain)
+        else:
+            certificate = _sign(name, issuer._key, subject, key.public_key(), extensions, days)
+        return _context(key, certificate, newest=OLD_VERSIONS.get(kind))
 
-    def _sign(self, subject, public_key, extensions, expired=False):
-        now = datetime.datetime.utcnow()
-        builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
-                   .public_key(public_key).serial_number(x509.random_serial_number())
-                   .not_valid_before(now - 10 * DAY)
-                   .not_valid_after(now - DAY if expired else now + 30 * DAY))
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
-        return builder.sign(self._key, hashes.SHA256())
+
+def _sign(issuer, issuer_key, subject, public_key, extensions, days=(-10, 30)):
+    now = datetime.datetime.utcnow()
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
+               .public_key(public_key).serial_number(x509.random_serial_number())
+               .not_valid_before(now + days[0] * DAY).not_valid_after(now + days[1] * DAY))
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def _general(name):
@@ -63,8 +84,14 @@ def _general(name):
         return x509.DNSName(name)
 
 
-def _context(key, certificate):
+def _context(key, *chain, newest=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if newest is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = newest
+        context.set_ciphers("ALL:@SECLEVEL=0")
     # load_cert_chain takes files only.
     handle, path = tempfile.mkstemp()
     try:
@@ -72,7 +99,8 @@ def _context(key, certificate):
             file.write(key.private_bytes(serialization.Encoding.PEM,
                                          serialization.PrivateFormat.PKCS8,
                                          serialization.NoEncryption()))
-            file.write(certificate.public_bytes(serialization.Encoding.PEM))
+            for certificate in chain:
+                file.write(certificate.public_bytes(serialization.Encoding.PEM))
         context.load_cert_chain(path)
     finally:
         os.unlink(path)

@@ -1,0 +1,197 @@
+"""TLS: who is believed, who is not, what a client is told then, and that it is not tried without
+end."""
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.gateway.tls import Authority
+
+from .agent import wait_until
+from .rpc import RpcError
+from .yaml_files import small_object
+
+# What is wrong, and a word of what the client is told.
+REFUSED = {
+    "expired": "expired",
+    "not-yet-valid": "not yet valid",
+    "other-name": "subject name",
+    "unknown-ca": "issuer",
+    "self-signed": "self-signed",
+    "client-usage": "purpose",
+    "issuer-is-no-ca": "CA",
+}
+# A handshake that breaks off may be a fault that passes, so it is tried again.
+BROKEN = {"tls-1.0": "tls", "tls-1.1": "tls", "plain-http": "ssl", "nothing": ""}
+
+
+class Server:
+    """Accepts and shakes hands, and counts; nobody gets any further."""
+
+    def __init__(self, authority, kind):
+        self.connections = 0
+        self.handshakes = []
+        self._kind = kind
+        self._context = authority.context(["localhost"], kind) if kind not in (
+            "plain-http", "nothing") else None
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                connection.settimeout(10)
+                self._serve(connection)
+
+    def _serve(self, connection):
+        try:
+            if self._kind == "plain-http":
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            elif self._context is not None:
+                with self._context.wrap_socket(connection, server_side=True) as tls:
+                    self.handshakes.append(tls.version())
+                    assert not tls.recv(1), "a request came"
+        except OSError as error:
+            self.handshakes.append(type(error).__name__)
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+@pytest.fixture
+def server(authority):
+    servers = []
+
+    def make(kind):
+        servers.append(Server(authority, kind))
+        return servers[-1]
+
+    yield make
+    for each in servers:
+        each.close()
+
+
+def trusting(authority, tmp_path, **env):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(authority.pem())
+    return {"AWS_CA_BUNDLE": str(bundle), **env}
+
+
+def refusal(agent, timeout_ms=2000):
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)
+    return caught.value
+
+
+@pytest.mark.parametrize("service", ["DYNAMODB", "STS"])
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_bad_certificate_is_refused_at_once_and_not_tried_again(
+        start, server, authority, tmp_path, service, kind):
+    bad = server(kind)
+    agent = start(small_object(), env=trusting(
+        authority, tmp_path, **{f"AWS_ENDPOINT_URL_{service}": bad.url}))
+    begun = time.monotonic()
+    error = refusal(agent, timeout_ms=20_000)
+    assert time.monotonic() - begun < 10
+    assert error.name == "AWS_UNAVAILABLE"
+    assert "certificate" in error.told["message"] and REFUSED[kind] in error.told["message"]
+    assert "localhost" in error.told["message"]
+    assert bad.connections == 1
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_handshake_is_tried_again_within_reason(start, server, authority, tmp_path, kind):
+    bad = server(kind)
+    agent = start(small_object(), env=trusting(authority, tmp_path,
+                                               AWS_ENDPOINT_URL_DYNAMODB=bad.url))
+    error = refusal(agent)
+    assert error.name in ("AWS_UNAVAILABLE", "TIMEOUT")
+    assert BROKEN[kind] in error.told["message"].lower()
+    assert 2 <= bad.connections <= 20
+    assert not [version for version in bad.handshakes if version.startswith("TLS")]
+
+
+@pytest.mark.parametrize("kind", ["good", "tls-1.2"])
+def test_what_is_good_is_believed(start, world, tmp_path, kind):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(world.ca())
+    agent = start(small_object(), env={
+        "AWS_CA_BUNDLE": str(bundle),
+        "AWS_ENDPOINT_URL_STS": world.listen(service="sts", tls=kind),
+        "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls=kind)})
+    for _ in range(5):
+        assert agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
+    assert world.connections("dynamodb") == 1  # one handshake for all
+
+
+def test_no_clients_storm_a_server_that_nobody_believes(start, server, authority, tmp_path):
+    bad = server("unknown-ca")
+    agent = start(small_object(), env=trusting(authority, tmp_path,
+                                               AWS_ENDPOINT_URL_DYNAMODB=bad.url))
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        refusal(agent, timeout_ms=500)
+    assert bad.connections <= 8  # after 0.25, 0.5, 1, 2 s at most
+
+
+def test_a_bundle_that_was_replaced_is_read_anew(start, world, tmp_path):
+    """As cert-manager replaces it, when an authority's end comes."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(Authority("the old one").pem())
+    agent = start(small_object(), env={
+        "AWS_CA_BUNDLE": str(bundle),
+        "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls="good")})
+    assert refusal(agent).name == "AWS_UNAVAILABLE"
+    bundle.write_text(world.ca())
+
+    def is_believed():
+        try:
+            return agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
+        except RpcError:
+            return False
+
+    wait_until(is_believed, 40)
+
+
+@pytest.mark.parametrize("content, word", [
+    (None, "cannot be read"), ("folder", "is no regular file"), ("large", "is the limit")])
+def test_a_bundle_that_cannot_be_one_is_named_at_the_start(pod, tmp_path, content, word):
+    bundle = tmp_path / "ca.pem"
+    if content == "folder":
+        bundle.mkdir()
+    elif content == "large":
+        with open(bundle, "wb") as file:
+            file.truncate(16 * 1024 * 1024 + 1)
+    agent = pod(small_object(), env={"AWS_CA_BUNDLE": str(bundle)})
+    code, err = agent.run("--config", agent.config, "--socket", agent.socket)
+    assert code == 2
+    assert "AWS_CA_BUNDLE" in err and str(bundle) in err and word in err
+
+
+@pytest.mark.parametrize("content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nx\n"])
+def test_a_bundle_without_a_certificate_believes_nobody(start, world, tmp_path, content):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(content)
+    agent = start(small_object(), env={
+        "AWS_CA_BUNDLE": str(bundle),
+        "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls="good")})
+    error = refusal(agent)
+    assert error.name == "AWS_UNAVAILABLE"
+    assert "certificate" in error.told["message"].lower()
+    assert json.dumps(world.requests(service="dynamodb")) == "[]"
