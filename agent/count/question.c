@@ -299,8 +299,7 @@ struct question *question_create(struct count_context *context, struct snapshot 
     buffer_init(&question->packed.bytes, LIMIT_OUTPUT_BYTES);
     waiters_init(&question->waiters, context->loop, deadlines_passed, question);
     watchers_init(&question->watchers);
-    if (trigger->warm)
-        question_schedule_refresh(question);
+    question_schedule_refresh(question);
     return question;
 }
 

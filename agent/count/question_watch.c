@@ -5,10 +5,16 @@
 
 #define REFRESH_LEAST_MS 1000 /* between counts that nobody asked for */
 
+/* Not for the values of clients: each set that somebody asked for once would cost as much as the
+ * trigger itself, for ever. */
+static bool is_warm(const struct question *question)
+{
+    return question->trigger->warm && question->values == NULL;
+}
+
 bool question_is_kept_fresh(const struct question *question)
 {
-    return !question->abandoned &&
-           (question->trigger->warm || !watchers_are_none(&question->watchers));
+    return !question->abandoned && (is_warm(question) || !watchers_are_none(&question->watchers));
 }
 
 static void tell_watch(void *data, struct count_watch *watch)
@@ -30,7 +36,7 @@ static int64_t refresh_interval(const struct question *question)
     int64_t polling = question->trigger->polling_ms;
     int64_t interval = watchers_max_age(&question->watchers, polling);
 
-    if (question->trigger->warm && polling < interval)
+    if (is_warm(question) && polling < interval)
         interval = polling;
     if (interval < question->context->min_age_ms)
         interval = question->context->min_age_ms;

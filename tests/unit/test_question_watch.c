@@ -319,6 +319,25 @@ TEST(who_leaves_a_set_that_has_gone_takes_the_flight_along)
     bench_close(&bench);
 }
 
+TEST(of_a_warm_trigger_only_its_own_values_are_kept_fresh)
+{
+    struct bench bench;
+
+    bench_open(&bench, "true");
+    fake_loop_advance(bench.loop, 0);
+    CHECK_INT(1, fake_http_count());
+    page(&bench, LAST_PAGE(9));
+    ask_values(&bench, 0, set_of(1), COUNT_AGE_DEFAULT, 5000);
+    CHECK_INT(2, fake_http_count());
+    page(&bench, LAST_PAGE(3));
+    fake_loop_advance(bench.loop, 30000);
+    CHECK_INT(3, fake_http_count());
+    page(&bench, LAST_PAGE(9));
+    fake_loop_advance(bench.loop, 29999);
+    CHECK_INT(3, fake_http_count());
+    bench_close(&bench);
+}
+
 TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
     RUN(without_a_wish_the_polling_interval_counts), RUN(the_most_demanding_watcher_sets_the_pace),
     RUN(nobody_makes_it_count_more_than_once_a_second),
@@ -329,4 +348,5 @@ TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
     RUN(the_watch_of_another_query_is_over), RUN(a_count_made_elsewhere_is_taken_over),
     RUN(the_set_of_values_that_was_used_least_recently_goes),
     RUN(a_set_that_goes_is_counted_to_the_end_while_somebody_waits),
-    RUN(who_leaves_a_set_that_has_gone_takes_the_flight_along))
+    RUN(who_leaves_a_set_that_has_gone_takes_the_flight_along),
+    RUN(of_a_warm_trigger_only_its_own_values_are_kept_fresh))
