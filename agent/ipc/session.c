@@ -45,7 +45,7 @@ static void flush_output(struct session *session)
     sent = send_some(session, session->output.data, before);
     if (sent < 0) {
         session->closing = true;
-        return;
+        sent = (ssize_t)before; /* nobody takes the rest: others need the room */
     }
     if ((size_t)sent == before)
         buffer_free(&session->output); /* idle again: it costs no memory */

@@ -248,10 +248,30 @@ TEST(the_slowest_reader_goes_when_all_together_wait_for_too_much)
     house_close(&house);
 }
 
+TEST(answers_for_a_peer_that_is_gone_are_not_kept)
+{
+    static struct house house;
+    struct client *client;
+    struct failure failure;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    many_requests(client, 100, 3000, "list", NULL);
+    turn(&house);
+    CHECK(house.server->queued_bytes > 0);
+    shutdown(client->fd, SHUT_RD);
+    failure_set(&failure, ERROR_TIMEOUT, "late");
+    session_fail(session_of(&house), 7, &failure);
+    CHECK(session_of(&house)->closing);
+    CHECK_INT(0, house.server->queued_bytes);
+    house_close(&house);
+}
+
 TEST_MAIN(RUN(a_request_may_come_byte_by_byte), RUN(the_answers_of_a_batch_are_one_write),
     RUN(what_is_no_message_ends_only_its_own_connection),
     RUN(what_came_before_the_garbage_is_answered), RUN(who_is_not_served_is_told_why_once),
     RUN(a_client_that_goes_is_forgotten), RUN(the_65th_request_in_flight_is_busy),
     RUN(requests_are_not_read_while_answers_are_not_taken),
     RUN(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue),
-    RUN(the_slowest_reader_goes_when_all_together_wait_for_too_much))
+    RUN(the_slowest_reader_goes_when_all_together_wait_for_too_much),
+    RUN(answers_for_a_peer_that_is_gone_are_not_kept))
