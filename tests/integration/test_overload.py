@@ -338,6 +338,7 @@ def test_lines_that_were_lost_are_counted(pod):
     with contextlib.ExitStack() as stack:
         read, write = full_pipe(stack)
         agent.start(stderr=write)
+        agent.rpc("ping")  # it has said, in vain, that it listens
         while os.read(read, 65536).endswith(b"x"):
             if not select.select([read], [], [], 0)[0]:
                 break
