@@ -120,8 +120,10 @@ static void reload(void *data)
 {
     struct agent *agent = data;
 
-    config_watch_note(agent->config_watch);
-    take_new_config(agent);
+    if (agent->config_watch != NULL)
+        config_watch_demand(agent->config_watch);
+    else
+        take_new_config(agent);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------

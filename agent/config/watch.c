@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define SETTLE_MS  200   /* an editor or kubelet makes several changes for one */
-#define PUT_OFF_MS 2000  /* at most, in a folder that never rests */
-#define LOOK_MS    10000 /* for what no event tells: behind links, on network file systems */
+#define LOOKS_MAX  25    /* until files that never rest are read all the same */
+#define IDLE_MS    10000 /* for what no event tells: behind links, on network file systems */
 #define PATH_BYTES 4096
 
 struct config_watch {
@@ -18,8 +18,10 @@ struct config_watch {
     size_t path_count;
     struct loop_folder **folders; /* as the paths; NULL where one cannot be watched */
     struct loop_timer *look;
-    int64_t put_off_to; /* events delay the next look up to then; 0: there was none yet */
-    uint64_t stamp;     /* of all files when they were last read */
+    bool curious;   /* the next look comes soon */
+    unsigned looks; /* since they changed */
+    uint64_t stamp; /* of all files when they were last read */
+    uint64_t seen;  /* at the last look */
     loop_fn *changed;
     void *data;
 };
@@ -74,16 +76,19 @@ uint64_t config_stamp(const char *const *paths, size_t path_count)
 /* ---- events -------------------------------------------------------------------------------------
  */
 
+static void look_soon(struct config_watch *watch)
+{
+    watch->curious = true;
+    loop_timer_start(watch->look, SETTLE_MS);
+}
+
+/* An event of any file in the folder: it must not put off a look that is due. */
 static void folder_changed(void *data)
 {
     struct config_watch *watch = data;
-    int64_t now = loop_now(watch->loop);
-    int64_t left;
 
-    if (watch->put_off_to == 0)
-        watch->put_off_to = now + PUT_OFF_MS;
-    left = watch->put_off_to - now;
-    loop_timer_start(watch->look, left < SETTLE_MS ? left : SETTLE_MS);
+    if (!watch->curious)
+        look_soon(watch);
 }
 
 /* A file is watched through its folder: the file of this name may be another one tomorrow. */
@@ -102,8 +107,7 @@ static struct loop_folder *watch_path(struct config_watch *watch, const char *pa
     return loop_folder_create(watch->loop, parent, folder_changed, watch);
 }
 
-/* Also later: the folder of this name may be another one, too. What happens just then no event
- * tells, but the next look sees it. */
+/* Also later: the folder of this name may be another one, too. */
 static void watch_folders(struct config_watch *watch)
 {
     for (size_t i = 0; i < watch->path_count; i++) {
@@ -117,19 +121,36 @@ static void look(void *data)
     struct config_watch *watch = data;
     uint64_t stamp = config_stamp(watch->paths, watch->path_count);
 
-    watch->put_off_to = 0;
-    loop_timer_start(watch->look, stamp == watch->stamp ? LOOK_MS : SETTLE_MS);
-    if (stamp == watch->stamp)
-        return;
-    watch->stamp = stamp;
-    watch_folders(watch);
-    watch->changed(watch->data);
+    if (stamp == watch->stamp) {
+        watch->curious = false;
+        watch->looks = 0;
+        loop_timer_start(watch->look, IDLE_MS);
+    } else if (stamp != watch->seen && ++watch->looks < LOOKS_MAX) {
+        watch->seen = stamp;
+        look_soon(watch);
+    } else {
+        watch->looks = 0;
+        watch->stamp = stamp;
+        watch_folders(watch);
+        look_soon(watch); /* what happened while the folders were not watched no event tells */
+        watch->changed(watch->data);
+    }
 }
 
-void config_watch_note(struct config_watch *watch)
+void config_watch_demand(struct config_watch *watch)
 {
-    if (watch != NULL)
-        watch->stamp = config_stamp(watch->paths, watch->path_count);
+    watch->stamp = 0; /* of no files at all */
+    watch->looks = 0;
+    watch->seen = config_stamp(watch->paths, watch->path_count);
+    look_soon(watch);
+}
+
+bool config_watch_confirm(struct config_watch *watch)
+{
+    if (watch == NULL || config_stamp(watch->paths, watch->path_count) == watch->stamp)
+        return true;
+    config_watch_demand(watch);
+    return false;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------
@@ -145,7 +166,7 @@ struct config_watch *config_watch_create(struct loop *loop, const char *const *p
     watch->loop = loop;
     watch->paths = paths;
     watch->path_count = path_count;
-    watch->stamp = stamp;
+    watch->stamp = watch->seen = stamp;
     watch->changed = changed;
     watch->data = data;
     watch->folders = calloc(path_count + 1, sizeof(struct loop_folder *));
@@ -155,7 +176,7 @@ struct config_watch *config_watch_create(struct loop *loop, const char *const *p
         return NULL;
     }
     watch_folders(watch);
-    loop_timer_start(watch->look, SETTLE_MS); /* for what changed before there was a watch */
+    look_soon(watch); /* for what changed before there was a watch */
     return watch;
 }
 

@@ -5,6 +5,7 @@
 
 #include "agent/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,14 +15,17 @@ uint64_t config_stamp(const char *const *paths, size_t path_count);
 
 struct config_watch;
 
-/* paths: files and folders, borrowed. `stamp`: of what is in force. `changed` is called a moment
- * after the last of several changes, and only where a file of the configuration is another one
- * than before. NULL: no memory; then SIGHUP still reloads. */
+/* paths: files and folders, borrowed. `stamp`: of what is in force. `changed` is called where a
+ * file of the configuration is another one than before, once all of them have rested a moment:
+ * half a file is a configuration too. NULL: no memory; then SIGHUP still reloads. */
 struct config_watch *config_watch_create(struct loop *loop, const char *const *paths,
     size_t path_count, uint64_t stamp, loop_fn *changed, void *data);
 void config_watch_destroy(struct config_watch *watch); /* NULL is allowed */
 
-/* The files are about to be read for another reason. */
-void config_watch_note(struct config_watch *watch); /* NULL is allowed */
+/* `changed` will be called whether they changed or not, once they have rested a moment. */
+void config_watch_demand(struct config_watch *watch);
+
+/* Whether they stayed as they were while they were read. If not, `changed` will be called. */
+bool config_watch_confirm(struct config_watch *watch); /* NULL: true */
 
 #endif

@@ -13,6 +13,9 @@ static char base[] = "/tmp/tally-test-watch-XXXXXX";
 static char folder[64];
 static const char *const paths[] = {folder};
 
+/* Texts of different lengths, so that no clock is needed to tell them apart. */
+static const char xs[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
 static struct loop *loop;
 static struct config_watch *watch;
 static int changes;
@@ -64,16 +67,17 @@ static void stop(void)
     CHECK_INT(0, rmdir(folder));
 }
 
-TEST(several_events_are_one_change_a_moment_after_the_last)
+TEST(several_changes_are_one_once_the_files_rest)
 {
     start();
     for (int i = 0; i < 5; i++) {
-        write_file("a.yaml", i % 2 ? "22" : "333");
+        write_file("a.yaml", xs + i);
         fake_loop_folder_changed(loop);
         fake_loop_advance(loop, 100);
     }
+    fake_loop_advance(loop, 200);
     CHECK_INT(0, changes);
-    fake_loop_advance(loop, 100);
+    fake_loop_advance(loop, 200);
     CHECK_INT(1, changes);
     fake_loop_advance(loop, MINUTE_MS);
     CHECK_INT(1, changes);
@@ -91,11 +95,26 @@ TEST(events_of_other_files_change_nothing)
     stop();
 }
 
-TEST(a_folder_that_never_rests_does_not_put_it_off_for_ever)
+TEST(other_files_that_never_rest_do_not_put_it_off)
 {
     start();
     write_file("b.yaml", "1");
-    for (int i = 0; i < 25 && changes == 0; i++) {
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(0, changes);
+        write_file("notes.txt", "x");
+        fake_loop_folder_changed(loop);
+        fake_loop_advance(loop, 100);
+    }
+    CHECK_INT(1, changes);
+    stop();
+}
+
+TEST(files_that_never_rest_are_read_all_the_same)
+{
+    start();
+    for (int i = 0; i < 50; i++) {
+        CHECK_INT(0, changes);
+        write_file("a.yaml", xs + i);
         fake_loop_folder_changed(loop);
         fake_loop_advance(loop, 100);
     }
@@ -108,11 +127,11 @@ TEST(files_come_and_go)
     start();
     write_file("b.json", "{}");
     fake_loop_folder_changed(loop);
-    fake_loop_advance(loop, 200);
+    fake_loop_advance(loop, 400);
     CHECK_INT(1, changes);
     CHECK_INT(0, unlink(path_of("a.yaml")));
     fake_loop_folder_changed(loop);
-    fake_loop_advance(loop, 200);
+    fake_loop_advance(loop, 400);
     CHECK_INT(2, changes);
     stop();
 }
@@ -122,7 +141,7 @@ TEST(what_no_event_tells_is_found_within_seconds)
 {
     start();
     write_file("a.yaml", "22");
-    fake_loop_advance(loop, 10000);
+    fake_loop_advance(loop, 10200);
     CHECK_INT(1, changes);
     stop();
 }
@@ -134,20 +153,45 @@ TEST(a_change_between_reading_and_watching_is_found)
     uint64_t stamp = config_stamp(paths, 1);
     write_file("a.yaml", "22");
     watch = config_watch_create(loop, paths, 1, stamp, count_change, &changes);
-    fake_loop_advance(loop, 200);
+    fake_loop_advance(loop, 400);
     CHECK_INT(1, changes);
     stop();
 }
 
-TEST(what_was_read_for_another_reason_is_no_change)
+/* The reader throws away what it read, and is called again. */
+TEST(a_change_while_they_are_read_is_found)
 {
     start();
+    CHECK(config_watch_confirm(watch));
+    write_file("a.yaml", "");
+    CHECK(!config_watch_confirm(watch));
     write_file("a.yaml", "22");
-    fake_loop_folder_changed(loop);
-    config_watch_note(watch);
+    fake_loop_advance(loop, 400);
+    CHECK_INT(1, changes);
+    CHECK(config_watch_confirm(watch) && config_watch_confirm(NULL));
     fake_loop_advance(loop, MINUTE_MS);
+    CHECK_INT(1, changes);
+    stop();
+}
+
+TEST(on_demand_they_are_read_once_they_rest)
+{
+    start();
+    config_watch_demand(watch);
+    fake_loop_advance(loop, 199);
     CHECK_INT(0, changes);
-    config_watch_note(NULL);
+    fake_loop_advance(loop, 1);
+    CHECK_INT(1, changes);
+    write_file("a.yaml", "");
+    config_watch_demand(watch);
+    fake_loop_advance(loop, 100);
+    write_file("a.yaml", "22");
+    fake_loop_advance(loop, 299);
+    CHECK_INT(1, changes);
+    fake_loop_advance(loop, 1);
+    CHECK_INT(2, changes);
+    fake_loop_advance(loop, MINUTE_MS);
+    CHECK_INT(2, changes);
     stop();
 }
 
@@ -161,10 +205,9 @@ static void make_base(void)
     CHECK(mkdtemp(base) != NULL);
 }
 
-TEST_MAIN({"a_folder_of_its_own", make_base},
-    RUN(several_events_are_one_change_a_moment_after_the_last),
-    RUN(events_of_other_files_change_nothing),
-    RUN(a_folder_that_never_rests_does_not_put_it_off_for_ever), RUN(files_come_and_go),
+TEST_MAIN({"a_folder_of_its_own", make_base}, RUN(several_changes_are_one_once_the_files_rest),
+    RUN(events_of_other_files_change_nothing), RUN(other_files_that_never_rest_do_not_put_it_off),
+    RUN(files_that_never_rest_are_read_all_the_same), RUN(files_come_and_go),
     RUN(what_no_event_tells_is_found_within_seconds),
-    RUN(a_change_between_reading_and_watching_is_found),
-    RUN(what_was_read_for_another_reason_is_no_change), {"it_goes", remove_base})
+    RUN(a_change_between_reading_and_watching_is_found), RUN(a_change_while_they_are_read_is_found),
+    RUN(on_demand_they_are_read_once_they_rest), {"it_goes", remove_base})
