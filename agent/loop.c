@@ -1,20 +1,38 @@
 #include "agent/loop.h"
 
+#include "agent/deadlines.h"
+
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
+#define NEAR_MS 1000
+#define NEVER   INT64_MAX
+
+/* A time-out makes each wait of the kernel's dearer, by a twentieth of a whole round trip on the
+ * socket, and some timer is always running. So those that are far off are behind a timerfd, which
+ * costs only when it is set: seldom, because it may well go off too early. */
 struct loop {
     uv_loop_t uv;
+    struct deadlines timers;
+    size_t timer_count;
+    uv_timer_t near; /* the earliest timer, where it is less than NEAR_MS away */
+    uv_poll_t far;
+    int far_fd;
+    int64_t far_at; /* for when it is set */
 };
 
-/* libuv owns a handle's memory until its close callback ran, hence each handle's own block. */
 struct loop_timer {
-    uv_timer_t uv;
+    struct deadline deadline;
+    struct loop *loop;
     loop_fn *fn;
     void *data;
 };
 
+/* libuv owns a handle's memory until its close callback ran, hence each handle's own block. */
 struct loop_watch {
     uv_poll_t uv;
     loop_watch_fn *fn;
@@ -33,13 +51,129 @@ struct loop_signal {
     void *data;
 };
 
+/* ---- timers ---------------------------------------------------------------------------------- */
+
+static void near_fired(uv_timer_t *near);
+
+static bool far_set(struct loop *loop, int64_t at)
+{
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at / 1000), .tv_nsec = at % 1000 * 1000000}};
+
+    if (at >= loop->far_at)
+        return true;
+    if (timerfd_settime(loop->far_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
+        return false;
+    loop->far_at = at;
+    return true;
+}
+
+static void wake_for_first(struct loop *loop)
+{
+    const struct deadline *first = deadlines_first(&loop->timers);
+    int64_t delay = first != NULL ? first->at - loop_now(loop) : NEVER;
+
+    if (first == NULL || (delay >= NEAR_MS && far_set(loop, first->at)))
+        uv_timer_stop(&loop->near);
+    else
+        uv_timer_start(&loop->near, near_fired, delay > 0 ? (uint64_t)delay : 0, 0);
+}
+
+/* Those that are started meanwhile wait for the next turn. */
+static void run_timers(struct loop *loop)
+{
+    uint64_t turn = loop->timers.turn;
+    struct deadline *first;
+
+    while ((first = deadlines_first(&loop->timers)) != NULL && first->at <= loop_now(loop) &&
+           first->turn < turn) {
+        struct loop_timer *timer = (struct loop_timer *)first; /* its first member */
+
+        deadlines_remove(&loop->timers, first);
+        timer->fn(timer->data);
+    }
+    wake_for_first(loop);
+}
+
+static void near_fired(uv_timer_t *near)
+{
+    run_timers(near->data);
+}
+
+static void far_fired(uv_poll_t *far, int status, int events)
+{
+    struct loop *loop = far->data;
+    uint64_t times;
+    ssize_t n = read(loop->far_fd, &times, sizeof(times));
+
+    (void)status;
+    (void)events;
+    (void)n; /* nothing to read is as good */
+    loop->far_at = NEVER;
+    run_timers(loop);
+}
+
+struct loop_timer *loop_timer_create(struct loop *loop, loop_fn *fn, void *data)
+{
+    struct loop_timer *timer = calloc(1, sizeof(*timer));
+
+    if (timer == NULL || deadlines_reserve(&loop->timers, loop->timer_count + 1) < 0) {
+        free(timer);
+        return NULL;
+    }
+    loop->timer_count++;
+    timer->loop = loop;
+    timer->fn = fn;
+    timer->data = data;
+    return timer;
+}
+
+void loop_timer_start(struct loop_timer *timer, int64_t delay_ms)
+{
+    struct loop *loop = timer->loop;
+
+    deadlines_set(&loop->timers, &timer->deadline, loop_now(loop) + (delay_ms > 0 ? delay_ms : 0));
+    if (deadlines_first(&loop->timers) == &timer->deadline)
+        wake_for_first(loop);
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+    deadlines_remove(&timer->loop->timers, &timer->deadline);
+}
+
+void loop_timer_destroy(struct loop_timer *timer)
+{
+    if (timer == NULL)
+        return;
+    loop_timer_stop(timer);
+    timer->loop->timer_count--;
+    free(timer);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
 struct loop *loop_create(void)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
 
-    if (loop != NULL && uv_loop_init(&loop->uv) < 0) {
+    if (loop == NULL)
+        return NULL;
+    loop->far_at = NEVER;
+    loop->far_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (loop->far_fd < 0 || uv_loop_init(&loop->uv) < 0) {
+        if (loop->far_fd >= 0)
+            close(loop->far_fd);
         free(loop);
-        loop = NULL;
+        return NULL;
+    }
+    uv_timer_init(&loop->uv, &loop->near);
+    loop->near.data = loop;
+    loop->far.data = loop;
+    if (uv_poll_init(&loop->uv, &loop->far, loop->far_fd) < 0 ||
+        uv_poll_start(&loop->far, UV_READABLE, far_fired) < 0) {
+        loop_destroy(loop);
+        return NULL;
     }
     return loop;
 }
@@ -48,9 +182,14 @@ void loop_destroy(struct loop *loop)
 {
     if (loop == NULL)
         return;
+    uv_close((uv_handle_t *)&loop->near, NULL);
+    if (loop->far.type == UV_POLL)
+        uv_close((uv_handle_t *)&loop->far, NULL);
     /* The close callbacks of handles that were destroyed last are still to run. */
     while (uv_loop_close(&loop->uv) == UV_EBUSY)
         uv_run(&loop->uv, UV_RUN_NOWAIT);
+    close(loop->far_fd);
+    deadlines_free(&loop->timers);
     free(loop);
 }
 
@@ -88,41 +227,6 @@ static void free_handle(uv_handle_t *handle)
 {
     /* Each of our structs begins with its libuv handle. */
     free(handle);
-}
-
-static void timer_fired(uv_timer_t *uv)
-{
-    struct loop_timer *timer = (struct loop_timer *)uv;
-
-    timer->fn(timer->data);
-}
-
-struct loop_timer *loop_timer_create(struct loop *loop, loop_fn *fn, void *data)
-{
-    struct loop_timer *timer = calloc(1, sizeof(*timer));
-
-    if (timer == NULL)
-        return NULL;
-    timer->fn = fn;
-    timer->data = data;
-    uv_timer_init(&loop->uv, &timer->uv);
-    return timer;
-}
-
-void loop_timer_start(struct loop_timer *timer, int64_t delay_ms)
-{
-    uv_timer_start(&timer->uv, timer_fired, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
-}
-
-void loop_timer_stop(struct loop_timer *timer)
-{
-    uv_timer_stop(&timer->uv);
-}
-
-void loop_timer_destroy(struct loop_timer *timer)
-{
-    if (timer != NULL)
-        uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
 
 static void watch_fired(uv_poll_t *uv, int status, int events)

@@ -15,7 +15,7 @@ void pending_begin(struct pending *pending, const struct method_call *call, pend
     pending->session = call->session;
     pending->id = call->id;
     pending->leave = leave;
-    pending->started_us = call->session->server->batch_started_us;
+    pending->started_us = loop_microseconds(call->session->server->options.loop);
     ring_add(&call->session->pending, &pending->link);
     call->session->in_flight++;
 }

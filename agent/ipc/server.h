@@ -52,13 +52,15 @@ struct server {
     bool draining;
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
-    unsigned refused_count;   /* of these, those that are not served: they take nobody's place */
-    size_t queued_bytes;      /* answers that wait in sessions */
-    size_t kept_bytes;        /* memory of requests that are not whole yet */
-    struct session *batch;    /* the session whose bytes are being read, if any */
-    struct buffer out;        /* the answers of that batch */
-    int64_t batch_started_us; /* when its bytes had been read */
+    unsigned refused_count; /* of these, those that are not served: they take nobody's place */
+    size_t queued_bytes;    /* answers that wait in sessions */
+    size_t kept_bytes;      /* memory of requests that are not whole yet */
+    struct session *batch;  /* the session whose bytes are being read, if any */
+    struct buffer out;      /* the answers of that batch */
+    uint64_t batches;
+    int64_t batch_started_us; /* when its bytes had been read; 0: it is not timed */
     uint64_t batch_answered;  /* stats.answered at that time */
+    uint64_t untimed;         /* answers since the last batch that was timed */
     struct latency latency;
     uint64_t method_requests[SERVER_METHODS_MAX]; /* as dispatch numbers them */
     struct identity *query_identity; /* of `query` without a trigger's; held from its first use */

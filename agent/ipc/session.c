@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define TIMED_BATCHES 16 /* one of so many is timed */
+
 static void session_update(struct session *session);
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -156,7 +158,7 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
 {
     size_t taken = 0;
 
-    while (!session->closing && !is_blocked(session)) {
+    while (taken < len && !session->closing && !is_blocked(session)) {
         size_t repeated =
             session->scan.offset == 0 ? repeat_answer(session, data + taken, len - taken) : 0;
         enum frame_status status;
@@ -207,11 +209,13 @@ static void batch_begin(struct session *session)
     struct server *server = session->server;
 
     server->batch = session;
-    server->batch_started_us = loop_microseconds(server->options.loop);
+    server->batch_started_us =
+        server->batches++ % TIMED_BATCHES == 0 ? loop_microseconds(server->options.loop) : 0;
     server->batch_answered = server->stats.answered;
 }
 
-/* What the batch answered is sent at once, and took as long as all of it. */
+/* What the batch answered is sent at once, and took as long as all of it. Two looks at the clock
+ * are dear beside an answer from the cache, so one batch of some stands for the others. */
 static void batch_end(struct session *session)
 {
     struct server *server = session->server;
@@ -219,9 +223,12 @@ static void batch_end(struct session *session)
     server->batch = NULL;
     flush_batch(session);
     settle_input(session);
+    server->untimed += server->stats.answered - server->batch_answered;
+    if (server->batch_started_us == 0)
+        return;
     latency_add(&server->latency,
-        loop_microseconds(server->options.loop) - server->batch_started_us,
-        server->stats.answered - server->batch_answered);
+        loop_microseconds(server->options.loop) - server->batch_started_us, server->untimed);
+    server->untimed = 0;
 }
 
 /* New bytes are handled where they were read; only an incomplete frame is kept. */

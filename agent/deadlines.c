@@ -1,0 +1,94 @@
+#include "agent/deadlines.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+int deadlines_reserve(struct deadlines *deadlines, size_t room)
+{
+    size_t wanted = deadlines->room < 8 ? 8 : deadlines->room * 2;
+    struct deadline **heap;
+
+    if (room <= deadlines->room)
+        return 0;
+    if (wanted < room)
+        wanted = room;
+    heap = reallocarray(deadlines->heap, wanted + 1, sizeof(struct deadline *));
+    if (heap == NULL)
+        return -ENOMEM;
+    deadlines->heap = heap;
+    deadlines->room = wanted;
+    return 0;
+}
+
+void deadlines_free(struct deadlines *deadlines)
+{
+    free(deadlines->heap);
+    *deadlines = (struct deadlines){.heap = NULL};
+}
+
+static bool is_before(const struct deadline *a, const struct deadline *b)
+{
+    return a->at < b->at || (a->at == b->at && a->turn < b->turn);
+}
+
+static void put(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+{
+    deadlines->heap[place] = deadline;
+    deadline->place = place;
+}
+
+/* Puts it at this place, or above where its parents are later. */
+static void rise(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+{
+    while (place > 1 && is_before(deadline, deadlines->heap[place / 2])) {
+        put(deadlines, deadlines->heap[place / 2], place);
+        place /= 2;
+    }
+    put(deadlines, deadline, place);
+}
+
+/* Puts it at this place, or below where its children are earlier. */
+static void sink(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+{
+    for (size_t child = 2 * place; child <= deadlines->count; child = 2 * place) {
+        if (child < deadlines->count &&
+            is_before(deadlines->heap[child + 1], deadlines->heap[child]))
+            child++;
+        if (!is_before(deadlines->heap[child], deadline))
+            break;
+        put(deadlines, deadlines->heap[child], place);
+        place = child;
+    }
+    put(deadlines, deadline, place);
+}
+
+void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64_t at)
+{
+    deadlines_remove(deadlines, deadline);
+    deadline->at = at;
+    deadline->turn = deadlines->turn++;
+    rise(deadlines, deadline, ++deadlines->count);
+}
+
+void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline)
+{
+    size_t place = deadline->place;
+    struct deadline *last;
+
+    if (place == 0)
+        return;
+    deadline->place = 0;
+    last = deadlines->heap[deadlines->count--];
+    if (last == deadline)
+        return;
+    if (is_before(last, deadline))
+        rise(deadlines, last, place);
+    else
+        sink(deadlines, last, place);
+}
+
+struct deadline *deadlines_first(const struct deadlines *deadlines)
+{
+    return deadlines->count > 0 ? deadlines->heap[1] : NULL;
+}
