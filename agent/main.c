@@ -15,6 +15,9 @@
 #include "agent/sandbox.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +94,14 @@ static void refresh_identities(const struct agent *agent)
         identity_refresh(identities_at(agent->identities, i));
 }
 
+/* While a configuration is read there are two, and all the text of one: glibc keeps the room. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 static void take_new_config(void *data)
 {
     struct agent *agent = data;
@@ -110,6 +121,7 @@ static void take_new_config(void *data)
             LOG_TEXT("action", "the configuration that was in force stays"));
     } else {
         refresh_identities(agent);
+        give_memory_back();
         log_event(
             LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
     }
