@@ -332,6 +332,9 @@ void question_adopt(
     question->snapshot = snapshot;
     question->trigger = trigger;
     buffer_clear(&question->packed.bytes);
+    /* Whoever reloads has perhaps mended what was refused. */
+    question->cache.not_before = 0;
+    question->cache.refused = false;
     question_schedule_refresh(question);
 }
 

@@ -65,9 +65,15 @@ static void watch_listener(struct server *server)
         loop_watch_set(server->watch, LOOP_READABLE);
 }
 
+/* Those who are only told why they are not served hold up nothing. */
+static bool nobody_is_served(const struct server *server)
+{
+    return server->session_count == server->refused_count;
+}
+
 static void linger(struct server *server)
 {
-    if (server->draining && server->session_count == 0)
+    if (server->draining && nobody_is_served(server))
         loop_timer_start(server->timer, server->options.linger_ms);
 }
 
@@ -75,7 +81,7 @@ static void timer_fired(void *data)
 {
     struct server *server = data;
 
-    if (server->draining && server->session_count == 0)
+    if (server->draining && nobody_is_served(server))
         server->options.drained(server->options.data);
     else
         watch_listener(server);
@@ -109,7 +115,7 @@ static void take_connection(struct server *server, int fd)
     if (session_create(server, fd, &peer, admitted ? NULL : &refusal) == NULL)
         return;
     server->stats.accepted++;
-    if (server->draining)
+    if (server->draining && admitted)
         loop_timer_stop(server->timer);
 }
 
