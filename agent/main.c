@@ -94,7 +94,8 @@ static void refresh_identities(const struct agent *agent)
         identity_refresh(identities_at(agent->identities, i));
 }
 
-/* While a configuration is read there are two, and all the text of one: glibc keeps the room. */
+/* While a configuration is read there is all its text, and perhaps an older one: glibc would keep
+ * the room. */
 static void give_memory_back(void)
 {
 #ifdef __GLIBC__
@@ -333,6 +334,7 @@ static int run(struct agent *agent)
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
     }
+    give_memory_back();
     status = listen_at(agent);
     return status == STATUS_OK ? serve(agent) : status;
 }
