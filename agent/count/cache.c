@@ -1,5 +1,6 @@
 #include "agent/count/cache.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define REFUSED_FIRST_MS 10000
@@ -13,6 +14,12 @@ void cache_init(struct cache *cache)
     memset(cache, 0, sizeof(*cache));
 }
 
+void cache_clear(struct cache *cache)
+{
+    free(cache->failure);
+    cache->failure = NULL;
+}
+
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now)
 {
     cache->has_value = true;
@@ -21,6 +28,7 @@ void cache_store(struct cache *cache, const struct count_value *value, int64_t n
     cache->failures = 0;
     cache->not_before = 0;
     cache->refused = false;
+    cache_clear(cache);
 }
 
 /* first * 2^(failures - 1), at most max. */
@@ -38,7 +46,10 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
     int64_t delay;
 
     cache->failures++;
-    cache->failure = *failure;
+    if (cache->failure == NULL)
+        cache->failure = malloc(sizeof(*cache->failure));
+    if (cache->failure != NULL)
+        *cache->failure = *failure;
     cache->refused = failure->code == ERROR_ACCESS_DENIED || failure->code == ERROR_AWS_REJECTED;
     if (failure->code == ERROR_ACCESS_DENIED) {
         delay = doubled(REFUSED_FIRST_MS, REFUSED_MAX_MS, cache->failures);
@@ -52,6 +63,15 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
     if (delay < failure->retry_after_ms)
         delay = failure->retry_after_ms < BACKOFF_MAX_MS ? failure->retry_after_ms : BACKOFF_MAX_MS;
     cache->not_before = now + delay;
+}
+
+const struct failure *cache_failure(const struct cache *cache)
+{
+    static const struct failure forgotten = {.code = ERROR_INTERNAL,
+        .retryable = true,
+        .message = "the last count failed, and there was no memory to remember why"};
+
+    return cache->failure != NULL ? cache->failure : &forgotten;
 }
 
 int64_t cache_age(const struct cache *cache, int64_t now)

@@ -20,20 +20,24 @@ struct count_value {
 struct cache {
     bool has_value;
     struct count_value value;
-    int64_t value_at;       /* when its last page came */
-    uint32_t failures;      /* failed flights in a row */
-    struct failure failure; /* the last one, where failures > 0 */
-    int64_t not_before;     /* no new flight starts earlier */
-    bool refused;           /* until not_before, the failure itself is the answer */
+    int64_t value_at;        /* when its last page came */
+    uint32_t failures;       /* failed flights in a row */
+    struct failure *failure; /* the last one; it is large and rare, so NULL in most */
+    int64_t not_before;      /* no new flight starts earlier */
+    bool refused;            /* until not_before, the failure itself is the answer */
 };
 
 void cache_init(struct cache *cache);
+void cache_clear(struct cache *cache);
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
 
 /* Remembers a failed flight. What AWS refused (denied or rejected) is answered from memory for
  * a while: 10 s, doubling to 60 s; what may pass is tried again after a back-off of 250 ms,
  * doubling to 20 s. `random` is uniform 32 bits. */
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
+
+/* The last failure, where failures > 0; borrowed until the next store or fail. */
+const struct failure *cache_failure(const struct cache *cache);
 
 int64_t cache_age(const struct cache *cache, int64_t now);
 bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);

@@ -188,7 +188,7 @@ void question_start_flight(struct question *question)
 
     question->flight = flight_start(question->context, question->snapshot,
         &question->trigger->query, question->identity, question->values, wait > 0 ? wait : 0,
-        wait > 0 ? &cache->failure : NULL, &events, question);
+        wait > 0 ? cache_failure(cache) : NULL, &events, question);
     if (question->flight == NULL) {
         failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
         answer_all(question, &failure);
@@ -210,7 +210,7 @@ static bool answer_from_failure(struct question *question, struct count_request 
         return false;
     if (!cache->refused && cache->not_before < request->deadline && !may_serve_stale(question))
         return false;
-    failure = cache->failure;
+    failure = *cache_failure(cache);
     failure.retry_after_ms = wait;
     answer_request(question, request, &failure);
     return true;
@@ -320,6 +320,7 @@ void question_destroy(struct question *question)
     snapshot_unref(question->snapshot);
     identity_release(question->identity);
     buffer_free(&question->packed.bytes);
+    cache_clear(&question->cache);
     free(question->values);
     free(question);
 }
@@ -355,7 +356,7 @@ void question_peek(const struct question *question, struct count_answer *answer)
 
     *answer = answer_base(question);
     if (cache->failures > 0)
-        answer->failure = &cache->failure;
+        answer->failure = cache_failure(cache);
     if (!cache->has_value)
         return;
     answer->value = &cache->value;

@@ -113,7 +113,7 @@ bool question_known(
     int64_t interval = refresh_interval(question);
 
     if (cache->failures > 0)
-        *answer = question_failed(question, &cache->failure);
+        *answer = question_failed(question, cache_failure(cache));
     else if (cache_is_fresh(cache, wish > interval ? wish : interval, question_now(question)))
         *answer = question_fresh(question);
     else

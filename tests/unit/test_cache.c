@@ -51,8 +51,10 @@ TEST(a_failure_keeps_the_value)
     CHECK(cache.has_value);
     CHECK_INT(7, cache.value.count);
     CHECK_INT(1, cache.failures);
+    CHECK_STR("for the test", cache_failure(&cache)->message);
     cache_store(&cache, &value, 20);
     CHECK_INT(0, cache.failures);
+    cache_clear(&cache); /* nothing is left to be cleared */
 }
 
 TEST(what_may_pass_is_tried_again_after_a_growing_wait)
@@ -69,6 +71,7 @@ TEST(what_may_pass_is_tried_again_after_a_growing_wait)
         last = cache.not_before;
     }
     CHECK_INT(15000, last); /* half of 20 s fixed, half of the other half by this chance */
+    cache_clear(&cache);
 }
 
 TEST(a_denial_is_remembered_ten_seconds_doubling_to_sixty)
@@ -83,6 +86,7 @@ TEST(a_denial_is_remembered_ten_seconds_doubling_to_sixty)
         CHECK(cache.refused);
         CHECK_INT(100 + expected[i], cache.not_before);
     }
+    cache_clear(&cache);
 }
 
 TEST(the_service_may_ask_for_more)
@@ -97,6 +101,7 @@ TEST(the_service_may_ask_for_more)
     failure.retry_after_ms = INT64_MAX;
     cache_fail(&cache, &failure, 0, 0);
     CHECK_INT(20000, cache.not_before);
+    cache_clear(&cache);
 }
 
 TEST_MAIN(RUN(a_value_is_fresh_until_its_age_is_reached),
