@@ -132,7 +132,8 @@ static bool check_binary(const struct path *path, json_t *value)
     const char *text = json_string_value(value);
 
     if (text == NULL || !is_base64(text))
-        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}", "");
+        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
+            text == NULL ? CRASH : "");
     tell(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
         "; newer KEDA does not decode it and compares with the text itself");
     return true;

@@ -94,7 +94,8 @@ TEST(a_wrong_shape_is_an_error_with_its_path)
     } cases[] = {
         {"{\"S\":1}", ".S must be a string; write {\"S\":\"text\"} (KEDA crashes on this)"},
         {"{\"N\":5}", ".N must be a string; write the number in quotes: {\"N\":\"5\"}"},
-        {"{\"B\":1}", ".B must be a base64 string, such as {\"B\":\"aGVsbG8=\"}"},
+        {"{\"B\":1}",
+            ".B must be a base64 string, such as {\"B\":\"aGVsbG8=\"} (KEDA crashes on this)"},
         {"{\"B\":\"no base64!\"}", ".B must be a base64 string, such as {\"B\":\"aGVsbG8=\"}"},
         {"{\"B\":\"aGVs bG8=\"}", ".B must be a base64 string, such as {\"B\":\"aGVsbG8=\"}"},
         {"{\"B\":\"aGVsbG8\"}", ".B must be a base64 string, such as {\"B\":\"aGVsbG8=\"}"},
