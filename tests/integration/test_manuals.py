@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import textwrap
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.gateway.local import ROOT
 
 from .test_cli import tally, verbs
 from .test_library import CLIENT, declared, run
+from .test_trigger_check import check
 
 MAN = os.path.join(ROOT, "deploy", "man")
 COMPLETIONS = os.path.join(ROOT, "deploy", "completions")
@@ -43,9 +45,35 @@ def test_a_page_is_clean(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_refers_to_pages_that_are_there_or_of_the_system(page):
-    ours = {"tally 1", "tallyd 8", "libtally 3", "tally-protocol 7"}
+    ours = {"tally 1", "tallyd 8", "libtally 3", "tally-protocol 7", "tally-config 5"}
     for name in re.findall(r"^\.Xr (\S+ \d)", read(MAN, page), re.M):
         assert name in ours or not name.startswith(("tally", "libtally"))
+
+
+def words_of(source, table):
+    """The texts of a table in a C file."""
+    body = re.search(rf"{table}\[\][^{{]*{{(.*?)}};", read(ROOT, "agent", "config", source), re.S)
+    return re.findall(r'"(\w+)"', body[1])
+
+
+def test_the_configurations_page_has_every_parameter():
+    page = read(MAN, "tally-config.5")
+    parameters = words_of("parameters.c", "known")
+    assert len(parameters) > 15
+    for name in [*parameters, *words_of("auth.c", "parameter_names"), *(
+            word for word in words_of("lint.c", "snippet_fields"))]:
+        assert re.search(rf"^\.(It )?.*Va {name}\b", page, re.M), name
+    for name in re.findall(r"^    {\"(\w+)\", check_", read(ROOT, "agent/config/attribute.c"), re.M):
+        assert re.search(rf"^\.Ql {name}\b", page, re.M), name
+
+
+def test_the_configurations_example_is_good(tmp_path):
+    page = plain("tally-config.5")
+    example = re.search(r"^ +apiVersion.*?(?=^\S)", page, re.S | re.M)[0]
+    (tmp_path / "x.yaml").write_text(textwrap.dedent(example))
+    code, out, err = check("x.yaml", folder=tmp_path)
+    assert code == 0 and "shop/worker" in out
+    assert "warning" not in err and "error" not in err
 
 
 def test_the_commands_page_has_every_verb_and_option():
