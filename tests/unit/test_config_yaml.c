@@ -100,6 +100,7 @@ TEST(scalars_have_the_kind_that_kubernetes_sees)
         {"- a\n- [b, {c: 1}]\n", "['a ['b {c=n1}]];"},
         {"{\"a\": \"b\\u00e9\\n\", \"c\": [1, null, true]}",
             "{a='b\xc3\xa9\n c=[n1 ~null btrue]};"},
+        {"{\"a\":\"b\\/c\\b\\f\\r\\t\"}", "{a='b/c\b\f\r\t};"},
         {"{\t\"a\":\t1,\n\t\"b\":\t2\n}\n", "{a=n1 b=n2};"},
         {"\xef\xbb\xbf"
          "a: 1",
