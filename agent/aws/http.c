@@ -413,9 +413,10 @@ static CURLcode on_tls(CURL *easy, void *client, void *data)
 
     (void)easy;
     http->tls_why[0] = '\0';
-    return tls_bearssl_prepare(http->tls, client, http->tls_why, sizeof(http->tls_why)) == 0
-               ? CURLE_OK
-               : CURLE_SSL_CACERT_BADFILE;
+    if (tls_bearssl_prepare(
+            http->tls, client, loop_now(http->loop), http->tls_why, sizeof(http->tls_why)) < 0)
+        return CURLE_SSL_CACERT_BADFILE;
+    return CURLE_OK;
 }
 
 static CURLcode set_trust(struct http_transfer *transfer)

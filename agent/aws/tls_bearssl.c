@@ -1,5 +1,6 @@
 #include "agent/aws/tls_bearssl.h"
 
+#include "agent/aws/ca_bundle.h"
 #include "agent/file.h"
 
 #include <bearssl.h>
@@ -9,15 +10,22 @@
 #include <string.h>
 
 #define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
-#define BUNDLE_MAX    (4u * 1024u * 1024u)
 #define ANCHORS_MAX   4096u
 #define NAME_MAX_SIZE 4096u /* of a subject, encoded */
 #define RSA_MIN_BYTES (2048 / 8)
+#define RETIRED_MS    60000 /* no handshake lasts longer: http.c gives a whole transfer half of it */
+
+struct anchors {
+    br_x509_trust_anchor *list; /* the bytes of each are one block, which dn.data begins */
+    size_t count, room;
+};
 
 struct tls_bearssl {
     char *ca_bundle;
-    br_x509_trust_anchor *anchors; /* the bytes of each are one block, which dn.data begins */
-    size_t count, room;
+    struct file_stamp stamp; /* of the file, when it was read */
+    struct anchors current;
+    struct anchors retired; /* handshakes that began before it was replaced still look at it */
+    int64_t retired_at;
 };
 
 struct tls_bearssl *tls_bearssl_create(const char *ca_bundle)
@@ -35,34 +43,34 @@ struct tls_bearssl *tls_bearssl_create(const char *ca_bundle)
     return tls;
 }
 
-static void forget_anchors(struct tls_bearssl *tls)
+static void anchors_clear(struct anchors *anchors)
 {
-    for (size_t i = 0; i < tls->count; i++)
-        free(tls->anchors[i].dn.data);
-    free(tls->anchors);
-    tls->anchors = NULL;
-    tls->count = tls->room = 0;
+    for (size_t i = 0; i < anchors->count; i++)
+        free(anchors->list[i].dn.data);
+    free(anchors->list);
+    *anchors = (struct anchors){NULL, 0, 0};
 }
 
 void tls_bearssl_destroy(struct tls_bearssl *tls)
 {
     if (tls == NULL)
         return;
-    forget_anchors(tls);
+    anchors_clear(&tls->current);
+    anchors_clear(&tls->retired);
     free(tls->ca_bundle);
     free(tls);
 }
 
 size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls)
 {
-    return tls->count;
+    return tls->current.count;
 }
 
 /* ---- the bundle --------------------------------------------------------------------------- */
 
 /* One certificate after the other, as they come out of the PEM decoder. */
 struct reading {
-    struct tls_bearssl *tls;
+    struct anchors *anchors;
     br_x509_decoder_context certificate;
     struct buffer subject;
     bool inside;
@@ -120,26 +128,26 @@ static bool copy_anchor(
     return true;
 }
 
-static bool make_room(struct tls_bearssl *tls)
+static bool anchors_reserve(struct anchors *anchors)
 {
-    size_t room = tls->room > 0 ? tls->room * 2 : 64;
-    br_x509_trust_anchor *anchors;
+    size_t room = anchors->room > 0 ? anchors->room * 2 : 64;
+    br_x509_trust_anchor *list;
 
-    if (tls->count < tls->room)
+    if (anchors->count < anchors->room)
         return true;
     if (room > ANCHORS_MAX)
         return false;
-    anchors = realloc(tls->anchors, room * sizeof(*anchors));
-    if (anchors == NULL)
+    list = realloc(anchors->list, room * sizeof(*list));
+    if (list == NULL)
         return false;
-    tls->anchors = anchors;
-    tls->room = room;
+    anchors->list = list;
+    anchors->room = room;
     return true;
 }
 
 static void end_certificate(struct reading *reading)
 {
-    struct tls_bearssl *tls = reading->tls;
+    struct anchors *anchors = reading->anchors;
     br_x509_trust_anchor *anchor;
     const br_x509_pkey *key;
 
@@ -149,17 +157,17 @@ static void end_certificate(struct reading *reading)
     key = br_x509_decoder_get_pkey(&reading->certificate);
     if (key == NULL)
         return; /* broken, or a key that BearSSL does not know, as Ed25519 */
-    if (!make_room(tls)) {
+    if (!anchors_reserve(anchors)) {
         reading->error = -ENOMEM;
         return;
     }
-    anchor = &tls->anchors[tls->count];
+    anchor = &anchors->list[anchors->count];
     if (!copy_anchor(anchor, &reading->subject, key)) {
         reading->error = -ENOMEM;
         return;
     }
     anchor->flags = br_x509_decoder_isCA(&reading->certificate) ? BR_X509_TA_CA : 0;
-    tls->count++;
+    anchors->count++;
 }
 
 static void read_pem(
@@ -186,9 +194,9 @@ static void read_pem(
     }
 }
 
-static int read_anchors(struct tls_bearssl *tls, const struct buffer *bundle)
+static int anchors_parse(struct anchors *anchors, const struct buffer *bundle)
 {
-    struct reading reading = {.tls = tls};
+    struct reading reading = {.anchors = anchors};
     br_pem_decoder_context pem;
 
     buffer_init(&reading.subject, NAME_MAX_SIZE);
@@ -201,36 +209,52 @@ static int read_anchors(struct tls_bearssl *tls, const struct buffer *bundle)
     return reading.error;
 }
 
-int tls_bearssl_load(struct tls_bearssl *tls, char *why, size_t why_size)
+static int anchors_read(struct anchors *anchors, const char *path, char *why, size_t why_size)
 {
     struct buffer bundle;
     int r;
 
-    if (tls->count > 0)
-        return 0;
-    buffer_init(&bundle, BUNDLE_MAX);
-    r = file_read(tls->ca_bundle, &bundle);
+    buffer_init(&bundle, CA_BUNDLE_BYTES);
+    r = file_read(path, &bundle);
     if (r < 0) {
-        file_explain(tls->ca_bundle, r, why, why_size);
+        file_explain(path, r, why, why_size);
         goto finish;
     }
-    r = read_anchors(tls, &bundle);
-    if (r == 0 && tls->count == 0)
+    r = anchors_parse(anchors, &bundle);
+    if (r < 0) {
+        snprintf(why, why_size, "%s: out of memory, or over %u certificates", path, ANCHORS_MAX);
+    } else if (anchors->count == 0) {
         r = -EINVAL;
-    if (r == -EINVAL)
         snprintf(why, why_size,
-            "%s holds no CA certificate in PEM that can be used; see "
-            "AWS_CA_BUNDLE",
-            tls->ca_bundle);
-    else if (r < 0)
-        snprintf(why, why_size, "%s: out of memory, or over %u certificates", tls->ca_bundle,
-            ANCHORS_MAX);
+            "%s holds no CA certificate in PEM that can be used; see AWS_CA_BUNDLE", path);
+    }
     if (r < 0)
-        forget_anchors(tls);
+        anchors_clear(anchors);
 
 finish:
     buffer_free(&bundle);
     return r;
+}
+
+int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t why_size)
+{
+    struct file_stamp stamp = file_stamp_of(tls->ca_bundle);
+    struct anchors fresh = {NULL, 0, 0};
+    bool is_first = tls->current.count == 0;
+    int r;
+
+    if (tls->retired.count > 0 && now_ms - tls->retired_at >= RETIRED_MS)
+        anchors_clear(&tls->retired);
+    if (!is_first && (tls->retired.count > 0 || file_stamp_equal(&stamp, &tls->stamp)))
+        return 0;
+    tls->stamp = stamp;
+    r = anchors_read(&fresh, tls->ca_bundle, why, why_size);
+    if (r < 0)
+        return is_first ? r : 0;
+    tls->retired = tls->current;
+    tls->retired_at = now_ms;
+    tls->current = fresh;
+    return 0;
 }
 
 /* ---- one connection ------------------------------------------------------------------------ */
@@ -259,7 +283,7 @@ static void set_engine(br_ssl_engine_context *engine)
 static void set_x509(
     const struct tls_bearssl *tls, br_x509_minimal_context *x509, br_ssl_engine_context *engine)
 {
-    br_x509_minimal_init(x509, &br_sha256_vtable, tls->anchors, tls->count);
+    br_x509_minimal_init(x509, &br_sha256_vtable, tls->current.list, tls->current.count);
     br_x509_minimal_set_rsa(x509, br_ssl_engine_get_rsavrfy(engine));
     br_x509_minimal_set_ecdsa(x509, br_ssl_engine_get_ec(engine), br_ssl_engine_get_ecdsa(engine));
     br_x509_minimal_set_hash(x509, br_sha256_ID, &br_sha256_vtable);
@@ -268,11 +292,12 @@ static void set_x509(
     br_x509_minimal_set_minrsa(x509, RSA_MIN_BYTES);
 }
 
-int tls_bearssl_prepare(struct tls_bearssl *tls, void *client, char *why, size_t why_size)
+int tls_bearssl_prepare(
+    struct tls_bearssl *tls, void *client, int64_t now_ms, char *why, size_t why_size)
 {
     br_ssl_engine_context *engine = &((br_ssl_client_context *)client)->eng;
     const br_x509_class **x509 = engine->x509ctx;
-    int r = tls_bearssl_load(tls, why, why_size);
+    int r = tls_bearssl_load(tls, now_ms, why, why_size);
 
     if (r < 0)
         return r;

@@ -6,6 +6,7 @@
 #define TALLY_AGENT_AWS_TLS_BEARSSL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct tls_bearssl;
 
@@ -14,15 +15,18 @@ struct tls_bearssl;
 struct tls_bearssl *tls_bearssl_create(const char *ca_bundle);
 void tls_bearssl_destroy(struct tls_bearssl *tls); /* no connection may live; NULL is allowed */
 
-/* Reads the bundle, unless that was done. A certificate that cannot be used is passed over: it is
- * not trusted. 0, or a negative errno with one line in `why`: nothing was read, and nothing is
- * trusted. */
-int tls_bearssl_load(struct tls_bearssl *tls, char *why, size_t why_size);
+/* Reads the bundle, or reads it anew where the file is another one. A certificate that cannot be
+ * used is passed over: it is not trusted. A new file that cannot be used leaves the old one in
+ * force. now_ms: on the monotonic clock. 0, or a negative errno with one line in `why`: nothing was
+ * ever read, and nothing is trusted. */
+int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t why_size);
 size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls);
 
-/* Sets up a connection before its handshake. `client` is libcurl's br_ssl_client_context, whose
- * X.509 engine must be the connection's own br_x509_minimal_context (libcurl is patched so).
- * 0, or a negative errno with one line in `why`: the connection must not be made. */
-int tls_bearssl_prepare(struct tls_bearssl *tls, void *client, char *why, size_t why_size);
+/* Loads, and sets up a connection before its handshake. `client` is libcurl's
+ * br_ssl_client_context, whose X.509 engine must be the connection's own br_x509_minimal_context
+ * (libcurl is patched so). 0, or a negative errno with one line in `why`: the connection must not
+ * be made. */
+int tls_bearssl_prepare(
+    struct tls_bearssl *tls, void *client, int64_t now_ms, char *why, size_t why_size);
 
 #endif

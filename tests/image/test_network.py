@@ -38,14 +38,6 @@ def test_the_bundle_is_read_once(root, serve, start):
     assert len(server.sessions) >= 6
 
 
-def test_a_bundle_that_is_missing_trusts_nobody(root, serve, start):
-    server = serve(Certificate("localhost", root))
-    agent = start(server.url, AWS_CA_BUNDLE="/nonexistent/ca.pem")
-    with pytest.raises(RpcError, match="/nonexistent/ca.pem"):
-        recount(agent, timeout_ms=2000)
-    assert not server.sessions or server.requests == 0
-
-
 def test_a_name_server_that_is_silent_does_not_stop_the_agent(start):
     """Neither while the name is looked up, nor when the look-up is given up, nor at the end."""
     agent = start("https://dynamodb.silent.test", wrapper=[sys.executable, BLACK_HOLE])

@@ -75,7 +75,7 @@ static struct tls_bearssl *load(const char *text)
     struct tls_bearssl *tls = tls_bearssl_create(path);
 
     CHECK(tls != NULL);
-    if (tls_bearssl_load(tls, why, sizeof(why)) < 0)
+    if (tls_bearssl_load(tls, 0, why, sizeof(why)) < 0)
         TEST_FAIL("not loaded: %s", why);
     unlink(path);
     return tls;
@@ -140,11 +140,11 @@ static void check_refused(const char *path, int error, const char *reason)
     char why[256] = "";
 
     CHECK(tls != NULL);
-    CHECK_INT(error, tls_bearssl_load(tls, why, sizeof(why)));
+    CHECK_INT(error, tls_bearssl_load(tls, 0, why, sizeof(why)));
     CHECK_STR(reason, why);
     CHECK_INT(0, tls_bearssl_anchor_count(tls));
     br_ssl_client_init_full(&client, &x509, NULL, 0);
-    CHECK_INT(error, tls_bearssl_prepare(tls, &client, why, sizeof(why)));
+    CHECK_INT(error, tls_bearssl_prepare(tls, &client, 0, why, sizeof(why)));
     tls_bearssl_destroy(tls);
 }
 
@@ -175,15 +175,77 @@ TEST(a_missing_bundle_is_looked_for_again)
     FILE *file;
 
     CHECK(tls != NULL);
-    CHECK_INT(-EINVAL, tls_bearssl_load(tls, why, sizeof(why)));
+    CHECK_INT(-EINVAL, tls_bearssl_load(tls, 0, why, sizeof(why)));
     file = fopen(path, "w");
     CHECK(file != NULL);
     fputs(RSA_CA, file);
     CHECK_INT(0, fclose(file));
-    CHECK_INT(0, tls_bearssl_load(tls, why, sizeof(why)));
+    CHECK_INT(0, tls_bearssl_load(tls, 0, why, sizeof(why)));
     CHECK_INT(1, tls_bearssl_anchor_count(tls));
     unlink(path);
     tls_bearssl_destroy(tls);
+}
+
+static void replace(const char *path, const char *text)
+{
+    char fresh[80];
+    FILE *file;
+
+    /* As a projected volume does: another file by the same name. */
+    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    file = fopen(fresh, "w");
+    CHECK(file != NULL);
+    fputs(text, file);
+    CHECK_INT(0, fclose(file));
+    CHECK_INT(0, rename(fresh, path));
+}
+
+static void check_loads(struct tls_bearssl *tls, int64_t now_ms, size_t anchors)
+{
+    char why[256] = "";
+
+    if (tls_bearssl_load(tls, now_ms, why, sizeof(why)) < 0)
+        TEST_FAIL("not loaded: %s", why);
+    CHECK_INT(anchors, tls_bearssl_anchor_count(tls));
+}
+
+TEST(a_replaced_bundle_is_read_anew)
+{
+    const char *path = bundle(EC_CA);
+    struct tls_bearssl *tls = tls_bearssl_create(path);
+
+    CHECK(tls != NULL);
+    check_loads(tls, 0, 1);
+    replace(path, EC_CA RSA_CA);
+    check_loads(tls, 1000, 2);
+    /* A handshake of before the first change may still look at what it began with. */
+    replace(path, RSA_CA);
+    check_loads(tls, 2000, 2);
+    check_loads(tls, 60999, 2);
+    check_loads(tls, 61000, 1);
+    unlink(path);
+    tls_bearssl_destroy(tls);
+}
+
+TEST(a_bundle_that_became_useless_leaves_the_old_one_in_force)
+{
+    static const char *const texts[] = {"", "no PEM at all\n", ED25519_CA};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *path = bundle(EC_CA RSA_CA);
+        struct tls_bearssl *tls = tls_bearssl_create(path);
+
+        CHECK(tls != NULL);
+        check_loads(tls, 0, 2);
+        replace(path, texts[i]);
+        check_loads(tls, 1000, 2);
+        unlink(path);
+        check_loads(tls, 2000, 2);
+        replace(path, RSA_CA);
+        check_loads(tls, 3000, 1);
+        unlink(path);
+        tls_bearssl_destroy(tls);
+    }
 }
 
 TEST(connections_share_the_anchors_and_nothing_else)
@@ -196,7 +258,7 @@ TEST(connections_share_the_anchors_and_nothing_else)
 
     for (size_t i = 0; i < 2; i++) {
         br_ssl_client_init_full(&clients[i], &x509[i], NULL, 0);
-        CHECK_INT(0, tls_bearssl_prepare(tls, &clients[i], why, sizeof(why)));
+        CHECK_INT(0, tls_bearssl_prepare(tls, &clients[i], 0, why, sizeof(why)));
         CHECK_INT(2, x509[i].trust_anchors_num);
         CHECK(clients[i].eng.x509ctx == &x509[i].vtable);
     }
@@ -212,7 +274,7 @@ TEST(a_connection_gets_tls_1_2_with_sha_2_and_long_keys)
     char why[256];
 
     br_ssl_client_init_full(&client, &x509, NULL, 0);
-    CHECK_INT(0, tls_bearssl_prepare(tls, &client, why, sizeof(why)));
+    CHECK_INT(0, tls_bearssl_prepare(tls, &client, 0, why, sizeof(why)));
     CHECK_INT(BR_TLS12, client.eng.version_min);
     CHECK_INT(BR_TLS12, client.eng.version_max);
     CHECK_INT(6, client.eng.suites_num);
@@ -238,13 +300,15 @@ TEST(an_engine_of_another_type_is_refused)
 
     br_ssl_client_init_full(&client, &x509, NULL, 0);
     br_ssl_engine_set_x509(&client.eng, &other_context);
-    CHECK_INT(-EPROTO, tls_bearssl_prepare(tls, &client, why, sizeof(why)));
+    CHECK_INT(-EPROTO, tls_bearssl_prepare(tls, &client, 0, why, sizeof(why)));
     CHECK_STR("libcurl was built without the patches that tally's set-up of BearSSL needs", why);
     tls_bearssl_destroy(tls);
 }
 
 TEST_MAIN(RUN(usable_certificates_become_anchors), RUN(the_last_line_may_lack_its_end),
     RUN(many_certificates_are_kept), RUN(a_bundle_without_anchors_is_an_error),
-    RUN(a_missing_bundle_is_looked_for_again), RUN(connections_share_the_anchors_and_nothing_else),
+    RUN(a_missing_bundle_is_looked_for_again), RUN(a_replaced_bundle_is_read_anew),
+    RUN(a_bundle_that_became_useless_leaves_the_old_one_in_force),
+    RUN(connections_share_the_anchors_and_nothing_else),
     RUN(a_connection_gets_tls_1_2_with_sha_2_and_long_keys),
     RUN(an_engine_of_another_type_is_refused))
