@@ -58,10 +58,14 @@ void base64_encode(const uint8_t *data, size_t len, char *text)
             bits |= (uint32_t)data[at + 1] << 8;
         if (left > 2)
             bits |= data[at + 2];
-        *text++ = digits[bits >> 18];
-        *text++ = digits[bits >> 12 & 63];
-        *text++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-        *text++ = left > 2 ? digits[bits & 63] : '=';
+        text[0] = digits[bits >> 18];
+        text[1] = digits[bits >> 12 & 63];
+        text[2] = text[3] = '=';
+        if (left > 1)
+            text[2] = digits[bits >> 6 & 63];
+        if (left > 2)
+            text[3] = digits[bits & 63];
+        text += 4;
     }
     *text = '\0';
 }

@@ -45,7 +45,7 @@ static void pack_told(struct buffer *buffer, const struct counter *counter, cons
 
 static void whoami_free(struct whoami_call *call)
 {
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; call->told != NULL && i < call->count; i++) {
         if (call->told[i].caller != NULL)
             identity_cancel_caller(call->told[i].caller);
         identity_release(call->told[i].identity);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 int __fprintf_chk(FILE *file, int flag, const char *format, ...);
+/* NOLINTNEXTLINE(readability-redundant-declaration): only newer headers have it */
 void arc4random_buf(void *buffer, size_t size);
 
 int __fprintf_chk(FILE *file, int flag, const char *format, ...)
