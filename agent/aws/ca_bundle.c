@@ -10,7 +10,7 @@
 
 int ca_bundle_check(const char *path, char *why, size_t why_size)
 {
-    struct stat status;
+    struct stat status = {.st_size = 0};
     int r = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
