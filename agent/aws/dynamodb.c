@@ -32,13 +32,17 @@ static void append_json_string(struct buffer *body, const char *text)
 {
     buffer_append_byte(body, '"');
     for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < ' ')
-            buffer_printf(body, "\\u%04x", c);
-        else if (c == '"' || c == '\\')
-            buffer_printf(body, "\\%c", c);
+        const char *plain = text;
+
+        while ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
+            text++;
+        buffer_append(body, plain, (size_t)(text - plain));
+        if (*text == '\0')
+            break;
+        if (*text == '"' || *text == '\\')
+            buffer_printf(body, "\\%c", *text);
         else
-            buffer_append_byte(body, c);
+            buffer_printf(body, "\\u%04x", (unsigned char)*text);
     }
     buffer_append_byte(body, '"');
 }
@@ -311,18 +315,22 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
 
 /* ---- checksum -------------------------------------------------------------------------------- */
 
-/* CRC-32 as in zlib, half a byte at a time: replies of a count are a few hundred bytes. */
+/* CRC-32 as in zlib, by the two halves of each byte: replies of a count are a few hundred bytes,
+ * for which a table of 256 would not pay. */
 static uint32_t crc32_of(const uint8_t *data, size_t len)
 {
-    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
+    static const uint32_t low[16] = {0x00000000, 0x77073096, 0xee0e612c, 0x990951ba, 0x076dc419,
+        0x706af48f, 0xe963a535, 0x9e6495a3, 0x0edb8832, 0x79dcb8a4, 0xe0d5e91e, 0x97d2d988,
+        0x09b64c2b, 0x7eb17cbd, 0xe7b82d07, 0x90bf1d91};
+    static const uint32_t high[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
         0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
         0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     uint32_t crc = 0xffffffff;
 
     for (size_t i = 0; i < len; i++) {
-        crc ^= data[i];
-        crc = (crc >> 4) ^ table[crc & 15];
-        crc = (crc >> 4) ^ table[crc & 15];
+        unsigned byte = (crc ^ data[i]) & 0xff;
+
+        crc = crc >> 8 ^ low[byte & 15] ^ high[byte >> 4];
     }
     return ~crc;
 }
