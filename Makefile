@@ -193,7 +193,7 @@ lint:
 check-deep:
 	@tests/deep.sh
 
-include deploy/image.mk
+include deploy/image.mk deploy/systemd.mk
 
 .PHONY: install
 install: all

@@ -1,0 +1,21 @@
+# systemd's part of `make install`: units, the group tally, the socket's folder. Afterwards, as root:
+#   systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now tallyd.socket
+SYSTEMDDIR ?= $(PREFIX)/lib
+SYSTEMD_FILES := $(SYSTEMDDIR)/systemd/system/tallyd.service $(SYSTEMDDIR)/systemd/system/tallyd.socket \
+  $(SYSTEMDDIR)/sysusers.d/tally.conf $(SYSTEMDDIR)/tmpfiles.d/tally.conf
+
+install: install-systemd
+uninstall: uninstall-systemd
+
+.PHONY: install-systemd
+install-systemd:
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(dir $(SYSTEMD_FILES)))
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' deploy/systemd/tallyd.service.in \
+	  > $(DESTDIR)$(SYSTEMDDIR)/systemd/system/tallyd.service
+	$(INSTALL) -m 644 deploy/systemd/tallyd.socket $(DESTDIR)$(SYSTEMDDIR)/systemd/system/tallyd.socket
+	$(INSTALL) -m 644 deploy/systemd/sysusers.conf $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/tally.conf
+	$(INSTALL) -m 644 deploy/systemd/tmpfiles.conf $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/tally.conf
+
+.PHONY: uninstall-systemd
+uninstall-systemd:
+	rm -f $(addprefix $(DESTDIR),$(SYSTEMD_FILES))

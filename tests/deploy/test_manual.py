@@ -1,0 +1,43 @@
+"""tallyd(8) says what the program says."""
+
+import glob
+import os
+import re
+import subprocess
+
+from tests.gateway.local import ROOT
+from tests.integration.agent import TALLYD
+
+
+def page():
+    with open(os.path.join(ROOT, "deploy/man/tallyd.8"), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_it_has_every_option():
+    told = subprocess.run([TALLYD, "--help"], check=True, capture_output=True, text=True).stdout
+    options = re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)
+    assert len(options) > 20
+    text = page()
+    for option in options:
+        assert re.search(rf"^\.It .*Fl -{option}\b", text, re.MULTILINE), option
+    for option in re.findall(r"^\.It .*?Fl -([a-z-]+)", text, re.MULTILINE):
+        assert option in options, option
+
+
+def test_it_has_every_default():
+    told = subprocess.run([TALLYD, "--help"], check=True, capture_output=True, text=True).stdout
+    text = re.sub(r"\s+", " ", page())
+    for default in re.findall(r"\[([^\]|]+)\]$", told, re.MULTILINE):
+        assert default in text, default
+
+
+def test_it_has_every_variable_that_the_agent_reads():
+    text = page()
+    names = set()
+    for path in glob.glob(os.path.join(ROOT, "agent/**/*.c"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            names |= set(re.findall(r'"(AWS_[A-Z0-9_]+|NOTIFY_SOCKET|LISTEN_FDS)"', file.read()))
+    assert len(names) > 20
+    for name in names:
+        assert re.search(rf"\b{name}\b", text), name

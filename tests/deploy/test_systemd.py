@@ -1,0 +1,161 @@
+"""The units, and tallyd as systemd starts it: with a socket that is open already and an address to
+tell how it is."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.integration.rpc import Rpc
+from tests.integration.yaml_files import small_object
+
+AS_SYSTEMD = os.path.join(os.path.dirname(__file__), "as_systemd.py")
+UNITS = ("tallyd.service", "tallyd.socket")
+EXPOSURE = 2.0
+
+
+@pytest.fixture(name="units")
+def readable_units(installed, tmp_path):
+    """The units as installed, but for the program's path, which systemd-analyze looks at."""
+    for name in UNITS:
+        with open(installed.path(f"usr/lib/systemd/system/{name}"), encoding="utf-8") as file:
+            text = file.read()
+        assert "/usr/sbin/tallyd" in text or name == "tallyd.socket"
+        (tmp_path / name).write_text(
+            text.replace("/usr/sbin/tallyd", installed.path("usr/sbin/tallyd")))
+    return [str(tmp_path / name) for name in UNITS]
+
+
+def analyze(*arguments, **environment):
+    return subprocess.run(["systemd-analyze", *arguments], env={**os.environ, **environment},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+
+def test_systemd_finds_no_fault_with_the_units(units, installed):
+    done = analyze("verify", *units, MANPATH=installed.path("usr/share/man"))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_service_is_exposed_to_little(units):
+    done = analyze("security", "--offline=true", units[0])
+    level, = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert float(level) <= EXPOSURE
+
+
+def test_the_group_and_the_folder_are_made(installed, tmp_path):
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    for command, place in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
+        create = ["--create"] if command == "systemd-tmpfiles" else []
+        done = subprocess.run([command, f"--root={root}", *create,
+                               installed.path(f"usr/lib/{place}/tally.conf")],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    group = re.search(r"^tally:.*:([0-9]+):", (root / "etc/group").read_text(), re.MULTILINE)
+    made = (root / "run/tally").stat()
+    assert (made.st_mode & 0o7777, made.st_gid) == (0o775, int(group[1]))
+
+
+class Systemd:
+    """The part of systemd: it listens, starts, and is told."""
+
+    def __init__(self, agent):
+        self.agent = agent
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(agent.socket)
+        self.listener.listen(100)
+        self.inode = os.stat(agent.socket).st_ino
+        self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = os.path.join(agent.folder, "notify")
+        self._notified.bind(path)
+        self._notified.settimeout(30)
+        agent.env["NOTIFY_SOCKET"] = path
+
+    def start(self):
+        number = self.listener.fileno()
+        self.agent.start([sys.executable, AS_SYSTEMD, str(number)], pass_fds=(number,))
+
+    def told(self):
+        return self._notified.recv(4096).decode()
+
+    def close(self):
+        self.listener.close()
+        self._notified.close()
+
+
+@pytest.fixture(name="systemd")
+def play_systemd(pod):
+    made = Systemd(pod(small_object()))
+    yield made
+    made.close()
+
+
+def test_the_socket_that_was_passed_is_served(systemd):
+    systemd.start()
+    assert systemd.told() == "READY=1"
+    assert systemd.agent.rpc("count", trigger="small")["count"] == 7
+
+
+def test_systemd_is_told_what_happens(systemd):
+    agent = systemd.agent
+    systemd.start()
+    assert systemd.told() == "READY=1"
+    agent.child.send_signal(subprocess.signal.SIGHUP)
+    assert [systemd.told(), systemd.told()] == ["RELOADING=1", "READY=1"]
+    assert agent.stop() == 0
+    assert systemd.told() == "STOPPING=1"
+
+
+def test_it_is_told_nothing_before_it_can_serve(systemd):
+    systemd.agent.write_config(config="triggers: [")
+    systemd.start()
+    systemd.agent.child.wait(30)
+    assert systemd.agent.child.returncode == 2
+    systemd._notified.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        systemd.told()
+
+
+def test_the_socket_outlives_the_agent(systemd):
+    """Whoever asks while it is restarted is answered by the next one."""
+    agent = systemd.agent
+    systemd.start()
+    assert agent.rpc("ping") is not None
+    assert agent.stop() == 0
+    assert os.stat(agent.socket).st_ino == systemd.inode
+    answers = []
+
+    def ask():
+        with Rpc(agent.socket) as connection:
+            answers.append(connection.call("count", trigger="small")["count"])
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    systemd.start()
+    asking.join(30)
+    assert answers == [7]
+
+
+def test_a_socket_for_another_process_is_left_alone(systemd):
+    """LISTEN_PID names who is meant: a child of that process is not."""
+    agent = systemd.agent
+    agent.env.update(LISTEN_FDS="1", LISTEN_PID="1")
+    systemd.listener.close()
+    os.unlink(agent.socket)
+    agent.start()
+    assert systemd.told() == "READY=1"
+    assert agent.rpc("ping") is not None
+
+
+def test_an_abstract_address_is_told_too(systemd):
+    name = f"tally-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind("\0" + name)
+        notified.settimeout(30)
+        systemd.agent.env["NOTIFY_SOCKET"] = "@" + name
+        systemd.start()
+        assert notified.recv(4096) == b"READY=1"
