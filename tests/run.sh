@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.." || exit
 unset MAKEFLAGS MAKELEVEL
 
 tests/setup.sh test || exit 1
+tests/setup.sh manifests || exit 1
 # shellcheck source=tests/steps.sh
 . tests/steps.sh
 
@@ -26,5 +27,11 @@ step "the gateway says no" /usr/bin/python3 -m pytest -q --tb=short tests/gatewa
 step "integration tests" env TALLY_BUILD="$plain" "${python_tests[@]}" tests/integration
 step "integration tests, sanitized" env TALLY_BUILD="$sanitized" "${python_tests[@]}" \
   tests/integration
+step "slow and silent networks" env TALLY_BUILD="$plain" "${python_tests[@]}" \
+  tests/image/test_network.py
+step "manifests: schemas and types" node tests/manifests/check.mjs .deps/manifests \
+  deploy/kubernetes/*.yaml
+step "manifests, units, installation" env TALLY_BUILD="$plain" /usr/bin/python3 -m pytest -q \
+  --tb=short tests/manifests tests/deploy
 tests/lint.sh
 steps_finish
