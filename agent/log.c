@@ -1,5 +1,6 @@
 #include "agent/log.h"
 
+#include "agent/repeats.h"
 #include "proto/buffer.h"
 
 #include <limits.h>
@@ -15,6 +16,7 @@
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
 static uint64_t log_lost; /* lines that could not be written */
+static struct repeats log_repeats;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -148,12 +150,29 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     write_line(level, event, fields);
 }
 
+/* Whether the failure is to be told now. The request id is another one each time. */
+static bool is_due(
+    const char *event, const char *subject, const struct failure *failure, int64_t *repeated)
+{
+    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, event), subject != NULL ? subject : "");
+    struct timespec now;
+
+    key = repeats_key(repeats_key(key, error_name(failure->code)), failure->message);
+    key = repeats_key(repeats_key(key, failure->aws_code), failure->aws_reasons);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return repeats_admit(
+        &log_repeats, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, repeated);
+}
+
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure)
 {
     struct log_field fields[8] = {0};
     size_t count = 0;
+    int64_t repeated;
 
+    if (level > log_level || !is_due(event, subject, failure, &repeated))
+        return;
     if (subject != NULL)
         fields[count++] = LOG_TEXT("subject", subject);
     fields[count++] = LOG_TEXT("error", error_name(failure->code));
@@ -164,5 +183,7 @@ void log_failure(
         fields[count++] = LOG_TEXT("aws_request_id", failure->aws_request_id);
     if (failure->aws_reasons[0] != '\0')
         fields[count++] = LOG_TEXT("aws_reasons", failure->aws_reasons);
+    if (repeated > 0)
+        fields[count++] = LOG_NUMBER("repeated", repeated);
     log_write(level, event, fields);
 }

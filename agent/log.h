@@ -33,7 +33,8 @@ struct log_field {
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* An event about a failure: message, error name, AWS code and request id as fields. */
+/* An event about a failure: message, error name, AWS code and request id as fields. The same one is
+ * told once a minute; `repeated` is then how often it came in between. */
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure);
 

@@ -228,10 +228,9 @@ static void set_pauses(struct cached *self)
 
 static void remember(struct cached *self, const struct failure *failure)
 {
-    if (!self->failed || strcmp(self->failure.message, failure->message) != 0)
-        log_failure(LOG_LEVEL_WARN,
-            is_valid(self) ? "credentials_refresh_failed" : "credentials_failed", self->facts->kind,
-            failure);
+    log_failure(LOG_LEVEL_WARN,
+        is_valid(self) ? "credentials_refresh_failed" : "credentials_failed", self->facts->kind,
+        failure);
     self->failed = true;
     self->failure = *failure;
     self->failed_at = loop_now(self->context->loop);

@@ -1,0 +1,56 @@
+#include "agent/repeats.h"
+#include "tests/unit/test.h"
+
+static struct repeats said;
+
+/* How often it was passed over before; -1: it is not said now. */
+static int64_t say(uint64_t key, int64_t now_ms)
+{
+    int64_t count = -2;
+
+    return repeats_admit(&said, key, now_ms, &count) ? count : -1;
+}
+
+TEST(the_same_is_said_once_a_minute_with_how_often_it_came)
+{
+    said = (struct repeats){0};
+    CHECK_INT(0, say(7, 1));
+    CHECK_INT(-1, say(7, 2));
+    CHECK_INT(-1, say(7, REPEATS_QUIET_MS));
+    CHECK_INT(2, say(7, REPEATS_QUIET_MS + 1));
+    CHECK_INT(-1, say(7, REPEATS_QUIET_MS + 2));
+    CHECK_INT(1, say(7, 5 * REPEATS_QUIET_MS));
+    CHECK_INT(0, say(7, 9 * REPEATS_QUIET_MS));
+}
+
+TEST(another_thing_is_said_at_once)
+{
+    said = (struct repeats){0};
+    CHECK_INT(0, say(0, 1));
+    CHECK_INT(-1, say(0, 1));
+    CHECK_INT(0, say(1, 1));
+    CHECK_INT(-1, say(0, 1));
+    CHECK_INT(-1, say(1, 1));
+}
+
+TEST(what_shares_an_entry_is_said_rather_than_lost)
+{
+    said = (struct repeats){0};
+    CHECK_INT(0, say(3, 1));
+    CHECK_INT(0, say(3 + REPEATS_ENTRIES, 1));
+    CHECK_INT(0, say(3, 1));
+}
+
+TEST(keys_tell_where_a_text_ends)
+{
+    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, "ab"), "c");
+
+    CHECK(key == repeats_key(repeats_key(REPEATS_KEY, "ab"), "c"));
+    CHECK(key != repeats_key(repeats_key(REPEATS_KEY, "a"), "bc"));
+    CHECK(key != repeats_key(REPEATS_KEY, "abc"));
+    CHECK(repeats_key(key, "") != key);
+}
+
+TEST_MAIN(RUN(the_same_is_said_once_a_minute_with_how_often_it_came),
+    RUN(another_thing_is_said_at_once), RUN(what_shares_an_entry_is_said_rather_than_lost),
+    RUN(keys_tell_where_a_text_ends))
