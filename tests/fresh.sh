@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# What the README promises, on a machine that has nothing: a minimal Debian 12 with make, gcc and git
+# in a folder of its own, a clone of the last commit, and the two commands.
+#
+#   tests/fresh.sh                 make demo, then make test
+#   tests/fresh.sh 'make demo'     other commands, each in the clone
+#
+# As root. Needs mmdebstrap, 6 GB in TMPDIR (/var/tmp), and the network. Prints how each command
+# ends; all of it is kept in build/logs/fresh-*.log. KEEP=1 leaves the folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset MAKEFLAGS MAKELEVEL
+
+[ "$(id -u)" -eq 0 ] || {
+  echo "fresh: needs root, for chroot" >&2
+  exit 1
+}
+command -v mmdebstrap >/dev/null ||
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mmdebstrap
+[ $# -gt 0 ] || set -- 'make demo' 'make test'
+
+# A namespace of its own, with which all mounts go, and a process tree that ends with it.
+if [ -z "${TALLY_FRESH:-}" ]; then
+  exec env TALLY_FRESH=1 unshare --mount --pid --fork --kill-child "$0" "$@"
+fi
+
+say() { printf 'fresh: %s\n' "$*"; }
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-fresh-XXXXXX")
+root=$work/root logs=$PWD/build/logs
+mkdir -p "$logs"
+finish() {
+  umount -R "$root"/{proc,sys,dev} 2>/dev/null || true
+  if [ -n "${KEEP:-}" ]; then
+    say "the machine stays in $root"
+  else
+    rm -rf --one-file-system "$work"
+  fi
+}
+trap finish EXIT
+
+# Debian from where this machine has it, updates included, as it would be installed today.
+# shellcheck disable=SC2016 # apt expands it
+apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+  grep -E ' bookworm(-updates|-security)? main$' | sort -u >"$work/sources.list"
+mapfile -t options < <(apt-config dump --format='--aptopt=%f "%v";%n' Acquire::Check-Valid-Until \
+  Acquire::Check-Date)
+
+say "a minimal Debian 12 with make, gcc and git"
+mmdebstrap --quiet --mode=root --variant=minbase --include=ca-certificates,gcc,git,make \
+  "${options[@]}" bookworm "$root" "$work/sources.list"
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+# The authorities that this machine trusts beyond Debian's, as behind a company's proxy.
+cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
+chroot "$root" update-ca-certificates >/dev/null 2>&1
+mount -t proc proc "$root/proc"
+mount --rbind --make-rslave /sys "$root/sys"
+mount --rbind --make-rslave /dev "$root/dev"
+
+git bundle create -q "$work/root/tally.bundle" HEAD
+enter() {
+  chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    LANG=C.UTF-8 "$@"
+}
+enter git clone -q -c advice.detachedHead=false /tally.bundle /root/tally
+say "$(enter git -C /root/tally log -1 --format='%h %s'), on Debian $(cat "$root/etc/debian_version")"
+
+status=0
+for command; do
+  log=$logs/fresh-${command//[^a-zA-Z0-9]/-}.log
+  say "$command"
+  begun=$SECONDS
+  # shellcheck disable=SC2016 # the inner shell expands it
+  enter bash -c 'cd /root/tally && eval "$1"' _ "$command" >"$log" 2>&1 </dev/null || status=$?
+  tail -n "${TAIL:-30}" "$log" | sed 's/^/  | /'
+  say "$command took $((SECONDS - begun)) s, exit status $status (all of it: $log)"
+  [ "$status" -eq 0 ] || exit "$status"
+done
