@@ -16,8 +16,9 @@ cd "$(dirname "$0")/.."
 build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev
   libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
-test=(g++ git clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc neovim python3-boto3
-  python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck socat strace systemd)
+test=(g++ git clang clang-format clang-tidy cppcheck iproute2 libclang-rt-14-dev mandoc neovim
+  python3-boto3 python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck socat
+  strace systemd)
 deep=(valgrind)
 image=(buildah cmake dpkg-dev gcc gperf libc6-dev make patch)
 pods=(catatonit iptables podman runc)
