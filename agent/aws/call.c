@@ -202,15 +202,26 @@ static int call_send_or_queue(struct aws_call *call)
 /* ---- what an attempt met ----------------------------------------------------------------------
  */
 
+/* Of "https://host:port/…" all but the path, in which ECS puts an id that is as good as a key. */
+static int authority_length(const char *url)
+{
+    const char *scheme_end = strstr(url, "://");
+    size_t start = scheme_end != NULL ? (size_t)(scheme_end - url) + 3 : 0;
+    size_t len = start + strcspn(url + start, "/");
+
+    return len < 180 ? (int)len : 180;
+}
+
 static void transport_error(
     const struct aws_call *call, const struct http_response *response, struct aws_error *error)
 {
     const char *reason = response->outcome == HTTP_UNREACHABLE ? "cannot be reached"
                          : response->outcome == HTTP_STALLED   ? "did not answer in time"
                                                                : "broke off or sent a wrong reply";
+    const char *url = call->endpoint.url;
 
     error->outcome = response->refused_tls ? AWS_REFUSED : AWS_TRANSIENT;
-    snprintf(error->message, sizeof(error->message), "%.180s %s: %.160s", call->endpoint.url,
+    snprintf(error->message, sizeof(error->message), "%.*s %s: %.160s", authority_length(url), url,
         reason, response->error);
 }
 
