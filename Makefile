@@ -189,6 +189,13 @@ test:
 lint:
 	@tests/lint.sh
 
+# What the main job costs, counted: pages, calls, connections, system calls, allocations.
+.PHONY: numbers
+numbers:
+	@tests/setup.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@/usr/bin/python3 -m pytest -q -s -n0 -p no:cacheprovider tests/integration/test_numbers.py
+
 .PHONY: check-deep
 check-deep:
 	@tests/deep.sh
@@ -227,6 +234,7 @@ help:
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
+	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"
 	@echo "make lint       formatting, static analysis, directions of includes"
 	@echo "make format     format all C files"

@@ -1,0 +1,119 @@
+"""What the main job costs, counted: the same at each run, on any machine. `make numbers` prints it."""
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.gateway.local import ROOT
+
+from . import process_facts
+from .yaml_files import pending_object, small_object
+
+ASKED = 400  # answers from the cache, on one connection
+MINUTE = 60_000
+
+
+def show(what, number):
+    print(f"  {what:<58} {number}")
+
+
+def ask_cached(agent, times):
+    with agent.connect() as connection:
+        for _ in range(times):
+            connection.call("count", trigger="small", max_age_ms=60 * MINUTE)
+
+
+def test_all_pages(start, world, pending):
+    agent = start(pending_object())
+    told = agent.rpc("count", trigger="pending", timeout_ms=MINUTE)
+    costs = world.summary()["calls"]
+    print("\nA partition of 25,000 items, by web identity")
+    show("items counted, of " + format(pending, ","), told["count"])
+    show("calls of STS", costs["sts:AssumeRoleWithWebIdentity"])
+    show(f"Queries, for {told['pages']} pages", costs["dynamodb:Query"])
+    show("TCP connections to DynamoDB", world.connections("dynamodb"))
+    assert told["count"] == pending and told["pages"] == costs["dynamodb:Query"] == 25
+    assert (costs["sts:AssumeRoleWithWebIdentity"], world.connections("dynamodb")) == (1, 1)
+
+
+def test_two_hundred_clients_at_once(start, world):
+    world.fault(action="Query", latency=1.5)  # so that all of them come while it is under way
+    agent = start(small_object())
+    with concurrent.futures.ThreadPoolExecutor(200) as clients:
+        told = list(clients.map(lambda _: agent.rpc("count", trigger="small",
+                                                    timeout_ms=MINUTE)["count"], range(200)))
+    status = agent.rpc("status")
+    print("\n200 clients ask at once for what nobody counted yet")
+    show("answers", len(told))
+    show("flights", status["flights"]["started"])
+    show("Queries", world.calls("dynamodb", "Query"))
+    assert told == [7] * 200
+    assert status["flights"]["started"] == world.calls("dynamodb", "Query") == 1
+
+
+def test_a_cached_answer_makes_three_system_calls(start, tmp_path):
+    agent = start(small_object())
+    if process_facts.is_sanitized(agent.child.pid):
+        return
+    ask_cached(agent, 10)
+    out = tmp_path / "strace"
+    tracer = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-p", str(agent.child.pid)],
+                              stderr=subprocess.PIPE, text=True)
+    assert "attached" in tracer.stderr.readline()
+    ask_cached(agent, ASKED)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(10)
+    calls = {name: int(number) for number, name in re.findall(
+        r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +\d* *(\w+)$", out.read_text(), re.MULTILINE)}
+    calls.pop("total", None)
+    print(f"\n{ASKED} answers from the cache, on one connection")
+    for name in ("epoll_wait", "recvfrom", "sendto"):
+        show(f"{name}, for each", f"{calls[name] / ASKED:.2f}")
+    rest = sum(calls.values()) - calls["epoll_wait"] - calls["recvfrom"] - calls["sendto"]
+    show("all others together, to connect and to leave", rest)
+    assert all(ASKED <= calls[name] <= ASKED + 5 for name in ("epoll_wait", "recvfrom", "sendto"))
+    assert rest < 20, calls
+
+
+def allocations(agent, path):
+    path.unlink(missing_ok=True)
+    os.kill(agent.child.pid, signal.SIGUSR2)
+    deadline = time.monotonic() + 10
+    while not path.exists() or not path.read_text().endswith("\n"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return json.loads(path.read_text())["allocations"]
+
+
+@pytest.fixture(name="counting_library")
+def counting_library_(tmp_path):
+    library = tmp_path / "malloc_count.so"
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library,
+                    os.path.join(ROOT, "tests/bench/malloc_count.c")], check=True)
+    return library
+
+
+def test_a_cached_answer_allocates_nothing(pod, counting_library, tmp_path):
+    counts = tmp_path / "counts"
+    agent = pod(small_object(), options=["--no-seccomp"],  # it writes its counts to a file
+                env={"LD_PRELOAD": str(counting_library), "MALLOC_COUNT_FILE": str(counts)})
+    if "sanitized" in os.environ.get("TALLY_BUILD", ""):
+        return  # the sanitizer's allocator must come first
+    agent.start()
+    with agent.connect() as connection:
+        for _ in range(10):
+            connection.call("count", trigger="small", max_age_ms=60 * MINUTE)
+        before = allocations(agent, counts)
+        for _ in range(ASKED):
+            connection.call("count", trigger="small", max_age_ms=60 * MINUTE)
+        made = allocations(agent, counts) - before
+    print(f"\n{ASKED} answers from the cache, on one connection")
+    show("allocations, all together", made)
+    assert before > 100  # the counter counts
+    assert made == 0
