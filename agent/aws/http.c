@@ -1,6 +1,7 @@
 #include "agent/aws/http.h"
 
 #include "agent/aws/tls_bearssl.h"
+#include "agent/ring.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
@@ -12,9 +13,7 @@
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
-#define CA_SECONDS                                                                                 \
-    10L /* a bundle that was replaced is read anew after so long, not after a day                  \
-         */
+#define CA_SECONDS   10L    /* until a bundle that was replaced is read anew; libcurl's is a day */
 
 struct http {
     CURLM *multi;
@@ -25,6 +24,7 @@ struct http {
     char tls_why[256];       /* why it could not set the latest connection up */
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
+    struct ring transfers; /* http_transfer::link: under way */
 };
 
 /* A socket of libcurl's, watched on its behalf. */
@@ -36,6 +36,8 @@ struct http_socket {
 
 struct http_transfer {
     struct http *http;
+    struct ring link; /* http::transfers */
+    CURLM *multi;     /* http's at the start */
     CURL *easy;
     struct curl_slist *headers;
     struct loop_timer *stall;
@@ -90,7 +92,8 @@ static void transfer_detach(struct http_transfer *transfer)
 {
     struct http *http = transfer->http;
 
-    curl_multi_remove_handle(http->multi, transfer->easy);
+    ring_remove(&transfer->link);
+    curl_multi_remove_handle(transfer->multi, transfer->easy);
     if (http->idle_count < IDLE_HANDLES) {
         curl_easy_reset(transfer->easy);
         http->idle[http->idle_count++] = transfer->easy;
@@ -178,6 +181,38 @@ static void stall_fired(void *data)
 
 /* ---- libcurl's sockets and timer on the loop ---------------------------------------------- */
 
+static CURLM *multi_create(struct http *http);
+
+/* libcurl ran out of memory within its own bookkeeping, which is not to be used again (7.88.1
+ * divides by zero then): all transfers end, and the next ones get a fresh one. */
+static void start_anew(struct http *http)
+{
+    CURLM *broken = http->multi;
+    CURLM *fresh = multi_create(http);
+    struct ring broken_off;
+
+    if (fresh == NULL)
+        return; /* as bad as before, and perhaps better in a moment */
+    http->multi = fresh;
+    /* The timer is the fresh one's now. */
+    curl_multi_setopt(broken, CURLMOPT_TIMERFUNCTION, NULL);
+    loop_timer_start(http->timer, 0);
+    ring_take_all(&http->transfers, &broken_off);
+    while (!ring_is_empty(&broken_off))
+        transfer_finish(
+            RING_MEMBER(broken_off.next, struct http_transfer, link), CURLE_OUT_OF_MEMORY);
+    curl_multi_cleanup(broken);
+}
+
+/* After libcurl was told of an event. */
+static void drive(struct http *http, CURLMcode told)
+{
+    if (told == CURLM_OK)
+        drain_finished(http);
+    else
+        start_anew(http);
+}
+
 static void socket_fired(void *data, unsigned events)
 {
     struct http_socket *socket = data;
@@ -189,8 +224,7 @@ static void socket_fired(void *data, unsigned events)
     if (events & LOOP_WRITABLE)
         mask |= CURL_CSELECT_OUT;
     /* `socket` may be gone when this returns. */
-    curl_multi_socket_action(http->multi, socket->fd, mask, &running);
-    drain_finished(http);
+    drive(http, curl_multi_socket_action(http->multi, socket->fd, mask, &running));
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
@@ -231,8 +265,7 @@ static void timer_fired(void *data)
     struct http *http = data;
     int running;
 
-    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    drain_finished(http);
+    drive(http, curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *data)
@@ -245,6 +278,19 @@ static int on_timer(CURLM *multi, long timeout_ms, void *data)
     else
         loop_timer_start(http->timer, timeout_ms);
     return 0;
+}
+
+static CURLM *multi_create(struct http *http)
+{
+    CURLM *multi = curl_multi_init();
+
+    if (multi == NULL)
+        return NULL;
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http);
+    return multi;
 }
 
 /* ---- bytes of one transfer ---------------------------------------------------------------- */
@@ -489,6 +535,8 @@ struct http_transfer *http_start(
     if (transfer == NULL)
         return NULL;
     transfer->http = http;
+    transfer->multi = http->multi;
+    ring_init(&transfer->link);
     transfer->done = done;
     transfer->data = data;
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
@@ -498,13 +546,14 @@ struct http_transfer *http_start(
     if (transfer->stall == NULL || transfer->easy == NULL || !set_options(transfer, request) ||
         !set_callbacks(transfer) || !set_body(transfer, request) ||
         !set_headers(transfer, request) ||
-        curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
+        curl_multi_add_handle(transfer->multi, transfer->easy) != CURLM_OK) {
         if (transfer->easy != NULL)
             curl_easy_cleanup(transfer->easy);
         loop_timer_destroy(transfer->stall);
         transfer_free(transfer);
         return NULL;
     }
+    ring_add(&http->transfers, &transfer->link);
     loop_timer_start(transfer->stall, transfer->stall_ms);
     return transfer;
 }
@@ -525,16 +574,13 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     if (http == NULL)
         return NULL;
     http->loop = loop;
-    http->multi = curl_multi_init();
+    ring_init(&http->transfers);
     http->timer = loop_timer_create(loop, timer_fired, http);
+    http->multi = multi_create(http);
     if (!trust_create(http, ca_bundle) || http->multi == NULL || http->timer == NULL) {
         http_destroy(http);
         return NULL;
     }
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
     return http;
 }
 
