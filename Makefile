@@ -60,6 +60,7 @@ CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
 # ---- sources: a new file in a folder is found by itself ----------------------
+comma := ,
 PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
@@ -170,6 +171,27 @@ fuzz-replay: need-libraries $(FUZZ_REPLAY)
 fuzz:
 	@tests/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
 
+# ---- torture: tallyd with an allocator that fails; parsers are linked statically so that theirs
+# fails, too ----
+TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
+TORTURE_LIBS := -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
+  $(shell $(PKG_CONFIG) --libs libcurl libuv libseccomp) -lm
+
+$(BUILD)/torture/main.o: $(call obj,agent/main.c)
+	@mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym main=tallyd_main $< $@
+
+$(BUILD)/torture/tallyd: $(BUILD)/obj/tests/torture/failing.o $(BUILD)/torture/main.o $(BUILD)/libagent.a
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP)) -o $@ $^ $(TORTURE_LIBS)
+
+.PHONY: torture
+torture:
+	@tests/setup.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/sanitized SANITIZE=address,undefined \
+	  build/sanitized/torture/tallyd
+	@/usr/bin/python3 tests/torture/torture.py build/sanitized/torture/tallyd
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 .SECONDARY: # objects of tests are kept for the next build
@@ -234,6 +256,7 @@ help:
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
+	@echo "make torture    fail every allocation of the agent, one in each run"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"
 	@echo "make lint       formatting, static analysis, directions of includes"
