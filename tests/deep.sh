@@ -41,6 +41,7 @@ step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit helpers
 step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
+step "torture: failing allocations" "${make[@]}" torture
 tests/image/run.sh
 step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
 steps_finish
