@@ -192,6 +192,15 @@ torture:
 	  build/sanitized/torture/tallyd
 	@/usr/bin/python3 tests/torture/torture.py build/sanitized/torture/tallyd
 
+# Load, faults, rotation and churn for so many minutes.
+MINUTES ?= 5
+
+.PHONY: soak
+soak:
+	@tests/setup.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak.py $(MINUTES)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 .SECONDARY: # objects of tests are kept for the next build
@@ -210,6 +219,26 @@ test:
 .PHONY: lint
 lint:
 	@tests/lint.sh
+
+# ---- the benchmark: tallyd beside what else there is, as ratios; JSON and a plot in $(BUILD)/bench ----
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+BENCH_BIN := $(filter-out $(BUILD)/bench/malloc_count,$(BENCH_BIN))
+
+$(BUILD)/bench/call_cost: LDLIBS = $(BUILD)/libtally.so.$(SOVERSION)
+$(BUILD)/bench/query_floor: LDLIBS = $(shell $(PKG_CONFIG) --libs libcurl)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libtally.so.$(SOVERSION)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LDLIBS)
+
+.PHONY: bench-programs
+bench-programs: need-libraries $(BENCH_BIN)
+
+.PHONY: bench
+bench:
+	@tests/setup.sh bench
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs
+	@TALLY_BUILD=$(BUILD) /usr/bin/python3 -m tests.bench $(SUITES)
 
 # What the main job costs, counted: pages, calls, connections, system calls, allocations.
 .PHONY: numbers
@@ -256,7 +285,9 @@ help:
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
+	@echo "make soak       load, faults and rotation on one agent for MINUTES=5"
 	@echo "make torture    fail every allocation of the agent, one in each run"
+	@echo "make bench      tallyd beside a floor, redis, memcached, the Go SDK, boto3 (SUITES=socket: one)"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"
 	@echo "make lint       formatting, static analysis, directions of includes"

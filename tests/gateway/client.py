@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import sys
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -20,15 +21,17 @@ class ControlError(Exception):
 
 
 class Control:
-    """One kept connection to the control port."""
+    """One kept connection to the control port, for any thread."""
 
     def __init__(self, url):
+        self._lock = threading.Lock()
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
     def call(self, method, path, arguments):
-        self._connection.request(method, path, json.dumps(arguments))
-        reply = self._connection.getresponse()
-        result = json.loads(reply.read())
+        with self._lock:
+            self._connection.request(method, path, json.dumps(arguments))
+            reply = self._connection.getresponse()
+            result = json.loads(reply.read())
         if reply.status != 200:
             raise ControlError(result["error"])
         return result
