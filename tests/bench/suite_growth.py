@@ -1,0 +1,83 @@
+"""Answers per second against triggers and connections, and what warm triggers cost; as a plot."""
+
+import os
+import time
+
+from . import machine, plot
+from .rounds import Row, Spread
+from .servers import BUILD, Stage, count, program, request, stats
+
+TITLE = "Growth (answers per second of the CPU that client and server share)"
+TRIGGERS = (1, 10, 100, 1_000, 10_000)
+CONNECTIONS = (1, 10, 50, 100, 300, 1_000)
+WARM = 1_000
+WARM_SECONDS = 10
+
+
+def capacity(path, data, rounds, milliseconds, *options, pid):
+    told = [machine.run([program("load"), path, data, "--milliseconds", milliseconds, "--pid", pid,
+                         *options]) for _ in range(rounds)]
+    return [1e6 / (each["server_cpu_us"] + each["client_cpu_us"]) for each in told]
+
+
+def by_triggers(rounds, milliseconds):
+    """Each request asks for another trigger than the one before."""
+    found = {}
+    for number in TRIGGERS:
+        with Stage() as stage:
+            names = [f"t{each:05}" for each in range(number)]
+            child = stage.agent(stage.canned(), stage.triggers(names))
+            asked = [request(f"shop/{name}") for name in names]
+            data = stage.write("r", b"".join(asked))
+            path = stage.path("tally.sock")
+            machine.run([program("load"), path, data, "--requests", number, "--bytes",
+                         len(asked[0])])
+            found[number] = capacity(path, data, rounds, milliseconds, "--bytes", len(asked[0]),
+                                     pid=child.pid)
+    return found
+
+
+def by_connections(rounds, milliseconds):
+    with Stage() as stage:
+        child = stage.agent(stage.canned())
+        count(stage.path("tally.sock"))
+        data = stage.write("r", request())
+        return {number: capacity(stage.path("tally.sock"), data, rounds, milliseconds,
+                                 "--connections", number, pid=child.pid)
+                for number in CONNECTIONS}
+
+
+def warm_refreshes(rounds):
+    """CPU per refresh of triggers that nobody asks for, each once a second."""
+    with Stage() as stage:
+        port = stage.canned(cpu=os.cpu_count() - 1)
+        names = [f"t{each:05}" for each in range(WARM)]
+        child = stage.agent(port, stage.triggers(
+            names, polling=1, annotations=', annotations: {tally.dev/warm: "true"}'))
+        time.sleep(3)
+        costs = []
+        for _ in range(min(rounds, 2)):
+            before, cpu = stats(port)["queries"], machine.cpu_seconds(child.pid)
+            time.sleep(WARM_SECONDS)
+            queries = stats(port)["queries"] - before
+            costs.append((machine.cpu_seconds(child.pid) - cpu) * 1e6 / max(queries, 1))
+        return costs, queries / WARM_SECONDS
+
+
+def run(rounds, quick=False):
+    rounds, milliseconds = (2, 150) if quick else (max(rounds // 2, 3), 400)
+    triggers, connections = by_triggers(rounds, milliseconds), by_connections(rounds, milliseconds)
+    rows = [Row("growth", f"{number} triggers", values, "/s", "one trigger", triggers[1])
+            for number, values in triggers.items() if number > 1]
+    rows += [Row("growth", f"{number} connections", values, "/s", "10 connections", connections[10])
+             for number, values in connections.items() if number > 10]
+    costs, rate = warm_refreshes(1 if quick else 2)
+    rows.append(Row("growth", f"CPU per refresh, {WARM} warm triggers, {rate:.0f}/s", costs, "µs"))
+    path = os.path.join(BUILD, "bench", "growth.svg")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(plot.draw("Cached answers per second of one CPU, client's part included", [
+            ("triggers, each asked for in turn, one in flight",
+             {number: Spread(values) for number, values in triggers.items()}),
+            ("connections, one in flight on each",
+             {number: Spread(values) for number, values in connections.items()})]))
+    return TITLE, rows, [f"plot: {os.path.relpath(path)}"]

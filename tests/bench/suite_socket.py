@@ -1,0 +1,107 @@
+"""Cached answers on the Unix socket: tallyd, a floor without any work, redis and memcached, all
+asked by the same program, all answering as many bytes.
+
+Client and server share one CPU, so what they take of it together for one answer is what decides
+how many there are in a second; and that can be measured beside other work."""
+
+import os
+import shutil
+
+from . import machine
+from .rounds import Row, interleave
+from .servers import Stage, count, exchange, listens, program, request
+
+TITLE = "Cached answers on the socket (answers per second of the CPU that client and server share)"
+MODES = {"one in flight": [], "64 in flight": ["--in-flight", 64],
+         "50 connections": ["--connections", 50]}
+WANTED = {("one in flight", "floor"): (">=", 0.93), ("50 connections", "floor"): (">=", 0.90),
+          ("50 connections", "redis"): (">=", 1.0), ("64 in flight", "redis"): (">=", 1.3)}
+
+
+def need(name):
+    path = shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/usr/local/bin")
+    if path is None:
+        raise machine.Missing(f"{name} is not installed")
+    return path
+
+
+def start_floor(stage, question, answer_bytes):
+    child = stage.start([program("floor"), stage.path("floor"), len(question), answer_bytes],
+                        ready=lambda: listens(stage.path("floor")))
+    return child, question
+
+
+def fill(answer_bytes, around):
+    """A value that makes the answer so long; `around` gives the answer to a value."""
+    for size in range(answer_bytes, 0, -1):
+        if len(around(b"x" * size)) == answer_bytes:
+            return b"x" * size
+    raise machine.Missing("no value makes the answer as long")
+
+
+def start_redis(stage, _, answer_bytes):
+    path = stage.path("redis")
+    child = stage.start([need("redis-server"), "--port", "0", "--unixsocket", path, "--save", "",
+                         "--appendonly", "no", "--dir", stage.folder],
+                        ready=lambda: listens(path))
+    value = fill(answer_bytes, lambda value: b"$%d\r\n%s\r\n" % (len(value), value))
+    exchange(path, b"*3\r\n$3\r\nSET\r\n$11\r\nshop/orders\r\n$%d\r\n%s\r\n" % (len(value), value))
+    return child, b"*2\r\n$3\r\nGET\r\n$11\r\nshop/orders\r\n"
+
+
+def start_memcached(stage, _, answer_bytes):
+    path = stage.path("memcached")
+    child = stage.start([need("memcached"), "-s", path, "-t", "1", "-u",
+                         "root" if os.getuid() == 0 else "nobody", "-U", "0"],
+                        ready=lambda: listens(path))
+    value = fill(answer_bytes,
+                 lambda value: b"VALUE shop/orders 0 %d\r\n%s\r\nEND\r\n" % (len(value), value))
+    exchange(path, b"set shop/orders 0 0 %d\r\n%s\r\n" % (len(value), value))
+    return child, b"get shop/orders\r\n"
+
+
+PEERS = {"floor": start_floor, "redis": start_redis, "memcached": start_memcached}
+
+
+def start_all(stage):
+    """name → (process id, socket, file of the request), and who is missing."""
+    question = request()
+    port = stage.canned()
+    servers, notes = {}, []
+    for name, options in (("tallyd", ()), ("tallyd, --no-seccomp", ("--no-seccomp",))):
+        child = stage.agent(port, name=name, options=options)
+        count(stage.path(name))
+        servers[name] = (child.pid, stage.path(name), stage.write("count.request", question))
+    answer_bytes = len(exchange(stage.path("tallyd"), question))
+    for name, start in PEERS.items():
+        try:
+            child, data = start(stage, question, answer_bytes)
+            servers[name] = (child.pid, stage.path(name), stage.write(name + ".request", data))
+        except machine.Missing as missing:
+            notes.append(f"without {name}: {missing}")
+    return servers, notes
+
+
+def run(rounds, quick=False):
+    rows, notes = [], []
+    with Stage() as stage:
+        servers, notes = start_all(stage)
+        for mode, options in MODES.items():
+            def once(name, options=options):
+                pid, path, data = servers[name]
+                told = machine.run([program("load"), path, data, "--milliseconds",
+                                    200 if quick else 700, "--pid", pid, *options])
+                told["capacity"] = 1e6 / (told["server_cpu_us"] + told["client_cpu_us"])
+                return told
+            results = interleave({name: lambda name=name: once(name) for name in servers}, rounds)
+            mine = [told["capacity"] for told in results["tallyd"]]
+            for name in servers:
+                if name != "tallyd":
+                    theirs = [told["capacity"] for told in results[name]]
+                    rows.append(Row("socket", mode, mine, "/s", name, theirs,
+                                    WANTED.get((mode, name))))
+            for what, key in (("CPU of the server", "server_cpu_us"), ("p50", "p50_us")):
+                rows.append(Row("socket", f"{mode}: {what}",
+                                [told[key] for told in results["tallyd"]], "µs", "floor",
+                                [told[key] for told in results["floor"]]))
+    return TITLE, rows, notes
