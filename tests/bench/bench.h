@@ -47,9 +47,9 @@ static inline struct sockaddr_un unix_address(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
+    if (path == NULL || strlen(path) >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
-        die(path);
+        die(path != NULL ? path : "no path");
     }
     memcpy(address.sun_path, path, strlen(path));
     return address;

@@ -50,8 +50,8 @@ static int64_t thread_cpu_ns(long pid, const char *thread)
     file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%lld", &ns) != 1)
-        ns = 0;
+    if (fgets(path, sizeof(path), file) != NULL)
+        ns = strtoll(path, NULL, 10);
     fclose(file);
     return ns;
 }
