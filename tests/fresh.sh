@@ -30,7 +30,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-fresh-XXXXXX")
 root=$work/root logs=$PWD/build/logs
 mkdir -p "$logs"
 finish() {
-  umount -R "$root"/{proc,sys,dev} 2>/dev/null || true
+  umount -R "$root" 2>/dev/null || true
   if [ -n "${KEEP:-}" ]; then
     say "the machine stays in $root"
   else
@@ -53,6 +53,7 @@ cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 # The authorities that this machine trusts beyond Debian's, as behind a company's proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
 chroot "$root" update-ca-certificates >/dev/null 2>&1
+mount --bind "$root" "$root" # as a machine has it: "/" is a mount
 mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /sys "$root/sys"
 mount --rbind --make-rslave /dev "$root/dev"
@@ -67,7 +68,7 @@ say "$(enter git -C /root/tally log -1 --format='%h %s'), on Debian $(cat "$root
 
 status=0
 for command; do
-  log=$logs/fresh-${command//[^a-zA-Z0-9]/-}.log
+  name=${command//[^a-zA-Z0-9]/-} log=$logs/fresh-${name:0:60}.log
   say "$command"
   begun=$SECONDS
   # shellcheck disable=SC2016 # the inner shell expands it
