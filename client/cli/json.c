@@ -23,6 +23,8 @@ static struct json *wrap(json_t *json)
 
 static json_t *text_from_msgpack(const char *data, size_t len)
 {
+    if (len == 0)
+        return memory_need(json_string("")); /* msgpack-c has NULL for an empty text */
     if (utf8_is_valid(data, len))
         return memory_need(json_stringn(data, len));
     char *encoded = memory_need(malloc(BASE64_SIZE(len)));

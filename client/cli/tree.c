@@ -203,7 +203,9 @@ static void print_scalar(const char *key, const struct json *value, void *data)
     tree_label(key, label, sizeof(label));
     bool fraction = json_kind(value) == JSON_KIND_REAL;
     tree_value(walk->milliseconds && fraction ? "_ms" : key, value, text, sizeof(text));
-    fprintf(walk->file, "%*s%-*s  ", walk->indent, "", (int)walk->width, label);
+    fprintf(walk->file, "%*s", walk->indent, "");
+    terminal_print(walk->file, label);
+    fprintf(walk->file, "%*s  ", (int)(walk->width - terminal_width(label)), "");
     terminal_print(walk->file, text);
     fputc('\n', walk->file);
 }
