@@ -1,5 +1,6 @@
 #include "agent/aws/http.h"
 
+#include "agent/aws/sockets.h"
 #include "agent/aws/tls_bearssl.h"
 #include "agent/ring.h"
 #include "agent/wiping_heap.h"
@@ -10,28 +11,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
+#define READ_BYTES   4096L  /* taken and wiped for each transfer; most replies are shorter */
 #define CA_SECONDS   10L    /* until a bundle that was replaced is read anew; libcurl's is a day */
 
 struct http {
     CURLM *multi;
     struct loop *loop;
     struct loop_timer *timer; /* libcurl's own */
+    struct sockets sockets;
     char *ca_bundle;
     struct tls_bearssl *tls; /* NULL unless libcurl runs on BearSSL */
     char tls_why[256];       /* why it could not set the latest connection up */
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
     struct ring transfers; /* http_transfer::link: under way */
-};
-
-/* A socket of libcurl's, watched on its behalf. */
-struct http_socket {
-    struct http *http;
-    curl_socket_t fd;
-    struct loop_watch *watch;
 };
 
 struct http_transfer {
@@ -44,6 +41,7 @@ struct http_transfer {
     int64_t stall_ms;
     struct buffer body;
     size_t header_bytes;
+    char date[64];
     bool stalled;
     char error[CURL_ERROR_SIZE];
     struct http_response response;
@@ -87,6 +85,18 @@ static enum http_outcome outcome_of(CURLcode code)
     }
 }
 
+/* What set_request gave it goes with the transfer. */
+static void give_back_handle(struct http *http, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    if (http->idle_count < IDLE_HANDLES)
+        http->idle[http->idle_count++] = easy;
+    else
+        curl_easy_cleanup(easy);
+}
+
 /* Frees all but what the response borrows, which goes with transfer_free. */
 static void transfer_detach(struct http_transfer *transfer)
 {
@@ -94,12 +104,7 @@ static void transfer_detach(struct http_transfer *transfer)
 
     ring_remove(&transfer->link);
     curl_multi_remove_handle(transfer->multi, transfer->easy);
-    if (http->idle_count < IDLE_HANDLES) {
-        curl_easy_reset(transfer->easy);
-        http->idle[http->idle_count++] = transfer->easy;
-    } else {
-        curl_easy_cleanup(transfer->easy);
-    }
+    give_back_handle(http, transfer->easy);
     transfer->easy = NULL;
     loop_timer_destroy(transfer->stall);
     transfer->stall = NULL;
@@ -131,6 +136,13 @@ static void transfer_measure(struct http_transfer *transfer)
     response->server_us = first > sent ? first - sent : 0;
 }
 
+static int64_t parse_date(const char *text)
+{
+    time_t seconds = curl_getdate(text, NULL);
+
+    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_response *response = &transfer->response;
@@ -141,6 +153,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
                             code == CURLE_SSL_CACERT_BADFILE;
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
+    if (response->status >= 400) /* the clock matters where it was refused; reading it is dear */
+        response->date_ms = parse_date(transfer->date);
     if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')
         snprintf(transfer->error, sizeof(transfer->error), "%s", transfer->http->tls_why);
     if (transfer->error[0] == '\0' && code != CURLE_OK)
@@ -213,51 +227,49 @@ static void drive(struct http *http, CURLMcode told)
         start_anew(http);
 }
 
-static void socket_fired(void *data, unsigned events)
+static void socket_fired(void *data, int fd, unsigned events)
 {
-    struct http_socket *socket = data;
-    struct http *http = socket->http;
+    struct http *http = data;
     int mask = 0, running;
 
     if (events & LOOP_READABLE)
         mask |= CURL_CSELECT_IN;
     if (events & LOOP_WRITABLE)
         mask |= CURL_CSELECT_OUT;
-    /* `socket` may be gone when this returns. */
-    drive(http, curl_multi_socket_action(http->multi, socket->fd, mask, &running));
+    drive(http, curl_multi_socket_action(http->multi, fd, mask, &running));
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
 {
     struct http *http = data;
-    struct http_socket *socket = socket_data;
     unsigned events = 0;
 
     (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (socket != NULL)
-            loop_watch_destroy(socket->watch);
-        free(socket);
-        return 0;
-    }
-    if (socket == NULL) {
-        socket = calloc(1, sizeof(*socket));
-        if (socket == NULL)
-            return -1;
-        socket->http = http;
-        socket->fd = fd;
-        socket->watch = loop_watch_create(http->loop, fd, socket_fired, socket);
-        if (socket->watch == NULL) {
-            free(socket);
-            return -1;
-        }
-        curl_multi_assign(http->multi, fd, socket);
-    }
+    (void)socket_data;
     if (what & CURL_POLL_IN)
         events |= LOOP_READABLE;
     if (what & CURL_POLL_OUT)
         events |= LOOP_WRITABLE;
-    return loop_watch_set(socket->watch, events) < 0 ? -1 : 0;
+    if (what != CURL_POLL_REMOVE)
+        return sockets_watch(&http->sockets, fd, events) < 0 ? -1 : 0;
+    sockets_leave(&http->sockets, fd);
+    return 0;
+}
+
+static int on_opened(void *data, curl_socket_t fd, curlsocktype purpose)
+{
+    struct http *http = data;
+
+    (void)purpose;
+    return sockets_open(&http->sockets, fd) < 0 ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *data, curl_socket_t fd)
+{
+    struct http *http = data;
+
+    sockets_forget(&http->sockets, fd);
+    return close(fd);
 }
 
 static void timer_fired(void *data)
@@ -333,18 +345,10 @@ static bool take_header(
     return true;
 }
 
-static int64_t parse_date(const char *text)
-{
-    time_t seconds = curl_getdate(text, NULL);
-
-    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
-}
-
 static size_t on_header(char *line, size_t size, size_t len, void *user)
 {
     struct http_transfer *transfer = user;
     struct http_response *response = &transfer->response;
-    char date[64];
 
     (void)size; /* always 1 */
     loop_timer_start(transfer->stall, transfer->stall_ms);
@@ -356,12 +360,11 @@ static size_t on_header(char *line, size_t size, size_t len, void *user)
     }
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
         /* A new block: what an interim reply or a proxy's CONNECT said is not the answer's. */
-        response->date_ms = 0;
+        transfer->date[0] = '\0';
         response->request_id[0] = '\0';
         response->crc32[0] = response->retry_after[0] = '\0';
     }
-    if (take_header(line, len, "date", date, sizeof(date)))
-        response->date_ms = parse_date(date);
+    take_header(line, len, "date", transfer->date, sizeof(transfer->date));
     take_header(line, len, "x-amzn-requestid", response->request_id, sizeof(response->request_id));
     take_header(line, len, "x-amz-request-id", response->request_id, sizeof(response->request_id));
     take_header(line, len, "x-amz-crc32", response->crc32, sizeof(response->crc32));
@@ -424,20 +427,20 @@ static bool set_body(struct http_transfer *transfer, const struct http_request *
     return (r | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method)) == CURLE_OK;
 }
 
-static bool set_callbacks(struct http_transfer *transfer)
+static bool set_request(struct http_transfer *transfer, const struct http_request *request)
 {
     CURL *easy = transfer->easy;
     CURLcode r = CURLE_OK;
 
+    r |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    r |= curl_easy_setopt(easy, CURLOPT_PROXY, request->direct ? "" : NULL);
+    r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
     r |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-    r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     r |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     r |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-    return r == CURLE_OK;
+    return r == CURLE_OK && set_body(transfer, request) && set_headers(transfer, request);
 }
 
 #ifdef TALLY_TLS_BEARSSL
@@ -465,11 +468,11 @@ static CURLcode on_tls(CURL *easy, void *client, void *data)
     return CURLE_OK;
 }
 
-static CURLcode set_trust(struct http_transfer *transfer)
+static CURLcode set_trust(struct http *http, CURL *easy)
 {
-    CURLcode r = curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
 
-    return r | curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, transfer->http);
+    return r | curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, http);
 }
 
 #else
@@ -485,27 +488,29 @@ static void trust_destroy(struct http *http)
     free(http->ca_bundle);
 }
 
-static CURLcode set_trust(struct http_transfer *transfer)
+static CURLcode set_trust(struct http *http, CURL *easy)
 {
-    const char *ca_bundle = transfer->http->ca_bundle;
+    const char *ca_bundle = http->ca_bundle;
     /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
      * it parses the bundle anew for each connection. */
-    CURLcode r = curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 
-    r |= curl_easy_setopt(transfer->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
+    r |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
     if (ca_bundle != NULL)
-        r |= curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_bundle);
+        r |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_bundle);
     return r;
 }
 
 #endif
 
-static bool set_options(struct http_transfer *transfer, const struct http_request *request)
+/* What is the same for all requests is set once. */
+static CURL *handle_create(struct http *http)
 {
-    CURL *easy = transfer->easy;
+    CURL *easy = curl_easy_init();
     CURLcode r = CURLE_OK;
 
-    r |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    if (easy == NULL)
+        return NULL;
     r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -515,16 +520,24 @@ static bool set_options(struct http_transfer *transfer, const struct http_reques
     r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "tally/" TALLY_VERSION);
     r |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
     r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
     r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
-    if (request->direct)
-        r |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    return (r | set_trust(transfer)) == CURLE_OK;
+    r |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES);
+    r |= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
+    r |= curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
+    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
+    r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    if ((r | set_trust(http, easy)) == CURLE_OK)
+        return easy;
+    curl_easy_cleanup(easy);
+    return NULL;
 }
 
 static CURL *take_handle(struct http *http)
 {
-    return http->idle_count > 0 ? http->idle[--http->idle_count] : curl_easy_init();
+    return http->idle_count > 0 ? http->idle[--http->idle_count] : handle_create(http);
 }
 
 struct http_transfer *http_start(
@@ -543,9 +556,7 @@ struct http_transfer *http_start(
     buffer_init_secret(&transfer->body, request->max_body);
     transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
     transfer->easy = take_handle(http);
-    if (transfer->stall == NULL || transfer->easy == NULL || !set_options(transfer, request) ||
-        !set_callbacks(transfer) || !set_body(transfer, request) ||
-        !set_headers(transfer, request) ||
+    if (transfer->stall == NULL || transfer->easy == NULL || !set_request(transfer, request) ||
         curl_multi_add_handle(transfer->multi, transfer->easy) != CURLM_OK) {
         if (transfer->easy != NULL)
             curl_easy_cleanup(transfer->easy);
@@ -574,6 +585,7 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     if (http == NULL)
         return NULL;
     http->loop = loop;
+    sockets_init(&http->sockets, loop, socket_fired, http);
     ring_init(&http->transfers);
     http->timer = loop_timer_create(loop, timer_fired, http);
     http->multi = multi_create(http);
@@ -591,6 +603,7 @@ void http_destroy(struct http *http)
     while (http->idle_count > 0)
         curl_easy_cleanup(http->idle[--http->idle_count]);
     curl_multi_cleanup(http->multi);
+    sockets_clear(&http->sockets);
     loop_timer_destroy(http->timer);
     trust_destroy(http);
     free(http);

@@ -46,7 +46,7 @@ struct http_response {
     int status;
     const uint8_t *body;
     size_t body_len;
-    int64_t date_ms;      /* the Date header on the wall clock; 0: absent */
+    int64_t date_ms;      /* of an error, the Date header on the wall clock; 0: absent */
     char request_id[80];  /* x-amzn-RequestId or x-amz-request-id; "" where absent, as below */
     char crc32[16];       /* x-amz-crc32 */
     char retry_after[24]; /* x-amz-retry-after, ms */
