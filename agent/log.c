@@ -43,6 +43,8 @@ static void put_escaped(struct buffer *line, const char *text)
             buffer_append_string(line, "\\n");
         } else if (byte < 0x20 || byte == 0x7f) {
             buffer_printf(line, "\\u%04x", byte);
+        } else if (byte == 0xc2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] <= 0x9f) {
+            buffer_printf(line, "\\u%04x", (unsigned char)*++at); /* C1: terminals obey them, too */
         } else {
             buffer_append_byte(line, byte);
         }
