@@ -129,5 +129,5 @@ void sockets_forget(struct sockets *sockets, int fd)
 void sockets_clear(struct sockets *sockets)
 {
     while (!ring_is_empty(&sockets->known))
-        drop(socket_of(sockets->known.next));
+        drop(socket_of(ring_pop(&sockets->known)));
 }
