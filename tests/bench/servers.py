@@ -24,7 +24,7 @@ READY_SECONDS = 30
 OBJECT = """---
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
-metadata: {{name: {name}, namespace: shop{annotations}}}
+metadata: {{name: {name}, namespace: shop}}
 spec:
   scaleTargetRef: {{name: {name}}}
   pollingInterval: {polling}
@@ -94,12 +94,12 @@ class Stage:
         child = self.start([program("canned"), *options], cpu, stdout=subprocess.PIPE)
         return int(child.stdout.readline())
 
-    def triggers(self, names, polling=86400, annotations="", extra=""):
+    def triggers(self, names, polling=86400, extra=""):
         """A folder that configures these triggers."""
         folder = tempfile.mkdtemp(dir=self.folder)
         for first in range(0, len(names), 1000):  # a file may have 1 MiB
-            text = "".join(OBJECT.format(name=name, polling=polling, annotations=annotations,
-                                         extra=extra) for name in names[first:first + 1000])
+            text = "".join(OBJECT.format(name=name, polling=polling, extra=extra)
+                           for name in names[first:first + 1000])
             with open(os.path.join(folder, f"{first:06}.yaml"), "w", encoding="ascii") as file:
                 file.write(text)
         return folder

@@ -5,7 +5,8 @@ import time
 
 from . import machine, plot
 from .rounds import Row, Spread
-from .servers import BUILD, Stage, count, program, request, stats
+from .servers import BUILD, Stage, count, exchange, program, request, stats
+from .suite_socket import start_floor
 
 TITLE = "Growth (answers per second of the CPU that client and server share)"
 TRIGGERS = (1, 10, 100, 1_000, 10_000)
@@ -38,13 +39,20 @@ def by_triggers(rounds, milliseconds):
 
 
 def by_connections(rounds, milliseconds):
+    """tallyd's, and the floor's: more connections are more work for the kernel, too."""
     with Stage() as stage:
         child = stage.agent(stage.canned())
         count(stage.path("tally.sock"))
-        data = stage.write("r", request())
-        return {number: capacity(stage.path("tally.sock"), data, rounds, milliseconds,
-                                 "--connections", number, pid=child.pid)
-                for number in CONNECTIONS}
+        question = request()
+        data = stage.write("r", question)
+        answer_bytes = len(exchange(stage.path("tally.sock"), question))
+        floor, _ = start_floor(stage, question, answer_bytes)
+        found = {"tallyd": {}, "floor": {}}
+        for number in CONNECTIONS:
+            for name, path, server in (("tallyd", "tally.sock", child), ("floor", "floor", floor)):
+                found[name][number] = capacity(stage.path(path), data, rounds, milliseconds,
+                                               "--connections", number, pid=server.pid)
+        return found
 
 
 def warm_refreshes(rounds):
@@ -52,8 +60,7 @@ def warm_refreshes(rounds):
     with Stage() as stage:
         port = stage.canned(cpu=os.cpu_count() - 1)
         names = [f"t{each:05}" for each in range(WARM)]
-        child = stage.agent(port, stage.triggers(
-            names, polling=1, annotations=', annotations: {tally.dev/warm: "true"}'))
+        child = stage.agent(port, stage.triggers(names, polling=1, extra='\n        warm: "true"'))
         time.sleep(3)
         costs = []
         for _ in range(min(rounds, 2)):
@@ -64,20 +71,23 @@ def warm_refreshes(rounds):
         return costs, queries / WARM_SECONDS
 
 
+def spreads(runs):
+    return {number: Spread(values) for number, values in runs.items()}
+
+
 def run(rounds, quick=False):
     rounds, milliseconds = (2, 150) if quick else (max(rounds // 2, 3), 400)
     triggers, connections = by_triggers(rounds, milliseconds), by_connections(rounds, milliseconds)
     rows = [Row("growth", f"{number} triggers", values, "/s", "one trigger", triggers[1])
             for number, values in triggers.items() if number > 1]
-    rows += [Row("growth", f"{number} connections", values, "/s", "10 connections", connections[10])
-             for number, values in connections.items() if number > 10]
+    rows += [Row("growth", f"{number} connections", values, "/s", f"floor with {number}",
+                 connections["floor"][number]) for number, values in connections["tallyd"].items()]
     costs, rate = warm_refreshes(1 if quick else 2)
     rows.append(Row("growth", f"CPU per refresh, {WARM} warm triggers, {rate:.0f}/s", costs, "µs"))
     path = os.path.join(BUILD, "bench", "growth.svg")
     with open(path, "w", encoding="utf-8") as file:
         file.write(plot.draw("Cached answers per second of one CPU, client's part included", [
-            ("triggers, each asked for in turn, one in flight",
-             {number: Spread(values) for number, values in triggers.items()}),
+            ("triggers, each asked for in turn, one in flight", {"tallyd": spreads(triggers)}),
             ("connections, one in flight on each",
-             {number: Spread(values) for number, values in connections.items()})]))
+             {name: spreads(values) for name, values in connections.items()})]))
     return TITLE, rows, [f"plot: {os.path.relpath(path)}"]

@@ -1,5 +1,6 @@
 """Memory, from smaps_rollup: PSS counts a shared page for those who share it, private dirty is what
-is one's own for sure. Nothing else that uses the same libraries should run meanwhile."""
+is one's own for sure, RSS counts all as if nobody shared. Other programs that use the same libraries
+make the PSS of the shared-library build less."""
 
 import os
 import socket
@@ -68,7 +69,7 @@ def peer_memory(stage, command, port):
 def agent_rows(name, seen, go, bounds):
     rows = []
     for phase in ("idle", "after queries"):
-        for kind in ("pss", "private_dirty"):
+        for kind in ("pss", "private_dirty", "rss"):
             beside = [go[kind]] if go else None
             rows.append(Row("memory", f"{name}: {kind} {phase}", [seen[phase][kind]], "kB",
                             "Go SDK" if go else None, beside,
