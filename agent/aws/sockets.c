@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct socket {
     struct sockets *sockets;
     struct ring link;
     int fd;
     bool is_connection;
+    ino_t inode;  /* of a connection: whether its descriptor is another's now */
+    bool is_kept; /* it came about, so its end will be told */
     bool wanted;
     unsigned events; /* watched for, perhaps while nobody wants them */
     struct loop_watch *watch;
@@ -72,16 +75,6 @@ static void drop(struct socket *socket)
     free(socket);
 }
 
-int sockets_open(struct sockets *sockets, int fd)
-{
-    struct socket *socket = add(sockets, fd);
-
-    if (socket == NULL)
-        return -ENOMEM;
-    socket->is_connection = true;
-    return 0;
-}
-
 static int set_events(struct socket *socket, unsigned events)
 {
     int r = events != socket->events ? loop_watch_set(socket->watch, events) : 0;
@@ -89,6 +82,33 @@ static int set_events(struct socket *socket, unsigned events)
     if (r == 0)
         socket->events = events;
     return r;
+}
+
+/* 0: it is closed. */
+static ino_t inode_of(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+/* libcurl closes a connection that did not come about without a word (sockets_forget is for the
+ * others), and may not notice that the next one has its number. */
+int sockets_open(struct sockets *sockets, int fd)
+{
+    struct socket *older = find(sockets, fd), *socket;
+    bool wanted = older != NULL && older->wanted;
+    unsigned events = older != NULL ? older->events : 0;
+
+    if (older != NULL)
+        drop(older);
+    socket = add(sockets, fd);
+    if (socket == NULL)
+        return -ENOMEM;
+    socket->is_connection = true;
+    socket->inode = inode_of(fd);
+    socket->wanted = wanted;
+    return wanted ? set_events(socket, events) : 0;
 }
 
 int sockets_watch(struct sockets *sockets, int fd, unsigned events)
@@ -109,7 +129,9 @@ void sockets_leave(struct sockets *sockets, int fd)
 
     if (socket == NULL)
         return;
-    if (!socket->is_connection) {
+    if (socket->is_connection && !socket->is_kept)
+        socket->is_kept = inode_of(fd) == socket->inode;
+    if (!socket->is_kept) {
         drop(socket);
         return;
     }

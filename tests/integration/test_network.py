@@ -1,6 +1,7 @@
 """AWS on a bad day: the page is retried, the sum is kept, and no trick is fallen for."""
 
 import json
+import socket
 
 import pytest
 
@@ -99,3 +100,22 @@ def test_a_failure_shows_the_last_good_count_as_stale(start, world):
     code, out, err = agent.cli("count", "small", "--max-age", "0")
     assert (code, out) == (0, "7\n")
     assert "stale" in err
+
+
+def test_a_connection_that_never_comes_about_is_an_error(start):
+    """The listener's queue is full: the kernel drops what would open one more connection."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        agent = start(small_object(), env={"AWS_ENDPOINT_URL_DYNAMODB": url})
+        for _ in range(2):  # the second one may get the first one's descriptor
+            with pytest.raises(RpcError) as caught:
+                slow_count(agent, timeout_ms=4000)
+            assert caught.value.name in ("AWS_UNAVAILABLE", "TIMEOUT")
+        for one in waiting:
+            one.close()
