@@ -74,11 +74,11 @@ static void explain_permission(const char *path, char *text, size_t size)
         return;
     }
     snprintf(text, size,
-        "%s belongs to uid %u, gid %u with mode %04o and does not admit uid %u, gid %u: add "
-        "`supplementalGroups: [%u]` to the pod, or start tallyd with --socket-group or "
+        "%s belongs to uid %u, gid %u with mode %04o and does not admit uid %u, gid %u: join "
+        "group %u (in a pod: `supplementalGroups: [%u]`), or start tallyd with --socket-group or "
         "--socket-mode",
         path, (unsigned)info.st_uid, (unsigned)info.st_gid, (unsigned)(info.st_mode & 07777),
-        (unsigned)geteuid(), (unsigned)getegid(), (unsigned)info.st_gid);
+        (unsigned)geteuid(), (unsigned)getegid(), (unsigned)info.st_gid, (unsigned)info.st_gid);
 }
 
 void address_explain(const char *path, int error, char *text, size_t size)
