@@ -253,6 +253,10 @@ check-deep:
 
 include deploy/image.mk deploy/systemd.mk
 
+# Without it programs find libtally only after the next ldconfig. It may fail: who installs below a
+# folder of his own names it in LD_LIBRARY_PATH.
+refresh_libraries = [ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || :
+
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
@@ -270,14 +274,25 @@ install: all
 	  $(DESTDIR)$(MANDIR)/man$$section/$$(basename $$page) || exit 1; done
 	$(INSTALL) -D -m 644 deploy/completions/tally.bash $(DESTDIR)$(BASHCOMPDIR)/tally
 	$(INSTALL) -D -m 644 deploy/completions/_tally $(DESTDIR)$(ZSHCOMPDIR)/_tally
+	$(Q)$(refresh_libraries)
 
-.PHONY: uninstall
-uninstall:
+.PHONY: remove-files
+remove-files:
 	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
 	  $(DESTDIR)$(BASHCOMPDIR)/tally $(DESTDIR)$(ZSHCOMPDIR)/_tally \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
+
+# Folders below those that every prefix has go, too, unless somebody else has files there.
+OWN_FOLDERS += $(LIBDIR)/pkgconfig $(addprefix $(MANDIR)/man,1 2 3 4 5 6 7 8) \
+  $(BASHCOMPDIR) $(dir $(BASHCOMPDIR)) $(ZSHCOMPDIR) $(dir $(ZSHCOMPDIR))
+
+.PHONY: uninstall
+uninstall: remove-files
+	@for folder in $(addprefix $(DESTDIR),$(OWN_FOLDERS)); do \
+	  [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder" || exit 1; done
+	$(Q)$(refresh_libraries)
 
 .PHONY: help
 help:

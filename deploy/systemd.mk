@@ -1,11 +1,14 @@
 # systemd's part of `make install`: units, the group tally, the socket's folder. Afterwards, as root:
 #   systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now tallyd.socket
+# and before `make uninstall`:
+#   systemctl disable --now tallyd.socket tallyd.service
 SYSTEMDDIR ?= $(PREFIX)/lib
 SYSTEMD_FILES := $(SYSTEMDDIR)/systemd/system/tallyd.service $(SYSTEMDDIR)/systemd/system/tallyd.socket \
   $(SYSTEMDDIR)/sysusers.d/tally.conf $(SYSTEMDDIR)/tmpfiles.d/tally.conf
+OWN_FOLDERS += $(addprefix $(SYSTEMDDIR)/,systemd/system systemd sysusers.d tmpfiles.d)
 
 install: install-systemd
-uninstall: uninstall-systemd
+remove-files: remove-systemd
 
 .PHONY: install-systemd
 install-systemd:
@@ -16,6 +19,6 @@ install-systemd:
 	$(INSTALL) -m 644 deploy/systemd/sysusers.conf $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/tally.conf
 	$(INSTALL) -m 644 deploy/systemd/tmpfiles.conf $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/tally.conf
 
-.PHONY: uninstall-systemd
-uninstall-systemd:
+.PHONY: remove-systemd
+remove-systemd:
 	rm -f $(addprefix $(DESTDIR),$(SYSTEMD_FILES))

@@ -3,6 +3,11 @@
 import os
 import subprocess
 
+import pytest
+
+from tests.gateway.local import ROOT
+from tests.integration.agent import BUILD
+
 from .conftest import files, make
 
 PROGRAM = """
@@ -55,16 +60,64 @@ def test_a_program_builds_with_what_is_installed(installed, tmp_path):
     assert done.stdout.split()[1] == "NOAGENT"
 
 
-def test_uninstall_leaves_no_file_behind(tmp_path):
+# What every prefix has before somebody installs something.
+COMMON = {"bin", "sbin", "lib", "include", "share", "share/man"}
+
+
+def test_uninstall_leaves_nothing_behind(tmp_path):
     for prefix in ("/usr", "/usr/local"):
         folder = str(tmp_path / prefix.replace("/", "-"))
         make("install", f"DESTDIR={folder}", f"PREFIX={prefix}")
         assert files(folder)
-        stranger = os.path.join(folder + prefix, "lib/libtally-of-somebody-else.so")
-        with open(stranger, "w", encoding="ascii"):
-            pass
         make("uninstall", f"DESTDIR={folder}", f"PREFIX={prefix}")
-        assert files(folder) == [os.path.relpath(stranger, folder)]
+        left = {os.path.relpath(place, folder + prefix) for place, _, _ in os.walk(folder + prefix)}
+        assert left - {"."} == COMMON
+        assert files(folder) == []
+
+
+def test_uninstall_leaves_what_others_have_installed(tmp_path):
+    for prefix in ("/usr", "/usr/local"):
+        folder = str(tmp_path / prefix.replace("/", "-"))
+        make("install", f"DESTDIR={folder}", f"PREFIX={prefix}")
+        strangers = [os.path.join(folder + prefix, name) for name in
+                     ("lib/libtally-of-somebody-else.so", "lib/pkgconfig/other.pc")]
+        for stranger in strangers:
+            with open(stranger, "w", encoding="ascii"):
+                pass
+        make("uninstall", f"DESTDIR={folder}", f"PREFIX={prefix}")
+        assert files(folder) == [os.path.relpath(stranger, folder) for stranger in strangers]
+
+
+# In a mount namespace with a /usr/local and an /etc of its own.
+ON_THE_MACHINE = """
+set -e
+mkdir "$1/etc" && cp -a /etc/. "$1/etc"
+mount --bind "$1/etc" /etc
+mount -t tmpfs tmpfs /usr/local
+mkdir -p /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/include /usr/local/share/man
+ldconfig
+list() { find /usr/local /etc -not -name ld.so.cache | sort; ldconfig -p; }
+list >"$1/before"
+make -s -C "$2" BUILD="$3" install >/dev/null
+cc "$1/program.c" -o "$1/program" $(pkg-config --cflags --libs tally)
+"$1/program"
+tally --version
+make -s -C "$2" BUILD="$3" uninstall
+list | diff "$1/before" - >&2
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to install")
+def test_on_the_machine_itself_a_program_runs_at_once_and_nothing_stays(tmp_path):
+    (tmp_path / "program.c").write_text(PROGRAM)
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("MAKE")}
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", ON_THE_MACHINE, "sh", str(tmp_path),
+                           ROOT, BUILD], env={**environment, "LC_ALL": "C"}, capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    program, command = done.stdout.splitlines()
+    assert program.split()[1] == "NOAGENT" and program.split()[0] in command
 
 
 def test_a_second_installation_replaces_the_first(tmp_path):
