@@ -43,5 +43,6 @@ step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "torture: failing allocations" "${make[@]}" torture
 tests/image/run.sh
+step "the units under systemd" tests/systemd.sh
 step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
 steps_finish

@@ -10,13 +10,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MAKELEVEL
+# shellcheck source=tests/debian.sh
+. tests/debian.sh
 
 [ "$(id -u)" -eq 0 ] || {
   echo "fresh: needs root, for chroot" >&2
   exit 1
 }
-command -v mmdebstrap >/dev/null ||
-  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mmdebstrap
 [ $# -gt 0 ] || set -- 'make demo' 'make test'
 
 # A namespace of its own, with which all mounts go, and a process tree that ends with it.
@@ -39,16 +39,8 @@ finish() {
 }
 trap finish EXIT
 
-# Debian from where this machine has it, updates included, as it would be installed today.
-# shellcheck disable=SC2016 # apt expands it
-apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-  grep -E ' bookworm(-updates|-security)? main$' | sort -u >"$work/sources.list"
-mapfile -t options < <(apt-config dump --format='--aptopt=%f "%v";%n' Acquire::Check-Valid-Until \
-  Acquire::Check-Date)
-
 say "a minimal Debian 12 with make, gcc and git"
-mmdebstrap --quiet --mode=root --variant=minbase --include=ca-certificates,gcc,git,make \
-  "${options[@]}" bookworm "$root" "$work/sources.list"
+minimal_debian "$work" ca-certificates gcc git make
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 # The authorities that this machine trusts beyond Debian's, as behind a company's proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true

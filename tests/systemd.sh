@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# The units under systemd itself: a minimal Debian 12 boots in namespaces of its own, tally is
+# installed in it as deploy/systemd.mk says, started by its socket, reloaded, restarted, killed,
+# misconfigured and stopped. Part of `make check-deep`.
+#
+#   tests/systemd.sh           of the programs in build/
+#
+# As root. Needs mmdebstrap, 1 GB in TMPDIR (/var/tmp), cgroup2, and Debian's archive. KEEP=1
+# leaves the folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset MAKEFLAGS MAKELEVEL
+# shellcheck source=tests/debian.sh
+. tests/debian.sh
+
+[ "$(id -u)" -eq 0 ] || {
+  echo "systemd: needs root, for namespaces" >&2
+  exit 1
+}
+
+# PID 1 of the new machine: gives it the mounts that it expects, and becomes systemd.
+# shellcheck disable=SC2016 # the inner shell expands it
+boot='
+  set -e
+  mount --bind "$1" "$1"
+  cd "$1"
+  mount -t proc proc proc
+  mount -t sysfs -o ro sysfs sys
+  mount -t cgroup2 cgroup2 sys/fs/cgroup
+  mount -t tmpfs -o mode=755 tmpfs run
+  mount -t tmpfs -o mode=755 tmpfs dev
+  mkdir dev/pts dev/shm dev/mqueue dev/hugepages
+  mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
+  mount -t tmpfs tmpfs dev/shm
+  ln -s pts/ptmx dev/ptmx
+  ln -s /proc/self/fd dev/fd
+  for device in null zero full random urandom tty; do
+    touch "dev/$device"
+    mount --bind "/dev/$device" "dev/$device"
+  done
+  hostname tally-test
+  mkdir -p old
+  pivot_root . old
+  umount -l /old
+  mount --make-rshared / # as systemd has it where it is not in a container
+  exec env -i container=tally-test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --show-status=0'
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-systemd-XXXXXX")
+root=$work/root
+control=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/tally-systemd-$$
+machine='' init=''
+finish() {
+  # The first process takes all others along.
+  [ -z "$machine" ] || { kill -KILL "$machine" && wait "$machine"; } 2>/dev/null || true
+  for _ in $(seq 100); do # until the last of them is buried
+    find "$control" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    sleep 0.1
+  done
+  if [ -n "${KEEP:-}" ]; then
+    echo "systemd: the machine stays in $root"
+  else
+    rm -rf --one-file-system "$work"
+  fi
+}
+trap finish EXIT
+
+minimal_debian "$work" systemd ca-certificates libcurl4 libexpat1 libjansson4 libmsgpackc2 \
+  libseccomp2 libuv1 libyaml-0-2
+make -s install "DESTDIR=$root"
+mkdir "$control"
+(
+  echo "$BASHPID" >"$control/cgroup.procs"
+  # Its signals are not the terminal's.
+  exec setsid unshare --mount --pid --ipc --uts --net --cgroup --fork --kill-child \
+    --propagation private bash -c "$boot" _ "$root"
+) >"$work/console" 2>&1 &
+machine=$!
+
+inside() { nsenter -t "$init" -a -- "$@"; }
+journal() {
+  inside journalctl --sync
+  inside journalctl -q --no-pager -o cat -u tallyd.service -u tallyd.socket
+}
+
+failed=0 passed=0
+check() {
+  local what=$1 status=0
+  shift
+  "$@" >"$work/said" 2>&1 || status=$?
+  if [ "$status" -eq 0 ]; then
+    passed=$((passed + 1))
+    printf 'ok    %s\n' "$what"
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %s: exit status %s\n' "$what" "$status"
+    sed 's/^/      | /' "$work/said"
+  fi
+}
+refused() { ! "$@"; }
+# eventually COMMAND...: within 20 seconds.
+eventually() {
+  for _ in $(seq 200); do
+    "$@" && return
+    sleep 0.1
+  done
+  return 1
+}
+
+# The process that systemd became lies below unshare.
+booted() {
+  init=$(pgrep -P "$machine" | head -n 1)
+  [ -n "$init" ] && inside systemctl is-system-running | grep -Eq 'running|degraded'
+}
+if ! eventually booted 2>/dev/null; then
+  cat "$work/console" >&2
+  echo "systemd: it does not boot" >&2
+  exit 1
+fi
+
+# What deploy/systemd.mk says.
+check "systemd finds no fault with them" inside systemd-analyze verify --man=no tallyd.service \
+  tallyd.socket
+check "the group is made" inside systemd-sysusers
+check "the folders are made" inside systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/tally.conf
+check "the configuration is root's alone" \
+  test "$(stat -c '%u %g %a' "$root/etc/tally")" = "0 0 755"
+check "the socket is enabled" inside systemctl enable --now tallyd.socket
+cp tests/demo.yaml "$root/etc/tally/"
+
+inside useradd alice
+inside useradd -G tally bob
+check "nothing runs before somebody asks" refused inside systemctl is-active tallyd.service
+check "a stranger may not ask" refused inside setpriv --reuid alice --regid alice --init-groups \
+  tally ping
+check "and starts nothing" refused inside systemctl is-active tallyd.service
+check "a member of the group starts it" inside setpriv --reuid bob --regid bob --init-groups \
+  tally ping
+check "it has read the configuration" grep -q shop/orders/pending <(inside tally list)
+
+# Nobody's user, without a capability, with the agent's own filter on top of the unit's.
+process() {
+  inside cat "/proc/$(inside systemctl show -P MainPID tallyd.service)/status" >"$work/status"
+  awk '$1 == "Uid:" { uid = $2 } $1 ~ /^Cap/ && $2 + 0 != 0 { bad = 1 } $1 == "NoNewPrivs:" { alone = $2 }
+    $1 == "Seccomp:" { filtered = $2 } END { exit !(uid >= 61184 && uid <= 65519 && !bad && alone == 1 && filtered == 2) }' \
+    "$work/status" || { cat "$work/status" && return 1; }
+}
+check "it is a dynamic user without capabilities" process
+check "its own filter is on" refused grep -q no-seccomp <(journal)
+
+reloads() { journal | grep -c event=reloaded; }
+reloaded_since() { [ "$(reloads)" -gt "$1" ]; }
+before=$(reloads || true)
+check "it is told to reload" inside systemctl reload tallyd.service
+check "and does" eventually reloaded_since "$before"
+
+# Whoever asks while it is restarted waits, and is answered.
+ask_on() { for _ in $(seq 50); do inside tally ping || return; done; }
+asked_while() {
+  ask_on &
+  local asking=$!
+  inside "$@" && wait "$asking"
+}
+check "a restart is not noticed" asked_while systemctl restart tallyd.service
+killed() { inside systemctl kill -s KILL tallyd.service && inside tally ping; }
+check "nor is its death, by the next who asks" killed
+
+# A token that only root may read.
+(umask 077 && printf 'a token' >"$root/root/token")
+mkdir -p "$root/etc/systemd/system/tallyd.service.d"
+cat >"$root/etc/systemd/system/tallyd.service.d/token.conf" <<'CONF'
+[Service]
+LoadCredential=token:/root/token
+Environment=AWS_WEB_IDENTITY_TOKEN_FILE=%d/token AWS_ROLE_ARN=arn:aws:iam::111122223333:role/node
+CONF
+inside systemctl daemon-reload
+inside systemctl restart tallyd.service
+told_token() { inside tally whoami | tee "$work/whoami" | grep -q 'size *7' || { cat "$work/whoami" && return 1; }; }
+check "a token of root's is read as a credential" told_token
+
+echo 'triggers: [' >"$root/etc/tally/demo.yaml"
+check "a wrong configuration changes nothing while it runs" inside tally ping
+inside systemctl stop tallyd.service 2>/dev/null
+check "but it does not start with one" refused inside tally ping
+check "which the journal tells with file and line" grep -q '^/etc/tally/demo.yaml:2:1: error' <(journal)
+cp tests/demo.yaml "$root/etc/tally/"
+check "systemd is told that it is repaired" inside systemctl reset-failed tallyd.service
+check "and starts it" inside systemctl start tallyd.service
+check "and its socket" inside tally ping
+
+check "no system call was denied" refused grep syscall-denied <(journal)
+check "both stop" inside systemctl stop tallyd.socket
+check "the agent, too" refused inside systemctl is-active tallyd.service
+check "and the socket's file is gone" refused inside test -e /run/tally/tally.sock
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
