@@ -1,27 +1,5 @@
 #include "agent/sandbox.h"
 
-#ifdef TALLY_NO_SECCOMP /* libseccomp is not everywhere where a small image is built */
-
-const char *sandbox_missing(void)
-{
-    return "tallyd was built without it";
-}
-
-struct sandbox *sandbox_enter(struct loop *loop, char *why, size_t why_size)
-{
-    (void)loop;
-    (void)why;
-    (void)why_size;
-    return NULL;
-}
-
-void sandbox_destroy(struct sandbox *sandbox)
-{
-    (void)sandbox;
-}
-
-#else
-
 #include "agent/log.h"
 #include "agent/process.h"
 
@@ -265,5 +243,3 @@ void sandbox_destroy(struct sandbox *sandbox)
             close(sandbox->pipe[i]);
     free(sandbox);
 }
-
-#endif
