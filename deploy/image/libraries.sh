@@ -4,7 +4,8 @@
 #   deploy/image/libraries.sh bearssl|openssl DIR
 #
 # DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc. Nothing is built
-# again while the inputs, this script, the patches and the machine's compiler are the same.
+# again while the inputs, this script, the patches, the machine's compiler and DIR are the same: its
+# path stands in DIR/cc.
 set -euo pipefail
 
 flavour=$1
@@ -27,6 +28,7 @@ quietly() {
 }
 
 stamp=$({
+  echo "$dir"
   cat "$dir/debian/inputs"
   gcc --version
   cat "$here/libraries.sh" "$here/glibc.c" "$here"/patches/curl/*

@@ -24,7 +24,7 @@ for flavour; do
   for what in digest image.tar; do
     if ! cmp "build/image/$flavour/$what" "$elsewhere/tree/out/$what"; then
       echo "reproduce: the $flavour image differs" >&2
-      cmp -l "build/image/$flavour/root/tallyd" "$elsewhere/tree/out/root/tallyd" | wc -l >&2
+      diff -rq "build/image/$flavour/root" "$elsewhere/tree/out/root" >&2 || true
       exit 1
     fi
   done
