@@ -57,12 +57,12 @@ def installed_sizes(build):
 
 
 def memory(pid):
-    """Resident, and resident of its own only (private), in bytes."""
+    """Resident, and what of it was written: what no other process can share. In bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         status = dict(line.split(":", 1) for line in file)
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
-    return int(status["VmRSS"].split()[0]) * 1024, private * 1024
+        written = sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty"))
+    return int(status["VmRSS"].split()[0]) * 1024, written * 1024
 
 
 def processor_ms(pid):
@@ -116,7 +116,7 @@ def main():
             tables = Tables(gateway.dynamodb_local)
             tables.create(ORDERS)
             tables.fill_orders("small", 7)
-            row("", "compressed", "unpacked", "RSS start", "RSS 1", f"RSS {counts}", "private",
+            row("", "compressed", "unpacked", "RSS start", "RSS 1", f"RSS {counts}", "written",
                 "CPU/count")
             for name, build in BUILDS.items():
                 in_image = name in LIMITS

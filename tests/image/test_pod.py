@@ -130,13 +130,20 @@ def test_the_pod_counts_with_its_own_identity(podman, world, pending, played):
     assert sidecar["State"]["Status"] == "running" and not sidecar["State"]["OOMKilled"]
     assert sidecar["HostConfig"]["Memory"] == int(LIMIT[:-2]) * 1024 * 1024
     assert sidecar["HostConfig"]["ReadonlyRootfs"] is True
-    check_process(sidecar["State"]["Pid"])
+    status = process_status(sidecar["State"]["Pid"])
+    check_security_context(status)
+    # The runtime's filter, which the application has too, and tallyd's own on top of it.
+    worker = process_status(podman.inspect(f"{played}-worker")["State"]["Pid"])
+    assert int(status["Seccomp_filters"]) == int(worker["Seccomp_filters"]) + 1
 
 
-def check_process(pid):
-    """What the manifest's securityContext came to."""
+def process_status(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+
+
+def check_security_context(status):
+    """What the manifest's securityContext came to."""
     assert status["Uid"].split() == ["65532"] * 4
     assert {name: int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
         "CapPrm": 0, "CapEff": 0, "CapBnd": 0, "CapAmb": 0}
