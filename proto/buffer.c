@@ -66,20 +66,25 @@ static int buffer_grow(struct buffer *buffer, size_t needed)
     return 0;
 }
 
+static bool has_room(const struct buffer *buffer, size_t len)
+{
+    return len <= buffer->capacity - buffer->len && !buffer->failed;
+}
+
 int buffer_reserve(struct buffer *buffer, size_t len)
 {
+    if (has_room(buffer, len))
+        return 0;
     if (buffer->failed)
         return buffer->error;
     if (len > buffer->max - buffer->len)
         return buffer_fail(buffer, -EMSGSIZE);
-    if (len <= buffer->capacity - buffer->len)
-        return 0;
     return buffer_grow(buffer, buffer->len + len);
 }
 
 int buffer_append(struct buffer *buffer, const void *data, size_t len)
 {
-    int r = buffer_reserve(buffer, len);
+    int r = has_room(buffer, len) ? 0 : buffer_reserve(buffer, len);
 
     if (r < 0 || len == 0)
         return r;

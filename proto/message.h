@@ -42,6 +42,9 @@ void message_begin_request(struct buffer *buffer, uint32_t id, const char *metho
 void message_begin_notification(struct buffer *buffer, const char *method);
 void message_begin_answer(struct buffer *buffer, uint32_t id);
 
+/* Where the msgid stands in an answer that was begun so, as write_uint32 wrote it. */
+#define MESSAGE_ANSWER_ID_AT 2
+
 /* A whole error answer. `extra`, `extra_pairs`: further packed key/value pairs of the error
  * map (fallback, desired_replicas), or NULL, 0. */
 void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,

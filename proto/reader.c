@@ -2,6 +2,7 @@
 
 #include "proto/frame.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* The head of a value: its first byte and the number behind it. */
@@ -48,6 +49,29 @@ static const struct {
     [0xe0 ... 0xff] = {VALUE_INTEGER, 0, 0xff, 0x80},
 };
 
+static inline uint64_t big_endian(const uint8_t *at, unsigned width)
+{
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+
+    switch (width) {
+    case 1:
+        return at[0];
+    case 2:
+        memcpy(&two, at, sizeof(two));
+        return be16toh(two);
+    case 4:
+        memcpy(&four, at, sizeof(four));
+        return be32toh(four);
+    case 8:
+        memcpy(&eight, at, sizeof(eight));
+        return be64toh(eight);
+    default:
+        return 0;
+    }
+}
+
 /* VALUE_NONE where no whole head, or not all of a string, is there. */
 static inline struct head head_read(const struct reader *reader)
 {
@@ -63,9 +87,7 @@ static inline struct head head_read(const struct reader *reader)
         return head;
     head.type = leads[lead].type;
     head.size = 1 + width;
-    head.number = lead & leads[lead].mask;
-    for (unsigned i = 1; i <= width; i++)
-        head.number = head.number << 8 | reader->at[i];
+    head.number = width == 0 ? lead & leads[lead].mask : big_endian(reader->at + 1, width);
     if ((head.number & leads[lead].sign) != 0) {
         head.negative = true;
         head.number |= ~(leads[lead].sign - 1);

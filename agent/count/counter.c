@@ -277,13 +277,12 @@ struct question *counter_question(
     struct slot *slot = slot_of(counter, trigger);
     struct question *question;
 
-    if (values != NULL) {
-        question = find_variant(slot, values);
-        return question != NULL ? question : add_variant(counter, trigger, slot, values);
-    }
-    if (slot->question == NULL)
-        slot->question = make(counter, trigger, NULL);
-    return slot->question;
+    if (values == NULL && slot->question != NULL)
+        return slot->question;
+    if (values == NULL)
+        return slot->question = make(counter, trigger, NULL);
+    question = find_variant(slot, values);
+    return question != NULL ? question : add_variant(counter, trigger, slot, values);
 }
 
 void counter_peek(

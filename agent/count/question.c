@@ -44,14 +44,19 @@ static struct count_answer answer_base(const struct question *question)
     return answer;
 }
 
-struct count_answer question_fresh(const struct question *question)
+static struct count_answer fresh_at(const struct question *question, int64_t now)
 {
     struct count_answer answer = answer_base(question);
 
     answer.value = &question->cache.value;
     answer.quality = question->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
-    answer.age_ms = cache_age(&question->cache, question_now(question));
+    answer.age_ms = cache_age(&question->cache, now);
     return answer;
+}
+
+struct count_answer question_fresh(const struct question *question)
+{
+    return fresh_at(question, question_now(question));
 }
 
 /* The last good value marked stale where it is young enough, else the failure. */
@@ -226,15 +231,16 @@ int64_t count_patience(int64_t timeout_ms)
 bool question_answer(struct question *question, int64_t max_age_ms, struct count_answer *answer)
 {
     struct count_context *context = question->context;
+    int64_t now = question_now(question);
 
     if (max_age_ms == COUNT_AGE_DEFAULT)
         max_age_ms = question->trigger->polling_ms;
     if (max_age_ms < context->min_age_ms)
         max_age_ms = context->min_age_ms;
-    if (!cache_is_fresh(&question->cache, max_age_ms, question_now(question)))
+    if (!cache_is_fresh(&question->cache, max_age_ms, now))
         return false;
     context->stats.hits++;
-    *answer = question_fresh(question);
+    *answer = fresh_at(question, now);
     answer->packed = &question->packed;
     return true;
 }

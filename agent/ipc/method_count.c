@@ -18,8 +18,7 @@ void method_count_answer(
 {
     struct session_answer out = session_begin(session);
 
-    message_begin_answer(out.buffer, id);
-    pack_count(out.buffer, answer, replicas);
+    pack_count_answer(out.buffer, id, answer, replicas);
     session_end(session, out, id);
 }
 
@@ -98,7 +97,7 @@ void method_count(struct method_call *call)
     question = ask_question(&asked, call);
     if (question != NULL && question_answer(question, asked.max_age_ms, &answer)) {
         method_count_answer(call->session, call->id, &answer, asked.replicas);
-        repeat_remember(call, &asked);
+        repeat_remember(call, &asked, question);
     } else if (question != NULL) {
         ask(question, call, &asked);
     }

@@ -87,29 +87,44 @@ static size_t pack_map(struct buffer *buffer, const struct count_answer *answer,
     return age_at;
 }
 
-/* All but the age is as it was when the answer was packed for the first time. */
-static void pack_again(struct buffer *buffer, const struct count_answer *answer)
+void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+{
+    pack_map(buffer, answer, replicas);
+}
+
+static size_t pack_whole(
+    struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas)
+{
+    message_begin_answer(buffer, id);
+    return pack_map(buffer, answer, replicas);
+}
+
+/* All but the msgid and the age is as it was when the answer was packed for the first time. */
+static void pack_again(struct buffer *buffer, uint32_t id, const struct count_answer *answer)
 {
     struct packed_answer *packed = answer->packed;
     size_t start = buffer->len;
 
     if (packed->bytes.len == 0)
-        packed->age_at = pack_map(&packed->bytes, answer, REPLICAS_UNKNOWN);
+        packed->age_at = pack_whole(&packed->bytes, id, answer, REPLICAS_UNKNOWN);
     if (packed->bytes.failed) {
         buffer_clear(&packed->bytes);
-        pack_map(buffer, answer, REPLICAS_UNKNOWN);
+        pack_whole(buffer, id, answer, REPLICAS_UNKNOWN);
         return;
     }
-    if (buffer_append(buffer, packed->bytes.data, packed->bytes.len) == 0)
-        write_uint32_over(buffer, start + packed->age_at, (uint32_t)answer->age_ms);
+    if (buffer_append(buffer, packed->bytes.data, packed->bytes.len) < 0)
+        return;
+    write_uint32_over(buffer, start + MESSAGE_ANSWER_ID_AT, id);
+    write_uint32_over(buffer, start + packed->age_at, (uint32_t)answer->age_ms);
 }
 
-void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+void pack_count_answer(
+    struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
     if (answer->packed != NULL && replicas == REPLICAS_UNKNOWN && answer->age_ms <= UINT32_MAX)
-        pack_again(buffer, answer);
+        pack_again(buffer, id, answer);
     else
-        pack_map(buffer, answer, replicas);
+        pack_whole(buffer, id, answer, replicas);
 }
 
 uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer)

@@ -14,6 +14,10 @@ uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
 /* An answer that has a value, as one map. `replicas` as for decision_make. */
 void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 
+/* The same as the whole answer to a request. */
+void pack_count_answer(
+    struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas);
+
 /* For an answer without: the pairs that it adds to its error map; returns how many. */
 uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer);
 

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-void repeat_remember(const struct method_call *call, const struct ask *asked)
+void repeat_remember(
+    const struct method_call *call, const struct ask *asked, struct question *question)
 {
     struct session *session = call->session;
     struct repeat *repeat = &session->repeat;
@@ -16,7 +17,7 @@ void repeat_remember(const struct method_call *call, const struct ask *asked)
     repeat->len = call->body.len;
     repeat->method = call->method;
     repeat->generation = counter_generation(session->server->options.counter);
-    repeat->trigger = asked->trigger;
+    repeat->question = question;
     repeat->max_age_ms = asked->max_age_ms;
     repeat->replicas = asked->replicas;
 }
@@ -43,15 +44,13 @@ size_t repeat_answer(struct session *session, const uint8_t *data, size_t len)
     struct server *server = session->server;
     struct counter *counter = server->options.counter;
     struct count_answer answer;
-    struct question *question;
     uint64_t id;
     size_t taken = match(repeat, data, len, &id);
 
     if (taken == 0 || repeat->generation != counter_generation(counter) ||
         session->in_flight >= LIMIT_IN_FLIGHT)
         return 0;
-    question = counter_question(counter, repeat->trigger, NULL);
-    if (question == NULL || !question_answer(question, repeat->max_age_ms, &answer))
+    if (!question_answer(repeat->question, repeat->max_age_ms, &answer))
         return 0;
     server->stats.requests++;
     session->requests++;

@@ -4,28 +4,30 @@
 #ifndef TALLY_AGENT_IPC_REPEAT_H
 #define TALLY_AGENT_IPC_REPEAT_H
 
-#include "agent/config/trigger.h"
-#include "proto/reader.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #define REPEAT_BYTES 96 /* method and params of what is remembered, at most */
 
 /* Zeroed: nothing to repeat. */
 struct repeat {
-    uint8_t bytes[REPEAT_BYTES]; /* behind the msgid */
     size_t len;
     size_t method;       /* as method_call's */
-    unsigned generation; /* of the configuration that the trigger is of */
-    const struct trigger *trigger;
-    int64_t max_age_ms;
+    unsigned generation; /* of the configuration that the question is of */
     int32_t replicas;
+    struct question *question;
+    int64_t max_age_ms;
+    uint8_t bytes[REPEAT_BYTES]; /* behind the msgid */
 };
 
+struct question;
 struct session;
 struct method_call;
 struct ask;
 
-/* What the call asks is to be remembered. */
-void repeat_remember(const struct method_call *call, const struct ask *asked);
+/* What the call asks, and the question that it came to, are to be remembered. */
+void repeat_remember(
+    const struct method_call *call, const struct ask *asked, struct question *question);
 
 /* Where a repeated request begins at `data` and its answer is at hand: answers it and returns its
  * length. Else 0. */

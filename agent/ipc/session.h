@@ -10,30 +10,33 @@
 
 #include <sys/socket.h>
 
+/* What an answer from the cache touches stands first and together: with many connections, the
+ * memory that is fetched for each is much of what an answer costs. */
 struct session {
     struct server *server;
-    struct ring link; /* server::sessions */
     int fd;
-    struct loop_watch *watch;
-    unsigned events;        /* watched for now */
-    struct frame_scan scan; /* of the frame that is incomplete */
-    struct buffer input;    /* bytes behind the last frame that was handled */
-    bool held;              /* whole frames may be among them: the peer took no answers */
-    size_t kept_bytes;      /* memory that they take, as server::kept_bytes has it */
-    struct buffer output;   /* answers that the kernel did not take */
-    struct repeat repeat;
-    struct ring pending; /* pending::link: unanswered requests */
+    unsigned events; /* watched for now */
     unsigned in_flight;
+    bool held;    /* whole frames may be among the input: the peer took no answers */
+    bool behind;  /* some watch was not told the newest, because answers wait to be taken */
+    bool refused; /* every request is answered with `refusal`, and then the connection closed */
+    bool closing; /* to be closed when the present batch is over */
+    uint64_t requests;
+    size_t kept_bytes;      /* memory that the input takes, as server::kept_bytes has it */
+    struct buffer output;   /* answers that the kernel did not take */
+    struct buffer input;    /* bytes behind the last frame that was handled */
+    struct repeat repeat;
+    struct frame_scan scan; /* of the frame that is incomplete */
+
+    struct loop_watch *watch;
+    struct ring link;    /* server::sessions */
+    struct ring pending; /* pending::link: unanswered requests */
     struct ring watches; /* trigger_watch::link */
     unsigned watch_count;
-    bool behind; /* some watch was not told the newest, because answers wait to be taken */
     uid_t uid;
     gid_t gid;
     pid_t pid; /* a hint only: 0 or another namespace's where pods do not share pids */
     int64_t opened_at;
-    uint64_t requests;
-    bool refused; /* every request is answered with `refusal`, and then the connection closed */
-    bool closing; /* to be closed when the present batch is over */
     struct failure *refusal; /* owned */
 };
 
