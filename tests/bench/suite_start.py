@@ -1,5 +1,6 @@
 """From the start of a process to its first answered count; tallyd's with credentials by web
-identity, the others' with static keys, which takes them one call less."""
+identity, the others' with static keys, which takes them one call less. Most of what the shared-library build
+takes is the loading of Debian's libcurl and the thirty libraries behind it: hence the row beside it."""
 
 import os
 import subprocess
@@ -37,6 +38,7 @@ def printers(env, port):
         made["Go SDK"] = lambda command=(go_program(), port, 0): once(command, env)
     except (machine.Missing, subprocess.CalledProcessError) as missing:
         notes.append(f"without the Go SDK: {missing}")
+    made["libcurl, unsigned"] = lambda: once([program("query_floor"), "curl", port, 0], env)
     made["boto3"] = lambda: once(["/usr/bin/python3", BOTO3, port, 0], env)
     if os.path.exists("/usr/bin/aws"):
         made["awscli"] = lambda: once(
