@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -512,6 +513,7 @@ def in_terminal(arguments, keys=b"", until=b"", env=None):
     """Runs the command in a terminal of its own; exit code and what it showed."""
     pid, master = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
         os.execve(TALLY, [TALLY, *arguments],
                   {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **(env or {})})
     shown, sent, deadline = b"", False, time.monotonic() + 60
@@ -524,6 +526,8 @@ def in_terminal(arguments, keys=b"", until=b"", env=None):
         if until in shown and keys and not sent:
             os.write(master, keys)
             sent = True
+    else:
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     os.close(master)
     return os.waitstatus_to_exitcode(status), shown.decode()
