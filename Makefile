@@ -53,16 +53,17 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 
 # Third-party libraries, named once. BearSSL is linked statically because its
 # contexts are allocated by the caller, which no shared library can keep stable.
-AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack libseccomp
+AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
+SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
 # ---- sources: a new file in a folder is found by itself ----------------------
 comma := ,
 PROTO_SRC := $(wildcard proto/*.c)
-AGENT_SRC := $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c))
+AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
 CLI_SRC := $(wildcard client/cli/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -70,7 +71,7 @@ FAKE_SRC := $(wildcard tests/fake/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_OBJ := $(call obj,$(PROTO_SRC))
-AGENT_OBJ := $(call obj,$(AGENT_SRC))
+AGENT_OBJ := $(call obj,$(AGENT_SRC)) $(BUILD)/obj/sandbox_filter.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 CLI_OBJ := $(call obj,$(CLI_SRC))
 # The shared library needs position-independent code and hides all but tally_*.
@@ -84,7 +85,7 @@ all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) && test -e /usr/include/bearssl.h || { \
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
 	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -96,6 +97,19 @@ $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC "$< (pic)"
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
+
+# The filter of system calls is compiled once, here, and not at each start.
+$(BUILD)/sandbox-compile: $(call obj,agent/sandbox_compile.c)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SECCOMP_LIBS)
+
+$(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
+	$(say) GEN $@
+	$(Q)$< >$@.new && mv $@.new $@
+
+$(BUILD)/obj/sandbox_filter.o: $(BUILD)/sandbox_filter.c
+	$(say) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(BUILD)/libagent.a: $(AGENT_OBJ) $(PROTO_OBJ)
 	@rm -f $@
@@ -175,7 +189,7 @@ fuzz:
 # fails, too ----
 TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
 TORTURE_LIBS := -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
-  $(shell $(PKG_CONFIG) --libs libcurl libuv libseccomp) -lm
+  $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
 
 $(BUILD)/torture/main.o: $(call obj,agent/main.c)
 	@mkdir -p $(@D)

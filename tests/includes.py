@@ -37,7 +37,7 @@ OWNERS = {
                   "agent/ipc/attribute_unpack.c", "agent/ipc/client_values.c", "agent/json.c",
                   "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
-    "seccomp.h": {"agent/sandbox.c"},
+    "seccomp.h": {"agent/sandbox_compile.c"},
     "uv.h": {"agent/loop.c"},
     "yaml.h": {"agent/config/yaml.c"},
 }

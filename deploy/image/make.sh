@@ -9,7 +9,7 @@ unset MAKEFLAGS MAKELEVEL
 flavour=$1 out=$2
 shift 2
 libraries=$PWD/.deps/image/$flavour
-common="-lbearssl -luv_a -lyaml -ljansson -lexpat -lmsgpackc -lseccomp -lm"
+common="-lbearssl -luv_a -lyaml -ljansson -lexpat -lmsgpackc -lm"
 case $flavour in
   bearssl) agent_libs="-lcurl $common -lglibc" define=-DTALLY_TLS_BEARSSL ;;
   openssl) agent_libs="-lcurl -lssl -lcrypto $common" define= ;;
@@ -19,4 +19,4 @@ exec make --no-print-directory -s -j"$(nproc)" BUILD="$out" CC="$libraries/cc" \
   CFLAGS="-Os -ffile-prefix-map=$libraries=." \
   CPPFLAGS="-isystem $libraries/include $define" HARDENING_LD="-Wl,--gc-sections" \
   AGENT_LIBS="-L$libraries/lib $agent_libs" CLI_LIBS="-L$libraries/lib -ljansson -lmsgpackc -lm" \
-  CLIENT_LIBS="-L$libraries/lib -lmsgpackc" "$@"
+  SECCOMP_LIBS="-L$libraries/lib -lseccomp" CLIENT_LIBS="-L$libraries/lib -lmsgpackc" "$@"

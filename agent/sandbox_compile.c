@@ -1,0 +1,167 @@
+/* Compiles the filter of system calls, when tallyd is built: libseccomp makes it, and this program
+ * prints it as the C of agent/sandbox_filter.h. So no start of tallyd pays for its making, which
+ * took a static tallyd a third of the time to its first answer, and none carries the library. */
+#include "agent/sandbox_filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* Needed as they are, whatever their arguments. A name that an architecture does not have is
+ * passed over. */
+static const int plain_calls[] = {
+    /* bytes in and out of what is open */
+    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
+    SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fcntl64),
+    SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
+    SCMP_SYS(sendmmsg),
+    /* sockets; which kinds may be made is below */
+    SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(shutdown),
+    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+    /* waiting */
+    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(timerfd_settime), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select),
+    SCMP_SYS(pselect6), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
+    /* looking at files; reading them is below. The socket's file goes with the agent. */
+    SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+    SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(inotify_add_watch),
+    SCMP_SYS(inotify_rm_watch), SCMP_SYS(unlink),
+    /* memory */
+    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+    /* threads and signals of its own */
+    SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(set_tid_address),
+    SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(membarrier),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+    SCMP_SYS(exit), SCMP_SYS(exit_group),
+    /* clocks, chance, and who it is */
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+    SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
+    SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getgroups), SCMP_SYS(uname), SCMP_SYS(sysinfo),
+    SCMP_SYS(getcpu), SCMP_SYS(getrlimit)};
+
+#define MASKED(argument, mask, value)                                                              \
+    {                                                                                              \
+        (argument), SCMP_CMP_MASKED_EQ, (mask), (value)                                            \
+    }
+#define EQUAL(argument, value) MASKED(argument, UINT32_MAX, (uint32_t)(value))
+
+#define WRITING (O_ACCMODE | O_CREAT | O_TRUNC)
+
+/* Needed with these arguments only: one rule for each line. */
+static const struct {
+    int call;
+    unsigned count;
+    struct scmp_arg_cmp arguments[2];
+} limited_calls[] = {
+    {SCMP_SYS(open), 1, {MASKED(1, WRITING, O_RDONLY)}},
+    {SCMP_SYS(openat), 1, {MASKED(2, WRITING, O_RDONLY)}},
+    /* Memory is written or run, never both; a library of the resolver may be loaded. */
+    {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
+    {SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
+    {SCMP_SYS(mprotect), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {SCMP_SYS(clone), 1, {MASKED(0, CLONE_THREAD, CLONE_THREAD)}},
+    {SCMP_SYS(socket), 1, {EQUAL(0, AF_UNIX)}},
+    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_STREAM)}},
+    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_DGRAM)}},
+    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_STREAM)}},
+    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_DGRAM)}},
+    {SCMP_SYS(socket), 2, {EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_ROUTE)}},
+    {SCMP_SYS(socketpair), 1, {EQUAL(0, AF_UNIX)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONBIO)}},
+    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONREAD)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, FIOCLEX)}},
+    {SCMP_SYS(ioctl), 1, {EQUAL(1, TCGETS)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, TIOCGWINSZ)}},
+    {SCMP_SYS(prctl), 1, {EQUAL(0, PR_SET_NAME)}},
+    {SCMP_SYS(prlimit64), 1, {MASKED(2, UINT64_MAX, 0)}}, /* to read a limit */
+};
+
+static int add_rules(scmp_filter_ctx filter)
+{
+    struct scmp_arg_cmp own_pid = EQUAL(0, SANDBOX_OWN_PID);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sizeof(plain_calls) / sizeof(plain_calls[0]); i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_calls[i], 0);
+    for (size_t i = 0; r == 0 && i < sizeof(limited_calls) / sizeof(limited_calls[0]); i++)
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, limited_calls[i].call,
+            limited_calls[i].count, limited_calls[i].arguments);
+    /* abort() signals itself. */
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, own_pid);
+    /* Its flags are in memory, where a filter cannot look; the C library then takes clone. */
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    /* As a tree: kernels before 5.11 run it at each call. */
+    if (r == 0)
+        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    return r;
+}
+
+/* The filter as a file of the kernel's instructions. NULL: errno says why. */
+static FILE *export_filter(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SANDBOX_TRAPS ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));
+    FILE *file = tmpfile();
+    int r = filter == NULL || file == NULL ? -ENOMEM : add_rules(filter);
+
+    if (r == 0)
+        r = seccomp_export_bpf(filter, fileno(file));
+    seccomp_release(filter);
+    if (r == 0)
+        return file;
+    if (file != NULL)
+        fclose(file);
+    errno = -r;
+    return NULL;
+}
+
+static void print_filter(FILE *file)
+{
+    struct sock_filter step;
+
+    printf("const struct sock_filter sandbox_filter[] = {\n");
+    rewind(file);
+    while (fread(&step, sizeof(step), 1, file) == 1)
+        printf("    {0x%x, %u, %u, 0x%x},\n", step.code, step.jt, step.jf, step.k);
+    printf(
+        "};\n"
+        "const size_t sandbox_filter_len = sizeof(sandbox_filter) / sizeof(sandbox_filter[0]);\n");
+}
+
+/* Numbers without a name have an empty one. */
+static void print_names(void)
+{
+    printf("const char sandbox_call_names[] =\n");
+    for (int number = 0; number < SANDBOX_NAMED_CALLS; number++) {
+        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+
+        printf("    \"%s\\0\"\n", name != NULL ? name : "");
+        free(name);
+    }
+    printf("    ;\n");
+}
+
+int main(void)
+{
+    FILE *file = export_filter();
+
+    if (file == NULL) {
+        fprintf(stderr, "sandbox-compile: libseccomp: %s\n", strerror(errno));
+        return 1;
+    }
+    printf("#include \"agent/sandbox_filter.h\"\n");
+    print_filter(file);
+    fclose(file);
+    print_names();
+    return fflush(stdout) == 0 ? 0 : 1;
+}
