@@ -151,6 +151,11 @@ void loop_timer_destroy(struct loop_timer *timer)
     free(timer);
 }
 
+size_t loop_timers(const struct loop *loop)
+{
+    return loop->timer_count;
+}
+
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 struct loop *loop_create(void)

@@ -4,6 +4,7 @@
 #ifndef TALLY_AGENT_LOOP_H
 #define TALLY_AGENT_LOOP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -34,6 +35,9 @@ struct loop_timer *loop_timer_create(struct loop *loop, loop_fn *fn, void *data)
 void loop_timer_start(struct loop_timer *timer, int64_t delay_ms); /* restarts a running one */
 void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_destroy(struct loop_timer *timer); /* NULL is allowed */
+
+/* Timers that exist, running or not. */
+size_t loop_timers(const struct loop *loop);
 
 /* Watches a descriptor, which stays the caller's. No event is delivered until watch_set;
  * an error or hang-up is delivered as readable and writable, so the next read or write

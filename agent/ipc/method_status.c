@@ -168,9 +168,10 @@ static void pack_aws(struct buffer *buffer, const struct aws_client *client)
 static void pack_memory(struct buffer *buffer, const struct server *server)
 {
     write_string(buffer, "memory");
-    write_map(buffer, 2);
+    write_map(buffer, 3);
     pack_number(buffer, "rss_kb", resident_kb());
     pack_number(buffer, "output_queue_bytes", server->queued_bytes);
+    pack_number(buffer, "timers", loop_timers(server->options.loop));
 }
 
 void method_status(struct method_call *call)

@@ -65,8 +65,8 @@ struct loop *loop_create(void)
 void loop_destroy(struct loop *loop)
 {
     if (loop->timers != NULL || loop->others != 0 || loop->folders != NULL) {
-        fprintf(stderr, "loop_destroy: %d timers and %d watches or signals%s still exist\n",
-            fake_loop_timers(loop), loop->others, loop->folders != NULL ? " and folders" : "");
+        fprintf(stderr, "loop_destroy: %zu timers and %d watches or signals%s still exist\n",
+            loop_timers(loop), loop->others, loop->folders != NULL ? " and folders" : "");
         exit(1);
     }
     free(loop);
@@ -154,9 +154,9 @@ int64_t fake_loop_next(const struct loop *loop)
     return timer->due > loop->now ? timer->due - loop->now : 0;
 }
 
-int fake_loop_timers(const struct loop *loop)
+size_t loop_timers(const struct loop *loop)
 {
-    int count = 0;
+    size_t count = 0;
 
     for (const struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next)
         count++;

@@ -22,7 +22,4 @@ void fake_loop_folder_changed(struct loop *loop);
 /* Tells one watch of what it watches for, where its descriptor is ready; false: none is. */
 bool fake_loop_deliver(struct loop *loop);
 
-/* Timers that exist (running or not): 0 at the end of a test, or something leaks. */
-int fake_loop_timers(const struct loop *loop);
-
 #endif

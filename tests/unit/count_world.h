@@ -83,7 +83,7 @@ __attribute__((unused)) static void bench_close(struct bench *bench)
     identities_destroy(bench->identities);
     aws_client_destroy(bench->client);
     http_destroy(bench->http);
-    CHECK_INT(0, fake_loop_timers(bench->loop));
+    CHECK_INT(0, loop_timers(bench->loop));
     CHECK_INT(0, fake_http_open());
     loop_destroy(bench->loop);
 }

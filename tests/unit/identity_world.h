@@ -88,7 +88,7 @@ static inline int world_remove(
 static inline void world_close(struct world *world)
 {
     CHECK_INT(0, fake_http_open());
-    CHECK_INT(0, fake_loop_timers(world->loop));
+    CHECK_INT(0, loop_timers(world->loop));
     aws_client_destroy(world->context.client);
     http_destroy(world->http);
     loop_destroy(world->loop);

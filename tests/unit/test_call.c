@@ -38,7 +38,7 @@ static void office_close(struct office *office)
     credentials_unref(office->unusable);
     aws_client_destroy(office->client);
     http_destroy(office->http);
-    CHECK_INT(0, fake_loop_timers(office->loop));
+    CHECK_INT(0, loop_timers(office->loop));
     CHECK_INT(0, fake_http_open());
     loop_destroy(office->loop);
 }
