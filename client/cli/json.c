@@ -99,6 +99,16 @@ static json_t *from_object(const msgpack_object *object)
     return json_null();
 }
 
+static void *need_malloc(size_t size)
+{
+    return memory_need(malloc(size));
+}
+
+void json_need_memory(void)
+{
+    json_set_alloc_funcs(need_malloc, free);
+}
+
 struct json *json_from_msgpack(const void *data, size_t len)
 {
     msgpack_unpacked unpacked;
@@ -115,8 +125,6 @@ struct json *json_parse(const char *text, char *error, size_t size)
 {
     json_error_t details;
     json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &details);
-    if (json == NULL && json_error_code(&details) == json_error_out_of_memory)
-        memory_exhausted();
     if (json == NULL)
         snprintf(error, size, "%.120s (column %d)", details.text, details.column);
     return wrap(json);

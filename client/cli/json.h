@@ -19,6 +19,10 @@ enum json_kind {
     JSON_KIND_MAP,
 };
 
+/* Before all others: from now on, want of memory ends the command wherever it comes. Else some of
+ * it would be told as an error in the text that is read. */
+void json_need_memory(void);
+
 /* Each result is owned by the caller: json_free it. NULL where the bytes are no msgpack; want
  * of memory ends the command. Text that is not UTF-8 becomes base64. */
 struct json *json_from_msgpack(const void *data, size_t len);

@@ -1,6 +1,7 @@
 /* tally: the command that asks a tally agent. Options, the choice of the verb, and help. */
 #include "client/cli/cli.h"
 #include "client/cli/help.h"
+#include "client/cli/json.h"
 #include "proto/suggest.h"
 
 #include <errno.h>
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
 {
     struct cli cli = {0};
     char error[256];
+    json_need_memory();
     int code = options_parse(&cli.arguments, argc, argv, error, sizeof(error))
                    ? run_command(&cli)
                    : cli_usage("%s", error);

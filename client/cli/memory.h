@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* Says so on stderr and exits 1. */
+/* Says so on stderr and exits 1; what is not on stdout yet is dropped. */
 _Noreturn void memory_exhausted(void);
 
 /* The pointer, unless it is NULL for want of memory. */
