@@ -15,6 +15,7 @@
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
+#define HEADER_BYTES 4096   /* of an ordinary reply; libcurl keeps the room for the longest line */
 #define READ_BYTES   4096L  /* taken and wiped for each transfer; most replies are shorter */
 #define CA_SECONDS   10L    /* until a bundle that was replaced is read anew; libcurl's is a day */
 
@@ -85,26 +86,27 @@ static enum http_outcome outcome_of(CURLcode code)
     }
 }
 
-/* What set_request gave it goes with the transfer. */
-static void give_back_handle(struct http *http, CURL *easy)
+/* What set_request gave it goes with the transfer. One that had an odd reply, or none, may have
+ * grown, and is not kept. */
+static void give_back_handle(struct http *http, CURL *easy, bool as_new)
 {
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    if (http->idle_count < IDLE_HANDLES)
+    if (as_new && http->idle_count < IDLE_HANDLES)
         http->idle[http->idle_count++] = easy;
     else
         curl_easy_cleanup(easy);
 }
 
 /* Frees all but what the response borrows, which goes with transfer_free. */
-static void transfer_detach(struct http_transfer *transfer)
+static void transfer_detach(struct http_transfer *transfer, bool is_complete)
 {
     struct http *http = transfer->http;
 
     ring_remove(&transfer->link);
     curl_multi_remove_handle(transfer->multi, transfer->easy);
-    give_back_handle(http, transfer->easy);
+    give_back_handle(http, transfer->easy, is_complete && transfer->header_bytes <= HEADER_BYTES);
     transfer->easy = NULL;
     loop_timer_destroy(transfer->stall);
     transfer->stall = NULL;
@@ -160,7 +162,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     if (transfer->error[0] == '\0' && code != CURLE_OK)
         snprintf(transfer->error, sizeof(transfer->error), "%s", curl_easy_strerror(code));
     response->error = transfer->error;
-    transfer_detach(transfer);
+    transfer_detach(transfer, code == CURLE_OK);
     transfer->done(transfer->data, response);
     transfer_free(transfer);
 }
@@ -571,7 +573,7 @@ struct http_transfer *http_start(
 
 void http_cancel(struct http_transfer *transfer)
 {
-    transfer_detach(transfer);
+    transfer_detach(transfer, false);
     transfer_free(transfer);
 }
 

@@ -6,6 +6,7 @@ import re
 import resource
 import select
 import selectors
+import signal
 import socket
 import statistics
 import subprocess
@@ -179,6 +180,31 @@ def test_half_sent_frames_do_not_fill_the_memory(start, crowd):
     bystander.was_served()
     grew_kb(agent, before, 8_000)  # --max-buffer is 2 MiB
     assert agent.rpc("status")["connections"]["dropped"] > 0
+
+
+def test_long_headers_of_replies_leave_nothing_behind(start, world):
+    names = [f"t{number}" for number in range(8)]
+    agent = start(*(scaled_object(name, trigger(value={"S": name})) for name in names))
+
+    def ask_for_all():
+        with contextlib.ExitStack() as stack:
+            asked = [(connection, connection.send("count", {
+                "trigger": name, "max_age_ms": 0, "timeout_ms": 1500}))
+                     for name in names for connection in [stack.enter_context(agent.connect())]]
+            for connection, msgid in asked:
+                with contextlib.suppress(RpcError):
+                    connection.answer(msgid)
+
+    world.fault(action="Query", status=503)
+    ask_for_all()
+    before = process_facts.anonymous_kb(agent.child.pid)
+    world.heal()
+    world.fault(action="Query", headers={"X-Long": "x" * 70_000})
+    for _ in range(3):
+        ask_for_all()
+    agent.child.send_signal(signal.SIGHUP)  # it gives free memory back to the kernel
+    wait_until(lambda: agent.rpc("status")["config"]["generation"] == 2)
+    grew_kb(agent, before, 400)
 
 
 # ---- greedy ---------------------------------------------------------------------------------------
