@@ -185,26 +185,32 @@ fuzz-replay: need-libraries $(FUZZ_REPLAY)
 fuzz:
 	@tests/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
 
-# ---- torture: tallyd with an allocator that fails; parsers are linked statically so that theirs
-# fails, too ----
+# ---- torture: both programs with an allocator that fails; parsers are linked statically so that
+# theirs fails, too ----
 TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
+TORTURE_LD = $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP))
 TORTURE_LIBS := -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
   $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
 
-$(BUILD)/torture/main.o: $(call obj,agent/main.c)
+$(BUILD)/torture/%.o: $(BUILD)/obj/%/main.o
 	@mkdir -p $(@D)
-	$(Q)objcopy --redefine-sym main=tallyd_main $< $@
+	$(Q)$(OBJCOPY) --redefine-sym main=tortured_main $< $@
 
-$(BUILD)/torture/tallyd: $(BUILD)/obj/tests/torture/failing.o $(BUILD)/torture/main.o $(BUILD)/libagent.a
+$(BUILD)/torture/tallyd: $(BUILD)/torture/agent.o $(BUILD)/libagent.a
+$(BUILD)/torture/tally: $(BUILD)/torture/client/cli.o $(filter-out %/main.o,$(CLI_OBJ)) $(BUILD)/libclient.a
+$(BUILD)/torture/tallyd $(BUILD)/torture/tally: $(BUILD)/obj/tests/torture/failing.o
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP)) -o $@ $^ $(TORTURE_LIBS)
+	$(Q)$(CC) $(TORTURE_LD) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TORTURE_LIBS)
+
+.PHONY: torture-programs
+torture-programs: need-libraries $(BUILD)/tallyd $(BUILD)/torture/tallyd $(BUILD)/torture/tally
 
 .PHONY: torture
 torture:
 	@tests/setup.sh test
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/sanitized SANITIZE=address,undefined \
-	  build/sanitized/torture/tallyd
-	@/usr/bin/python3 tests/torture/torture.py build/sanitized/torture/tallyd
+	  torture-programs
+	@TALLY_BUILD=build/sanitized /usr/bin/python3 tests/torture/torture.py
 
 # Load, faults, rotation and churn for so many minutes.
 MINUTES ?= 5
@@ -315,7 +321,7 @@ help:
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
 	@echo "make soak       load, faults and rotation on one agent for MINUTES=5"
-	@echo "make torture    fail every allocation of the agent, one in each run"
+	@echo "make torture    fail every allocation of both programs, one in each run"
 	@echo "make bench      tallyd beside a floor, redis, memcached, the Go SDK, boto3 (SUITES=socket: one)"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"

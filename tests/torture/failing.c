@@ -1,7 +1,7 @@
-/* tallyd with an allocator that fails once. Each line on stdin is a number n: a child process then
- * runs tallyd with this program's arguments, and its n-th allocation returns NULL (0: none does).
- * Answers "started PID" and, when the child has ended, "ended STATUS ALLOCATIONS", the status as
- * waitpid has it.
+/* tallyd, or the command, with an allocator that fails once. Each line on stdin is a number n: a
+ * child process then runs it with this program's arguments, and its n-th allocation returns NULL
+ * (0: none does). Answers "started PID" and, when the child has ended, "ended STATUS ALLOCATIONS",
+ * the status as waitpid has it. What the child writes goes to stderr.
  *
  * What counts as an allocation: those of tally's own code, and of the libraries that are linked
  * statically here (expat, jansson, msgpack-c, libyaml) or that were given tally's allocator
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int tallyd_main(int argc, char **argv);
+int tortured_main(int argc, char **argv);
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -81,8 +81,9 @@ static void run_once(unsigned long number, int argc, char **argv)
     *allocated = 0;
     child = fork();
     if (child == 0) {
+        dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout is for the answers */
         failing = number;
-        exit(tallyd_main(argc, argv));
+        exit(tortured_main(argc, argv));
     }
     printf("started %d\n", (int)child);
     fflush(stdout);

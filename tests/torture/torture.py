@@ -1,15 +1,15 @@
 """Fails the 1st, 2nd, 3rd, … allocation of tallyd, each in a run of its own that goes through a
-start, a cold count, a reload, another count, and the end: no crash, no leak, no wrong answer, and
-well again where it is still there.
+start, a cold count, a reload, more counts, and the end: no crash, no leak, no wrong answer, and
+well again where it is still there. Then those of the command.
 
-    torture.py PROGRAM [FIRST [LAST]]     PROGRAM: failing.c with tallyd (make torture)
+    torture.py [FIRST [LAST]]     TALLY_BUILD: a sanitizer build (make torture)
 """
 
 import collections
 import contextlib
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,6 +23,8 @@ from tests.gateway.tables import ORDERS, Tables
 from tests.integration.agent import Agent
 from tests.integration.rpc import Rpc, RpcError
 from tests.integration.yaml_files import scaled_object, small_object, trigger
+from tests.torture.command import torture_command
+from tests.torture.program import Program
 
 WORKERS = max(2, os.cpu_count() or 1)
 GIVE_UP_SECONDS = 20
@@ -32,35 +34,28 @@ REFUSED = (1, 2)
 
 
 class Tortured(Agent):
-    """An agent whose process is a child of PROGRAM."""
+    """An agent whose process is a child of Program."""
 
-    def __init__(self, program, world):
+    def __init__(self, world):
         super().__init__(world, small_object(), env={"ASAN_OPTIONS": "exitcode=86"})
-        self._log = open(os.path.join(self.folder, "stderr"), "ab")
-        self._server = subprocess.Popen(
-            [program, "--config", self.config, "--socket", self.socket, "--linger", "0",
-             "--grace", "200ms"], env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._log, text=True, cwd=self.folder)
+        self._program = Program(
+            "tallyd", ["--config", self.config, "--socket", self.socket, "--linger", "0",
+                       "--grace", "200ms"], self.env, self.folder, self._log_path)
         self._documents = ([small_object()],
                            [small_object(), scaled_object("other", trigger(value={"S": "none"}))])
 
     def close(self):
-        self._server.stdin.close()
-        self._server.wait()
-        self._log.close()
+        self._program.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def torture(self, number):
         """One run; what became of it, in a word, and how many allocations it had."""
-        self._log.truncate(0)
         self.write_config(*self._documents[0])
-        self.world.expire()  # each run has to get credentials
-        self._server.stdin.write(f"{number}\n")
-        self._server.stdin.flush()
-        pid = int(self._server.stdout.readline().split()[1])
+        pid = self._program.start(number)
         told = self._live(pid)
-        _, status, allocations = self._server.stdout.readline().split()
-        told.append(self._judge(int(status), told))
-        return " ".join(told), int(allocations)
+        code, allocations = self._program.ended()
+        told.append(self._judge(code, told))
+        return " ".join(told), allocations
 
     def _live(self, pid):
         """Uses the agent, and ends it."""
@@ -72,24 +67,45 @@ class Tortured(Agent):
                 told.append("not started")
         except (OSError, TypeError) as error:
             told.append(f"gone ({type(error).__name__})")  # _judge says whether it may be
+            end = time.monotonic() + 5  # it is on its way out, and no longer minds signals
+            while not self._is_zombie(pid) and time.monotonic() < end:
+                time.sleep(0.002)
         finally:
             self._end(pid)
         return told
 
     def _use(self, pid, told):
-        told.append(self._ask("small", 2000))
+        told.append(self._ask("small", {"ok", "INTERNAL"}))
         self.write_config(*self._documents[1])
+        reloaded = self._reload(pid)
+        # The last count may serve while the next one fails.
+        told.append(self._ask("small", {"ok", "INTERNAL", "stale"}))
+        told.append(self._ask("other", {"ok", "INTERNAL"} if reloaded else {"UNKNOWN_TRIGGER"},
+                              wanted=0))
+        if not reloaded and not self._reload(pid):
+            raise AssertionError("it does not take the configuration")
+        for name, wanted in (("small", 7), ("other", 0)):
+            end = time.monotonic() + 10
+            while self._ask(name, {"ok", "INTERNAL", "stale"}, wanted) != "ok":  # it backs off
+                if time.monotonic() > end:
+                    raise AssertionError(f"{name} does not get well")
+                time.sleep(0.05)
+
+    def _reload(self, pid):
+        """Whether the changed configuration is in force; if not, it said so. (That it is may have
+        been told in a line that there was no memory for.)"""
+        failures = self.log().count("event=reload-failed")
         os.kill(pid, signal.SIGHUP)
-        end = time.monotonic() + 1
-        while "event=reload" not in self.log() and time.monotonic() < end:
-            time.sleep(0.002)
-        told.append(self._ask("small", 2000))
-        told.append(self._ask("other", 2000, wanted=0))
-        end = time.monotonic() + 10
-        while (last := self._ask("small", 2000)) != "ok":  # after a back-off of 0.25 s
-            if time.monotonic() > end:
-                raise AssertionError(f"it does not get well: {last}")
-            time.sleep(0.05)
+        end = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < end:
+            if self.log().count("event=reload-failed") > failures:
+                return False
+            with contextlib.suppress(RpcError, TypeError, ConnectionError):
+                with Rpc(self.socket, timeout=GIVE_UP_SECONDS) as connection:
+                    if connection.call("status")["config"]["triggers"] == 2:
+                        return True
+            time.sleep(0.005)
+        raise AssertionError("nothing came of the reload")
 
     def _end(self, pid):
         end = time.monotonic() + GIVE_UP_SECONDS
@@ -119,13 +135,18 @@ class Tortured(Agent):
         except FileNotFoundError:
             return True
 
-    def _ask(self, name, timeout_ms, wanted=7):
+    def _ask(self, name, allowed, wanted=7):
+        told = self._count(name, wanted)
+        if told not in allowed:
+            raise AssertionError(f"a wrong answer for {name}: {told}")
+        return told
+
+    def _count(self, name, wanted):
         # A connection that the agent had no memory for is closed: a client of libtally asks again.
         for attempt in range(3):
             with Rpc(self.socket, timeout=GIVE_UP_SECONDS) as connection:
                 try:
-                    told = connection.call("count", trigger=name, max_age_ms=0,
-                                           timeout_ms=timeout_ms)
+                    told = connection.call("count", trigger=name, max_age_ms=0, timeout_ms=15_000)
                 except RpcError as error:
                     return error.name
                 except (TypeError, ConnectionError):
@@ -137,12 +158,13 @@ class Tortured(Agent):
                 return "ok" if told["quality"] == "exact" else told["quality"]
         raise AssertionError("never")
 
-    def _judge(self, status, told):
-        code = os.waitstatus_to_exitcode(status)
+    def _judge(self, code, told):
         if code == 0 and "gone" not in told[-1]:
             return "exit 0"
         # It may have listened already, but never served anybody.
         if code in REFUSED and len(told) == 1 and told[0].startswith(("not started", "gone")):
+            if not self.log().strip():
+                raise AssertionError(f"ended with {code} and did not say why")
             return f"exit {code}"
         raise AssertionError(f"ended with {code} after: {' '.join(told)}")
 
@@ -167,53 +189,70 @@ class Shared:
         with self._lock:
             self.outcomes[outcome] += 1
 
+    def tell(self, what, allocations):
+        """Prints it, one line for each outcome; how many passed, and how many failed."""
+        print(f"{what}: {allocations} allocations where none fails")
+        for outcome, number in self.outcomes.most_common():
+            print(f"{number:7} {outcome}")
+        for report in self.wrong:
+            print(report)
+        return sum(self.outcomes.values()), len(self.wrong)
 
-def work(program, gateway, shared):
+
+def work(gateway, shared):
     world = gateway.world()
-    agent = Tortured(program, world)
+    agent = Tortured(world)
     try:
         while (number := shared.take()) is not None:
             try:
                 shared.note(agent.torture(number)[0])
-            except AssertionError as error:
-                shared.wrong.append(f"allocation {number}: {error}\n{agent.log()[-3000:]}")
+            except Exception as error:  # whatever it is, this number was not right
+                shared.wrong.append(f"allocation {number}: {error!r}\n{agent.log()[-3000:]}")
                 agent.close()
-                agent = Tortured(program, world)
+                agent = Tortured(world)
     finally:
         agent.close()
         world.close()
 
 
+def torture_agent(gateway, first, last):
+    world = gateway.world()
+    agent = Tortured(world)
+    outcome, allocations = agent.torture(0)
+    agent.close()
+    world.close()
+    assert outcome == "ok ok ok exit 0", outcome
+    shared = Shared(first, last or allocations)
+    workers = [threading.Thread(target=work, args=[gateway, shared]) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return shared.tell("tallyd: start, cold count, reload, counts, end", allocations)
+
+
+def torture_verbs(gateway):
+    world = gateway.world()
+    shared = Shared(0, 0)
+    allocations = torture_command(world, shared.note, shared.wrong.append)
+    world.close()
+    return shared.tell("tally: each of its verbs", allocations)
+
+
 def main():
-    program = os.path.abspath(sys.argv[1])
+    first, last = ([int(number) for number in sys.argv[1:]] + [1, 0][len(sys.argv) - 1:])[:2]
     with tempfile.TemporaryDirectory() as folder:
         gateway = Gateway(folder)
         try:
             tables = Tables(gateway.dynamodb_local)
             tables.create(ORDERS)
             tables.fill_orders("small", 7)
-            world = gateway.world()
-            agent = Tortured(program, world)
-            outcome, allocations = agent.torture(0)
-            agent.close()
-            assert outcome == "ok ok ok exit 0", outcome
-            first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-            shared = Shared(first, int(sys.argv[3]) if len(sys.argv) > 3 else allocations)
-            workers = [threading.Thread(target=work, args=[program, gateway, shared])
-                       for _ in range(WORKERS)]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
+            results = [torture_agent(gateway, first, last), torture_verbs(gateway)]
         finally:
             gateway.stop()
-    print(f"{allocations} allocations in a run in which none fails")
-    for outcome, number in shared.outcomes.most_common():
-        print(f"{number:7} {outcome}")
-    for report in shared.wrong:
-        print(report)
-    print(f"{sum(shared.outcomes.values())} passed, {len(shared.wrong)} failed")
-    return 1 if shared.wrong else 0
+    passed, failed = (sum(numbers) for numbers in zip(*results))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
