@@ -8,6 +8,7 @@
 #include "proto/buffer.h"
 
 struct question;
+struct page_log;
 
 enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
 const char *count_quality_name(enum count_quality quality); /* as the protocol says it */
@@ -27,6 +28,7 @@ struct count_answer {
     const struct failure *failure; /* with a value: what keeps it from being fresher, or NULL */
     bool fallback;                 /* more failures in a row than the trigger's threshold */
     struct packed_answer *packed;  /* of this answer; NULL: it is not to be kept */
+    const struct page_log *pages;  /* of this value; NULL: they are not known any more */
 };
 
 typedef void count_done_fn(void *data, const struct count_answer *answer);

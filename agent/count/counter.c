@@ -250,11 +250,32 @@ static struct question *find_variant(struct slot *slot, const char *values)
     return NULL;
 }
 
+/* The one used least recently of those for which nobody waits; variant_count: there is none. */
+static size_t find_unwanted(const struct slot *slot)
+{
+    for (size_t i = slot->variant_count; i-- > 0;)
+        if (!question_is_wanted(slot->variants[i]))
+            return i;
+    return slot->variant_count;
+}
+
+static void remove_variant(struct counter *counter, struct slot *slot, size_t place)
+{
+    abandon(counter, slot->variants[place]);
+    slot->variant_count--;
+    memmove(&slot->variants[place], &slot->variants[place + 1],
+        (slot->variant_count - place) * sizeof(struct question *));
+}
+
 static struct question *add_variant(
     struct counter *counter, const struct trigger *trigger, struct slot *slot, const char *values)
 {
+    bool full = slot->variant_count == COUNTER_VARIANTS_MAX;
+    size_t place = full ? find_unwanted(slot) : 0;
     struct question *question;
 
+    if (full && place == slot->variant_count)
+        return NULL;
     if (slot->variants == NULL)
         slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct question *));
     if (slot->variants == NULL || reserve_orphans(counter, 1) < 0)
@@ -262,8 +283,8 @@ static struct question *add_variant(
     question = make(counter, trigger, values);
     if (question == NULL)
         return NULL;
-    if (slot->variant_count == COUNTER_VARIANTS_MAX)
-        abandon(counter, slot->variants[--slot->variant_count]);
+    if (full)
+        remove_variant(counter, slot, place);
     memmove(
         &slot->variants[1], &slot->variants[0], slot->variant_count * sizeof(struct question *));
     slot->variants[0] = question;
@@ -283,6 +304,14 @@ struct question *counter_question(
         return slot->question = make(counter, trigger, NULL);
     question = find_variant(slot, values);
     return question != NULL ? question : add_variant(counter, trigger, slot, values);
+}
+
+bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger)
+{
+    const struct slot *slot = slot_of(counter, trigger);
+
+    return slot->variant_count == COUNTER_VARIANTS_MAX &&
+           find_unwanted(slot) == slot->variant_count;
 }
 
 void counter_peek(

@@ -38,10 +38,13 @@ unsigned counter_generation(const struct counter *counter);
 
 /* The question of one of the configuration's triggers, made when first asked for. values:
  * ExpressionAttributeValues with a client's merged in, in canonical order; NULL: the trigger's
- * own. NULL: no memory. The trigger's own is valid while its configuration is in force, another
- * until the loop turns. */
+ * own. NULL: no memory, or crowded. The trigger's own is valid while its configuration is in
+ * force, another until the loop turns. */
 struct question *counter_question(
     struct counter *counter, const struct trigger *trigger, const char *values);
+
+/* Whether somebody waits for each set of values that is kept: there is no room for one more. */
+bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger);
 
 /* What is known of the trigger, without making a question. */
 void counter_peek(

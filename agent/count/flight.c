@@ -9,6 +9,7 @@ struct flight {
     struct scan *scan;        /* NULL before take-off */
     struct loop_timer *timer; /* to take-off, then to the limit */
     struct flight_progress progress;
+    struct page_log pages;
     const struct flight_events *events;
     void *data;
 };
@@ -17,6 +18,7 @@ static void flight_free(struct flight *flight)
 {
     loop_timer_destroy(flight->timer);
     snapshot_unref(flight->snapshot);
+    page_log_clear(&flight->pages);
     free(flight);
 }
 
@@ -42,8 +44,8 @@ static void on_page(void *data, const struct scan_page *page, const struct count
     flight->progress.last_attempt.code = ERROR_NONE;
     flight->progress.so_far = *so_far;
     flight->context->stats.consumed_rcu += page->consumed_rcu;
-    if (flight->events->page != NULL)
-        flight->events->page(flight->data, page);
+    flight->pages.unix_seconds = scan_unix_seconds(flight->scan);
+    page_log_add(&flight->pages, page);
 }
 
 static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
@@ -140,6 +142,11 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
 const struct flight_progress *flight_progress(const struct flight *flight)
 {
     return &flight->progress;
+}
+
+struct page_log *flight_pages(struct flight *flight)
+{
+    return &flight->pages;
 }
 
 void flight_late(const struct flight *flight, struct failure *failure)

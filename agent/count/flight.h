@@ -4,7 +4,7 @@
 #ifndef TALLY_AGENT_COUNT_FLIGHT_H
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
-#include "agent/count/scan.h"
+#include "agent/count/page_log.h"
 #include "agent/count/snapshot.h"
 
 /* Counters that `status` shows; one set for all questions. */
@@ -43,9 +43,6 @@ struct flight_progress {
 };
 
 struct flight_events {
-    /* A page arrived. May be NULL. */
-    void (*page)(void *data, const struct scan_page *page);
-
     /* Whether anybody wants the failed page tried again after delay_ms. */
     bool (*retry_wanted)(void *data, int64_t delay_ms);
 
@@ -62,6 +59,9 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
     int64_t delay_ms, const struct failure *last, const struct flight_events *events, void *data);
 
 const struct flight_progress *flight_progress(const struct flight *flight);
+
+/* Its pages by now; in `done` the caller may move them out. */
+struct page_log *flight_pages(struct flight *flight);
 
 /* Why there is no count yet at somebody's deadline; flight NULL: none is under way. */
 void flight_late(const struct flight *flight, struct failure *failure);

@@ -51,6 +51,8 @@ static struct count_answer fresh_at(const struct question *question, int64_t now
     answer.value = &question->cache.value;
     answer.quality = question->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
     answer.age_ms = cache_age(&question->cache, now);
+    if (question->pages.count > 0)
+        answer.pages = &question->pages;
     return answer;
 }
 
@@ -128,9 +130,10 @@ static void deadlines_passed(void *data)
     end_if_unwanted(question);
 }
 
-void question_store(struct question *question, const struct count_value *value)
+static void store(struct question *question, const struct count_value *value)
 {
     cache_store(&question->cache, value, question_now(question));
+    page_log_move(&question->pages, flight_pages(question->flight));
     buffer_clear(&question->packed.bytes);
 }
 
@@ -169,15 +172,17 @@ static void on_flight_done(
     struct question *question = data;
     struct failure told;
 
-    question->flight = NULL;
     if (value != NULL) {
-        question_store(question, value);
+        store(question, value);
     } else {
         store_failure(question, failure, &told);
         failure = &told;
     }
+    question->flight = NULL;
     question_schedule_refresh(question);
     answer_all(question, failure);
+    if (question->context->min_age_ms == 0) /* whoever asks for age 0 gets a flight */
+        page_log_clear(&question->pages);
     question_tell(question, failure);
     end_if_unwanted(question);
 }
@@ -326,6 +331,7 @@ void question_destroy(struct question *question)
     snapshot_unref(question->snapshot);
     identity_release(question->identity);
     buffer_free(&question->packed.bytes);
+    page_log_clear(&question->pages);
     cache_clear(&question->cache);
     free(question->values);
     free(question);
@@ -354,6 +360,11 @@ void question_abandon(struct question *question)
 bool question_is_idle(const struct question *question)
 {
     return question->flight == NULL;
+}
+
+bool question_is_wanted(const struct question *question)
+{
+    return !waiters_are_none(&question->waiters) || !watchers_are_none(&question->watchers);
 }
 
 void question_peek(const struct question *question, struct count_answer *answer)

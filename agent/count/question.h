@@ -35,6 +35,8 @@ void question_adopt(
 void question_abandon(struct question *question);
 bool question_is_idle(const struct question *question); /* no flight: it may be destroyed */
 
+bool question_is_wanted(const struct question *question); /* somebody waits for it, or watches */
+
 /* What is known, without asking anything of AWS. */
 void question_peek(const struct question *question, struct count_answer *answer);
 
@@ -53,8 +55,5 @@ void question_tell_watchers(struct question *question); /* that, to each of them
 
 /* Tells all watchers that they are over, as the question is. */
 void question_dismiss_watchers(struct question *question);
-
-/* Takes over a count that somebody made with a flight of their own, just now. */
-void question_learn(struct question *question, const struct count_value *value);
 
 #endif

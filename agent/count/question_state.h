@@ -15,6 +15,7 @@ struct question {
     char *values;
     struct cache cache;
     struct packed_answer packed; /* of the fresh answer */
+    struct page_log pages;       /* of the value, as long as it may be told to who asks anew */
     struct flight *flight;       /* NULL: none */
     struct waiters waiters;
     struct watchers watchers;
@@ -28,9 +29,6 @@ int64_t question_now(const struct question *question);
  * failure, which is borrowed. */
 struct count_answer question_fresh(const struct question *question);
 struct count_answer question_failed(const struct question *question, const struct failure *failure);
-
-/* What a flight found goes into the cache. */
-void question_store(struct question *question, const struct count_value *value);
 
 /* None may be under way. Takes off now, or when the back-off after a failure is over. */
 void question_start_flight(struct question *question);

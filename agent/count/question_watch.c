@@ -138,12 +138,3 @@ void question_dismiss_watchers(struct question *question)
 {
     watchers_dismiss(&question->watchers);
 }
-
-void question_learn(struct question *question, const struct count_value *value)
-{
-    if (question->flight != NULL)
-        return;
-    question_store(question, value);
-    question_schedule_refresh(question);
-    question_tell(question, NULL);
-}

@@ -269,6 +269,11 @@ struct scan *scan_start(
     return scan;
 }
 
+int64_t scan_unix_seconds(const struct scan *scan)
+{
+    return scan->unix_seconds;
+}
+
 void scan_cancel(struct scan *scan)
 {
     identity_cancel(&scan->credentials_request);

@@ -49,6 +49,9 @@ struct scan_options {
 struct scan *scan_start(
     const struct scan_options *options, const struct scan_events *events, void *data);
 
+/* When it began, by AWS's clock: what "$now" is on all of its pages. */
+int64_t scan_unix_seconds(const struct scan *scan);
+
 /* Ends the scan without calling done. */
 void scan_cancel(struct scan *scan);
 

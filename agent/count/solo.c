@@ -37,14 +37,6 @@ static void solo_end(
     solo->events->done(solo->data, value, failure);
 }
 
-static void on_page(void *data, const struct scan_page *page)
-{
-    struct solo *solo = data;
-
-    if (solo->events->page != NULL)
-        solo->events->page(solo->data, page);
-}
-
 static bool on_retry_wanted(void *data, int64_t delay_ms)
 {
     const struct solo *solo = data;
@@ -71,7 +63,7 @@ struct solo *solo_start(struct count_context *context, const struct solo_options
     const struct solo_events *events, void *data)
 {
     static const struct flight_events flight_events = {
-        .page = on_page, .retry_wanted = on_retry_wanted, .done = on_done};
+        .retry_wanted = on_retry_wanted, .done = on_done};
     struct solo *solo = calloc(1, sizeof(*solo));
     int64_t patience = count_patience(options->timeout_ms);
 

@@ -1,5 +1,5 @@
 /* A count that nobody shares and nothing remembers: one asker with a flight of its own and a
- * deadline, for `explain` and `query`. */
+ * deadline, for `query`. */
 #ifndef TALLY_AGENT_COUNT_SOLO_H
 #define TALLY_AGENT_COUNT_SOLO_H
 
@@ -8,9 +8,6 @@
 struct solo;
 
 struct solo_events {
-    /* A page arrived. May be NULL. */
-    void (*page)(void *data, const struct scan_page *page);
-
     /* The end, exactly once unless cancelled, never before solo_start returned: a value, or NULL
      * and a failure. The query and the values are no longer needed. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);

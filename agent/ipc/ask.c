@@ -120,7 +120,12 @@ struct question *ask_question(const struct ask *ask, struct method_call *call)
     struct counter *counter = call->session->server->options.counter;
     struct question *question = counter_question(counter, ask->trigger, ask->values);
 
-    if (question == NULL)
+    if (question == NULL && ask->values != NULL && counter_is_crowded(counter, ask->trigger))
+        method_fail(call, ERROR_BUSY,
+            "trigger %s: %d sets of values are being counted, its limit; ask again when some are "
+            "done",
+            ask->trigger->name, COUNTER_VARIANTS_MAX);
+    else if (question == NULL)
         method_fail(call, ERROR_INTERNAL, "no memory for the question");
     return question;
 }

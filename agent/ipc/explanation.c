@@ -143,9 +143,9 @@ static void pack_endpoint(struct buffer *buffer, const struct endpoint *endpoint
 
 static void pack_pages(struct buffer *buffer, const struct explanation *explanation)
 {
-    write_array(buffer, (uint32_t)explanation->page_count);
-    for (size_t i = 0; i < explanation->page_count; i++) {
-        const struct scan_page *page = &explanation->pages[i];
+    write_array(buffer, (uint32_t)explanation->pages->count);
+    for (size_t i = 0; i < explanation->pages->count; i++) {
+        const struct scan_page *page = &explanation->pages->pages[i];
         struct pairs pairs = pairs_begin(buffer);
 
         put_set(&pairs, "count", true, page->count);
@@ -164,6 +164,7 @@ static void pack_total(struct buffer *buffer, const struct explanation *explanat
 {
     struct count_answer answer = {.trigger = explanation->trigger,
         .value = explanation->value,
+        .age_ms = explanation->age_ms,
         .quality = explanation->value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT};
 
     pack_count(buffer, &answer, explanation->replicas);
@@ -265,9 +266,9 @@ static void put_keda(struct pairs *pairs, const struct explanation *explanation)
 
     put(pairs, "keda");
     keda = pairs_begin(pairs->buffer);
-    put_set(&keda, "count", true, explanation->first_count);
+    put_set(&keda, "count", true, explanation->pages->first_count);
     put_number(&keda, "pages_ignored", value->pages - 1);
-    put_set(&keda, "undercount", true, value->count - explanation->first_count);
+    put_set(&keda, "undercount", true, value->count - explanation->pages->first_count);
     put_note(&keda, explanation);
     pairs_end(&keda);
 }
@@ -286,7 +287,7 @@ void explanation_pack(struct buffer *buffer, const struct explanation *explanati
     identity.count = pack_identity(buffer, explanation->counter, explanation->identity);
     pairs_end(&identity);
     pack_endpoint(put(&pairs, "endpoint"), explanation->request->endpoint);
-    pack_request(put(&pairs, "request"), explanation->request, explanation->unix_seconds);
+    pack_request(put(&pairs, "request"), explanation->request, explanation->pages->unix_seconds);
     pack_pages(put(&pairs, "pages"), explanation);
     pack_total(put(&pairs, "total"), explanation);
     put_cost(&pairs, explanation);

@@ -4,8 +4,6 @@
 
 #include "agent/count/counter.h"
 
-#define EXPLANATION_PAGES 1000 /* shown; all are counted */
-
 /* All borrowed. */
 struct explanation {
     const struct config *config; /* that the trigger is of */
@@ -13,11 +11,9 @@ struct explanation {
     const struct counter *counter;
     const struct identity *identity;
     const struct aws_request *request; /* of the first page */
-    int64_t unix_seconds;              /* when it was signed */
-    const struct scan_page *pages;     /* the first ones */
-    size_t page_count;
-    uint64_t first_count; /* of the first page */
+    const struct page_log *pages;
     const struct count_value *value;
+    int64_t age_ms;   /* of the value */
     int32_t replicas; /* REPLICAS_UNKNOWN: not given */
 };
 

@@ -1,5 +1,4 @@
 #include "agent/aws/dynamodb.h"
-#include "agent/count/solo.h"
 #include "agent/ipc/ask.h"
 #include "agent/ipc/explanation.h"
 #include "agent/ipc/pending.h"
@@ -8,25 +7,19 @@
 
 #define BODY_BYTES (512u * 1024u) /* as long as a count's own may get */
 
-/* A trigger that is counted for one client, from when it was asked until it is answered. */
+/* A trigger that is explained to one client, from when it was asked until it is answered. The
+ * count is that of everyone who asks, so that explanations cannot multiply what AWS is asked. */
 struct explain_call {
     struct pending pending;
-    struct solo *solo;             /* holds the snapshot and the identity: */
+    struct count_request request;
+    struct snapshot *snapshot;     /* a reference */
     const struct trigger *trigger; /* of the snapshot */
-    struct snapshot *snapshot;
-    struct identity *identity;
-    char *values; /* NULL: the trigger's own */
     int32_t replicas;
-    int64_t unix_seconds;
-    struct scan_page *pages;
-    size_t page_count;
-    uint64_t first_count;
 };
 
 static void explain_free(struct explain_call *call)
 {
-    free(call->values);
-    free(call->pages);
+    snapshot_unref(call->snapshot);
     free(call);
 }
 
@@ -60,18 +53,16 @@ static struct credentials *credentials_at_hand(struct identity *identity)
 }
 
 static void pack(struct buffer *buffer, const struct explain_call *call,
-    const struct aws_request *request, const struct count_value *value)
+    const struct aws_request *request, const struct count_answer *answer)
 {
     struct explanation explanation = {.config = call->snapshot->config,
         .trigger = call->trigger,
         .counter = counter_of(call),
-        .identity = call->identity,
+        .identity = question_identity(call->request.question),
         .request = request,
-        .unix_seconds = call->unix_seconds,
-        .pages = call->pages,
-        .page_count = call->page_count,
-        .first_count = call->first_count,
-        .value = value,
+        .pages = answer->pages,
+        .value = answer->value,
+        .age_ms = answer->age_ms,
         .replicas = call->replicas};
 
     explanation_pack(buffer, &explanation);
@@ -79,8 +70,9 @@ static void pack(struct buffer *buffer, const struct explain_call *call,
 
 /* The same request that went out for the first page. False: no memory. */
 static bool pack_answer(
-    struct buffer *buffer, const struct explain_call *call, const struct count_value *value)
+    struct buffer *buffer, const struct explain_call *call, const struct count_answer *answer)
 {
+    const struct question *question = call->request.question;
     const struct trigger_query *query = &call->trigger->query;
     struct endpoint endpoint;
     struct buffer body;
@@ -96,32 +88,20 @@ static bool pack_answer(
     r = endpoint_dynamodb(&endpoint, &counter_context(counter_of(call))->environment, query->region,
         query->endpoint, why, sizeof(why));
     if (r == 0)
-        r = dynamodb_query_body(&body, query, call->values, call->unix_seconds, NULL);
+        r = dynamodb_query_body(
+            &body, query, question_values(question), answer->pages->unix_seconds, NULL);
     if (r == 0) {
         request.body = body.data;
         request.body_len = body.len;
-        request.credentials = credentials_at_hand(call->identity);
-        pack(buffer, call, &request, value);
+        request.credentials = credentials_at_hand(question_identity(question));
+        pack(buffer, call, &request, answer);
         credentials_unref(request.credentials);
     }
     buffer_free(&body);
     return r == 0;
 }
 
-/* The count is as good as any: those who ask next need not pay for another. */
-static void share(const struct explain_call *call, const struct count_value *value)
-{
-    struct counter *counter = counter_of(call);
-    struct question *question;
-
-    if (counter_snapshot(counter) != call->snapshot)
-        return;
-    question = counter_question(counter, call->trigger, call->values);
-    if (question != NULL)
-        question_learn(question, value);
-}
-
-static void answer(const struct explain_call *call, const struct count_value *value)
+static void answer_value(const struct explain_call *call, const struct count_answer *answer)
 {
     struct session *session = call->pending.session;
     uint32_t id = call->pending.id;
@@ -129,7 +109,7 @@ static void answer(const struct explain_call *call, const struct count_value *va
     struct failure failure;
 
     message_begin_answer(out.buffer, id);
-    if (pack_answer(out.buffer, call, value)) {
+    if (answer->pages != NULL && pack_answer(out.buffer, call, answer)) {
         session_end(session, out, id);
         return;
     }
@@ -138,87 +118,60 @@ static void answer(const struct explain_call *call, const struct count_value *va
     session_fail(session, id, &failure);
 }
 
-static void on_done(void *data, const struct count_value *value, const struct failure *failure)
+/* A count that is stale was made with a request of some time ago: why there is none now says
+ * more. */
+static void on_answer(void *data, const struct count_answer *answer)
 {
     struct explain_call *call = data;
 
     pending_end(&call->pending);
-    if (value != NULL) {
-        share(call, value);
-        answer(call, value);
-    } else {
-        session_fail(call->pending.session, call->pending.id, failure);
-    }
+    if (answer->failure == NULL)
+        answer_value(call, answer);
+    else
+        session_fail(call->pending.session, call->pending.id, answer->failure);
     explain_free(call);
 }
 
-/* ---- the count --------------------------------------------------------------------------------
+/* ---- the request ------------------------------------------------------------------------------
  */
-
-/* Without memory the pages that are shown end here; all are counted. */
-static void on_page(void *data, const struct scan_page *page)
-{
-    struct explain_call *call = data;
-    struct scan_page *pages;
-
-    if (page->number == 1)
-        call->first_count = page->count;
-    if (call->page_count != page->number - 1 || call->page_count == EXPLANATION_PAGES)
-        return;
-    pages = reallocarray(call->pages, call->page_count + 1, sizeof(*pages));
-    if (pages == NULL)
-        return;
-    call->pages = pages;
-    pages[call->page_count++] = *page;
-}
 
 static void on_leave(struct pending *pending)
 {
     struct explain_call *call = RING_MEMBER(pending, struct explain_call, pending);
 
-    solo_cancel(call->solo);
+    question_leave(&call->request);
     explain_free(call);
 }
 
-/* NULL: no memory. */
-static struct explain_call *start(struct server *server, struct ask *asked)
+static void explain(struct question *question, struct method_call *call, const struct ask *asked)
 {
-    static const struct solo_events events = {.page = on_page, .done = on_done};
-    struct counter *counter = server->options.counter;
-    struct explain_call *call = calloc(1, sizeof(*call));
-    struct solo_options options = {
-        .query = &asked->trigger->query, .values = asked->values, .timeout_ms = asked->timeout_ms};
+    struct explain_call *explaining = calloc(1, sizeof(*explaining));
 
-    if (call == NULL)
-        return NULL;
-    call->trigger = asked->trigger;
-    call->snapshot = options.snapshot = counter_snapshot(counter);
-    call->identity = options.identity = identity_ref(counter_identity(counter, asked->trigger));
-    call->replicas = asked->replicas;
-    call->unix_seconds = aws_client_wall(server->options.client) / 1000;
-    call->solo = solo_start(counter_context(counter), &options, &events, call);
-    if (call->solo == NULL) {
-        identity_release(call->identity);
-        free(call);
-        return NULL;
+    if (explaining == NULL) {
+        method_fail(call, ERROR_INTERNAL, "no memory for the request");
+        return;
     }
-    call->values = asked->values;
-    asked->values = NULL;
-    return call;
+    explaining->snapshot = snapshot_ref(counter_snapshot(call->session->server->options.counter));
+    explaining->trigger = asked->trigger;
+    explaining->replicas = asked->replicas;
+    explaining->request.max_age_ms = 0;
+    explaining->request.timeout_ms = asked->timeout_ms;
+    explaining->request.done = on_answer;
+    explaining->request.data = explaining;
+    pending_begin(&explaining->pending, call, on_leave);
+    question_ask(question, &explaining->request);
 }
 
 void method_explain(struct method_call *call)
 {
-    struct explain_call *explaining;
+    struct question *question;
     struct ask asked;
 
     if (!pending_may_begin(call) ||
         !ask_read(&asked, call, ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES))
         return;
-    explaining = start(call->session->server, &asked);
-    if (explaining != NULL)
-        pending_begin(&explaining->pending, call, on_leave);
-    else
-        method_fail(call, ERROR_INTERNAL, "no memory for the request");
+    question = ask_question(&asked, call);
+    if (question != NULL)
+        explain(question, call, &asked);
     ask_clear(&asked);
 }

@@ -7,6 +7,7 @@ import json
 import msgpack
 import pytest
 
+from .agent import wait_until
 from .rpc import RpcError
 from .yaml_files import scaled_object, trigger
 
@@ -206,3 +207,22 @@ def test_every_set_has_a_flight_of_its_own(start, world):
 def test_list_names_the_placeholders(start):
     agent = start(queues(clientValues=":v"))
     assert agent.rpc("list")["triggers"][0]["client_values"] == [":v"]
+
+
+def test_where_all_64_are_being_counted_one_more_is_busy(start, world):
+    """Those who ask with values cannot have more asked of AWS at once, or kept, than this."""
+    world.fault(action="Query", latency=1.0)
+    agent = start(queues())
+    with agent.connect() as one, agent.connect() as other:
+        asked = {one.send("count", {"trigger": "queue", "timeout_ms": 60_000,
+                                    "values": {":v": {"S": f"q{number}"}}})
+                 for number in range(64)}
+        wait_until(lambda: agent.rpc("status")["flights"]["active"] == 64)
+        with pytest.raises(RpcError, match="BUSY.*64 sets") as caught:
+            other.call("count", trigger="queue", values={":v": {"S": "small"}})
+        assert caught.value.told["retryable"]
+        joined = other.send("count", {"trigger": "queue", "timeout_ms": 60_000,
+                                      "values": {":v": {"S": "q7"}}})
+        assert {one.receive()[1] for _ in range(64)} == asked
+        assert other.answer(joined)["count"] == 0
+        assert other.call("count", trigger="queue", values={":v": {"S": "small"}})["count"] == 7

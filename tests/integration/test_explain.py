@@ -1,7 +1,9 @@
 """explain: one count with everything about it, and no secret."""
 
+import contextlib
 import json
 import signal
+import time
 
 import pytest
 
@@ -192,12 +194,48 @@ def test_the_name_alone_is_no_params(start):
             connection.answer(connection.send("explain", "small"))
 
 
-def test_a_failure_is_an_error_and_no_failure_of_the_trigger(start, world):
+def test_a_denial_is_remembered_for_everyone(start, world):
     world.fault(action="Query", code="AccessDeniedException", message="no", times=1)
-    agent = start(small_object(fallback={"failureThreshold": 0, "replicas": 3}))
+    agent = start(small_object())
     assert error_of(agent, trigger="small")["name"] == "ACCESS_DENIED"
-    assert agent.rpc("list")["triggers"][0]["state"] == "never"
-    assert agent.rpc("count", trigger="small")["count"] == 7  # no back-off
+    told = error_of(agent, trigger="small")
+    assert told["name"] == "ACCESS_DENIED" and 0 < told["retry_after_ms"] <= 10_000
+    with pytest.raises(RpcError, match="ACCESS_DENIED"):
+        agent.rpc("count", trigger="small", max_age_ms=0)
+    assert world.calls("dynamodb", "Query") == 1
+
+
+def test_what_is_known_is_no_explanation(start, world):
+    agent = start(small_object())
+    agent.rpc("count", trigger="small")
+    world.fault(action="Query", code="ResourceNotFoundException")
+    assert error_of(agent, trigger="small")["name"] == "AWS_REJECTED"
+    assert agent.rpc("count", trigger="small", max_age_ms=0)["quality"] == "stale"
+
+
+def test_many_who_ask_at_once_share_the_pages_of_one_count(start, world):
+    world.fault(action="Query", latency=0.3, limit=3)
+    agent = start(small_object())
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(agent.connect()) for _ in range(20)]
+        asked = [(client, client.send("explain", {"trigger": "small"})) for client in clients]
+        counter = stack.enter_context(agent.connect())
+        assert counter.call("count", trigger="small", max_age_ms=0)["count"] == 7
+        told = [client.answer(msgid) for client, msgid in asked]
+    assert [[page["count"] for page in each["pages"]] for each in told] == [[3, 3, 1]] * 20
+    assert {each["keda"]["undercount"] for each in told} == {4}
+    assert world.calls("dynamodb", "Query") == 3
+
+
+def test_it_is_not_asked_more_often_than_min_age_allows(start, world):
+    agent = start(small_object(), options=["--min-age", "1h"])
+    first = agent.rpc("explain", trigger="small")
+    time.sleep(0.2)
+    again = agent.rpc("explain", trigger="small")
+    assert world.calls("dynamodb", "Query") == 1
+    assert again["total"]["age_ms"] >= 200 > first["total"]["age_ms"]
+    assert again["pages"] == first["pages"] and len(first["pages"]) == 1
+    assert again["request"]["body"] == first["request"]["body"]
 
 
 def test_credentials_that_cannot_be_had_are_told(start):
@@ -212,19 +250,17 @@ def test_the_deadline_is_kept(start, world):
     world.fault(action="Query", latency=2.0)
     told = error_of(agent, trigger="small", timeout_ms=300)
     assert told["name"] == "TIMEOUT" and told["retryable"] is True
-    assert agent.rpc("status")["flights"]["active"] == 0
 
 
-def test_a_client_that_leaves_takes_its_count_along(start, world):
-    world.fault(action="Query", latency=0.5, limit=1)
+def test_a_client_that_leaves_leaves_the_count_to_others(start, world):
+    world.fault(action="Query", latency=0.2, limit=3)
     agent = start(small_object())
     with agent.connect() as connection:
         connection.send("explain", {"trigger": "small"})
-        while world.calls("dynamodb", "Query") < 2:
-            pass
+        wait_until(lambda: world.calls("dynamodb", "Query") > 0)
     wait_until(lambda: agent.rpc("status")["flights"]["active"] == 0)
-    assert world.calls("dynamodb", "Query") <= 3
-    assert agent.rpc("list")["triggers"][0]["state"] == "never"
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    assert world.calls("dynamodb", "Query") == 3
 
 
 def test_it_goes_on_under_its_own_configuration_over_a_reload(start, world):

@@ -30,6 +30,8 @@ struct asker {
     struct count_value value;
     enum count_quality quality;
     int64_t age_ms;
+    size_t pages; /* 0: not told */
+    uint64_t first_count;
     enum error_code code;
     int64_t retry_after_ms;
     char message[400];
@@ -98,6 +100,8 @@ __attribute__((unused)) static void on_answer(void *data, const struct count_ans
         asker->value = *answer->value;
     asker->quality = answer->quality;
     asker->age_ms = answer->age_ms;
+    asker->pages = answer->pages != NULL ? answer->pages->count : 0;
+    asker->first_count = answer->pages != NULL ? answer->pages->first_count : 0;
     asker->code = answer->failure != NULL ? answer->failure->code : ERROR_NONE;
     asker->retry_after_ms = answer->failure != NULL ? answer->failure->retry_after_ms : 0;
     snprintf(asker->message, sizeof(asker->message), "%s",

@@ -230,29 +230,6 @@ TEST(the_watch_of_another_query_is_over)
     bench_close(&bench);
 }
 
-TEST(a_count_made_elsewhere_is_taken_over)
-{
-    struct bench bench;
-    struct watcher watcher;
-    struct count_value value = {.count = 5, .pages = 1};
-
-    bench_open(&bench, "false");
-    watch(&watcher, &bench, 10000);
-    question_learn(question_of(&bench, NULL), &value); /* the flight's will be newer */
-    CHECK_INT(0, watcher.told.answers);
-    page(&bench, LAST_PAGE(9));
-    fake_loop_advance(bench.loop, 9000);
-    question_learn(question_of(&bench, NULL), &value);
-    CHECK_INT(2, watcher.told.answers);
-    CHECK_INT(5, watcher.told.value.count);
-    CHECK_INT(5, ask(&bench, 0, 1000, 5000)->value.count);
-    fake_loop_advance(bench.loop, 9999);
-    CHECK_INT(1, fake_http_count());
-    fake_loop_advance(bench.loop, 1);
-    CHECK_INT(2, fake_http_count());
-    bench_close(&bench);
-}
-
 static const char *set_of(int number)
 {
     static char values[64];
@@ -282,40 +259,72 @@ TEST(the_set_of_values_that_was_used_least_recently_goes)
     bench_close(&bench);
 }
 
-TEST(a_set_that_goes_is_counted_to_the_end_while_somebody_waits)
+TEST(a_set_that_somebody_waits_for_does_not_go)
 {
     struct bench bench;
 
     bench_open(&bench, "false");
     ask_values(&bench, 0, set_of(1000), 0, 5000);
     ask_values(&bench, 1, set_of(1001), 0, 5000);
-    for (int i = 0; i < COUNTER_VARIANTS_MAX - 2; i++)
+    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
         question_of(&bench, set_of(i));
     CHECK_INT(2, fake_http_open());
     question_leave(&bench.askers[1].request);
-    for (int i = 100; i < 102; i++)
+    for (int i = 100; i < 100 + COUNTER_VARIANTS_MAX; i++)
         question_of(&bench, set_of(i));
     CHECK_INT(1, fake_http_open()); /* nobody waits for 1001, and nobody could ask for it */
     page(&bench, LAST_PAGE(3));
     CHECK_INT(3, bench.askers[0].value.count);
+    CHECK_INT(1, ask_values(&bench, 0, set_of(1000), COUNT_AGE_DEFAULT, 5000)->answers);
     bench_close(&bench);
 }
 
-TEST(who_leaves_a_set_that_has_gone_takes_the_flight_along)
+TEST(where_all_sets_are_waited_for_there_is_no_room_for_one_more)
+{
+    static struct asker waiting[COUNTER_VARIANTS_MAX];
+    const struct trigger *trigger;
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    trigger = &counter_config(bench.counter)->triggers[0];
+    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++) {
+        CHECK(!counter_is_crowded(bench.counter, trigger));
+        waiting[i] = (struct asker){.request = {.timeout_ms = 5000, .done = on_answer}};
+        waiting[i].request.data = &waiting[i];
+        question_ask(question_of(&bench, set_of(i)), &waiting[i].request);
+    }
+    CHECK(counter_is_crowded(bench.counter, trigger));
+    CHECK(question_of(&bench, set_of(1000)) == NULL);
+    CHECK(question_of(&bench, set_of(7)) != NULL); /* one of them can be joined */
+    CHECK(question_of(&bench, NULL) != NULL);
+    question_leave(&waiting[5].request);
+    CHECK(question_of(&bench, set_of(1000)) != NULL);
+    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
+        question_leave(&waiting[i].request);
+    bench_close(&bench);
+}
+
+TEST(a_flight_shows_its_pages_and_they_are_kept_as_long_as_they_may_be_asked_for)
 {
     struct bench bench;
 
     bench_open(&bench, "false");
-    ask_values(&bench, 0, set_of(1000), 0, 5000);
-    ask_values(&bench, 1, set_of(1001), 0, 1000);
-    for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
-        question_of(&bench, set_of(i));
-    CHECK_INT(2, fake_http_open());
-    question_leave(&bench.askers[0].request);
-    CHECK_INT(1, fake_http_open());
-    fake_loop_advance(bench.loop, 1000); /* the deadline of the other */
-    CHECK_INT(ERROR_TIMEOUT, bench.askers[1].code);
-    CHECK_INT(0, fake_http_open());
+    ask(&bench, 0, 0, 5000);
+    page(&bench, PAGE(4));
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(2, bench.askers[0].pages);
+    CHECK_INT(4, bench.askers[0].first_count);
+    CHECK_INT(0, ask(&bench, 0, COUNT_AGE_DEFAULT, 5000)->pages);
+    counter_context(bench.counter)->min_age_ms = 1000;
+    fake_loop_advance(bench.loop, 1000);
+    ask(&bench, 0, 0, 5000);
+    page(&bench, LAST_PAGE(2));
+    CHECK_INT(1, bench.askers[0].pages);
+    fake_loop_advance(bench.loop, 999);
+    ask(&bench, 0, 0, 5000); /* too early for another */
+    CHECK_INT(1, bench.askers[0].answers);
+    CHECK_INT(1, bench.askers[0].pages);
+    CHECK_INT(2, bench.askers[0].first_count);
     bench_close(&bench);
 }
 
@@ -345,8 +354,9 @@ TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
     RUN(what_aws_rejects_is_asked_again_in_the_usual_interval),
     RUN(what_is_known_is_what_is_fresh_or_has_failed),
     RUN(a_new_configuration_keeps_the_watch_of_the_same_query),
-    RUN(the_watch_of_another_query_is_over), RUN(a_count_made_elsewhere_is_taken_over),
+    RUN(the_watch_of_another_query_is_over),
     RUN(the_set_of_values_that_was_used_least_recently_goes),
-    RUN(a_set_that_goes_is_counted_to_the_end_while_somebody_waits),
-    RUN(who_leaves_a_set_that_has_gone_takes_the_flight_along),
+    RUN(a_set_that_somebody_waits_for_does_not_go),
+    RUN(where_all_sets_are_waited_for_there_is_no_room_for_one_more),
+    RUN(a_flight_shows_its_pages_and_they_are_kept_as_long_as_they_may_be_asked_for),
     RUN(of_a_warm_trigger_only_its_own_values_are_kept_fresh))
