@@ -11,6 +11,7 @@
 #define LIMIT_DEPTH         8u                    /* nested containers, the envelope included */
 #define LIMIT_IN_FLIGHT     64u                   /* unanswered requests on one connection */
 #define LIMIT_WATCHES       64u                   /* watched triggers on one connection */
+#define LIMIT_QUERIES       64u                   /* unanswered `query`, all clients together */
 #define LIMIT_CONNECTIONS   1024u                 /* open connections, all clients together */
 #define LIMIT_OUTPUT_BYTES  (64u * 1024u)         /* queued answers on one connection */
 

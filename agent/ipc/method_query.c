@@ -3,6 +3,7 @@
 #include "agent/ipc/pack_count.h"
 #include "agent/ipc/params.h"
 #include "agent/ipc/pending.h"
+#include "agent/repeats.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
@@ -31,7 +32,14 @@ struct query_call {
     char *values;
     const struct trigger *trigger; /* of identity_of; NULL: the default chain. For now only */
     int64_t timeout_ms;
+    uint64_t key; /* of what a denial is about */
+    size_t bytes; /* that are counted for it in the server */
 };
+
+static struct server *server_of(const struct query_call *query)
+{
+    return query->pending.session->server;
+}
 
 static void query_free(struct query_call *query)
 {
@@ -173,6 +181,86 @@ static bool complete(struct query_call *query, struct method_call *call)
     return false;
 }
 
+/* ---- what others pay for it --------------------------------------------------------------------
+ */
+
+static size_t length_of(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
+/* What it asks is kept until it is answered, and so is the request to AWS that is made of it. */
+static size_t measure(const struct query_call *query)
+{
+    size_t bytes = length_of(query->names) + length_of(query->values);
+
+    for (size_t i = 0; i < TEXT_COUNT; i++)
+        bytes += length_of(query->texts[i]);
+    return 2 * bytes;
+}
+
+/* AWS denies whoever asks what they ask about, whatever the expressions are. A new configuration
+ * may have been made because of the denial. */
+static uint64_t key_of(const struct query_call *query, const struct server *server)
+{
+    const char *parts[] = {query->texts[IDENTITY_OF], query->query.region, query->query.endpoint,
+        query->query.table, query->query.index};
+    uint64_t key = REPEATS_KEY ^ counter_generation(server->options.counter);
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        key = repeats_key(key, parts[i] != NULL ? parts[i] : "");
+    return key;
+}
+
+/* Whether it may be asked now, which it then counts for. False: answered. */
+static bool reserve(struct query_call *query, struct method_call *call)
+{
+    struct server *server = call->session->server;
+    const struct failure *denied;
+    size_t bytes = measure(query);
+
+    query->key = key_of(query, server);
+    denied = denials_find(&server->denials, query->key, loop_now(server->options.loop));
+    if (denied != NULL) {
+        session_fail(call->session, call->id, denied);
+        return false;
+    }
+    if (server->query_count >= LIMIT_QUERIES) {
+        method_fail(call, ERROR_BUSY,
+            "%u queries are under way, the limit of all clients; ask again when some are done",
+            LIMIT_QUERIES);
+        return false;
+    }
+    /* The other half is for those who read slowly, or send in pieces. */
+    if (server->query_bytes + bytes > server->options.max_buffer / 2) {
+        method_fail(call, ERROR_BUSY,
+            "what the queries under way ask takes its half of --max-buffer; ask again when some "
+            "are done, or start tallyd with a larger one");
+        return false;
+    }
+    query->bytes = bytes;
+    server->query_bytes += bytes;
+    server->query_count++;
+    return true;
+}
+
+static void release(const struct query_call *query)
+{
+    server_of(query)->query_bytes -= query->bytes;
+    server_of(query)->query_count--;
+}
+
+/* failure NULL: it was counted. */
+static void remember(const struct query_call *query, const struct failure *failure)
+{
+    struct server *server = server_of(query);
+
+    if (failure == NULL)
+        denials_forget(&server->denials, query->key);
+    else if (failure->code == ERROR_ACCESS_DENIED)
+        denials_add(&server->denials, query->key, failure, loop_now(server->options.loop));
+}
+
 /* ---- the count ---------------------------------------------------------------------------------
  */
 
@@ -186,6 +274,7 @@ static void on_leave(struct pending *pending)
     struct query_call *query = call_of(pending);
 
     solo_cancel(query->solo);
+    release(query);
     query_free(query);
 }
 
@@ -199,6 +288,8 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     size_t map;
 
     pending_end(&query->pending);
+    remember(query, failure);
+    release(query);
     query_free(query);
     if (value == NULL) {
         session_fail(session, id, failure);
@@ -267,11 +358,14 @@ void method_query(struct method_call *call)
         method_fail(call, ERROR_INTERNAL, "no memory for the query");
         return;
     }
-    if (!read_params(query, call) || !find_trigger(query, call) || !complete(query, call)) {
+    if (!read_params(query, call) || !find_trigger(query, call) || !complete(query, call) ||
+        !reserve(query, call)) {
         query_free(query);
         return;
     }
+    query->pending.session = call->session;
     if (!start(query, call)) {
+        release(query);
         query_free(query);
         method_fail(call, ERROR_INTERNAL, "no memory for the query");
         return;

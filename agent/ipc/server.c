@@ -171,7 +171,8 @@ static void drop(struct server *server, struct session *session)
 
 void server_shed(struct server *server)
 {
-    while (server->queued_bytes + server->kept_bytes > server->options.max_buffer) {
+    while (server->queued_bytes + server->kept_bytes + server->query_bytes >
+           server->options.max_buffer) {
         struct session *largest = NULL;
 
         for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {

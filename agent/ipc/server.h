@@ -3,6 +3,7 @@
 #define TALLY_AGENT_IPC_SERVER_H
 
 #include "agent/count/counter.h"
+#include "agent/count/denials.h"
 #include "agent/ipc/latency.h"
 #include "agent/ipc/socket_path.h"
 #include "agent/loop.h"
@@ -20,7 +21,8 @@ struct server_options {
     size_t uid_count;
     const gid_t *gids;
     size_t gid_count;
-    size_t max_buffer; /* bytes kept over all connections: answers, and requests not yet whole */
+    size_t max_buffer; /* bytes kept over all connections: answers, requests not yet whole, and
+                          what `query` asks */
     int64_t grace_ms;
     int64_t linger_ms;
     bool allow_query;
@@ -55,6 +57,9 @@ struct server {
     unsigned refused_count; /* of these, those that are not served: they take nobody's place */
     size_t queued_bytes;    /* answers that wait in sessions */
     size_t kept_bytes;      /* memory of requests that are not whole yet */
+    unsigned query_count;   /* unanswered ones of `query` */
+    size_t query_bytes;     /* what they ask */
+    struct denials denials; /* of queries */
     struct session *batch;  /* the session whose bytes are being read, if any */
     struct buffer out;      /* the answers of that batch */
     uint64_t batches;

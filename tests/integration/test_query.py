@@ -1,11 +1,14 @@
 """Ad-hoc counts: where they are allowed, what they ask, whose identity asks."""
 
+import contextlib
 import json
+import signal
 
 import pytest
 
 from tests.gateway.world import REGION
 
+from .agent import wait_until
 from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
@@ -214,6 +217,61 @@ def test_the_65th_in_flight_is_busy(start, world):
         told = [connection.receive()[2] for _ in range(65)]
     names = [error["name"] if error else "ok" for error in told]
     assert sorted(names) == ["BUSY"] + ["ok"] * 64
+
+
+def test_all_clients_together_have_64(start, world):
+    """A crowd cannot have more asked of AWS at once, however many connections it has."""
+    world.fault(action="Query", latency=1.0)
+    agent = start(small_object(), options=ALLOWED)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(agent.connect()) for _ in range(10)]
+        for client in clients:
+            for _ in range(10):
+                client.send("query", {**SMALL, "timeout_ms": 60_000})
+        told = [client.receive()[2] for client in clients for _ in range(10)]
+        busy = [error for error in told if error is not None]
+        assert len(busy) == 36 and {error["name"] for error in busy} == {"BUSY"}
+        assert all(error["retryable"] and "64" in error["message"] for error in busy)
+        assert agent.rpc("status")["flights"]["started"] == 64
+        assert clients[0].call("query", **SMALL, timeout_ms=60_000)["count"] == 7
+
+
+def test_what_is_asked_counts_for_the_buffer(start, world):
+    """25,000 bytes, twice: once as asked, once as the request to DynamoDB; 5 of them in half of
+    what is allowed."""
+    world.fault(action="Query", latency=1.0)
+    agent = start(small_object(), options=[*ALLOWED, "--max-buffer", "560K"])
+    long = {**SMALL, "filter": "priority <> :w", "timeout_ms": 60_000,
+            "values": {**SMALL["values"], ":w": {"S": "w" * 25_000}}}
+    with agent.connect() as connection:
+        for _ in range(8):
+            connection.send("query", long)
+        told = [connection.receive()[2] for _ in range(8)]
+        busy = [error for error in told if error is not None]
+        assert [error["name"] for error in busy] == ["BUSY"] * 3
+        assert all(error["retryable"] and "--max-buffer" in error["message"] for error in busy)
+        assert connection.call("query", **long)["count"] == 7
+        for _ in range(3):  # those that are left go with their client
+            connection.send("query", long)
+        connection.call("ping")
+    with agent.connect() as connection:
+        wait_until(lambda: connection.call("status")["flights"]["active"] == 0)
+        asked = [connection.send("query", long) for _ in range(5)]
+        assert {connection.receive()[2] for _ in asked} == {None}
+
+
+def test_a_denial_is_remembered(start, world):
+    world.fault(action="Query", code="AccessDeniedException", times=1)
+    agent = start(small_object(), options=ALLOWED)
+    assert refusal(agent, **SMALL)["aws"]["code"] == "AccessDeniedException"
+    told = refusal(agent, **{**SMALL, "filter": "#q = :q"})
+    assert told["name"] == "ACCESS_DENIED" and 0 < told["retry_after_ms"] <= 10_000
+    assert world.calls("dynamodb", "Query") == 1
+    # Of another table or identity nothing is known, nor under a new configuration.
+    assert agent.rpc("query", **SMALL, identity_of="small")["count"] == 7
+    agent.child.send_signal(signal.SIGHUP)
+    agent.wait_for_log("event=reloaded")
+    assert agent.rpc("query", **SMALL)["count"] == 7
 
 
 def test_the_agent_ends_in_the_middle(start, world):

@@ -1,0 +1,41 @@
+#include "agent/count/denials.h"
+
+#include <stddef.h>
+
+static struct denial *entry_of(struct denials *denials, uint64_t key)
+{
+    return &denials->entries[key % DENIALS_ENTRIES];
+}
+
+const struct failure *denials_find(struct denials *denials, uint64_t key, int64_t now_ms)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key != key || now_ms >= denial->until)
+        return NULL;
+    denial->failure.retry_after_ms = denial->until - now_ms;
+    return &denial->failure;
+}
+
+void denials_add(
+    struct denials *denials, uint64_t key, const struct failure *failure, int64_t now_ms)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key == key && now_ms < denial->until)
+        return; /* one that was asked at the same time */
+    denial->pause_ms = denial->key == key ? denial->pause_ms * 2 : DENIALS_FIRST_MS;
+    if (denial->pause_ms > DENIALS_MAX_MS)
+        denial->pause_ms = DENIALS_MAX_MS;
+    denial->key = key;
+    denial->until = now_ms + denial->pause_ms;
+    denial->failure = *failure;
+}
+
+void denials_forget(struct denials *denials, uint64_t key)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key == key)
+        denial->key = 0;
+}
