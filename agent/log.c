@@ -6,12 +6,15 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 /* A longer line is dropped whole: better none than a forged half. A pipe that can be written to
  * takes so much without blocking. */
 #define LINE_BYTES PIPE_BUF
+
+#define FIELDS_OFTEN 6 /* of an event that comes often, at most */
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
@@ -152,18 +155,53 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     write_line(level, event, fields);
 }
 
-/* Whether the failure is to be told now. The request id is another one each time. */
-static bool is_due(
-    const char *event, const char *subject, const struct failure *failure, int64_t *repeated)
+/* Whether what has this key is to be told now. */
+static bool is_due(uint64_t key, int64_t *repeated)
 {
-    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, event), subject != NULL ? subject : "");
     struct timespec now;
 
-    key = repeats_key(repeats_key(key, error_name(failure->code)), failure->message);
-    key = repeats_key(repeats_key(key, failure->aws_code), failure->aws_reasons);
     clock_gettime(CLOCK_MONOTONIC, &now);
     return repeats_admit(
         &log_repeats, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, repeated);
+}
+
+static uint64_t often_key(uint64_t key, const struct log_field *field)
+{
+    char number[24];
+
+    if (field->text != NULL)
+        return repeats_key(key, field->text);
+    if (strcmp(field->key, "uid") != 0 && strcmp(field->key, "gid") != 0)
+        return key;
+    snprintf(number, sizeof(number), "%lld", (long long)field->number);
+    return repeats_key(key, number);
+}
+
+void log_write_often(enum log_level level, const char *event, const struct log_field *fields)
+{
+    uint64_t key = repeats_key(REPEATS_KEY, event);
+    struct log_field all[FIELDS_OFTEN + 2] = {0};
+    size_t count = 0;
+    int64_t repeated;
+
+    for (; fields[count].key != NULL && count < FIELDS_OFTEN; count++) {
+        all[count] = fields[count];
+        key = often_key(key, &fields[count]);
+    }
+    if (level > log_level || !is_due(key, &repeated))
+        return;
+    if (repeated > 0)
+        all[count] = LOG_NUMBER("repeated", repeated);
+    log_write(level, event, all);
+}
+
+/* The request id is another one each time. */
+static uint64_t failure_key(const char *event, const char *subject, const struct failure *failure)
+{
+    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, event), subject != NULL ? subject : "");
+
+    key = repeats_key(repeats_key(key, error_name(failure->code)), failure->message);
+    return repeats_key(repeats_key(key, failure->aws_code), failure->aws_reasons);
 }
 
 void log_failure(
@@ -173,7 +211,7 @@ void log_failure(
     size_t count = 0;
     int64_t repeated;
 
-    if (level > log_level || !is_due(event, subject, failure, &repeated))
+    if (level > log_level || !is_due(failure_key(event, subject, failure), &repeated))
         return;
     if (subject != NULL)
         fields[count++] = LOG_TEXT("subject", subject);

@@ -33,8 +33,16 @@ struct log_field {
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* An event about a failure: message, error name, AWS code and request id as fields. The same one is
- * told once a minute; `repeated` is then how often it came in between. */
+/* An event that others can cause as often as they like. The same one, of the same uid and gid and
+ * whatever its other numbers are, is told once a minute; `repeated` is then how often it came in
+ * between. */
+#define log_often(level, event, ...)                                                               \
+    log_write_often((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
+
+void log_write_often(enum log_level level, const char *event, const struct log_field *fields);
+
+/* An event about a failure, as often: message, error name, AWS code and request id as fields. Only
+ * the request id may differ in the same one. */
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure);
 

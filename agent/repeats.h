@@ -18,8 +18,9 @@ struct repeats { /* zeroed: nothing has been said */
     } entries[REPEATS_ENTRIES];
 };
 
-/* Whether to say it now; *count is then how often it was passed over since it was last said. Two
- * things that share an entry are both said: better twice than never. */
+/* Whether to say it now; *count is then how often it was passed over since it was last said. Of
+ * more things than there are entries all are said, those of longest ago again: better twice than
+ * never. */
 bool repeats_admit(struct repeats *repeats, uint64_t key, int64_t now_ms, int64_t *count);
 
 /* Adds a text to a key, which begins as REPEATS_KEY. */

@@ -40,7 +40,7 @@ static bool admit(struct server *server, const struct ucred *peer, struct failur
             "uid %d, gid %d may not use this agent; run the client with an allowed one, or start "
             "tallyd with --allow-uid %d or --allow-gid %d",
             (int)peer->uid, (int)peer->gid, (int)peer->uid, (int)peer->gid);
-        log_event(LOG_LEVEL_WARN, "refused",
+        log_often(LOG_LEVEL_WARN, "refused",
             LOG_TEXT("reason", "not in --allow-uid or --allow-gid"), LOG_NUMBER("uid", peer->uid),
             LOG_NUMBER("gid", peer->gid), LOG_NUMBER("pid", peer->pid));
         return false;
@@ -91,7 +91,7 @@ static void timer_fired(void *data)
  * once would spin. */
 static void pause_accepting(struct server *server, int error)
 {
-    log_event(LOG_LEVEL_ERROR, "accept-failed", LOG_TEXT("message", strerror(error)),
+    log_often(LOG_LEVEL_ERROR, "accept-failed", LOG_TEXT("message", strerror(error)),
         LOG_NUMBER("connections", server->session_count));
     loop_watch_set(server->watch, 0);
     loop_timer_start(server->timer, PAUSE_MS);
@@ -155,7 +155,7 @@ static size_t kept_for(const struct session *session)
  * packed. Its peer sees the end at once, and the loop then tells us so. */
 static void drop(struct server *server, struct session *session)
 {
-    log_event(LOG_LEVEL_WARN, "dropped",
+    log_often(LOG_LEVEL_WARN, "dropped",
         LOG_TEXT("reason",
             session->output.len > 0 ? "it does not read its answers" : "its request does not end"),
         LOG_NUMBER("uid", session->uid), LOG_NUMBER("pid", session->pid),

@@ -172,7 +172,7 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
         if (status == FRAME_REFUSED ||
             !dispatch_frame(session, data + taken, session->scan.offset)) {
             session->server->stats.malformed++;
-            log_event(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
+            log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
                 LOG_NUMBER("pid", session->pid), LOG_TEXT("action", "connection closed"));
             session->closing = true;
             break;

@@ -14,27 +14,48 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
-/* What is logged about a failure; "" for nothing. */
-static const char *told(const char *event, const char *message, const char *request_id)
+static int test_out, test_ends[2];
+
+static void listen_to_log(void)
+{
+    test_out = dup(STDERR_FILENO);
+    CHECK(test_out >= 0 && pipe(test_ends) == 0 && dup2(test_ends[1], STDERR_FILENO) >= 0);
+    close(test_ends[1]);
+}
+
+/* What has been logged since; "" for nothing. */
+static const char *heard(void)
 {
     static char line[1024];
-    int out = dup(STDERR_FILENO);
-    struct failure failure;
-    int ends[2];
     ssize_t len;
 
-    failure_set(&failure, ERROR_CREDENTIALS, "%s", message);
-    failure_set_aws(&failure, "Throttling", request_id, NULL);
-    CHECK(out >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
-    close(ends[1]);
-    log_failure(LOG_LEVEL_WARN, event, "pod", &failure);
-    CHECK(dup2(out, STDERR_FILENO) >= 0);
-    close(out);
-    len = read(ends[0], line, sizeof(line) - 1);
-    close(ends[0]);
+    CHECK(dup2(test_out, STDERR_FILENO) >= 0);
+    close(test_out);
+    len = read(test_ends[0], line, sizeof(line) - 1);
+    close(test_ends[0]);
     CHECK(len >= 0);
     line[len] = '\0';
     return line;
+}
+
+/* What is logged about a failure. */
+static const char *told(const char *event, const char *message, const char *request_id)
+{
+    struct failure failure;
+
+    failure_set(&failure, ERROR_CREDENTIALS, "%s", message);
+    failure_set_aws(&failure, "Throttling", request_id, NULL);
+    listen_to_log();
+    log_failure(LOG_LEVEL_WARN, event, "pod", &failure);
+    return heard();
+}
+
+static const char *told_often(const char *reason, int uid, int pid)
+{
+    listen_to_log();
+    log_often(LOG_LEVEL_WARN, "refused", LOG_TEXT("reason", reason), LOG_NUMBER("uid", uid),
+        LOG_NUMBER("pid", pid));
+    return heard();
 }
 
 TEST(a_failure_that_repeats_is_told_once_a_minute_and_counted)
@@ -67,5 +88,18 @@ TEST(what_the_level_hides_is_not_taken_as_told)
     CHECK(strstr(told("hidden", "one", "r-1"), " aws_request_id=r-1\n") != NULL);
 }
 
+TEST(what_others_cause_is_told_once_a_minute_for_each_of_them)
+{
+    CHECK(strstr(told_often("list", 0, 1), " event=refused reason=list uid=0 pid=1\n") != NULL);
+    CHECK_STR("", told_often("list", 0, 2));
+    CHECK(strstr(told_often("mode", 0, 3), " reason=mode uid=0 pid=3\n") != NULL);
+    CHECK(strstr(told_often("list", 7, 4), " reason=list uid=7 pid=4\n") != NULL);
+    CHECK_STR("", told_often("list", 0, 5));
+    test_seconds += 60;
+    CHECK(strstr(told_often("list", 0, 6), " uid=0 pid=6 repeated=2\n") != NULL);
+    CHECK_STR("", told_often("list", 0, 7));
+}
+
 TEST_MAIN(RUN(a_failure_that_repeats_is_told_once_a_minute_and_counted),
-    RUN(another_failure_is_told_at_once), RUN(what_the_level_hides_is_not_taken_as_told))
+    RUN(another_failure_is_told_at_once), RUN(what_the_level_hides_is_not_taken_as_told),
+    RUN(what_others_cause_is_told_once_a_minute_for_each_of_them))

@@ -33,12 +33,17 @@ TEST(another_thing_is_said_at_once)
     CHECK_INT(-1, say(1, 1));
 }
 
-TEST(what_shares_an_entry_is_said_rather_than_lost)
+TEST(what_there_is_no_room_for_is_said_rather_than_lost)
 {
     said = (struct repeats){0};
-    CHECK_INT(0, say(3, 1));
-    CHECK_INT(0, say(3 + REPEATS_ENTRIES, 1));
-    CHECK_INT(0, say(3, 1));
+    for (uint64_t key = 0; key < REPEATS_ENTRIES; key++)
+        CHECK_INT(0, say(key * REPEATS_ENTRIES, (int64_t)key + 1));
+    for (uint64_t key = 0; key < REPEATS_ENTRIES; key++)
+        CHECK_INT(-1, say(key * REPEATS_ENTRIES, 100));
+    CHECK_INT(0, say(1, 100)); /* in place of the oldest, which is 0 */
+    CHECK_INT(-1, say(1, 100));
+    CHECK_INT(-1, say(REPEATS_ENTRIES, 100));
+    CHECK_INT(0, say(0, 100));
 }
 
 TEST(keys_tell_where_a_text_ends)
@@ -52,5 +57,5 @@ TEST(keys_tell_where_a_text_ends)
 }
 
 TEST_MAIN(RUN(the_same_is_said_once_a_minute_with_how_often_it_came),
-    RUN(another_thing_is_said_at_once), RUN(what_shares_an_entry_is_said_rather_than_lost),
+    RUN(another_thing_is_said_at_once), RUN(what_there_is_no_room_for_is_said_rather_than_lost),
     RUN(keys_tell_where_a_text_ends))
