@@ -147,6 +147,25 @@ static void read_client_values(struct step *step)
     }
 }
 
+/* Nobody asks for a warm trigger's count, so nobody supplies values for it. */
+static void check_warm_values(const struct step *step, const struct values *values)
+{
+    const struct trigger_query *query = &step->trigger.query;
+
+    for (size_t i = 0; step->trigger.warm && !values->bad && i < query->client_value_count; i++) {
+        const char *name = query->client_values[i];
+        size_t at = 0;
+
+        while (at < values->key_count && strcmp(values->keys[at], name) != 0)
+            at++;
+        if (at == values->key_count)
+            parameter_error(&step->parameters, "warm",
+                "there is nothing to count with for %s, which only clients supply; give it a value "
+                "in expressionAttributeValues, or leave warm out",
+                name);
+    }
+}
+
 static void read_query(struct step *step)
 {
     const struct parameters *p = &step->parameters;
@@ -171,6 +190,8 @@ static void read_query(struct step *step)
     query->endpoint = parameter_keep(p, "awsEndpoint");
     read_client_values(step);
     lint_expressions(p, query, &names, &values);
+    step->trigger.warm = parameter_bool(p, "warm", false);
+    check_warm_values(step, &values);
 }
 
 static void read_metric_type(struct step *step)
@@ -221,7 +242,6 @@ static void read_scaling(struct step *step)
     scaling->activation = parameter_integer(p, "activationTargetValue", INT64_MIN, 0);
     read_limit(step);
     step->trigger.polling_ms = step->object->polling_ms;
-    step->trigger.warm = parameter_bool(p, "warm", false);
     if (step->trigger.warm && step->trigger.polling_ms == 0)
         parameter_error(p, "warm", "needs a pollingInterval of at least 1");
 }

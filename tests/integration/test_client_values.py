@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 
 import msgpack
 import pytest
@@ -226,3 +227,16 @@ def test_where_all_64_are_being_counted_one_more_is_busy(start, world):
         assert {one.receive()[1] for _ in range(64)} == asked
         assert other.answer(joined)["count"] == 0
         assert other.call("count", trigger="queue", values={":v": {"S": "small"}})["count"] == 7
+
+
+def test_what_nobody_supplies_is_not_kept_warm(pod, world):
+    """DynamoDB would refuse each of those queries."""
+    agent = pod(queues(warm="true"))
+    code, err = agent.run("--check", "--config", agent.config)
+    assert code == 2
+    assert re.search(r"config.yaml:\d+:\d+: error: warm: .* :v, which only clients supply", err)
+    assert agent.run("--config", agent.config, "--socket", agent.socket)[0] == 2
+    assert not world.requests()
+    agent.write_config(queues(warm="true", default={"S": "small"}))
+    agent.start()
+    wait_until(lambda: agent.rpc("list")["triggers"][0].get("count") == 7)

@@ -138,7 +138,7 @@ TEST(every_parameter_arrives)
         "      filterExpression: 'expires > :now AND customer = :customer'\n"
         "      expressionAttributeNames: ' { \"#k\" : \"state\" } '\n"
         "      expressionAttributeValues: '{\":k\" : {\"S\": \"new\"}, \":now\": "
-        "{\"N\":\"$now\"}}'\n"
+        "{\"N\":\"$now\"}, \":customer\":{\"S\":\"c\"}}'\n"
         "      consistentRead: 'true'\n"
         "      countLimit: auto\n"
         "      maxPages: '9'\n"
@@ -162,7 +162,8 @@ TEST(every_parameter_arrives)
     CHECK_STR("#k = :k", t->query.key_condition);
     CHECK_STR("expires > :now AND customer = :customer", t->query.filter);
     CHECK_STR("{\"#k\":\"state\"}", t->query.names);
-    CHECK_STR("{\":k\":{\"S\":\"new\"},\":now\":{\"N\":\"$now\"}}", t->query.values);
+    CHECK_STR("{\":k\":{\"S\":\"new\"},\":now\":{\"N\":\"$now\"},\":customer\":{\"S\":\"c\"}}",
+        t->query.values);
     CHECK(t->query.uses_now && t->query.consistent_read);
     CHECK_INT(140, t->query.count_limit);
     CHECK_INT(9, t->query.max_pages);
@@ -178,6 +179,21 @@ TEST(every_parameter_arrives)
     CHECK(t->scaling.has_fallback);
     CHECK_INT(3, t->scaling.fallback_threshold);
     CHECK_INT(6, t->scaling.fallback_replicas);
+    config_destroy(config);
+}
+
+TEST(what_only_clients_supply_cannot_be_kept_warm)
+{
+    struct config *config = config_of(
+        "triggers:\n- type: aws-dynamodb\n  metadata:\n"
+        "    {awsRegion: r, tableName: t, targetValue: '1', keyConditionExpression: 'k = "
+        ":k', filterExpression: 'c = :c AND d = :d',\n"
+        "    clientValues: ':c,:d', expressionAttributeValues: '{\":k\":{\"S\":\"a\"}, "
+        "\":d\":{\"S\":\"b\"}}',\n"
+        "    warm: 'true'}\n");
+    CHECK_STR("t.yaml:6:11: error: warm: there is nothing to count with for :c, which only clients "
+              "supply; give it a value in expressionAttributeValues, or leave warm out\n",
+        config_lines(config, FINDING_ERROR));
     config_destroy(config);
 }
 
@@ -362,9 +378,9 @@ TEST(fields_of_a_trigger_are_checked)
 }
 
 TEST_MAIN(RUN(each_parameter_is_checked), RUN(an_endpoint_must_go_with_the_environment),
-    RUN(every_parameter_arrives), RUN(a_limit_that_would_overflow_is_none),
-    RUN(bounds_of_an_object_are_checked), RUN(a_scaled_job_is_told_from_an_object),
-    RUN(fallback_that_needs_the_cluster_has_no_number),
+    RUN(every_parameter_arrives), RUN(what_only_clients_supply_cannot_be_kept_warm),
+    RUN(a_limit_that_would_overflow_is_none), RUN(bounds_of_an_object_are_checked),
+    RUN(a_scaled_job_is_told_from_an_object), RUN(fallback_that_needs_the_cluster_has_no_number),
     RUN(fields_that_only_keda_acts_on_are_noted),
     RUN(triggers_that_are_not_dynamodb_are_skipped_but_counted),
     RUN(no_trigger_at_all_is_a_warning), RUN(fields_of_a_trigger_are_checked))
