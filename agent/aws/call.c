@@ -3,6 +3,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
+#include "agent/aws/skews.h"
 #include "agent/random.h"
 #include "proto/buffer.h"
 
@@ -17,7 +18,9 @@
 struct aws_client {
     struct loop *loop;
     struct http *http;
-    int64_t clock_offset_ms;
+    int64_t clock_offset_ms; /* AWS's clock */
+    int64_t sts_offset_ms;   /* and as STS's latest reply had it; 0: not known */
+    struct skews skews;
     struct retry_quota quotas[AWS_SERVICE_COUNT];
     struct aws_counters counters[AWS_SERVICE_COUNT];
     struct sigv4_key keys[SIGNING_KEYS];
@@ -74,9 +77,16 @@ int64_t aws_client_wall(const struct aws_client *client)
     return loop_wall(client->loop) + client->clock_offset_ms;
 }
 
-void aws_client_forget_offset(struct aws_client *client)
+void aws_client_check_clock(struct aws_client *client, int64_t expires_ms)
 {
-    client->clock_offset_ms = 0;
+    int64_t now = loop_wall(client->loop);
+
+    if (expires_ms > now + client->clock_offset_ms)
+        return;
+    if (expires_ms > now)
+        client->clock_offset_ms = 0;
+    else if (expires_ms > now + client->sts_offset_ms)
+        client->clock_offset_ms = client->sts_offset_ms;
 }
 
 const struct aws_counters *aws_client_counters(
@@ -101,6 +111,15 @@ static struct sigv4_key *key_slot(struct aws_call *call)
 
 static void on_response(void *data, const struct http_response *response);
 
+static int64_t signing_seconds(const struct aws_call *call)
+{
+    const struct aws_client *client = call->client;
+
+    return (loop_wall(client->loop) +
+               skews_offset(&client->skews, call->endpoint.host, client->clock_offset_ms)) /
+           1000;
+}
+
 /* 0, or negative where nothing was sent. */
 static int call_send(struct aws_call *call)
 {
@@ -108,7 +127,7 @@ static int call_send(struct aws_call *call)
     struct header_lines lines;
     int r;
 
-    r = header_lines_build(&lines, request, aws_client_wall(call->client) / 1000,
+    r = header_lines_build(&lines, request, signing_seconds(call),
         request->credentials != NULL ? key_slot(call) : NULL);
     if (r == 0) {
         struct http_request http = {.method = request->method,
@@ -119,7 +138,8 @@ static int call_send(struct aws_call *call)
             .body_len = request->body_len,
             .max_body = request->max_reply,
             .stall_ms = request->stall_ms,
-            .direct = request->service == AWS_CREDENTIAL_ENDPOINT};
+            .direct = request->service == AWS_CREDENTIAL_ENDPOINT,
+            .dated = request->service == AWS_STS};
 
         call->transfer = http_start(call->client->http, &http, on_response, call);
         r = call->transfer != NULL ? 0 : -ENOMEM;
@@ -285,10 +305,15 @@ static bool call_wait(struct aws_call *call, int64_t delay_ms)
 /* The clock was refused: AWS's own, from the same reply, is right. */
 static bool correct_clock(struct aws_call *call, const struct http_response *response)
 {
+    struct aws_client *client = call->client;
+    int64_t offset = response->date_ms - loop_wall(client->loop);
+
     if (call->clock_corrected || response->date_ms == 0)
         return false;
     call->clock_corrected = true;
-    call->client->clock_offset_ms = response->date_ms - loop_wall(call->client->loop);
+    skews_learn(&client->skews, call->endpoint.host, offset);
+    if (!call->endpoint.own)
+        client->clock_offset_ms = offset;
     return call_wait(call, 0);
 }
 
@@ -344,6 +369,8 @@ static void on_response(void *data, const struct http_response *response)
     reply.retry_after_ms = strtol(response->retry_after, NULL, 10);
     if (reply.retry_after_ms < 0)
         reply.retry_after_ms = 0;
+    if (service == AWS_STS && response->date_ms != 0)
+        client->sts_offset_ms = response->date_ms - loop_wall(client->loop);
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
     if (reply.error.outcome == AWS_OK) {

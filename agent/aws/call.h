@@ -21,12 +21,15 @@ struct aws_client;
 struct aws_client *aws_client_create(struct loop *loop, struct http *http); /* NULL: no memory */
 void aws_client_destroy(struct aws_client *client); /* no call may be under way; NULL allowed */
 
-/* The wall clock as AWS sees it, ms: the machine's, plus the offset learned from a refusal. */
+/* The wall clock as AWS sees it, ms: the machine's, plus the offset learned from a refusal. What
+ * goes to an endpoint whose clock is known is signed by that. */
 int64_t aws_client_wall(const struct aws_client *client);
 
-/* The offset cannot be right (any more): back to the machine's clock. A signed call learns anew
- * where that is wrong, too. */
-void aws_client_forget_offset(struct aws_client *client);
+/* Credentials that have just come expire then. Where that is past by AWS's clock as it was learned,
+ * but not by this machine's, or by that of STS's latest reply, takes the one by which it is not:
+ * what was learned was wrong, or this machine's clock is or has been set; and as nothing is signed
+ * with expired credentials, no refusal would ever correct it. */
+void aws_client_check_clock(struct aws_client *client, int64_t expires_ms);
 
 struct aws_counters {
     uint64_t calls; /* attempts that were sent */

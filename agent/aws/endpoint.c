@@ -185,6 +185,7 @@ int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environme
     const char *region, const char *custom, char *why, size_t why_size)
 {
     const char *source = "awsEndpoint";
+    bool own = custom != NULL;
     struct wish wish;
     int r = 0;
 
@@ -198,6 +199,7 @@ int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environme
         r = set_custom(endpoint, &wish, source, custom, environment->allow_http, why, why_size);
     else
         set_aws_host(endpoint, "dynamodb", &wish);
+    endpoint->own = own;
     memcpy(endpoint->region, wish.region, sizeof(wish.region));
     return r;
 }

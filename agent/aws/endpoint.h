@@ -34,6 +34,7 @@ struct endpoint {
                                    */
     char path[ENDPOINT_URL_SIZE]; /* "/", or the custom endpoint's path, without a query */
     char region[ENDPOINT_REGION_SIZE]; /* for the signature */
+    bool own; /* somebody's own for one trigger or query: it says nothing of AWS elsewhere */
 };
 
 /* 0, or -EINVAL with what is wrong and what to do in `why`. `custom`: the trigger's awsEndpoint

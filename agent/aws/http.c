@@ -43,6 +43,7 @@ struct http_transfer {
     struct buffer body;
     size_t header_bytes;
     char date[64];
+    bool dated;
     bool stalled;
     char error[CURL_ERROR_SIZE];
     struct http_response response;
@@ -155,7 +156,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
                             code == CURLE_SSL_CACERT_BADFILE;
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
-    if (response->status >= 400) /* the clock matters where it was refused; reading it is dear */
+    if (transfer->dated || response->status >= 400) /* reading it is dear */
         response->date_ms = parse_date(transfer->date);
     if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')
         snprintf(transfer->error, sizeof(transfer->error), "%s", transfer->http->tls_why);
@@ -554,6 +555,7 @@ struct http_transfer *http_start(
     ring_init(&transfer->link);
     transfer->done = done;
     transfer->data = data;
+    transfer->dated = request->dated;
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
     buffer_init_secret(&transfer->body, request->max_body);
     transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);

@@ -31,6 +31,7 @@ struct http_request {
     size_t max_body;  /* of the reply; a longer one is HTTP_BROKEN */
     int64_t stall_ms; /* 0: HTTP_STALL_MS */
     bool direct;      /* never through a proxy: credential endpoints */
+    bool dated;       /* the Date header is wanted of good replies, too */
 };
 
 enum http_outcome {
@@ -46,7 +47,7 @@ struct http_response {
     int status;
     const uint8_t *body;
     size_t body_len;
-    int64_t date_ms;      /* of an error, the Date header on the wall clock; 0: absent */
+    int64_t date_ms;      /* the Date header on the wall clock; 0: absent, or not read */
     char request_id[80];  /* x-amzn-RequestId or x-amz-request-id; "" where absent, as below */
     char crc32[16];       /* x-amz-crc32 */
     char retry_after[24]; /* x-amz-retry-after, ms */

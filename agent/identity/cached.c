@@ -238,22 +238,13 @@ static void remember(struct cached *self, const struct failure *failure)
     set_pauses(self);
 }
 
-/* Nobody hands out expired credentials. Where only AWS's clock, as it was once learned, calls them
- * so, this machine's has been set since, or what was learned was wrong; and as nothing is signed
- * with expired credentials, no refusal would ever correct it. */
-static void check_offset(const struct cached *self, const struct credentials *fresh)
-{
-    if (fresh->expires_ms <= wall(self) && fresh->expires_ms > loop_wall(self->context->loop))
-        aws_client_forget_offset(self->context->client);
-}
-
 static void on_source(void *data, struct credentials *credentials, const struct failure *failure)
 {
     struct cached *self = data;
     struct failure expired;
 
     if (credentials != NULL)
-        check_offset(self, credentials);
+        aws_client_check_clock(self->context->client, credentials->expires_ms);
     if (credentials != NULL && credentials->expires_ms <= wall(self)) {
         failure_set(&expired, ERROR_CREDENTIALS,
             "%s: the credentials that came had expired %lld s before; is this machine's clock "

@@ -211,3 +211,31 @@ def test_a_skewed_clock_is_corrected(start, world):
     assert recount(agent) == 7
     codes = [entry["code"] for entry in world.requests(service="dynamodb")]
     assert codes == ["InvalidSignatureException", "", ""] or codes == ["", ""]
+
+
+def test_a_clock_that_is_hours_ahead_heals(start, world):
+    """All credentials that come have expired by this machine's clock, so nothing would be signed
+    that could be refused; but STS tells its time with them."""
+    world.clock_offset(seconds=-3 * 3600)
+    agent = start(small_object())
+    assert recount(agent) == 7
+    assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
+    assert [entry["code"] for entry in world.requests(service="dynamodb")] == ["", ""]
+    identity, = agent.rpc("whoami")["identities"]
+    assert 0 < identity["expires_in_ms"] <= 3_600_000
+
+
+def test_an_odd_endpoint_does_not_set_the_clock_for_others(start, world):
+    """It refuses with a Date of years ahead; the credentials are good for an hour all the same."""
+    odd = world.listen(service="dynamodb")
+    agent = start(small_object(), scaled_object("odd", trigger(awsEndpoint=odd)))
+    for _ in range(3):
+        world.fault(action="Query", code="RequestTimeTooSkewed", date_offset=1e8, times=1)
+        with pytest.raises(RpcError):
+            agent.rpc("count", trigger="odd", max_age_ms=0, timeout_ms=1500)
+        world.heal()
+        assert recount(agent) == 7
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
+    codes = [entry["code"] for entry in world.requests(service="dynamodb")]
+    assert codes.count("") == 3

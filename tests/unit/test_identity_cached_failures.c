@@ -140,38 +140,105 @@ static void on_skewed(void *data, const struct aws_reply *reply)
     *(enum aws_outcome *)data = reply->error.outcome;
 }
 
-/* AWS refuses a signature's time, and tells its own: so much later than this machine's. */
-static void learn_offset(int64_t offset_ms)
+static struct aws_call *call(const char *host, bool own, enum aws_service service, void *outcome)
 {
-    static const char refusal[] = "{\"__type\":\"x#InvalidSignatureException\","
-                                  "\"message\":\"Signature expired: 1 is now earlier than 2\"}";
     struct credentials *signer = credentials_create(
         "AK", "s", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
-    struct endpoint endpoint = {.url = "https://dynamodb.eu-west-1.amazonaws.com/",
-        .host = "dynamodb.eu-west-1.amazonaws.com",
-        .path = "/",
-        .region = "eu-west-1"};
-    struct aws_request request = {.service = AWS_DYNAMODB,
+    struct endpoint endpoint = {.path = "/", .region = "eu-west-1", .own = own};
+    struct aws_request request = {.service = service,
         .what = "Query",
         .endpoint = &endpoint,
         .body = "",
         .credentials = signer,
         .max_reply = 1024,
         .parse_error = dynamodb_parse_error};
-    enum aws_outcome outcome = AWS_REFUSED;
+    struct aws_call *started;
 
-    CHECK(aws_call_start(world.context.client, &request, on_skewed, &outcome) != NULL);
+    snprintf(endpoint.host, sizeof(endpoint.host), "%s", host);
+    snprintf(endpoint.url, sizeof(endpoint.url), "https://%s/", host);
+    started = aws_call_start(world.context.client, &request, on_skewed, outcome);
+    credentials_unref(signer);
+    return started;
+}
+
+/* A reply by a clock that is so much later than this machine's. */
+static void reply(int status, const char *body, int64_t offset_ms)
+{
     fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
         .error = "",
-        .status = 400,
-        .body = (const uint8_t *)refusal,
-        .body_len = strlen(refusal),
+        .status = status,
+        .body = (const uint8_t *)body,
+        .body_len = strlen(body),
         .date_ms = loop_wall(world.loop) + offset_ms});
     fake_loop_advance(world.loop, 0);
+}
+
+/* The host refuses a signature's time, and tells its own. */
+static void learn_offset_of(const char *host, bool own, int64_t offset_ms)
+{
+    enum aws_outcome outcome = AWS_REFUSED;
+
+    CHECK(call(host, own, AWS_DYNAMODB, &outcome) != NULL);
+    reply(400,
+        "{\"__type\":\"x#InvalidSignatureException\","
+        "\"message\":\"Signature expired: 1 is now earlier than 2\"}",
+        offset_ms);
     fake_http_answer(200, "");
     CHECK_INT(AWS_OK, outcome);
+}
+
+static void learn_offset(int64_t offset_ms)
+{
+    learn_offset_of("dynamodb.eu-west-1.amazonaws.com", false, offset_ms);
     CHECK_INT(loop_wall(world.loop) + offset_ms, aws_client_wall(world.context.client));
-    credentials_unref(signer);
+}
+
+/* What the latest request was signed as of: "20250615T150640Z". */
+static const char *signed_at(void)
+{
+    const char *line = strstr(fake_http_at(fake_http_count() - 1)->headers, "X-Amz-Date: ");
+
+    return line != NULL ? line + strlen("X-Amz-Date: ") : "";
+}
+
+TEST(an_odd_endpoint_has_its_own_time_alone)
+{
+    enum aws_outcome outcome = AWS_REFUSED;
+
+    start();
+    learn_offset_of("odd.example", true, 2880 * MINUTE);
+    CHECK(strncmp(signed_at(), "20250617T", 9) == 0);
+    CHECK_INT(loop_wall(world.loop), aws_client_wall(world.context.client));
+    CHECK(call("dynamodb.eu-west-1.amazonaws.com", false, AWS_DYNAMODB, &outcome) != NULL);
+    CHECK(strncmp(signed_at(), "20250615T", 9) == 0);
+    fake_http_answer(200, "");
+    CHECK(call("odd.example", true, AWS_DYNAMODB, &outcome) != NULL);
+    CHECK(strncmp(signed_at(), "20250617T", 9) == 0);
+    fake_http_answer(200, "");
+    learn_offset(-1440 * MINUTE);
+    CHECK(call("dynamodb.us-east-1.amazonaws.com", false, AWS_DYNAMODB, &outcome) != NULL);
+    CHECK(strncmp(signed_at(), "20250614T", 9) == 0); /* AWS has one clock */
+    fake_http_answer(200, "");
+    stop();
+}
+
+TEST(a_clock_that_is_ahead_of_all_credentials_is_corrected_by_sts)
+{
+    enum aws_outcome outcome = AWS_REFUSED;
+
+    start();
+    ask();
+    succeed("by a clock of hours ago", -120 * MINUTE);
+    CHECK_STR("", ask());
+    fake_loop_advance(world.loop, SECOND);
+    CHECK(call("sts.eu-west-1.amazonaws.com", false, AWS_STS, &outcome) != NULL);
+    reply(200, "", -180 * MINUTE);
+    CHECK_INT(loop_wall(world.loop), aws_client_wall(world.context.client)); /* no need yet */
+    ask();
+    succeed("first", -120 * MINUTE);
+    CHECK_STR("first", ask());
+    CHECK_INT(loop_wall(world.loop) - 180 * MINUTE, aws_client_wall(world.context.client));
+    stop();
 }
 
 TEST(an_offset_that_makes_fresh_credentials_expired_is_forgotten)
@@ -213,5 +280,7 @@ TEST_MAIN(RUN(a_failed_refresh_keeps_the_credentials_until_they_expire),
     RUN(a_refusal_is_remembered_longer_each_time_up_to_a_minute),
     RUN(credentials_that_arrive_expired_are_a_failure),
     RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones),
+    RUN(an_odd_endpoint_has_its_own_time_alone),
+    RUN(a_clock_that_is_ahead_of_all_credentials_is_corrected_by_sts),
     RUN(an_offset_that_makes_fresh_credentials_expired_is_forgotten),
     RUN(what_one_service_does_not_know_serves_on_until_others_come))
