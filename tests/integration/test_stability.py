@@ -3,6 +3,7 @@ limit, then an error, and never a zero."""
 
 import itertools
 import time
+from datetime import datetime, timezone
 
 from tests.gateway.world import SUBJECT
 
@@ -49,21 +50,41 @@ def is_exact(answer):
     return kind(answer) == "exact"
 
 
+def end_of_credentials(agent):
+    """On the wall clock. It is a whole second, so one that is told soon enough is exact."""
+    while True:
+        begun = time.time()
+        left = agent.rpc("whoami")["identities"][0]["expires_in_ms"] / 1000
+        if time.time() - begun < 0.5:
+            return round(begun + 0.25 + left)
+
+
+def signed_at(entry):
+    moment = datetime.strptime(entry["headers"]["x-amz-date"], "%Y%m%dT%H%M%SZ")
+    return moment.replace(tzinfo=timezone.utc).timestamp()
+
+
+def is_of_a_busy_machine(answer):
+    """DynamoDB's own answer came too late for this request: no matter of credentials."""
+    return kind(answer) == "stale" and "has not answered" in answer["last_error"]["message"]
+
+
 def test_without_sts_valid_credentials_serve_to_their_end(start, world):
     world.role(web_identity=SUBJECT, lifetime=7)
     agent = start(small_object(), options=["--max-stale", "2s"])
     assert agent.rpc("count", trigger="small")["count"] == 7
     world.leave(service="sts")
+    end, begun = end_of_credentials(agent), time.time()
     told = watch(agent, 25, until=is_error)
-    assert phases(told) == ["exact", "stale", "error"]
     assert counts(told) == {7}
-    # The end of the credentials is a whole second, 6 to 7 s after they were issued.
+    told = [each for each in told if not is_of_a_busy_machine(each[1])]
+    assert phases(told) == ["exact", "stale", "error"], told
     last_exact = max(when for when, answer in told if kind(answer) == "exact")
-    assert 4.5 < last_exact < 7.5
+    assert end - 2 < begun + last_exact < end + 1
     assert told[-1][1].name in ("AWS_UNAVAILABLE", "TIMEOUT"), told[-1][1]
     assert "AssumeRoleWithWebIdentity" in told[-1][1].told["message"]
-    refused = [entry for entry in world.requests(service="dynamodb") if entry["code"]]
-    assert not refused, "credentials were used beyond their end"
+    # What was signed before their end may have come after it.
+    assert max(map(signed_at, world.requests(service="dynamodb"))) < end
     world.come_back(service="sts")
     assert phases(watch(agent, 25, until=is_exact))[-1] == "exact"
 
