@@ -213,13 +213,24 @@ int64_t loop_now(const struct loop *loop)
     return (int64_t)uv_now(&loop->uv);
 }
 
-int64_t loop_wall(const struct loop *loop)
+static int64_t milliseconds(clockid_t clock)
 {
     struct timespec now;
 
-    (void)loop;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t loop_now_with_sleep(const struct loop *loop)
+{
+    (void)loop;
+    return milliseconds(CLOCK_BOOTTIME);
+}
+
+int64_t loop_wall(const struct loop *loop)
+{
+    (void)loop;
+    return milliseconds(CLOCK_REALTIME);
 }
 
 int64_t loop_microseconds(const struct loop *loop)

@@ -1,4 +1,4 @@
-/* The event loop: timers, descriptors, signals and the two clocks. Everything in the agent
+/* The event loop: timers, descriptors, signals and the clocks. Everything in the agent
  * that waits, waits here; libuv stays behind this header, and the unit tests link a loop
  * whose clocks they move by hand (tests/fake/fake_loop.h). One thread. */
 #ifndef TALLY_AGENT_LOOP_H
@@ -19,9 +19,12 @@ void loop_destroy(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Milliseconds. The monotonic clock is read once per turn; timers and ages use it. The wall
- * clock (since 1970) is for expiry dates and signatures, and may jump. */
+/* Milliseconds. The monotonic clock is read once per turn, and stands still while the machine
+ * sleeps; timers use it. So that nothing looks younger than it is after a sleep, ages of what is
+ * told use a clock that goes on. The wall clock (since 1970) is for expiry dates and signatures,
+ * and may jump. */
 int64_t loop_now(const struct loop *loop);
+int64_t loop_now_with_sleep(const struct loop *loop);
 int64_t loop_wall(const struct loop *loop);
 
 /* Microseconds of the monotonic clock, read anew: to measure with, not to wait by. */

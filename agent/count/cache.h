@@ -1,5 +1,6 @@
 /* What is known of one question: the last good count, and what went wrong since. Pure: the
- * time comes in, in milliseconds of the monotonic clock. */
+ * time comes in, in milliseconds: of a clock that goes on while the machine sleeps for the value's
+ * age, of the one that timers use for failures. */
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 

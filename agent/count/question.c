@@ -25,13 +25,18 @@ int64_t question_now(const struct question *question)
     return loop_now(question->context->loop);
 }
 
+int64_t question_age_now(const struct question *question)
+{
+    return loop_now_with_sleep(question->context->loop);
+}
+
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
 static bool may_serve_stale(const struct question *question)
 {
     return cache_may_serve_stale(
-        &question->cache, question->context->max_stale_ms, question_now(question));
+        &question->cache, question->context->max_stale_ms, question_age_now(question));
 }
 
 static struct count_answer answer_base(const struct question *question)
@@ -58,7 +63,7 @@ static struct count_answer fresh_at(const struct question *question, int64_t now
 
 struct count_answer question_fresh(const struct question *question)
 {
-    return fresh_at(question, question_now(question));
+    return fresh_at(question, question_age_now(question));
 }
 
 /* The last good value marked stale where it is young enough, else the failure. */
@@ -70,7 +75,7 @@ struct count_answer question_failed(const struct question *question, const struc
     if (may_serve_stale(question)) {
         answer.value = &question->cache.value;
         answer.quality = QUALITY_STALE;
-        answer.age_ms = cache_age(&question->cache, question_now(question));
+        answer.age_ms = cache_age(&question->cache, question_age_now(question));
     }
     return answer;
 }
@@ -132,7 +137,7 @@ static void deadlines_passed(void *data)
 
 static void store(struct question *question, const struct count_value *value)
 {
-    cache_store(&question->cache, value, question_now(question));
+    cache_store(&question->cache, value, question_age_now(question));
     page_log_move(&question->pages, flight_pages(question->flight));
     buffer_clear(&question->packed.bytes);
 }
@@ -236,7 +241,7 @@ int64_t count_patience(int64_t timeout_ms)
 bool question_answer(struct question *question, int64_t max_age_ms, struct count_answer *answer)
 {
     struct count_context *context = question->context;
-    int64_t now = question_now(question);
+    int64_t now = question_age_now(question);
 
     if (max_age_ms == COUNT_AGE_DEFAULT)
         max_age_ms = question->trigger->polling_ms;
@@ -377,8 +382,9 @@ void question_peek(const struct question *question, struct count_answer *answer)
     if (!cache->has_value)
         return;
     answer->value = &cache->value;
-    answer->age_ms = cache_age(cache, question_now(question));
-    answer->quality = !cache_is_fresh(cache, question->trigger->polling_ms, question_now(question))
+    answer->age_ms = cache_age(cache, question_age_now(question));
+    answer->quality = !cache_is_fresh(
+                          cache, question->trigger->polling_ms, question_age_now(question))
                           ? QUALITY_STALE
                       : cache->value.at_least ? QUALITY_AT_LEAST
                                               : QUALITY_EXACT;

@@ -23,7 +23,9 @@ struct question {
     bool abandoned;
 };
 
+/* For back-offs and deadlines, and for the age of the value. */
 int64_t question_now(const struct question *question);
+int64_t question_age_now(const struct question *question);
 
 /* Answers: the value as it is; the value marked stale where it is young enough, else the
  * failure, which is borrowed. */

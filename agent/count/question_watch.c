@@ -53,7 +53,7 @@ static int64_t refresh_delay(const struct question *question)
         return cache->refused && wait < interval ? interval : wait;
     if (!cache->has_value)
         return 0;
-    return interval - cache_age(cache, question_now(question));
+    return interval - cache_age(cache, question_age_now(question));
 }
 
 /* The most demanding watcher may have left meanwhile. */
@@ -114,7 +114,7 @@ bool question_known(
 
     if (cache->failures > 0)
         *answer = question_failed(question, cache_failure(cache));
-    else if (cache_is_fresh(cache, wish > interval ? wish : interval, question_now(question)))
+    else if (cache_is_fresh(cache, wish > interval ? wish : interval, question_age_now(question)))
         *answer = question_fresh(question);
     else
         return false;

@@ -22,6 +22,7 @@ struct loop_timer {
 
 struct loop {
     int64_t now;
+    int64_t slept;
     int64_t wall;
     uint64_t starts;
     struct loop_timer *timers;
@@ -120,6 +121,11 @@ int64_t loop_now(const struct loop *loop)
     return loop->now;
 }
 
+int64_t loop_now_with_sleep(const struct loop *loop)
+{
+    return loop->now + loop->slept;
+}
+
 int64_t loop_microseconds(const struct loop *loop)
 {
     return loop_now(loop) * 1000;
@@ -142,6 +148,12 @@ void fake_loop_advance(struct loop *loop, int64_t ms)
 
 void fake_loop_jump_wall(struct loop *loop, int64_t ms)
 {
+    loop->wall += ms;
+}
+
+void fake_loop_sleep(struct loop *loop, int64_t ms)
+{
+    loop->slept += ms;
     loop->wall += ms;
 }
 

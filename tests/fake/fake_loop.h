@@ -10,8 +10,11 @@
 /* Moves both clocks on, firing every timer that falls due on the way, in order. */
 void fake_loop_advance(struct loop *loop, int64_t ms);
 
-/* The wall clock alone jumps, as after a suspend or a set clock. */
+/* The wall clock alone jumps, as one that is set. */
 void fake_loop_jump_wall(struct loop *loop, int64_t ms);
+
+/* The machine sleeps: timers stand still, all else goes on. */
+void fake_loop_sleep(struct loop *loop, int64_t ms);
 
 /* Milliseconds until the next timer, -1 if none runs. */
 int64_t fake_loop_next(const struct loop *loop);

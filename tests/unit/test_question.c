@@ -58,6 +58,27 @@ TEST(a_count_is_kept_for_the_polling_interval)
     bench_close(&bench);
 }
 
+TEST(a_count_ages_while_the_machine_sleeps)
+{
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    ask(&bench, 0, COUNT_AGE_DEFAULT, 5000);
+    page(&bench, LAST_PAGE(9));
+    fake_loop_sleep(bench.loop, 20000);
+    CHECK_INT(20000, ask(&bench, 0, COUNT_AGE_DEFAULT, 5000)->age_ms);
+    fake_loop_sleep(bench.loop, 20000);
+    asker = ask(&bench, 0, COUNT_AGE_DEFAULT, 5000);
+    CHECK_INT(0, asker->answers); /* the polling interval is over: it is counted anew */
+    refuse(&bench, 400, "ResourceNotFoundException");
+    CHECK_INT(QUALITY_STALE, asker->quality);
+    CHECK_INT(40000, asker->age_ms);
+    fake_loop_sleep(bench.loop, 900000);
+    CHECK(!ask(&bench, 0, 0, 5000)->has_value); /* --max-stale is over */
+    bench_close(&bench);
+}
+
 TEST(who_leaves_takes_the_request_along_but_not_the_flight)
 {
     struct bench bench;
@@ -274,6 +295,7 @@ TEST(nobody_is_told_to_wait_longer_than_we_do)
 
 TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(everyone_who_asks_at_once_shares_one_flight), RUN(a_count_is_kept_for_the_polling_interval),
+    RUN(a_count_ages_while_the_machine_sleeps),
     RUN(who_leaves_takes_the_request_along_but_not_the_flight),
     RUN(the_answer_comes_before_the_deadline_and_says_how_far_it_got),
     RUN(a_throttled_page_is_asked_again_with_the_sum_kept),
