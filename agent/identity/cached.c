@@ -18,8 +18,9 @@
 #define PAUSE_MIN_MS 1000
 
 /* Without valid credentials whoever waits has little time: a fault that may pass is remembered
- * only to space the tries, a refusal longer each time. */
+ * only to space the tries, which get fewer while a service is away; a refusal longer each time. */
 #define FAULT_MS       1000
+#define FAULT_MAX_MS   8000
 #define REFUSED_MS     10000
 #define REFUSED_MAX_MS 60000
 
@@ -48,6 +49,7 @@ struct cached {
     int64_t pause_ms;   /* before the next try while credentials are valid */
     int64_t memory_ms;  /* before the next try without */
     int64_t refused_ms; /* of the last refusal, 0: the last fetch was not refused */
+    int64_t fault_ms;   /* of the last fault of a service without them, 0: that was none */
 };
 
 enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
@@ -191,6 +193,7 @@ static void keep(struct cached *self, struct credentials *credentials)
     self->current = credentials;
     self->failed = false;
     self->refused_ms = 0;
+    self->fault_ms = 0;
     self->used = false;
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
@@ -206,17 +209,32 @@ static bool is_refusal(const struct failure *failure)
            (failure->aws_code[0] != '\0' && !failure->retryable);
 }
 
+/* Of a service, not of a file that is missing: to look again costs nobody anything. */
+static bool is_fault(const struct failure *failure)
+{
+    return failure->code == ERROR_AWS_UNAVAILABLE || failure->code == ERROR_THROTTLED;
+}
+
+/* 0 where it is over, else twice what it was. */
+static int64_t longer(bool goes_on, int64_t last, int64_t first, int64_t most)
+{
+    if (!goes_on)
+        return 0;
+    return last == 0 ? first : last * 2 < most ? last * 2 : most;
+}
+
 static void set_pauses(struct cached *self)
 {
     int64_t pause = PAUSE_MAX_MS;
+    int64_t fault;
 
-    self->refused_ms = !is_refusal(&self->failure) ? 0
-                       : self->refused_ms == 0     ? REFUSED_MS
-                                                   : self->refused_ms * 2;
-    if (self->refused_ms > REFUSED_MAX_MS)
-        self->refused_ms = REFUSED_MAX_MS;
+    self->refused_ms = longer(
+        is_refusal(&self->failure), self->refused_ms, REFUSED_MS, REFUSED_MAX_MS);
+    self->fault_ms = longer(
+        is_fault(&self->failure) && !is_valid(self), self->fault_ms, FAULT_MS, FAULT_MAX_MS);
+    fault = self->fault_ms != 0 ? self->fault_ms : FAULT_MS;
     self->memory_ms = self->refused_ms != 0 ? self->refused_ms
-                                            : FAULT_MS / 2 + random_below(self, FAULT_MS / 2);
+                                            : fault / 2 + random_below(self, fault / 2);
     if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         pause = PAUSE_MIN_MS; /* a file that is being replaced: there again in a moment */
     else if (is_valid(self) && (self->current->expires_ms - wall(self)) / 4 < pause)
@@ -288,6 +306,7 @@ void cached_refresh(struct provider *provider)
     self->stale = true;
     self->pause_ms = 0;
     self->memory_ms = 0;
+    self->fault_ms = 0;
 }
 
 void cached_describe(const struct provider *provider, struct cached_state *state)

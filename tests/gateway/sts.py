@@ -186,6 +186,8 @@ class STS:
             "Date": formatdate(self._world.clock.now() + fault.date_offset, usegmt=True),
             **reply.headers,
         }
+        if fault.retry_after_ms is not None:
+            reply.headers["x-amz-retry-after"] = str(fault.retry_after_ms)
 
 
 def _credentials(key):

@@ -50,6 +50,7 @@ STALLS = Meaning({"*": {"TIMEOUT"}}, (1, 2), "AWS_UNAVAILABLE", True)
 THROTTLES = Meaning({"*": {"THROTTLED", "TIMEOUT"}}, (1, 8), "THROTTLED", True)
 DENIES = Meaning({"*": {"ACCESS_DENIED"}}, (1, 1), "ACCESS_DENIED")
 REFUSES = Meaning({"dynamodb": {"AWS_REJECTED"}, "*": {"CREDENTIALS"}}, (1, 1), "AWS_REJECTED")
+SKEWS = Meaning({"*": {"AWS_REJECTED"}}, (2, 2), "AWS_REJECTED", True)
 EXPIRES = Meaning({"*": {"CREDENTIALS"}}, (2, 2), "CREDENTIALS")
 
 # ---- the faults ---------------------------------------------------------------------------------
@@ -108,6 +109,7 @@ FAULTS = [
     *_codes(DENIES, "AccessDeniedException", services=DYNAMODB),
     *_codes(REFUSES, "ResourceNotFoundException", "ValidationException", services=DYNAMODB),
     *_codes(EXPIRES, "ExpiredTokenException", "UnrecognizedClientException", services=DYNAMODB),
+    *_codes(SKEWS, "RequestTimeTooSkewed", "RequestInTheFuture", services=DYNAMODB),
     *_codes(PASSES, "InternalFailure", "IDPCommunicationError", services=STS),
     *_codes(THROTTLES, "Throttling", services=STS),
     *_codes(DENIES, "AccessDenied", services=STS),
@@ -300,8 +302,49 @@ def test_a_throttle_on_page_17_of_25_repeats_page_17(start, world):
     assert len({json.dumps(key) for key in asked}) == 25
 
 
-def test_an_outage_is_met_with_fewer_calls_not_more(start, world):
-    """30 triggers, each asked all the time by a client of its own, and DynamoDB away."""
+def gaps(world, service):
+    """Seconds between the calls that a service got, from the start of one to that of the next."""
+    times = [entry["time"] for entry in world.requests(service=service)]
+    return [later - earlier for earlier, later in zip(times, times[1:])]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_retries_are_paced(gateway, tables, name):
+    """One client waits for 6 s while a service is down: it is asked again soon, then seldom."""
+    world = gateway.world()
+    cell = Cell(Fault("503", PASSES, {"status": 503}), name, world)
+    try:
+        cell.agent.start()
+        cell.begin()
+        with pytest.raises(RpcError):
+            cell.count(timeout_ms=6000)
+        calls = [entry for entry in world.requests(service=name)
+                 if entry["action"] == cell.service.action]
+        begun = calls[0]["time"]
+        early = sum(entry["time"] - begun < 1 for entry in calls)
+        assert 3 <= early <= 10, gaps(world, name)
+        assert len(calls) - early <= 14, gaps(world, name)
+    finally:
+        cell.agent.finish()
+        world.close()
+
+
+@pytest.mark.parametrize("service, action, code", [
+    ("dynamodb", "Query", "ProvisionedThroughputExceededException"),
+    ("sts", "AssumeRoleWithWebIdentity", "Throttling")])
+def test_what_a_throttle_asks_for_is_waited(start, world, service, action, code):
+    world.fault(service=service, action=action, code=code, retry_after_ms=1800, times=1)
+    assert start(small_object()).rpc("count", trigger="small", timeout_ms=20_000)["count"] == 7
+    gap, = gaps(world, service)
+    assert 1.7 < gap < 6
+
+
+OUTAGE_SECONDS = 12
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sts", "*"])
+def test_an_outage_is_met_with_fewer_calls_not_more(start, world, service):
+    """30 triggers, each asked all the time by a client of its own, and AWS away."""
     names = [f"t{number}" for number in range(30)]
     agent = start(*(scaled_object(name, trigger(value={"S": name})) for name in names))
     wrong, over = [], threading.Event()
@@ -316,20 +359,23 @@ def test_an_outage_is_met_with_fewer_calls_not_more(start, world):
                         wrong.append(error)
                 time.sleep(0.05)
 
-    world.fault(action="Query", status=503)
+    world.fault(service=service, status=503)
     begun = time.time()
     threads = [threading.Thread(target=keep_asking, args=[name]) for name in names]
     for thread in threads:
         thread.start()
-    time.sleep(8)
+    time.sleep(OUTAGE_SECONDS)
     over.set()
     for thread in threads:
         thread.join()
     assert not wrong
-    calls = Counter(int(entry["time"] - begun) for entry in world.requests(service="dynamodb"))
-    early, late = calls[0] + calls[1], calls[6] + calls[7]
-    assert late * 3 < early, calls
-    # Each trigger asks anew after 0.25, 0.5, 1, 2, 4 s at most; the quota has 35 retries for all.
-    assert sum(calls.values()) < len(names) * 8 + 35, calls
+    calls = Counter(int(entry["time"] - begun) for entry in world.requests())
+    early = sum(calls[second] for second in range(0, 4))
+    late = sum(calls[second] for second in range(OUTAGE_SECONDS - 4, OUTAGE_SECONDS))
+    assert late * 2 <= early, calls
+    # Each trigger asks anew after 0.25, 0.5, 1, 2, 4, 8 s at most, which is half as long at least;
+    # the identity after 1, 2, 4, 8 s, each time with 3 retries. The quota has 35 retries for all.
+    most = len(names) * 7 + 35 if service == "dynamodb" else 5 * 4
+    assert sum(calls.values()) <= most, calls
     world.heal()
-    assert agent.rpc("count", trigger="t0", timeout_ms=20_000)["count"] == 0
+    assert agent.rpc("count", trigger="t0", timeout_ms=30_000)["count"] == 0

@@ -84,6 +84,27 @@ TEST(a_fault_without_credentials_is_remembered_only_for_a_moment)
     stop();
 }
 
+TEST(a_fault_that_lasts_is_met_with_fewer_tries)
+{
+    static const int64_t memory[] = {500, 1000, 2000, 4000, 4000};
+
+    start();
+    for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++) {
+        CHECK_STR("waits", ask());
+        fail_with(i % 2 == 0 ? ERROR_AWS_UNAVAILABLE : ERROR_THROTTLED, "down");
+        CHECK_INT(memory[i], ask_failure().retry_after_ms);
+        fake_loop_advance(world.loop, memory[i]);
+    }
+    CHECK_STR("waits", ask());
+    fail_with(ERROR_CREDENTIALS, "the token file is not there yet");
+    CHECK_INT(500, ask_failure().retry_after_ms); /* which is worth looking for */
+    fake_loop_advance(world.loop, 500);
+    CHECK_STR("waits", ask());
+    fail_with(ERROR_AWS_UNAVAILABLE, "down");
+    CHECK_INT(500, ask_failure().retry_after_ms);
+    stop();
+}
+
 TEST(a_refusal_is_remembered_longer_each_time_up_to_a_minute)
 {
     static const int64_t memory[] = {10, 20, 40, 60, 60};
@@ -277,6 +298,7 @@ TEST(what_one_service_does_not_know_serves_on_until_others_come)
 TEST_MAIN(RUN(a_failed_refresh_keeps_the_credentials_until_they_expire),
     RUN(the_next_try_after_a_failed_refresh_is_random_and_within_the_life_left),
     RUN(a_fault_without_credentials_is_remembered_only_for_a_moment),
+    RUN(a_fault_that_lasts_is_met_with_fewer_tries),
     RUN(a_refusal_is_remembered_longer_each_time_up_to_a_minute),
     RUN(credentials_that_arrive_expired_are_a_failure),
     RUN(a_refresh_that_brings_expired_credentials_keeps_the_valid_ones),
