@@ -16,7 +16,7 @@ DAY = datetime.timedelta(days=1)
 OLD_VERSIONS = {"tls-1.0": ssl.TLSVersion.TLSv1, "tls-1.1": ssl.TLSVersion.TLSv1_1,
                 "tls-1.2": ssl.TLSVersion.TLSv1_2}
 KINDS = {"good", "expired", "not-yet-valid", "other-name", "unknown-ca", "self-signed",
-         "client-usage", "issuer-is-no-ca", *OLD_VERSIONS}
+         "client-usage", "key-usage", "issuer-is-no-ca", "issuer-key-usage", *OLD_VERSIONS}
 
 
 class Authority:
@@ -25,7 +25,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._certificate = _sign(self._name, self._key, self._name, self._key.public_key(), [
             (x509.BasicConstraints(ca=True, path_length=1), True),
-            (x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)])
+            (_key_usage(key_cert_sign=True, crl_sign=True), True)])
         self._contexts = {}
 
     def pem(self):
@@ -53,18 +53,29 @@ class Authority:
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.ExtendedKeyUsage([usage.CLIENT_AUTH if kind == "client-usage"
                                     else usage.SERVER_AUTH]), False)]
+        if kind == "key-usage":  # a key that may sign lists of revoked certificates, and no more
+            extensions.append((_key_usage(crl_sign=True), True))
         days = {"expired": (-10, -1), "not-yet-valid": (1, 10)}.get(kind, (-10, 30))
         if kind == "self-signed":
             certificate = _sign(subject, key, subject, key.public_key(), extensions, days)
-        elif kind == "issuer-is-no-ca":  # a certificate that may not sign, but did
+        elif kind in ("issuer-is-no-ca", "issuer-key-usage"):  # it may not sign, but did
+            is_ca = kind == "issuer-key-usage"
+            own = [(x509.BasicConstraints(ca=is_ca, path_length=None), True),
+                   (_key_usage(digital_signature=True), True)]
             middle, middle_name = ec.generate_private_key(ec.SECP256R1()), names[0] + " server"
             middle_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, middle_name)])
-            chain = [_sign(self._name, self._key, middle_name, middle.public_key(), extensions)]
+            chain = [_sign(self._name, self._key, middle_name, middle.public_key(), own)]
             certificate = _sign(middle_name, middle, subject, key.public_key(), extensions)
             return _context(key, certificate, *chain)
         else:
             certificate = _sign(name, issuer._key, subject, key.public_key(), extensions, days)
         return _context(key, certificate, newest=OLD_VERSIONS.get(kind))
+
+
+def _key_usage(**usage):
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+             "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: usage.get(name, False) for name in names})
 
 
 def _sign(issuer, issuer_key, subject, public_key, extensions, days=(-10, 30)):

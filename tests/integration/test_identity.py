@@ -1,11 +1,13 @@
 """Whose credentials: one call each, refreshed in time, never lost, never leaked."""
 
+import os
 import time
 
 import pytest
 
 from tests.gateway.world import ROLE, SUBJECT
 
+from . import process_facts
 from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
@@ -202,6 +204,39 @@ def test_whoami_works_without_sts(start, world):
     code, out, _ = agent.cli("whoami")
     assert code == 0
     assert ROLE in out
+
+
+def large(path):
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+
+
+@pytest.mark.parametrize("make", [large, os.mkfifo, os.mkdir,
+                                  lambda path: os.symlink("/dev/zero", path)],
+                         ids=["a terabyte", "pipe", "folder", "endless"])
+@pytest.mark.parametrize("variable", ["AWS_WEB_IDENTITY_TOKEN_FILE",
+                                      "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
+def test_what_is_no_token_file_neither_fills_the_memory_nor_blocks(
+        start, world, tmp_path, make, variable):
+    path = str(tmp_path / "token")
+    make(path)
+    env = {"AWS_WEB_IDENTITY_TOKEN_FILE": path}
+    if variable != "AWS_WEB_IDENTITY_TOKEN_FILE":
+        env = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None, variable: path,
+               "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"}
+    agent = start(small_object(), env=env)
+    before = process_facts.anonymous_kb(agent.child.pid)
+    asked = agent.connect()
+    msgid = asked.send("count", {"trigger": "small", "timeout_ms": 4000})
+    begun = time.monotonic()
+    assert agent.cli("ping")[0] == 0
+    assert time.monotonic() - begun < 3
+    with pytest.raises(RpcError) as caught:
+        asked.answer(msgid)
+    asked.close()
+    assert caught.value.name in ("CREDENTIALS", "TIMEOUT") and path in caught.value.told["message"]
+    grown = process_facts.anonymous_kb(agent.child.pid) - before
+    assert process_facts.is_sanitized(agent.child.pid) or grown < 2_000, f"{grown} kB more"
 
 
 def test_a_skewed_clock_is_corrected(start, world):

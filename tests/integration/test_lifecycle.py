@@ -279,9 +279,26 @@ def test_it_ends_well_as_process_1(start):
     with open(f"/proc/{agent.child.pid}/task/{agent.child.pid}/children", encoding="ascii") as file:
         inner = int(file.read())
     assert process_facts.status(inner, "NSpid").split()[-1] == "1"
-    assert agent.rpc("count", trigger="small")["count"] == 7
-    os.kill(inner, signal.SIGTERM)
+    with agent.connect() as connection:
+        connection.call("ping")
+        os.kill(inner, signal.SIGTERM)
+        agent.wait_for_log("event=stopping")
+        assert connection.call("count", trigger="small")["count"] == 7
+        assert agent.rpc("count", trigger="small")["count"] == 7
     assert ends(agent.child) < 5
+
+
+def test_a_process_1_that_nobody_leaves_ends_with_its_grace(start):
+    agent = start(small_object(), options=["--grace", "500ms"])
+    agent.stop()
+    agent.start(wrapper=["unshare", "--pid", "--fork", "--kill-child"])
+    with open(f"/proc/{agent.child.pid}/task/{agent.child.pid}/children", encoding="ascii") as file:
+        inner = int(file.read())
+    with agent.connect() as connection:
+        connection.call("ping")
+        os.kill(inner, signal.SIGTERM)
+        assert ends(agent.child) < 5
+        assert connection.receive() is None
 
 
 # ---- restarts under load ----------------------------------------------------------------------------

@@ -22,7 +22,9 @@ REFUSED = {
     "unknown-ca": "issuer",
     "self-signed": "self-signed",
     "client-usage": "purpose",
+    "key-usage": "purpose",
     "issuer-is-no-ca": "CA",
+    "issuer-key-usage": "CA",
 }
 # A handshake that breaks off may be a fault that passes, so it is tried again.
 BROKEN = {"tls-1.0": "tls", "tls-1.1": "tls", "plain-http": "ssl", "nothing": ""}
@@ -99,13 +101,19 @@ def refusal(agent, timeout_ms=2000):
     return caught.value
 
 
-@pytest.mark.parametrize("service", ["DYNAMODB", "STS"])
+SERVICES = {
+    "DynamoDB": lambda url: {"AWS_ENDPOINT_URL_DYNAMODB": url},
+    "STS": lambda url: {"AWS_ENDPOINT_URL_STS": url},
+    "container": lambda url: {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,
+                              "AWS_CONTAINER_CREDENTIALS_FULL_URI": url + "/v1/credentials"}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_bad_certificate_is_refused_at_once_and_not_tried_again(
         start, server, authority, tmp_path, service, kind):
     bad = server(kind)
-    agent = start(small_object(), env=trusting(
-        authority, tmp_path, **{f"AWS_ENDPOINT_URL_{service}": bad.url}))
+    agent = start(small_object(), env=trusting(authority, tmp_path, **SERVICES[service](bad.url)))
     begun = time.monotonic()
     error = refusal(agent, timeout_ms=20_000)
     assert time.monotonic() - begun < 10
