@@ -184,7 +184,7 @@ void log_write_often(enum log_level level, const char *event, const struct log_f
     size_t count = 0;
     int64_t repeated;
 
-    for (; fields[count].key != NULL && count < FIELDS_OFTEN; count++) {
+    for (; count < FIELDS_OFTEN && fields[count].key != NULL; count++) {
         all[count] = fields[count];
         key = often_key(key, &fields[count]);
     }
