@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from .yaml_files import pending_object, scaled_object, small_object, trigger
 
 
@@ -20,6 +22,7 @@ def test_options_may_follow_the_operands(start):
     assert agent.cli("count", "small", "--max-age", "0", "--timeout", "9s")[:2] == (0, "7\n")
 
 
+@pytest.mark.timing
 def test_a_deadline_that_passed_exits_4(start, world):
     world.fault(action="Query", latency=2.0)
     code, out, err = start(small_object()).cli("count", "small", "--timeout", "300")

@@ -268,6 +268,7 @@ def test_an_agent_that_is_not_up_yet_is_waited_for(eks_pod, world):
 
 
 # The wrong documents are the unit tests' matter; these are what only a network can do.
+@pytest.mark.timing
 @pytest.mark.parametrize("fault", [
     {"body": "<html>"}, {"endless": True}, {"close": "within"}, {"location": "http://127.0.0.1:9/"},
 ], ids=["html", "endless", "closed", "redirect"])
@@ -455,6 +456,7 @@ def test_no_secret_comes_out_of_a_talkative_agent(start, eks_pod, world, kind):
     assert "tenant+7" not in agent.log()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("template", [
     "1 validation error detected: Value '{}' at 'webIdentityToken' failed to satisfy constraint",
     "{}", "bad token: {} {}",

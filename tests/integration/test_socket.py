@@ -180,6 +180,7 @@ def test_who_may_not_use_it_is_told_so_and_nothing_else(start):
     assert ping_as(agent, NOBODY).returncode == 0
 
 
+@pytest.mark.timing
 def test_those_who_may_not_use_it_take_nobodys_place(start):
     agent = start_for_nobody(start)
     with contextlib.ExitStack() as stack:
