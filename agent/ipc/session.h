@@ -22,9 +22,9 @@ struct session {
     bool refused; /* every request is answered with `refusal`, and then the connection closed */
     bool closing; /* to be closed when the present batch is over */
     uint64_t requests;
-    size_t kept_bytes;      /* memory that the input takes, as server::kept_bytes has it */
-    struct buffer output;   /* answers that the kernel did not take */
-    struct buffer input;    /* bytes behind the last frame that was handled */
+    size_t kept_bytes;    /* memory that the input takes, as server::kept_bytes has it */
+    struct buffer output; /* answers that the kernel did not take */
+    struct buffer input;  /* bytes behind the last frame that was handled */
     struct repeat repeat;
     struct frame_scan scan; /* of the frame that is incomplete */
 
