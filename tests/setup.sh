@@ -20,7 +20,7 @@ demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck iproute2 libclang-rt-14-dev mandoc neovim
   python3-boto3 python3-msgpack python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
-  strace systemd valgrind)
+  strace systemd valgrind zsh)
 bench=(binutils python3 python3-msgpack util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")

@@ -1,9 +1,13 @@
 """Manual pages and completions say what the programs say."""
 
+import contextlib
 import os
+import pty
 import re
+import select
 import subprocess
 import textwrap
+import time
 
 import pytest
 
@@ -162,3 +166,48 @@ def test_bash_offers_the_agents_triggers(start, tmp_path):
     env = {**agent.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     assert complete("tally", "-s", agent.socket, "count", "shop/s", env=env) == ["shop/small"]
     assert len(complete("tally", "-s", agent.socket, "whoami", "", env=env)) == 2
+
+
+# ---- zsh completes only where somebody types ----
+
+
+@contextlib.contextmanager
+def zsh(env):
+    """A zsh in a terminal; a function that types until `until` is shown. The completion gives the
+    agent half a second, which may be over on a busy machine: then the last key is typed again."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe("zsh", ["zsh", "-f"], {**env, "TERM": "dumb", "PS1": "> ", "HOME": "/nowhere"})
+
+    def type_in(text, until, seconds=30):
+        shown, end = "", time.monotonic() + seconds
+        os.write(terminal, text.encode())
+        while not re.search(until, shown):
+            assert time.monotonic() < end, f"zsh shows {shown!r}, not {until!r}"
+            if select.select([terminal], [], [], 2)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+            elif text.endswith("\t"):
+                os.write(terminal, b"\t")
+
+    try:
+        type_in(f"fpath=({COMPLETIONS} $fpath); autoload -U compinit; compinit -u -D; "
+                "print com''pletes\n", "completes")
+        yield type_in
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(terminal)
+
+
+def test_zsh_completes_verbs_options_and_the_agents_triggers(start, tmp_path):
+    from .agent import TALLY
+    from .yaml_files import pending_object, small_object
+    agent = start(small_object(), pending_object())
+    os.symlink(TALLY, tmp_path / "tally")
+    with zsh({**agent.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}) as type_in:
+        for typed, expected in (("tally who\t", "tally whoami "),
+                                ("tally -o js\t", "tally -o json "),
+                                ("tally wait --unt\t", "tally wait --until "),
+                                (f"tally -s {agent.socket} count shop/s\t", "count shop/small ")):
+            type_in(typed, re.escape(expected))
+            type_in("\x15", "")  # the line is cleared
