@@ -24,7 +24,7 @@ void loop_stop(struct loop *loop);
  * told use a clock that goes on. The wall clock (since 1970) is for expiry dates and signatures,
  * and may jump. */
 int64_t loop_now(const struct loop *loop);
-int64_t loop_now_with_sleep(const struct loop *loop);
+int64_t loop_now_with_sleep(struct loop *loop);
 int64_t loop_wall(const struct loop *loop);
 
 /* Microseconds of the monotonic clock, read anew: to measure with, not to wait by. */

@@ -121,7 +121,7 @@ int64_t loop_now(const struct loop *loop)
     return loop->now;
 }
 
-int64_t loop_now_with_sleep(const struct loop *loop)
+int64_t loop_now_with_sleep(struct loop *loop)
 {
     return loop->now + loop->slept;
 }
