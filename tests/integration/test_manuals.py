@@ -188,6 +188,7 @@ def zsh(env):
                 shown += os.read(terminal, 65536).decode(errors="replace")
             elif text.endswith("\t"):
                 os.write(terminal, b"\t")
+        return shown
 
     try:
         type_in(f"fpath=({COMPLETIONS} $fpath); autoload -U compinit; compinit -u -D; "
