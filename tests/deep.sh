@@ -42,6 +42,7 @@ step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "torture: failing allocations" "${make[@]}" torture
+step "the units under systemd" tests/systemd.sh
 tests/image/run.sh
 step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
 steps_finish
