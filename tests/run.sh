@@ -16,7 +16,7 @@ make=(make --no-print-directory -j"$(nproc)" WERROR=1)
 make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
 # The tests wait more than they work: several at a time, each process with an AWS of its own.
 # A deadline that passed on a busy machine gets one more chance, and is told as "rerun".
-python_tests=(/usr/bin/python3 -m pytest -q --tb=short --reruns 1 -n "$((2 * $(nproc)))")
+python_tests=(/usr/bin/python3 -m pytest -q --tb=short --reruns 1 -n "$((3 * $(nproc)))")
 
 step "build with gcc" "${make[@]}" BUILD="$plain" all unit helpers
 step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit helpers
