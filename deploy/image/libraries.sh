@@ -155,7 +155,9 @@ build_libseccomp() {
   mkdir "$work/libseccomp"
   (cd "$work/libseccomp" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" \
     "$src/libseccomp/configure" --disable-shared --enable-static --disable-dependency-tracking)
-  quietly make -C "$work/libseccomp/src" -j "$jobs" libseccomp.la
+  # A copy of the sources may have lost their times; what configure is made of is not made anew.
+  quietly make -C "$work/libseccomp/src" -j "$jobs" ACLOCAL=: AUTOCONF=: AUTOHEADER=: AUTOMAKE=: \
+    libseccomp.la
   cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/lib/"
   cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" "$dir/include/"
 }
