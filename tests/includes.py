@@ -30,7 +30,7 @@ ONLY = {("client/cli", "client"): {"client/tally.h"},
 OWNERS = {
     "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c",
                   "tests/unit/test_tls_bearssl.c"},
-    "curl/curl.h": {"agent/aws/http.c", "tests/bench/query_floor.c"},
+    "curl/curl.h": {"agent/aws/http.c", "agent/aws/trust.c", "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/xml_fields.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/config/attribute.c", "agent/config/auth_file.c",
                   "agent/config/values.c", "agent/identity/fields.c",

@@ -254,7 +254,7 @@ static void read_reply(
     error->status = response->status;
     if (response->outcome != HTTP_ANSWERED) {
         transport_error(call, response, error);
-    } else if (!dynamodb_crc_matches(response->crc32, response->body, response->body_len)) {
+    } else if (!dynamodb_crc_matches(response->headers.crc32, response->body, response->body_len)) {
         error->outcome = AWS_TRANSIENT;
         snprintf(error->message, sizeof(error->message), "the reply does not fit its CRC-32");
     } else if (response->status < 200 || response->status > 299) {
@@ -265,7 +265,7 @@ static void read_reply(
         snprintf(error->message, sizeof(error->message), "the reply is not valid: %s", why);
     }
     if (error->request_id[0] == '\0')
-        memcpy(error->request_id, response->request_id, sizeof(error->request_id));
+        memcpy(error->request_id, response->headers.request_id, sizeof(error->request_id));
 }
 
 static void count_outcome(
@@ -366,7 +366,7 @@ static void on_response(void *data, const struct http_response *response)
 
     call->transfer = NULL;
     reply.elapsed_us = response->elapsed_us;
-    reply.retry_after_ms = strtol(response->retry_after, NULL, 10);
+    reply.retry_after_ms = strtol(response->headers.retry_after, NULL, 10);
     if (reply.retry_after_ms < 0)
         reply.retry_after_ms = 0;
     if (service == AWS_STS && response->date_ms != 0)

@@ -1,7 +1,7 @@
 #include "agent/aws/http.h"
 
 #include "agent/aws/sockets.h"
-#include "agent/aws/tls_bearssl.h"
+#include "agent/aws/trust.h"
 #include "agent/ring.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
@@ -10,23 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
 #define HEADER_BYTES 4096   /* of an ordinary reply; libcurl keeps the room for the longest line */
 #define READ_BYTES   4096L  /* taken and wiped for each transfer; most replies are shorter */
-#define CA_SECONDS   10L    /* until a bundle that was replaced is read anew; libcurl's is a day */
 
 struct http {
     CURLM *multi;
     struct loop *loop;
     struct loop_timer *timer; /* libcurl's own */
     struct sockets sockets;
-    char *ca_bundle;
-    struct tls_bearssl *tls; /* NULL unless libcurl runs on BearSSL */
-    char tls_why[256];       /* why it could not set the latest connection up */
+    struct trust *trust;
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
     struct ring transfers; /* http_transfer::link: under way */
@@ -42,7 +38,6 @@ struct http_transfer {
     int64_t stall_ms;
     struct buffer body;
     size_t header_bytes;
-    char date[64];
     bool dated;
     bool stalled;
     char error[CURL_ERROR_SIZE];
@@ -157,9 +152,9 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
     if (transfer->dated || response->status >= 400) /* reading it is dear */
-        response->date_ms = parse_date(transfer->date);
-    if (code == CURLE_SSL_CACERT_BADFILE && transfer->http->tls_why[0] != '\0')
-        snprintf(transfer->error, sizeof(transfer->error), "%s", transfer->http->tls_why);
+        response->date_ms = parse_date(response->headers.date);
+    if (code == CURLE_SSL_CACERT_BADFILE && trust_why(transfer->http->trust)[0] != '\0')
+        snprintf(transfer->error, sizeof(transfer->error), "%s", trust_why(transfer->http->trust));
     if (transfer->error[0] == '\0' && code != CURLE_OK)
         snprintf(transfer->error, sizeof(transfer->error), "%s", curl_easy_strerror(code));
     response->error = transfer->error;
@@ -324,34 +319,9 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return count;
 }
 
-/* Copies the value of a header line if it has this name; one that does not fit is no value
- * that AWS sends, and is left out. */
-static bool take_header(
-    const char *line, size_t len, const char *name, char *value, size_t value_size)
-{
-    size_t name_len = strlen(name);
-
-    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
-        return false;
-    line += name_len + 1;
-    len -= name_len + 1;
-    while (len > 0 && (*line == ' ' || *line == '\t')) {
-        line++;
-        len--;
-    }
-    while (len > 0 && (unsigned char)line[len - 1] <= ' ')
-        len--;
-    if (len >= value_size)
-        return false;
-    memcpy(value, line, len);
-    value[len] = '\0';
-    return true;
-}
-
 static size_t on_header(char *line, size_t size, size_t len, void *user)
 {
     struct http_transfer *transfer = user;
-    struct http_response *response = &transfer->response;
 
     (void)size; /* always 1 */
     loop_timer_start(transfer->stall, transfer->stall_ms);
@@ -361,18 +331,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *user)
             "the reply's headers are larger than %u bytes", HTTP_HEADER_BYTES);
         return 0;
     }
-    if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
-        /* A new block: what an interim reply or a proxy's CONNECT said is not the answer's. */
-        transfer->date[0] = '\0';
-        response->request_id[0] = '\0';
-        response->crc32[0] = response->retry_after[0] = '\0';
-    }
-    take_header(line, len, "date", transfer->date, sizeof(transfer->date));
-    take_header(line, len, "x-amzn-requestid", response->request_id, sizeof(response->request_id));
-    take_header(line, len, "x-amz-request-id", response->request_id, sizeof(response->request_id));
-    take_header(line, len, "x-amz-crc32", response->crc32, sizeof(response->crc32));
-    take_header(
-        line, len, "x-amz-retry-after", response->retry_after, sizeof(response->retry_after));
+    reply_headers_take(&transfer->response.headers, line, len);
     return len;
 }
 
@@ -446,66 +405,6 @@ static bool set_request(struct http_transfer *transfer, const struct http_reques
     return r == CURLE_OK && set_body(transfer, request) && set_headers(transfer, request);
 }
 
-#ifdef TALLY_TLS_BEARSSL
-
-static bool trust_create(struct http *http, const char *ca_bundle)
-{
-    http->tls = tls_bearssl_create(ca_bundle);
-    return http->tls != NULL;
-}
-
-static void trust_destroy(struct http *http)
-{
-    tls_bearssl_destroy(http->tls);
-}
-
-static CURLcode on_tls(CURL *easy, void *client, void *data)
-{
-    struct http *http = data;
-
-    (void)easy;
-    http->tls_why[0] = '\0';
-    if (tls_bearssl_prepare(
-            http->tls, client, loop_now(http->loop), http->tls_why, sizeof(http->tls_why)) < 0)
-        return CURLE_SSL_CACERT_BADFILE;
-    return CURLE_OK;
-}
-
-static CURLcode set_trust(struct http *http, CURL *easy)
-{
-    CURLcode r = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-
-    return r | curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, http);
-}
-
-#else
-
-static bool trust_create(struct http *http, const char *ca_bundle)
-{
-    http->ca_bundle = ca_bundle != NULL ? strdup(ca_bundle) : NULL;
-    return ca_bundle == NULL || http->ca_bundle != NULL;
-}
-
-static void trust_destroy(struct http *http)
-{
-    free(http->ca_bundle);
-}
-
-static CURLcode set_trust(struct http *http, CURL *easy)
-{
-    const char *ca_bundle = http->ca_bundle;
-    /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
-     * it parses the bundle anew for each connection. */
-    CURLcode r = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-
-    r |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
-    if (ca_bundle != NULL)
-        r |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_bundle);
-    return r;
-}
-
-#endif
-
 /* What is the same for all requests is set once. */
 static CURL *handle_create(struct http *http)
 {
@@ -532,7 +431,7 @@ static CURL *handle_create(struct http *http)
     r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    if ((r | set_trust(http, easy)) == CURLE_OK)
+    if (r == CURLE_OK && trust_apply(http->trust, easy) == 0)
         return easy;
     curl_easy_cleanup(easy);
     return NULL;
@@ -591,9 +490,10 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     http->loop = loop;
     sockets_init(&http->sockets, loop, socket_fired, http);
     ring_init(&http->transfers);
+    http->trust = trust_create(loop, ca_bundle);
     http->timer = loop_timer_create(loop, timer_fired, http);
     http->multi = multi_create(http);
-    if (!trust_create(http, ca_bundle) || http->multi == NULL || http->timer == NULL) {
+    if (http->trust == NULL || http->multi == NULL || http->timer == NULL) {
         http_destroy(http);
         return NULL;
     }
@@ -609,6 +509,6 @@ void http_destroy(struct http *http)
     curl_multi_cleanup(http->multi);
     sockets_clear(&http->sockets);
     loop_timer_destroy(http->timer);
-    trust_destroy(http);
+    trust_destroy(http->trust);
     free(http);
 }

@@ -5,6 +5,7 @@
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
+#include "agent/aws/reply_headers.h"
 #include "agent/loop.h"
 
 #include <stdbool.h>
@@ -47,14 +48,12 @@ struct http_response {
     int status;
     const uint8_t *body;
     size_t body_len;
-    int64_t date_ms;      /* the Date header on the wall clock; 0: absent, or not read */
-    char request_id[80];  /* x-amzn-RequestId or x-amz-request-id; "" where absent, as below */
-    char crc32[16];       /* x-amz-crc32 */
-    char retry_after[24]; /* x-amz-retry-after, ms */
-    bool refused_tls;     /* the certificate was not accepted: trying again won't help */
-    int64_t elapsed_us;   /* from start to end, as libcurl measured it */
-    int64_t server_us;    /* of these: from request sent to first byte of the reply */
-    int64_t connections;  /* new connections this transfer had to open */
+    int64_t date_ms; /* the Date header on the wall clock; 0: absent, or not read */
+    struct reply_headers headers;
+    bool refused_tls;    /* the certificate was not accepted: trying again won't help */
+    int64_t elapsed_us;  /* from start to end, as libcurl measured it */
+    int64_t server_us;   /* of these: from request sent to first byte of the reply */
+    int64_t connections; /* new connections this transfer had to open */
 };
 
 /* The response is borrowed until the callback returns. */

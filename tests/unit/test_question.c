@@ -285,7 +285,7 @@ TEST(nobody_is_told_to_wait_longer_than_we_do)
         .status = 400,
         .body = (const uint8_t *)body,
         .body_len = strlen(body),
-        .retry_after = "99999999999999999999"});
+        .headers.retry_after = "99999999999999999999"});
     fake_loop_advance(bench.loop, 0);
     CHECK_INT(1, asker->answers);
     CHECK_INT(ERROR_AWS_REJECTED, asker->code);

@@ -64,7 +64,7 @@ TEST(the_same_failure_is_told_once_whatever_its_request_id)
         struct http_response response = {.outcome = HTTP_ANSWERED, .status = 400};
         static const char body[] = "{\"__type\":\"x#ValidationException\",\"message\":\"no\"}";
 
-        snprintf(response.request_id, sizeof(response.request_id), "request-%d", i);
+        snprintf(response.headers.request_id, sizeof(response.headers.request_id), "request-%d", i);
         response.body = (const uint8_t *)body;
         response.body_len = strlen(body);
         fake_http_answer_with(&response);
