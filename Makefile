@@ -98,10 +98,12 @@ $(BUILD)/pic/%.o: %.c Makefile
 	$(say) CC "$< (pic)"
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
 
-# The filter of system calls is compiled once, here, and not at each start.
-$(BUILD)/sandbox-compile: $(call obj,agent/sandbox_compile.c)
-	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SECCOMP_LIBS)
+# The filter of system calls is compiled once, here, and not at each start. The program that does it
+# is the build's own: no sanitizer and no coverage is for it.
+$(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE $(CPPFLAGS) -o $@ $< $(SECCOMP_LIBS)
 
 $(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
