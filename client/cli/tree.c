@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define MS_MAX 1e15 /* 30,000 years: what is longer, or no number, is no time of anything */
+
 static bool has_suffix(const char *text, const char *suffix)
 {
     size_t len = strlen(text), suffix_len = strlen(suffix);
@@ -45,10 +47,10 @@ static void format_grouped(int64_t number, char *text, size_t size)
 
 static void format_fraction(double milliseconds, char *text, size_t size)
 {
-    if (milliseconds < 1000)
-        snprintf(text, size, "%.3g ms", milliseconds);
-    else
+    if (milliseconds >= 1000 && milliseconds < MS_MAX)
         duration_format((int64_t)milliseconds, text, size);
+    else
+        snprintf(text, size, "%.3g ms", milliseconds);
 }
 
 static void append_unit(const char *key, char *text, size_t size)
