@@ -1,5 +1,6 @@
 #include "agent/log.h"
 
+#include "agent/fnv.h"
 #include "agent/repeats.h"
 #include "proto/buffer.h"
 
@@ -170,16 +171,16 @@ static uint64_t often_key(uint64_t key, const struct log_field *field)
     char number[24];
 
     if (field->text != NULL)
-        return repeats_key(key, field->text);
+        return fnv_text(key, field->text);
     if (strcmp(field->key, "uid") != 0 && strcmp(field->key, "gid") != 0)
         return key;
     snprintf(number, sizeof(number), "%lld", (long long)field->number);
-    return repeats_key(key, number);
+    return fnv_text(key, number);
 }
 
 void log_write_often(enum log_level level, const char *event, const struct log_field *fields)
 {
-    uint64_t key = repeats_key(REPEATS_KEY, event);
+    uint64_t key = fnv_text(FNV_START, event);
     struct log_field all[FIELDS_OFTEN + 2] = {0};
     size_t count = 0;
     int64_t repeated;
@@ -198,10 +199,10 @@ void log_write_often(enum log_level level, const char *event, const struct log_f
 /* The request id is another one each time. */
 static uint64_t failure_key(const char *event, const char *subject, const struct failure *failure)
 {
-    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, event), subject != NULL ? subject : "");
+    uint64_t key = fnv_text(fnv_text(FNV_START, event), subject != NULL ? subject : "");
 
-    key = repeats_key(repeats_key(key, error_name(failure->code)), failure->message);
-    return repeats_key(repeats_key(key, failure->aws_code), failure->aws_reasons);
+    key = fnv_text(fnv_text(key, error_name(failure->code)), failure->message);
+    return fnv_text(fnv_text(key, failure->aws_code), failure->aws_reasons);
 }
 
 void log_failure(

@@ -29,12 +29,3 @@ bool repeats_admit(struct repeats *repeats, uint64_t key, int64_t now_ms, int64_
     *entry = (struct repeats_entry){.key = key, .quiet_until_ms = now_ms + REPEATS_QUIET_MS};
     return true;
 }
-
-/* FNV-1a. The end of the text counts, too: "ab", "c" is not "a", "bc". */
-uint64_t repeats_key(uint64_t key, const char *text)
-{
-    do {
-        key = (key ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    } while (*text++ != '\0');
-    return key;
-}

@@ -23,8 +23,4 @@ struct repeats { /* zeroed: nothing has been said */
  * never. */
 bool repeats_admit(struct repeats *repeats, uint64_t key, int64_t now_ms, int64_t *count);
 
-/* Adds a text to a key, which begins as REPEATS_KEY. */
-#define REPEATS_KEY UINT64_C(0xcbf29ce484222325)
-uint64_t repeats_key(uint64_t key, const char *text);
-
 #endif

@@ -1,12 +1,12 @@
 #include "agent/aws/skews.h"
 
-#include "agent/repeats.h"
+#include "agent/fnv.h"
 
 #include <stddef.h>
 
 static uint64_t hash_of(const char *host)
 {
-    return repeats_key(REPEATS_KEY, host) | 1; /* never 0 */
+    return fnv_text(FNV_START, host) | 1; /* never 0 */
 }
 
 int64_t skews_offset(const struct skews *skews, const char *host, int64_t otherwise)

@@ -2,6 +2,7 @@
 
 #include "agent/config/files.h"
 #include "agent/file.h"
+#include "agent/fnv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,23 +30,16 @@ struct config_watch {
 /* ---- which files there are, in one number ------------------------------------------------------
  */
 
-static void mix_text(uint64_t *stamp, const char *text)
-{
-    for (; *text != '\0'; text++)
-        *stamp = (*stamp ^ (unsigned char)*text) * 1099511628211u;
-}
-
 static void mix_number(uint64_t *stamp, uint64_t number)
 {
-    *stamp = (*stamp ^ number) * 1099511628211u;
-    *stamp ^= *stamp >> 29;
+    *stamp = fnv_bytes(*stamp, &number, sizeof(number));
 }
 
 static void mix_file(uint64_t *stamp, const char *path)
 {
     struct file_stamp file = file_stamp_of(path);
 
-    mix_text(stamp, path);
+    *stamp = fnv_text(*stamp, path);
     mix_number(stamp, (uint64_t)file.error);
     mix_number(stamp, file.device);
     mix_number(stamp, file.inode);
@@ -56,7 +50,7 @@ static void mix_file(uint64_t *stamp, const char *path)
 
 uint64_t config_stamp(const char *const *paths, size_t path_count)
 {
-    uint64_t stamp = 14695981039346656037u;
+    uint64_t stamp = FNV_START;
 
     for (size_t i = 0; i < path_count; i++) {
         struct folder folder = {0};

@@ -1,9 +1,9 @@
 #include "agent/count/solo.h"
+#include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/pack_count.h"
 #include "agent/ipc/params.h"
 #include "agent/ipc/pending.h"
-#include "agent/repeats.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
@@ -205,10 +205,10 @@ static uint64_t key_of(const struct query_call *query, const struct server *serv
 {
     const char *parts[] = {query->texts[IDENTITY_OF], query->query.region, query->query.endpoint,
         query->query.table, query->query.index};
-    uint64_t key = REPEATS_KEY ^ counter_generation(server->options.counter);
+    uint64_t key = FNV_START ^ counter_generation(server->options.counter);
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        key = repeats_key(key, parts[i] != NULL ? parts[i] : "");
+        key = fnv_text(key, parts[i] != NULL ? parts[i] : "");
     return key;
 }
 

@@ -1,4 +1,5 @@
 #include "agent/count/decision.h"
+#include "agent/fnv.h"
 #include "agent/ipc/ask.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/pack_count.h"
@@ -48,15 +49,6 @@ static void pack_answer(struct buffer *buffer, const struct count_answer *answer
     buffer_free(&extra);
 }
 
-static uint64_t fnv1a(const uint8_t *data, size_t len)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ data[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 /* A fingerprint of the answer without what differs from one flight to the next in any case.
  * False: no memory. */
 static bool take_print(const struct count_answer *answer, uint64_t *print)
@@ -82,7 +74,7 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
     pack_answer(&packed, &copy);
     taken = !packed.failed;
     if (taken)
-        *print = fnv1a(packed.data, packed.len);
+        *print = fnv_bytes(FNV_START, packed.data, packed.len);
     buffer_free(&packed);
     return taken;
 }

@@ -46,16 +46,5 @@ TEST(what_there_is_no_room_for_is_said_rather_than_lost)
     CHECK_INT(0, say(0, 100));
 }
 
-TEST(keys_tell_where_a_text_ends)
-{
-    uint64_t key = repeats_key(repeats_key(REPEATS_KEY, "ab"), "c");
-
-    CHECK(key == repeats_key(repeats_key(REPEATS_KEY, "ab"), "c"));
-    CHECK(key != repeats_key(repeats_key(REPEATS_KEY, "a"), "bc"));
-    CHECK(key != repeats_key(REPEATS_KEY, "abc"));
-    CHECK(repeats_key(key, "") != key);
-}
-
 TEST_MAIN(RUN(the_same_is_said_once_a_minute_with_how_often_it_came),
-    RUN(another_thing_is_said_at_once), RUN(what_there_is_no_room_for_is_said_rather_than_lost),
-    RUN(keys_tell_where_a_text_ends))
+    RUN(another_thing_is_said_at_once), RUN(what_there_is_no_room_for_is_said_rather_than_lost))
