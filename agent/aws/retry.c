@@ -1,5 +1,7 @@
 #include "agent/aws/retry.h"
 
+#include "agent/backoff.h"
+
 static int cost(enum aws_outcome outcome)
 {
     return outcome == AWS_THROTTLED ? RETRY_COST_THROTTLE : RETRY_COST;
@@ -25,20 +27,11 @@ void retry_quota_success(struct retry_quota *quota, unsigned retries, enum aws_o
         quota->tokens = RETRY_QUOTA_TOKENS;
 }
 
-/* min(cap, base * 2^attempt), without a product that overflows. */
-static int64_t ceiling(int64_t base_ms, unsigned attempt)
-{
-    int64_t delay = base_ms;
-
-    for (unsigned i = 0; i < attempt && delay > 0 && delay < RETRY_CAP_MS; i++)
-        delay *= 2;
-    return delay < RETRY_CAP_MS ? delay : RETRY_CAP_MS;
-}
-
 int64_t retry_delay(enum aws_outcome outcome, unsigned attempt, int64_t base_ms,
     int64_t retry_after_ms, uint32_t random)
 {
-    int64_t most = ceiling(outcome == AWS_THROTTLED ? RETRY_BASE_THROTTLE_MS : base_ms, attempt);
+    int64_t base = outcome == AWS_THROTTLED ? RETRY_BASE_THROTTLE_MS : base_ms;
+    int64_t most = backoff_ms(base, RETRY_CAP_MS, attempt);
     int64_t delay = (int64_t)(((uint64_t)most + 1) * random >> 32);
 
     if (retry_after_ms > delay + RETRY_AFTER_EXTRA_MS)

@@ -1,10 +1,10 @@
 #include "agent/count/cache.h"
 
+#include "agent/backoff.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define REFUSED_FIRST_MS 10000
-#define REFUSED_MAX_MS   60000
 #define REJECTED_MS      2000 /* a missing table may be created, a filter mended, at any moment */
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   20000
@@ -31,33 +31,23 @@ void cache_store(struct cache *cache, const struct count_value *value, int64_t n
     cache_clear(cache);
 }
 
-/* first * 2^(failures - 1), at most max. */
-static int64_t doubled(int64_t first, int64_t max, uint32_t failures)
-{
-    int64_t delay = first;
-
-    while (--failures > 0 && delay < max)
-        delay *= 2;
-    return delay < max ? delay : max;
-}
-
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random)
 {
+    uint32_t earlier = cache->failures++;
     int64_t delay;
 
-    cache->failures++;
     if (cache->failure == NULL)
         cache->failure = malloc(sizeof(*cache->failure));
     if (cache->failure != NULL)
         *cache->failure = *failure;
     cache->refused = failure->code == ERROR_ACCESS_DENIED || failure->code == ERROR_AWS_REJECTED;
     if (failure->code == ERROR_ACCESS_DENIED) {
-        delay = doubled(REFUSED_FIRST_MS, REFUSED_MAX_MS, cache->failures);
+        delay = backoff_refused_ms(earlier);
     } else if (failure->code == ERROR_AWS_REJECTED) {
         delay = REJECTED_MS;
     } else {
         /* Half fixed, half random, so that agents that failed together spread out. */
-        delay = doubled(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, cache->failures);
+        delay = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, earlier);
         delay = delay / 2 + (int64_t)((uint64_t)random * (uint64_t)(delay / 2) >> 32);
     }
     if (delay < failure->retry_after_ms)

@@ -33,7 +33,7 @@ void cache_clear(struct cache *cache);
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
 
 /* Remembers a failed flight. What AWS refused (denied or rejected) is answered from memory for
- * a while: 10 s, doubling to 60 s; what may pass is tried again after a back-off of 250 ms,
+ * a while: see backoff_refused_ms, or 2 s; what may pass is tried again after a back-off of 250 ms,
  * doubling to 20 s. `random` is uniform 32 bits. */
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
 

@@ -1,5 +1,7 @@
 #include "agent/count/denials.h"
 
+#include "agent/backoff.h"
+
 #include <stddef.h>
 
 static struct denial *entry_of(struct denials *denials, uint64_t key)
@@ -24,11 +26,9 @@ void denials_add(
 
     if (denial->key == key && now_ms < denial->until)
         return; /* one that was asked at the same time */
-    denial->pause_ms = denial->key == key ? denial->pause_ms * 2 : DENIALS_FIRST_MS;
-    if (denial->pause_ms > DENIALS_MAX_MS)
-        denial->pause_ms = DENIALS_MAX_MS;
+    denial->earlier = denial->key == key ? denial->earlier + 1 : 0;
     denial->key = key;
-    denial->until = now_ms + denial->pause_ms;
+    denial->until = now_ms + backoff_refused_ms(denial->earlier);
     denial->failure = *failure;
 }
 

@@ -7,15 +7,13 @@
 
 #include <stdint.h>
 
-#define DENIALS_ENTRIES  16
-#define DENIALS_FIRST_MS 10000
-#define DENIALS_MAX_MS   60000
+#define DENIALS_ENTRIES 16
 
 struct denials { /* zeroed: nothing was denied */
     struct denial {
         uint64_t key; /* of what was asked; 0: none */
         int64_t until;
-        int64_t pause_ms;
+        uint32_t earlier; /* in the same row */
         struct failure failure;
     } entries[DENIALS_ENTRIES];
 };
@@ -23,8 +21,8 @@ struct denials { /* zeroed: nothing was denied */
 /* The denial that still holds, with how long it does; or NULL. Borrowed until the next change. */
 const struct failure *denials_find(struct denials *denials, uint64_t key, int64_t now_ms);
 
-/* It was denied: for 10 s, doubling to 60 s, the same is the answer. Of two that share an entry
- * the later one stays. */
+/* It was denied: for as long as backoff_refused_ms says, the same is the answer. Of two that share
+ * an entry the later one stays. */
 void denials_add(
     struct denials *denials, uint64_t key, const struct failure *failure, int64_t now_ms);
 

@@ -1,5 +1,6 @@
 #include "agent/identity/cached.h"
 
+#include "agent/backoff.h"
 #include "agent/log.h"
 
 #include <stdlib.h>
@@ -18,11 +19,9 @@
 #define PAUSE_MIN_MS 1000
 
 /* Without valid credentials whoever waits has little time: a fault that may pass is remembered
- * only to space the tries, which get fewer while a service is away; a refusal longer each time. */
-#define FAULT_MS       1000
-#define FAULT_MAX_MS   8000
-#define REFUSED_MS     10000
-#define REFUSED_MAX_MS 60000
+ * only to space the tries, which get fewer while a service is away; a refusal as all are. */
+#define FAULT_MS     1000
+#define FAULT_MAX_MS 8000
 
 /* How long a request waits for a refresh while what is kept is still valid. */
 #define PATIENCE_MS 2000
@@ -45,11 +44,11 @@ struct cached {
     bool used;                         /* since they were fetched: else nobody needs the next */
     bool failed;                       /* the last fetch, with this: */
     struct failure failure;
-    int64_t failed_at;  /* monotonic, as all below */
-    int64_t pause_ms;   /* before the next try while credentials are valid */
-    int64_t memory_ms;  /* before the next try without */
-    int64_t refused_ms; /* of the last refusal, 0: the last fetch was not refused */
-    int64_t fault_ms;   /* of the last fault of a service without them, 0: that was none */
+    int64_t failed_at; /* monotonic, as all below */
+    int64_t pause_ms;  /* before the next try while credentials are valid */
+    int64_t memory_ms; /* before the next try without */
+    uint32_t refusals; /* in a row */
+    uint32_t faults;   /* of a service, in a row, without them */
 };
 
 enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
@@ -192,8 +191,8 @@ static void keep(struct cached *self, struct credentials *credentials)
     credentials_unref(self->current);
     self->current = credentials;
     self->failed = false;
-    self->refused_ms = 0;
-    self->fault_ms = 0;
+    self->refusals = 0;
+    self->faults = 0;
     self->used = false;
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
@@ -215,26 +214,16 @@ static bool is_fault(const struct failure *failure)
     return failure->code == ERROR_AWS_UNAVAILABLE || failure->code == ERROR_THROTTLED;
 }
 
-/* 0 where it is over, else twice what it was. */
-static int64_t longer(bool goes_on, int64_t last, int64_t first, int64_t most)
-{
-    if (!goes_on)
-        return 0;
-    return last == 0 ? first : last * 2 < most ? last * 2 : most;
-}
-
 static void set_pauses(struct cached *self)
 {
     int64_t pause = PAUSE_MAX_MS;
     int64_t fault;
 
-    self->refused_ms = longer(
-        is_refusal(&self->failure), self->refused_ms, REFUSED_MS, REFUSED_MAX_MS);
-    self->fault_ms = longer(
-        is_fault(&self->failure) && !is_valid(self), self->fault_ms, FAULT_MS, FAULT_MAX_MS);
-    fault = self->fault_ms != 0 ? self->fault_ms : FAULT_MS;
-    self->memory_ms = self->refused_ms != 0 ? self->refused_ms
-                                            : fault / 2 + random_below(self, fault / 2);
+    self->refusals = is_refusal(&self->failure) ? self->refusals + 1 : 0;
+    self->faults = is_fault(&self->failure) && !is_valid(self) ? self->faults + 1 : 0;
+    fault = backoff_ms(FAULT_MS, FAULT_MAX_MS, self->faults > 0 ? self->faults - 1 : 0);
+    self->memory_ms = self->refusals > 0 ? backoff_refused_ms(self->refusals - 1)
+                                         : fault / 2 + random_below(self, fault / 2);
     if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         pause = PAUSE_MIN_MS; /* a file that is being replaced: there again in a moment */
     else if (is_valid(self) && (self->current->expires_ms - wall(self)) / 4 < pause)
@@ -306,7 +295,7 @@ void cached_refresh(struct provider *provider)
     self->stale = true;
     self->pause_ms = 0;
     self->memory_ms = 0;
-    self->fault_ms = 0;
+    self->faults = 0;
 }
 
 void cached_describe(const struct provider *provider, struct cached_state *state)
