@@ -2,6 +2,7 @@
 
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/retry.h"
+#include "agent/backoff.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -167,11 +168,9 @@ static void credentials_timer_fired(void *data)
 /* Waits for better luck with the credentials where somebody still wants the count. */
 static bool wait_for_credentials(struct scan *scan, const struct failure *failure)
 {
-    int64_t delay = CREDENTIALS_RETRY_MS;
+    int64_t delay = backoff_ms(
+        CREDENTIALS_RETRY_MS, CREDENTIALS_RETRY_MAX_MS, scan->credential_failures++);
 
-    for (unsigned i = 0; i < scan->credential_failures && delay < CREDENTIALS_RETRY_MAX_MS; i++)
-        delay *= 2;
-    scan->credential_failures++;
     if (!failure->retryable || !scan->events.retry_wanted(scan->data, failure, delay))
         return false;
     if (scan->timer == NULL)

@@ -1,0 +1,64 @@
+/* How long a scan waits between its attempts to get credentials. (Its pages: see test_question.) */
+#include "agent/count/scan.h"
+
+#include "tests/unit/count_world.h"
+
+#define DELAYS 6
+
+struct listener {
+    int64_t delays[DELAYS];
+    size_t count;
+    enum error_code code;
+    bool ended;
+};
+
+static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+{
+    struct listener *listener = data;
+
+    listener->code = failure->code;
+    listener->delays[listener->count++] = delay_ms;
+    return listener->count < DELAYS;
+}
+
+static void on_done(void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct listener *listener = data;
+
+    CHECK(value == NULL && failure != NULL);
+    listener->ended = true;
+}
+
+TEST(credentials_that_are_not_there_yet_are_asked_for_ever_less_often)
+{
+    static const int64_t expected[DELAYS] = {500, 1000, 2000, 4000, 5000, 5000};
+    static const struct identity_spec spec = {.kind = IDENTITY_STATIC,
+        .reason = "the test",
+        .key_id = {SOURCE_LITERAL, "AKIDEXAMPLE", NULL, "key id"},
+        .secret_key = {SOURCE_FILE, "/nowhere/secret", NULL, "secret key"}};
+    static const struct scan_events events = {.retry_wanted = on_retry_wanted, .done = on_done};
+    static const struct endpoint_environment environment;
+    static struct bench bench;
+    struct listener listener = {.count = 0};
+    struct identity *identity;
+
+    bench_open(&bench, "false");
+    identity = identity_acquire(bench.identities, &spec);
+    CHECK(scan_start(&(struct scan_options){.loop = bench.loop,
+                         .client = bench.client,
+                         .environment = &environment,
+                         .identity = identity,
+                         .query = &counter_config(bench.counter)->triggers[0].query},
+              &events, &listener) != NULL);
+    for (size_t i = 0; i < DELAYS; i++) {
+        CHECK_INT(i + 1, listener.count);
+        CHECK_INT(expected[i], listener.delays[i]);
+        fake_loop_advance(bench.loop, listener.delays[i]);
+    }
+    CHECK(listener.ended);
+    CHECK_INT(ERROR_CREDENTIALS, listener.code);
+    identity_release(identity);
+    bench_close(&bench);
+}
+
+TEST_MAIN(RUN(credentials_that_are_not_there_yet_are_asked_for_ever_less_often))
