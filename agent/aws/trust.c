@@ -4,16 +4,37 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define CA_SECONDS 10L /* until a bundle that was replaced is read anew; libcurl's is a day */
+
+/* Which TLS libcurl runs on. Both ways are compiled in each build, and one is thrown away. */
 #ifdef TALLY_TLS_BEARSSL
+static const bool on_bearssl = true;
+#else
+static const bool on_bearssl = false;
+#endif
 
 struct trust {
     struct loop *loop;
-    struct tls_bearssl *tls;
+    struct tls_bearssl *bearssl; /* NULL on another TLS, which keeps to this: */
+    char *ca_bundle;             /* NULL: libcurl's default */
     char why[256];
 };
+
+static int keep_bundle(struct trust *trust, const char *ca_bundle)
+{
+    if (on_bearssl) {
+        trust->bearssl = tls_bearssl_create(ca_bundle);
+        return trust->bearssl != NULL ? 0 : -ENOMEM;
+    }
+    if (ca_bundle == NULL)
+        return 0;
+    trust->ca_bundle = strdup(ca_bundle);
+    return trust->ca_bundle != NULL ? 0 : -ENOMEM;
+}
 
 struct trust *trust_create(struct loop *loop, const char *ca_bundle)
 {
@@ -22,8 +43,7 @@ struct trust *trust_create(struct loop *loop, const char *ca_bundle)
     if (trust == NULL)
         return NULL;
     trust->loop = loop;
-    trust->tls = tls_bearssl_create(ca_bundle);
-    if (trust->tls == NULL) {
+    if (keep_bundle(trust, ca_bundle) < 0) {
         free(trust);
         return NULL;
     }
@@ -34,67 +54,32 @@ void trust_destroy(struct trust *trust)
 {
     if (trust == NULL)
         return;
-    tls_bearssl_destroy(trust->tls);
+    if (on_bearssl)
+        tls_bearssl_destroy(trust->bearssl);
+    free(trust->ca_bundle);
     free(trust);
 }
 
-static CURLcode on_tls(CURL *easy, void *client, void *data)
+static CURLcode on_connection(CURL *easy, void *client, void *data)
 {
     struct trust *trust = data;
     int64_t now = loop_now(trust->loop);
 
     (void)easy;
     trust->why[0] = '\0';
-    return tls_bearssl_prepare(trust->tls, client, now, trust->why, sizeof(trust->why)) < 0
+    return tls_bearssl_prepare(trust->bearssl, client, now, trust->why, sizeof(trust->why)) < 0
                ? CURLE_SSL_CACERT_BADFILE
                : CURLE_OK;
 }
 
-int trust_apply(struct trust *trust, void *easy)
+static CURLcode apply_bearssl(struct trust *trust, CURL *easy)
 {
-    CURLcode r = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_connection);
 
-    r |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, trust);
-    return r == CURLE_OK ? 0 : -ENOMEM;
+    return r | curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, trust);
 }
 
-const char *trust_why(const struct trust *trust)
-{
-    return trust->why;
-}
-
-#else
-
-#define CA_SECONDS 10L /* until a bundle that was replaced is read anew; libcurl's is a day */
-
-struct trust {
-    char *ca_bundle; /* NULL: libcurl's default */
-};
-
-struct trust *trust_create(struct loop *loop, const char *ca_bundle)
-{
-    struct trust *trust = calloc(1, sizeof(*trust));
-
-    (void)loop;
-    if (trust == NULL || ca_bundle == NULL)
-        return trust;
-    trust->ca_bundle = strdup(ca_bundle);
-    if (trust->ca_bundle == NULL) {
-        free(trust);
-        return NULL;
-    }
-    return trust;
-}
-
-void trust_destroy(struct trust *trust)
-{
-    if (trust == NULL)
-        return;
-    free(trust->ca_bundle);
-    free(trust);
-}
-
-int trust_apply(struct trust *trust, void *easy)
+static CURLcode apply_bundle(const struct trust *trust, CURL *easy)
 {
     /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
      * it parses the bundle anew for each connection. */
@@ -103,14 +88,17 @@ int trust_apply(struct trust *trust, void *easy)
     r |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
     if (trust->ca_bundle != NULL)
         r |= curl_easy_setopt(easy, CURLOPT_CAINFO, trust->ca_bundle);
+    return r;
+}
+
+int trust_apply(struct trust *trust, void *easy)
+{
+    CURLcode r = on_bearssl ? apply_bearssl(trust, easy) : apply_bundle(trust, easy);
+
     return r == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* libcurl says it itself. */
 const char *trust_why(const struct trust *trust)
 {
-    (void)trust;
-    return "";
+    return trust->why;
 }
-
-#endif

@@ -14,7 +14,8 @@ void trust_destroy(struct trust *trust); /* NULL is allowed */
 /* For all connections of this libcurl handle (CURL *), which trust outlives. 0 or -ENOMEM. */
 int trust_apply(struct trust *trust, void *easy);
 
-/* Why the latest connection could not be set up: the bundle cannot be used; "": it could. */
+/* Why the latest connection could not be set up: the bundle cannot be used; "": it could, or
+ * libcurl says it itself. */
 const char *trust_why(const struct trust *trust);
 
 #endif
