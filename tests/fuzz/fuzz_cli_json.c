@@ -5,6 +5,7 @@
 #include "client/cli/tree.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
+#include "tests/fuzz/fuzz.h"
 
 /* The command is no library that a target could link. */
 #include "client/cli/json.c"
@@ -12,19 +13,6 @@
 #include "client/cli/table.c"
 #include "client/cli/terminal.c"
 #include "client/cli/tree.c"
-
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char *printed(const struct json *json, bool one_line)
 {
@@ -93,13 +81,9 @@ static bool is_frame(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char error[256] = "";
-    char *text = malloc(size + 1);
-    struct json *json;
+    char *text = input_text(data, size);
+    struct json *json = json_parse(text, error, sizeof(error));
 
-    MUST(text != NULL);
-    memcpy(text, data, size);
-    text[size] = '\0';
-    json = json_parse(text, error, sizeof(error));
     MUST(json != NULL || error[0] != '\0');
     check(json);
     if (is_frame(data, size))

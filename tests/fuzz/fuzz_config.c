@@ -1,23 +1,11 @@
 /* Bytes of a configuration file: read, looked up, checked and destroyed. */
 #include "agent/config/check.h"
 #include "agent/config/reading.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define FILE_MAX (1u << 20)
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *environment(const char *name)
 {

@@ -1,21 +1,9 @@
 /* Replies of credential endpoints and the claims of tokens. */
 #include "agent/identity/credentials_json.h"
 #include "agent/identity/jwt.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What was accepted can go into headers as it is. */
 static void check_credentials(const struct credentials *credentials)

@@ -1,22 +1,9 @@
 /* Replies of DynamoDB, or of whoever answers in its place, and values as a client may send them:
  * a page that is read can be asked on from, and a body that is built is JSON. */
 #include "agent/aws/dynamodb.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "tests/fuzz/fuzz.h"
 
 #define BODY_BYTES ((size_t)1 << 24)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The query's text with `key` and `values` in it is one JSON object: the merge, which wants
  * one, takes it. */
@@ -69,9 +56,7 @@ static void check_error(const uint8_t *data, size_t size)
     MUST(error.outcome != AWS_OK && error.status == 400);
     MUST(strnlen(error.code, sizeof(error.code)) < sizeof(error.code));
     MUST(strnlen(error.reasons, sizeof(error.reasons)) < sizeof(error.reasons));
-    MUST(strnlen(error.message, sizeof(error.message)) < sizeof(error.message));
-    for (const char *at = error.message; *at != '\0'; at++)
-        MUST((unsigned char)*at >= ' ' && *at != 0x7f);
+    must_be_line(error.message, sizeof(error.message));
     aws_error_failure(&error, "Query of table t", &failure);
     MUST(failure.code != ERROR_NONE && failure.code != ERROR_INTERNAL);
 }
@@ -79,14 +64,9 @@ static void check_error(const uint8_t *data, size_t size)
 /* The input as the values of a client: a text without NUL. */
 static void check_values(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1);
-    char *merged;
+    char *text = input_text(data, size);
+    char *merged = dynamodb_merge_values("{\":a\":{\"N\":\"$now\"}}", text);
 
-    MUST(text != NULL);
-    if (size > 0)
-        memcpy(text, data, size);
-    text[size] = '\0';
-    merged = dynamodb_merge_values("{\":a\":{\"N\":\"$now\"}}", text);
     if (merged != NULL) {
         check_body(merged, NULL, false);
         check_body(merged, NULL, true);

@@ -4,21 +4,9 @@
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/writer.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <msgpack.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- the scan ------------------------------------------------------------------------ */
 

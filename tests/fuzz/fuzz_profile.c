@@ -1,21 +1,8 @@
 /* The shared AWS files: the first byte says which of the two, the first line whose profile. */
 #include "agent/identity/profile.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A setting is never empty, and has no white space around it or break inside. */
 static void check_setting(const char *text)

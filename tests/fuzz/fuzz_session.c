@@ -4,6 +4,7 @@
 #include "tests/unit/session_world.h"
 
 #include "agent/log.h"
+#include "tests/fuzz/fuzz.h"
 
 #define MAX_BUFFER (256u * 1024u)
 
@@ -11,8 +12,6 @@ struct input {
     const uint8_t *data;
     size_t len;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t take(struct input *input)
 {

@@ -1,20 +1,7 @@
 /* Replies of STS, or of whoever answers in its place: what is read is whole and plain, what is
  * refused leaves nothing behind, and an error can be shown. */
 #include "agent/aws/sts.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 /* Terminated, not empty where it has to be there, and fit for a header line. */
 static void check_plain(const char *text, size_t size, bool required)
@@ -79,9 +66,7 @@ static void check_error(const uint8_t *data, size_t size)
         MUST(error.outcome != AWS_OK && error.status == statuses[i]);
         check_plain(error.code, sizeof(error.code), false);
         check_plain(error.request_id, sizeof(error.request_id), false);
-        MUST(strnlen(error.message, sizeof(error.message)) < sizeof(error.message));
-        for (const char *at = error.message; *at != '\0'; at++)
-            MUST((unsigned char)*at >= ' ' && *at != 0x7f);
+        must_be_line(error.message, sizeof(error.message));
         aws_error_failure(&error, "AssumeRole", &failure);
         MUST(failure.code != ERROR_NONE && failure.code != ERROR_INTERNAL);
     }

@@ -1,15 +1,11 @@
 /* Runs a fuzz target over files, for builds without libFuzzer: replay FILE...
  * A file named *.hex is hex with lines of '#' comment, as in proto/vectors. */
 #include "proto/buffer.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define FILE_MAX ((size_t)64 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void die(const char *path, const char *what)
 {

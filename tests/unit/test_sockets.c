@@ -22,11 +22,34 @@ static void on_event(void *data, int fd, unsigned events)
     world->events = events;
 }
 
+static void watch(struct world *world, unsigned events)
+{
+    CHECK_INT(0, sockets_watch(&world->sockets, world->pair[0], events));
+}
+
+static void leave(struct world *world)
+{
+    sockets_leave(&world->sockets, world->pair[0]);
+}
+
+static bool is_known(const struct world *world)
+{
+    return !ring_is_empty(&world->sockets.known);
+}
+
 static void setup(struct world *world)
 {
     *world = (struct world){.loop = loop_create()};
     CHECK_INT(0, socketpair(AF_UNIX, SOCK_STREAM, 0, world->pair));
     sockets_init(&world->sockets, world->loop, on_event, world);
+}
+
+/* A socket that was opened for a connection, and is watched. */
+static void setup_connection(struct world *world, unsigned events)
+{
+    setup(world);
+    CHECK_INT(0, sockets_open(&world->sockets, world->pair[0]));
+    watch(world, events);
 }
 
 static void teardown(struct world *world)
@@ -37,12 +60,19 @@ static void teardown(struct world *world)
     loop_destroy(world->loop); /* complains of watches that are left */
 }
 
+/* Closes what is watched, and gives its number to this socket. */
+static void give_number_to(struct world *world, int fd)
+{
+    CHECK_INT(world->pair[0], dup2(fd, world->pair[0]));
+    close(fd);
+}
+
 TEST(what_is_wanted_is_told)
 {
     struct world world;
 
     setup(&world);
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
+    watch(&world, LOOP_READABLE);
     CHECK(!fake_loop_deliver(world.loop));
     CHECK_INT(1, write(world.pair[1], "x", 1));
     CHECK(fake_loop_deliver(world.loop));
@@ -56,10 +86,10 @@ TEST(what_is_left_is_forgotten)
     struct world world;
 
     setup(&world);
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
-    sockets_leave(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known));
-    sockets_leave(&world.sockets, world.pair[0]); /* nothing is left of it */
+    watch(&world, LOOP_READABLE);
+    leave(&world);
+    CHECK(!is_known(&world));
+    leave(&world); /* nothing is left of it */
     teardown(&world);
 }
 
@@ -67,18 +97,16 @@ TEST(an_idle_connection_stays_watched_and_tells_nothing)
 {
     struct world world;
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
-    sockets_leave(&world.sockets, world.pair[0]);
-    CHECK(!ring_is_empty(&world.sockets.known));
+    setup_connection(&world, LOOP_READABLE);
+    leave(&world);
+    CHECK(is_known(&world));
     CHECK_INT(0, close(world.pair[1]));
     world.pair[1] = -1;
     CHECK(fake_loop_deliver(world.loop));  /* its end is seen once, … */
     CHECK(!fake_loop_deliver(world.loop)); /* … and does not keep the loop busy */
     CHECK_INT(0, world.fired);
     /* The next request hears of it. */
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
+    watch(&world, LOOP_READABLE);
     CHECK(fake_loop_deliver(world.loop));
     CHECK_INT(1, world.fired);
     teardown(&world);
@@ -88,12 +116,10 @@ TEST(an_idle_connection_is_not_watched_for_writing)
 {
     struct world world;
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_WRITABLE));
+    setup_connection(&world, LOOP_WRITABLE);
     CHECK(fake_loop_deliver(world.loop));
     CHECK_INT(1, world.fired);
-    sockets_leave(&world.sockets, world.pair[0]);
+    leave(&world);
     CHECK(!fake_loop_deliver(world.loop));
     CHECK_INT(1, world.fired);
     teardown(&world);
@@ -103,16 +129,14 @@ TEST(a_connection_that_is_closed_is_forgotten)
 {
     struct world world;
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
+    setup_connection(&world, LOOP_READABLE);
     sockets_forget(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known));
+    CHECK(!is_known(&world));
     sockets_forget(&world.sockets, world.pair[0]);
     /* The number is another's now. */
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
-    sockets_leave(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known));
+    watch(&world, LOOP_READABLE);
+    leave(&world);
+    CHECK(!is_known(&world));
     teardown(&world);
 }
 
@@ -121,12 +145,10 @@ TEST(a_connection_that_is_closed_without_a_word_is_forgotten)
 {
     struct world world;
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_WRITABLE));
+    setup_connection(&world, LOOP_WRITABLE);
     CHECK_INT(0, close(world.pair[0]));
-    sockets_leave(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known));
+    leave(&world);
+    CHECK(!is_known(&world));
     world.pair[0] = -1;
     teardown(&world);
 }
@@ -134,16 +156,11 @@ TEST(a_connection_that_is_closed_without_a_word_is_forgotten)
 TEST(a_number_that_is_anothers_now_is_not_watched)
 {
     struct world world;
-    int other;
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_WRITABLE));
-    other = socket(AF_UNIX, SOCK_STREAM, 0);
-    CHECK_INT(world.pair[0], dup2(other, world.pair[0]));
-    close(other);
-    sockets_leave(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known));
+    setup_connection(&world, LOOP_WRITABLE);
+    give_number_to(&world, socket(AF_UNIX, SOCK_STREAM, 0));
+    leave(&world);
+    CHECK(!is_known(&world));
     teardown(&world);
 }
 
@@ -153,18 +170,15 @@ TEST(the_next_connection_with_the_number_is_watched_as_the_last_was)
     struct world world;
     int pair[2];
 
-    setup(&world);
-    CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
-    CHECK_INT(0, sockets_watch(&world.sockets, world.pair[0], LOOP_READABLE));
+    setup_connection(&world, LOOP_READABLE);
     CHECK_INT(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-    CHECK_INT(world.pair[0], dup2(pair[0], world.pair[0]));
-    close(pair[0]);
+    give_number_to(&world, pair[0]);
     CHECK_INT(0, sockets_open(&world.sockets, world.pair[0]));
     CHECK_INT(1, write(pair[1], "x", 1));
     CHECK(fake_loop_deliver(world.loop));
     CHECK_INT(1, world.fired);
     sockets_forget(&world.sockets, world.pair[0]);
-    CHECK(ring_is_empty(&world.sockets.known)); /* one, not two */
+    CHECK(!is_known(&world)); /* one, not two */
     close(pair[1]);
     teardown(&world);
 }
