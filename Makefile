@@ -168,6 +168,7 @@ helpers: need-libraries $(HELPER_BIN)
 
 # ---- fuzzing: libFuzzer with clang; under any other compiler the seeds are replayed ----
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))
 FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
 TIME ?= 60
 
@@ -176,6 +177,15 @@ $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+
+# Wants CC=clang, and SANITIZE=fuzzer-no-link,… to be worth running (tests/fuzz/run.sh).
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+
+.PHONY: fuzz-programs
+fuzz-programs: need-libraries $(FUZZ_BIN)
 
 .PHONY: fuzz-replay
 fuzz-replay: need-libraries $(FUZZ_REPLAY)

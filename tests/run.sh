@@ -19,7 +19,8 @@ make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
 python_tests=(/usr/bin/python3 -m pytest -q --tb=short --reruns 1 -n "$((3 * $(nproc)))")
 
 step "build with gcc" "${make[@]}" BUILD="$plain" all unit helpers
-step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit helpers
+step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit helpers \
+  fuzz-programs
 step "build with sanitizers" "${make_sanitized[@]}" all unit helpers
 step "unit tests" tests/unit.sh "$plain"
 step "unit tests, sanitized" tests/unit.sh "$sanitized"
