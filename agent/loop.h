@@ -51,7 +51,12 @@ typedef void loop_watch_fn(void *data, unsigned events);
 struct loop_watch;
 struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *fn, void *data);
 int loop_watch_set(struct loop_watch *watch, unsigned events); /* 0 or a negative errno */
-void loop_watch_destroy(struct loop_watch *watch);             /* NULL is allowed */
+
+/* Within its own callback: all that was readable has been read. Who says so again and again costs
+ * less, for then the kernel tells of what arrives, and is not asked whether something is left.
+ * Whoever does not say it is called once more if something is. */
+void loop_watch_drained(struct loop_watch *watch);
+void loop_watch_destroy(struct loop_watch *watch); /* NULL is allowed */
 
 /* Calls fn(data) when an entry of the folder was made, changed, renamed or removed; several
  * changes may come as one call. NULL: it cannot be watched. */

@@ -268,6 +268,9 @@ static void on_readable(struct session *session)
     uint8_t *data = session->server->read_buffer;
     ssize_t n = recv(session->fd, data, SERVER_READ_BYTES, MSG_DONTWAIT);
 
+    /* A peer that passes descriptors along cuts the stream in pieces, and waits for itself. */
+    if (n > 0 && n < SERVER_READ_BYTES)
+        loop_watch_drained(session->watch);
     if (n > 0)
         take_bytes(session, data, (size_t)n);
     else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK))

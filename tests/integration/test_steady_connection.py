@@ -1,0 +1,95 @@
+"""What comes on a connection that has asked again and again before: the agent then waits for what
+arrives, and does not look for what is left."""
+
+import contextlib
+import signal
+import socket
+
+import msgpack
+import pytest
+
+from .yaml_files import small_object
+
+PING = msgpack.packb([0, 1, "ping", []])
+ASKED_BEFORE = 5
+
+
+@pytest.fixture(name="agent")
+def agent_(start):
+    return start(small_object())
+
+
+@contextlib.contextmanager
+def steady(agent):
+    with agent.connect() as connection:
+        for _ in range(ASKED_BEFORE):
+            connection.call("ping")
+        yield connection
+
+
+@contextlib.contextmanager
+def asleep(agent):
+    """What is sent meanwhile is there all at once when it wakes."""
+    agent.child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        agent.child.send_signal(signal.SIGCONT)
+
+
+def test_last_words_are_answered_and_the_end_is_seen(agent):
+    with steady(agent) as connection:
+        with asleep(agent):
+            connection.socket.sendall(PING)
+            connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.receive()[:3] == [1, 1, None]
+        assert connection.receive() is None
+
+
+def test_an_end_without_words_is_seen(agent):
+    with steady(agent) as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.receive() is None
+
+
+def test_more_than_one_read_takes_is_all_answered(agent):
+    many = 10_000  # requests of 9 bytes: more than 64 KiB
+    with steady(agent) as connection:
+        with asleep(agent):
+            connection.socket.sendall(PING * many)
+        for _ in range(many):
+            assert connection.receive()[:3] == [1, 1, None]
+        connection.call("ping")
+
+
+def test_whoever_reads_late_gets_every_answer(agent):
+    many = 500
+    with steady(agent) as connection:
+        asked = [connection.send("hello") for _ in range(many)]  # long answers: the agent must wait
+        assert [connection.receive()[1] for _ in asked] == asked
+        for _ in range(ASKED_BEFORE):
+            connection.call("ping")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.receive() is None
+
+
+def test_half_a_request_waits_for_the_other_half(agent):
+    with steady(agent) as connection:
+        for _ in range(3):
+            connection.socket.sendall(PING + PING[:4])
+            assert connection.receive()[:3] == [1, 1, None]
+            connection.socket.sendall(PING[4:])
+            assert connection.receive()[:3] == [1, 1, None]
+
+
+def test_passed_descriptors_harm_only_who_passes_them(agent):
+    """The kernel cuts the stream behind them: what follows may wait for the next bytes."""
+    with steady(agent) as other, steady(agent) as connection:
+        for _ in range(3):
+            with asleep(agent):
+                socket.send_fds(connection.socket, [PING], [connection.socket.fileno()])
+                connection.socket.sendall(PING)
+            assert connection.receive()[1] == 1
+            last = connection.send("ping")
+            assert [connection.receive()[1] for _ in range(2)] == [1, last]
+        other.call("ping")
