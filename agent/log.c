@@ -118,9 +118,9 @@ static bool put_out(const struct buffer *line)
 
 static void write_line(enum log_level level, const char *event, const struct log_field *fields)
 {
-    struct buffer line;
+    static struct buffer line = {.max = LINE_BYTES}; /* kept, for the next one */
 
-    buffer_init(&line, LINE_BYTES);
+    buffer_clear(&line);
     put_time(&line);
     put_text(&line, "level", level_names[level]);
     put_text(&line, "event", event);
@@ -137,7 +137,6 @@ static void write_line(enum log_level level, const char *event, const struct log
     buffer_append_byte(&line, '\n');
     if (line.failed || !put_out(&line))
         log_lost++;
-    buffer_free(&line);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)

@@ -102,19 +102,14 @@ static int install(const struct sock_fprog *program)
 
 static int load_filter(void)
 {
-    struct sock_filter *steps = malloc(sandbox_filter_len * sizeof(*steps));
-    struct sock_fprog program = {.len = (unsigned short)sandbox_filter_len, .filter = steps};
-    int r;
+    const struct sock_fprog program = {
+        .len = (unsigned short)sandbox_filter_len, .filter = sandbox_filter};
 
-    if (steps == NULL)
-        return -ENOMEM;
-    memcpy(steps, sandbox_filter, sandbox_filter_len * sizeof(*steps));
     for (size_t i = 0; i < sandbox_filter_len; i++)
-        if (steps[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && steps[i].k == SANDBOX_OWN_PID)
-            steps[i].k = (uint32_t)getpid();
-    r = install(&program);
-    free(steps);
-    return r;
+        if (sandbox_filter[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
+            sandbox_filter[i].k == SANDBOX_OWN_PID)
+            sandbox_filter[i].k = (uint32_t)getpid();
+    return install(&program);
 }
 
 const char *sandbox_missing(void)

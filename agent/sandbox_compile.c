@@ -129,7 +129,7 @@ static void print_filter(FILE *file)
 {
     struct sock_filter step;
 
-    printf("const struct sock_filter sandbox_filter[] = {\n");
+    printf("struct sock_filter sandbox_filter[] = {\n");
     rewind(file);
     while (fread(&step, sizeof(step), 1, file) == 1)
         printf("    {0x%x, %u, %u, 0x%x},\n", step.code, step.jt, step.jf, step.k);

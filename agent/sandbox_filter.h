@@ -13,11 +13,11 @@
 #define SANDBOX_TRAPS 0
 #endif
 
-/* Stands for the agent's own process id, which is known when the filter is loaded; no process has
- * this one. */
+/* Stands for the agent's own process id, which is written over it when the filter is loaded; no
+ * process has this one. */
 #define SANDBOX_OWN_PID 0x7ffffff1
 
-extern const struct sock_filter sandbox_filter[];
+extern struct sock_filter sandbox_filter[];
 extern const size_t sandbox_filter_len;
 
 /* The names of the calls 0, 1, 2 and so on, each with its terminator. */

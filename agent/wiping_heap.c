@@ -3,6 +3,7 @@
 #include "proto/buffer.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,40 @@ char *wiping_strdup(const char *text)
     return strdup(text);
 }
 
+/* musl gives a page back to the kernel as soon as nothing is left in it, and asks for it anew with
+ * the next block of such a size: again and again while replies are read. The first block of each
+ * size that is freed stays, and the page with it. glibc keeps its pages by itself. */
+static bool keeps_page(void *block, size_t size)
+{
+#ifndef __GLIBC__
+    static void *kept[32]; /* four sizes from each power of two to the next, 16 to 4095 */
+
+    if (size >= 16 && size < 4096) {
+        unsigned power = 63 - (unsigned)__builtin_clzll(size);
+        void **keeper = &kept[(power - 4) * 4 + (size >> (power - 2)) % 4];
+
+        if (*keeper == NULL) {
+            *keeper = block;
+            return true;
+        }
+    }
+#else
+    (void)block;
+    (void)size;
+#endif
+    return false;
+}
+
 void wiping_free(void *block)
 {
-    if (block != NULL)
-        wipe(block, malloc_usable_size(block));
-    free(block);
+    size_t size;
+
+    if (block == NULL)
+        return;
+    size = malloc_usable_size(block);
+    wipe(block, size);
+    if (!keeps_page(block, size))
+        free(block);
 }
 
 /* Not realloc, which may leave the old bytes behind. */

@@ -1,13 +1,12 @@
 #include "agent/aws/xml_fields.h"
 
-#include "proto/buffer.h"
+#include "agent/wiping_heap.h"
 
 #include <errno.h>
 #include <expat.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DEPTH_MAX  16
@@ -29,50 +28,6 @@ struct reading {
     char *why;
     size_t why_size;
 };
-
-/* ---- memory that is wiped -------------------------------------------------------------------- */
-
-/* The size stands in front of each block, in room that keeps the block aligned. */
-union header {
-    size_t size;
-    max_align_t align;
-};
-
-static void *wiped_malloc(size_t size)
-{
-    union header *header;
-
-    if (size > SIZE_MAX - sizeof(*header))
-        return NULL;
-    header = malloc(sizeof(*header) + size);
-    if (header == NULL)
-        return NULL;
-    header->size = size;
-    return header + 1;
-}
-
-static void wiped_free(void *block)
-{
-    union header *header = block;
-
-    if (block == NULL)
-        return;
-    header--;
-    wipe(block, header->size);
-    free(header);
-}
-
-static void *wiped_realloc(void *block, size_t size)
-{
-    void *moved = wiped_malloc(size);
-    size_t old = block != NULL ? ((union header *)block - 1)->size : 0;
-
-    if (moved == NULL || block == NULL)
-        return moved;
-    memcpy(moved, block, old < size ? old : size);
-    wiped_free(block);
-    return moved;
-}
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -244,7 +199,7 @@ static int parse(struct reading *reading, const void *xml, size_t len)
 int xml_fields_read(const void *xml, size_t len, const char *const *bases,
     const struct xml_field *fields, size_t count, char *why, size_t why_size)
 {
-    static const XML_Memory_Handling_Suite memory = {wiped_malloc, wiped_realloc, wiped_free};
+    static const XML_Memory_Handling_Suite memory = {wiping_malloc, wiping_realloc, wiping_free};
     struct reading reading = {
         .bases = bases, .fields = fields, .count = count, .why = why, .why_size = why_size};
     int r;

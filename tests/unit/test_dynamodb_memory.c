@@ -14,11 +14,9 @@ static void *failing_malloc(size_t size)
 
 /* Compiled into this file, so that its allocations, jansson's among them, can fail. */
 #define malloc failing_malloc
-/* clang-format off: jansson's heap before its user */
 #include "agent/aws/dynamodb.c"
 #include "agent/json.c"
 #include "agent/wiping_heap.c"
-/* clang-format on */
 #undef malloc
 
 /* Long names and values, for which jansson's buffers have to grow. */

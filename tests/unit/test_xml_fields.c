@@ -29,6 +29,7 @@ static void watched_free(void *block)
 #define malloc watched_malloc
 #define free   watched_free
 #include "agent/aws/xml_fields.c"
+#include "agent/wiping_heap.c"
 #undef malloc
 #undef free
 
