@@ -140,7 +140,8 @@ $(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
 
 $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--export-dynamic-symbol=_gnutls_global_init_skip \
+	  -o $@ $^ $(AGENT_LIBS)
 
 $(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libclient.a
 	$(say) LD $@
