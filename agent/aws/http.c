@@ -1,16 +1,13 @@
 #include "agent/aws/http.h"
 
-#include "agent/aws/sockets.h"
+#include "agent/aws/multi.h"
 #include "agent/aws/trust.h"
-#include "agent/ring.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
 #define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
@@ -18,20 +15,16 @@
 #define READ_BYTES   4096L  /* taken and wiped for each transfer; most replies are shorter */
 
 struct http {
-    CURLM *multi;
     struct loop *loop;
-    struct loop_timer *timer; /* libcurl's own */
-    struct sockets sockets;
+    struct multi *multi;
     struct trust *trust;
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
-    struct ring transfers; /* http_transfer::link: under way */
 };
 
 struct http_transfer {
     struct http *http;
-    struct ring link; /* http::transfers */
-    CURLM *multi;     /* http's at the start */
+    struct multi_transfer in_multi;
     CURL *easy;
     struct curl_slist *headers;
     struct loop_timer *stall;
@@ -100,8 +93,7 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
 {
     struct http *http = transfer->http;
 
-    ring_remove(&transfer->link);
-    curl_multi_remove_handle(transfer->multi, transfer->easy);
+    multi_remove(&transfer->in_multi);
     give_back_handle(http, transfer->easy, is_complete && transfer->header_bytes <= HEADER_BYTES);
     transfer->easy = NULL;
     loop_timer_destroy(transfer->stall);
@@ -163,22 +155,9 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     transfer_free(transfer);
 }
 
-/* libcurl's own multi-uv example reads this only while transfers run, and so never reports a
- * last transfer that ends by time-out. */
-static void drain_finished(struct http *http)
+static void transfer_ended(struct multi_transfer *in_multi, int code)
 {
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
-        struct http_transfer *transfer = NULL;
-        CURLcode code = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer_finish(transfer, code);
-    }
+    transfer_finish(RING_MEMBER(in_multi, struct http_transfer, in_multi), (CURLcode)code);
 }
 
 static void stall_fired(void *data)
@@ -189,118 +168,6 @@ static void stall_fired(void *data)
     snprintf(transfer->error, sizeof(transfer->error), "no progress for %lld ms",
         (long long)transfer->stall_ms);
     transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
-}
-
-/* ---- libcurl's sockets and timer on the loop ---------------------------------------------- */
-
-static CURLM *multi_create(struct http *http);
-
-/* libcurl ran out of memory within its own bookkeeping, which is not to be used again (7.88.1
- * divides by zero then): all transfers end, and the next ones get a fresh one. */
-static void start_anew(struct http *http)
-{
-    CURLM *broken = http->multi;
-    CURLM *fresh = multi_create(http);
-    struct ring broken_off;
-
-    if (fresh == NULL)
-        return; /* as bad as before, and perhaps better in a moment */
-    http->multi = fresh;
-    /* The timer is the fresh one's now. */
-    curl_multi_setopt(broken, CURLMOPT_TIMERFUNCTION, NULL);
-    loop_timer_start(http->timer, 0);
-    ring_take_all(&http->transfers, &broken_off);
-    while (!ring_is_empty(&broken_off))
-        transfer_finish(
-            RING_MEMBER(broken_off.next, struct http_transfer, link), CURLE_OUT_OF_MEMORY);
-    curl_multi_cleanup(broken);
-}
-
-/* After libcurl was told of an event. */
-static void drive(struct http *http, CURLMcode told)
-{
-    if (told == CURLM_OK)
-        drain_finished(http);
-    else
-        start_anew(http);
-}
-
-static void socket_fired(void *data, int fd, unsigned events)
-{
-    struct http *http = data;
-    int mask = 0, running;
-
-    if (events & LOOP_READABLE)
-        mask |= CURL_CSELECT_IN;
-    if (events & LOOP_WRITABLE)
-        mask |= CURL_CSELECT_OUT;
-    drive(http, curl_multi_socket_action(http->multi, fd, mask, &running));
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
-{
-    struct http *http = data;
-    unsigned events = 0;
-
-    (void)easy;
-    (void)socket_data;
-    if (what & CURL_POLL_IN)
-        events |= LOOP_READABLE;
-    if (what & CURL_POLL_OUT)
-        events |= LOOP_WRITABLE;
-    if (what != CURL_POLL_REMOVE)
-        return sockets_watch(&http->sockets, fd, events) < 0 ? -1 : 0;
-    sockets_leave(&http->sockets, fd);
-    return 0;
-}
-
-static int on_opened(void *data, curl_socket_t fd, curlsocktype purpose)
-{
-    struct http *http = data;
-
-    (void)purpose;
-    return sockets_open(&http->sockets, fd) < 0 ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
-}
-
-static int on_close(void *data, curl_socket_t fd)
-{
-    struct http *http = data;
-
-    sockets_forget(&http->sockets, fd);
-    return close(fd);
-}
-
-static void timer_fired(void *data)
-{
-    struct http *http = data;
-    int running;
-
-    drive(http, curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running));
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *data)
-{
-    struct http *http = data;
-
-    (void)multi;
-    if (timeout_ms < 0)
-        loop_timer_stop(http->timer);
-    else
-        loop_timer_start(http->timer, timeout_ms);
-    return 0;
-}
-
-static CURLM *multi_create(struct http *http)
-{
-    CURLM *multi = curl_multi_init();
-
-    if (multi == NULL)
-        return NULL;
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http);
-    return multi;
 }
 
 /* ---- bytes of one transfer ---------------------------------------------------------------- */
@@ -397,7 +264,6 @@ static bool set_request(struct http_transfer *transfer, const struct http_reques
     r |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
     r |= curl_easy_setopt(easy, CURLOPT_PROXY, request->direct ? "" : NULL);
     r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
-    r |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     r |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
@@ -424,14 +290,11 @@ static CURL *handle_create(struct http *http)
     r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
     r |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES);
-    r |= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
-    r |= curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
-    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
     r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    if (r == CURLE_OK && trust_apply(http->trust, easy) == 0)
+    if (r == CURLE_OK && multi_prepare(http->multi, easy) == 0 &&
+        trust_apply(http->trust, easy) == 0)
         return easy;
     curl_easy_cleanup(easy);
     return NULL;
@@ -450,8 +313,6 @@ struct http_transfer *http_start(
     if (transfer == NULL)
         return NULL;
     transfer->http = http;
-    transfer->multi = http->multi;
-    ring_init(&transfer->link);
     transfer->done = done;
     transfer->data = data;
     transfer->dated = request->dated;
@@ -460,14 +321,13 @@ struct http_transfer *http_start(
     transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
     transfer->easy = take_handle(http);
     if (transfer->stall == NULL || transfer->easy == NULL || !set_request(transfer, request) ||
-        curl_multi_add_handle(transfer->multi, transfer->easy) != CURLM_OK) {
+        multi_add(http->multi, &transfer->in_multi, transfer->easy) < 0) {
         if (transfer->easy != NULL)
             curl_easy_cleanup(transfer->easy);
         loop_timer_destroy(transfer->stall);
         transfer_free(transfer);
         return NULL;
     }
-    ring_add(&http->transfers, &transfer->link);
     loop_timer_start(transfer->stall, transfer->stall_ms);
     return transfer;
 }
@@ -488,12 +348,9 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     if (http == NULL)
         return NULL;
     http->loop = loop;
-    sockets_init(&http->sockets, loop, socket_fired, http);
-    ring_init(&http->transfers);
     http->trust = trust_create(loop, ca_bundle);
-    http->timer = loop_timer_create(loop, timer_fired, http);
-    http->multi = multi_create(http);
-    if (http->trust == NULL || http->multi == NULL || http->timer == NULL) {
+    http->multi = multi_create(loop, transfer_ended);
+    if (http->trust == NULL || http->multi == NULL) {
         http_destroy(http);
         return NULL;
     }
@@ -506,9 +363,7 @@ void http_destroy(struct http *http)
         return;
     while (http->idle_count > 0)
         curl_easy_cleanup(http->idle[--http->idle_count]);
-    curl_multi_cleanup(http->multi);
-    sockets_clear(&http->sockets);
-    loop_timer_destroy(http->timer);
+    multi_destroy(http->multi);
     trust_destroy(http->trust);
     free(http);
 }

@@ -1,0 +1,204 @@
+#include "agent/aws/multi.h"
+
+#include "agent/aws/sockets.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct multi {
+    CURLM *curl;
+    struct loop_timer *timer; /* libcurl's own */
+    struct sockets sockets;
+    struct ring transfers; /* multi_transfer::link */
+    multi_ended_fn *ended;
+};
+
+/* ---- what libcurl is told ------------------------------------------------------------------- */
+
+/* libcurl's own multi-uv example reads this only while transfers run, and so never reports a
+ * last transfer that ends by time-out. */
+static void drain_ended(struct multi *multi)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(multi->curl, &left)) != NULL) {
+        struct multi_transfer *transfer = NULL;
+        int code = (int)message->data.result;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        multi->ended(transfer, code);
+    }
+}
+
+static CURLM *curl_create(struct multi *multi);
+
+/* libcurl ran out of memory within its own bookkeeping, which is not to be used again (7.88.1
+ * divides by zero then): all transfers end, and the next ones get a fresh one. */
+static void start_anew(struct multi *multi)
+{
+    CURLM *broken = multi->curl;
+    CURLM *fresh = curl_create(multi);
+    struct ring broken_off;
+
+    if (fresh == NULL)
+        return; /* as bad as before, and perhaps better in a moment */
+    multi->curl = fresh;
+    /* The timer is the fresh one's now. */
+    curl_multi_setopt(broken, CURLMOPT_TIMERFUNCTION, NULL);
+    loop_timer_start(multi->timer, 0);
+    ring_take_all(&multi->transfers, &broken_off);
+    while (!ring_is_empty(&broken_off))
+        multi->ended(
+            RING_MEMBER(broken_off.next, struct multi_transfer, link), CURLE_OUT_OF_MEMORY);
+    curl_multi_cleanup(broken);
+}
+
+/* After libcurl was told of an event. */
+static void drive(struct multi *multi, CURLMcode told)
+{
+    if (told == CURLM_OK)
+        drain_ended(multi);
+    else
+        start_anew(multi);
+}
+
+static void socket_fired(void *data, int fd, unsigned events)
+{
+    struct multi *multi = data;
+    int mask = 0, running;
+
+    if (events & LOOP_READABLE)
+        mask |= CURL_CSELECT_IN;
+    if (events & LOOP_WRITABLE)
+        mask |= CURL_CSELECT_OUT;
+    drive(multi, curl_multi_socket_action(multi->curl, fd, mask, &running));
+}
+
+static void timer_fired(void *data)
+{
+    struct multi *multi = data;
+    int running;
+
+    drive(multi, curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running));
+}
+
+/* ---- what libcurl wants --------------------------------------------------------------------- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+    struct multi *multi = data;
+    unsigned events = 0;
+
+    (void)easy;
+    (void)socket_data;
+    if (what & CURL_POLL_IN)
+        events |= LOOP_READABLE;
+    if (what & CURL_POLL_OUT)
+        events |= LOOP_WRITABLE;
+    if (what != CURL_POLL_REMOVE)
+        return sockets_watch(&multi->sockets, fd, events) < 0 ? -1 : 0;
+    sockets_leave(&multi->sockets, fd);
+    return 0;
+}
+
+static int on_opened(void *data, curl_socket_t fd, curlsocktype purpose)
+{
+    struct multi *multi = data;
+
+    (void)purpose;
+    return sockets_open(&multi->sockets, fd) < 0 ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *data, curl_socket_t fd)
+{
+    struct multi *multi = data;
+
+    sockets_forget(&multi->sockets, fd);
+    return close(fd);
+}
+
+static int on_timer(CURLM *curl, long timeout_ms, void *data)
+{
+    struct multi *multi = data;
+
+    (void)curl;
+    if (timeout_ms < 0)
+        loop_timer_stop(multi->timer);
+    else
+        loop_timer_start(multi->timer, timeout_ms);
+    return 0;
+}
+
+/* ---- transfers ------------------------------------------------------------------------------ */
+
+int multi_prepare(struct multi *multi, void *easy)
+{
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
+
+    r |= curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, multi);
+    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    r |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, multi);
+    return r == CURLE_OK ? 0 : -ENOMEM;
+}
+
+int multi_add(struct multi *multi, struct multi_transfer *transfer, void *easy)
+{
+    *transfer = (struct multi_transfer){.curl = multi->curl, .easy = easy};
+    if (curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
+        curl_multi_add_handle(multi->curl, easy) != CURLM_OK)
+        return -ENOMEM;
+    ring_add(&multi->transfers, &transfer->link);
+    return 0;
+}
+
+void multi_remove(struct multi_transfer *transfer)
+{
+    ring_remove(&transfer->link);
+    curl_multi_remove_handle(transfer->curl, transfer->easy);
+}
+
+static CURLM *curl_create(struct multi *multi)
+{
+    CURLM *curl = curl_multi_init();
+
+    if (curl == NULL)
+        return NULL;
+    curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, multi);
+    curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(curl, CURLMOPT_TIMERDATA, multi);
+    return curl;
+}
+
+struct multi *multi_create(struct loop *loop, multi_ended_fn *ended)
+{
+    struct multi *multi = calloc(1, sizeof(*multi));
+
+    if (multi == NULL)
+        return NULL;
+    multi->ended = ended;
+    sockets_init(&multi->sockets, loop, socket_fired, multi);
+    ring_init(&multi->transfers);
+    multi->timer = loop_timer_create(loop, timer_fired, multi);
+    multi->curl = curl_create(multi);
+    if (multi->timer == NULL || multi->curl == NULL) {
+        multi_destroy(multi);
+        return NULL;
+    }
+    return multi;
+}
+
+void multi_destroy(struct multi *multi)
+{
+    if (multi == NULL)
+        return;
+    curl_multi_cleanup(multi->curl);
+    sockets_clear(&multi->sockets);
+    loop_timer_destroy(multi->timer);
+    free(multi);
+}
