@@ -1,10 +1,11 @@
 #include "agent/aws/call.h"
 
+#include "agent/aws/aws_clock.h"
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
-#include "agent/aws/skews.h"
 #include "agent/random.h"
+#include "agent/ring.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -18,15 +19,12 @@
 struct aws_client {
     struct loop *loop;
     struct http *http;
-    int64_t clock_offset_ms; /* AWS's clock */
-    int64_t sts_offset_ms;   /* and as STS's latest reply had it; 0: not known */
-    struct skews skews;
+    struct aws_clock clock;
     struct retry_quota quotas[AWS_SERVICE_COUNT];
     struct aws_counters counters[AWS_SERVICE_COUNT];
     struct sigv4_key keys[SIGNING_KEYS];
     unsigned active[AWS_SERVICE_COUNT];
-    struct aws_call *queue_head[AWS_SERVICE_COUNT];
-    struct aws_call *queue_tail[AWS_SERVICE_COUNT];
+    struct ring queue[AWS_SERVICE_COUNT]; /* aws_call::link */
 };
 
 enum call_state { CALL_QUEUED, CALL_SENDING, CALL_WAITING };
@@ -37,9 +35,9 @@ struct aws_call {
     struct endpoint endpoint;
     char **headers; /* copies of request.headers */
     enum call_state state;
-    struct http_transfer *transfer;   /* while CALL_SENDING */
-    struct loop_timer *timer;         /* while CALL_WAITING */
-    struct aws_call *next, *previous; /* while CALL_QUEUED */
+    struct ring link;               /* aws_client::queue, while CALL_QUEUED */
+    struct http_transfer *transfer; /* while CALL_SENDING */
+    struct loop_timer *timer;       /* while CALL_WAITING */
     unsigned attempts;
     unsigned paid_retries;
     enum aws_outcome last_outcome;
@@ -58,8 +56,10 @@ struct aws_client *aws_client_create(struct loop *loop, struct http *http)
         return NULL;
     client->loop = loop;
     client->http = http;
-    for (int i = 0; i < AWS_SERVICE_COUNT; i++)
+    for (int i = 0; i < AWS_SERVICE_COUNT; i++) {
         retry_quota_init(&client->quotas[i]);
+        ring_init(&client->queue[i]);
+    }
     return client;
 }
 
@@ -74,19 +74,12 @@ void aws_client_destroy(struct aws_client *client)
 
 int64_t aws_client_wall(const struct aws_client *client)
 {
-    return loop_wall(client->loop) + client->clock_offset_ms;
+    return aws_clock_now(&client->clock, loop_wall(client->loop));
 }
 
 void aws_client_check_clock(struct aws_client *client, int64_t expires_ms)
 {
-    int64_t now = loop_wall(client->loop);
-
-    if (expires_ms > now + client->clock_offset_ms)
-        return;
-    if (expires_ms > now)
-        client->clock_offset_ms = 0;
-    else if (expires_ms > now + client->sts_offset_ms)
-        client->clock_offset_ms = client->sts_offset_ms;
+    aws_clock_check(&client->clock, loop_wall(client->loop), expires_ms);
 }
 
 const struct aws_counters *aws_client_counters(
@@ -111,24 +104,17 @@ static struct sigv4_key *key_slot(struct aws_call *call)
 
 static void on_response(void *data, const struct http_response *response);
 
-static int64_t signing_seconds(const struct aws_call *call)
-{
-    const struct aws_client *client = call->client;
-
-    return (loop_wall(client->loop) +
-               skews_offset(&client->skews, call->endpoint.host, client->clock_offset_ms)) /
-           1000;
-}
-
 /* 0, or negative where nothing was sent. */
 static int call_send(struct aws_call *call)
 {
     const struct aws_request *request = &call->request;
+    const struct aws_client *client = call->client;
+    int64_t now = aws_clock_now_at(&client->clock, &call->endpoint, loop_wall(client->loop));
     struct header_lines lines;
     int r;
 
-    r = header_lines_build(&lines, request, signing_seconds(call),
-        request->credentials != NULL ? key_slot(call) : NULL);
+    r = header_lines_build(
+        &lines, request, now / 1000, request->credentials != NULL ? key_slot(call) : NULL);
     if (r == 0) {
         struct http_request http = {.method = request->method,
             .url = call->endpoint.url,
@@ -154,39 +140,7 @@ static int call_send(struct aws_call *call)
     return r;
 }
 
-/* ---- the queue in front of each service -------------------------------------------------------
- */
-
-static void queue_append(struct aws_call *call)
-{
-    struct aws_client *client = call->client;
-    enum aws_service service = call->request.service;
-
-    call->state = CALL_QUEUED;
-    call->next = NULL;
-    call->previous = client->queue_tail[service];
-    if (call->previous != NULL)
-        call->previous->next = call;
-    else
-        client->queue_head[service] = call;
-    client->queue_tail[service] = call;
-}
-
-static void queue_remove(struct aws_call *call)
-{
-    struct aws_client *client = call->client;
-    enum aws_service service = call->request.service;
-
-    if (call->previous != NULL)
-        call->previous->next = call->next;
-    else
-        client->queue_head[service] = call->next;
-    if (call->next != NULL)
-        call->next->previous = call->previous;
-    else
-        client->queue_tail[service] = call->previous;
-    call->next = call->previous = NULL;
-}
+/* ---- the queue in front of each service ----------------------------------------------------- */
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply);
 
@@ -202,10 +156,10 @@ static void call_fail_internal(struct aws_call *call)
 static void release_slot(struct aws_client *client, enum aws_service service)
 {
     client->active[service]--;
-    while (client->queue_head[service] != NULL && client->active[service] < CONCURRENT_CALLS) {
-        struct aws_call *next = client->queue_head[service];
+    while (!ring_is_empty(&client->queue[service]) && client->active[service] < CONCURRENT_CALLS) {
+        struct aws_call *next = RING_MEMBER(
+            ring_pop(&client->queue[service]), struct aws_call, link);
 
-        queue_remove(next);
         if (call_send(next) < 0)
             call_fail_internal(next);
     }
@@ -213,14 +167,17 @@ static void release_slot(struct aws_client *client, enum aws_service service)
 
 static int call_send_or_queue(struct aws_call *call)
 {
-    if (call->client->active[call->request.service] < CONCURRENT_CALLS)
+    struct aws_client *client = call->client;
+    enum aws_service service = call->request.service;
+
+    if (client->active[service] < CONCURRENT_CALLS)
         return call_send(call);
-    queue_append(call);
+    call->state = CALL_QUEUED;
+    ring_add(&client->queue[service], &call->link);
     return 0;
 }
 
-/* ---- what an attempt met ----------------------------------------------------------------------
- */
+/* ---- what an attempt met -------------------------------------------------------------------- */
 
 /* Of "https://host:port/…" all but the path, in which ECS puts an id that is as good as a key. */
 static int authority_length(const char *url)
@@ -306,14 +263,11 @@ static bool call_wait(struct aws_call *call, int64_t delay_ms)
 static bool correct_clock(struct aws_call *call, const struct http_response *response)
 {
     struct aws_client *client = call->client;
-    int64_t offset = response->date_ms - loop_wall(client->loop);
 
     if (call->clock_corrected || response->date_ms == 0)
         return false;
     call->clock_corrected = true;
-    skews_learn(&client->skews, call->endpoint.host, offset);
-    if (!call->endpoint.own)
-        client->clock_offset_ms = offset;
+    aws_clock_refused(&client->clock, &call->endpoint, loop_wall(client->loop), response->date_ms);
     return call_wait(call, 0);
 }
 
@@ -370,7 +324,7 @@ static void on_response(void *data, const struct http_response *response)
     if (reply.retry_after_ms < 0)
         reply.retry_after_ms = 0;
     if (service == AWS_STS && response->date_ms != 0)
-        client->sts_offset_ms = response->date_ms - loop_wall(client->loop);
+        aws_clock_heard_sts(&client->clock, loop_wall(client->loop), response->date_ms);
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
     if (reply.error.outcome == AWS_OK) {
@@ -387,8 +341,7 @@ static void on_response(void *data, const struct http_response *response)
     release_slot(client, service);
 }
 
-/* ---- start and cancel -------------------------------------------------------------------------
- */
+/* ---- start and cancel ----------------------------------------------------------------------- */
 
 static int copy_headers(struct aws_call *call, const char *const *headers)
 {
@@ -442,7 +395,7 @@ void aws_call_cancel(struct aws_call *call)
     enum call_state state = call->state;
 
     if (state == CALL_QUEUED)
-        queue_remove(call);
+        ring_remove(&call->link);
     else if (state == CALL_SENDING)
         http_cancel(call->transfer);
     call_free(call);

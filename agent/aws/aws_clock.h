@@ -1,0 +1,30 @@
+/* The time as those have it that we sign for: this machine's, and what their replies taught of how
+ * far it is off. Pure: this machine's time and the reply's Date come in, both in milliseconds. */
+#ifndef TALLY_AGENT_AWS_AWS_CLOCK_H
+#define TALLY_AGENT_AWS_AWS_CLOCK_H
+
+#include "agent/aws/endpoint.h"
+#include "agent/aws/skews.h"
+
+struct aws_clock {         /* zeroed: this machine's is right */
+    int64_t offset_ms;     /* AWS's clock */
+    int64_t sts_offset_ms; /* and as STS's latest reply had it; 0: not known */
+    struct skews hosts;
+};
+
+/* AWS's time, and that of this endpoint, by which what goes there is signed. */
+int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms);
+int64_t aws_clock_now_at(
+    const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms);
+
+/* The endpoint refused our time, and its own is this. What is not AWS's says nothing of AWS. */
+void aws_clock_refused(
+    struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms, int64_t date_ms);
+
+/* A reply of STS, whatever it said. */
+void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_ms);
+
+/* Credentials that have just come expire then: see aws_client_check_clock. */
+void aws_clock_check(struct aws_clock *clock, int64_t now_ms, int64_t expires_ms);
+
+#endif

@@ -1,0 +1,70 @@
+/* What replies teach of AWS's time. */
+#include "agent/aws/aws_clock.h"
+
+#include "tests/unit/test.h"
+
+#define NOW  1000000
+#define HOUR 3600000
+
+static const struct endpoint dynamodb = {.host = "dynamodb.eu-west-1.amazonaws.com"};
+static const struct endpoint sts = {.host = "sts.eu-west-1.amazonaws.com"};
+static const struct endpoint odd = {.host = "localhost:8000", .own = true};
+
+TEST(at_first_this_machine_is_right)
+{
+    static const struct aws_clock clock;
+
+    CHECK_INT(NOW, aws_clock_now(&clock, NOW));
+    CHECK_INT(NOW, aws_clock_now_at(&clock, &dynamodb, NOW));
+}
+
+TEST(a_refusal_of_aws_teaches_its_time)
+{
+    static struct aws_clock clock;
+
+    aws_clock_refused(&clock, &dynamodb, NOW, NOW - HOUR);
+    CHECK_INT(NOW - HOUR, aws_clock_now(&clock, NOW));
+    CHECK_INT(NOW - HOUR, aws_clock_now_at(&clock, &dynamodb, NOW));
+    CHECK_INT(NOW - HOUR, aws_clock_now_at(&clock, &sts, NOW));
+    CHECK_INT(NOW, aws_clock_now_at(&clock, &sts, NOW + HOUR)); /* and goes on */
+}
+
+TEST(an_endpoint_of_somebodys_own_teaches_its_own_time_alone)
+{
+    static struct aws_clock clock;
+
+    aws_clock_refused(&clock, &odd, NOW, NOW + HOUR);
+    CHECK_INT(NOW + HOUR, aws_clock_now_at(&clock, &odd, NOW));
+    CHECK_INT(NOW, aws_clock_now(&clock, NOW));
+    CHECK_INT(NOW, aws_clock_now_at(&clock, &dynamodb, NOW));
+}
+
+/* Credentials that have just come are good: the clock by which they are not is wrong. */
+static const struct {
+    int64_t learned, sts; /* offsets */
+    int64_t expires;      /* from now on */
+    int64_t offset;       /* afterwards */
+} checks[] = {
+    {0, 0, HOUR, 0}, {HOUR / 2, 0, HOUR, HOUR / 2}, /* good by what was learned */
+    {2 * HOUR, -HOUR, HOUR, 0},                     /* good by this machine's */
+    {0, -2 * HOUR, -HOUR, -2 * HOUR},               /* good by STS's alone */
+    {2 * HOUR, -2 * HOUR, -HOUR, -2 * HOUR},        /* the same, and something else was learned */
+    {0, 0, -HOUR, 0},                               /* good by none: they are expired */
+    {HOUR, -HOUR, -HOUR, HOUR}, {HOUR, 0, HOUR, 0}, /* to expire now is to have expired */
+};
+
+TEST(credentials_that_came_expired_correct_the_clock)
+{
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        struct aws_clock clock = {.offset_ms = 0};
+
+        aws_clock_refused(&clock, &dynamodb, NOW, NOW + checks[i].learned);
+        aws_clock_heard_sts(&clock, NOW, NOW + checks[i].sts);
+        aws_clock_check(&clock, NOW, NOW + checks[i].expires);
+        CHECK_INT(NOW + checks[i].offset, aws_clock_now(&clock, NOW));
+    }
+}
+
+TEST_MAIN(RUN(at_first_this_machine_is_right), RUN(a_refusal_of_aws_teaches_its_time),
+    RUN(an_endpoint_of_somebodys_own_teaches_its_own_time_alone),
+    RUN(credentials_that_came_expired_correct_the_clock))
