@@ -1,10 +1,9 @@
 #include "agent/options.h"
 
-#include "proto/duration.h"
+#include "agent/option_value.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,178 +66,89 @@ static const struct row {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-/* ---- one value ---------------------------------------------------------------------------------
- */
+/* ---- one value ------------------------------------------------------------------------------ */
 
-static int fail(
-    char *why, size_t why_size, const char *source, const char *value, const char *wanted)
-{
-    snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value, wanted);
-    return -EINVAL;
-}
+/* What a value has to be, for messages. */
+static const char *const wanted[] = {
+    [KIND_TEXT] = "a path",
+    [KIND_TEXTS] = "a path, or there are more than 64",
+    [KIND_FLAG] = "true or false",
+    [KIND_DURATION] = "a time such as 500ms, 30s, 5m, 2h or 0",
+    [KIND_SIZE] = "a number of bytes such as 2M, at least 64K",
+    [KIND_MODE] = "an octal mode such as 0660",
+    [KIND_GROUP] = "a group of this system, nor a number",
+    [KIND_UIDS] = "a numeric id, or there are more than 64",
+    [KIND_GIDS] = "a numeric id, or there are more than 64",
+    [KIND_LEVEL] = "error, warn, info or debug",
+    [KIND_FORMAT] = "logfmt or json",
+};
 
-/* A whole decimal or octal number that ends the text. */
-static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *number = strtoul(text, &end, base);
-    return errno == 0 && *end == '\0' && *number <= max;
-}
-
-static bool read_size(const char *text, size_t *size)
-{
-    char *end;
-    unsigned long number;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    number = strtoul(text, &end, 10);
-    if (errno != 0 || number > (1ul << 40))
-        return false;
-    if (*end == 'K' || *end == 'k')
-        number *= 1024, end++;
-    else if (*end == 'M' || *end == 'm')
-        number *= 1024 * 1024, end++;
-    *size = number;
-    return *end == '\0' && number >= 64 * 1024;
-}
-
-/* As pollingInterval and the like: a unit is wanted, but for 0. */
-static bool read_duration(const char *text, int64_t *ms)
-{
-    size_t len = strlen(text);
-
-    if (!duration_parse(text, ms))
-        return false;
-    return *ms == 0 || text[len - 1] < '0' || text[len - 1] > '9';
-}
-
-static bool read_group(const char *text, gid_t *gid)
-{
-    unsigned long number;
-    const struct group *group;
-
-    if (read_number(text, 10, UINT32_MAX - 1, &number)) {
-        *gid = (gid_t)number;
-        return true;
-    }
-    group = getgrnam(text);
-    if (group != NULL)
-        *gid = group->gr_gid;
-    return group != NULL;
-}
-
-static bool read_flag(const char *text, bool *flag)
-{
-    static const char *const yes[] = {"1", "true", "yes"};
-    static const char *const no[] = {"", "0", "false", "no"};
-
-    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-        if (strcmp(text, yes[i]) == 0)
-            return *flag = true;
-    *flag = false;
-    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-        if (strcmp(text, no[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool read_level(const char *text, enum log_level *level)
-{
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *level = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static int add_text(struct options *options, const char *value)
+static bool add_text(struct options *options, const char *value)
 {
     if (options->config_count == OPTIONS_LIST_MAX || *value == '\0')
-        return -EINVAL;
+        return false;
     options->config[options->config_count++] = value;
-    return 0;
+    return true;
 }
 
-static int add_id(struct options *options, enum kind kind, const char *value)
+static bool add_id(struct options *options, enum kind kind, const char *value)
 {
     size_t *count = kind == KIND_UIDS ? &options->uid_count : &options->gid_count;
-    unsigned long id;
+    uint32_t id;
 
-    if (*count == OPTIONS_LIST_MAX || !read_number(value, 10, UINT32_MAX - 1, &id))
-        return -EINVAL;
+    if (*count == OPTIONS_LIST_MAX || !option_value_id(value, &id))
+        return false;
     if (kind == KIND_UIDS)
-        options->uids[*count] = (uid_t)id;
+        options->uids[*count] = id;
     else
-        options->gids[*count] = (gid_t)id;
+        options->gids[*count] = id;
     (*count)++;
-    return 0;
+    return true;
+}
+
+static bool take(struct options *options, const struct row *row, const char *value)
+{
+    void *target = (char *)options + row->offset;
+
+    switch (row->kind) {
+    case KIND_TEXT:
+        *(const char **)target = value;
+        return *value != '\0';
+    case KIND_TEXTS:
+        return add_text(options, value);
+    case KIND_FLAG:
+        return option_value_flag(value, target);
+    case KIND_DURATION:
+        return option_value_duration(value, target);
+    case KIND_SIZE:
+        return option_value_size(value, target);
+    case KIND_MODE:
+        return option_value_mode(value, target);
+    case KIND_GROUP:
+        options->has_socket_group = option_value_group(value, target);
+        return options->has_socket_group;
+    case KIND_UIDS:
+    case KIND_GIDS:
+        return add_id(options, row->kind, value);
+    case KIND_LEVEL:
+        return option_value_level(value, target);
+    case KIND_FORMAT:
+        return option_value_format(value, target);
+    }
+    return false;
 }
 
 /* Sets the option of `row`; `source` names it in messages. */
 static int set(struct options *options, const struct row *row, const char *value,
     const char *source, char *why, size_t why_size)
 {
-    void *target = (char *)options + row->offset;
-    unsigned long number = 0;
-
-    switch (row->kind) {
-    case KIND_TEXT:
-        *(const char **)target = value;
-        return *value != '\0' ? 0 : fail(why, why_size, source, value, "a path");
-    case KIND_TEXTS:
-        return add_text(options, value) == 0
-                   ? 0
-                   : fail(why, why_size, source, value, "a path, or there are more than 64");
-    case KIND_FLAG:
-        return read_flag(value, target) ? 0 : fail(why, why_size, source, value, "true or false");
-    case KIND_DURATION:
-        return read_duration(value, target)
-                   ? 0
-                   : fail(why, why_size, source, value, "a time such as 500ms, 30s, 5m, 2h or 0");
-    case KIND_SIZE:
-        return read_size(value, target) ? 0
-                                        : fail(why, why_size, source, value,
-                                              "a number of bytes such as 2M, at least 64K");
-    case KIND_MODE:
-        if (!read_number(value, 8, 0777, &number))
-            return fail(why, why_size, source, value, "an octal mode such as 0660");
-        *(mode_t *)target = (mode_t)number;
+    if (take(options, row, value))
         return 0;
-    case KIND_GROUP:
-        options->has_socket_group = read_group(value, target);
-        return options->has_socket_group
-                   ? 0
-                   : fail(why, why_size, source, value, "a group of this system, nor a number");
-    case KIND_UIDS:
-    case KIND_GIDS:
-        return add_id(options, row->kind, value) == 0
-                   ? 0
-                   : fail(why, why_size, source, value, "a numeric id, or there are more than 64");
-    case KIND_LEVEL:
-        return read_level(value, target)
-                   ? 0
-                   : fail(why, why_size, source, value, "error, warn, info or debug");
-    case KIND_FORMAT:
-        options->log_json = strcmp(value, "json") == 0;
-        return options->log_json || strcmp(value, "logfmt") == 0
-                   ? 0
-                   : fail(why, why_size, source, value, "logfmt or json");
-    }
+    snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value, wanted[row->kind]);
     return -EINVAL;
 }
 
-/* ---- the environment
- * ----------------------------------------------------------------------------- */
+/* ---- the environment ------------------------------------------------------------------------ */
 
 static void environment_name(const struct row *row, char *name, size_t size)
 {
@@ -298,8 +208,7 @@ static int read_environment(struct options *options, char *why, size_t why_size)
     return 0;
 }
 
-/* ---- the arguments
- * ------------------------------------------------------------------------------- */
+/* ---- the arguments -------------------------------------------------------------------------- */
 
 /* A repeatable option on the command line replaces what the environment listed. */
 static void forget_environment(struct options *options, const struct row *row, bool *forgotten)
@@ -357,8 +266,7 @@ static int read_arguments(
     return 0;
 }
 
-/* ---- all together
- * -------------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 int options_read(struct options *options, int argc, char **argv, char *why, size_t why_size)
 {

@@ -1,0 +1,115 @@
+#include "agent/option_value.h"
+
+#include "proto/duration.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A whole number that ends the text. */
+static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *number = strtoul(text, &end, base);
+    return errno == 0 && *end == '\0' && *number <= max;
+}
+
+bool option_value_size(const char *text, size_t *size)
+{
+    char *end;
+    unsigned long number;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno != 0 || number > (1ul << 40))
+        return false;
+    if (*end == 'K' || *end == 'k')
+        number *= 1024, end++;
+    else if (*end == 'M' || *end == 'm')
+        number *= 1024 * 1024, end++;
+    *size = number;
+    return *end == '\0' && number >= 64 * 1024;
+}
+
+bool option_value_duration(const char *text, int64_t *ms)
+{
+    size_t len = strlen(text);
+
+    if (!duration_parse(text, ms))
+        return false;
+    return *ms == 0 || text[len - 1] < '0' || text[len - 1] > '9';
+}
+
+bool option_value_mode(const char *text, mode_t *mode)
+{
+    unsigned long number;
+
+    if (!read_number(text, 8, 0777, &number))
+        return false;
+    *mode = (mode_t)number;
+    return true;
+}
+
+/* The largest number means none: it is never somebody's. */
+bool option_value_id(const char *text, uint32_t *id)
+{
+    unsigned long number;
+
+    if (!read_number(text, 10, UINT32_MAX - 1, &number))
+        return false;
+    *id = (uint32_t)number;
+    return true;
+}
+
+bool option_value_group(const char *text, gid_t *gid)
+{
+    const struct group *group;
+
+    if (option_value_id(text, gid))
+        return true;
+    group = getgrnam(text);
+    if (group != NULL)
+        *gid = group->gr_gid;
+    return group != NULL;
+}
+
+bool option_value_flag(const char *text, bool *flag)
+{
+    static const char *const yes[] = {"1", "true", "yes"};
+    static const char *const no[] = {"", "0", "false", "no"};
+
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+        if (strcmp(text, yes[i]) == 0)
+            return *flag = true;
+    *flag = false;
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+        if (strcmp(text, no[i]) == 0)
+            return true;
+    return false;
+}
+
+bool option_value_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool option_value_format(const char *text, bool *is_json)
+{
+    *is_json = strcmp(text, "json") == 0;
+    return *is_json || strcmp(text, "logfmt") == 0;
+}
