@@ -5,7 +5,6 @@
 #include <bearssl.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #define HASH_BYTES  32
@@ -39,6 +38,28 @@ static void to_hex(const uint8_t bytes[HASH_BYTES], char hex[HASH_HEX])
         hex[2 * i + 1] = digits[bytes[i] & 15];
     }
     hex[HASH_HEX - 1] = '\0';
+}
+
+/* A text written part by part into room of a fixed size. */
+struct text {
+    char *to;
+    size_t size, len;
+    bool failed; /* it did not fit */
+};
+
+static void text_add_bytes(struct text *text, const char *bytes, size_t len)
+{
+    text->failed = text->failed || len >= text->size - text->len;
+    if (text->failed)
+        return;
+    memcpy(text->to + text->len, bytes, len);
+    text->len += len;
+    text->to[text->len] = '\0';
+}
+
+static void text_add(struct text *text, const char *more)
+{
+    text_add_bytes(text, more, strlen(more));
 }
 
 /* What may stand in a header line: all but control characters. */
@@ -195,12 +216,14 @@ static void derive_key(struct sigv4_key *key, const char *secret, const char *da
     const char *region, const char *service)
 {
     char start[4 + SIGV4_SECRET_MAX + 1];
+    struct text text = {.to = start, .size = sizeof(start)};
     char day[DATE_LEN + 1];
-    int len = snprintf(start, sizeof(start), "AWS4%s", secret);
 
+    text_add(&text, "AWS4");
+    text_add(&text, secret);
     memcpy(day, date, DATE_LEN);
     day[DATE_LEN] = '\0';
-    hmac(start, (size_t)len, day, key->key);
+    hmac(start, text.len, day, key->key);
     hmac(key->key, sizeof(key->key), region, key->key);
     hmac(key->key, sizeof(key->key), service, key->key);
     hmac(key->key, sizeof(key->key), TERMINATOR, key->key);
@@ -212,11 +235,16 @@ static int prepare_key(struct sigv4_key *key, const char *secret, const char *da
     const char *region, const char *service)
 {
     char scope[sizeof(key->scope)] = "";
+    struct text text = {.to = scope, .size = sizeof(scope)};
     uint8_t secret_hash[HASH_BYTES];
-    int len = snprintf(
-        scope, sizeof(scope), "%.*s/%s/%s/" TERMINATOR, DATE_LEN, date, region, service);
 
-    if (len < 0 || (size_t)len >= sizeof(scope) || strlen(secret) > SIGV4_SECRET_MAX)
+    text_add_bytes(&text, date, DATE_LEN);
+    text_add(&text, "/");
+    text_add(&text, region);
+    text_add(&text, "/");
+    text_add(&text, service);
+    text_add(&text, "/" TERMINATOR);
+    if (text.failed || strlen(secret) > SIGV4_SECRET_MAX)
         return -EMSGSIZE;
     hash_secret(secret, secret_hash);
     if (strcmp(scope, key->scope) != 0 ||
@@ -239,21 +267,21 @@ void sigv4_key_wipe(struct sigv4_key *key)
 static int write_authorization(char *to, const char *key_id, const char *scope,
     const struct header_list *list, const char *signature)
 {
-    char names[SIGV4_AUTHORIZATION_SIZE];
-    size_t used = 0;
-    int len;
+    struct text text = {.to = to, .size = SIGV4_AUTHORIZATION_SIZE};
 
+    text_add(&text, ALGORITHM " Credential=");
+    text_add(&text, key_id);
+    text_add(&text, "/");
+    text_add(&text, scope);
+    text_add(&text, ", SignedHeaders=");
     for (size_t i = 0; i < list->count; i++) {
-        len = snprintf(
-            names + used, sizeof(names) - used, "%s%s", i > 0 ? ";" : "", list->headers[i].name);
-        if (len < 0 || (size_t)len >= sizeof(names) - used)
-            return -EMSGSIZE;
-        used += (size_t)len;
+        if (i > 0)
+            text_add(&text, ";");
+        text_add(&text, list->headers[i].name);
     }
-    len = snprintf(to, SIGV4_AUTHORIZATION_SIZE,
-        ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s", key_id, scope, names,
-        signature);
-    return len < 0 || len >= SIGV4_AUTHORIZATION_SIZE ? -EMSGSIZE : 0;
+    text_add(&text, ", Signature=");
+    text_add(&text, signature);
+    return text.failed ? -EMSGSIZE : 0;
 }
 
 static int sign(const struct sigv4_request *request, const struct credentials *credentials,
@@ -264,6 +292,7 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     uint8_t hash[HASH_BYTES];
     char hex[HASH_HEX];
     char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
+    struct text text = {.to = to_sign, .size = sizeof(to_sign)};
     int r;
 
     r = list_headers(&list, request, signature->date, credentials->session_token);
@@ -275,7 +304,12 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
         return r;
     hash_request(request, &list, hash);
     to_hex(hash, hex);
-    snprintf(to_sign, sizeof(to_sign), ALGORITHM "\n%s\n%s\n%s", signature->date, key->scope, hex);
+    text_add(&text, ALGORITHM "\n");
+    text_add(&text, signature->date);
+    text_add(&text, "\n");
+    text_add(&text, key->scope);
+    text_add(&text, "\n");
+    text_add(&text, hex);
     hmac(key->key, sizeof(key->key), to_sign, hash);
     to_hex(hash, hex);
     return write_authorization(
