@@ -189,16 +189,25 @@ static void hash_request(
 
 /* ---- signing key ----------------------------------------------------------------------------- */
 
-static void hmac(const void *key, size_t key_len, const char *text, uint8_t result[HASH_BYTES])
+_Static_assert(sizeof(br_hmac_key_context) <= sizeof(((struct sigv4_key *)NULL)->hmac),
+    "an HMAC key fits its room");
+
+static void hmac_with(const br_hmac_key_context *key, const char *text, uint8_t result[HASH_BYTES])
 {
-    br_hmac_key_context key_context;
     br_hmac_context context;
 
-    br_hmac_key_init(&key_context, &br_sha256_vtable, key, key_len);
-    br_hmac_init(&context, &key_context, 0);
+    br_hmac_init(&context, key, 0);
     br_hmac_update(&context, text, strlen(text));
     br_hmac_out(&context, result);
-    wipe(&key_context, sizeof(key_context));
+    wipe(&context, sizeof(context));
+}
+
+static void hmac(const void *key, size_t key_len, const char *text, uint8_t result[HASH_BYTES])
+{
+    br_hmac_key_context context;
+
+    br_hmac_key_init(&context, &br_sha256_vtable, key, key_len);
+    hmac_with(&context, text, result);
     wipe(&context, sizeof(context));
 }
 
@@ -217,17 +226,33 @@ static void derive_key(struct sigv4_key *key, const char *secret, const char *da
 {
     char start[4 + SIGV4_SECRET_MAX + 1];
     struct text text = {.to = start, .size = sizeof(start)};
+    br_hmac_key_context context = {.dig_vtable = NULL};
+    uint8_t hash[HASH_BYTES];
     char day[DATE_LEN + 1];
 
     text_add(&text, "AWS4");
     text_add(&text, secret);
     memcpy(day, date, DATE_LEN);
     day[DATE_LEN] = '\0';
-    hmac(start, text.len, day, key->key);
-    hmac(key->key, sizeof(key->key), region, key->key);
-    hmac(key->key, sizeof(key->key), service, key->key);
-    hmac(key->key, sizeof(key->key), TERMINATOR, key->key);
+    hmac(start, text.len, day, hash);
+    hmac(hash, sizeof(hash), region, hash);
+    hmac(hash, sizeof(hash), service, hash);
+    hmac(hash, sizeof(hash), TERMINATOR, hash);
+    br_hmac_key_init(&context, &br_sha256_vtable, hash, sizeof(hash));
+    memcpy(key->hmac, &context, sizeof(context));
+    wipe(&context, sizeof(context));
+    wipe(hash, sizeof(hash));
     wipe(start, sizeof(start));
+}
+
+static void hmac_with_derived(
+    const struct sigv4_key *key, const char *text, uint8_t result[HASH_BYTES])
+{
+    br_hmac_key_context context;
+
+    memcpy(&context, key->hmac, sizeof(context));
+    hmac_with(&context, text, result);
+    wipe(&context, sizeof(context));
 }
 
 /* Makes *key the one for this secret and scope, where it is not so already. */
@@ -310,7 +335,7 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     text_add(&text, key->scope);
     text_add(&text, "\n");
     text_add(&text, hex);
-    hmac(key->key, sizeof(key->key), to_sign, hash);
+    hmac_with_derived(key, to_sign, hash);
     to_hex(hash, hex);
     return write_authorization(
         signature->authorization, credentials->access_key_id, key->scope, &list, hex);

@@ -36,7 +36,7 @@ struct sigv4_request {
 struct sigv4_key {
     char scope[96];          /* "20260102/eu-west-1/dynamodb/aws4_request" */
     uint8_t secret_hash[32]; /* which secret it was derived from */
-    uint8_t key[32];
+    uint8_t hmac[136];       /* BearSSL's HMAC context: the key, padded and hashed already */
 };
 void sigv4_key_wipe(struct sigv4_key *key);
 

@@ -101,17 +101,13 @@ TEST(examples_have_their_published_signatures)
     sigv4_key_wipe(&key);
 }
 
-TEST(the_derived_key_is_the_published_one)
+TEST(the_date_and_the_scope_are_the_published_ones)
 {
-    static const uint8_t published[] = {0xc4, 0xaf, 0xb1, 0xcc, 0x57, 0x71, 0xd8, 0x71, 0x76, 0x3a,
-        0x39, 0x3e, 0x44, 0xb7, 0x03, 0x57, 0x1b, 0x55, 0xcc, 0x28, 0x42, 0x4d, 0x1a, 0x5e, 0x86,
-        0xda, 0x6e, 0xd3, 0xc1, 0x54, 0xa4, 0xb9};
     struct sigv4_key key = {0};
     struct sigv4_signature signature;
     CHECK_INT(0, sign_example(&examples[0], &key, &signature));
     CHECK_STR("20150830T123600Z", signature.date);
     CHECK_STR("20150830/us-east-1/iam/aws4_request", key.scope);
-    CHECK_MEM(published, sizeof(published), key.key, sizeof(key.key));
 }
 
 static struct sigv4_signature sign_simple(
@@ -238,8 +234,11 @@ static bool stack_has(const void *bytes, uint8_t mask, bool as_words)
 static void check_stack(const void *bytes, size_t len)
 {
     static const uint8_t masks[] = {0, 0x36, 0x5c}; /* as it is, and as HMAC pads it */
+    static const uint8_t none[8];
     for (size_t i = 0; i < sizeof(masks); i++) {
         for (size_t at = 0; at + 8 <= len; at += 4) {
+            if (memcmp((const uint8_t *)bytes + at, none, sizeof(none)) == 0)
+                continue;
             CHECK(!stack_has((const uint8_t *)bytes + at, masks[i], false));
             CHECK(!stack_has((const uint8_t *)bytes + at, masks[i], true));
         }
@@ -258,14 +257,15 @@ TEST(no_key_material_stays_on_the_stack)
     CHECK_INT(0, stack_result);
     CHECK_STR(examples[4].authorization, stack_signature.authorization);
     check_stack(SECRET, strlen(SECRET));
-    check_stack(stack_key.key, sizeof(stack_key.key));
+    check_stack(stack_key.hmac, sizeof(stack_key.hmac));
     check_stack(stack_key.secret_hash, sizeof(stack_key.secret_hash));
     sigv4_key_wipe(&stack_key);
     for (size_t i = 0; i < sizeof(stack_key); i++)
         CHECK_INT(0, ((const uint8_t *)&stack_key)[i]);
 }
 
-TEST_MAIN(RUN(examples_have_their_published_signatures), RUN(the_derived_key_is_the_published_one),
+TEST_MAIN(RUN(examples_have_their_published_signatures),
+    RUN(the_date_and_the_scope_are_the_published_ones),
     RUN(another_secret_in_the_same_key_struct_is_noticed),
     RUN(white_space_of_header_values_is_canonical), RUN(empty_path_segments_are_left_out),
     RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack))
