@@ -4,6 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
+#include "agent/fnv.h"
 #include "agent/random.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
@@ -91,13 +92,10 @@ const struct aws_counters *aws_client_counters(
 /* The slot where the day's key of this signer is kept; sigv4_sign notices another's. */
 static struct sigv4_key *key_slot(struct aws_call *call)
 {
-    uint32_t hash = 2166136261u;
-    const char *parts[] = {call->request.credentials->access_key_id, call->endpoint.region};
+    uint64_t slot = fnv_text(FNV_START, call->endpoint.region) + call->request.service +
+                    call->request.credentials->number;
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        for (const char *at = parts[i]; *at != '\0'; at++)
-            hash = (hash ^ (unsigned char)*at) * 16777619u;
-    return &call->client->keys[(hash + (uint32_t)call->request.service) % SIGNING_KEYS];
+    return &call->client->keys[slot % SIGNING_KEYS];
 }
 
 /* ---- one attempt ---------------------------------------------------------------------------- */

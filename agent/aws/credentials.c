@@ -27,10 +27,12 @@ static void text_free(char *text)
 struct credentials *credentials_create(const char *access_key_id, const char *secret_access_key,
     const char *session_token, int64_t expires_ms, const char *arn)
 {
+    static uint64_t last_number;
     struct credentials *credentials = calloc(1, sizeof(*credentials));
     if (credentials == NULL)
         return NULL;
     credentials->references = 1;
+    credentials->number = ++last_number;
     credentials->expires_ms = expires_ms;
     if (!text_copy(&credentials->access_key_id, access_key_id) ||
         !text_copy(&credentials->secret_access_key, secret_access_key) ||

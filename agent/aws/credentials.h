@@ -11,6 +11,7 @@
 
 struct credentials {
     unsigned references;
+    uint64_t number; /* no others had or get the same one; never 0 */
     char *access_key_id;
     char *secret_access_key;
     char *session_token; /* NULL: a long-lived key */

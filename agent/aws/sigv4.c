@@ -211,16 +211,6 @@ static void hmac(const void *key, size_t key_len, const char *text, uint8_t resu
     wipe(&context, sizeof(context));
 }
 
-static void hash_secret(const char *secret, uint8_t result[HASH_BYTES])
-{
-    br_sha256_context hash;
-
-    br_sha256_init(&hash);
-    hash_text(&hash, secret);
-    br_sha256_out(&hash, result);
-    wipe(&hash, sizeof(hash));
-}
-
 static void derive_key(struct sigv4_key *key, const char *secret, const char *date,
     const char *region, const char *service)
 {
@@ -255,13 +245,12 @@ static void hmac_with_derived(
     wipe(&context, sizeof(context));
 }
 
-/* Makes *key the one for this secret and scope, where it is not so already. */
-static int prepare_key(struct sigv4_key *key, const char *secret, const char *date,
-    const char *region, const char *service)
+/* Makes *key the one for these credentials and scope, where it is not so already. */
+static int prepare_key(struct sigv4_key *key, const struct credentials *credentials,
+    const char *date, const char *region, const char *service)
 {
     char scope[sizeof(key->scope)] = "";
     struct text text = {.to = scope, .size = sizeof(scope)};
-    uint8_t secret_hash[HASH_BYTES];
 
     text_add_bytes(&text, date, DATE_LEN);
     text_add(&text, "/");
@@ -269,16 +258,13 @@ static int prepare_key(struct sigv4_key *key, const char *secret, const char *da
     text_add(&text, "/");
     text_add(&text, service);
     text_add(&text, "/" TERMINATOR);
-    if (text.failed || strlen(secret) > SIGV4_SECRET_MAX)
+    if (text.failed || strlen(credentials->secret_access_key) > SIGV4_SECRET_MAX)
         return -EMSGSIZE;
-    hash_secret(secret, secret_hash);
-    if (strcmp(scope, key->scope) != 0 ||
-        memcmp(secret_hash, key->secret_hash, sizeof(secret_hash)) != 0) {
-        derive_key(key, secret, date, region, service);
-        memcpy(key->scope, scope, sizeof(scope));
-        memcpy(key->secret_hash, secret_hash, sizeof(secret_hash));
-    }
-    wipe(secret_hash, sizeof(secret_hash));
+    if (key->credentials == credentials->number && strcmp(key->scope, scope) == 0)
+        return 0;
+    derive_key(key, credentials->secret_access_key, date, region, service);
+    memcpy(key->scope, scope, sizeof(scope));
+    key->credentials = credentials->number;
     return 0;
 }
 
@@ -324,7 +310,7 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     if (r == 0 && !is_header_text(credentials->access_key_id))
         r = -EINVAL;
     if (r == 0)
-        r = prepare_key(key, credentials->secret_access_key, signature->date, region, service);
+        r = prepare_key(key, credentials, signature->date, region, service);
     if (r < 0)
         return r;
     hash_request(request, &list, hash);

@@ -30,13 +30,13 @@ struct sigv4_request {
     size_t body_len;
 };
 
-/* The derived key of one (secret, day, region, service), made on first use of a day. Another
- * secret or scope is noticed, so one struct may serve many. Zero-initialise; sigv4_key_wipe when
- * done. */
+/* The derived key of one (secret, day, region, service), made on first use of a day. Other
+ * credentials and another scope are noticed, so one struct may serve many. Zero-initialise;
+ * sigv4_key_wipe when done. */
 struct sigv4_key {
-    char scope[96];          /* "20260102/eu-west-1/dynamodb/aws4_request" */
-    uint8_t secret_hash[32]; /* which secret it was derived from */
-    uint8_t hmac[136];       /* BearSSL's HMAC context: the key, padded and hashed already */
+    char scope[96];       /* "20260102/eu-west-1/dynamodb/aws4_request" */
+    uint64_t credentials; /* the number of those that it was derived from */
+    uint8_t hmac[136];    /* BearSSL's HMAC context: the key, padded and hashed already */
 };
 void sigv4_key_wipe(struct sigv4_key *key);
 
