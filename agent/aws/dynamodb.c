@@ -47,12 +47,20 @@ static void append_json_string(struct buffer *body, const char *text)
     buffer_append_byte(body, '"');
 }
 
+/* ,"Name": */
+static void append_name(struct buffer *body, const char *name)
+{
+    buffer_append_string(body, ",\"");
+    buffer_append_string(body, name);
+    buffer_append_string(body, "\":");
+}
+
 /* ,"Name":"text", or nothing where there is no text. */
 static void append_text(struct buffer *body, const char *name, const char *text)
 {
     if (text == NULL)
         return;
-    buffer_printf(body, ",\"%s\":", name);
+    append_name(body, name);
     append_json_string(body, text);
 }
 
@@ -61,7 +69,8 @@ static void append_object(struct buffer *body, const char *name, const char *jso
 {
     if (json == NULL || strcmp(json, "{}") == 0)
         return;
-    buffer_printf(body, ",\"%s\":%s", name, json);
+    append_name(body, name);
+    buffer_append_string(body, json);
 }
 
 /* The number that "$now", "$now-60" or "$now+60" stands for; false for any other text. */
