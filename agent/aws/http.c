@@ -1,5 +1,6 @@
 #include "agent/aws/http.h"
 
+#include "agent/aws/handle.h"
 #include "agent/aws/multi.h"
 #include "agent/aws/trust.h"
 #include "agent/wiping_heap.h"
@@ -8,24 +9,23 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define IDLE_HANDLES 8      /* kept for the next request, so that it allocates little */
-#define TOTAL_MS     30000L /* a reply that drips for ever is no reply */
-#define HEADER_BYTES 4096   /* of an ordinary reply; libcurl keeps the room for the longest line */
-#define READ_BYTES   4096L  /* taken and wiped for each transfer; most replies are shorter */
+#define IDLE_HANDLES 8    /* kept for the next request to the same URL, which then costs little */
+#define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the room for the longest line */
 
 struct http {
     struct loop *loop;
     struct multi *multi;
     struct trust *trust;
-    CURL *idle[IDLE_HANDLES];
+    struct handle *idle[IDLE_HANDLES]; /* the one that was used last is the last */
     size_t idle_count;
 };
 
 struct http_transfer {
     struct http *http;
     struct multi_transfer in_multi;
-    CURL *easy;
+    struct handle *handle;
     struct curl_slist *headers;
     struct loop_timer *stall;
     int64_t stall_ms;
@@ -75,17 +75,30 @@ static enum http_outcome outcome_of(CURLcode code)
     }
 }
 
+static struct handle *remove_idle(struct http *http, size_t index)
+{
+    struct handle *handle = http->idle[index];
+
+    http->idle_count--;
+    for (size_t i = index; i < http->idle_count; i++)
+        http->idle[i] = http->idle[i + 1];
+    return handle;
+}
+
 /* What set_request gave it goes with the transfer. One that had an odd reply, or none, may have
  * grown, and is not kept. */
-static void give_back_handle(struct http *http, CURL *easy, bool as_new)
+static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    if (as_new && http->idle_count < IDLE_HANDLES)
-        http->idle[http->idle_count++] = easy;
-    else
-        curl_easy_cleanup(easy);
+    curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
+    if (!as_new) {
+        handle_destroy(handle);
+        return;
+    }
+    if (http->idle_count == IDLE_HANDLES)
+        handle_destroy(remove_idle(http, 0));
+    http->idle[http->idle_count++] = handle;
 }
 
 /* Frees all but what the response borrows, which goes with transfer_free. */
@@ -94,8 +107,8 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
     struct http *http = transfer->http;
 
     multi_remove(&transfer->in_multi);
-    give_back_handle(http, transfer->easy, is_complete && transfer->header_bytes <= HEADER_BYTES);
-    transfer->easy = NULL;
+    give_back_handle(http, transfer->handle, is_complete && transfer->header_bytes <= HEADER_BYTES);
+    transfer->handle = NULL;
     loop_timer_destroy(transfer->stall);
     transfer->stall = NULL;
 }
@@ -112,14 +125,15 @@ static void transfer_free(struct http_transfer *transfer)
 static void transfer_measure(struct http_transfer *transfer)
 {
     struct http_response *response = &transfer->response;
+    CURL *easy = transfer->handle->easy;
     curl_off_t total = 0, sent = 0, first = 0;
     long status = 0, connections = 0;
 
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
-    curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total);
-    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
-    curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+    curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
     response->status = (int)status;
     response->connections = connections;
     response->elapsed_us = total;
@@ -230,6 +244,7 @@ static bool add_header(struct http_transfer *transfer, const char *header)
 
 static bool set_headers(struct http_transfer *transfer, const struct http_request *request)
 {
+    CURL *easy = transfer->handle->easy;
     bool ok = true;
 
     for (size_t i = 0; i < request->header_count; i++)
@@ -238,13 +253,12 @@ static bool set_headers(struct http_transfer *transfer, const struct http_reques
     ok = ok && add_header(transfer, "Expect:") && add_header(transfer, "Accept:");
     if (request->body == NULL)
         ok = ok && add_header(transfer, "Content-Type:");
-    return ok &&
-           curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+    return ok && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
 }
 
 static bool set_body(struct http_transfer *transfer, const struct http_request *request)
 {
-    CURL *easy = transfer->easy;
+    CURL *easy = transfer->handle->easy;
     CURLcode r = CURLE_OK;
 
     if (request->body != NULL) {
@@ -258,10 +272,9 @@ static bool set_body(struct http_transfer *transfer, const struct http_request *
 
 static bool set_request(struct http_transfer *transfer, const struct http_request *request)
 {
-    CURL *easy = transfer->easy;
+    CURL *easy = transfer->handle->easy;
     CURLcode r = CURLE_OK;
 
-    r |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
     r |= curl_easy_setopt(easy, CURLOPT_PROXY, request->direct ? "" : NULL);
     r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
     r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
@@ -271,38 +284,28 @@ static bool set_request(struct http_transfer *transfer, const struct http_reques
     return r == CURLE_OK && set_body(transfer, request) && set_headers(transfer, request);
 }
 
-/* What is the same for all requests is set once. */
-static CURL *handle_create(struct http *http)
+static struct handle *new_handle(struct http *http, const char *url)
 {
-    CURL *easy = curl_easy_init();
+    struct handle *handle = handle_create(http->trust, url);
     CURLcode r = CURLE_OK;
 
-    if (easy == NULL)
+    if (handle == NULL)
         return NULL;
-    r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Else ending a transfer waits, and the loop with it, until its name is looked up. */
-    r |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "tally/" TALLY_VERSION);
-    r |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-    r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
-    r |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES);
-    r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    r |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    if (r == CURLE_OK && multi_prepare(http->multi, easy) == 0 &&
-        trust_apply(http->trust, easy) == 0)
-        return easy;
-    curl_easy_cleanup(easy);
+    r |= curl_easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, on_body);
+    r |= curl_easy_setopt(handle->easy, CURLOPT_HEADERFUNCTION, on_header);
+    r |= curl_easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_connected);
+    if (r == CURLE_OK && multi_prepare(http->multi, handle->easy) == 0)
+        return handle;
+    handle_destroy(handle);
     return NULL;
 }
 
-static CURL *take_handle(struct http *http)
+static struct handle *take_handle(struct http *http, const char *url)
 {
-    return http->idle_count > 0 ? http->idle[--http->idle_count] : handle_create(http);
+    for (size_t i = http->idle_count; i > 0; i--)
+        if (strcmp(http->idle[i - 1]->url, url) == 0)
+            return remove_idle(http, i - 1);
+    return new_handle(http, url);
 }
 
 struct http_transfer *http_start(
@@ -319,11 +322,10 @@ struct http_transfer *http_start(
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
     buffer_init_secret(&transfer->body, request->max_body);
     transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
-    transfer->easy = take_handle(http);
-    if (transfer->stall == NULL || transfer->easy == NULL || !set_request(transfer, request) ||
-        multi_add(http->multi, &transfer->in_multi, transfer->easy) < 0) {
-        if (transfer->easy != NULL)
-            curl_easy_cleanup(transfer->easy);
+    transfer->handle = take_handle(http, request->url);
+    if (transfer->stall == NULL || transfer->handle == NULL || !set_request(transfer, request) ||
+        multi_add(http->multi, &transfer->in_multi, transfer->handle->easy) < 0) {
+        handle_destroy(transfer->handle);
         loop_timer_destroy(transfer->stall);
         transfer_free(transfer);
         return NULL;
@@ -362,7 +364,7 @@ void http_destroy(struct http *http)
     if (http == NULL)
         return;
     while (http->idle_count > 0)
-        curl_easy_cleanup(http->idle[--http->idle_count]);
+        handle_destroy(http->idle[--http->idle_count]);
     multi_destroy(http->multi);
     trust_destroy(http->trust);
     free(http);

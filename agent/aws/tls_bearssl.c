@@ -13,7 +13,7 @@
 #define ANCHORS_MAX   4096u
 #define NAME_MAX_SIZE 4096u /* of a subject, encoded */
 #define RSA_MIN_BYTES (2048 / 8)
-#define RETIRED_MS    60000 /* no handshake lasts longer: http.c gives a whole transfer half of it */
+#define RETIRED_MS    60000 /* no handshake lasts longer: handle.c gives a transfer half of it */
 
 struct anchors {
     br_x509_trust_anchor *list; /* the bytes of each are one block, which dn.data begins */
