@@ -7,11 +7,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Connections are kept for the next request: four for each transfer under way, which is libcurl's
+ * own limit, but no fewer than this. Else, of five endpoints that are asked in turn, none would
+ * find its connection again. */
+#define CONNECTIONS_PER_TRANSFER 4L
+#define CONNECTIONS_MIN          8L
+
 struct multi {
     CURLM *curl;
     struct loop_timer *timer; /* libcurl's own */
     struct sockets sockets;
     struct ring transfers; /* multi_transfer::link */
+    long under_way;
     multi_ended_fn *ended;
 };
 
@@ -146,13 +153,24 @@ int multi_prepare(struct multi *multi, void *easy)
     return r == CURLE_OK ? 0 : -ENOMEM;
 }
 
+static void limit_connections(struct multi *multi, int more_transfers)
+{
+    long limit;
+
+    multi->under_way += more_transfers;
+    limit = CONNECTIONS_PER_TRANSFER * multi->under_way;
+    curl_multi_setopt(
+        multi->curl, CURLMOPT_MAXCONNECTS, limit > CONNECTIONS_MIN ? limit : CONNECTIONS_MIN);
+}
+
 int multi_add(struct multi *multi, struct multi_transfer *transfer, void *easy)
 {
-    *transfer = (struct multi_transfer){.curl = multi->curl, .easy = easy};
+    *transfer = (struct multi_transfer){.multi = multi, .curl = multi->curl, .easy = easy};
     if (curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
         curl_multi_add_handle(multi->curl, easy) != CURLM_OK)
         return -ENOMEM;
     ring_add(&multi->transfers, &transfer->link);
+    limit_connections(multi, 1);
     return 0;
 }
 
@@ -160,6 +178,7 @@ void multi_remove(struct multi_transfer *transfer)
 {
     ring_remove(&transfer->link);
     curl_multi_remove_handle(transfer->curl, transfer->easy);
+    limit_connections(transfer->multi, -1);
 }
 
 static CURLM *curl_create(struct multi *multi)

@@ -11,8 +11,9 @@ struct multi;
 /* A transfer under way, to be embedded in what is kept of it. */
 struct multi_transfer {
     struct ring link; /* multi::transfers */
-    void *curl;       /* CURLM *: multi's at the start */
-    void *easy;       /* CURL * */
+    struct multi *multi;
+    void *curl; /* CURLM *: multi's at the start */
+    void *easy; /* CURL * */
 };
 
 /* It ended with this CURLcode, and is to be removed. */

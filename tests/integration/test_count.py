@@ -101,6 +101,17 @@ def test_triggers_of_one_identity_share_one_sts_call(start, world):
     assert world.connections("dynamodb") == 1
 
 
+def test_each_of_some_endpoints_keeps_its_connection(start, world):
+    names = [f"region-{number}" for number in range(7)]
+    port = world.urls["dynamodb"].rpartition(":")[2]
+    agent = start(*(scaled_object(name, trigger(awsEndpoint=f"http://{name}.localhost:{port}"))
+                    for name in names), options=["--allow-http"])
+    for _ in range(3):
+        for name in names:
+            assert agent.rpc("count", trigger=name, max_age_ms=0)["count"] == 7
+    assert world.connections("dynamodb") == len(names)
+
+
 def test_empty_pages_before_the_last_are_not_the_end(start, world):
     world.fault(action="Query", limit=2)
     agent = start(scaled_object("five", trigger(
