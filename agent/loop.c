@@ -299,9 +299,12 @@ static void watch_fired(uv_poll_t *uv, int status, int events)
         seen |= LOOP_WRITABLE;
     watch->drained = false;
     watch->fn(watch->data, seen);
-    /* Destroyed by its own callback, it is closing, and freed at the end of the turn. */
-    if (!uv_is_closing((uv_handle_t *)uv))
-        watch_settle(watch, status < 0 || (events & UV_DISCONNECT) != 0);
+    if (uv_is_closing((uv_handle_t *)uv))
+        return; /* destroyed by its own callback, it is freed at the end of the turn */
+    if (status < 0)
+        loop_watch_set(watch, watch->events); /* libuv has stopped it: of an error it tells once */
+    else
+        watch_settle(watch, (events & UV_DISCONNECT) != 0);
 }
 
 struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *fn, void *data)

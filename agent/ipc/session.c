@@ -268,7 +268,8 @@ static void on_readable(struct session *session)
     uint8_t *data = session->server->read_buffer;
     ssize_t n = recv(session->fd, data, SERVER_READ_BYTES, MSG_DONTWAIT);
 
-    /* A peer that passes descriptors along cuts the stream in pieces, and waits for itself. */
+    /* Descriptors and out-of-band data that a peer sends along cut the stream in pieces: what comes
+     * behind them waits for its next bytes. */
     if (n > 0 && n < SERVER_READ_BYTES)
         loop_watch_drained(session->watch);
     if (n > 0)

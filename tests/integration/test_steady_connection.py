@@ -2,16 +2,21 @@
 arrives, and does not look for what is left."""
 
 import contextlib
+import glob
+import re
+import select
 import signal
 import socket
 
 import msgpack
 import pytest
 
+from .agent import wait_until
 from .yaml_files import small_object
 
 PING = msgpack.packb([0, 1, "ping", []])
 ASKED_BEFORE = 5
+EPOLLET = 1 << 31
 
 
 @pytest.fixture(name="agent")
@@ -19,11 +24,23 @@ def agent_(start):
     return start(small_object())
 
 
+def edges(agent):
+    """How many descriptors the agent watches for what arrives only."""
+    found = 0
+    for path in glob.glob(f"/proc/{agent.child.pid}/fdinfo/*"):
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            found += sum(int(events, 16) & EPOLLET != 0
+                         for events in re.findall(r"^tfd:.*events: *(\w+)", file.read(), re.M))
+    return found
+
+
 @contextlib.contextmanager
 def steady(agent):
     with agent.connect() as connection:
+        before = edges(agent)
         for _ in range(ASKED_BEFORE):
             connection.call("ping")
+        assert edges(agent) == before + 1
         yield connection
 
 
@@ -50,6 +67,20 @@ def test_an_end_without_words_is_seen(agent):
     with steady(agent) as connection:
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.receive() is None
+
+
+@pytest.mark.parametrize("asked_before", [0, 1, ASKED_BEFORE])
+def test_who_leaves_an_answer_and_half_a_request_behind_is_forgotten(agent, asked_before):
+    """Its end is an error of the socket then, which is told in the same moment as the bytes."""
+    with agent.connect() as connection:
+        for _ in range(asked_before):
+            connection.call("ping")
+        connection.socket.sendall(PING)
+        assert select.select([connection.socket], [], [], 10)[0]
+        with asleep(agent):
+            connection.socket.sendall(PING[:4])
+            connection.close()
+    wait_until(lambda: agent.rpc("status")["connections"]["open"] == 1)
 
 
 def test_more_than_one_read_takes_is_all_answered(agent):
