@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_HANDLES 8    /* kept for the next request to the same URL, which then costs little */
+#define IDLE_HANDLES 16   /* kept for the next request to the same URL, which then costs little */
 #define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the room for the longest line */
 
 struct http {
@@ -75,6 +75,16 @@ static enum http_outcome outcome_of(CURLcode code)
     }
 }
 
+/* The idle handle that was used last for this URL, or -1. */
+static int find_idle(const struct http *http, const char *url)
+{
+    int index = (int)http->idle_count - 1;
+
+    while (index >= 0 && strcmp(http->idle[index]->url, url) != 0)
+        index--;
+    return index;
+}
+
 static struct handle *remove_idle(struct http *http, size_t index)
 {
     struct handle *handle = http->idle[index];
@@ -89,6 +99,8 @@ static struct handle *remove_idle(struct http *http, size_t index)
  * grown, and is not kept. */
 static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {
+    int index;
+
     curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
@@ -96,8 +108,10 @@ static void give_back_handle(struct http *http, struct handle *handle, bool as_n
         handle_destroy(handle);
         return;
     }
+    /* A crowd of one URL does not drive out the others. */
+    index = find_idle(http, handle->url);
     if (http->idle_count == IDLE_HANDLES)
-        handle_destroy(remove_idle(http, 0));
+        handle_destroy(remove_idle(http, index >= 0 ? (size_t)index : 0));
     http->idle[http->idle_count++] = handle;
 }
 
@@ -302,10 +316,9 @@ static struct handle *new_handle(struct http *http, const char *url)
 
 static struct handle *take_handle(struct http *http, const char *url)
 {
-    for (size_t i = http->idle_count; i > 0; i--)
-        if (strcmp(http->idle[i - 1]->url, url) == 0)
-            return remove_idle(http, i - 1);
-    return new_handle(http, url);
+    int index = find_idle(http, url);
+
+    return index >= 0 ? remove_idle(http, (size_t)index) : new_handle(http, url);
 }
 
 struct http_transfer *http_start(

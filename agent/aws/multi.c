@@ -11,7 +11,7 @@
  * own limit, but no fewer than this. Else, of five endpoints that are asked in turn, none would
  * find its connection again. */
 #define CONNECTIONS_PER_TRANSFER 4L
-#define CONNECTIONS_MIN          8L
+#define CONNECTIONS_MIN          16L
 
 struct multi {
     CURLM *curl;
