@@ -3,6 +3,7 @@
 #include "proto/buffer.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +29,14 @@ char *wiping_strdup(const char *text)
 static bool keeps_page(void *block, size_t size)
 {
 #ifndef __GLIBC__
-    static void *kept[32]; /* four sizes from each power of two to the next, 16 to 4095 */
+    static _Atomic(void *) kept[32]; /* four sizes from each power of two to the next, to 4095 */
 
     if (size >= 16 && size < 4096) {
         unsigned power = 63 - (unsigned)__builtin_clzll(size);
-        void **keeper = &kept[(power - 4) * 4 + (size >> (power - 2)) % 4];
+        void *none = NULL;
 
-        if (*keeper == NULL) {
-            *keeper = block;
-            return true;
-        }
+        return atomic_compare_exchange_strong(
+            &kept[(power - 4) * 4 + (size >> (power - 2)) % 4], &none, block);
     }
 #else
     (void)block;
