@@ -4,7 +4,6 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
-#include "agent/fnv.h"
 #include "agent/random.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
@@ -15,7 +14,6 @@
 #include <string.h>
 
 #define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
-#define SIGNING_KEYS     16
 
 struct aws_client {
     struct loop *loop;
@@ -23,7 +21,6 @@ struct aws_client {
     struct aws_clock clock;
     struct retry_quota quotas[AWS_SERVICE_COUNT];
     struct aws_counters counters[AWS_SERVICE_COUNT];
-    struct sigv4_key keys[SIGNING_KEYS];
     unsigned active[AWS_SERVICE_COUNT];
     struct ring queue[AWS_SERVICE_COUNT]; /* aws_call::link */
 };
@@ -66,10 +63,6 @@ struct aws_client *aws_client_create(struct loop *loop, struct http *http)
 
 void aws_client_destroy(struct aws_client *client)
 {
-    if (client == NULL)
-        return;
-    for (int i = 0; i < SIGNING_KEYS; i++)
-        sigv4_key_wipe(&client->keys[i]);
     free(client);
 }
 
@@ -89,15 +82,6 @@ const struct aws_counters *aws_client_counters(
     return &client->counters[service];
 }
 
-/* The slot where the day's key of this signer is kept; sigv4_sign notices another's. */
-static struct sigv4_key *key_slot(struct aws_call *call)
-{
-    uint64_t slot = fnv_text(FNV_START, call->endpoint.region) + call->request.service +
-                    call->request.credentials->number;
-
-    return &call->client->keys[slot % SIGNING_KEYS];
-}
-
 /* ---- one attempt ---------------------------------------------------------------------------- */
 
 static void on_response(void *data, const struct http_response *response);
@@ -111,8 +95,7 @@ static int call_send(struct aws_call *call)
     struct header_lines lines;
     int r;
 
-    r = header_lines_build(
-        &lines, request, now / 1000, request->credentials != NULL ? key_slot(call) : NULL);
+    r = header_lines_build(&lines, request, now / 1000);
     if (r == 0) {
         struct http_request http = {.method = request->method,
             .url = call->endpoint.url,

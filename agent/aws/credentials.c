@@ -27,14 +27,13 @@ static void text_free(char *text)
 struct credentials *credentials_create(const char *access_key_id, const char *secret_access_key,
     const char *session_token, int64_t expires_ms, const char *arn)
 {
-    static uint64_t last_number;
     struct credentials *credentials = calloc(1, sizeof(*credentials));
     if (credentials == NULL)
         return NULL;
     credentials->references = 1;
-    credentials->number = ++last_number;
+    credentials->derived = calloc(1, sizeof(*credentials->derived));
     credentials->expires_ms = expires_ms;
-    if (!text_copy(&credentials->access_key_id, access_key_id) ||
+    if (credentials->derived == NULL || !text_copy(&credentials->access_key_id, access_key_id) ||
         !text_copy(&credentials->secret_access_key, secret_access_key) ||
         !text_copy(&credentials->session_token, session_token) ||
         !text_copy(&credentials->arn, arn)) {
@@ -58,6 +57,9 @@ void credentials_unref(struct credentials *credentials)
     assert(credentials->references > 0);
     if (--credentials->references > 0)
         return;
+    if (credentials->derived != NULL)
+        wipe(credentials->derived, sizeof(*credentials->derived));
+    free(credentials->derived);
     text_free(credentials->access_key_id);
     text_free(credentials->secret_access_key);
     text_free(credentials->session_token);

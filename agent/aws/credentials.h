@@ -1,6 +1,6 @@
-/* One set of AWS credentials: immutable, counted, wiped when the last reference goes. A
- * request under way keeps its own reference, so a refresh never pulls keys from under a
- * signature. */
+/* One set of AWS credentials: immutable but for what is derived from it, counted, wiped when the
+ * last reference goes. A request under way keeps its own reference, so a refresh never pulls keys
+ * from under a signature. */
 #ifndef TALLY_AGENT_AWS_CREDENTIALS_H
 #define TALLY_AGENT_AWS_CREDENTIALS_H
 
@@ -9,9 +9,20 @@
 
 #define CREDENTIALS_NEVER_EXPIRE INT64_MAX
 
+/* The keys that SigV4 derived from the secret (sigv4.c makes them), each for a day, a region and a
+ * service: those that were used last. They sign as the secret does, and go with it. */
+#define SIGNING_KEYS 4
+struct signing_keys {
+    struct signing_key {
+        char scope[96];    /* "20260102/eu-west-1/dynamodb/aws4_request"; "": none */
+        uint8_t hmac[136]; /* BearSSL's HMAC context: the key, padded and hashed already */
+    } keys[SIGNING_KEYS];
+    unsigned next; /* to be replaced */
+};
+
 struct credentials {
     unsigned references;
-    uint64_t number; /* no others had or get the same one; never 0 */
+    struct signing_keys *derived;
     char *access_key_id;
     char *secret_access_key;
     char *session_token; /* NULL: a long-lived key */

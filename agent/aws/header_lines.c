@@ -28,8 +28,8 @@ static const char *signing_name(enum aws_service service)
     return service == AWS_DYNAMODB ? "dynamodb" : "sts";
 }
 
-static int add_signature(struct header_lines *lines, const struct aws_request *request,
-    int64_t unix_seconds, struct sigv4_key *key)
+static int add_signature(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds)
 {
     struct sigv4_header headers[3];
     struct sigv4_request to_sign = {.method = request->method,
@@ -48,7 +48,7 @@ static int add_signature(struct header_lines *lines, const struct aws_request *r
     if (request->target != NULL)
         headers[to_sign.header_count++] = (struct sigv4_header){"x-amz-target", request->target};
     r = sigv4_sign(&to_sign, request->credentials, request->endpoint->region,
-        signing_name(request->service), unix_seconds, key, &signature);
+        signing_name(request->service), unix_seconds, &signature);
     if (r < 0)
         return r;
     add(lines, "X-Amz-Date", signature.date);
@@ -57,8 +57,8 @@ static int add_signature(struct header_lines *lines, const struct aws_request *r
     return 0;
 }
 
-int header_lines_build(struct header_lines *lines, const struct aws_request *request,
-    int64_t unix_seconds, struct sigv4_key *key)
+int header_lines_build(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds)
 {
     int r = 0;
 
@@ -70,7 +70,7 @@ int header_lines_build(struct header_lines *lines, const struct aws_request *req
     for (size_t i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
         add(lines, NULL, request->headers[i]);
     if (request->credentials != NULL)
-        r = add_signature(lines, request, unix_seconds, key);
+        r = add_signature(lines, request, unix_seconds);
     if (r == 0 && lines->text.failed)
         r = -ENOMEM;
     for (size_t i = 0; r == 0 && i < lines->count; i++)

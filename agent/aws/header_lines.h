@@ -15,10 +15,10 @@ struct header_lines {
     struct buffer text; /* all lines, wiped when freed: keys' ids, tokens, signatures */
 };
 
-/* Lines for the request as it is at unix_seconds; signed where the request has credentials, with
- * the help of `key` (see struct sigv4_key). 0, or a negative errno; free it in both cases. */
-int header_lines_build(struct header_lines *lines, const struct aws_request *request,
-    int64_t unix_seconds, struct sigv4_key *key);
+/* Lines for the request as it is at unix_seconds; signed where the request has credentials. 0, or a
+ * negative errno; free it in both cases. */
+int header_lines_build(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds);
 void header_lines_free(struct header_lines *lines);
 
 #endif

@@ -189,7 +189,7 @@ static void hash_request(
 
 /* ---- signing key ----------------------------------------------------------------------------- */
 
-_Static_assert(sizeof(br_hmac_key_context) <= sizeof(((struct sigv4_key *)NULL)->hmac),
+_Static_assert(sizeof(br_hmac_key_context) <= sizeof(((struct signing_key *)NULL)->hmac),
     "an HMAC key fits its room");
 
 static void hmac_with(const br_hmac_key_context *key, const char *text, uint8_t result[HASH_BYTES])
@@ -211,7 +211,7 @@ static void hmac(const void *key, size_t key_len, const char *text, uint8_t resu
     wipe(&context, sizeof(context));
 }
 
-static void derive_key(struct sigv4_key *key, const char *secret, const char *date,
+static void derive_key(struct signing_key *key, const char *secret, const char *date,
     const char *region, const char *service)
 {
     char start[4 + SIGV4_SECRET_MAX + 1];
@@ -236,7 +236,7 @@ static void derive_key(struct sigv4_key *key, const char *secret, const char *da
 }
 
 static void hmac_with_derived(
-    const struct sigv4_key *key, const char *text, uint8_t result[HASH_BYTES])
+    const struct signing_key *key, const char *text, uint8_t result[HASH_BYTES])
 {
     br_hmac_key_context context;
 
@@ -245,10 +245,13 @@ static void hmac_with_derived(
     wipe(&context, sizeof(context));
 }
 
-/* Makes *key the one for these credentials and scope, where it is not so already. */
-static int prepare_key(struct sigv4_key *key, const struct credentials *credentials,
-    const char *date, const char *region, const char *service)
+/* The key for this scope, derived now where it is not at hand. NULL: the secret or the scope is too
+ * long to be real. */
+static const struct signing_key *key_for(const struct credentials *credentials, const char *date,
+    const char *region, const char *service)
 {
+    struct signing_keys *derived = credentials->derived;
+    struct signing_key *key;
     char scope[sizeof(key->scope)] = "";
     struct text text = {.to = scope, .size = sizeof(scope)};
 
@@ -259,18 +262,14 @@ static int prepare_key(struct sigv4_key *key, const struct credentials *credenti
     text_add(&text, service);
     text_add(&text, "/" TERMINATOR);
     if (text.failed || strlen(credentials->secret_access_key) > SIGV4_SECRET_MAX)
-        return -EMSGSIZE;
-    if (key->credentials == credentials->number && strcmp(key->scope, scope) == 0)
-        return 0;
+        return NULL;
+    for (size_t i = 0; i < SIGNING_KEYS; i++)
+        if (strcmp(derived->keys[i].scope, scope) == 0)
+            return &derived->keys[i];
+    key = &derived->keys[derived->next++ % SIGNING_KEYS];
     derive_key(key, credentials->secret_access_key, date, region, service);
     memcpy(key->scope, scope, sizeof(scope));
-    key->credentials = credentials->number;
-    return 0;
-}
-
-void sigv4_key_wipe(struct sigv4_key *key)
-{
-    wipe(key, sizeof(*key));
+    return key;
 }
 
 /* ---- signature ------------------------------------------------------------------------------- */
@@ -296,9 +295,9 @@ static int write_authorization(char *to, const char *key_id, const char *scope,
 }
 
 static int sign(const struct sigv4_request *request, const struct credentials *credentials,
-    const char *region, const char *service, struct sigv4_key *key,
-    struct sigv4_signature *signature)
+    const char *region, const char *service, struct sigv4_signature *signature)
 {
+    const struct signing_key *key;
     struct header_list list;
     uint8_t hash[HASH_BYTES];
     char hex[HASH_HEX];
@@ -309,10 +308,11 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     r = list_headers(&list, request, signature->date, credentials->session_token);
     if (r == 0 && !is_header_text(credentials->access_key_id))
         r = -EINVAL;
-    if (r == 0)
-        r = prepare_key(key, credentials, signature->date, region, service);
     if (r < 0)
         return r;
+    key = key_for(credentials, signature->date, region, service);
+    if (key == NULL)
+        return -EMSGSIZE;
     hash_request(request, &list, hash);
     to_hex(hash, hex);
     text_add(&text, ALGORITHM "\n");
@@ -328,13 +328,13 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
 }
 
 int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
-    const char *region, const char *service, int64_t unix_seconds, struct sigv4_key *key,
+    const char *region, const char *service, int64_t unix_seconds,
     struct sigv4_signature *signature)
 {
     int r = iso8601_basic(unix_seconds, signature->date);
 
     if (r == 0)
-        r = sign(request, credentials, region, service, key, signature);
+        r = sign(request, credentials, region, service, signature);
     wipe_stack_below();
     return r;
 }

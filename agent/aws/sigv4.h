@@ -30,27 +30,18 @@ struct sigv4_request {
     size_t body_len;
 };
 
-/* The derived key of one (secret, day, region, service), made on first use of a day. Other
- * credentials and another scope are noticed, so one struct may serve many. Zero-initialise;
- * sigv4_key_wipe when done. */
-struct sigv4_key {
-    char scope[96];       /* "20260102/eu-west-1/dynamodb/aws4_request" */
-    uint64_t credentials; /* the number of those that it was derived from */
-    uint8_t hmac[136];    /* BearSSL's HMAC context: the key, padded and hashed already */
-};
-void sigv4_key_wipe(struct sigv4_key *key);
-
 struct sigv4_signature {
     char date[SIGV4_DATE_SIZE]; /* for x-amz-date */
     char authorization[SIGV4_AUTHORIZATION_SIZE];
 };
 
-/* Signs for `unix_seconds`. The caller sends the request's headers, x-amz-date, authorization
- * and, where there is one, x-amz-security-token. 0, -EMSGSIZE where the headers, the secret or
- * the scope are too long to be real, or -EINVAL where the headers are not sorted or a text
- * cannot stand in a header (a line end in a key or token, most often). */
+/* Signs for `unix_seconds`, with a key that is derived from the credentials, and kept with them, at
+ * the first use of a day, region and service. The caller sends the request's headers, x-amz-date,
+ * authorization and, where there is one, x-amz-security-token. 0, -EMSGSIZE where the headers, the
+ * secret or the scope are too long to be real, or -EINVAL where the headers are not sorted or a
+ * text cannot stand in a header (a line end in a key or token, most often). */
 int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
-    const char *region, const char *service, int64_t unix_seconds, struct sigv4_key *key,
+    const char *region, const char *service, int64_t unix_seconds,
     struct sigv4_signature *signature);
 
 #endif

@@ -63,17 +63,15 @@ static void pack_header(struct buffer *buffer, const char *line)
 static void pack_headers(
     struct buffer *buffer, const struct aws_request *request, int64_t unix_seconds)
 {
-    struct sigv4_key key = {.scope = ""};
     struct header_lines lines;
 
     write_string(buffer, "headers");
-    if (header_lines_build(&lines, request, unix_seconds, &key) < 0)
+    if (header_lines_build(&lines, request, unix_seconds) < 0)
         lines.count = 0;
     write_map(buffer, (uint32_t)lines.count);
     for (size_t i = 0; i < lines.count; i++)
         pack_header(buffer, lines.lines[i]);
     header_lines_free(&lines);
-    sigv4_key_wipe(&key);
 }
 
 void pack_request(struct buffer *buffer, const struct aws_request *request, int64_t unix_seconds)

@@ -13,6 +13,7 @@
 #include "agent/aws/endpoint.h"
 #include "agent/aws/sigv4.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,9 @@ struct question {
     size_t lengths[FIELDS_MAX];
 };
 
-/* The one key of the process: signing for many days, regions and secrets must notice each. */
-static struct sigv4_key key;
+/* Those of the question before are used again where they are the same: the keys of many days and
+ * regions that are kept with them must be told apart. */
+static struct credentials *credentials;
 
 static void die(const char *what)
 {
@@ -46,10 +48,25 @@ static const char *optional_text(const struct question *question, size_t index)
     return index < question->count ? question->fields[index] : NULL;
 }
 
+static bool is_same(const char *left, const char *right)
+{
+    return left == NULL || right == NULL ? left == right : strcmp(left, right) == 0;
+}
+
+static void take_credentials(const char *id, const char *secret, const char *token)
+{
+    if (credentials != NULL && is_same(id, credentials->access_key_id) &&
+        is_same(secret, credentials->secret_access_key) &&
+        is_same(token, credentials->session_token))
+        return;
+    credentials_unref(credentials);
+    credentials = credentials_create(id, secret, token, 0, NULL);
+    if (credentials == NULL)
+        die("no memory");
+}
+
 static void answer_sign(const struct question *question)
 {
-    struct credentials *credentials = credentials_create(
-        text(question, 1), text(question, 2), optional_text(question, 3), 0, NULL);
     struct sigv4_header headers[FIELDS_MAX / 2];
     struct sigv4_request request = {.method = text(question, 7),
         .path = text(question, 8),
@@ -60,18 +77,16 @@ static void answer_sign(const struct question *question)
     struct sigv4_signature signature;
     int r;
 
-    if (credentials == NULL)
-        die("no memory");
+    take_credentials(text(question, 1), text(question, 2), optional_text(question, 3));
     for (size_t i = 11; i < question->count; i += 2)
         headers[request.header_count++] = (struct sigv4_header){
             text(question, i), text(question, i + 1)};
     r = sigv4_sign(&request, credentials, text(question, 4), text(question, 5),
-        strtoll(text(question, 6), NULL, 10), &key, &signature);
+        strtoll(text(question, 6), NULL, 10), &signature);
     if (r == 0)
         printf("ok\t%s\t%s\n", signature.date, signature.authorization);
     else
         printf("refused\t%s\n", strerror(-r));
-    credentials_unref(credentials);
 }
 
 static void answer_endpoint(const struct question *question)
@@ -154,6 +169,6 @@ int main(void)
         fflush(stdout);
     }
     free(line);
-    sigv4_key_wipe(&key);
+    credentials_unref(credentials);
     return 0;
 }

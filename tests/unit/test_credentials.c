@@ -61,8 +61,10 @@ TEST(secrets_are_wiped_before_the_memory_is_freed)
 {
     unwiped = 0;
     freed = 0;
-    credentials_unref(credentials_create("id", "THE-SECRET", "THE-TOKEN", 0, "arn"));
-    CHECK_INT(5, freed);
+    struct credentials *credentials = credentials_create("id", "THE-SECRET", "THE-TOKEN", 0, "arn");
+    memcpy(credentials->derived->keys[SIGNING_KEYS - 1].hmac, "THE-KEY", 7);
+    credentials_unref(credentials);
+    CHECK_INT(6, freed);
     CHECK_INT(0, unwiped);
 }
 

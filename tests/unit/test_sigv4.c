@@ -70,11 +70,15 @@ static const struct example examples[] = {
                  "Signature=eca4b99240052b6ba748610ad8b7f8dbebde6ba120861913d5bdfbb57485859f"},
 };
 
-static int sign_example(
-    const struct example *example, struct sigv4_key *key, struct sigv4_signature *signature)
+static struct credentials *example_credentials(const struct example *example)
 {
-    struct credentials *credentials = credentials_create(
+    return credentials_create(
         "AKIDEXAMPLE", SECRET, example->token, CREDENTIALS_NEVER_EXPIRE, NULL);
+}
+
+static int sign_with(const struct credentials *credentials, const struct example *example,
+    struct sigv4_signature *signature)
+{
     struct sigv4_request request = {.method = example->method,
         .path = example->path,
         .query = example->query,
@@ -83,42 +87,95 @@ static int sign_example(
         .body_len = strlen(example->body)};
     while (request.header_count < 3 && example->headers[request.header_count].name != NULL)
         request.header_count++;
-    int r = sigv4_sign(&request, credentials, example->region, example->service,
-        example->unix_seconds, key, signature);
+    return sigv4_sign(
+        &request, credentials, example->region, example->service, example->unix_seconds, signature);
+}
+
+static int sign_example(const struct example *example, struct sigv4_signature *signature)
+{
+    struct credentials *credentials = example_credentials(example);
+    int r = sign_with(credentials, example, signature);
     credentials_unref(credentials);
     return r;
 }
 
 TEST(examples_have_their_published_signatures)
 {
-    struct sigv4_key key = {0}; /* one for all: a change of scope must be noticed */
     for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
         struct sigv4_signature signature;
-        CHECK_INT(0, sign_example(&examples[i], &key, &signature));
+        CHECK_INT(0, sign_example(&examples[i], &signature));
         if (strcmp(examples[i].authorization, signature.authorization) != 0)
             TEST_FAIL("%s:\n%s", examples[i].name, signature.authorization);
     }
-    sigv4_key_wipe(&key);
 }
 
-TEST(the_date_and_the_scope_are_the_published_ones)
+TEST(the_date_is_the_published_one)
 {
-    struct sigv4_key key = {0};
     struct sigv4_signature signature;
-    CHECK_INT(0, sign_example(&examples[0], &key, &signature));
+    CHECK_INT(0, sign_example(&examples[0], &signature));
     CHECK_STR("20150830T123600Z", signature.date);
-    CHECK_STR("20150830/us-east-1/iam/aws4_request", key.scope);
 }
+
+/* ---- the keys that are kept with the credentials --------------------------------------------- */
+
+static struct sigv4_signature sign_in(
+    const struct credentials *credentials, const char *region, const char *service, int64_t time)
+{
+    struct sigv4_request request = {.method = "GET", .path = "/", .query = ""};
+    struct sigv4_signature signature = {.authorization = ""};
+    CHECK_INT(0, sigv4_sign(&request, credentials, region, service, time, &signature));
+    return signature;
+}
+
+/* As if nothing had been signed before. */
+static struct sigv4_signature sign_afresh(const char *region, const char *service, int64_t time)
+{
+    struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
+    struct sigv4_signature signature = sign_in(credentials, region, service, time);
+    credentials_unref(credentials);
+    return signature;
+}
+
+TEST(a_key_is_derived_once_for_a_scope)
+{
+    struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
+    struct signing_key *kept = &credentials->derived->keys[0];
+    struct sigv4_signature right = sign_in(credentials, "r", "s", TIME);
+    CHECK_STR("20260102/r/s/aws4_request", kept->scope);
+    memset(kept->hmac + sizeof(kept->hmac) / 2, 0, sizeof(kept->hmac) / 2);
+    CHECK(strcmp(right.authorization, sign_in(credentials, "r", "s", TIME).authorization) != 0);
+    credentials_unref(credentials);
+}
+
+TEST(keys_of_many_days_regions_and_services_are_told_apart)
+{
+    static const char *const regions[] = {"eu-west-1", "eu-west-2", "eu-west-3", "us-east-1"};
+    static const char *const services[] = {"dynamodb", "sts"};
+    struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
+    /* More than are kept: each is replaced, and made again. */
+    for (size_t i = 0; i < 3 * 16; i++) {
+        const char *region = regions[i % 4], *service = services[i / 4 % 2];
+        int64_t time = TIME + (int64_t)(i / 8 % 2) * 86400;
+        CHECK_STR(sign_afresh(region, service, time).authorization,
+            sign_in(credentials, region, service, time).authorization);
+        CHECK_STR(sign_afresh(region, service, time).authorization,
+            sign_in(credentials, region, service, time).authorization);
+    }
+    credentials_unref(credentials);
+}
+
+/* ---- what is the same, and what is not --------------------------------------------------------
+ */
 
 static struct sigv4_signature sign_simple(
-    const char *secret, const char *path, const char *host, struct sigv4_key *key, int *r)
+    const char *secret, const char *path, const char *host, int *r)
 {
     struct sigv4_header header = {"host", host};
     struct sigv4_request request = {
         .method = "GET", .path = path, .query = "", .headers = &header, .header_count = 1};
     struct sigv4_signature signature = {.authorization = ""};
     struct credentials *credentials = credentials_create("id", secret, NULL, 0, NULL);
-    *r = sigv4_sign(&request, credentials, "r", "s", TIME, key, &signature);
+    *r = sigv4_sign(&request, credentials, "r", "s", TIME, &signature);
     credentials_unref(credentials);
     return signature;
 }
@@ -126,35 +183,18 @@ static struct sigv4_signature sign_simple(
 static bool same_signature(const char *secret, const char *path, const char *host,
     const char *other_secret, const char *other_path, const char *other_host)
 {
-    struct sigv4_key key = {0};
     int r;
-    struct sigv4_signature one = sign_simple(secret, path, host, &key, &r);
+    struct sigv4_signature one = sign_simple(secret, path, host, &r);
     CHECK_INT(0, r);
-    struct sigv4_signature other = sign_simple(other_secret, other_path, other_host, &key, &r);
+    struct sigv4_signature other = sign_simple(other_secret, other_path, other_host, &r);
     CHECK_INT(0, r);
     return strcmp(one.authorization, other.authorization) == 0;
 }
 
-TEST(another_secret_in_the_same_key_struct_is_noticed)
+TEST(another_secret_signs_otherwise)
 {
     CHECK(same_signature("one", "/", "h", "one", "/", "h"));
     CHECK(!same_signature("one", "/", "h", "two", "/", "h"));
-}
-
-TEST(the_key_of_a_day_is_derived_once_for_the_same_credentials)
-{
-    struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
-    struct sigv4_request request = {.method = "GET", .path = "/", .query = ""};
-    struct sigv4_key key = {0};
-    struct sigv4_signature right, signature;
-    CHECK_INT(0, sigv4_sign(&request, credentials, "r", "s", TIME, &key, &right));
-    memset(key.hmac + sizeof(key.hmac) / 2, 0, sizeof(key.hmac) / 2);
-    CHECK_INT(0, sigv4_sign(&request, credentials, "r", "s", TIME, &key, &signature));
-    CHECK(strcmp(right.authorization, signature.authorization) != 0);
-    CHECK_INT(0, sigv4_sign(&request, credentials, "r", "s", TIME + 86400, &key, &signature));
-    CHECK_INT(0, sigv4_sign(&request, credentials, "r", "s", TIME, &key, &signature));
-    CHECK_STR(right.authorization, signature.authorization);
-    credentials_unref(credentials);
 }
 
 TEST(white_space_of_header_values_is_canonical)
@@ -173,19 +213,18 @@ TEST(empty_path_segments_are_left_out)
 
 TEST(what_cannot_be_signed_is_refused)
 {
-    struct sigv4_key key = {0};
     int r;
-    sign_simple("s", "/", "host\r\nx-evil: 1", &key, &r);
+    sign_simple("s", "/", "host\r\nx-evil: 1", &r);
     CHECK_INT(-EINVAL, r);
 
     char secret[300];
     memset(secret, 's', sizeof(secret));
     secret[256] = '\0';
-    sign_simple(secret, "/", "h", &key, &r);
+    sign_simple(secret, "/", "h", &r);
     CHECK_INT(0, r);
     secret[256] = 's';
     secret[257] = '\0';
-    sign_simple(secret, "/", "h", &key, &r);
+    sign_simple(secret, "/", "h", &r);
     CHECK_INT(-EMSGSIZE, r);
 
     struct sigv4_signature signature;
@@ -207,19 +246,19 @@ TEST(what_cannot_be_signed_is_refused)
 
     request.headers = unsorted;
     request.header_count = 2;
-    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &signature));
     request.headers = twice;
-    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", TIME, &signature));
     request.headers = many;
     request.header_count = 14;
-    CHECK_INT(0, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    CHECK_INT(0, sigv4_sign(&request, good, "r", "s", TIME, &signature));
     request.header_count = 15;
-    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, "r", "s", TIME, &key, &signature));
+    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, "r", "s", TIME, &signature));
     request.header_count = 1;
-    CHECK_INT(-EINVAL, sigv4_sign(&request, line_end, "r", "s", TIME, &key, &signature));
-    CHECK_INT(-EINVAL, sigv4_sign(&request, token_end, "r", "s", TIME, &key, &signature));
-    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, region, "s", TIME, &key, &signature));
-    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", -1, &key, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, line_end, "r", "s", TIME, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, token_end, "r", "s", TIME, &signature));
+    CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, region, "s", TIME, &signature));
+    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", -1, &signature));
     credentials_unref(good);
     credentials_unref(line_end);
     credentials_unref(token_end);
@@ -229,13 +268,13 @@ TEST(what_cannot_be_signed_is_refused)
 
 static uint8_t stack[256 * 1024];
 static ucontext_t main_context, signing_context;
-static struct sigv4_key stack_key;
+static struct credentials *stack_credentials;
 static struct sigv4_signature stack_signature;
 static int stack_result;
 
 static void sign_on_stack(void)
 {
-    stack_result = sign_example(&examples[4], &stack_key, &stack_signature);
+    stack_result = sign_with(stack_credentials, &examples[4], &stack_signature);
 }
 
 /* Eight bytes as they are, or as the two big-endian words that SHA-256 makes of them. */
@@ -263,7 +302,9 @@ static void check_stack(const void *bytes, size_t len)
 
 TEST(no_key_material_stays_on_the_stack)
 {
+    const struct signing_key *derived;
     memset(stack, 0, sizeof(stack));
+    stack_credentials = example_credentials(&examples[4]);
     CHECK_INT(0, getcontext(&signing_context));
     signing_context.uc_stack.ss_sp = stack;
     signing_context.uc_stack.ss_size = sizeof(stack);
@@ -273,15 +314,13 @@ TEST(no_key_material_stays_on_the_stack)
     CHECK_INT(0, stack_result);
     CHECK_STR(examples[4].authorization, stack_signature.authorization);
     check_stack(SECRET, strlen(SECRET));
-    check_stack(stack_key.hmac, sizeof(stack_key.hmac));
-    sigv4_key_wipe(&stack_key);
-    for (size_t i = 0; i < sizeof(stack_key); i++)
-        CHECK_INT(0, ((const uint8_t *)&stack_key)[i]);
+    derived = &stack_credentials->derived->keys[0];
+    check_stack(derived->hmac, sizeof(derived->hmac));
+    credentials_unref(stack_credentials);
 }
 
-TEST_MAIN(RUN(examples_have_their_published_signatures),
-    RUN(the_date_and_the_scope_are_the_published_ones),
-    RUN(another_secret_in_the_same_key_struct_is_noticed),
-    RUN(the_key_of_a_day_is_derived_once_for_the_same_credentials),
+TEST_MAIN(RUN(examples_have_their_published_signatures), RUN(the_date_is_the_published_one),
+    RUN(a_key_is_derived_once_for_a_scope),
+    RUN(keys_of_many_days_regions_and_services_are_told_apart), RUN(another_secret_signs_otherwise),
     RUN(white_space_of_header_values_is_canonical), RUN(empty_path_segments_are_left_out),
     RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack))
