@@ -138,6 +138,7 @@ $(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
 	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,libtally.so.$(SOVERSION) \
 	  -Wl,--version-script=client/tally.map -Wl,-z,defs -o $@ $(CLIENT_PIC) $(CLIENT_LIBS)
 
+# Debian's ld exports by itself what a library looks for in the program; not every linker does.
 $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--export-dynamic-symbol=_gnutls_global_init_skip \
