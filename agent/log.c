@@ -22,7 +22,12 @@ static bool log_json = false;
 static uint64_t log_lost; /* lines that could not be written */
 static struct repeats log_repeats;
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    return names[level];
+}
 
 void log_set_level(enum log_level level)
 {
@@ -122,7 +127,7 @@ static void write_line(enum log_level level, const char *event, const struct log
 
     buffer_clear(&line);
     put_time(&line);
-    put_text(&line, "level", level_names[level]);
+    put_text(&line, "level", log_level_name(level));
     put_text(&line, "event", event);
     for (const struct log_field *field = fields; field->key != NULL; field++) {
         if (field->text != NULL) {

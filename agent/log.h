@@ -10,6 +10,8 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+const char *log_level_name(enum log_level level); /* "warn", in lines and options */
+
 struct log_field {
     const char *key;
     const char *text; /* NULL: `number` counts */

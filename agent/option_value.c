@@ -7,28 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A whole number that ends the text. */
-static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
+/* The number at the start of the text: what follows it, or NULL. */
+static const char *read_digits(const char *text, int base, unsigned long *number)
 {
     char *end;
 
     if (*text < '0' || *text > '9')
-        return false;
+        return NULL;
     errno = 0;
     *number = strtoul(text, &end, base);
-    return errno == 0 && *end == '\0' && *number <= max;
+    return errno == 0 ? end : NULL;
+}
+
+/* A whole number that ends the text. */
+static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
+{
+    const char *end = read_digits(text, base, number);
+
+    return end != NULL && *end == '\0' && *number <= max;
 }
 
 bool option_value_size(const char *text, size_t *size)
 {
-    char *end;
     unsigned long number;
+    const char *end = read_digits(text, 10, &number);
 
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    number = strtoul(text, &end, 10);
-    if (errno != 0 || number > (1ul << 40))
+    if (end == NULL || number > (1ul << 40))
         return false;
     if (*end == 'K' || *end == 'k')
         number *= 1024, end++;
@@ -97,10 +101,8 @@ bool option_value_flag(const char *text, bool *flag)
 
 bool option_value_level(const char *text, enum log_level *level)
 {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
+    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
+        if (strcmp(text, log_level_name((enum log_level)i)) == 0) {
             *level = (enum log_level)i;
             return true;
         }

@@ -1,6 +1,6 @@
 /* malloc whose blocks are wiped when they are freed or moved: for the libraries through whose
- * heaps tokens and keys pass (libcurl, expat, jansson). libcurl's resolver calls
- * it from threads of its own. */
+ * heaps tokens and keys pass (libcurl, expat, jansson). libcurl's resolver calls it from threads of
+ * its own. */
 #ifndef TALLY_AGENT_WIPING_HEAP_H
 #define TALLY_AGENT_WIPING_HEAP_H
 

@@ -1,5 +1,7 @@
 #include "agent/aws/header_lines.h"
 
+#include "agent/aws/sigv4.h"
+
 #include <errno.h>
 #include <string.h>
 

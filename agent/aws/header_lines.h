@@ -3,7 +3,6 @@
 #define TALLY_AGENT_AWS_HEADER_LINES_H
 
 #include "agent/aws/call.h"
-#include "agent/aws/sigv4.h"
 #include "proto/buffer.h"
 
 #define HEADER_LINES_MAX 16

@@ -99,8 +99,6 @@ static struct handle *remove_idle(struct http *http, size_t index)
  * grown, and is not kept. */
 static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {
-    int index;
-
     curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
@@ -108,10 +106,12 @@ static void give_back_handle(struct http *http, struct handle *handle, bool as_n
         handle_destroy(handle);
         return;
     }
-    /* A crowd of one URL does not drive out the others. */
-    index = find_idle(http, handle->url);
-    if (http->idle_count == IDLE_HANDLES)
+    if (http->idle_count == IDLE_HANDLES) {
+        /* A crowd of one URL does not drive out the others. */
+        int index = find_idle(http, handle->url);
+
         handle_destroy(remove_idle(http, index >= 0 ? (size_t)index : 0));
+    }
     http->idle[http->idle_count++] = handle;
 }
 

@@ -268,14 +268,15 @@ static void on_readable(struct session *session)
     uint8_t *data = session->server->read_buffer;
     ssize_t n = recv(session->fd, data, SERVER_READ_BYTES, MSG_DONTWAIT);
 
-    /* Descriptors and out-of-band data that a peer sends along cut the stream in pieces: what comes
-     * behind them waits for its next bytes. */
-    if (n > 0 && n < SERVER_READ_BYTES)
-        loop_watch_drained(session->watch);
-    if (n > 0)
+    if (n > 0) {
+        /* Descriptors and out-of-band data that a peer sends along cut the stream in pieces: what
+         * comes behind them waits for its next bytes. */
+        if (n < SERVER_READ_BYTES)
+            loop_watch_drained(session->watch);
         take_bytes(session, data, (size_t)n);
-    else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK))
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {
         session->closing = true;
+    }
 }
 
 static void on_events(void *data, unsigned events)
