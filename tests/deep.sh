@@ -37,10 +37,18 @@ integration_memcheck() {
     -n "$(nproc)" -m "not timing" "${skipped[@]}" tests/integration
 }
 
+# The attacks of `make test`, with more of everything (tests that read TALLY_LONG).
+long_attacks() {
+  "${make[@]}" BUILD=build/sanitized SANITIZE=address,undefined all helpers &&
+    TALLY_LONG=1 TALLY_BUILD=build/sanitized /usr/bin/python3 -m pytest -q --tb=short --reruns 1 \
+      -n "$(nproc)" tests/integration -k attack
+}
+
 step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit helpers
 step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
+step "attacks, long and sanitized" long_attacks
 step "torture: failing allocations" "${make[@]}" torture
 step "the units under systemd" tests/systemd.sh
 tests/image/run.sh
