@@ -1,7 +1,7 @@
 #include "agent/log.h"
 
 #include "agent/fnv.h"
-#include "agent/repeats.h"
+#include "agent/log_rate.h"
 #include "proto/buffer.h"
 
 #include <limits.h>
@@ -20,7 +20,7 @@
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
 static uint64_t log_lost; /* lines that could not be written */
-static struct repeats log_repeats;
+static struct log_rate log_rates;
 
 const char *log_level_name(enum log_level level)
 {
@@ -166,8 +166,8 @@ static bool is_due(uint64_t key, int64_t *repeated)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return repeats_admit(
-        &log_repeats, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, repeated);
+    return log_rate_admit(
+        &log_rates, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, repeated);
 }
 
 static uint64_t often_key(uint64_t key, const struct log_field *field)
@@ -212,7 +212,7 @@ static uint64_t failure_key(const char *event, const char *subject, const struct
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure)
 {
-    struct log_field fields[8] = {0};
+    struct log_field fields[LOG_FAILURE_FIELDS + 3] = {0};
     size_t count = 0;
     int64_t repeated;
 
@@ -220,6 +220,21 @@ void log_failure(
         return;
     if (subject != NULL)
         fields[count++] = LOG_TEXT("subject", subject);
+    count += log_failure_fields(&fields[count], failure);
+    if (repeated > 0)
+        fields[count++] = LOG_NUMBER("repeated", repeated);
+    log_write(level, event, fields);
+}
+
+bool log_is_on(enum log_level level)
+{
+    return level <= log_level;
+}
+
+size_t log_failure_fields(struct log_field *fields, const struct failure *failure)
+{
+    size_t count = 0;
+
     fields[count++] = LOG_TEXT("error", error_name(failure->code));
     fields[count++] = LOG_TEXT("message", failure->message);
     if (failure->aws_code[0] != '\0')
@@ -228,7 +243,5 @@ void log_failure(
         fields[count++] = LOG_TEXT("aws_request_id", failure->aws_request_id);
     if (failure->aws_reasons[0] != '\0')
         fields[count++] = LOG_TEXT("aws_reasons", failure->aws_reasons);
-    if (repeated > 0)
-        fields[count++] = LOG_NUMBER("repeated", repeated);
-    log_write(level, event, fields);
+    return count;
 }

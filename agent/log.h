@@ -6,6 +6,7 @@
 #include "proto/failure.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -47,6 +48,15 @@ void log_write_often(enum log_level level, const char *event, const struct log_f
  * the request id may differ in the same one. */
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure);
+
+/* The fields of a failure, for an event of the caller's own: error name, message, and where AWS
+ * answered its code, request id and reasons. Returns how many, at most LOG_FAILURE_FIELDS. The
+ * texts are borrowed from the failure. */
+#define LOG_FAILURE_FIELDS 5
+size_t log_failure_fields(struct log_field *fields, const struct failure *failure);
+
+/* Whether events of this level are written, for callers to whom the fields cost something. */
+bool log_is_on(enum log_level level);
 
 void log_set_level(enum log_level level);
 void log_set_json(bool json);

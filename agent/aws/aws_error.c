@@ -82,6 +82,14 @@ static enum aws_outcome classify_status(int status)
     return AWS_REFUSED;
 }
 
+const char *aws_outcome_name(enum aws_outcome outcome)
+{
+    static const char *const names[] = {
+        "ok", "throttled", "transient", "expired", "skewed", "denied", "refused"};
+
+    return names[outcome];
+}
+
 enum aws_outcome aws_error_classify(int status, const char *code, const char *message)
 {
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)

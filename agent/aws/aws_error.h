@@ -18,6 +18,8 @@ enum aws_outcome {
     AWS_REFUSED,   /* the request is wrong: asking again never helps */
 };
 
+const char *aws_outcome_name(enum aws_outcome outcome); /* for the log: "throttled"; static */
+
 struct aws_error {
     enum aws_outcome outcome;
     int status;    /* HTTP; 0 where no reply came */

@@ -4,6 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
+#include "agent/log.h"
 #include "agent/random.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
@@ -220,6 +221,26 @@ static void count_outcome(
         counters->failed++;
 }
 
+static const char *aws_service_name(enum aws_service service)
+{
+    static const char *const names[] = {"dynamodb", "sts", "credentials"};
+
+    return names[service];
+}
+
+/* Each attempt, for those who look for where the time goes or what a service says. */
+static void call_log_attempt(const struct aws_call *call, const struct aws_reply *reply)
+{
+    if (log_is_on(LOG_LEVEL_DEBUG))
+        log_event(LOG_LEVEL_DEBUG, "aws_attempt",
+            LOG_TEXT("service", aws_service_name(call->request.service)),
+            LOG_TEXT("what", call->request.what), LOG_NUMBER("status", reply->error.status),
+            LOG_NUMBER("ms", reply->elapsed_us / 1000), LOG_NUMBER("attempt", call->attempts),
+            LOG_TEXT("outcome", aws_outcome_name(reply->error.outcome)),
+            LOG_TEXT("message", reply->error.message), LOG_TEXT("aws_code", reply->error.code),
+            LOG_TEXT("aws_request_id", reply->error.request_id));
+}
+
 static void retry_fired(void *data)
 {
     struct aws_call *call = data;
@@ -308,6 +329,7 @@ static void on_response(void *data, const struct http_response *response)
         aws_clock_heard_sts(&client->clock, loop_wall(client->loop), response->date_ms);
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
+    call_log_attempt(call, &reply);
     if (reply.error.outcome == AWS_OK) {
         retry_quota_success(&client->quotas[service], call->paid_retries, call->last_outcome);
     } else {

@@ -1,5 +1,6 @@
 #include "agent/count/question_state.h"
 
+#include "agent/log.h"
 #include "proto/limits.h"
 
 #include <stdlib.h>
@@ -155,6 +156,37 @@ static void store_failure(
         told->retry_after_ms = cache->not_before - question_now(question);
 }
 
+/* ---- the log ----------------------------------------------------------------------------------
+ */
+
+/* next_ms: when it is asked again at the earliest; where nothing keeps the count fresh, by the next
+ * client. */
+static void log_failed(struct question *question, const struct failure *failure, int64_t next_ms)
+{
+    struct log_field fields[LOG_FAILURE_FIELDS + 5] = {0};
+    size_t count = 0;
+
+    if (!outage_failed(&question->outage, question_now(question)))
+        return;
+    fields[count++] = LOG_TEXT("trigger", question->trigger->name);
+    count += log_failure_fields(&fields[count], failure);
+    fields[count++] = LOG_NUMBER("failures", question->outage.failures);
+    fields[count++] = LOG_NUMBER("next_attempt_ms", next_ms > 0 ? next_ms : 0);
+    if (!question_is_kept_fresh(question))
+        fields[count++] = LOG_TEXT("next_attempt", "on_request");
+    log_write(LOG_LEVEL_WARN, "count_failed", fields);
+}
+
+static void log_recovered(struct question *question)
+{
+    struct outage ended;
+
+    if (outage_over(&question->outage, &ended))
+        log_event(LOG_LEVEL_WARN, "count_recovered", LOG_TEXT("trigger", question->trigger->name),
+            LOG_NUMBER("failures", ended.failures),
+            LOG_NUMBER("failed_for_ms", question_now(question) - ended.since_ms));
+}
+
 /* ---- the flight -------------------------------------------------------------------------------
  */
 
@@ -163,12 +195,16 @@ static void store_failure(
 static bool on_retry_wanted(void *data, int64_t delay_ms)
 {
     struct question *question = data;
+    const struct flight_progress *progress = flight_progress(question->flight);
 
+    /* A flight may go on for minutes: what it meets is logged before it ends. */
+    if (progress->failed_attempts >= PATIENT_ATTEMPTS)
+        log_failed(question, &progress->last_attempt, delay_ms);
     if (!may_serve_stale(question) &&
         waiters_outlast(&question->waiters, question_now(question) + delay_ms))
         return true;
     return (question_is_kept_fresh(question) || !waiters_are_none(&question->waiters)) &&
-           flight_progress(question->flight)->failed_attempts < PATIENT_ATTEMPTS;
+           progress->failed_attempts < PATIENT_ATTEMPTS;
 }
 
 static void on_flight_done(
@@ -179,8 +215,10 @@ static void on_flight_done(
 
     if (value != NULL) {
         store(question, value);
+        log_recovered(question);
     } else {
         store_failure(question, failure, &told);
+        log_failed(question, failure, question->cache.not_before - question_now(question));
         failure = &told;
     }
     question->flight = NULL;

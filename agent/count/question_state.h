@@ -6,6 +6,7 @@
 #include "agent/count/question.h"
 #include "agent/count/waiters.h"
 #include "agent/count/watchers.h"
+#include "agent/log_rate.h"
 
 struct question {
     struct count_context *context;
@@ -20,6 +21,7 @@ struct question {
     struct waiters waiters;
     struct watchers watchers;
     struct loop_timer *refresh; /* of a warm or watched question */
+    struct outage outage;       /* of its flights, for the log */
     bool abandoned;
 };
 

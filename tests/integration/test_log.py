@@ -48,3 +48,76 @@ def test_who_is_refused_does_not_flood_the_log(start):
             stranger.sendall(msgpack.packb([0, number, "ping", []]))
             assert b"NOT_ALLOWED" in stranger.recv(4096)
     assert agent.log().count("event=refused") == 1
+
+
+# ---- failing counts -------------------------------------------------------------------------------
+
+# How a count is made to fail: (the gateway's fault, what its line says of it).
+FAILING = {
+    "missing table": ({"action": "Query", "code": "ResourceNotFoundException"},
+                      ["error=AWS_REJECTED", "aws_code=ResourceNotFoundException",
+                       "aws_request_id="]),
+    "denied": ({"action": "Query", "code": "AccessDeniedException"},
+               ["error=ACCESS_DENIED", "aws_code=AccessDeniedException"]),
+    "throttled": ({"action": "Query", "code": "ProvisionedThroughputExceededException"},
+                  ["error=THROTTLED", "aws_code=ProvisionedThroughputExceededException"]),
+    "broken": ({"action": "Query", "status": 500}, ["error=AWS_UNAVAILABLE"]),
+}
+
+
+def failing_lines(agent, event="count_failed"):
+    return [line for line in agent.log().splitlines() if f"event={event}" in line]
+
+
+@pytest.mark.parametrize("fault", FAILING)
+def test_a_failing_count_is_logged_when_it_begins_and_when_it_is_over(start, world, fault):
+    told, said = FAILING[fault]
+    world.fault(**told)
+    agent = start(small_object())
+    for _ in range(3):
+        with pytest.raises(RpcError):
+            agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=800)
+    wait_until(lambda: failing_lines(agent))
+    line, = failing_lines(agent)  # the later ones fall into the same minute
+    assert "level=warn" in line and "trigger=shop/small " in line
+    for words in [*said, "failures=", "next_attempt_ms=", "next_attempt=on_request", "message="]:
+        assert words in line, line
+    world.heal()
+
+    def counts_again():
+        with contextlib.suppress(RpcError):
+            return agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
+
+    wait_until(counts_again, 30)
+    over, = failing_lines(agent, "count_recovered")
+    assert "trigger=shop/small " in over and "failed_for_ms=" in over
+
+
+def test_a_dead_endpoint_is_logged_while_a_patient_client_still_waits(start):
+    agent = start(small_object(), env={"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"})
+    with agent.connect() as patient:
+        patient.send("count", {"trigger": "small", "timeout_ms": 60_000})
+        wait_until(lambda: failing_lines(agent), 20)
+    assert "error=AWS_UNAVAILABLE" in failing_lines(agent)[0]
+
+
+def test_a_pod_without_identity_is_logged(start):
+    agent = start(small_object(), env={"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,
+                                       "HOME": "/nonexistent"})
+    with pytest.raises(RpcError):
+        agent.rpc("count", trigger="small", timeout_ms=800)
+    wait_until(lambda: failing_lines(agent), 20)
+    assert "error=CREDENTIALS" in failing_lines(agent)[0]
+
+
+def test_each_attempt_is_logged_at_debug(start, world):
+    world.fault(action="Query", status=500, times=1)
+    agent = start(small_object(), options=["--log-level", "debug"])
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    attempts = failing_lines(agent, "aws_attempt")
+    queries = [line for line in attempts if "service=dynamodb" in line]
+    assert [("status=500" in line, "status=200" in line) for line in queries] == [
+        (True, False), (False, True)]
+    assert "attempt=1 " in queries[0] and "attempt=2 " in queries[1]
+    assert all(" ms=" in line and "outcome=" in line for line in attempts)
+    assert any("service=sts" in line for line in attempts)
