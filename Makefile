@@ -291,6 +291,9 @@ include deploy/image.mk deploy/systemd.mk
 # folder of his own names it in LD_LIBRARY_PATH.
 refresh_libraries = [ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || :
 
+# Each function of the library has a manual page, which is libtally(3).
+LIBTALLY_PAGES := $(shell sed -n 's/^ *\(tally_[a-z_]*\);$$/\1.3/p' client/tally.map)
+
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
@@ -306,6 +309,8 @@ install: all
 	for page in $(wildcard deploy/man/*.[1-8]); do \
 	  section=$${page##*.}; $(INSTALL) -D -m 644 $$page \
 	  $(DESTDIR)$(MANDIR)/man$$section/$$(basename $$page) || exit 1; done
+	for page in $(LIBTALLY_PAGES); do \
+	  echo '.so man3/libtally.3' >$(DESTDIR)$(MANDIR)/man3/$$page || exit 1; done
 	$(INSTALL) -D -m 644 deploy/completions/tally.bash $(DESTDIR)$(BASHCOMPDIR)/tally
 	$(INSTALL) -D -m 644 deploy/completions/_tally $(DESTDIR)$(ZSHCOMPDIR)/_tally
 	$(Q)$(refresh_libraries)
@@ -316,6 +321,7 @@ remove-files:
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
 	  $(DESTDIR)$(BASHCOMPDIR)/tally $(DESTDIR)$(ZSHCOMPDIR)/_tally \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(LIBTALLY_PAGES)) \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
 # Folders below those that every prefix has go, too, unless somebody else has files there.

@@ -1,6 +1,7 @@
 #include "client/answer.h"
 #include "client/field.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool find(const struct tally_answer *answer, const char *path, struct reader *reader)
@@ -107,5 +108,76 @@ int tally_answer_packed(
         return TALLY_ENOFIELD;
     *data = bytes.data;
     *len = bytes.len;
+    return 0;
+}
+
+struct tally_cursor {
+    struct reader reader; /* at what comes after the present element */
+    struct tally_answer value;
+    struct text key; /* data NULL: none */
+    uint32_t left;
+    bool map;
+};
+
+int tally_cursor_new(
+    struct tally_cursor **cursor, const struct tally_answer *answer, const char *path)
+{
+    *cursor = NULL;
+    struct tally_cursor made = {.left = 0};
+    if (!find(answer, path, &made.reader))
+        return TALLY_ENOFIELD;
+    made.map = reader_peek(&made.reader) == VALUE_MAP;
+    if (!(made.map ? reader_map(&made.reader, &made.left) : reader_array(&made.reader, &made.left)))
+        return TALLY_ENOFIELD;
+    *cursor = malloc(sizeof(**cursor));
+    if (*cursor == NULL)
+        return TALLY_ENOMEM;
+    **cursor = made;
+    return 0;
+}
+
+void tally_cursor_free(struct tally_cursor *cursor)
+{
+    free(cursor);
+}
+
+/* Leaves the key without data where it is no text. */
+static bool cursor_read_key(struct tally_cursor *cursor)
+{
+    enum value_type type = reader_peek(&cursor->reader);
+    if (type == VALUE_STRING || type == VALUE_BINARY)
+        return reader_text(&cursor->reader, &cursor->key);
+    return reader_skip(&cursor->reader, NULL);
+}
+
+int tally_cursor_next(struct tally_cursor *cursor)
+{
+    struct text bytes = {NULL, 0};
+    if (cursor == NULL)
+        return 0;
+    cursor->key = bytes;
+    answer_clear(&cursor->value);
+    if (cursor->left == 0 || (cursor->map && !cursor_read_key(cursor)) ||
+        !reader_skip(&cursor->reader, &bytes)) {
+        cursor->left = 0;
+        return 0;
+    }
+    cursor->left--;
+    cursor->value.data = (const uint8_t *)bytes.data;
+    cursor->value.len = bytes.len;
+    return 1;
+}
+
+const struct tally_answer *tally_cursor_value(const struct tally_cursor *cursor)
+{
+    return &cursor->value;
+}
+
+int tally_cursor_key(const struct tally_cursor *cursor, const char **key, size_t *len)
+{
+    if (cursor->key.data == NULL)
+        return TALLY_ENOFIELD;
+    *key = cursor->key.data;
+    *len = cursor->key.len;
     return 0;
 }

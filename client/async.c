@@ -171,6 +171,17 @@ int tally_async_call(struct tally_async *async, const struct tally_request *requ
     return r;
 }
 
+int tally_async_count(struct tally_async *async, const char *trigger, int timeout,
+    tally_callback *callback, void *data, uint32_t *id)
+{
+    struct tally_request request;
+    request_init(&request, "count");
+    tally_request_set_string(&request, "trigger", trigger); /* a failure stays in the request */
+    int r = tally_async_call(async, &request, timeout, callback, data, id);
+    request_free(&request);
+    return r;
+}
+
 int tally_async_watch(struct tally_async *async, const char *trigger, int64_t max_age_ms,
     tally_callback *callback, void *data, uint32_t *id)
 {

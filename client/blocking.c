@@ -234,18 +234,30 @@ static int call_trigger(struct tally *tally, const char *method, const char *tri
     return call(tally, request);
 }
 
-int tally_count(struct tally *tally, const char *trigger, int64_t *count)
+int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
+    enum tally_quality *quality, int64_t *age_ms)
 {
     int r = call_trigger(tally, "count", trigger);
     if (r < 0)
         return r;
     int64_t value = 0;
-    if (tally_answer_integer(&tally->answer, "count", &value) < 0)
-        return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's answer has no count",
-            tally->connection.path);
+    int64_t age = 0;
+    if (tally_answer_integer(&tally->answer, "count", &value) < 0 ||
+        (age_ms != NULL && tally_answer_integer(&tally->answer, "age_ms", &age) < 0))
+        return answer_fail(&tally->answer, TALLY_EPROTOCOL,
+            "%s: the agent's answer has no count, or no age", tally->connection.path);
     if (count != NULL)
         *count = value;
+    if (quality != NULL)
+        *quality = tally_answer_quality(&tally->answer);
+    if (age_ms != NULL)
+        *age_ms = age;
     return 0;
+}
+
+int tally_count(struct tally *tally, const char *trigger, int64_t *count)
+{
+    return tally_count_quality(tally, trigger, count, NULL, NULL);
 }
 
 int tally_list(struct tally *tally)

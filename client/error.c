@@ -38,6 +38,11 @@ const char *tally_strerror(int error)
     return "an error that this version does not know";
 }
 
+int tally_error_is_timeout(int error)
+{
+    return error == TALLY_ETIMEOUT || error == TALLY_EDEADLINE;
+}
+
 const char *tally_version(void)
 {
     return TALLY_VERSION;

@@ -98,8 +98,21 @@ enum tally_error {
 TALLY_API const char *tally_error_name(int error);
 TALLY_API const char *tally_strerror(int error);
 
+/* Whether the error says that time ran out, whoever noticed: the agent (TALLY_ETIMEOUT) or the
+ * library (TALLY_EDEADLINE). 1 or 0. */
+TALLY_API int tally_error_is_timeout(int error);
+
 /* The version of the library, such as "0.1.0". Static. */
 TALLY_API const char *tally_version(void);
+
+/* How far a count can be trusted. */
+enum tally_quality {
+    TALLY_QUALITY_UNKNOWN = 0, /* the answer is no count */
+    TALLY_EXACT = 1,           /* counted over every page */
+    TALLY_AT_LEAST = 2,        /* counting stopped at a configured limit: this many or more */
+    TALLY_STALE = 3            /* the last good number, because a newer one cannot be had; also
+                                * what a newer agent calls by a word unknown here */
+};
 
 /* ---- Handles -----------------------------------------------------------------------------*/
 
@@ -137,6 +150,12 @@ TALLY_API int tally_set_wait_for_agent(struct tally *tally, int wait);
  * fails it may be the last good number: tally_answer_quality tells. `count` may be NULL.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_count(struct tally *tally, const char *trigger, int64_t *count);
+
+/* The same with how far the number can be trusted and how old it is, in one call: for programs
+ * that must not act on a stale count. Each of the three may be NULL; the age is in ms.
+ * Returns 0, or a negative error number. */
+TALLY_API int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
+    enum tally_quality *quality, int64_t *age_ms);
 
 /* The configured triggers and what is known of each: field `triggers` of the answer.
  * Returns 0, or a negative error number. */
@@ -219,14 +238,6 @@ TALLY_API int tally_request_set_value(struct tally_request *request, const char 
  * fallback is configured). Fields are named by a path: keys and positions, with dots:
  * "count", "last_error.name", "triggers.0.table". */
 
-enum tally_quality {
-    TALLY_QUALITY_UNKNOWN = 0, /* the answer is no count */
-    TALLY_EXACT = 1,           /* counted over every page */
-    TALLY_AT_LEAST = 2,        /* counting stopped at a configured limit: this many or more */
-    TALLY_STALE = 3            /* the last good number, because a newer one cannot be had; also
-                                * what a newer agent calls by a word unknown here */
-};
-
 /* 0, or the error number; its name (""); the sentence for people (""). The strings are
  * borrowed as long as the answer. */
 TALLY_API int tally_answer_error(const struct tally_answer *answer);
@@ -275,6 +286,37 @@ TALLY_API int tally_answer_size(const struct tally_answer *answer, const char *p
 TALLY_API int tally_answer_packed(
     const struct tally_answer *answer, const char *path, const void **data, size_t *len);
 
+/* A cursor goes once through the elements of an array or the pairs of a map, in their order,
+ * without searching from the start for each:
+ *
+ *     tally_cursor_new(&cursor, tally_last_answer(tally), "triggers");
+ *     while (tally_cursor_next(cursor) > 0) {
+ *         const struct tally_answer *trigger = tally_cursor_value(cursor);
+ *         tally_answer_string(trigger, "trigger", name, sizeof(name));
+ *     }
+ *     tally_cursor_free(cursor);
+ *
+ * It reads the answer, which must stay as it is meanwhile. */
+struct tally_cursor;
+
+/* *cursor stands before the first element; it is owned by the caller: tally_cursor_free it.
+ * Actionable errors: TALLY_ENOFIELD where the field is absent, or neither an array nor a map.
+ * Returns 0, or a negative error number, and then *cursor is NULL. */
+TALLY_API int tally_cursor_new(
+    struct tally_cursor **cursor, const struct tally_answer *answer, const char *path);
+TALLY_API void tally_cursor_free(struct tally_cursor *cursor);
+
+/* Goes to the next element. Returns 1 where there is one, 0 at the end, and 0 for NULL. */
+TALLY_API int tally_cursor_next(struct tally_cursor *cursor);
+
+/* The element, or the value of the pair, to be read by the functions above. Borrowed until the
+ * cursor moves or is freed. */
+TALLY_API const struct tally_answer *tally_cursor_value(const struct tally_cursor *cursor);
+
+/* The key of the pair: *key is borrowed as long as the answer, *len bytes, without a terminator.
+ * Returns 0, or TALLY_ENOFIELD for an element of an array, or a key that is no text. */
+TALLY_API int tally_cursor_key(const struct tally_cursor *cursor, const char **key, size_t *len);
+
 /* ---- Event loops -------------------------------------------------------------------------
  *
  *     tally_async_open(&async, NULL);
@@ -321,6 +363,11 @@ TALLY_API int tally_async_process(struct tally_async *async);
  * Returns 0, or a negative error number. */
 TALLY_API int tally_async_call(struct tally_async *async, const struct tally_request *request,
     int timeout, tally_callback *callback, void *data, uint32_t *id);
+
+/* Counts, as tally_count; tally_answer_integer reads "count" of the answer.
+ * Returns 0, or a negative error number. */
+TALLY_API int tally_async_count(struct tally_async *async, const char *trigger, int timeout,
+    tally_callback *callback, void *data, uint32_t *id);
 
 /* Reports every change of a trigger's count or of its error, what is known now first; the
  * agent keeps the count at most `max_age_ms` old, or the trigger's polling interval where

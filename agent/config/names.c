@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each trigger has the long name `namespace/object/label`; its forms are parts of that text. */
-#define FORMS 4
+/* Each trigger has the long name `namespace/object/label`; four of its forms are parts of that
+ * text. Where the trigger has a name of its own, that, and `namespace/label`, are two more. */
+#define FORMS 6
 
 struct form {
     const char *text;
     uint32_t len;
-    uint32_t trigger; /* its index */
+    uint32_t trigger : 31; /* its index */
+    uint32_t weak : 1;     /* the object is not named: counts only where no other form fits */
 };
 
 struct names {
@@ -30,7 +32,25 @@ static int compare_forms(const void *left, const void *right)
 {
     const struct form *a = left, *b = right;
     int r = compare_text(a->text, a->len, b->text, b->len);
-    return r != 0 ? r : (a->trigger > b->trigger) - (a->trigger < b->trigger);
+    if (r != 0 || a->weak != b->weak)
+        return r != 0 ? r : a->weak - b->weak;
+    return (a->trigger > b->trigger) - (a->trigger < b->trigger);
+}
+
+/* `label` and `namespace/label`: the text behind the object, and one that leaves the object out. */
+static bool add_weak_forms(
+    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+{
+    size_t label = strlen(trigger->trigger_name);
+    const char *text = arena_printf(arena, "%s/%s", trigger->namespace_, trigger->trigger_name);
+
+    if (text == NULL)
+        return false;
+    size_t len = strlen(text);
+    names->forms[names->count++] = (struct form){text, (uint32_t)len, index & INT32_MAX, 1};
+    names->forms[names->count++] = (struct form){
+        text + len - label, (uint32_t)label, index & INT32_MAX, 1};
+    return true;
 }
 
 static bool add_forms(
@@ -49,15 +69,15 @@ static bool add_forms(
     if (text == NULL)
         return false;
     size_t len = strlen(text);
-    const struct form forms[FORMS] = {
-        {text, (uint32_t)len, index},
-        {text, (uint32_t)(space + object), index},
-        {text + space, (uint32_t)object, index},
-        {text + space, (uint32_t)(len - space), index},
+    const struct form forms[] = {
+        {text, (uint32_t)len, index & INT32_MAX, 0},
+        {text, (uint32_t)(space + object), index & INT32_MAX, 0},
+        {text + space, (uint32_t)object, index & INT32_MAX, 0},
+        {text + space, (uint32_t)(len - space), index & INT32_MAX, 0},
     };
     memcpy(names->forms + names->count, forms, sizeof(forms));
-    names->count += FORMS;
-    return true;
+    names->count += sizeof(forms) / sizeof(forms[0]);
+    return trigger->trigger_name == NULL || add_weak_forms(names, arena, trigger, index);
 }
 
 const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count)
@@ -122,6 +142,7 @@ const struct trigger *config_find(const struct config *config, const char *name,
 {
     const struct names *names = config->names;
     const struct trigger *found = find_full(config, name, len);
+    bool strong = false; /* a form that names the object fits */
 
     *matches = found != NULL;
     if (found != NULL) {
@@ -131,9 +152,10 @@ const struct trigger *config_find(const struct config *config, const char *name,
     }
     for (size_t i = first_form(names, name, len); i < names->count; i++) {
         const struct form *form = &names->forms[i];
-        if (compare_text(form->text, form->len, name, len) != 0)
+        if (compare_text(form->text, form->len, name, len) != 0 || (form->weak && strong))
             break;
         found = &config->triggers[form->trigger];
+        strong = !form->weak;
         if (candidates != NULL && *matches < capacity)
             candidates[*matches] = found->name;
         ++*matches;

@@ -1,5 +1,5 @@
-/* The short forms by which a trigger may be called: `object`, `object/trigger`, and both with
- * the namespace. */
+/* The short forms by which a trigger may be called: `object`, `object/trigger`, `trigger` where it
+ * has a name, and each with the namespace. An object's name goes before that of a trigger. */
 #ifndef TALLY_AGENT_CONFIG_NAMES_H
 #define TALLY_AGENT_CONFIG_NAMES_H
 

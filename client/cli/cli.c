@@ -35,17 +35,31 @@ static void print_head(const char *name)
         terminal_reset(stderr));
 }
 
-int cli_usage(const char *format, ...)
+static void print_error(const char *name, const char *format, va_list arguments)
 {
     char text[512];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    print_head("USAGE");
+    print_head(name);
     terminal_print(stderr, text);
     fputc('\n', stderr);
+}
+
+int cli_usage(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_error("USAGE", format, arguments);
+    va_end(arguments);
     return EXIT_USAGE;
+}
+
+int cli_error(const char *name, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_error(name, format, arguments);
+    va_end(arguments);
+    return code;
 }
 
 static int exit_code(int error)

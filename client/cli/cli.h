@@ -52,6 +52,8 @@ int64_t cli_clock_ms(void);
 
 /* Errors: one line on stderr, and the exit code for it. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_error(const char *name, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));      /* an error of the command's own */
 int cli_refuse(int error, const char *message); /* `error`: enum tally_error */
 int cli_fail(const struct tally_answer *answer);
 

@@ -76,6 +76,35 @@ void count_remark(const struct json *answer)
         cli_note("the trigger has failed so often that its fallback replicas apply");
 }
 
+static int print_count(struct cli *cli, const struct json *answer, int64_t count)
+{
+    if (cli->output == OUTPUT_JSON)
+        json_print(stdout, answer, false);
+    else if (cli->output == OUTPUT_PROMETHEUS)
+        prometheus_count(stdout, answer);
+    else
+        printf("%" PRId64 "\n", count);
+    count_remark(answer);
+    return EXIT_OK;
+}
+
+/* --exact: any other quality is an error, and no number is printed. */
+static int refuse_inexact(const struct json *answer, int64_t count)
+{
+    const char *quality = json_get_string(answer, "quality", "");
+
+    count_remark(answer);
+    return cli_error("NOT_EXACT", EXIT_ERROR, "the count of %" PRId64 " is %s", count,
+        strcmp(quality, "at_least") == 0 ? "a lower bound"
+        : strcmp(quality, "stale") == 0  ? "stale"
+                                         : "of a quality that this command does not know");
+}
+
+static bool is_exact(const struct json *answer)
+{
+    return strcmp(json_get_string(answer, "quality", ""), "exact") == 0;
+}
+
 int run_count(struct cli *cli)
 {
     struct tally_request *request = NULL;
@@ -86,17 +115,12 @@ int run_count(struct cli *cli)
         code = cli_ask(cli, request, &answer);
     if (code != EXIT_OK)
         return code;
-    if (!json_get_integer(answer, "count", &count)) {
+    if (!json_get_integer(answer, "count", &count))
         code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer has no count");
-    } else {
-        if (cli->output == OUTPUT_JSON)
-            json_print(stdout, answer, false);
-        else if (cli->output == OUTPUT_PROMETHEUS)
-            prometheus_count(stdout, answer);
-        else
-            printf("%" PRId64 "\n", count);
-        count_remark(answer);
-    }
+    else if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
+        code = refuse_inexact(answer, count);
+    else
+        code = print_count(cli, answer, count);
     json_free(answer);
     return code;
 }

@@ -5,11 +5,12 @@
 #define ALL_OUTPUTS   (TEXT_AND_JSON | OUTPUT_BIT(PROMETHEUS))
 
 const struct verb verbs[] = {
-    {"count", "TRIGGER", 1, 1, OPTION_BIT(MAX_AGE) | OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
+    {"count", "TRIGGER", 1, 1,
+        OPTION_BIT(MAX_AGE) | OPTION_BIT(EXACT) | OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
         ALL_OUTPUTS, "how many items a trigger counts",
-        "Prints the number, nothing else. A count that is stale, or that stopped at a\n"
-        "configured limit, is said on stderr. Without --max-age the number is at most\n"
-        "pollingInterval old; --max-age 0 asks AWS.\n"
+        "Prints the number, nothing else. Where it is stale, or counting stopped at a\n"
+        "configured limit, a note on stderr says so; with --exact that is an error (exit 1).\n"
+        "Without --max-age the number is at most pollingInterval old; --max-age 0 asks AWS.\n"
         "\n"
         "  $ tally count orders\n"
         "  25000\n"

@@ -10,12 +10,24 @@ _tally_socket() {
   done
 }
 
-# The full names of the agent's triggers; none where it does not answer at once.
+# The agent's triggers: their full names, and once something is typed also the shorter forms that
+# name one of them alone; none where the agent does not answer at once.
 _tally_triggers() {
   local socket
   socket=$(_tally_socket)
   command tally ${socket:+-s "$socket"} -t 500ms list 2>/dev/null |
-    awk 'NR > 1 && $1 !~ /:$/ {print $1}'
+    awk -v typed="$1" 'NR > 1 && $1 !~ /:$/ {
+        print $1
+        if (typed == "") next
+        parts = split($1, part, "/")
+        forms[part[2]]++
+        if (parts == 3) forms[part[2] "/" part[3]]++
+        if (parts == 3 && part[3] !~ /^[0-9]+$/) {
+          forms[part[3]]++
+          forms[part[1] "/" part[3]]++
+        }
+      }
+      END { for (form in forms) if (forms[form] == 1) print form }'
 }
 
 _tally() {
@@ -42,7 +54,7 @@ _tally() {
     return
     ;;
   --identity-of)
-    mapfile -t COMPREPLY < <(compgen -W "$(_tally_triggers)" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "$(_tally_triggers "$word")" -- "$word")
     return
     ;;
   esac
@@ -57,7 +69,7 @@ _tally() {
     esac
   done
   case $verb in
-  count) options="--max-age --value --replicas" ;;
+  count) options="--exact --max-age --value --replicas" ;;
   wait) options="--until --interval --max-age --value --replicas" ;;
   watch | ready) options="--max-age" ;;
   explain) options="--value" ;;
@@ -72,7 +84,7 @@ _tally() {
   case $verb in
   "") mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word") ;;
   count | whoami | watch | explain | ready | wait)
-    mapfile -t COMPREPLY < <(compgen -W "$(_tally_triggers)" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "$(_tally_triggers "$word")" -- "$word")
     ;;
   help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word") ;;
   install) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;

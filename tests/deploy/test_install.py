@@ -33,7 +33,8 @@ def test_all_of_it_is_there(installed):
             "usr/lib/systemd/system/tallyd.service", "usr/lib/systemd/system/tallyd.socket",
             "usr/lib/sysusers.d/tally.conf", "usr/lib/tmpfiles.d/tally.conf",
             "usr/share/man/man8/tallyd.8", "usr/share/man/man1/tally.1",
-            "usr/share/man/man3/libtally.3",
+            "usr/share/man/man3/libtally.3", "usr/share/man/man3/tally_count.3",
+            "usr/share/man/man3/tally_cursor_next.3",
             "usr/share/man/man7/tally-protocol.7"} <= present
 
 

@@ -220,6 +220,19 @@ def test_a_count_that_stopped_early_is_said_beside_the_number(fake):
     assert err.startswith("tally: note: at least: ")
 
 
+@pytest.mark.parametrize("vector", ["count-answer-stale", "count-answer-at-least"])
+def test_only_an_exact_count_will_do(fake, vector):
+    agent = fake(count=lambda _: result(vector))
+    code, out, err = tally("count", "x", "--exact", path=agent.path)
+    assert (code, out) == (1, "")
+    assert err.startswith("tally: note: ") and "\ntally: NOT_EXACT: the count of " in err
+
+
+def test_an_exact_count_is_printed(fake):
+    agent = fake(count=lambda _: count_of(7))
+    assert tally("count", "x", "--exact", path=agent.path) == (0, "7\n", "")
+
+
 def test_a_count_beyond_doubles_keeps_its_digits(fake):
     agent = fake(count=lambda _: result("count-answer-over-2-53"))
     assert tally("count", "x", path=agent.path)[1] == "9007199254740993\n"

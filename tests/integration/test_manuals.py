@@ -166,6 +166,9 @@ def test_bash_offers_the_agents_triggers(start, tmp_path):
     env = {**agent.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     assert complete("tally", "-s", agent.socket, "count", "shop/s", env=env) == ["shop/small"]
     assert len(complete("tally", "-s", agent.socket, "whoami", "", env=env)) == 2
+    assert complete("tally", "-s", agent.socket, "count", "pen", env=env) == ["pending"]
+    for form in ["pending", "small", "shop/pending"]:
+        assert agent.rpc("explain", trigger=form)
 
 
 # ---- zsh completes only where somebody types ----

@@ -120,6 +120,65 @@ TEST(a_quality_of_the_future_is_not_trusted)
     }
 }
 
+TEST(a_cursor_visits_each_pair_of_a_map)
+{
+    static const struct {
+        const char *key;
+        enum value_type type;
+    } pairs[] = {{"n", VALUE_INTEGER}, {NULL, VALUE_INTEGER}, {"bin", VALUE_BINARY},
+        {"list", VALUE_ARRAY}, {"f", VALUE_FLOAT}, {"t", VALUE_BOOL}};
+    struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
+    struct tally_cursor *cursor = NULL;
+    CHECK_INT(0, tally_cursor_new(&cursor, &answer, NULL));
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        const char *key = NULL;
+        size_t len = 0;
+        struct reader reader;
+        CHECK_INT(1, tally_cursor_next(cursor));
+        CHECK_INT(pairs[i].key != NULL ? 0 : TALLY_ENOFIELD, tally_cursor_key(cursor, &key, &len));
+        if (pairs[i].key != NULL)
+            CHECK_MEM(pairs[i].key, strlen(pairs[i].key), key, len);
+        const struct tally_answer *value = tally_cursor_value(cursor);
+        reader_init(&reader, value->data, value->len);
+        CHECK_INT(pairs[i].type, reader_peek(&reader));
+    }
+    CHECK_INT(0, tally_cursor_next(cursor));
+    CHECK_INT(0, tally_cursor_next(cursor));
+    tally_cursor_free(cursor);
+}
+
+TEST(a_cursor_visits_each_element_of_an_array)
+{
+    struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
+    struct tally_cursor *cursor = NULL;
+    const char *key = NULL;
+    char text[16];
+    size_t len = 0;
+    CHECK_INT(0, tally_cursor_new(&cursor, &answer, "list"));
+    CHECK_INT(1, tally_cursor_next(cursor));
+    CHECK_INT(TALLY_ENOFIELD, tally_cursor_key(cursor, &key, &len));
+    CHECK_INT(0, tally_answer_string(tally_cursor_value(cursor), "a", text, sizeof(text)));
+    CHECK_STR("first", text);
+    CHECK_INT(1, tally_cursor_next(cursor));
+    CHECK_INT(0, tally_answer_string(tally_cursor_value(cursor), "a", text, sizeof(text)));
+    CHECK_STR("second", text);
+    CHECK_INT(0, tally_cursor_next(cursor));
+    tally_cursor_free(cursor);
+}
+
+TEST(a_cursor_needs_an_array_or_a_map)
+{
+    struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
+    struct tally_answer empty = answer_of(NULL, 0);
+    struct tally_cursor *cursor = (struct tally_cursor *)&answer;
+    CHECK_INT(TALLY_ENOFIELD, tally_cursor_new(&cursor, &answer, "n"));
+    CHECK(cursor == NULL);
+    CHECK_INT(TALLY_ENOFIELD, tally_cursor_new(&cursor, &answer, "nothing"));
+    CHECK_INT(TALLY_ENOFIELD, tally_cursor_new(&cursor, &empty, NULL));
+    CHECK_INT(0, tally_cursor_next(NULL));
+    tally_cursor_free(NULL);
+}
+
 static int take(struct buffer *frame, struct tally_answer *answer)
 {
     struct message message;
@@ -191,4 +250,5 @@ TEST(each_failure_to_connect_has_its_number)
 TEST_MAIN(RUN(texts_are_found_by_their_path), RUN(fields_are_read_as_what_they_are),
     RUN(an_empty_answer_has_no_fields), RUN(a_quality_of_the_future_is_not_trusted),
     RUN(an_error_keeps_its_fields), RUN(error_numbers_of_the_future_stay_errors),
-    RUN(each_failure_to_connect_has_its_number))
+    RUN(a_cursor_visits_each_pair_of_a_map), RUN(a_cursor_visits_each_element_of_an_array),
+    RUN(a_cursor_needs_an_array_or_a_map), RUN(each_failure_to_connect_has_its_number))

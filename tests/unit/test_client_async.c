@@ -128,6 +128,22 @@ TEST(calls_are_answered_from_process_alone)
     world_close(&world);
 }
 
+TEST(a_count_needs_no_request_of_the_callers)
+{
+    struct world world;
+    struct seen seen = {0};
+    uint32_t id = 0;
+    world_open(&world, reply_count, NULL);
+    CHECK_INT(0, tally_async_count(world.async, "orders", 5000, on_answer, &seen, &id));
+    turn_until(&world, &seen.calls, 1);
+    CHECK_INT(0, seen.error);
+    CHECK_INT(1, seen.count);
+    CHECK_INT(TALLY_EARGUMENT, tally_async_count(world.async, NULL, 5000, on_answer, &seen, NULL));
+    CHECK_INT(TALLY_EARGUMENT, tally_async_count(world.async, "orders", 0, on_answer, &seen, NULL));
+    world_close(&world);
+    CHECK_INT(1, seen.calls);
+}
+
 TEST(no_more_are_in_flight_than_the_agent_allows)
 {
     struct world world;
@@ -436,7 +452,7 @@ TEST(bad_arguments_are_refused)
     CHECK_INT(0, seen.calls);
 }
 
-TEST_MAIN(RUN(calls_are_answered_from_process_alone),
+TEST_MAIN(RUN(calls_are_answered_from_process_alone), RUN(a_count_needs_no_request_of_the_callers),
     RUN(no_more_are_in_flight_than_the_agent_allows), RUN(without_an_agent_a_call_fails_soon),
     RUN(a_callback_that_asks_again_does_not_hold_the_loop), RUN(a_restart_of_the_agent_is_not_seen),
     RUN(a_cancelled_call_ends_once_and_later), RUN(closing_ends_every_call),

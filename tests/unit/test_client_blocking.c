@@ -33,6 +33,47 @@ TEST(a_count_comes_back_with_its_fields)
     world_close(&world);
 }
 
+static bool reply_stale(
+    const struct message *request, unsigned count, struct buffer *out, void *data)
+{
+    (void)count;
+    (void)data;
+    message_begin_answer(out, request->id);
+    write_map(out, 3);
+    write_string(out, "count");
+    write_int(out, 25000);
+    write_string(out, "quality");
+    write_string(out, "stale");
+    write_string(out, "age_ms");
+    write_int(out, 61000);
+    return true;
+}
+
+TEST(one_call_tells_count_quality_and_age)
+{
+    struct world world;
+    int64_t count = -1, age = -1;
+    enum tally_quality quality = TALLY_EXACT;
+    world_open(&world, reply_stale, NULL);
+    CHECK_INT(0, tally_count_quality(world.tally, "orders", &count, &quality, &age));
+    CHECK_INT(25000, count);
+    CHECK_INT(TALLY_STALE, quality);
+    CHECK_INT(61000, age);
+    CHECK_INT(0, tally_count_quality(world.tally, "orders", NULL, NULL, NULL));
+    world_close(&world);
+}
+
+TEST(an_answer_without_an_age_is_an_error_where_the_age_was_asked_for)
+{
+    struct world world;
+    int64_t count = -1, age = -1;
+    world_open(&world, reply_count, NULL);
+    CHECK_INT(TALLY_EPROTOCOL, tally_count_quality(world.tally, "orders", &count, NULL, &age));
+    CHECK_INT(-1, count);
+    CHECK_INT(-1, age);
+    world_close(&world);
+}
+
 static bool reply_refusal(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
@@ -375,7 +416,8 @@ TEST(bad_arguments_are_refused_before_anything_is_sent)
     world_close(&world);
 }
 
-TEST_MAIN(RUN(a_count_comes_back_with_its_fields),
+TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_tells_count_quality_and_age),
+    RUN(an_answer_without_an_age_is_an_error_where_the_age_was_asked_for),
     RUN(an_error_of_the_agent_is_told_and_leaves_the_count_alone),
     RUN(without_an_agent_a_call_fails_at_once), RUN(what_is_no_socket_is_told),
     RUN(a_socket_of_others_names_both_users), RUN(silence_ends_at_the_deadline),

@@ -36,5 +36,13 @@ TEST(unknown_numbers_have_a_text_too)
     CHECK(tally_strerror(0)[0] != '\0');
 }
 
+TEST(both_errors_about_time_are_timeouts)
+{
+    CHECK_INT(1, tally_error_is_timeout(TALLY_ETIMEOUT));
+    CHECK_INT(1, tally_error_is_timeout(TALLY_EDEADLINE));
+    CHECK_INT(0, tally_error_is_timeout(TALLY_EBUSY));
+    CHECK_INT(0, tally_error_is_timeout(0));
+}
+
 TEST_MAIN(RUN(agent_errors_have_the_protocols_names), RUN(every_error_has_a_text_of_its_own),
-    RUN(unknown_numbers_have_a_text_too))
+    RUN(unknown_numbers_have_a_text_too), RUN(both_errors_about_time_are_timeouts))

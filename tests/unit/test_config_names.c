@@ -52,7 +52,11 @@ TEST(full_and_short_names_are_found)
     CHECK_STR("bank/two,shop/two/0,shop/two/b", find("two"));
     CHECK_STR("", find("tw"));
     CHECK_STR("", find("shop/two/1"));
-    CHECK_STR("", find("b"));
+    CHECK_STR("shop/two/b", find("b"));
+    CHECK_STR("shop/two/b", find("shop/b"));
+    CHECK_STR("", find("bank/b"));
+    CHECK_STR("bank/two", find("x"));
+    CHECK_STR("", find("0"));
     CHECK_STR("", find(""));
     CHECK_STR("", find("/"));
     CHECK_STR("", find("shop/"));
@@ -67,6 +71,20 @@ TEST(a_full_name_wins_over_a_short_one)
     CHECK_STR("a/b", find("a/b"));
     CHECK_STR("c/a/b", find("c/a/b"));
     CHECK_STR("c/a/d", find("a/d"));
+    config_destroy(config);
+}
+
+TEST(an_object_goes_before_a_trigger_of_the_same_name)
+{
+    config = config_of(O("shop", "orders", T(N("pending")) T(N("refunds")))
+            O("shop", "pending", T("")) O("bank", "orders", T(N("refunds"))));
+    CHECK_INT(0, config->error_count);
+    CHECK_STR("shop/pending", find("pending"));
+    CHECK_STR("shop/pending", find("shop/pending"));
+    CHECK_STR("shop/orders/pending", find("orders/pending"));
+    CHECK_STR("bank/orders,shop/orders/refunds", find("refunds"));
+    CHECK_STR("shop/orders/refunds", find("shop/refunds"));
+    CHECK_STR("bank/orders", find("bank/refunds"));
     config_destroy(config);
 }
 
@@ -136,5 +154,6 @@ TEST(ten_thousand_triggers_are_found_each)
 }
 
 TEST_MAIN(RUN(full_and_short_names_are_found), RUN(a_full_name_wins_over_a_short_one),
+    RUN(an_object_goes_before_a_trigger_of_the_same_name),
     RUN(one_trigger_counts_once_whatever_its_names_are), RUN(more_candidates_than_room_are_counted),
     RUN(the_same_name_twice_is_an_error), RUN(ten_thousand_triggers_are_found_each))
