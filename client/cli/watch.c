@@ -13,8 +13,9 @@ struct watch {
     struct cli *cli;
     bool terminal;
     bool utf8;
-    bool seen;    /* something was told */
-    int64_t most; /* the largest count so far, for the bar */
+    bool seen;    /* a count or an error was printed */
+    bool alive;   /* the agent answered */
+    int64_t most; /* the largest count so far: the bar's scale where the trigger has no target */
     bool done;
     int code;
 };
@@ -30,18 +31,34 @@ static void print_time(void)
     fputs(text, stdout);
 }
 
+/* The scale is the trigger's target, so that two bars can be compared; how often the target is
+ * exceeded stands behind a full bar. */
 static void print_bar(struct watch *watch, int64_t count, int64_t target)
 {
     size_t columns, rows;
     char text[1024];
     terminal_size(stdout, &columns, &rows);
-    if (columns < 60)
+    if (columns < 70)
         return;
     if (count > watch->most)
         watch->most = count;
-    int64_t scale = watch->most > target ? watch->most : target;
-    bar_draw(count, scale, columns - 54, watch->utf8, text, sizeof(text));
+    bar_draw(
+        count, target > 0 ? target : watch->most, columns - 66, watch->utf8, text, sizeof(text));
     printf("  %s%s%s", terminal_colour(stdout, COLOUR_GREEN), text, terminal_reset(stdout));
+    if (target > 0 && count > target)
+        printf(" %.4gx target", (double)count / (double)target);
+}
+
+/* Why a stale count is not newer. */
+static void print_reason(const struct json *answer)
+{
+    const char *name = json_get_string(answer, "last_error.name", "");
+    if (name[0] == '\0')
+        return;
+    printf("  %s", terminal_colour(stdout, COLOUR_RED));
+    terminal_print(stdout, name);
+    printf("%s: ", terminal_reset(stdout));
+    terminal_print(stdout, json_get_string(answer, "last_error.message", ""));
 }
 
 static void print_count(struct watch *watch, const struct json *answer)
@@ -53,7 +70,8 @@ static void print_count(struct watch *watch, const struct json *answer)
     print_time();
     printf("  %12" PRId64 "  ", count);
     terminal_print(stdout, quality);
-    if (watch->terminal) {
+    print_reason(answer);
+    if (watch->terminal && strcmp(quality, "stale") != 0) {
         size_t width = strlen(quality);
         printf("%*s", width < 8 ? (int)(8 - width) : 0, "");
         print_bar(watch, count, target);
@@ -98,21 +116,48 @@ static void on_change(const struct tally_answer *answer, void *data)
     json_free(json);
 }
 
-/* Turns the loop until the watch ends, which without an error only an interrupt does. */
+/* Asked beside the watch: that the agent answers at all tells a first count that takes long from an
+ * agent that hangs. */
+static void on_ping(const struct tally_answer *answer, void *data)
+{
+    struct watch *watch = data;
+    watch->alive = tally_answer_error(answer) == 0;
+}
+
+/* While nothing was printed: after the deadline a slow first count of a living agent is waited for,
+ * unless --timeout was given. EXIT_OK: go on, for at most *timeout. */
+static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
+{
+    int64_t left = *deadline - cli_clock_ms();
+    if (watch->seen || *deadline == INT64_MAX)
+        return EXIT_OK;
+    if (left <= 0 && (!watch->alive || cli_given(watch->cli, OPTION_TIMEOUT)))
+        return cli_refuse(TALLY_EDEADLINE,
+            watch->alive ? "there is no first count yet" : "the agent does not answer");
+    if (left <= 0) {
+        cli_note("the first count takes long; waiting for it");
+        *deadline = INT64_MAX;
+    } else if (*timeout < 0 || *timeout > left) {
+        *timeout = (int)left;
+    }
+    return EXIT_OK;
+}
+
+/* Turns the loop until the watch ends, which without an error only an interrupt does, or the end of
+ * the program that reads the lines: of that, poll(2) tells without being asked. */
 static int turn(struct watch *watch, struct tally_async *async)
 {
     int64_t deadline = cli_clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
     while (!watch->done) {
-        struct pollfd fd = {tally_async_fd(async), tally_async_events(async), 0};
+        struct pollfd fds[] = {
+            {tally_async_fd(async), tally_async_events(async), 0}, {STDOUT_FILENO, 0, 0}};
         int timeout = tally_async_timeout(async);
-        if (!watch->seen) {
-            int64_t left = deadline - cli_clock_ms();
-            if (left <= 0)
-                return cli_refuse(TALLY_EDEADLINE, "the agent told nothing before the deadline");
-            if (timeout < 0 || timeout > left)
-                timeout = (int)left;
-        }
-        poll(&fd, 1, timeout);
+        int code = check_deadline(watch, &deadline, &timeout);
+        if (code != EXIT_OK)
+            return code;
+        poll(fds, 2, timeout);
+        if ((fds[1].revents & (POLLERR | POLLHUP)) != 0)
+            return watch->code;
         int r = tally_async_process(async);
         if (r < 0)
             return cli_refuse(r, tally_strerror(r));
@@ -120,6 +165,16 @@ static int turn(struct watch *watch, struct tally_async *async)
             return EXIT_ERROR; /* main tells */
     }
     return watch->code;
+}
+
+static int ask_for_life(struct tally_async *async, struct watch *watch)
+{
+    struct tally_request *request = NULL;
+    int r = tally_request_new(&request, "ping");
+    if (r == 0)
+        r = tally_async_call(async, request, 5000, on_ping, watch, NULL);
+    tally_request_free(request);
+    return r;
 }
 
 int run_watch(struct cli *cli)
@@ -130,6 +185,8 @@ int run_watch(struct cli *cli)
     if (r == 0)
         r = tally_async_watch(async, cli_operand(cli, 0), cli_number(cli, OPTION_MAX_AGE, -1),
             on_change, &watch, NULL);
+    if (r == 0)
+        r = ask_for_life(async, &watch);
     int code = r < 0 ? cli_refuse(r, tally_strerror(r)) : turn(&watch, async);
     tally_async_close(async);
     return code;

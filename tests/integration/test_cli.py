@@ -479,7 +479,7 @@ def test_watch_prints_a_line_for_each_change(fake):
     assert lines[0].split()[1:] == ["7", "exact"]
     assert lines[1].split()[1:] == ["8", "stale"]
     assert lines[2].split()[1:] == ["-", "THROTTLED:", "slow"]
-    (_, (params,)), = agent.requests
+    params, = next(params for method, params in agent.requests if method == "watch")
     assert (params["trigger"], params["max_age_ms"]) == ("orders", 5000)
 
 
@@ -519,6 +519,37 @@ def test_watch_without_an_agent_exits_3(folder):
 def test_watch_needs_a_first_answer_in_time(fake):
     agent = fake(watch=lambda _: result("watch-answer"))
     assert tally("watch", "x", "-t", "200ms", path=agent.path)[0] == 4
+
+
+def test_watch_says_why_a_count_is_stale(fake):
+    agent = fake(watch=lambda _: result("watch-answer"), told=[result("count-answer-stale")])
+    child = watch(agent.path)
+    line = child.stdout.readline().decode()
+    finish(child)
+    assert line.split()[1:4] == ["25000", "stale", "THROTTLED:"] and len(line.split()) > 5
+
+
+def test_watch_waits_for_a_slow_first_count_and_says_so(fake):
+    agent = fake(watch=lambda _: result("watch-answer"))
+    child = watch(agent.path)
+    assert b"the first count takes long" in child.stderr.readline()
+    assert child.poll() is None
+    finish(child)
+
+
+def test_watch_gives_up_on_an_agent_that_hangs(fake):
+    agent = fake(watch=lambda _: result("watch-answer"), ping=lambda _: time.sleep(20))
+    code, _, err = tally("watch", "x", path=agent.path)
+    assert code == 4 and "the agent does not answer" in err
+
+
+def test_watch_ends_with_its_reader(fake):
+    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(7)])
+    child = watch(agent.path)
+    assert child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(10) == 0
+    child.stderr.close()
 
 
 # ---- terminals ----
@@ -575,6 +606,14 @@ def test_watch_draws_a_bar_in_a_terminal(fake):
     code, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"exact")
     assert code == -2
     assert "██" in shown
+
+
+def test_the_bars_of_a_watch_have_one_scale(fake):
+    counts = [{**count_of(number), "target": 1000} for number in (250, 1000, 2500)]
+    agent = fake(watch=lambda _: result("watch-answer"), told=counts)
+    _, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"2.5x target")
+    quarter, whole, over = (line.count("█") for line in shown.splitlines() if "exact" in line)
+    assert whole == over and abs(whole - 4 * quarter) <= 4
 
 
 # ---- sockets and install ----
