@@ -18,7 +18,7 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
   libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck iproute2 libclang-rt-14-dev mandoc neovim
-  python3-boto3 python3-msgpack python3-pytest python3-pytest-rerunfailures
+  prometheus python3-boto3 python3-msgpack python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
 bench=(binutils python3 python3-msgpack util-linux)
@@ -63,14 +63,27 @@ missing_packages() {
       END { n = split(wanted, all, " "); for (i = 1; i <= n; i++) if (!have[all[i]]) print all[i] }'
 }
 
+# Runs a command while a policy forbids packages to start their services.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d own_policy= status=0
+  if [ ! -e "$policy" ]; then
+    own_policy=1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  "$@" || status=$?
+  [ -z "$own_policy" ] || as_root rm -f "$policy"
+  return "$status"
+}
+
 apt_install() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install)
   say "installing Debian packages: $*"
   # The lists may be absent or old; they are fetched only when that shows.
-  if ! as_root "${apt[@]}" "$@" >/dev/null 2>&1; then
+  if ! without_services as_root "${apt[@]}" "$@" >/dev/null 2>&1; then
     say "updating the package lists"
     quietly as_root apt-get -q update || fail "apt-get update failed"
-    quietly as_root "${apt[@]}" "$@" || fail "cannot install: $*"
+    quietly without_services as_root "${apt[@]}" "$@" || fail "cannot install: $*"
   fi
 }
 
@@ -115,19 +128,13 @@ npm_install() {
   cp "$from/package-lock.json" "$to/installed.json"
 }
 
-# Each may be missing. None is to run as a service: while they are installed, a policy says so.
+# Each may be missing.
 install_peers() {
-  local policy=/usr/sbin/policy-rc.d peer packages own_policy=
-  if [ ! -e "$policy" ]; then
-    own_policy=1
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
+  local peer packages
   for peer in "${peers[@]}"; do
     read -ra packages <<<"$peer"
     (install_packages "${packages[@]}") || say "going on without $peer"
   done
-  [ -z "$own_policy" ] || as_root rm -f "$policy"
 }
 
 what=${1:-test}

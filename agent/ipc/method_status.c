@@ -107,23 +107,47 @@ static void pack_requests(struct buffer *buffer, const struct server *server)
     dispatch_pack_requests(buffer, server);
 }
 
-static void pack_percentile(
-    struct buffer *buffer, const char *name, const struct latency *latency, double share)
+static void pack_ms(struct buffer *buffer, const char *name, int64_t us)
 {
     write_string(buffer, name);
-    write_float(buffer, (double)latency_percentile(latency, share) / 1000);
+    write_float(buffer, (double)us / 1000);
 }
 
-static void pack_latency(struct buffer *buffer, const struct latency *latency)
+static void pack_latency(struct buffer *buffer, struct latency *latency, int64_t now_us)
 {
+    struct latency_histogram lately;
+    int64_t since = latency_lately(latency, now_us, &lately);
+
     write_string(buffer, "latency_ms");
-    write_map(buffer, 5);
-    pack_percentile(buffer, "p50", latency, 0.5);
-    pack_percentile(buffer, "p90", latency, 0.9);
-    pack_percentile(buffer, "p99", latency, 0.99);
-    write_string(buffer, "max");
-    write_float(buffer, (double)latency->max_us / 1000);
-    pack_number(buffer, "samples", latency->samples);
+    write_map(buffer, 6);
+    pack_ms(buffer, "p50", latency_percentile(&lately, 0.5));
+    pack_ms(buffer, "p90", latency_percentile(&lately, 0.9));
+    pack_ms(buffer, "p99", latency_percentile(&lately, 0.99));
+    pack_ms(buffer, "max", lately.max_us);
+    pack_number(buffer, "samples", lately.samples);
+    pack_number(buffer, "window_ms", (uint64_t)((now_us - since) / 1000));
+}
+
+/* Since the start, as a counter that may be scraped: how many took less than 64 µs, 256 µs, …, 4.5
+ * minutes. */
+static void pack_histogram(struct buffer *buffer, const struct latency *latency)
+{
+    enum { FIRST = 6, LAST = 28, STEP = 2, COUNT = (LAST - FIRST) / STEP + 1 };
+    struct latency_histogram total;
+
+    latency_total(latency, &total);
+    write_string(buffer, "latency_histogram");
+    write_map(buffer, 4);
+    write_string(buffer, "below_ms");
+    write_array(buffer, COUNT);
+    for (unsigned power = FIRST; power <= LAST; power += STEP)
+        write_float(buffer, (double)(UINT64_C(1) << power) / 1000);
+    write_string(buffer, "answers");
+    write_array(buffer, COUNT);
+    for (unsigned power = FIRST; power <= LAST; power += STEP)
+        write_uint(buffer, latency_below(&total, power));
+    pack_number(buffer, "samples", total.samples);
+    pack_ms(buffer, "sum_ms", total.sum_us);
 }
 
 static void pack_counts(struct buffer *buffer, const struct count_stats *stats)
@@ -176,11 +200,11 @@ static void pack_memory(struct buffer *buffer, const struct server *server)
 
 void method_status(struct method_call *call)
 {
-    const struct server *server = call->session->server;
+    struct server *server = call->session->server;
     struct session_answer out = session_begin(call->session);
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, 13);
+    write_map(out.buffer, 14);
     write_string(out.buffer, "version");
     write_string(out.buffer, TALLY_VERSION);
     write_string(out.buffer, "pid");
@@ -192,7 +216,8 @@ void method_status(struct method_call *call)
     pack_config(out.buffer, server->options.counter);
     pack_connections(out.buffer, server);
     pack_requests(out.buffer, server);
-    pack_latency(out.buffer, &server->latency);
+    pack_latency(out.buffer, &server->latency, loop_microseconds(server->options.loop));
+    pack_histogram(out.buffer, &server->latency);
     pack_counts(out.buffer, counter_stats(server->options.counter)); /* three pairs */
     pack_aws(out.buffer, server->options.client);
     pack_memory(out.buffer, server);

@@ -29,11 +29,13 @@ static void take_out(struct pending *pending)
 void pending_end(struct pending *pending)
 {
     struct server *server = pending->session->server;
+    int64_t now;
 
     /* One that is answered while its batch is read is measured with the batch. */
-    if (server->batch != pending->session)
-        latency_add(
-            &server->latency, loop_microseconds(server->options.loop) - pending->started_us, 1);
+    if (server->batch != pending->session) {
+        now = loop_microseconds(server->options.loop);
+        latency_add(&server->latency, now, now - pending->started_us, 1);
+    }
     take_out(pending);
 }
 

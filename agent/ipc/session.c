@@ -226,8 +226,8 @@ static void batch_end(struct session *session)
     server->untimed += server->stats.answered - server->batch_answered;
     if (server->batch_started_us == 0)
         return;
-    latency_add(&server->latency,
-        loop_microseconds(server->options.loop) - server->batch_started_us, server->untimed);
+    int64_t now = loop_microseconds(server->options.loop);
+    latency_add(&server->latency, now, now - server->batch_started_us, server->untimed);
     server->untimed = 0;
 }
 

@@ -118,33 +118,37 @@ static void print_aws(FILE *file, const struct json *status)
             print_number(file, status, path, 1);
         }
     }
-    print_head(file, "tally_aws_connections", "gauge", "Connections to AWS open now.");
+    print_head(file, "tally_aws_connections_total", "counter", "Connections to AWS opened.");
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
         snprintf(path, sizeof(path), "aws.%s.connections", services[i]);
         if (!json_get_real(status, path, &number))
             continue;
-        fprintf(file, "tally_aws_connections{service=\"%s\"}", services[i]);
+        fprintf(file, "tally_aws_connections_total{service=\"%s\"}", services[i]);
         print_number(file, status, path, 1);
     }
 }
 
 static void print_latency(FILE *file, const struct json *status)
 {
-    static const struct {
-        const char *path, *quantile;
-    } quantiles[] = {{"latency_ms.p50", "0.5"}, {"latency_ms.p90", "0.9"},
-        {"latency_ms.p99", "0.99"}, {"latency_ms.max", "1"}};
-    double number;
-    if (json_get(status, "latency_ms") == NULL)
+    const struct json *bounds = json_get(status, "latency_histogram.below_ms");
+    const struct json *answers = json_get(status, "latency_histogram.answers");
+    double bound;
+    if (bounds == NULL || answers == NULL)
         return;
-    print_head(file, "tally_request_latency_seconds", "gauge",
-        "Time to answer, quantiles of the latest requests.");
-    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
-        if (!json_get_real(status, quantiles[i].path, &number))
+    print_head(file, "tally_request_duration_seconds", "histogram",
+        "Time to answer, since the agent's start.");
+    for (size_t i = 0; i < json_size(bounds) && i < json_size(answers); i++) {
+        if (!json_get_real(json_at(bounds, i), "", &bound))
             continue;
-        fprintf(file, "tally_request_latency_seconds{quantile=\"%s\"} %.15g\n",
-            quantiles[i].quantile, number * 0.001);
+        fprintf(file, "tally_request_duration_seconds_bucket{le=\"%.15g\"}", bound * 0.001);
+        print_number(file, json_at(answers, i), "", 1);
     }
+    fputs("tally_request_duration_seconds_bucket{le=\"+Inf\"}", file);
+    print_number(file, status, "latency_histogram.samples", 1);
+    fputs("tally_request_duration_seconds_sum", file);
+    print_number(file, status, "latency_histogram.sum_ms", 0.001);
+    fputs("tally_request_duration_seconds_count", file);
+    print_number(file, status, "latency_histogram.samples", 1);
 }
 
 void prometheus_status(FILE *file, const struct json *status)
@@ -164,7 +168,7 @@ void prometheus_status(FILE *file, const struct json *status)
 }
 
 static const struct metric trigger_metrics[] = {
-    {"count", "tally_trigger_count", "gauge", "The last good count.", 1},
+    {"count", "tally_trigger_items", "gauge", "The last good count.", 1},
     {"age_ms", "tally_trigger_age_seconds", "gauge", "Time since that count was completed.", 0.001},
     {"target", "tally_trigger_target", "gauge", "The targetValue.", 1},
 };
@@ -206,8 +210,8 @@ void prometheus_list(FILE *file, const struct json *list)
 
 void prometheus_count(FILE *file, const struct json *count)
 {
-    print_head(file, "tally_trigger_count", "gauge", "The count.");
-    fputs("tally_trigger_count{trigger=", file);
+    print_head(file, "tally_trigger_items", "gauge", "The count.");
+    fputs("tally_trigger_items{trigger=", file);
     print_label(file, json_get_string(count, "trigger", ""));
     fputs(",quality=", file);
     print_label(file, json_get_string(count, "quality", ""));

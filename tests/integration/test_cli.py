@@ -371,6 +371,13 @@ def test_no_colour_without_a_terminal(fake):
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+-]+')
 
 
+def promtool(text):
+    """What Prometheus' own linter says of the text."""
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                          text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_prometheus_output_is_well_formed(fake):
     agent = fake(status=lambda _: result("status-answer"), list=lambda _: result("list-answer"))
     code, out, err = tally("-o", "prometheus", "status", path=agent.path)
@@ -386,13 +393,21 @@ def test_prometheus_output_is_well_formed(fake):
             assert line.rsplit(" ", 1)[0] not in seen
             seen.add(line.rsplit(" ", 1)[0])
             name = re.match("[a-z_]+", line)[0]
+            if typed.get("tally_request_duration_seconds") and name.startswith(
+                    "tally_request_duration_seconds_"):
+                continue  # the parts of a histogram
             assert name in typed
             assert (typed[name] == "counter") == name.endswith("_total")
+    assert promtool(out) == (0, "")
+    buckets = re.findall(r'^tally_request_duration_seconds_bucket\{le="([^"]+)"\} (\d+)$', out, re.M)
+    assert [float(bound) for bound, _ in buckets] == sorted(float(bound) for bound, _ in buckets)
+    assert [int(number) for _, number in buckets] == sorted(int(number) for _, number in buckets)
+    assert buckets[-1] == ("+Inf", "5309") and "tally_request_duration_seconds_count 5309" in out
     assert "tally_uptime_seconds 86400.123" in out
     assert 'tally_requests_total{method="count"} 5205' in out
     assert 'tally_aws_calls_total{service="dynamodb",result="throttled"} 6' in out
-    assert 'tally_trigger_count{trigger="prod/orders",table="orders"} 25000' in out
-    assert 'tally_trigger_count{trigger="prod/returns"' not in out
+    assert 'tally_trigger_items{trigger="prod/orders",table="orders"} 25000' in out
+    assert 'tally_trigger_items{trigger="prod/returns"' not in out
 
 
 # ---- wait ----
@@ -692,7 +707,9 @@ def test_prometheus_with_the_real_agent(start):
     agent.cli("count", "small")
     code, out, err = agent.cli("status", "-o", "prometheus")
     assert (code, err) == (0, "")
-    assert 'tally_trigger_count{trigger="shop/small",table="orders"} 7\n' in out
+    assert promtool(out) == (0, "")
+    assert promtool(agent.cli("count", "small", "-o", "prometheus")[1]) == (0, "")
+    assert 'tally_trigger_items{trigger="shop/small",table="orders"} 7\n' in out
     assert 'tally_aws_calls_total{service="sts",result="ok"} 1\n' in out
 
 

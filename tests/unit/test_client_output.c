@@ -148,9 +148,9 @@ TEST(metrics_follow_the_text_format)
                                    "9007199254740993, \"quality\": \"exact\"}");
     FILE *file = open_output();
     prometheus_count(file, count);
-    check_output(file, "# HELP tally_trigger_count The count.\n"
-                       "# TYPE tally_trigger_count gauge\n"
-                       "tally_trigger_count{trigger=\"a/\\\"b\\\\c\\n\",quality=\"exact\"} "
+    check_output(file, "# HELP tally_trigger_items The count.\n"
+                       "# TYPE tally_trigger_items gauge\n"
+                       "tally_trigger_items{trigger=\"a/\\\"b\\\\c\\n\",quality=\"exact\"} "
                        "9007199254740993\n");
     json_free(count);
 }
@@ -162,7 +162,7 @@ TEST(what_was_never_counted_is_no_sample)
     FILE *file = open_output();
     prometheus_list(file, list);
     fclose(file);
-    CHECK(strstr(written, "tally_trigger_count{") == NULL);
+    CHECK(strstr(written, "tally_trigger_items{") == NULL);
     CHECK(strstr(written, "tally_trigger_target{trigger=\"a\",table=\"t\"} 5\n") != NULL);
     CHECK(strstr(written, "tally_trigger_failed{trigger=\"a\",table=\"t\"} 0\n") != NULL);
     free(written);
