@@ -174,6 +174,8 @@ static uint64_t often_key(uint64_t key, const struct log_field *field)
 {
     char number[24];
 
+    if (strcmp(field->key, "client") == 0)
+        return key; /* a peer may call itself another name each time */
     if (field->text != NULL)
         return fnv_text(key, field->text);
     if (strcmp(field->key, "uid") != 0 && strcmp(field->key, "gid") != 0)

@@ -1,7 +1,13 @@
-#include "agent/ipc/methods.h"
+#include "agent/ipc/params.h"
+#include "agent/log.h"
+#include "proto/utf8.h"
 #include "proto/writer.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#define CLIENT_NAME_BYTES 64 /* of what a program calls itself, the rest is cut off */
 
 static void pack_limit(struct buffer *buffer, const char *name, uint64_t value)
 {
@@ -9,11 +15,42 @@ static void pack_limit(struct buffer *buffer, const char *name, uint64_t value)
     write_uint(buffer, value);
 }
 
+/* Remembers and logs what the program calls itself; the log tells it once a minute for each uid.
+ * Without memory it stays without a name. */
+static void name_client(struct session *session, struct text name)
+{
+    char text[CLIENT_NAME_BYTES + 1];
+
+    utf8_copy(text, sizeof(text), name.data, name.len);
+    if (session->client != NULL && strcmp(session->client, text) == 0)
+        return;
+    free(session->client);
+    session->client = text[0] != '\0' ? strdup(text) : NULL;
+    log_often(LOG_LEVEL_INFO, "client", LOG_TEXT("client", text), LOG_NUMBER("uid", session->uid),
+        LOG_NUMBER("pid", session->pid));
+}
+
 void method_hello(struct method_call *call)
 {
-    struct session_answer out = session_begin(call->session);
-    struct buffer *buffer = out.buffer;
+    struct text client = {NULL, 0};
+    struct params params;
+    struct text name;
+    struct session_answer out;
+    struct buffer *buffer;
 
+    params_open(&params, call);
+    while (params_next(&params, &name)) {
+        if (text_equals(name, "client"))
+            params_text(&params, "client", &client);
+        else
+            params_skip(&params);
+    }
+    if (!params_close(&params))
+        return;
+    if (client.data != NULL)
+        name_client(call->session, client);
+    out = session_begin(call->session);
+    buffer = out.buffer;
     message_begin_answer(buffer, call->id);
     write_map(buffer, 5);
     write_string(buffer, "protocol");

@@ -57,7 +57,11 @@ static void pack_config(struct buffer *buffer, const struct counter *counter)
 
 static void pack_peer(struct buffer *buffer, const struct session *session, int64_t now)
 {
-    write_map(buffer, 5);
+    write_map(buffer, session->client != NULL ? 6 : 5);
+    if (session->client != NULL) {
+        write_string(buffer, "client");
+        write_string(buffer, session->client);
+    }
     pack_number(buffer, "uid", session->uid);
     pack_number(buffer, "gid", session->gid);
     write_string(buffer, "pid");

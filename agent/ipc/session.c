@@ -380,5 +380,6 @@ void session_destroy(struct session *session)
     buffer_free(&session->input);
     buffer_free(&session->output);
     free(session->refusal);
+    free(session->client);
     free(session);
 }

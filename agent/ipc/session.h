@@ -38,6 +38,7 @@ struct session {
     pid_t pid; /* a hint only: 0 or another namespace's where pods do not share pids */
     int64_t opened_at;
     struct failure *refusal; /* owned */
+    char *client;            /* what hello called the program; owned; NULL: it said nothing */
 };
 
 /* Takes the descriptor over, also where it fails (NULL). refusal: why this peer is not served;

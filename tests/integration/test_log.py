@@ -50,6 +50,21 @@ def test_who_is_refused_does_not_flood_the_log(start):
     assert agent.log().count("event=refused") == 1
 
 
+def test_hello_names_the_client_in_log_and_status(start):
+    agent = start(small_object())
+    with agent.connect() as connection:
+        connection.call("hello", client="orders/1.0")
+        connection.call("hello", client="x" * 1000)
+        connection.call("hello", client="evil\x1b[2J\n" + "y" * 80)
+        peer, = connection.call("status")["connections"]["peers"]
+        assert peer["client"] == "evil\x1b[2J\n" + "y" * 55  # 64 bytes
+        with pytest.raises(RpcError) as caught:
+            connection.call("hello", client=7)
+        assert caught.value.name == "INVALID_REQUEST"
+    line, = failing_lines(agent, "client")  # one a minute for each uid, whatever the names are
+    assert "client=orders/1.0 " in line and "uid=" in line
+
+
 # ---- failing counts -------------------------------------------------------------------------------
 
 # How a count is made to fail: (the gateway's fault, what its line says of it).
