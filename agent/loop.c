@@ -1,6 +1,7 @@
 #include "agent/loop.h"
 
 #include "agent/deadlines.h"
+#include "proto/saturating.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static bool far_set(struct loop *loop, int64_t at)
 static void wake_for_first(struct loop *loop)
 {
     const struct deadline *first = deadlines_first(&loop->timers);
-    int64_t delay = first != NULL ? first->at - loop_now(loop) : NEVER;
+    int64_t delay = first != NULL ? saturating_subtract(first->at, loop_now(loop)) : NEVER;
 
     if (first == NULL || (delay >= NEAR_MS && far_set(loop, first->at)))
         uv_timer_stop(&loop->near);
@@ -141,7 +142,8 @@ void loop_timer_start(struct loop_timer *timer, int64_t delay_ms)
 {
     struct loop *loop = timer->loop;
 
-    deadlines_set(&loop->timers, &timer->deadline, loop_now(loop) + (delay_ms > 0 ? delay_ms : 0));
+    deadlines_set(&loop->timers, &timer->deadline,
+        saturating_add(loop_now(loop), delay_ms > 0 ? delay_ms : 0));
     if (deadlines_first(&loop->timers) == &timer->deadline)
         wake_for_first(loop);
 }

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIZE_LEAST (64ul * 1024)
+#define SIZE_MOST  (1024ul * 1024 * 1024)
+
 /* The number at the start of the text: what follows it, or NULL. */
 static const char *read_digits(const char *text, int base, unsigned long *number)
 {
@@ -29,17 +32,19 @@ static bool read_number(const char *text, int base, unsigned long max, unsigned 
 
 bool option_value_size(const char *text, size_t *size)
 {
-    unsigned long number;
+    unsigned long number, unit = 1;
     const char *end = read_digits(text, 10, &number);
 
-    if (end == NULL || number > (1ul << 40))
+    if (end == NULL || number > SIZE_MOST)
         return false;
     if (*end == 'K' || *end == 'k')
-        number *= 1024, end++;
+        unit = 1024, end++;
     else if (*end == 'M' || *end == 'm')
-        number *= 1024 * 1024, end++;
-    *size = number;
-    return *end == '\0' && number >= 64 * 1024;
+        unit = 1024 * 1024, end++;
+    if (*end != '\0' || number > SIZE_MOST / unit || number * unit < SIZE_LEAST)
+        return false;
+    *size = number * unit;
+    return true;
 }
 
 bool option_value_duration(const char *text, int64_t *ms)

@@ -73,8 +73,8 @@ static const char *const wanted[] = {
     [KIND_TEXT] = "a path",
     [KIND_TEXTS] = "a path, or there are more than 64",
     [KIND_FLAG] = "true or false",
-    [KIND_DURATION] = "a time such as 500ms, 30s, 5m, 2h or 0",
-    [KIND_SIZE] = "a number of bytes such as 2M, at least 64K",
+    [KIND_DURATION] = "a time such as 500ms, 30s, 5m, 2h or 0, at most 8760h",
+    [KIND_SIZE] = "a number of bytes such as 2M, from 64K to 1024M",
     [KIND_MODE] = "an octal mode such as 0660",
     [KIND_GROUP] = "a group of this system, nor a number",
     [KIND_UIDS] = "a numeric id, or there are more than 64",
@@ -311,7 +311,8 @@ void options_help(FILE *out)
             rows[i].argument != NULL ? rows[i].argument : "");
         fprintf(out, "  %-22s %s\n", left, rows[i].help);
     }
-    fputs("\nTimes take ms, s, m, h. Each option can also be set in the environment, as\n"
+    fputs("\nTimes take ms, s, m, h, at most 8760h. Each option can also be set in the "
+          "environment, as\n"
           "TALLY_CONFIG (separated by colons), TALLY_SOCKET, TALLY_MAX_STALE and so on.\n"
           "Exit status: 0 after SIGTERM, 1 on a failure, 2 on bad usage or configuration.\n\n"
           "Example:\n"

@@ -29,7 +29,7 @@ bool duration_parse(const char *text, int64_t *milliseconds)
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(at, units[i].name) != 0)
             continue;
-        if (number > INT64_MAX / units[i].milliseconds)
+        if (number > DURATION_MAX_MS / units[i].milliseconds)
             return false;
         *milliseconds = number * units[i].milliseconds;
         return true;

@@ -2,6 +2,7 @@
 
 #include "proto/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,15 @@ void failure_set(struct failure *failure, enum error_code code, const char *form
     va_start(arguments, format);
     failure_vset(failure, code, format, arguments);
     va_end(arguments);
+}
+
+void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer)
+{
+    if (buffer->error == -ENOMEM)
+        failure_set(failure, ERROR_INTERNAL, "%s: no memory", what);
+    else
+        failure_set(
+            failure, ERROR_INTERNAL, "%s: longer than the limit of %zu bytes", what, buffer->max);
 }
 
 static void set_text(char *to, size_t size, const char *text)

@@ -5,6 +5,7 @@
 #ifndef TALLY_PROTO_FAILURE_H
 #define TALLY_PROTO_FAILURE_H
 
+#include "proto/buffer.h"
 #include "proto/errors.h"
 
 #include <stdarg.h>
@@ -25,6 +26,10 @@ void failure_set(struct failure *failure, enum error_code code, const char *form
     __attribute__((format(printf, 3, 4)));
 void failure_vset(struct failure *failure, enum error_code code, const char *format,
     va_list arguments) __attribute__((format(printf, 3, 0)));
+
+/* `what` could not be written into the buffer, which has failed: it is longer than the buffer's
+ * maximum, or there is no memory. */
+void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer);
 
 /* Adds what AWS said; NULL means not said. */
 void failure_set_aws(

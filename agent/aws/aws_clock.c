@@ -1,37 +1,59 @@
 #include "agent/aws/aws_clock.h"
 
+#include "proto/saturating.h"
+
+/* A time that AWS can have: since the year in which DynamoDB began, as long as nobody has to think
+ * of this again. */
+static bool is_possible(int64_t wall_ms)
+{
+    return wall_ms >= AWS_CLOCK_FIRST_MS && wall_ms <= AWS_CLOCK_LAST_MS;
+}
+
+/* What was learned of another time than AWS can have is wrong, or this machine's clock was set
+ * since. */
+static int64_t shifted(int64_t now_ms, int64_t offset_ms)
+{
+    int64_t wall = saturating_add(now_ms, offset_ms);
+
+    return is_possible(wall) ? wall : now_ms;
+}
+
 int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms)
 {
-    return now_ms + clock->offset_ms;
+    return shifted(now_ms, clock->offset_ms);
 }
 
 int64_t aws_clock_now_at(
     const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms)
 {
-    return now_ms + skews_offset(&clock->hosts, endpoint->host, clock->offset_ms);
+    return shifted(now_ms, skews_offset(&clock->hosts, endpoint->host, clock->offset_ms));
 }
 
-void aws_clock_refused(
+bool aws_clock_refused(
     struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms, int64_t date_ms)
 {
-    int64_t offset = date_ms - now_ms;
+    int64_t offset = saturating_subtract(date_ms, now_ms);
 
+    if (!is_possible(date_ms))
+        return false;
     skews_learn(&clock->hosts, endpoint->host, offset);
     if (!endpoint->own)
         clock->offset_ms = offset;
+    return true;
 }
 
 void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_ms)
 {
-    clock->sts_offset_ms = date_ms - now_ms;
+    if (is_possible(date_ms))
+        clock->sts_offset_ms = saturating_subtract(date_ms, now_ms);
 }
 
 void aws_clock_check(struct aws_clock *clock, int64_t now_ms, int64_t expires_ms)
 {
-    if (expires_ms > now_ms + clock->offset_ms)
+    if (expires_ms > shifted(now_ms, clock->offset_ms))
         return;
     if (expires_ms > now_ms)
         clock->offset_ms = 0;
-    else if (expires_ms > now_ms + clock->sts_offset_ms)
+    else if (expires_ms > shifted(now_ms, clock->sts_offset_ms))
         clock->offset_ms = clock->sts_offset_ms;
 }

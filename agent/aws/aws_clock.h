@@ -6,6 +6,12 @@
 #include "agent/aws/endpoint.h"
 #include "agent/aws/skews.h"
 
+#include <stdbool.h>
+
+/* A Date outside of these is none of AWS, and teaches nothing: 2012 and 2100, both in UTC. */
+#define AWS_CLOCK_FIRST_MS INT64_C(1325376000000)
+#define AWS_CLOCK_LAST_MS  INT64_C(4102444800000)
+
 struct aws_clock {         /* zeroed: this machine's is right */
     int64_t offset_ms;     /* AWS's clock */
     int64_t sts_offset_ms; /* and as STS's latest reply had it; 0: not known */
@@ -17,11 +23,12 @@ int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms);
 int64_t aws_clock_now_at(
     const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms);
 
-/* The endpoint refused our time, and its own is this. What is not AWS's says nothing of AWS. */
-void aws_clock_refused(
+/* The endpoint refused our time, and its own is this. What is not AWS's says nothing of AWS. False:
+ * this is no time that AWS can have (0: the reply had no Date), and nothing was learned. */
+bool aws_clock_refused(
     struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms, int64_t date_ms);
 
-/* A reply of STS, whatever it said. */
+/* A reply of STS, whatever it said; 0: without a Date. */
 void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_ms);
 
 /* Credentials that have just come expire then: see aws_client_check_clock. */

@@ -126,11 +126,25 @@ static int call_send(struct aws_call *call)
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply);
 
-static void call_fail_internal(struct aws_call *call)
+/* Why nothing was sent, from what call_send answered. */
+static void set_unsent(struct failure *failure, const char *what, int error)
+{
+    const char *why = "no memory to send it";
+
+    if (error == -ERANGE)
+        why = "this machine's clock shows a year that cannot be signed; set it right";
+    else if (error == -EMSGSIZE)
+        why = "the credentials or headers are longer than can be sent";
+    else if (error == -EINVAL)
+        why = "the credentials or headers hold characters that cannot be sent";
+    failure_set(failure, ERROR_INTERNAL, "%s: %s", what, why);
+}
+
+static void call_fail_internal(struct aws_call *call, int error)
 {
     struct aws_reply reply = {.error = {.outcome = AWS_TRANSIENT}, .attempts = call->attempts};
 
-    failure_set(&reply.failure, ERROR_INTERNAL, "%s: no memory to send it", call->request.what);
+    set_unsent(&reply.failure, call->request.what, error);
     call_finish(call, &reply);
 }
 
@@ -142,8 +156,10 @@ static void release_slot(struct aws_client *client, enum aws_service service)
         struct aws_call *next = RING_MEMBER(
             ring_pop(&client->queue[service]), struct aws_call, link);
 
-        if (call_send(next) < 0)
-            call_fail_internal(next);
+        int r = call_send(next);
+
+        if (r < 0)
+            call_fail_internal(next, r);
     }
 }
 
@@ -244,11 +260,13 @@ static void call_log_attempt(const struct aws_call *call, const struct aws_reply
 static void retry_fired(void *data)
 {
     struct aws_call *call = data;
+    int r;
 
     loop_timer_destroy(call->timer);
     call->timer = NULL;
-    if (call_send_or_queue(call) < 0)
-        call_fail_internal(call);
+    r = call_send_or_queue(call);
+    if (r < 0)
+        call_fail_internal(call, r);
 }
 
 static bool call_wait(struct aws_call *call, int64_t delay_ms)
@@ -266,10 +284,10 @@ static bool correct_clock(struct aws_call *call, const struct http_response *res
 {
     struct aws_client *client = call->client;
 
-    if (call->clock_corrected || response->date_ms == 0)
+    if (call->clock_corrected || !aws_clock_refused(&client->clock, &call->endpoint,
+                                     loop_wall(client->loop), response->date_ms))
         return false;
     call->clock_corrected = true;
-    aws_clock_refused(&client->clock, &call->endpoint, loop_wall(client->loop), response->date_ms);
     return call_wait(call, 0);
 }
 
@@ -322,10 +340,8 @@ static void on_response(void *data, const struct http_response *response)
 
     call->transfer = NULL;
     reply.elapsed_us = response->elapsed_us;
-    reply.retry_after_ms = strtol(response->headers.retry_after, NULL, 10);
-    if (reply.retry_after_ms < 0)
-        reply.retry_after_ms = 0;
-    if (service == AWS_STS && response->date_ms != 0)
+    reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
+    if (service == AWS_STS)
         aws_clock_heard_sts(&client->clock, loop_wall(client->loop), response->date_ms);
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
@@ -368,12 +384,15 @@ static int copy_headers(struct aws_call *call, const char *const *headers)
 }
 
 struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
-    aws_call_done_fn *done, void *data)
+    aws_call_done_fn *done, void *data, struct failure *failure)
 {
     struct aws_call *call = calloc(1, sizeof(*call));
+    int r;
 
-    if (call == NULL)
+    if (call == NULL) {
+        set_unsent(failure, request->what, -ENOMEM);
         return NULL;
+    }
     call->client = client;
     call->request = *request;
     call->endpoint = *request->endpoint;
@@ -384,7 +403,11 @@ struct aws_call *aws_call_start(struct aws_client *client, const struct aws_requ
         call->request.credentials = credentials_ref(request->credentials);
     call->done = done;
     call->data = data;
-    if (copy_headers(call, request->headers) < 0 || call_send_or_queue(call) < 0) {
+    r = copy_headers(call, request->headers);
+    if (r == 0)
+        r = call_send_or_queue(call);
+    if (r < 0) {
+        set_unsent(failure, request->what, r);
         call_free(call);
         return NULL;
     }

@@ -83,9 +83,10 @@ typedef void aws_call_done_fn(void *data, const struct aws_reply *reply);
 
 struct aws_call;
 
-/* NULL: no memory, and done is never called. Else done is called exactly once, later. */
+/* NULL: nothing was sent, *failure says why, and done is never called. Else done is called exactly
+ * once, later. */
 struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
-    aws_call_done_fn *done, void *data);
+    aws_call_done_fn *done, void *data, struct failure *failure);
 
 /* Ends the call without calling done. */
 void aws_call_cancel(struct aws_call *call);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,14 @@
 /* String keys may hold NUL; members twice are nobody's intention. */
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 
+/* A key has at most four attributes of 2 KiB, which escapes make six times as long. */
+#define LAST_KEY_MAX (64u * 1024u)
+
 /* Above what 1 MB can hold by far; a sum over pages of less cannot overflow. */
 #define COUNT_MAX INT64_C(0xffffffff)
+
+/* The same for what a page costs. */
+#define UNITS_MAX 1e9
 
 static json_t *load(const void *text, size_t len, bool *no_memory)
 {
@@ -230,7 +235,7 @@ static int parse_capacity(const json_t *reply, double *units, char *why, size_t 
     if (capacity == NULL || json_is_null(capacity) || (json_is_object(capacity) && number == NULL))
         return 0;
     *units = json_number_value(number);
-    if (json_is_number(number) && isfinite(*units) && *units >= 0)
+    if (json_is_number(number) && *units >= 0 && *units <= UNITS_MAX)
         return 0;
     snprintf(why, why_size, "ConsumedCapacity is not valid");
     return -EPROTO;
@@ -252,6 +257,13 @@ static int parse_last_key(const json_t *reply, char **key, char *why, size_t why
     if (json_object_size(object) == 0)
         return 0;
     *key = json_write(object, 0);
+    if (*key != NULL && strlen(*key) > LAST_KEY_MAX) {
+        snprintf(why, why_size, "LastEvaluatedKey has %zu bytes, over the limit of %u",
+            strlen(*key), LAST_KEY_MAX);
+        free(*key);
+        *key = NULL;
+        return -EPROTO;
+    }
     if (*key != NULL)
         return 0;
     snprintf(why, why_size, "no memory");

@@ -14,6 +14,7 @@ static void add(struct header_lines *lines, const char *name, const char *value)
         return;
     if (lines->count == HEADER_LINES_MAX) {
         lines->text.failed = true;
+        lines->text.error = -EMSGSIZE;
         return;
     }
     lines->offsets[lines->count++] = lines->text.len;
@@ -74,7 +75,7 @@ int header_lines_build(
     if (request->credentials != NULL)
         r = add_signature(lines, request, unix_seconds);
     if (r == 0 && lines->text.failed)
-        r = -ENOMEM;
+        r = lines->text.error;
     for (size_t i = 0; r == 0 && i < lines->count; i++)
         lines->lines[i] = (const char *)lines->text.data + lines->offsets[i];
     return r;

@@ -105,7 +105,7 @@ int iso8601_basic(int64_t unix_seconds, char text[ISO8601_BASIC_SIZE])
     int year, month;
 
     if (unix_seconds < 0 || days >= days_to_year(10000))
-        return -EINVAL;
+        return -ERANGE;
     year = 1970 + (int)(days / 366); /* never too late */
     while (days_to_year(year + 1) <= days)
         year++;

@@ -11,7 +11,7 @@
  * ms. 0, or -EINVAL for anything else. */
 int iso8601_parse(const char *text, size_t len, int64_t *wall_ms);
 
-/* The basic form, "20260102T030405Z". 0, or -EINVAL outside the years 1970 to 9999. */
+/* The basic form, "20260102T030405Z". 0, or -ERANGE outside the years 1970 to 9999. */
 int iso8601_basic(int64_t unix_seconds, char text[ISO8601_BASIC_SIZE]);
 
 #endif

@@ -27,6 +27,18 @@ void retry_quota_success(struct retry_quota *quota, unsigned retries, enum aws_o
         quota->tokens = RETRY_QUOTA_TOKENS;
 }
 
+int64_t retry_after_parse(const char *text)
+{
+    int64_t ms = 0;
+
+    for (; *text >= '0' && *text <= '9'; text++) {
+        ms = ms * 10 + (*text - '0');
+        if (ms > RETRY_AFTER_MAX_MS)
+            return RETRY_AFTER_MAX_MS; /* before the next digit can overflow */
+    }
+    return ms;
+}
+
 int64_t retry_delay(enum aws_outcome outcome, unsigned attempt, int64_t base_ms,
     int64_t retry_after_ms, uint32_t random)
 {

@@ -13,6 +13,7 @@
 #define RETRY_BASE_MS          50
 #define RETRY_BASE_THROTTLE_MS 1000
 #define RETRY_CAP_MS           20000
+#define RETRY_AFTER_MAX_MS     3600000 /* the most that a reply can ask for */
 #define RETRY_AFTER_EXTRA_MS   5000 /* how much longer than our own delay a service may ask for */
 
 #define RETRY_QUOTA_TOKENS  500
@@ -32,6 +33,9 @@ bool retry_quota_take(struct retry_quota *quota, enum aws_outcome outcome);
 /* A request succeeded after `retries` paid retries: the price of the last one, which followed
  * the outcome `last`, comes back; without any (0: at once), a token does. */
 void retry_quota_success(struct retry_quota *quota, unsigned retries, enum aws_outcome last);
+
+/* The milliseconds of x-amz-retry-after: at most RETRY_AFTER_MAX_MS; 0 where it is no number. */
+int64_t retry_after_parse(const char *text);
 
 /* Full jitter: uniform in [0, min(cap, base * 2^attempt)]; attempt counts from 0. A throttle has
  * its own base. retry_after_ms (the service's own word, 0: none) is a floor, as far as it is not

@@ -1,6 +1,7 @@
 #include "agent/count/cache.h"
 
 #include "agent/backoff.h"
+#include "proto/saturating.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
     }
     if (delay < failure->retry_after_ms)
         delay = failure->retry_after_ms < BACKOFF_MAX_MS ? failure->retry_after_ms : BACKOFF_MAX_MS;
-    cache->not_before = now + delay;
+    cache->not_before = saturating_add(now, delay);
 }
 
 const struct failure *cache_failure(const struct cache *cache)
@@ -66,7 +67,7 @@ const struct failure *cache_failure(const struct cache *cache)
 
 int64_t cache_age(const struct cache *cache, int64_t now)
 {
-    return now > cache->value_at ? now - cache->value_at : 0;
+    return now > cache->value_at ? saturating_subtract(now, cache->value_at) : 0;
 }
 
 bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now)

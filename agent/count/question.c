@@ -2,6 +2,7 @@
 
 #include "agent/log.h"
 #include "proto/limits.h"
+#include "proto/saturating.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +202,7 @@ static bool on_retry_wanted(void *data, int64_t delay_ms)
     if (progress->failed_attempts >= PATIENT_ATTEMPTS)
         log_failed(question, &progress->last_attempt, delay_ms);
     if (!may_serve_stale(question) &&
-        waiters_outlast(&question->waiters, question_now(question) + delay_ms))
+        waiters_outlast(&question->waiters, saturating_add(question_now(question), delay_ms)))
         return true;
     return (question_is_kept_fresh(question) || !waiters_are_none(&question->waiters)) &&
            progress->failed_attempts < PATIENT_ATTEMPTS;
@@ -300,7 +301,7 @@ void question_ask(struct question *question, struct count_request *request)
 
     ring_init(&request->link);
     request->question = question;
-    request->deadline = question_now(question) + count_patience(request->timeout_ms);
+    request->deadline = saturating_add(question_now(question), count_patience(request->timeout_ms));
     if (question_answer(question, request->max_age_ms, &answer)) {
         request->done(request->data, &answer);
         return;

@@ -54,14 +54,6 @@ static void scan_end(
         scan_free(scan);
 }
 
-static void scan_fail_internal(struct scan *scan)
-{
-    struct failure failure;
-
-    failure_set(&failure, ERROR_INTERNAL, "%s: no memory", scan->what);
-    scan_end(scan, NULL, &failure);
-}
-
 /* ---- pages ------------------------------------------------------------------------------------
  */
 
@@ -145,16 +137,19 @@ static void send_page(struct scan *scan)
         .parse_reply = parse_reply,
         .parse_error = dynamodb_parse_error,
         .retry_wanted = retry_wanted};
+    struct failure failure;
 
     buffer_clear(&scan->body);
     dynamodb_query_body(&scan->body, scan->options.query, scan->options.values, scan->unix_seconds,
         scan->start_key);
     request.body = scan->body.data;
     request.body_len = scan->body.len;
-    if (!scan->body.failed)
-        scan->call = aws_call_start(scan->options.client, &request, on_reply, scan);
+    if (scan->body.failed)
+        failure_set_buffer(&failure, scan->what, &scan->body);
+    else
+        scan->call = aws_call_start(scan->options.client, &request, on_reply, scan, &failure);
     if (scan->call == NULL)
-        scan_fail_internal(scan);
+        scan_end(scan, NULL, &failure);
 }
 
 /* ---- credentials ------------------------------------------------------------------------------

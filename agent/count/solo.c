@@ -1,6 +1,7 @@
 #include "agent/count/solo.h"
 
 #include "agent/count/answer.h"
+#include "proto/saturating.h"
 
 #include <stdlib.h>
 
@@ -41,7 +42,7 @@ static bool on_retry_wanted(void *data, int64_t delay_ms)
 {
     const struct solo *solo = data;
 
-    return loop_now(solo->context->loop) + delay_ms < solo->deadline;
+    return saturating_add(loop_now(solo->context->loop), delay_ms) < solo->deadline;
 }
 
 static void on_done(void *data, const struct count_value *value, const struct failure *failure)
@@ -81,7 +82,7 @@ struct solo *solo_start(struct count_context *context, const struct solo_options
     solo->context = context;
     solo->snapshot = snapshot_ref(options->snapshot);
     solo->identity = options->identity;
-    solo->deadline = loop_now(context->loop) + patience;
+    solo->deadline = saturating_add(loop_now(context->loop), patience);
     solo->events = events;
     solo->data = data;
     loop_timer_start(solo->timer, patience);

@@ -2,6 +2,7 @@
 
 #include "agent/backoff.h"
 #include "agent/log.h"
+#include "proto/saturating.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static int64_t refresh_in(const struct cached *self)
 
     if (!is_valid(self) || !self->used || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return -1;
-    delay = need_of(self) == NEED_NOTHING ? self->advisory_at - wall(self) : 0;
+    delay = need_of(self) == NEED_NOTHING ? saturating_subtract(self->advisory_at, wall(self)) : 0;
     if (delay < pause_left(self))
         delay = pause_left(self);
     return delay;
@@ -178,7 +179,7 @@ static void cached_fetch(struct provider *provider)
 
 static void keep(struct cached *self, struct credentials *credentials)
 {
-    int64_t life = credentials->expires_ms - wall(self);
+    int64_t life = saturating_subtract(credentials->expires_ms, wall(self));
     int64_t advisory = life / 2 < ADVISORY_MS ? life / 2 : ADVISORY_MS;
     int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
 
@@ -196,10 +197,10 @@ static void keep(struct cached *self, struct credentials *credentials)
     self->used = false;
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
-    self->mandatory_at = credentials->expires_ms - mandatory;
+    self->mandatory_at = saturating_subtract(credentials->expires_ms, mandatory);
     /* Pods that were started together shall not refresh together. */
-    self->advisory_at = credentials->expires_ms - advisory +
-                        random_below(self, (advisory - mandatory) / 4);
+    self->advisory_at = saturating_add(saturating_subtract(credentials->expires_ms, advisory),
+        random_below(self, (advisory - mandatory) / 4));
 }
 
 static bool is_refusal(const struct failure *failure)
@@ -226,8 +227,9 @@ static void set_pauses(struct cached *self)
                                          : fault / 2 + random_below(self, fault / 2);
     if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         pause = PAUSE_MIN_MS; /* a file that is being replaced: there again in a moment */
-    else if (is_valid(self) && (self->current->expires_ms - wall(self)) / 4 < pause)
-        pause = (self->current->expires_ms - wall(self)) / 4;
+    else if (is_valid(self) &&
+             saturating_subtract(self->current->expires_ms, wall(self)) / 4 < pause)
+        pause = saturating_subtract(self->current->expires_ms, wall(self)) / 4;
     if (pause < PAUSE_MIN_MS)
         pause = PAUSE_MIN_MS;
     self->pause_ms = pause + random_below(self, pause + 1);
@@ -256,7 +258,8 @@ static void on_source(void *data, struct credentials *credentials, const struct 
         failure_set(&expired, ERROR_CREDENTIALS,
             "%s: the credentials that came had expired %lld s before; is this machine's clock "
             "right?",
-            self->facts->kind, (long long)((wall(self) - credentials->expires_ms) / 1000));
+            self->facts->kind,
+            (long long)(saturating_subtract(wall(self), credentials->expires_ms) / 1000));
         credentials = NULL;
         failure = &expired;
     }

@@ -108,12 +108,12 @@ static void on_credentials(
         end(caller, &own);
         return;
     }
-    if (!caller->form.failed)
-        caller->call = aws_call_start(context->client, &request, on_reply, caller);
-    if (caller->call == NULL) {
-        failure_set(&own, ERROR_INTERNAL, "%s: no memory to send it", WHAT);
+    if (caller->form.failed)
+        failure_set_buffer(&own, WHAT, &caller->form);
+    else
+        caller->call = aws_call_start(context->client, &request, on_reply, caller, &own);
+    if (caller->call == NULL)
         end(caller, &own);
-    }
 }
 
 static void on_begin(void *data)

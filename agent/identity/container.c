@@ -69,7 +69,7 @@ static void ask(struct container *self, const char *authorization)
         headers[1] = buffer_string(&header);
     }
     if (header.failed) {
-        failure_set(&failure, ERROR_INTERNAL, "container credentials: no memory to ask");
+        failure_set_buffer(&failure, "container credentials: the authorization token", &header);
         end(self, NULL, &failure);
     } else {
         metadata_exchange_start(&self->exchange, "GET", &endpoint, headers, true);

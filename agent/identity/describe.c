@@ -6,6 +6,7 @@
 #include "agent/identity/jwt.h"
 #include "agent/identity/token_file.h"
 #include "proto/message.h"
+#include "proto/saturating.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
@@ -184,7 +185,7 @@ static void put_credentials(
     put_text(pairs, "access_key_id", masked);
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
-    put_number(pairs, "expires_in_ms", credentials->expires_ms - wall_ms);
+    put_number(pairs, "expires_in_ms", saturating_subtract(credentials->expires_ms, wall_ms));
     put_time(pairs, "expires_at", credentials->expires_ms / 1000);
 }
 

@@ -138,7 +138,8 @@ static void on_token(
         buffer_printf(&self->token_header, "X-aws-ec2-metadata-token: %s",
             buffer_string(&self->exchange.text));
         if (self->token_header.failed) {
-            failure_set(&explained, ERROR_INTERNAL, "instance metadata: no memory to ask");
+            failure_set_buffer(
+                &explained, "instance metadata: its session token", &self->token_header);
             end(self, NULL, &explained);
             return;
         }

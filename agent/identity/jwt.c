@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PAYLOAD_BYTES (32u * 1024u)
+#define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: RFC 3339 has no other */
 
 static int base64url_digit(char c)
 {
@@ -65,7 +66,7 @@ static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
     copy_claim(claims->issuer, sizeof(claims->issuer), &fields[ISSUER]);
     copy_claim(claims->subject, sizeof(claims->subject), &fields[SUBJECT]);
     copy_claim(claims->audience, sizeof(claims->audience), &fields[AUDIENCE]);
-    if (fields[EXPIRES].number > 0 && fields[EXPIRES].number < INT64_MAX / 1000)
+    if (fields[EXPIRES].number > 0 && fields[EXPIRES].number <= EXPIRES_MAX)
         claims->expires_s = fields[EXPIRES].number;
     fields_clear(fields, COUNT);
     return 0;

@@ -2,6 +2,7 @@
 
 #include "agent/identity/credentials_json.h"
 #include "agent/identity/explain.h"
+#include "proto/saturating.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +72,8 @@ static bool retry_wanted(void *data, const struct failure *failure, int64_t dela
 
     failure_hide_tokens(&shown);
     provider_trouble(exchange->data, &shown);
-    return loop_now(exchange->context->loop) + delay_ms - exchange->started_ms < RETRY_UNTIL_MS;
+    return saturating_add(loop_now(exchange->context->loop), delay_ms) <
+           exchange->started_ms + RETRY_UNTIL_MS;
 }
 
 static void on_reply(void *data, const struct aws_reply *reply)
@@ -108,9 +110,9 @@ void metadata_exchange_start(struct metadata_exchange *exchange, const char *met
     drop_reply(exchange);
     exchange->wants_credentials = wants_credentials;
     exchange->started_ms = loop_now(exchange->context->loop);
-    exchange->call = aws_call_start(exchange->context->client, &request, on_reply, exchange);
+    exchange->call = aws_call_start(
+        exchange->context->client, &request, on_reply, exchange, &failure);
     if (exchange->call != NULL)
         return;
-    failure_set(&failure, ERROR_INTERNAL, "%s: no memory to send it", exchange->what);
     exchange->done(exchange->data, &failure, AWS_TRANSIENT, 0);
 }

@@ -2,6 +2,7 @@
 
 #include "agent/aws/sts.h"
 #include "agent/identity/explain.h"
+#include "proto/saturating.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,7 +67,8 @@ static bool retry_wanted(void *data, const struct failure *failure, int64_t dela
 
     failure_hide_tokens(&shown);
     provider_trouble(exchange->data, &shown);
-    return loop_now(exchange->context->loop) + delay_ms - exchange->started_ms < RETRY_UNTIL_MS;
+    return saturating_add(loop_now(exchange->context->loop), delay_ms) <
+           exchange->started_ms + RETRY_UNTIL_MS;
 }
 
 /* To a client it is a matter of credentials, not of its query, what STS rejects. */
@@ -116,15 +118,14 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
 
     exchange->started_ms = loop_now(context->loop);
     if (exchange->form.failed) {
-        failure_set(&failure, ERROR_INTERNAL, "%s: no memory for the request", exchange->what);
+        failure_set_buffer(&failure, exchange->what, &exchange->form);
     } else if (endpoint_sts(&endpoint, &context->environment, exchange->region, why, sizeof(why)) <
                0) {
         failure_set(&failure, ERROR_CREDENTIALS, "%s: %s", exchange->what, why);
     } else {
-        exchange->call = aws_call_start(context->client, &request, on_reply, exchange);
+        exchange->call = aws_call_start(context->client, &request, on_reply, exchange, &failure);
         if (exchange->call != NULL)
             return;
-        failure_set(&failure, ERROR_INTERNAL, "%s: no memory to send it", exchange->what);
     }
     finish(exchange, NULL, &failure, AWS_TRANSIENT);
 }

@@ -6,6 +6,7 @@
 #include "agent/identity/sts_exchange.h"
 #include "agent/identity/token_file.h"
 #include "agent/identity/value.h"
+#include "proto/saturating.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static void explain_expired(
         snprintf(hint, size,
             "the token in %s expired %lld s ago: the kubelet does not renew it, or this file is "
             "a copy",
-            self->options.token_file, (long long)(wall_s - claims->expires_s));
+            self->options.token_file, (long long)saturating_subtract(wall_s, claims->expires_s));
 }
 
 static void explain(

@@ -24,7 +24,7 @@ static void read_one(
         params_text(params, "trigger", &said->trigger);
         said->has_trigger = true;
     } else if ((accepted & ASK_MAX_AGE) && text_equals(name, "max_age_ms")) {
-        params_integer(params, "max_age_ms", 0, INT64_MAX, &ask->max_age_ms);
+        params_age(params, "max_age_ms", &ask->max_age_ms);
     } else if ((accepted & ASK_TIMEOUT) && text_equals(name, "timeout_ms")) {
         params_integer(params, "timeout_ms", 1, TIMEOUT_MAX_MS, &ask->timeout_ms);
     } else if ((accepted & ASK_REPLICAS) && text_equals(name, "replicas")) {

@@ -1,5 +1,7 @@
 #include "agent/ipc/params.h"
 
+#include "proto/duration.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,6 +80,16 @@ void params_integer(
     else
         params_fail(
             params, "%s must be a whole number from %" PRId64 " to %" PRId64, name, least, most);
+}
+
+void params_age(struct params *params, const char *name, int64_t *value)
+{
+    uint64_t number = 0;
+
+    if (reader_uint(&params->reader, &number))
+        *value = number < DURATION_MAX_MS ? (int64_t)number : DURATION_MAX_MS;
+    else
+        params_fail(params, "%s must be a whole number of milliseconds, 0 or more", name);
 }
 
 void params_map(struct params *params, const char *name, struct reader *value)

@@ -36,6 +36,9 @@ void params_text(struct params *params, const char *name, struct text *value);
 void params_bool(struct params *params, const char *name, bool *value);
 void params_integer(
     struct params *params, const char *name, int64_t least, int64_t most, int64_t *value);
+
+/* Milliseconds, of which more than DURATION_MAX_MS is as good as that. */
+void params_age(struct params *params, const char *name, int64_t *value);
 void params_map(struct params *params, const char *name, struct reader *value); /* at the map */
 
 void params_fail(struct params *params, const char *format, ...)

@@ -117,8 +117,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
     struct failure failure;
 
     if (take_back(answer)) {
-        failure_set(
-            &failure, ERROR_INTERNAL, "the answer is too long, or there is no memory for it");
+        failure_set_buffer(&failure, "the answer", answer.buffer);
         message_error(answer.buffer, id, &failure, NULL, 0);
         if (take_back(answer))
             session->closing = true;

@@ -58,7 +58,8 @@ static bool take_argument(struct parse *parse, size_t id, const char *text)
         if (duration_parse(text, &arguments->number[id]))
             return true;
         snprintf(parse->error, parse->size,
-            "--%s: \"%s\" is no duration: write milliseconds, or a number with ms, s, m or h",
+            "--%s: \"%s\" is no duration: write milliseconds, or a number with ms, s, m or h, "
+            "at most 8760h",
             options[id].name, text);
         return false;
     case LIST:

@@ -4,6 +4,7 @@
 #include "client/cli/terminal.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -138,7 +139,7 @@ static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
         cli_note("the first count takes long; waiting for it");
         *deadline = INT64_MAX;
     } else if (*timeout < 0 || *timeout > left) {
-        *timeout = (int)left;
+        *timeout = left < INT_MAX ? (int)left : INT_MAX;
     }
     return EXIT_OK;
 }

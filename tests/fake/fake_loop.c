@@ -1,5 +1,7 @@
 #include "tests/fake/fake_loop.h"
 
+#include "proto/saturating.h"
+
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -192,7 +194,7 @@ struct loop_timer *loop_timer_create(struct loop *loop, loop_fn *fn, void *data)
 void loop_timer_start(struct loop_timer *timer, int64_t delay_ms)
 {
     timer->running = true;
-    timer->due = timer->loop->now + (delay_ms > 0 ? delay_ms : 0);
+    timer->due = saturating_add(timer->loop->now, delay_ms > 0 ? delay_ms : 0);
     timer->order = timer->loop->starts++;
 }
 

@@ -54,15 +54,20 @@ static inline void stop(void)
     world_close(&world);
 }
 
-static inline void succeed(const char *key_id, int64_t life_ms)
+static inline void succeed_until(const char *key_id, int64_t expires_ms)
 {
     struct credentials *credentials = credentials_create(
-        key_id, "secret", "token", loop_wall(world.loop) + life_ms, NULL);
+        key_id, "secret", "token", expires_ms, NULL);
 
     CHECK(credentials != NULL);
     CHECK(source->base.fetching);
     provider_finish(&source->base, credentials, NULL);
     credentials_unref(credentials);
+}
+
+static inline void succeed(const char *key_id, int64_t life_ms)
+{
+    succeed_until(key_id, loop_wall(world.loop) + life_ms);
 }
 
 static inline void fail_with(enum error_code code, const char *message)

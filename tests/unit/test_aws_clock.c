@@ -3,7 +3,7 @@
 
 #include "tests/unit/test.h"
 
-#define NOW  1000000
+#define NOW  INT64_C(1772000000000) /* in 2026 */
 #define HOUR 3600000
 
 static const struct endpoint dynamodb = {.host = "dynamodb.eu-west-1.amazonaws.com"};
@@ -65,6 +65,65 @@ TEST(credentials_that_came_expired_correct_the_clock)
     }
 }
 
-TEST_MAIN(RUN(at_first_this_machine_is_right), RUN(a_refusal_of_aws_teaches_its_time),
+static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, AWS_CLOCK_FIRST_MS - 1,
+    AWS_CLOCK_LAST_MS + 1, INT64_C(253402300799000), INT64_C(253402300800000), INT64_MAX - 1,
+    INT64_MAX};
+
+#define EXTREMES (sizeof(extremes) / sizeof(extremes[0]))
+
+TEST(a_date_that_aws_cannot_have_teaches_nothing)
+{
+    struct aws_clock clock = {.offset_ms = 0};
+
+    for (size_t i = 0; i < EXTREMES; i++) {
+        CHECK(!aws_clock_refused(&clock, &dynamodb, NOW, extremes[i]));
+        aws_clock_heard_sts(&clock, NOW, extremes[i]);
+        aws_clock_check(&clock, NOW, NOW - HOUR);
+        CHECK_INT(NOW, aws_clock_now(&clock, NOW));
+        CHECK_INT(NOW, aws_clock_now_at(&clock, &dynamodb, NOW));
+    }
+    CHECK(aws_clock_refused(&clock, &dynamodb, NOW, AWS_CLOCK_FIRST_MS));
+    CHECK_INT(AWS_CLOCK_FIRST_MS, aws_clock_now(&clock, NOW));
+    CHECK(aws_clock_refused(&clock, &dynamodb, NOW, AWS_CLOCK_LAST_MS));
+    CHECK_INT(AWS_CLOCK_LAST_MS, aws_clock_now(&clock, NOW));
+}
+
+TEST(a_machine_that_starts_in_1970_learns_the_time)
+{
+    struct aws_clock clock = {.offset_ms = 0};
+
+    CHECK(aws_clock_refused(&clock, &dynamodb, 1000, NOW));
+    CHECK_INT(NOW + HOUR, aws_clock_now_at(&clock, &sts, 1000 + HOUR));
+}
+
+TEST(an_offset_of_a_clock_that_was_set_since_is_not_applied)
+{
+    struct aws_clock clock = {.offset_ms = 0};
+
+    CHECK(aws_clock_refused(&clock, &dynamodb, 3 * NOW, NOW)); /* in 2138 */
+    CHECK_INT(NOW, aws_clock_now_at(&clock, &dynamodb, 3 * NOW));
+    CHECK_INT(NOW, aws_clock_now_at(&clock, &dynamodb, NOW));
+    CHECK_INT(NOW, aws_clock_now(&clock, NOW));
+}
+
+/* Whatever this machine's clock shows and was learned, and whenever credentials expire. */
+TEST(no_sum_of_extremes_overflows)
+{
+    for (size_t i = 0; i < EXTREMES; i++)
+        for (size_t j = 0; j < EXTREMES; j++) {
+            struct aws_clock clock = {.offset_ms = extremes[i], .sts_offset_ms = extremes[i]};
+
+            CHECK_INT(extremes[j], aws_clock_now(&(struct aws_clock){.offset_ms = 0}, extremes[j]));
+            aws_clock_now_at(&clock, &odd, extremes[j]);
+            aws_clock_check(&clock, extremes[j], extremes[i]);
+            aws_clock_refused(&clock, &dynamodb, extremes[j], NOW);
+            aws_clock_heard_sts(&clock, extremes[j], NOW);
+        }
+}
+
+TEST_MAIN(RUN(a_date_that_aws_cannot_have_teaches_nothing),
+    RUN(a_machine_that_starts_in_1970_learns_the_time),
+    RUN(an_offset_of_a_clock_that_was_set_since_is_not_applied), RUN(no_sum_of_extremes_overflows),
+    RUN(at_first_this_machine_is_right), RUN(a_refusal_of_aws_teaches_its_time),
     RUN(an_endpoint_of_somebodys_own_teaches_its_own_time_alone),
     RUN(credentials_that_came_expired_correct_the_clock))

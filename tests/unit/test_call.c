@@ -11,6 +11,7 @@
 #define AT_ONCE 32 /* to one service */
 
 struct office {
+    struct failure unsent;
     struct loop *loop;
     struct http *http;
     struct aws_client *client;
@@ -53,7 +54,7 @@ static void on_done(void *data, const struct aws_reply *reply)
         office->failed++;
 }
 
-static struct aws_call *call(struct office *office, struct credentials *credentials)
+static struct aws_call *try_call(struct office *office, struct credentials *credentials)
 {
     static const struct endpoint endpoint = {.url = "https://dynamodb.eu-west-1.amazonaws.com/",
         .host = "dynamodb.eu-west-1.amazonaws.com",
@@ -66,7 +67,13 @@ static struct aws_call *call(struct office *office, struct credentials *credenti
         .credentials = credentials,
         .max_reply = 1024,
         .parse_error = dynamodb_parse_error};
-    struct aws_call *started = aws_call_start(office->client, &request, on_done, office);
+
+    return aws_call_start(office->client, &request, on_done, office, &office->unsent);
+}
+
+static struct aws_call *call(struct office *office, struct credentials *credentials)
+{
+    struct aws_call *started = try_call(office, credentials);
 
     CHECK(started != NULL);
     return started;
@@ -126,6 +133,21 @@ TEST(those_that_cannot_be_sent_hold_up_nobody_behind_them)
     office_close(&office);
 }
 
-TEST_MAIN(RUN(calls_over_the_limit_wait_for_their_turn),
+TEST(one_that_cannot_be_sent_says_why)
+{
+    struct office office;
+
+    office_open(&office);
+    CHECK(try_call(&office, office.unusable) == NULL);
+    CHECK_STR(
+        "Query: the credentials or headers are longer than can be sent", office.unsent.message);
+    fake_loop_jump_wall(office.loop, INT64_C(253402300800000)); /* to after the year 9999 */
+    CHECK(try_call(&office, office.good) == NULL);
+    CHECK_STR("Query: this machine's clock shows a year that cannot be signed; set it right",
+        office.unsent.message);
+    office_close(&office);
+}
+
+TEST_MAIN(RUN(one_that_cannot_be_sent_says_why), RUN(calls_over_the_limit_wait_for_their_turn),
     RUN(one_that_leaves_gives_its_turn_to_the_next),
     RUN(those_that_cannot_be_sent_hold_up_nobody_behind_them))

@@ -215,6 +215,7 @@ static const char *const no_pages[] = {"", "{", "[]", "null", "0", "\"x\"", "{}"
     "{\"Count\":1,\"LastEvaluatedKey\":0}", "{\"Count\":1,\"LastEvaluatedKey\":false}",
     "{\"Count\":1,\"ConsumedCapacity\":5}",
     "{\"Count\":1,\"ConsumedCapacity\":{\"CapacityUnits\":-1}}",
+    "{\"Count\":1,\"ConsumedCapacity\":{\"CapacityUnits\":1e300}}",
     "{\"Count\":1,\"ConsumedCapacity\":{\"CapacityUnits\":\"1\"}}", "{\"Count\":1}x",
     "{\"Count\":1}{\"Count\":1}", "{\"Count\":1,}", "{'Count':1}", "{\"Count\":1,\"a\":\"\xff\"}",
     "{\"__type\":\"com.amazon.coral.service#InternalServerError\"}", "<html></html>"};
@@ -253,6 +254,22 @@ TEST(the_reason_tells_the_field)
     CHECK_STR("Count is missing", why);
     CHECK_INT(-EPROTO, dynamodb_parse_page("{\"Count\":-1}", 12, &page, why, sizeof(why)));
     CHECK_STR("Count is no possible number of items", why);
+}
+
+TEST(a_key_that_is_too_long_names_the_limit)
+{
+    static char json[900 * 1024];
+    struct dynamodb_page page;
+    char why[160];
+    size_t head = (size_t)snprintf(
+        json, sizeof(json), "{\"Count\":1,\"LastEvaluatedKey\":{\"k\":{\"S\":\"");
+
+    memset(json + head, 'x', sizeof(json) - head);
+    memcpy(json + sizeof(json) - 5, "\"}}}", 5);
+    CHECK_INT(-EPROTO, dynamodb_parse_page(json, sizeof(json) - 1, &page, why, sizeof(why)));
+    CHECK(strstr(why, "LastEvaluatedKey has ") == why);
+    CHECK(strstr(why, " bytes, over the limit of 65536") != NULL);
+    CHECK(page.last_key == NULL);
 }
 
 /* A key is sent back as the same JSON value, and sending it back again changes nothing more. */
@@ -351,4 +368,5 @@ TEST_MAIN(RUN(a_small_query_has_only_what_it_needs), RUN(a_full_query_has_everyt
     RUN(now_of_a_query_that_does_not_use_it_is_left_alone), RUN(a_body_that_does_not_fit_says_so),
     RUN(values_are_merged_by_placeholder), RUN(pages_are_read), RUN(anything_else_is_no_page),
     RUN(a_reply_that_breaks_off_is_no_page), RUN(the_reason_tells_the_field),
-    RUN(a_key_survives_the_way_back), RUN(errors_are_read_and_classified), RUN(crc_is_zlib_s))
+    RUN(a_key_that_is_too_long_names_the_limit), RUN(a_key_survives_the_way_back),
+    RUN(errors_are_read_and_classified), RUN(crc_is_zlib_s))

@@ -2,6 +2,8 @@
 #include "proto/utf8.h"
 #include "tests/unit/test.h"
 
+#include <errno.h>
+
 static const struct {
     int number;
     const char *name;
@@ -54,6 +56,21 @@ TEST(a_failure_starts_fresh)
     CHECK_STR("", failure.aws_code);
     CHECK_STR("", failure.aws_request_id);
     CHECK_STR("", failure.aws_reasons);
+}
+
+TEST(what_does_not_fit_a_buffer_names_the_limit)
+{
+    struct failure failure;
+    struct buffer buffer;
+
+    buffer_init(&buffer, 4);
+    buffer_append_string(&buffer, "12345");
+    failure_set_buffer(&failure, "the request", &buffer);
+    CHECK_STR("the request: longer than the limit of 4 bytes", failure.message);
+    buffer.error = -ENOMEM;
+    failure_set_buffer(&failure, "the request", &buffer);
+    CHECK_STR("the request: no memory", failure.message);
+    buffer_free(&buffer);
 }
 
 TEST(a_failure_may_quote_its_own_old_message)
@@ -185,7 +202,8 @@ TEST(a_text_may_be_cleaned_in_its_place)
 
 TEST_MAIN(RUN(published_numbers_and_names_never_change),
     RUN(a_number_from_a_later_version_has_a_name_and_is_not_retried), RUN(a_failure_starts_fresh),
-    RUN(a_failure_may_quote_its_own_old_message), RUN(aws_texts_not_said_are_empty),
-    RUN(a_long_message_is_cut_between_characters), RUN(a_long_aws_text_is_cut_between_characters),
-    RUN(bytes_that_are_no_utf8_are_replaced), RUN(what_needs_no_replacing_is_valid),
-    RUN(a_copy_never_passes_its_size), RUN(a_text_may_be_cleaned_in_its_place))
+    RUN(what_does_not_fit_a_buffer_names_the_limit), RUN(a_failure_may_quote_its_own_old_message),
+    RUN(aws_texts_not_said_are_empty), RUN(a_long_message_is_cut_between_characters),
+    RUN(a_long_aws_text_is_cut_between_characters), RUN(bytes_that_are_no_utf8_are_replaced),
+    RUN(what_needs_no_replacing_is_valid), RUN(a_copy_never_passes_its_size),
+    RUN(a_text_may_be_cleaned_in_its_place))

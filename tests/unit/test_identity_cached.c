@@ -63,6 +63,33 @@ TEST(credentials_nobody_used_are_not_refreshed)
     stop();
 }
 
+/* The largest is that of keys that never expire. */
+TEST(an_expiration_may_be_any_number)
+{
+    static const int64_t past[] = {INT64_MIN, INT64_MIN + 1, INT64_C(-62135596800000), -1, 0, 1};
+    static const int64_t future[] = {INT64_C(253402300799999), INT64_C(1) << 53, INT64_MAX - 1};
+
+    for (size_t i = 0; i < sizeof(past) / sizeof(past[0]); i++) {
+        start();
+        ask();
+        succeed_until("first", past[i]);
+        fake_loop_advance(world.loop, MINUTE);
+        CHECK_STR("waits", ask());
+        CHECK_INT(2, fetches);
+        stop();
+    }
+    for (size_t i = 0; i < sizeof(future) / sizeof(future[0]); i++) {
+        start();
+        ask();
+        succeed_until("first", future[i]);
+        CHECK_STR("first", ask());
+        fake_loop_advance(world.loop, INT64_C(86400000));
+        CHECK_STR("first", ask());
+        CHECK_INT(1, fetches);
+        stop();
+    }
+}
+
 TEST(the_start_of_a_refresh_is_spread)
 {
     start();
@@ -292,7 +319,8 @@ TEST(destroying_it_in_a_fetch_answers_who_waits)
 TEST_MAIN(RUN(a_fetch_serves_everyone_until_it_is_nearly_expired),
     RUN(five_minutes_before_expiry_it_is_refreshed_and_nobody_waits),
     RUN(credentials_in_use_are_refreshed_without_a_request),
-    RUN(credentials_nobody_used_are_not_refreshed), RUN(the_start_of_a_refresh_is_spread),
+    RUN(credentials_nobody_used_are_not_refreshed), RUN(an_expiration_may_be_any_number),
+    RUN(the_start_of_a_refresh_is_spread),
     RUN(one_minute_before_expiry_requests_wait_for_the_refresh),
     RUN(a_refresh_that_takes_long_does_not_hold_valid_credentials_back),
     RUN(a_short_life_is_refreshed_at_its_half),

@@ -174,10 +174,11 @@ static struct aws_call *call(const char *host, bool own, enum aws_service servic
         .max_reply = 1024,
         .parse_error = dynamodb_parse_error};
     struct aws_call *started;
+    struct failure failure;
 
     snprintf(endpoint.host, sizeof(endpoint.host), "%s", host);
     snprintf(endpoint.url, sizeof(endpoint.url), "https://%s/", host);
-    started = aws_call_start(world.context.client, &request, on_skewed, outcome);
+    started = aws_call_start(world.context.client, &request, on_skewed, outcome, &failure);
     credentials_unref(signer);
     return started;
 }

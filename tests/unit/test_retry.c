@@ -83,5 +83,20 @@ TEST(successes_pay_back)
     CHECK_INT(500, quota.tokens);
 }
 
-TEST_MAIN(RUN(delays_are_as_specified), RUN(delays_are_spread_evenly), RUN(the_quota_ends_retries),
-    RUN(successes_pay_back))
+TEST(what_a_reply_asks_for_is_bounded)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } texts[] = {{"", 0}, {"0", 0}, {"1500", 1500}, {"1500.5", 1500}, {"-1", 0}, {"soon", 0},
+        {"3600000", RETRY_AFTER_MAX_MS}, {"3600001", RETRY_AFTER_MAX_MS},
+        {"2147483648", RETRY_AFTER_MAX_MS}, {"9223372036854775807", RETRY_AFTER_MAX_MS},
+        {"9223372036854775808", RETRY_AFTER_MAX_MS}, {"18446744073709551616", RETRY_AFTER_MAX_MS},
+        {"99999999999999999999999999999999", RETRY_AFTER_MAX_MS}};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        CHECK_INT(texts[i].ms, retry_after_parse(texts[i].text));
+}
+
+TEST_MAIN(RUN(what_a_reply_asks_for_is_bounded), RUN(delays_are_as_specified),
+    RUN(delays_are_spread_evenly), RUN(the_quota_ends_retries), RUN(successes_pay_back))

@@ -258,7 +258,7 @@ TEST(what_cannot_be_signed_is_refused)
     CHECK_INT(-EINVAL, sigv4_sign(&request, line_end, "r", "s", TIME, &signature));
     CHECK_INT(-EINVAL, sigv4_sign(&request, token_end, "r", "s", TIME, &signature));
     CHECK_INT(-EMSGSIZE, sigv4_sign(&request, good, region, "s", TIME, &signature));
-    CHECK_INT(-EINVAL, sigv4_sign(&request, good, "r", "s", -1, &signature));
+    CHECK_INT(-ERANGE, sigv4_sign(&request, good, "r", "s", -1, &signature));
     credentials_unref(good);
     credentials_unref(line_end);
     credentials_unref(token_end);
