@@ -30,6 +30,7 @@ enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 struct agent {
     struct options options;
     struct endpoint_environment environment;
+    struct proxy_environment proxies;
     uint64_t config_stamp; /* of the files as they were when they were read first */
     struct config *config; /* until the counter has it */
     struct loop *loop;
@@ -196,7 +197,7 @@ static int build(struct agent *agent)
     agent->loop = loop_create();
     if (agent->loop == NULL || take_signals(agent) < 0)
         return -ENOMEM;
-    agent->http = http_create(agent->loop, ca_bundle());
+    agent->http = http_create(agent->loop, ca_bundle(), &agent->proxies);
     if (agent->http == NULL)
         return -ENOMEM;
     agent->client = aws_client_create(agent->loop, agent->http);
@@ -330,6 +331,10 @@ static int run(struct agent *agent)
         fprintf(stderr, "tallyd: AWS_CA_BUNDLE: %s\n", why);
         return STATUS_USAGE;
     }
+    if (proxy_environment_check(&agent->proxies, why, sizeof(why)) < 0) {
+        fprintf(stderr, "tallyd: %s\n", why);
+        return STATUS_USAGE;
+    }
     if (build(agent) < 0) {
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
@@ -367,6 +372,7 @@ int main(int argc, char **argv)
         log_set_level(agent.options.log_level);
         log_set_json(agent.options.log_json);
         endpoint_environment_read(&agent.environment, environment_get);
+        proxy_environment_read(&agent.proxies, environment_get);
         agent.environment.allow_http = agent.options.allow_http;
         status = run(&agent);
     }

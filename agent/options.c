@@ -42,7 +42,7 @@ static const struct row {
         "where Secrets are mounted, DIR/<name>/<key> [/var/run/secrets/tally]"},
     {"imds", KIND_FLAG, AT(imds), NULL, "also take credentials from the instance metadata service"},
     {"allow-http", KIND_FLAG, AT(allow_http), NULL,
-        "plain http to endpoints that are not loopback"},
+        "plain http to DynamoDB endpoints that are not loopback"},
     {"allow-query", KIND_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
     {"max-stale", KIND_DURATION, AT(max_stale_ms), "TIME",
         "how old a count may be told while AWS fails [15m]"},

@@ -218,7 +218,12 @@ static void failure_of_refused(
         failure_set(failure, ERROR_AWS_REJECTED,
             "%s: HTTP %d is a redirect, which is never followed; check the endpoint", what,
             error->status);
-    else if (error->code[0] == '\0' && error->status != 0)
+    else if (error->status == 0) /* no reply: what failed is in the message */
+        failure_set(failure, ERROR_AWS_REJECTED, "%s: %s", what, error->message);
+    else if (error->status == 407)
+        failure_set(failure, ERROR_AWS_REJECTED,
+            "%s: a proxy on the way requires a user and a password (HTTP 407)", what);
+    else if (error->code[0] == '\0')
         failure_set(failure, ERROR_AWS_REJECTED,
             "%s: HTTP %d without an AWS error code; check the endpoint%s%s", what, error->status,
             error->message[0] != '\0' ? ": " : "", error->message);

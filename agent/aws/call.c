@@ -4,6 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
+#include "agent/aws/transport_error.h"
 #include "agent/log.h"
 #include "agent/random.h"
 #include "agent/ring.h"
@@ -177,29 +178,6 @@ static int call_send_or_queue(struct aws_call *call)
 
 /* ---- what an attempt met -------------------------------------------------------------------- */
 
-/* Of "https://host:port/…" all but the path, in which ECS puts an id that is as good as a key. */
-static int authority_length(const char *url)
-{
-    const char *scheme_end = strstr(url, "://");
-    size_t start = scheme_end != NULL ? (size_t)(scheme_end - url) + 3 : 0;
-    size_t len = start + strcspn(url + start, "/");
-
-    return len < 180 ? (int)len : 180;
-}
-
-static void transport_error(
-    const struct aws_call *call, const struct http_response *response, struct aws_error *error)
-{
-    const char *reason = response->outcome == HTTP_UNREACHABLE ? "cannot be reached"
-                         : response->outcome == HTTP_STALLED   ? "did not answer in time"
-                                                               : "broke off or sent a wrong reply";
-    const char *url = call->endpoint.url;
-
-    error->outcome = response->refused_tls ? AWS_REFUSED : AWS_TRANSIENT;
-    snprintf(error->message, sizeof(error->message), "%.*s %s: %.160s", authority_length(url), url,
-        reason, response->error);
-}
-
 static void read_reply(
     struct aws_call *call, const struct http_response *response, struct aws_error *error)
 {
@@ -208,7 +186,7 @@ static void read_reply(
 
     error->status = response->status;
     if (response->outcome != HTTP_ANSWERED) {
-        transport_error(call, response, error);
+        transport_error_set(error, call->endpoint.url, response);
     } else if (!dynamodb_crc_matches(response->headers.crc32, response->body, response->body_len)) {
         error->outcome = AWS_TRANSIENT;
         snprintf(error->message, sizeof(error->message), "the reply does not fit its CRC-32");

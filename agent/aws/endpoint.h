@@ -34,7 +34,8 @@ struct endpoint {
                                    */
     char path[ENDPOINT_URL_SIZE]; /* "/", or the custom endpoint's path, without a query */
     char region[ENDPOINT_REGION_SIZE]; /* for the signature */
-    bool own; /* somebody's own for one trigger or query: it says nothing of AWS elsewhere */
+    bool in_clear; /* plain http, and not to a loopback address: no token goes there */
+    bool own;      /* somebody's own for one trigger or query: it says nothing of AWS elsewhere */
 };
 
 /* 0, or -EINVAL with what is wrong and what to do in `why`. `custom`: the trigger's awsEndpoint
@@ -51,6 +52,12 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
  * empty. 0, or -EINVAL with `why`, which never repeats the URL: a password may be in it. */
 int endpoint_parse_url(
     struct endpoint *endpoint, const char *url, bool allow_http, char *why, size_t why_size);
+
+/* A whole, canonical address (without brackets) as bytes, IPv4 as IPv4-mapped IPv6; false: none. */
+bool endpoint_read_address(const char *host, unsigned char address[16], bool *is_ipv4);
+
+/* A loopback address, or `localhost`. */
+bool endpoint_is_loopback(const char *host);
 
 /* The credential endpoint rule (EKS Pod Identity, ECS): https anywhere; http only to loopback
  * and `localhost`, 169.254.170.2, 169.254.170.23 and fd00:ec2::23, compared as addresses. A

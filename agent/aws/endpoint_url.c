@@ -93,7 +93,18 @@ static bool read_address(const char *host, struct in6_addr *address)
     return inet_pton(AF_INET6, host, address) == 1;
 }
 
-static bool is_loopback(const char *host)
+bool endpoint_read_address(const char *host, unsigned char address[16], bool *is_ipv4)
+{
+    struct in6_addr read;
+
+    if (!read_address(host, &read))
+        return false;
+    memcpy(address, &read, sizeof(read));
+    *is_ipv4 = IN6_IS_ADDR_V4MAPPED(&read);
+    return true;
+}
+
+bool endpoint_is_loopback(const char *host)
 {
     struct in6_addr address;
 
@@ -110,7 +121,7 @@ static bool is_credentials_host(const char *host)
     static const char *const allowed[] = {"169.254.170.2", "169.254.170.23", "fd00:ec2::23"};
     struct in6_addr address, known;
 
-    if (is_loopback(host))
+    if (endpoint_is_loopback(host))
         return true;
     if (!read_address(host, &address))
         return false;
@@ -225,6 +236,16 @@ static int read_parts(
 
 /* ---- the endpoint ---------------------------------------------------------------------------- */
 
+/* Names below `localhost` are loopback, too (RFC 6761, 6.3). */
+static bool in_clear(const struct parts *parts)
+{
+    static const char local[] = ".localhost";
+    size_t len = strlen(parts->host);
+
+    return !parts->https && !endpoint_is_loopback(parts->host) &&
+           (len < sizeof(local) || strcmp(parts->host + len - (sizeof(local) - 1), local) != 0);
+}
+
 static int fill(struct endpoint *endpoint, const struct parts *parts, char *why, size_t why_size)
 {
     size_t path_len = strcspn(parts->path, "?");
@@ -232,7 +253,7 @@ static int fill(struct endpoint *endpoint, const struct parts *parts, char *why,
     char port_text[8] = "";
     int len;
 
-    *endpoint = (struct endpoint){.region = ""};
+    *endpoint = (struct endpoint){.region = "", .in_clear = in_clear(parts)};
     if (port)
         snprintf(port_text, sizeof(port_text), ":%u", parts->port & 0xffffu);
     snprintf(endpoint->host, sizeof(endpoint->host), "%s%s%s%s", parts->bracketed ? "[" : "",
@@ -253,7 +274,7 @@ int endpoint_parse_url(
 
     if (read_parts(&parts, url, false, why, why_size) < 0)
         return -EINVAL;
-    if (!parts.https && !allow_http && !is_loopback(parts.host))
+    if (!parts.https && !allow_http && !endpoint_is_loopback(parts.host))
         return refuse(why, why_size,
             "plain http goes to a loopback address only; use https, or allow it (--allow-http)");
     return fill(endpoint, &parts, why, why_size);

@@ -3,6 +3,7 @@
 #include "agent/aws/handle.h"
 #include "agent/aws/multi.h"
 #include "agent/aws/trust.h"
+#include "agent/library_text.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
@@ -18,7 +19,8 @@ struct http {
     struct loop *loop;
     struct multi *multi;
     struct trust *trust;
-    struct handle *idle[IDLE_HANDLES]; /* the one that was used last is the last */
+    const struct proxy_environment *proxies; /* NULL: none */
+    struct handle *idle[IDLE_HANDLES];       /* the one that was used last is the last */
     size_t idle_count;
 };
 
@@ -26,6 +28,7 @@ struct http_transfer {
     struct http *http;
     struct multi_transfer in_multi;
     struct handle *handle;
+    const struct proxy *proxy; /* NULL: none */
     struct curl_slist *headers;
     struct loop_timer *stall;
     int64_t stall_ms;
@@ -161,11 +164,29 @@ static int64_t parse_date(const char *text)
     return seconds > 0 ? (int64_t)seconds * 1000 : 0;
 }
 
+/* Whose fault it is, where a proxy stands between. */
+static void transfer_find_party(struct http_transfer *transfer, CURLcode code)
+{
+    struct http_response *response = &transfer->response;
+    long status = 0;
+
+    response->unresolved = code == CURLE_COULDNT_RESOLVE_HOST;
+    response->proxy = transfer->proxy;
+    if (transfer->proxy == NULL)
+        return;
+    curl_easy_getinfo(transfer->handle->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    response->proxy_status = (int)status;
+    response->proxy_failed = code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
+                             code == CURLE_PROXY || status >= 300;
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_response *response = &transfer->response;
+    char reason[CURL_ERROR_SIZE];
 
     transfer_measure(transfer);
+    transfer_find_party(transfer, code);
     response->outcome = transfer->stalled ? HTTP_STALLED : outcome_of(code);
     response->refused_tls = code == CURLE_PEER_FAILED_VERIFICATION ||
                             code == CURLE_SSL_CACERT_BADFILE;
@@ -177,7 +198,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
         snprintf(transfer->error, sizeof(transfer->error), "%s", trust_why(transfer->http->trust));
     if (transfer->error[0] == '\0' && code != CURLE_OK)
         snprintf(transfer->error, sizeof(transfer->error), "%s", curl_easy_strerror(code));
-    response->error = transfer->error;
+    library_text_copy(reason, sizeof(reason), transfer->error);
+    response->error = reason;
     transfer_detach(transfer, code == CURLE_OK);
     transfer->done(transfer->data, response);
     transfer_free(transfer);
@@ -284,12 +306,27 @@ static bool set_body(struct http_transfer *transfer, const struct http_request *
     return (r | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method)) == CURLE_OK;
 }
 
+/* libcurl would read the environment by rules of its own, unless it gets a text. */
+static CURLcode set_proxy(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->handle->easy;
+    const struct proxy *proxy = transfer->proxy;
+    struct proxy_parts parts = {.port = 0};
+    char why[160];
+    CURLcode r = CURLE_OK;
+
+    if (proxy != NULL && proxy_parse(proxy, &parts, why, sizeof(why)) == 0)
+        r |= curl_easy_setopt(easy, CURLOPT_PROXYPORT, parts.port);
+    r |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    return r | curl_easy_setopt(easy, CURLOPT_PROXY, proxy != NULL ? proxy->url : "");
+}
+
 static bool set_request(struct http_transfer *transfer, const struct http_request *request)
 {
     CURL *easy = transfer->handle->easy;
     CURLcode r = CURLE_OK;
 
-    r |= curl_easy_setopt(easy, CURLOPT_PROXY, request->direct ? "" : NULL);
+    r |= set_proxy(transfer);
     r |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->stall_ms);
     r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
@@ -332,6 +369,8 @@ struct http_transfer *http_start(
     transfer->done = done;
     transfer->data = data;
     transfer->dated = request->dated;
+    if (!request->direct && http->proxies != NULL)
+        transfer->proxy = proxy_choose(http->proxies, request->url);
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
     buffer_init_secret(&transfer->body, request->max_body);
     transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
@@ -353,7 +392,8 @@ void http_cancel(struct http_transfer *transfer)
     transfer_free(transfer);
 }
 
-struct http *http_create(struct loop *loop, const char *ca_bundle)
+struct http *http_create(
+    struct loop *loop, const char *ca_bundle, const struct proxy_environment *proxies)
 {
     struct http *http = NULL;
 
@@ -363,6 +403,7 @@ struct http *http_create(struct loop *loop, const char *ca_bundle)
     if (http == NULL)
         return NULL;
     http->loop = loop;
+    http->proxies = proxies;
     http->trust = trust_create(loop, ca_bundle);
     http->multi = multi_create(loop, transfer_ended);
     if (http->trust == NULL || http->multi == NULL) {

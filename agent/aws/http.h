@@ -5,6 +5,7 @@
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
+#include "agent/aws/proxy.h"
 #include "agent/aws/reply_headers.h"
 #include "agent/loop.h"
 
@@ -18,8 +19,10 @@
 struct http;
 struct http_transfer;
 
-/* ca_bundle: a PEM file, or NULL for the system's. NULL result: no memory. */
-struct http *http_create(struct loop *loop, const char *ca_bundle);
+/* ca_bundle: a PEM file, or NULL for the system's. proxies: checked, and borrowed for life; NULL:
+ * no proxy, whatever the environment says. NULL result: no memory. */
+struct http *http_create(
+    struct loop *loop, const char *ca_bundle, const struct proxy_environment *proxies);
 void http_destroy(struct http *http); /* no transfer may be under way; NULL is allowed */
 
 struct http_request {
@@ -50,10 +53,15 @@ struct http_response {
     size_t body_len;
     int64_t date_ms; /* the Date header on the wall clock; 0: absent, or not read */
     struct reply_headers headers;
-    bool refused_tls;    /* the certificate was not accepted: trying again won't help */
-    int64_t elapsed_us;  /* from start to end, as libcurl measured it */
-    int64_t server_us;   /* of these: from request sent to first byte of the reply */
-    int64_t connections; /* new connections this transfer had to open */
+    bool refused_tls;          /* the certificate was not accepted: trying again won't help */
+    char issuer[128];          /* of that certificate, where it is known: "Corp CA"; "": unknown */
+    bool unresolved;           /* the name of the server has no address */
+    const struct proxy *proxy; /* through which it was sent; NULL: none */
+    bool proxy_failed;         /* the proxy itself: no connection, or no tunnel through it */
+    int proxy_status;          /* what the proxy answered to CONNECT; 0: nothing */
+    int64_t elapsed_us;        /* from start to end, as libcurl measured it */
+    int64_t server_us;         /* of these: from request sent to first byte of the reply */
+    int64_t connections;       /* new connections this transfer had to open */
 };
 
 /* The response is borrowed until the callback returns. */

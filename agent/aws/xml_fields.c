@@ -1,5 +1,6 @@
 #include "agent/aws/xml_fields.h"
 
+#include "agent/library_text.h"
 #include "agent/wiping_heap.h"
 
 #include <errno.h>
@@ -180,6 +181,7 @@ static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char 
 static int parse(struct reading *reading, const void *xml, size_t len)
 {
     enum XML_Status status;
+    char reason[80];
 
     XML_SetUserData(reading->parser, reading);
     XML_SetElementHandler(reading->parser, on_start, on_end);
@@ -190,9 +192,9 @@ static int parse(struct reading *reading, const void *xml, size_t len)
         return reading->r;
     if (status == XML_STATUS_OK)
         return 0;
+    library_text_copy(reason, sizeof(reason), XML_ErrorString(XML_GetErrorCode(reading->parser)));
     snprintf(reading->why, reading->why_size, "it is no XML that can be read (%s in line %lu)",
-        XML_ErrorString(XML_GetErrorCode(reading->parser)),
-        (unsigned long)XML_GetCurrentLineNumber(reading->parser));
+        reason, (unsigned long)XML_GetCurrentLineNumber(reading->parser));
     return XML_GetErrorCode(reading->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM : -EPROTO;
 }
 

@@ -2,6 +2,7 @@
 
 #include "agent/config/attribute.h"
 #include "agent/json.h"
+#include "agent/library_text.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,19 +15,22 @@
 static json_t *load(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
+    char reason[JSON_ERROR_TEXT_LENGTH];
     json_error_t error;
     json_t *object = json_read(
         text, strlen(text), JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error, NULL);
 
     if (object == NULL && json_error_code(&error) == json_error_duplicate_key) {
+        library_text_copy(reason, sizeof(reason), error.text);
         parameter_warning(parameters, name,
-            "a key is given twice (%s); the last value counts, remove the others", error.text);
+            "a key is given twice (%s); the last value counts, remove the others", reason);
         object = json_read(text, strlen(text), JSON_DECODE_ANY, &error, NULL);
     }
     if (object == NULL) {
+        library_text_copy(reason, sizeof(reason), error.text);
         bool single = strchr(text, '"') == NULL && strchr(text, '\'') != NULL;
         parameter_error(parameters, name, "is not valid JSON at character %d: %s%s", error.position,
-            error.text,
+            reason,
             single ? "; JSON has double quotes, and YAML can have single ones around it" : "");
         return NULL;
     }

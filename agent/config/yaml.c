@@ -1,6 +1,7 @@
 #include "agent/config/yaml.h"
 
 #include "agent/config/node_map.h"
+#include "agent/library_text.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -262,18 +263,21 @@ static int report_error(
 {
     struct place place = node_place(&b->tree, NULL);
     yaml_mark_t mark = parser->problem_mark;
-    const char *problem = parser->problem != NULL ? parser->problem : "unreadable";
+    char problem[200], context[200];
 
     if (parser->error == YAML_MEMORY_ERROR)
         return -ENOMEM;
     if (parser->error == YAML_READER_ERROR)
         mark = mark_at(input, parser->problem_offset);
+    library_text_copy(
+        problem, sizeof(problem), parser->problem != NULL ? parser->problem : "unreadable");
+    library_text_copy(context, sizeof(context), parser->context);
     place.line = (unsigned)mark.line + 1;
     place.column = (unsigned)mark.column + 1;
     if (parser->context != NULL)
         findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s at %zu:%zu, %s%s",
-            parser->context, parser->context_mark.line + 1, parser->context_mark.column + 1,
-            problem, hint_of(input, "; is the indentation right, and are there no tabs?"));
+            context, parser->context_mark.line + 1, parser->context_mark.column + 1, problem,
+            hint_of(input, "; is the indentation right, and are there no tabs?"));
     else
         findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
             hint_of(input, ""));

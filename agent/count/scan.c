@@ -176,6 +176,17 @@ static bool wait_for_credentials(struct scan *scan, const struct failure *failur
     return true;
 }
 
+static void fail_in_clear(struct scan *scan)
+{
+    struct failure failure;
+
+    failure_set(&failure, ERROR_NOT_ALLOWED,
+        "%s: a session token is not sent over plain http to %.80s; use https, or access keys "
+        "without a session token",
+        scan->what, scan->endpoint.host);
+    scan_end(scan, NULL, &failure);
+}
+
 static void on_credentials(
     void *data, struct credentials *credentials, const struct failure *failure)
 {
@@ -184,6 +195,10 @@ static void on_credentials(
     if (credentials == NULL) {
         if (!wait_for_credentials(scan, failure))
             scan_end(scan, NULL, failure);
+        return;
+    }
+    if (scan->endpoint.in_clear && credentials->session_token != NULL) {
+        fail_in_clear(scan);
         return;
     }
     credentials_ref(credentials);

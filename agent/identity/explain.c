@@ -1,5 +1,6 @@
 #include "agent/identity/explain.h"
 
+#include "agent/library_text.h"
 #include "proto/utf8.h"
 
 #include <stdarg.h>
@@ -34,15 +35,5 @@ void failure_explain(struct failure *failure, const char *format, ...)
 
 void failure_hide_tokens(struct failure *failure)
 {
-    static const char in_token[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
-    char *at = failure->message;
-
-    /* The first part of each JWT is an object, whose first two bytes in base64 are these. */
-    while ((at = strstr(at, "eyJ")) != NULL) {
-        char *end = at + strspn(at, in_token);
-
-        *at++ = '*';
-        memmove(at, end, strlen(end) + 1);
-    }
+    library_text_hide_tokens(failure->message);
 }

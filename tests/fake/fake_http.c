@@ -100,11 +100,13 @@ void fake_http_answer(int status, const char *body)
     fake_http_answer_with(&response);
 }
 
-struct http *http_create(struct loop *loop, const char *ca_bundle)
+struct http *http_create(
+    struct loop *loop, const char *ca_bundle, const struct proxy_environment *proxies)
 {
     struct http *http = calloc(1, sizeof(*http));
 
     (void)ca_bundle;
+    (void)proxies;
     if (http != NULL)
         http->loop = loop;
     return http;

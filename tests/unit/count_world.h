@@ -66,7 +66,7 @@ __attribute__((unused)) static void bench_open(struct bench *bench, const char *
     memset(bench, 0, sizeof(*bench));
     fake_http_reset();
     bench->loop = loop_create();
-    bench->http = http_create(bench->loop, NULL);
+    bench->http = http_create(bench->loop, NULL, NULL);
     bench->client = aws_client_create(bench->loop, bench->http);
     bench->identities = identities_create(&(struct identities_options){
         .loop = bench->loop, .client = bench->client, .getenv = world_getenv, .random = no_jitter});

@@ -62,7 +62,7 @@ static inline void world_open(struct world *world)
     world_random_value = 0;
     fake_http_reset();
     *world = (struct world){.loop = loop_create()};
-    world->http = http_create(world->loop, NULL);
+    world->http = http_create(world->loop, NULL, NULL);
     world->context = (struct identity_context){
         .loop = world->loop,
         .client = aws_client_create(world->loop, world->http),

@@ -217,7 +217,7 @@ static const struct told failures[] = {
     {{AWS_REFUSED, 404, "", "", "", ""}, ERROR_AWS_REJECTED,
         "Query of table t: HTTP 404 without an AWS error code; check the endpoint"},
     {{AWS_REFUSED, 0, "", "https://x/ cannot be reached: certificate", "", ""}, ERROR_AWS_REJECTED,
-        "Query of table t was refused: https://x/ cannot be reached: certificate"},
+        "Query of table t: https://x/ cannot be reached: certificate"},
     {{AWS_OK, 200, "", "", "", ""}, ERROR_INTERNAL, "Query of table t did not fail"},
 };
 

@@ -27,7 +27,7 @@ static void office_open(struct office *office)
     secret[sizeof(secret) - 1] = '\0';
     fake_http_reset();
     *office = (struct office){.loop = loop_create()};
-    office->http = http_create(office->loop, NULL);
+    office->http = http_create(office->loop, NULL, NULL);
     office->client = aws_client_create(office->loop, office->http);
     office->good = credentials_create("AKID", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
     office->unusable = credentials_create("AKID", secret, NULL, CREDENTIALS_NEVER_EXPIRE, NULL);

@@ -1,0 +1,155 @@
+"""Proxies that are unusable, that refuse, or that would see what they must not: no output holds a
+password, loopback is never asked through one, and a failure names the proxy."""
+
+import socket
+import threading
+
+import pytest
+
+from .rpc import RpcError
+from .yaml_files import small_object
+
+AWS_NAMES = {"AWS_ENDPOINT_URL_STS": None, "AWS_ENDPOINT_URL_DYNAMODB": None}
+
+
+class Refusing:
+    """A proxy that answers each request with this status, and remembers all it was sent."""
+
+    def __init__(self, status):
+        self.seen = bytearray()
+        self._reply = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                try:
+                    self.seen += connection.recv(65536)
+                    connection.sendall(self._reply)
+                except OSError:
+                    pass
+
+    def close(self):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(10)
+
+
+@pytest.fixture(name="refusing")
+def _refusing():
+    proxies = []
+
+    def make(status):
+        proxies.append(Refusing(status))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+def outputs(agent):
+    """All that the agent and the command say, by now."""
+    for verb in (["count", "small", "--max-age", "0"], ["list"], ["whoami"], ["whoami", "small"],
+                 ["explain", "small"], ["status"]):
+        agent.cli(*verb)
+        agent.cli("-o", "json", *verb)
+    return agent.seen.decode(errors="replace") + agent.log()
+
+
+@pytest.mark.parametrize("url", [
+    "http://svc:hunter#2@127.0.0.1:1",
+    "http://svc:hunter/2@127.0.0.1:1",
+    "http://svc:hunter%0A2@127.0.0.1:1",
+    "http://svc:hunter2@127.0.0.1:1\n",
+    '"http://svc:hunter2@127.0.0.1:1"',
+    "http://svc:hun ter2@127.0.0.1:1",
+    "htps://svc:hunter2@127.0.0.1:1",
+    "http://svc:hunter2@127.0.0.1:99999",
+    "http://svc:12#hunter@127.0.0.1:1",
+])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+def test_an_unusable_proxy_is_refused_at_start_by_name(pod, variable, url):
+    agent = pod(small_object(), env={variable: url})
+    code, err = agent.run("--config", agent.config, "--socket", agent.socket)
+    assert code == 2
+    assert f"{variable} is not the URL of a proxy" in err
+    for piece in ("hunter", "hun ter", "svc"):
+        assert piece not in err
+    code, err = agent.run("--check", "--config", agent.config)
+    assert "hun" not in err
+
+
+@pytest.mark.parametrize("password", ["hunter2", "hunter%232", "hunter@2", "hunter%2F%C3%A42"])
+@pytest.mark.parametrize("status", [407, 403, 502, None])
+def test_no_output_holds_the_password_of_a_proxy(start, refusing, status, password):
+    port = refusing(status).port if status else 1
+    agent = start(small_object(), env={
+        **AWS_NAMES, "HTTPS_PROXY": f"http://svc:{password}@127.0.0.1:{port}"},
+        options=["--log-level", "debug"])
+    said = outputs(agent)
+    assert f"the proxy 127.0.0.1:{port} (HTTPS_PROXY)" in said
+    assert "hunter" not in said and "svc:" not in said
+
+
+def failure_of(agent):
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=2000)
+    return caught.value.told["message"]
+
+
+@pytest.mark.parametrize("status, words", [
+    (407, "requires a user and a password"), (403, "does not allow connections to https://sts."),
+    (502, "did not connect to https://sts.")])
+def test_a_proxy_that_refuses_is_named(start, refusing, status, words):
+    port = refusing(status).port
+    agent = start(small_object(), env={**AWS_NAMES, "HTTPS_PROXY": f"http://127.0.0.1:{port}"})
+    message = failure_of(agent)
+    assert f"the proxy 127.0.0.1:{port} (HTTPS_PROXY)" in message and words in message
+    assert f"HTTP {status}" in message
+
+
+def test_a_proxy_that_is_away_is_named(start):
+    agent = start(small_object(), env={**AWS_NAMES, "ALL_PROXY": "socks5://127.0.0.1:1"})
+    assert "the proxy 127.0.0.1:1 (ALL_PROXY) cannot be reached" in failure_of(agent)
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+def test_loopback_is_never_asked_through_a_proxy(start, refusing, variable):
+    proxy = refusing(502)
+    agent = start(small_object(), env={variable: f"http://127.0.0.1:{proxy.port}"})
+    assert agent.rpc("count", trigger="small")["count"] == 7
+    assert not proxy.seen
+
+
+@pytest.mark.parametrize("bypass", ["*.amazonaws.com", ".amazonaws.com", "amazonaws.com", "*"])
+def test_names_of_no_proxy_go_past_the_proxy(start, refusing, bypass):
+    proxy = refusing(407)
+    agent = start(small_object(), env={
+        **AWS_NAMES, "AWS_REGION": "no-region-1", "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        "NO_PROXY": bypass})
+    assert "https://sts.no-region-1.amazonaws.com cannot be reached" in failure_of(agent)
+    assert not proxy.seen
+
+
+def test_no_token_goes_over_plain_http(pod):
+    agent = pod(small_object(), env={"AWS_ENDPOINT_URL_STS": "http://sts.example:8000"})
+    code, err = agent.run("--config", agent.config, "--socket", agent.socket, "--allow-http")
+    assert code == 2 and "AWS_ENDPOINT_URL_STS: tokens go over https" in err
+
+
+def test_no_session_token_goes_over_plain_http(start, refusing):
+    server = refusing(500)
+    agent = start(small_object(), env={
+        "AWS_ENDPOINT_URL_DYNAMODB": f"http://dynamodb.example:{server.port}",
+        "http_proxy": f"http://127.0.0.1:{server.port}"}, options=["--allow-http"])
+    assert "a session token is not sent over plain http to dynamodb.example" in failure_of(agent)
+    assert not server.seen
