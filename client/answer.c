@@ -95,7 +95,7 @@ int answer_fail_connection(struct tally_answer *answer, const char *path, int er
     answer->error = result;
     if (result == TALLY_EPROTOCOL)
         return answer_fail(answer, result,
-            "%s: what answers is no msgpack-RPC, or longer than an answer may be: does tallyd "
+            "%s: what answers is no msgpack-RPC, or larger than an answer may be: does tallyd "
             "listen there?",
             path);
     address_explain(path, error, answer->failure.message, sizeof(answer->failure.message));

@@ -103,7 +103,7 @@ unsigned async_in_flight(const struct tally_async *async)
 int tally_async_timeout(const struct tally_async *async)
 {
     const struct connection *connection = &async->connection;
-    int64_t when = INT64_MAX;
+    int64_t when = async->unread ? 0 : INT64_MAX;
     bool can_send = !connection_sending(connection) && async_in_flight(async) < LIMIT_IN_FLIGHT;
     for (const struct pending *at = async->pending; at != NULL; at = at->next) {
         if (at->cancelled)
@@ -225,6 +225,7 @@ void async_disconnect(struct tally_async *async)
         epoll_ctl(async->epoll, EPOLL_CTL_DEL, async->connection.fd, NULL);
     connection_close(&async->connection);
     async->watching_output = false;
+    async->unread = false;
     for (struct pending *at = async->pending; at != NULL; at = at->next)
         at->sent = at->answered = false;
 }

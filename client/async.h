@@ -29,6 +29,7 @@ struct tally_async {
     struct connection connection;
     int epoll; /* the descriptor that the caller watches */
     bool watching_output;
+    bool unread; /* the last turn ended before all that had arrived was taken */
     bool wait_for_agent;
     bool reached;
     bool processing; /* a callback may be running */

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads in one turn, so that a stream of notifications leaves the loop its turn, too. */
-enum { READS_MAX = 16 };
+/* What one turn may take, so that a stream of frames delays neither the caller's loop nor the
+ * deadlines of the calls. */
+enum { READS_MAX = 16, TURN_MS = 10 };
 
 /* Packs one request into the connection's output. */
 static void encode(struct tally_async *async, struct pending **link)
@@ -119,11 +120,12 @@ static void take_notification(struct tally_async *async, const struct message *m
     }
 }
 
-static int take_frames(struct tally_async *async)
+static int take_frames(struct tally_async *async, int64_t end)
 {
     const uint8_t *frame = NULL;
     size_t len = 0;
     int r = 0;
+    async->unread = false;
     while (!async->closing && (r = connection_next(&async->connection, &frame, &len)) > 0) {
         struct message message;
         r = message_decode(&message, frame, len);
@@ -133,6 +135,9 @@ static int take_frames(struct tally_async *async)
             take_notification(async, &message);
         if (r < 0)
             return r;
+        async->unread = clock_ms() >= end;
+        if (async->unread)
+            return 0;
     }
     return r;
 }
@@ -140,10 +145,13 @@ static int take_frames(struct tally_async *async)
 int async_exchange(struct tally_async *async)
 {
     int r = send_pending(async);
-    for (int i = 0; r == 0 && i < READS_MAX && !async->closing; i++) {
+    int64_t end = clock_ms() + TURN_MS;
+    if (r == 0 && async->unread)
+        r = take_frames(async, end);
+    for (int i = 0; r == 0 && i < READS_MAX && !async->unread && !async->closing; i++) {
         r = connection_receive(&async->connection);
         if (r == 0)
-            r = take_frames(async);
+            r = take_frames(async, end);
     }
     if (r == 0 || r == -EAGAIN)
         r = async->closing ? 0 : send_pending(async); /* what the callbacks asked */

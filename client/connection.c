@@ -11,6 +11,7 @@
 
 enum {
     READ_CHUNK = 4096,
+    READ_MAX = 64 * 1024,
     KEEP_BYTES = 64 * 1024, /* an input buffer beyond this is given back when it is empty */
 };
 
@@ -35,6 +36,12 @@ void connection_free(struct connection *connection)
     connection->path = NULL;
 }
 
+static void start_frame(struct connection *connection)
+{
+    frame_scan_init(&connection->scan, LIMIT_ANSWER_BYTES, FRAME_DEPTH_MAX);
+    frame_scan_limit_values(&connection->scan, LIMIT_ANSWER_VALUES);
+}
+
 int connection_open(struct connection *connection)
 {
     int fd = address_connect(connection->path);
@@ -42,7 +49,7 @@ int connection_open(struct connection *connection)
         return fd;
     connection->fd = fd;
     connection->process = getpid();
-    frame_scan_init(&connection->scan, LIMIT_ANSWER_BYTES, FRAME_DEPTH_MAX);
+    start_frame(connection);
     return 0;
 }
 
@@ -52,7 +59,7 @@ void connection_close(struct connection *connection)
         close(connection->fd);
     connection->fd = -1;
     connection->sent = 0;
-    connection->taken = 0;
+    connection->start = 0;
     buffer_clear(&connection->out);
     buffer_clear(&connection->in);
 }
@@ -82,25 +89,32 @@ int connection_flush(struct connection *connection)
     return 0;
 }
 
-static void drop_taken(struct connection *connection)
+/* Makes room to read into. Frames that were handed out stay in front until at least as many
+ * bytes go as have to be moved: one move for each frame would be quadratic. */
+static int make_room(struct connection *connection)
 {
-    if (connection->taken == 0)
-        return;
-    buffer_consume(&connection->in, connection->taken);
-    connection->taken = 0;
-    if (connection->in.len == 0 && connection->in.capacity > KEEP_BYTES)
-        buffer_free(&connection->in);
+    struct buffer *in = &connection->in;
+    size_t rest = in->len - connection->start;
+    bool worth = connection->start >= rest || in->len + READ_CHUNK > in->max;
+    if (connection->start > 0 && worth) {
+        buffer_consume(in, connection->start);
+        connection->start = 0;
+    }
+    if (in->len == 0 && in->capacity > KEEP_BYTES)
+        buffer_free(in);
+    return buffer_reserve(in, READ_CHUNK);
 }
 
 int connection_receive(struct connection *connection)
 {
-    drop_taken(connection);
-    int r = buffer_reserve(&connection->in, READ_CHUNK);
+    int r = make_room(connection);
     if (r < 0)
         return r;
     struct buffer *in = &connection->in;
+    size_t room = in->capacity - in->len;
     for (;;) {
-        ssize_t n = recv(connection->fd, in->data + in->len, in->capacity - in->len, MSG_DONTWAIT);
+        ssize_t n = recv(
+            connection->fd, in->data + in->len, room < READ_MAX ? room : READ_MAX, MSG_DONTWAIT);
         if (n > 0) {
             in->len += (size_t)n;
             return 0;
@@ -114,8 +128,11 @@ int connection_receive(struct connection *connection)
 
 int connection_next(struct connection *connection, const uint8_t **frame, size_t *len)
 {
-    drop_taken(connection);
-    switch (frame_scan_feed(&connection->scan, connection->in.data, connection->in.len)) {
+    struct buffer *in = &connection->in;
+    if (connection->start == in->len)
+        return 0;
+    const uint8_t *first = in->data + connection->start;
+    switch (frame_scan_feed(&connection->scan, first, in->len - connection->start)) {
     case FRAME_MORE:
         return 0;
     case FRAME_REFUSED:
@@ -123,9 +140,9 @@ int connection_next(struct connection *connection, const uint8_t **frame, size_t
     case FRAME_COMPLETE:
         break;
     }
-    *frame = connection->in.data;
+    *frame = first;
     *len = connection->scan.offset;
-    connection->taken = *len;
-    frame_scan_init(&connection->scan, LIMIT_ANSWER_BYTES, FRAME_DEPTH_MAX);
+    connection->start += *len;
+    start_frame(connection);
     return 1;
 }

@@ -17,7 +17,7 @@ struct connection {
     size_t sent;       /* bytes of `out` that left */
     struct buffer in;
     struct frame_scan scan;
-    size_t taken; /* bytes of `in` that connection_next has handed out */
+    size_t start; /* of what connection_next has not handed out yet, in `in` */
 };
 
 /* -EINVAL for an empty path, -ENOMEM. */
@@ -38,11 +38,13 @@ bool connection_inherited(const struct connection *connection);
 int connection_flush(struct connection *connection);
 bool connection_sending(const struct connection *connection);
 
-/* Reads what is there. 0: some bytes; -EAGAIN: none now; -ECONNRESET: the agent is gone. */
+/* Reads some of what is there, so that the caller can look at the clock between two reads.
+ * 0: some bytes; -EAGAIN: none now; -ECONNRESET: the agent is gone. */
 int connection_receive(struct connection *connection);
 
 /* 1: *frame is the next whole frame, borrowed until the next connection_next, _receive or
- * _close; 0: more bytes are needed; -EPROTO: what came is no msgpack. */
+ * _close; 0: more bytes are needed; -EPROTO: what came is no msgpack, or larger than an answer
+ * may be. */
 int connection_next(struct connection *connection, const uint8_t **frame, size_t *len);
 
 #endif

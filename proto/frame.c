@@ -65,8 +65,14 @@ void frame_scan_init(struct frame_scan *scan, size_t max_bytes, unsigned max_dep
     scan->left[0] = 1;
     scan->offset = 0;
     scan->spare = max_bytes > 0 ? max_bytes - 1 : 0;
+    scan->room = SIZE_MAX;
     scan->max_depth = max_depth <= FRAME_DEPTH_MAX ? max_depth : FRAME_DEPTH_MAX;
     scan->depth = 0;
+}
+
+void frame_scan_limit_values(struct frame_scan *scan, size_t max_values)
+{
+    scan->room = max_values;
 }
 
 enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, size_t len)
@@ -96,13 +102,14 @@ enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, 
         }
         /* The value owed one byte already. Where size is 0 this wraps and is refused too. */
         cost = size + values - 1;
-        if (cost > spare)
+        if (cost > spare || values > scan->room)
             goto finish;
 
         spare -= cost;
         offset += size;
         left--;
         if (values > 0) {
+            scan->room -= values;
             scan->left[depth++] = left;
             left = (uint32_t)values;
         }

@@ -19,6 +19,7 @@ enum frame_status {
 struct frame_scan {
     size_t offset; /* bytes passed; may run ahead into a string that has yet to arrive */
     size_t spare;  /* bytes of the maximum beyond those passed and one for each value owed */
+    size_t room;   /* values that containers may still announce */
     unsigned max_depth;
     unsigned depth; /* open containers */
     /* Values owed at each depth (a pair of a map is two); [0] is the value itself. */
@@ -27,6 +28,10 @@ struct frame_scan {
 
 /* max_bytes from 1 to 2^31, max_depth at most FRAME_DEPTH_MAX. */
 void frame_scan_init(struct frame_scan *scan, size_t max_bytes, unsigned max_depth);
+
+/* Bounds the elements of all containers together, for a reader that builds something from
+ * each. Before the first frame_scan_feed; without it the bytes alone are bounded. */
+void frame_scan_limit_values(struct frame_scan *scan, size_t max_values);
 
 /* `data` is the start of the value at each call, `len` all bytes that are there by now. The
  * refusal comes with the first bytes that show it: a length or count is held against what

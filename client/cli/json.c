@@ -2,6 +2,7 @@
 
 #include "client/cli/memory.h"
 #include "proto/base64.h"
+#include "proto/reader.h"
 #include "proto/utf8.h"
 
 #include <jansson.h>
@@ -24,7 +25,7 @@ static struct json *wrap(json_t *json)
 static json_t *text_from_msgpack(const char *data, size_t len)
 {
     if (len == 0)
-        return memory_need(json_string("")); /* msgpack-c has NULL for an empty text */
+        return memory_need(json_string(""));
     if (utf8_is_valid(data, len))
         return memory_need(json_stringn(data, len));
     char *encoded = memory_need(malloc(BASE64_SIZE(len)));
@@ -34,68 +35,86 @@ static json_t *text_from_msgpack(const char *data, size_t len)
     return text;
 }
 
-static json_t *from_object(const msgpack_object *object);
+static json_t *from_reader(struct reader *reader);
 
-static json_t *array_from_msgpack(const msgpack_object_array *array)
+static json_t *integer_from_msgpack(struct reader *reader)
+{
+    struct reader probe = *reader;
+    int64_t number = 0;
+    uint64_t large = 0;
+    if (reader_int(&probe, &number)) {
+        *reader = probe;
+        return memory_need(json_integer(number));
+    }
+    reader_uint(reader, &large); /* over INT64_MAX */
+    return memory_need(json_real((double)large));
+}
+
+static json_t *array_from_msgpack(struct reader *reader)
 {
     json_t *json = memory_need(json_array());
-    for (uint32_t i = 0; i < array->size; i++) {
-        if (json_array_append_new(json, from_object(&array->ptr[i])) < 0)
+    uint32_t count = 0;
+    reader_array(reader, &count);
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        if (json_array_append_new(json, from_reader(reader)) < 0)
             memory_exhausted();
     }
     return json;
 }
 
 /* A key that is no text is shown as the JSON that it would be. */
-static char *key_from_msgpack(const msgpack_object *key)
+static char *key_from_msgpack(struct reader *reader)
 {
-    json_t *json = from_object(key);
+    json_t *json = from_reader(reader);
     char *text = json_is_string(json) ? strdup(json_string_value(json))
                                       : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
     json_decref(json);
     return memory_need(text);
 }
 
-static json_t *map_from_msgpack(const msgpack_object_map *map)
+static json_t *map_from_msgpack(struct reader *reader)
 {
     json_t *json = memory_need(json_object());
-    for (uint32_t i = 0; i < map->size; i++) {
-        char *key = key_from_msgpack(&map->ptr[i].key);
-        if (json_object_set_new(json, key, from_object(&map->ptr[i].val)) < 0)
+    uint32_t pairs = 0;
+    reader_map(reader, &pairs);
+    for (uint32_t i = 0; i < pairs && !reader->failed; i++) {
+        char *key = key_from_msgpack(reader);
+        if (json_object_set_new(json, key, from_reader(reader)) < 0)
             memory_exhausted();
         free(key);
     }
     return json;
 }
 
-static json_t *from_object(const msgpack_object *object)
+/* One value after the other, so that only the JSON takes memory. Its depth and the number of its
+ * values are those that the library lets pass. */
+static json_t *from_reader(struct reader *reader)
 {
-    switch (object->type) {
-    case MSGPACK_OBJECT_BOOLEAN:
-        return json_boolean(object->via.boolean);
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        if (object->via.u64 > INT64_MAX)
-            return memory_need(json_real((double)object->via.u64));
-        return memory_need(json_integer((json_int_t)object->via.u64));
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        return memory_need(json_integer((json_int_t)object->via.i64));
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        if (!isfinite(object->via.f64))
-            return json_null(); /* JSON has no such numbers */
-        return memory_need(json_real(object->via.f64));
-    case MSGPACK_OBJECT_STR:
-        return text_from_msgpack(object->via.str.ptr, object->via.str.size);
-    case MSGPACK_OBJECT_BIN:
-        return text_from_msgpack(object->via.bin.ptr, object->via.bin.size);
-    case MSGPACK_OBJECT_ARRAY:
-        return array_from_msgpack(&object->via.array);
-    case MSGPACK_OBJECT_MAP:
-        return map_from_msgpack(&object->via.map);
-    case MSGPACK_OBJECT_EXT:
-    case MSGPACK_OBJECT_NIL:
+    struct text text = {"", 0};
+    bool truth = false;
+    double number = 0;
+    switch (reader_peek(reader)) {
+    case VALUE_BOOL:
+        reader_bool(reader, &truth);
+        return json_boolean(truth);
+    case VALUE_INTEGER:
+        return integer_from_msgpack(reader);
+    case VALUE_FLOAT:
+        reader_float(reader, &number);
+        return isfinite(number) ? memory_need(json_real(number)) : json_null(); /* not in JSON */
+    case VALUE_STRING:
+    case VALUE_BINARY:
+        reader_text(reader, &text);
+        return text_from_msgpack(text.data, text.len);
+    case VALUE_ARRAY:
+        return array_from_msgpack(reader);
+    case VALUE_MAP:
+        return map_from_msgpack(reader);
+    case VALUE_NIL:
+    case VALUE_NONE:
         break;
     }
+    reader_nil(reader); /* fails at the end of the bytes */
     return json_null();
 }
 
@@ -111,14 +130,13 @@ void json_need_memory(void)
 
 struct json *json_from_msgpack(const void *data, size_t len)
 {
-    msgpack_unpacked unpacked;
-    msgpack_unpacked_init(&unpacked);
-    msgpack_unpack_return r = msgpack_unpack_next(&unpacked, data, len, NULL);
-    if (r == MSGPACK_UNPACK_NOMEM_ERROR)
-        memory_exhausted();
-    json_t *json = r == MSGPACK_UNPACK_SUCCESS ? from_object(&unpacked.data) : NULL;
-    msgpack_unpacked_destroy(&unpacked);
-    return wrap(json);
+    struct reader reader;
+    reader_init(&reader, data, len);
+    json_t *json = from_reader(&reader);
+    if (!reader.failed)
+        return wrap(json);
+    json_decref(json);
+    return NULL;
 }
 
 struct json *json_parse(const char *text, char *error, size_t size)

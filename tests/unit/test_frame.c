@@ -260,6 +260,20 @@ TEST(what_can_never_be_a_frame_is_refused_at_its_head)
     }
 }
 
+TEST(values_are_bounded_at_the_head_that_announces_them)
+{
+    const uint8_t data[] = "\x92\x93\x80\x80\x80\x81\x01\x02";
+    struct frame_scan scan;
+
+    for (size_t most = 0; most < 9; most++) {
+        frame_scan_init(&scan, MAX_BYTES, MAX_DEPTH);
+        frame_scan_limit_values(&scan, most);
+        enum frame_status status = most < 7 ? FRAME_REFUSED : FRAME_COMPLETE;
+        CHECK_INT(status, frame_scan_feed(&scan, data, sizeof(data) - 1));
+        CHECK_INT(most < 2 ? 0 : most < 5 ? 1 : most < 7 ? 5 : 8, scan.offset);
+    }
+}
+
 TEST(a_refusal_stays_one)
 {
     const uint8_t data[] = "\x92\x01\xc1\x01";
@@ -342,6 +356,7 @@ TEST(a_long_frame_in_bytes_is_read_once)
 TEST_MAIN(RUN(agrees_with_a_model_of_the_specification),
     RUN(each_type_ends_where_the_specification_says), RUN(each_part_of_a_request_wants_more),
     RUN(what_follows_a_value_is_not_looked_at), RUN(a_string_may_be_passed_before_it_arrives),
-    RUN(what_can_never_be_a_frame_is_refused_at_its_head), RUN(a_refusal_stays_one),
+    RUN(what_can_never_be_a_frame_is_refused_at_its_head),
+    RUN(values_are_bounded_at_the_head_that_announces_them), RUN(a_refusal_stays_one),
     RUN(depth_counts_open_containers_not_passed_ones), RUN(the_deepest_frame_is_32_deep),
     RUN(the_maximum_is_exact), RUN(a_long_frame_in_bytes_is_read_once))
