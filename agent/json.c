@@ -3,7 +3,9 @@
 #include "agent/wiping_heap.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool memory_failed;
 
@@ -21,10 +23,45 @@ static void watch_memory(void)
     memory_failed = false;
 }
 
+/* Where the text has too many values, or its length: what begins or separates them is counted
+ * outside of strings. In a text that is no JSON the number means nothing, and jansson reads no
+ * further than the fault. */
+static size_t find_excess(const char *text, size_t len)
+{
+    unsigned values = 1;
+    bool in_string = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (in_string && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && strchr("[{,:", text[i]) != NULL && text[i] != '\0' &&
+                 ++values > JSON_VALUES_MAX)
+            return i;
+    }
+    return len;
+}
+
+static void set_excess(json_error_t *error, size_t position)
+{
+    if (error == NULL)
+        return;
+    *error = (json_error_t){.line = 1, .column = (int)position, .position = (int)position};
+    snprintf(error->text, sizeof(error->text), "more than %d values", JSON_VALUES_MAX);
+}
+
 json_t *json_read(const void *text, size_t len, size_t flags, json_error_t *error, bool *no_memory)
 {
+    size_t excess = find_excess(text, len);
     json_t *json;
 
+    if (no_memory != NULL)
+        *no_memory = false;
+    if (excess < len) {
+        set_excess(error, excess);
+        return NULL;
+    }
     watch_memory();
     json = json_loadb(text, len, flags, error);
     if (no_memory != NULL)

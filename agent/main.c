@@ -13,11 +13,9 @@
 #include "agent/process.h"
 #include "agent/random.h"
 #include "agent/sandbox.h"
+#include "agent/wiping_heap.h"
 
 #include <errno.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,15 +93,6 @@ static void refresh_identities(const struct agent *agent)
         identity_refresh(identities_at(agent->identities, i));
 }
 
-/* While a configuration is read there is all its text, and perhaps an older one: glibc would keep
- * the room. */
-static void give_memory_back(void)
-{
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
-}
-
 static void take_new_config(void *data)
 {
     struct agent *agent = data;
@@ -123,7 +112,7 @@ static void take_new_config(void *data)
             LOG_TEXT("action", "the configuration that was in force stays"));
     } else {
         refresh_identities(agent);
-        give_memory_back();
+        heap_give_back();
         log_event(
             LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
     }
@@ -339,7 +328,7 @@ static int run(struct agent *agent)
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
     }
-    give_memory_back();
+    heap_give_back();
     status = listen_at(agent);
     return status == STATUS_OK ? serve(agent) : status;
 }

@@ -69,3 +69,10 @@ void *wiping_realloc(void *old, size_t size)
     wiping_free(old);
     return block;
 }
+
+void heap_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}

@@ -12,4 +12,7 @@ void *wiping_realloc(void *block, size_t size);
 char *wiping_strdup(const char *text);
 void wiping_free(void *block); /* NULL is allowed */
 
+/* After something large was freed: glibc would keep the pages. */
+void heap_give_back(void);
+
 #endif

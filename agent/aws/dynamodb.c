@@ -279,7 +279,9 @@ int dynamodb_parse_page(
 
     *page = (struct dynamodb_page){.last_key = NULL};
     if (!json_is_object(reply)) {
-        snprintf(why, why_size, no_memory ? "no memory" : "it is no JSON object");
+        snprintf(why, why_size,
+            no_memory ? "no memory" : "it is no JSON object, or has more than %d values",
+            JSON_VALUES_MAX);
         r = no_memory ? -ENOMEM : -EPROTO;
         goto finish;
     }

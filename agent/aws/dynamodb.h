@@ -13,7 +13,8 @@
 
 #define DYNAMODB_QUERY_TARGET "DynamoDB_20120810.Query"
 #define DYNAMODB_CONTENT_TYPE "application/x-amz-json-1.0"
-#define DYNAMODB_REPLY_BYTES  (1024u * 1024u)
+/* A page that is only counted has a few hundred bytes, but for the key to go on from. */
+#define DYNAMODB_REPLY_BYTES  (128u * 1024u)
 
 /* Appends the body of one page's Query. `values` replaces the query's own values text (a
  * request's client values merged in), NULL: the query's own. Where the query uses_now, "$now",

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_HANDLES 16   /* kept for the next request to the same URL, which then costs little */
+#define IDLE_HANDLES 16 /* kept for the next request to the same URL, which then costs little */
+#define LARGE_BYTES  (32u * 1024u) /* a reply after which pages are given back */
 #define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the room for the longest line */
 
 struct http {
@@ -132,11 +133,16 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
 
 static void transfer_free(struct http_transfer *transfer)
 {
+    bool was_large;
+
     if (transfer == NULL)
         return;
+    was_large = transfer->body.len > LARGE_BYTES;
     curl_slist_free_all(transfer->headers);
     buffer_free(&transfer->body);
     free(transfer);
+    if (was_large)
+        heap_give_back();
 }
 
 static void transfer_measure(struct http_transfer *transfer)

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX  16
-#define PATH_BYTES 512
+#define DEPTH_MAX    16
+#define PATH_BYTES   512
+#define ELEMENTS_MAX 256 /* expat keeps each name; the services send a dozen */
 
 struct reading {
     XML_Parser parser;
@@ -25,6 +26,7 @@ struct reading {
     char path[PATH_BYTES];        /* of the open element, from the root: "A/B" */
     size_t path_len;
     unsigned depth;
+    unsigned elements;
     int r;
     char *why;
     size_t why_size;
@@ -98,6 +100,8 @@ static void XMLCALL on_start(void *data, const XML_Char *name, const XML_Char **
         stop(reading, "%s has elements inside", reading->open->path);
     else if (reading->depth == DEPTH_MAX || len + 2 > PATH_BYTES - reading->path_len)
         stop(reading, "it is nested too deeply");
+    else if (reading->elements++ == ELEMENTS_MAX)
+        stop(reading, "it has more than %d elements", ELEMENTS_MAX);
     else if (reading->depth == 0)
         choose_base(reading, name);
     if (reading->r < 0)

@@ -1,13 +1,19 @@
 #include "agent/count/flight.h"
 
+#include "proto/saturating.h"
+
 #include <stdlib.h>
+
+#define ATTENDANCE_MS 5000 /* between two looks at whether the flight is still wanted */
 
 struct flight {
     struct count_context *context;
     struct snapshot *snapshot;
     struct scan_options options;
     struct scan *scan;        /* NULL before take-off */
-    struct loop_timer *timer; /* to take-off, then to the limit */
+    struct loop_timer *timer; /* to take-off, then to the next look at the limits */
+    int64_t ends_at;          /* the flight timeout */
+    int64_t joined_at;        /* the latest request, or the take-off */
     struct flight_progress progress;
     struct page_log pages;
     const struct flight_events *events;
@@ -83,6 +89,33 @@ static void too_long(struct flight *flight)
     flight_end(flight, NULL, &failure);
 }
 
+static void unattended(struct flight *flight, int64_t unattended_ms)
+{
+    struct failure failure;
+
+    failure_set(&failure, ERROR_TIMEOUT,
+        "counting was given up because no request waited for it for %lld s: %llu items on %u pages "
+        "so far",
+        (long long)(unattended_ms / 1000), (unsigned long long)flight->progress.so_far.count,
+        flight->progress.so_far.pages);
+    scan_cancel(flight->scan);
+    flight_end(flight, NULL, &failure);
+}
+
+static void check_limits(struct flight *flight)
+{
+    int64_t now = loop_now(flight->context->loop);
+    int64_t left = flight->ends_at - now;
+    int64_t unattended_ms = now - flight->joined_at;
+
+    if (left <= 0)
+        too_long(flight);
+    else if (!flight->events->still_wanted(flight->data, unattended_ms))
+        unattended(flight, unattended_ms);
+    else
+        loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
+}
+
 static void take_off(struct flight *flight)
 {
     static const struct scan_events events = {.page = on_page,
@@ -91,7 +124,11 @@ static void take_off(struct flight *flight)
         .done = on_scan_done};
     struct scan *scan;
 
-    loop_timer_start(flight->timer, flight->context->flight_timeout_ms);
+    flight->joined_at = loop_now(flight->context->loop);
+    flight->ends_at = saturating_add(flight->joined_at, flight->context->flight_timeout_ms);
+    loop_timer_start(flight->timer, flight->context->flight_timeout_ms < ATTENDANCE_MS
+                                        ? flight->context->flight_timeout_ms
+                                        : ATTENDANCE_MS);
     scan = scan_start(&flight->options, &events, flight);
     if (scan != NULL)
         flight->scan = scan;
@@ -103,7 +140,7 @@ static void timer_fired(void *data)
     struct flight *flight = data;
 
     if (flight->scan != NULL)
-        too_long(flight);
+        check_limits(flight);
     else
         take_off(flight);
 }
@@ -147,6 +184,11 @@ const struct flight_progress *flight_progress(const struct flight *flight)
 struct page_log *flight_pages(struct flight *flight)
 {
     return &flight->pages;
+}
+
+void flight_join(struct flight *flight)
+{
+    flight->joined_at = loop_now(flight->context->loop);
 }
 
 void flight_late(const struct flight *flight, struct failure *failure)

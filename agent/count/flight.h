@@ -46,6 +46,9 @@ struct flight_events {
     /* Whether anybody wants the failed page tried again after delay_ms. */
     bool (*retry_wanted)(void *data, int64_t delay_ms);
 
+    /* Whether to go on, though no request has joined for unattended_ms; asked now and then. */
+    bool (*still_wanted)(void *data, int64_t unattended_ms);
+
     /* The end. The flight frees itself afterwards. Never before flight_start returned. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
@@ -62,6 +65,9 @@ const struct flight_progress *flight_progress(const struct flight *flight);
 
 /* Its pages by now; in `done` the caller may move them out. */
 struct page_log *flight_pages(struct flight *flight);
+
+/* A request has joined. */
+void flight_join(struct flight *flight);
 
 /* Why there is no count yet at somebody's deadline; flight NULL: none is under way. */
 void flight_late(const struct flight *flight, struct failure *failure);

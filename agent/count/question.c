@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNATTENDED_MS                                                                              \
+    60000 /* that a count goes on for a request to come; or twice the pollingInterval */
 #define PATIENT_ATTEMPTS 3 /* of a page, where nobody needs more: AWS's standard number */
 
 const char *count_quality_name(enum count_quality quality)
@@ -208,6 +210,16 @@ static bool on_retry_wanted(void *data, int64_t delay_ms)
            progress->failed_attempts < PATIENT_ATTEMPTS;
 }
 
+static bool on_still_wanted(void *data, int64_t unattended_ms)
+{
+    const struct question *question = data;
+    int64_t polling = question->trigger->polling_ms;
+    int64_t twice_polling = saturating_add(polling, polling);
+
+    return question_is_kept_fresh(question) || !waiters_are_none(&question->waiters) ||
+           unattended_ms < (twice_polling > UNATTENDED_MS ? twice_polling : UNATTENDED_MS);
+}
+
 static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
@@ -235,7 +247,7 @@ static void on_flight_done(
 void question_start_flight(struct question *question)
 {
     static const struct flight_events events = {
-        .retry_wanted = on_retry_wanted, .done = on_flight_done};
+        .retry_wanted = on_retry_wanted, .still_wanted = on_still_wanted, .done = on_flight_done};
     const struct cache *cache = &question->cache;
     int64_t wait = cache->failures > 0 ? cache->not_before - question_now(question) : 0;
     struct failure failure;
@@ -315,6 +327,7 @@ void question_ask(struct question *question, struct count_request *request)
         answer_request(question, request, &failure);
     } else if (question->flight != NULL) {
         context->stats.joined++;
+        flight_join(question->flight);
     } else {
         context->stats.misses++;
         question_start_flight(question);

@@ -3,10 +3,12 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/retry.h"
 #include "agent/backoff.h"
+#include "agent/fnv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BODY_BYTES               (512u * 1024u) /* expressions and values, 64 KiB at most each, and a key */
 #define CREDENTIALS_RETRY_MS     500 /* the identity paces its own attempts; this is between them */
@@ -25,8 +27,10 @@ struct scan {
     struct buffer body;
     struct dynamodb_page page; /* as parsed by the call, until on_reply took it */
     char *start_key;
+    uint64_t mark;        /* hash of the key of the latest page whose number is a power of two */
     int64_t unix_seconds; /* "$now" of all pages */
     unsigned credential_failures;
+    bool key_repeated;
     bool replayed; /* this page was sent again with fresh credentials already */
     bool starting; /* scan_start has not returned */
     bool ended;
@@ -57,17 +61,34 @@ static void scan_end(
 /* ---- pages ------------------------------------------------------------------------------------
  */
 
+/* DynamoDB goes through a table in one direction: a key that comes again would be asked for without
+ * end. By Brent's way a cycle of any length is found, with one key kept. */
+static bool key_repeats(const struct scan *scan, const char *key)
+{
+    return (scan->start_key != NULL && strcmp(key, scan->start_key) == 0) ||
+           (scan->sum.pages > 0 && fnv_text(FNV_START, key) == scan->mark);
+}
+
 static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
 {
     struct scan *scan = data;
+    int r = dynamodb_parse_page(body, len, &scan->page, why, why_size);
 
-    return dynamodb_parse_page(body, len, &scan->page, why, why_size);
+    if (r < 0 || scan->page.last_key == NULL || !key_repeats(scan, scan->page.last_key))
+        return r;
+    dynamodb_page_clear(&scan->page);
+    scan->key_repeated = true;
+    snprintf(why, why_size, "its LastEvaluatedKey is that of an earlier page");
+    return -EPROTO;
 }
 
 static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
 {
     struct scan *scan = data;
 
+    /* Else a server that answers with the keys in turn would be asked for as long. */
+    if (scan->key_repeated)
+        return false;
     return scan->events.retry_wanted(scan->data, failure, delay_ms);
 }
 
@@ -98,6 +119,8 @@ static bool take_page(struct scan *scan, const struct aws_reply *reply)
     free(scan->start_key);
     scan->start_key = page->last_key;
     page->last_key = NULL;
+    if (scan->start_key != NULL && (scan->sum.pages & (scan->sum.pages - 1)) == 0)
+        scan->mark = fnv_text(FNV_START, scan->start_key);
     scan->replayed = false;
     if (scan->events.page != NULL)
         scan->events.page(scan->data, &shown, &scan->sum);

@@ -76,8 +76,8 @@ int fields_read(
         fields[i] = (struct field){.name = fields[i].name};
     if (object == NULL) {
         /* Not error.text: it quotes the input near the fault. */
-        snprintf(
-            why, why_size, "it is not valid JSON (line %d, column %d)", error.line, error.column);
+        snprintf(why, why_size, "it is not valid JSON, or too much of it (line %d, column %d)",
+            error.line, error.column);
         return no_memory ? -ENOMEM : -EPROTO;
     }
     if (!json_is_object(object)) {
