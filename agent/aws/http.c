@@ -167,7 +167,7 @@ static int64_t parse_date(const char *text)
 {
     time_t seconds = curl_getdate(text, NULL);
 
-    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+    return seconds > 0 && seconds < INT64_MAX / 1000 ? (int64_t)seconds * 1000 : 0;
 }
 
 /* Whose fault it is, where a proxy stands between. */

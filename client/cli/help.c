@@ -16,7 +16,7 @@ void help_print(FILE *file)
     fputs("\nOptions of every verb (they may also stand behind it)\n", file);
     options_print(OPTIONS_GLOBAL, file);
     fputs("\n"
-          "A duration D is milliseconds, or a number with ms, s, m or h.\n"
+          "A duration D is milliseconds, or a number with ms, s, m or h, at most 8760h.\n"
           "Exit codes: 0 ok, 1 the agent answered with an error, 2 usage,\n"
           "3 no agent at the socket, 4 the deadline passed.\n"
           "`tally VERB --help` says more about a verb, with an example.\n",
