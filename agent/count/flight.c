@@ -110,7 +110,8 @@ static void check_limits(struct flight *flight)
 
     if (left <= 0)
         too_long(flight);
-    else if (!flight->events->still_wanted(flight->data, unattended_ms))
+    else if (flight->events->still_wanted != NULL &&
+             !flight->events->still_wanted(flight->data, unattended_ms))
         unattended(flight, unattended_ms);
     else
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);

@@ -46,7 +46,8 @@ struct flight_events {
     /* Whether anybody wants the failed page tried again after delay_ms. */
     bool (*retry_wanted)(void *data, int64_t delay_ms);
 
-    /* Whether to go on, though no request has joined for unattended_ms; asked now and then. */
+    /* Whether to go on, though no request has joined for unattended_ms; asked now and then. NULL:
+     * always, because its caller ends it when it leaves. */
     bool (*still_wanted)(void *data, int64_t unattended_ms);
 
     /* The end. The flight frees itself afterwards. Never before flight_start returned. */
