@@ -1,5 +1,6 @@
 #include "agent/count/solo.h"
 #include "agent/fnv.h"
+#include "agent/identity/spec.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/pack_count.h"
 #include "agent/ipc/params.h"
@@ -150,13 +151,71 @@ static bool find_trigger(struct query_call *query, struct method_call *call)
     return query->trigger != NULL;
 }
 
+/* The default chain's, or the trigger's of identity_of. */
+static struct identity_spec spec_of(const struct query_call *query)
+{
+    if (query->trigger != NULL)
+        return *query->trigger->identity;
+    return (struct identity_spec){.kind = IDENTITY_CHAIN,
+        .reason = "query without identity_of",
+        .region = query->query.region};
+}
+
+/* Whether the configuration sends these credentials there: the environment does, or a trigger with
+ * the same identity. A client must not choose who gets them. */
+static bool endpoint_is_configured(const struct query_call *query, const struct config *config,
+    const struct endpoint_environment *environment, const char *url)
+{
+    struct identity_spec spec = spec_of(query);
+    struct endpoint endpoint;
+    char why[300];
+
+    if (endpoint_dynamodb(&endpoint, environment, query->query.region, NULL, why, sizeof(why)) ==
+            0 &&
+        strcmp(endpoint.url, url) == 0)
+        return true;
+    for (size_t i = 0; i < config->trigger_count; i++) {
+        const struct trigger *trigger = &config->triggers[i];
+
+        spec.region = trigger->identity->region; /* where STS is asked does not matter here */
+        if (trigger->query.endpoint != NULL && spec_equal(&spec, trigger->identity) &&
+            endpoint_dynamodb(&endpoint, environment, trigger->query.region,
+                trigger->query.endpoint, why, sizeof(why)) == 0 &&
+            strcmp(endpoint.url, url) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* False: answered. */
+static bool check_endpoint(struct query_call *query, struct method_call *call)
+{
+    struct counter *counter = call->session->server->options.counter;
+    const struct endpoint_environment *environment = &counter_context(counter)->environment;
+    struct endpoint endpoint;
+    char why[300];
+
+    if (query->query.endpoint == NULL && query->trigger != NULL)
+        query->query.endpoint = query->trigger->query.endpoint;
+    if (endpoint_dynamodb(&endpoint, environment, query->query.region, query->query.endpoint, why,
+            sizeof(why)) < 0) {
+        method_fail(call, ERROR_INVALID_REQUEST, "%s", why);
+        return false;
+    }
+    if (query->texts[ENDPOINT] == NULL ||
+        endpoint_is_configured(query, counter_config(counter), environment, endpoint.url))
+        return true;
+    method_fail(call, ERROR_NOT_ALLOWED,
+        "endpoint is not one to which the configuration sends these credentials: that of the "
+        "environment, or the awsEndpoint of a trigger with the same identity (identity_of)");
+    return false;
+}
+
 /* Puts the query together, and sees whether it can be sent at all. False: answered. */
 static bool complete(struct query_call *query, struct method_call *call)
 {
     const struct endpoint_environment *environment =
         &counter_context(call->session->server->options.counter)->environment;
-    struct endpoint endpoint;
-    char why[300];
 
     query->query.region = query->texts[REGION];
     if (query->query.region == NULL)
@@ -174,11 +233,7 @@ static bool complete(struct query_call *query, struct method_call *call)
     query->query.endpoint = query->texts[ENDPOINT];
     query->query.names = query->names;
     query->query.values = query->values;
-    if (endpoint_dynamodb(&endpoint, environment, query->query.region, query->query.endpoint, why,
-            sizeof(why)) == 0)
-        return true;
-    method_fail(call, ERROR_INVALID_REQUEST, "%s", why);
-    return false;
+    return check_endpoint(query, call);
 }
 
 /* ---- what others pay for it --------------------------------------------------------------------
@@ -307,9 +362,7 @@ static void on_done(void *data, const struct count_value *value, const struct fa
  * go with it. NULL: no memory. */
 static struct identity *find_identity(struct server *server, const struct query_call *query)
 {
-    struct identity_spec chain = {.kind = IDENTITY_CHAIN,
-        .reason = "query without identity_of",
-        .region = query->query.region};
+    struct identity_spec chain = spec_of(query);
     struct identity *identity;
 
     if (query->trigger != NULL)

@@ -98,17 +98,42 @@ def test_the_identity_of_a_trigger_is_used(start, world):
 
 def test_the_region_is_given_or_the_triggers_or_the_environments(start, world):
     key = world.user(name="other")
-    asked = trigger(awsRegion="eu-central-1", awsAccessKeyID=key["access_key"],
-                    awsSecretAccessKeyFromEnv="OTHER_SECRET")
     url = world.listen(service="dynamodb", region="eu-central-1")
-    agent = start(scaled_object("own", asked), options=ALLOWED,
+    asked = trigger(awsRegion="eu-central-1", awsAccessKeyID=key["access_key"],
+                    awsSecretAccessKeyFromEnv="OTHER_SECRET", awsEndpoint=url)
+    chain = trigger(awsRegion="eu-central-1", awsEndpoint=url)
+    agent = start(scaled_object("own", asked), scaled_object("chain", chain), options=ALLOWED,
                   env={"OTHER_SECRET": key["secret_key"]})
     assert agent.rpc("query", **SMALL)["count"] == 7
     assert agent.rpc("query", **SMALL, region=REGION)["count"] == 7
     assert agent.rpc("query", **SMALL, identity_of="own", endpoint=url)["count"] == 7
+    assert agent.rpc("query", **SMALL, identity_of="own")["count"] == 7
     assert agent.rpc("query", **SMALL, region="eu-central-1", endpoint=url)["count"] == 7
     assert refusal(agent, **SMALL, region="eu-central-1")["name"] in ("ACCESS_DENIED", "CREDENTIALS",
                                                                       "AWS_REJECTED")
+
+
+def test_the_endpoint_is_one_of_the_configuration(start, world):
+    """Else a client could have the credentials sent to itself, or ask the pod's other services."""
+    key = world.user(name="other")
+    elsewhere = world.listen(service="dynamodb")
+    mine = world.listen(service="dynamodb")
+    asked = trigger(awsAccessKeyID=key["access_key"], awsSecretAccessKeyFromEnv="OTHER_SECRET",
+                    awsEndpoint=elsewhere)
+    agent = start(scaled_object("own", asked), small_object(), options=ALLOWED,
+                  env={"OTHER_SECRET": key["secret_key"]})
+    world.forget()
+    for params in ({"endpoint": mine}, {"endpoint": mine, "identity_of": "own"},
+                   {"endpoint": mine, "identity_of": "small"}, {"endpoint": elsewhere},
+                   {"endpoint": elsewhere + "/x", "identity_of": "own"},
+                   {"endpoint": elsewhere, "identity_of": "small"},
+                   {"endpoint": "https://dynamodb.eu-west-1.amazonaws.com"}):
+        assert refusal(agent, **SMALL, **params)["name"] == "NOT_ALLOWED", params
+    assert not world.requests()
+    usual = world.urls["dynamodb"]
+    assert agent.rpc("query", **SMALL, endpoint=usual)["count"] == 7
+    assert agent.rpc("query", **SMALL, endpoint=usual, identity_of="small")["count"] == 7
+    assert agent.rpc("query", **SMALL, endpoint=elsewhere, identity_of="own")["count"] == 7
 
 
 def test_without_any_region_it_says_so(start):
