@@ -169,6 +169,71 @@ void aws_error_set(struct aws_error *error, int status, const char *code, size_t
     error->outcome = aws_error_classify(status, error->code, error->message);
 }
 
+/* ---- pages of proxies, gateways and portals -------------------------------------------------- */
+
+static bool is_html(const char *text, size_t len)
+{
+    size_t start = 0;
+
+    while (start < len && (unsigned char)text[start] <= ' ')
+        start++;
+    return (len - start >= 5 && strncasecmp(text + start, "<html", 5) == 0) ||
+           (len - start >= 9 && strncasecmp(text + start, "<!doctype", 9) == 0);
+}
+
+/* The text without its tags, as far as it fits. */
+static size_t copy_without_tags(char *to, size_t size, const char *from, size_t len)
+{
+    bool in_tag = false;
+    size_t used = 0;
+
+    for (size_t i = 0; i < len && used < size; i++) {
+        if (from[i] == '<')
+            in_tag = true;
+        if (!in_tag || from[i] == '<')
+            to[used++] = (char)(in_tag ? ' ' : from[i]);
+        if (from[i] == '>')
+            in_tag = false;
+    }
+    return used;
+}
+
+bool aws_error_page_title(const void *body, size_t len, char *title, size_t size)
+{
+    const char *text = body;
+    const char *end = len > 0 ? text + len : text;
+    char plain[400] = "";
+
+    if (len == 0 || !is_html(text, len))
+        return false;
+    for (const char *at = text; end - at > 7; at++) {
+        if (strncasecmp(at, "<title>", 7) == 0) {
+            text = at;
+            at = memchr(at + 7, '<', (size_t)(end - at) - 7);
+            end = at != NULL ? at : end;
+            break;
+        }
+    }
+    copy_message(
+        title, size, plain, copy_without_tags(plain, sizeof(plain), text, (size_t)(end - text)));
+    return true;
+}
+
+void aws_error_set_page(struct aws_error *error, int status, const void *body, size_t len)
+{
+    const char *text = body;
+    char plain[sizeof(error->message)] = "";
+    bool is_page = (status >= 502 && status <= 504) && len > 0 && text[0] != '{' && text[0] != '[';
+
+    if (is_page && aws_error_page_title(body, len, plain, sizeof(plain)))
+        len = strlen(plain);
+    else if (is_page)
+        len = copy_without_tags(plain, sizeof(plain), text, len);
+    else
+        len = 0;
+    aws_error_set(error, status, "", 0, plain, len);
+}
+
 void aws_error_set_request_id(struct aws_error *error, const char *id, size_t len)
 {
     copy_name(error->request_id, sizeof(error->request_id), id, len);

@@ -6,6 +6,7 @@
 
 #include "proto/failure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum aws_outcome {
@@ -38,6 +39,15 @@ enum aws_outcome aws_error_classify(int status, const char *code, const char *me
  * its value. That part is cut off, and so is any word too long to be one. */
 void aws_error_set(struct aws_error *error, int status, const char *code, size_t code_len,
     const char *message, size_t message_len);
+
+/* For a reply that is not in the service's form: where the status is one of a proxy or gateway
+ * (502, 503, 504), the text of its page, without the tags of HTML; else no text, because it may be
+ * that of any service. */
+void aws_error_set_page(struct aws_error *error, int status, const void *body, size_t len);
+
+/* The title of an HTML page, or its first words: what a captive portal sends in place of a reply.
+ * False: it is none. */
+bool aws_error_page_title(const void *body, size_t len, char *title, size_t size);
 
 /* Likewise for the request id, and for one more of the reasons ("reason resource"). */
 void aws_error_set_request_id(struct aws_error *error, const char *id, size_t len);

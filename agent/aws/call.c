@@ -178,6 +178,20 @@ static int call_send_or_queue(struct aws_call *call)
 
 /* ---- what an attempt met -------------------------------------------------------------------- */
 
+/* A captive portal or a proxy answers with a page of its own. */
+static void set_invalid(
+    struct aws_error *error, const struct http_response *response, const char *why)
+{
+    char title[120];
+
+    error->outcome = AWS_TRANSIENT;
+    if (aws_error_page_title(response->body, response->body_len, title, sizeof(title)))
+        snprintf(error->message, sizeof(error->message),
+            "the reply is an HTML page, perhaps of a proxy or portal: %s", title);
+    else
+        snprintf(error->message, sizeof(error->message), "the reply is not valid: %s", why);
+}
+
 static void read_reply(
     struct aws_call *call, const struct http_response *response, struct aws_error *error)
 {
@@ -194,8 +208,7 @@ static void read_reply(
         request->parse_error(response->status, response->body, response->body_len, error);
     } else if (request->parse_reply != NULL && request->parse_reply(call->data, response->body,
                                                    response->body_len, why, sizeof(why)) < 0) {
-        error->outcome = AWS_TRANSIENT;
-        snprintf(error->message, sizeof(error->message), "the reply is not valid: %s", why);
+        set_invalid(error, response, why);
     }
     if (error->request_id[0] == '\0')
         memcpy(error->request_id, response->headers.request_id, sizeof(error->request_id));

@@ -328,7 +328,10 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
     const char *message = first_text_of(reply, "message", "Message");
     const json_t *reasons = json_object_get(reply, "ThrottlingReasons");
 
-    aws_error_set(error, status, code, strcspn(code, ":"), message, strlen(message));
+    if (code[0] != '\0')
+        aws_error_set(error, status, code, strcspn(code, ":"), message, strlen(message));
+    else
+        aws_error_set_page(error, status, body, len);
     for (size_t i = 0; i < json_array_size(reasons); i++) {
         const json_t *reason = json_array_get(reasons, i);
         aws_error_add_reason(error, text_of(reason, "reason"), text_of(reason, "resource"));

@@ -183,7 +183,10 @@ void sts_parse_error(int status, const void *body, size_t len, struct aws_error 
 
     if (xml_fields_read(body, len, bases, fields, 3, why, sizeof(why)) < 0)
         code[0] = message[0] = request_id[0] = '\0';
-    aws_error_set(error, status, code, strlen(code), message, strlen(message));
+    if (code[0] != '\0')
+        aws_error_set(error, status, code, strlen(code), message, strlen(message));
+    else
+        aws_error_set_page(error, status, body, len);
     aws_error_set_request_id(error, request_id, strlen(request_id));
     wipe(message, sizeof(message)); /* it may repeat a part of the request */
 }

@@ -153,3 +153,23 @@ def test_no_session_token_goes_over_plain_http(start, refusing):
         "http_proxy": f"http://127.0.0.1:{server.port}"}, options=["--allow-http"])
     assert "a session token is not sent over plain http to dynamodb.example" in failure_of(agent)
     assert not server.seen
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sts"])
+@pytest.mark.parametrize("fault, words", [
+    ({"status": 503, "body": "upstream connect error or disconnect/reset before headers"},
+     "HTTP 503: upstream connect error or disconnect/reset before headers"),
+    ({"status": 502, "body": "<html><title>502 Bad Gateway</title><hr>nginx</html>"},
+     "HTTP 502: 502 Bad Gateway"),
+    ({"status": 200, "body": "<!DOCTYPE html><html><title>Sign in to CorpNet</title>"},
+     "the reply is an HTML page, perhaps of a proxy or portal: Sign in to CorpNet"),
+    ({"status": 407, "body": ""}, "a proxy on the way requires a user and a password (HTTP 407)"),
+], ids=["envoy", "nginx", "portal", "407"])
+def test_the_page_of_a_proxy_is_shown(start, world, service, fault, words):
+    world.fault(service=service, **fault)
+    assert words in failure_of(start(small_object()))
+
+
+def test_the_error_of_another_service_is_not_shown(start, world):
+    world.fault(action="Query", status=400, body='{"message":"a secret of another service"}')
+    assert "secret" not in failure_of(start(small_object()))

@@ -242,8 +242,28 @@ TEST(code_request_id_and_reasons_are_passed_on)
     CHECK_STR("r a", failure.aws_reasons);
 }
 
-TEST_MAIN(RUN(each_error_has_its_outcome), RUN(a_repeated_canonical_request_is_not_shown),
-    RUN(a_word_as_long_as_a_token_is_not_shown), RUN(texts_become_one_line_of_utf8),
-    RUN(texts_that_are_too_long_are_cut), RUN(reasons_are_listed_whole_or_not_at_all),
-    RUN(each_outcome_has_its_error_name_and_sentence),
+static const char *title_of(const char *page)
+{
+    static char title[60];
+
+    return aws_error_page_title(page, strlen(page), title, sizeof(title)) ? title : "none";
+}
+
+TEST(a_page_is_shown_by_its_title_or_its_first_words)
+{
+    CHECK_STR("Sign in to CorpNet",
+        title_of("<!DOCTYPE html>\n<html><head><TITLE> Sign in\n to CorpNet</title><body>x"));
+    CHECK_STR("502 Bad Gateway nginx", title_of("<html><h1>502 Bad Gateway</h1><hr>nginx</html>"));
+    CHECK_STR("", title_of("  <HTML><title></title>"));
+    CHECK_STR("unclosed", title_of("<html><title>unclosed"));
+    CHECK_STR("", title_of("<html"));
+    CHECK_STR("none", title_of("{\"Count\":1}"));
+    CHECK_STR("none", title_of("<ErrorResponse/>"));
+    CHECK_STR("none", title_of(""));
+}
+
+TEST_MAIN(RUN(a_page_is_shown_by_its_title_or_its_first_words), RUN(each_error_has_its_outcome),
+    RUN(a_repeated_canonical_request_is_not_shown), RUN(a_word_as_long_as_a_token_is_not_shown),
+    RUN(texts_become_one_line_of_utf8), RUN(texts_that_are_too_long_are_cut),
+    RUN(reasons_are_listed_whole_or_not_at_all), RUN(each_outcome_has_its_error_name_and_sentence),
     RUN(code_request_id_and_reasons_are_passed_on))
