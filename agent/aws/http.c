@@ -8,6 +8,7 @@
 #include "proto/buffer.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,12 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
         response->date_ms = parse_date(response->headers.date);
     if (code == CURLE_SSL_CACERT_BADFILE && trust_why(transfer->http->trust)[0] != '\0')
         snprintf(transfer->error, sizeof(transfer->error), "%s", trust_why(transfer->http->trust));
+    /* libcurl writes a text of its own over what on_body could say. */
+    if (transfer->body.error == -EMSGSIZE)
+        snprintf(transfer->error, sizeof(transfer->error), "the reply is larger than %zu bytes",
+            transfer->body.max);
+    else if (transfer->body.error == -ENOMEM)
+        snprintf(transfer->error, sizeof(transfer->error), "no memory for the reply");
     if (transfer->error[0] == '\0' && code != CURLE_OK)
         snprintf(transfer->error, sizeof(transfer->error), "%s", curl_easy_strerror(code));
     library_text_copy(reason, sizeof(reason), transfer->error);
@@ -234,12 +241,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 
     (void)size; /* always 1 */
     loop_timer_start(transfer->stall, transfer->stall_ms);
-    if (buffer_append(&transfer->body, data, count) < 0) {
-        snprintf(transfer->error, sizeof(transfer->error), "the reply is larger than %zu bytes",
-            transfer->body.max);
-        return 0;
-    }
-    return count;
+    return buffer_append(&transfer->body, data, count) < 0 ? 0 : count;
 }
 
 static size_t on_header(char *line, size_t size, size_t len, void *user)
