@@ -205,21 +205,35 @@ static int build(struct agent *agent)
     return 0;
 }
 
+/* The socket that systemd passed, or one at the path. */
+static int open_listener(struct agent *agent, char *why, size_t why_size)
+{
+    struct options *options = &agent->options;
+    long passed = process_passed_descriptors();
+
+    agent->socket_path.path = options->socket;
+    agent->socket_path.mode = options->socket_mode;
+    agent->socket_path.has_group = options->has_socket_group;
+    agent->socket_path.group = options->socket_group;
+    if (passed > 1) {
+        snprintf(why, why_size,
+            "systemd passed %ld sockets, and tallyd serves one; keep a single ListenStream= in its "
+            "socket units",
+            passed);
+        return -EINVAL;
+    }
+    if (passed == 1)
+        return socket_path_adopt(&agent->socket_path, PROCESS_PASSED_FD,
+            options->uid_count + options->gid_count == 0, why, why_size);
+    return socket_path_listen(&agent->socket_path, why, why_size);
+}
+
 /* An exit status; says itself what went wrong. */
 static int listen_at(struct agent *agent)
 {
     char why[512];
-    int fd = process_listen_fd();
-    int r = 0;
+    int r = open_listener(agent, why, sizeof(why));
 
-    agent->socket_path.path = agent->options.socket;
-    agent->socket_path.mode = agent->options.socket_mode;
-    agent->socket_path.has_group = agent->options.has_socket_group;
-    agent->socket_path.group = agent->options.socket_group;
-    if (fd >= 0)
-        socket_path_adopt(&agent->socket_path, fd);
-    else
-        r = socket_path_listen(&agent->socket_path, why, sizeof(why));
     if (r < 0)
         fprintf(stderr, "tallyd: %s\n", why);
     return r == 0 ? STATUS_OK : r == -EINVAL ? STATUS_USAGE : STATUS_FAILURE;
@@ -271,7 +285,7 @@ static int serve(struct agent *agent)
     }
     if (!confine(agent))
         return STATUS_FAILURE;
-    log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", agent->options.socket),
+    log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", agent->socket_path.path),
         LOG_NUMBER("triggers", (int64_t)counter_config(agent->counter)->trigger_count),
         LOG_TEXT("version", TALLY_VERSION), LOG_NUMBER("pid", getpid()));
     process_notify("READY=1");
@@ -345,7 +359,7 @@ int _gnutls_global_init_skip(void)
 
 int main(int argc, char **argv)
 {
-    struct agent agent = {.socket_path = {.fd = -1}};
+    struct agent agent = {.socket_path = {.fd = -1, .folder = -1}};
     char why[512];
     int status = STATUS_OK;
 

@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FIRST_PASSED_FD 3
-
 /* Else the first socket would become "stderr", and get the log lines. */
 static void fill_standard_descriptors(void)
 {
@@ -38,19 +36,14 @@ void process_harden(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-int process_listen_fd(void)
+long process_passed_descriptors(void)
 {
     const char *pid = getenv("LISTEN_PID");
     const char *count = getenv("LISTEN_FDS");
-    int listens = 0;
-    socklen_t len = sizeof(listens);
 
-    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != getpid() ||
-        strtol(count, NULL, 10) < 1)
-        return -1;
-    if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens != 1)
-        return -1;
-    return FIRST_PASSED_FD;
+    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != getpid())
+        return 0;
+    return strtol(count, NULL, 10);
 }
 
 void process_notify(const char *state)

@@ -19,8 +19,10 @@
  * standard descriptor missing. Before anything is opened or any secret read. */
 void process_harden(void);
 
-/* The first socket that systemd passed to this very process (LISTEN_PID, LISTEN_FDS), or -1. */
-int process_listen_fd(void);
+/* How many descriptors systemd passed to this very process (LISTEN_PID, LISTEN_FDS), the first of
+ * which is PROCESS_PASSED_FD. */
+#define PROCESS_PASSED_FD 3
+long process_passed_descriptors(void);
 
 /* Tells systemd (NOTIFY_SOCKET), where it asked: "READY=1", "STOPPING=1", "RELOADING=1". */
 void process_notify(const char *state);

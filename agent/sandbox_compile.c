@@ -35,7 +35,7 @@ static const int plain_calls[] = {
     SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
     SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
     SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(inotify_add_watch),
-    SCMP_SYS(inotify_rm_watch), SCMP_SYS(unlink),
+    SCMP_SYS(inotify_rm_watch), SCMP_SYS(unlinkat),
     /* memory */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
     /* threads and signals of its own */

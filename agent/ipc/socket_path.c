@@ -1,8 +1,11 @@
 #include "agent/ipc/socket_path.h"
 
+#include "agent/random.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +17,7 @@
 #define BACKLOG    1024
 #define LOCK_TRIES 40 /* for the lock on the folder, this apart: */
 #define LOCK_MS    25
+#define NAME_TRIES 100 /* for a name of the private folder that is free */
 
 /* The folder that the socket is to be in, and its name there. */
 static int open_folder(const char *path, const char **name)
@@ -30,8 +34,20 @@ static int open_folder(const char *path, const char **name)
     return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Whether somebody listens at the path: 0 and *pid, -ECONNREFUSED (a left-over), or another. */
-static int probe(const char *path, pid_t *pid)
+/* Whether other users can replace what is in the folder, such as a file that was just made there.
+ * So it is with an emptyDir volume, which is 0777. */
+static bool folder_is_shared(int folder)
+{
+    struct stat stat;
+
+    if (fstat(folder, &stat) < 0 || (stat.st_uid != 0 && stat.st_uid != geteuid()))
+        return true;
+    return (stat.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (stat.st_mode & S_ISVTX) == 0;
+}
+
+/* Whether an agent listens at the socket: 0 and *pid, -ECONNREFUSED (a left-over), or another.
+ * Through /proc it is the file that was opened, whatever is at the path by now. */
+static int probe(const struct socket_path *self, int file, pid_t *pid)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct ucred peer = {.pid = 0};
@@ -41,60 +57,95 @@ static int probe(const char *path, pid_t *pid)
 
     if (fd < 0)
         return -errno;
-    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (folder_is_shared(self->folder))
+        snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);
+    else
+        memcpy(address.sun_path, self->path, strlen(self->path) + 1);
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         r = -errno;
     if (r == -EAGAIN)
-        r = 0; /* its queue is full: somebody listens all the same */
+        r = 0; /* its queue is full: an agent listens all the same */
     if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
         *pid = peer.pid;
     close(fd);
     return r;
 }
 
-/* What is at the path by now must be nothing, or a socket that nobody serves any more. */
-static int check_present(const char *path, char *why, size_t why_size)
+/* What is at the path by now must be nothing, or a socket that no agent serves any more. */
+static int check_present(const struct socket_path *self, char *why, size_t why_size)
 {
     struct stat stat;
     pid_t pid = 0;
+    int file = openat(self->folder, self->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     int r;
 
-    if (lstat(path, &stat) < 0)
+    if (file < 0)
         return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(stat.st_mode)) {
+    if (fstat(file, &stat) < 0) {
+        r = -errno;
+    } else if (!S_ISSOCK(stat.st_mode)) {
         snprintf(why, why_size,
-            "%s exists and is not a socket; remove it, or choose another --socket", path);
-        return -EINVAL;
+            "%s exists and is not a socket; remove it, or choose another --socket", self->path);
+        r = -EINVAL;
+    } else {
+        r = probe(self, file, &pid);
+        if (r == 0) {
+            snprintf(why, why_size,
+                "%s is already served by process %d; stop that agent, or choose another --socket",
+                self->path, (int)pid);
+            r = -EADDRINUSE;
+        } else if (r == -ECONNREFUSED || r == -ENOENT) {
+            r = 0;
+        }
     }
-    r = probe(path, &pid);
-    if (r == 0) {
-        snprintf(why, why_size,
-            "%s is already served by process %d; stop that agent, or choose another --socket", path,
-            (int)pid);
-        return -EADDRINUSE;
-    }
-    return r == -ECONNREFUSED || r == -ENOENT ? 0 : r;
+    close(file);
+    return r;
 }
 
-/* The address of the temporary name. The kernel shows it for ever (ss, lsof), so it is the full
- * path where that fits, and else the short way through /proc. */
-static void temporary_address(
-    const struct socket_path *self, int folder, const char *temporary, struct sockaddr_un *address)
+/* A new folder, in which other users can neither make nor replace files: a descriptor. Its name is
+ * random, so that no other user can take it before. */
+static int make_private_folder(int folder, char *name, size_t size)
 {
-    const char *slash = strrchr(self->path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - self->path) + 1;
-    size_t name_size = strlen(temporary) + 1;
+    struct stat stat;
+    int made = -1, private;
 
-    if (len + name_size <= sizeof(address->sun_path))
-        memcpy(address->sun_path, self->path, len);
-    else
-        len = (size_t)snprintf(
-            address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/", folder);
-    memcpy(address->sun_path + len, temporary, name_size);
+    for (int i = 0; made < 0 && i < NAME_TRIES; i++) {
+        snprintf(name, size, ".tallyd.%08x", (unsigned)random_bits());
+        made = mkdirat(folder, name, 0700);
+        if (made < 0 && errno != EEXIST)
+            break;
+    }
+    if (made < 0)
+        return -errno;
+    private = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (private < 0)
+        return -errno;
+    /* Perhaps it was exchanged since. */
+    if (fstat(private, &stat) < 0 || stat.st_uid != geteuid() ||
+        (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        close(private);
+        return -EPERM;
+    }
+    return private;
 }
 
-/* Until the mode is set nobody but the owner may connect. */
-static int bind_beside(struct socket_path *self, int folder, const char *temporary)
+/* The address within the private folder. The kernel shows it for ever (ss, lsof), so it is the full
+ * path where that fits. Where other users could exchange a folder in it, it is the short way
+ * through /proc, which leads to the private folder in any case. */
+static void private_address(const struct socket_path *self, const char *private_name, int private,
+    struct sockaddr_un *address)
+{
+    int prefix = (int)(self->name - self->path);
+    size_t size = sizeof(address->sun_path);
+    int len = snprintf(
+        address->sun_path, size, "%.*s%s/%s", prefix, self->path, private_name, self->name);
+
+    if ((size_t)len >= size || folder_is_shared(self->folder))
+        snprintf(address->sun_path, size, "/proc/self/fd/%d/%.80s", private, self->name);
+}
+
+/* Binds in the private folder. Until the mode is set only the owner may connect. */
+static int bind_privately(struct socket_path *self, const char *private_name, int private)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     mode_t mask;
@@ -103,33 +154,52 @@ static int bind_beside(struct socket_path *self, int folder, const char *tempora
     self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (self->fd < 0)
         return -errno;
-    temporary_address(self, folder, temporary, &address);
-    unlinkat(folder, temporary, 0);
+    private_address(self, private_name, private, &address);
     mask = umask(0177);
     if (bind(self->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         r = -errno;
     umask(mask);
-    if (r == 0 && self->has_group && fchownat(folder, temporary, (uid_t)-1, self->group, 0) < 0)
+    if (r == 0 && self->has_group &&
+        fchownat(private, self->name, (uid_t)-1, self->group, AT_SYMLINK_NOFOLLOW) < 0)
         r = -errno;
-    if (r == 0 && fchmodat(folder, temporary, self->mode, 0) < 0)
+    if (r == 0 && fchmodat(private, self->name, self->mode, 0) < 0)
         r = -errno;
     if (r == 0 && listen(self->fd, BACKLOG) < 0)
         r = -errno;
     return r;
 }
 
-static int put_in_place(
-    struct socket_path *self, int folder, const char *temporary, const char *name)
+static int put_in_place(struct socket_path *self, int private)
 {
     struct stat stat;
 
-    if (fstatat(folder, temporary, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(private, self->name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    if (renameat(folder, temporary, folder, name) < 0)
+    if (renameat(private, self->name, self->folder, self->name) < 0)
         return -errno;
     self->dev = stat.st_dev;
     self->ino = stat.st_ino;
     return 0;
+}
+
+/* Other users may write into the folder of the socket: what is made there by a name, and then
+ * changed by that name, could be a link to another file by then. */
+static int listen_in(struct socket_path *self)
+{
+    char private_name[32];
+    int private = make_private_folder(self->folder, private_name, sizeof(private_name));
+    int r;
+
+    if (private < 0)
+        return private;
+    r = bind_privately(self, private_name, private);
+    if (r == 0)
+        r = put_in_place(self, private);
+    if (r < 0)
+        unlinkat(private, self->name, 0);
+    unlinkat(self->folder, private_name, AT_REMOVEDIR);
+    close(private);
+    return r;
 }
 
 /* Two agents that start at once take turns, a moment each; the lock goes with the descriptor. A
@@ -143,13 +213,20 @@ static void take_turn(int folder)
     }
 }
 
+static void close_all(struct socket_path *self)
+{
+    if (self->fd >= 0)
+        close(self->fd);
+    if (self->folder >= 0)
+        close(self->folder);
+    self->fd = self->folder = -1;
+}
+
 int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
 {
-    char temporary[80]; /* fits behind /proc/self/fd/N/ */
-    const char *name = NULL;
-    int folder = -1, r;
+    int r;
 
-    self->fd = -1;
+    self->fd = self->folder = -1;
     why[0] = '\0';
     if (self->path[0] == '\0' ||
         strlen(self->path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
@@ -159,52 +236,87 @@ int socket_path_listen(struct socket_path *self, char *why, size_t why_size)
             strlen(self->path), self->path);
         return -EINVAL;
     }
-    folder = open_folder(self->path, &name);
-    if (folder < 0) {
+    self->folder = open_folder(self->path, &self->name);
+    if (self->folder < 0) {
         r = -errno;
-        goto finish;
+    } else {
+        take_turn(self->folder);
+        r = check_present(self, why, why_size);
+        if (r == 0)
+            r = listen_in(self);
+        flock(self->folder, LOCK_UN);
     }
-    take_turn(folder);
-    snprintf(temporary, sizeof(temporary), "%.60s.%d", name, (int)getpid());
-    r = check_present(self->path, why, why_size);
-    if (r == 0)
-        r = bind_beside(self, folder, temporary);
-    if (r == 0)
-        r = put_in_place(self, folder, temporary, name);
-    if (r < 0)
-        unlinkat(folder, temporary, 0);
-
-finish:
     if (r < 0 && why[0] == '\0')
         snprintf(why, why_size,
             "cannot listen at %s: %s (uid %d, gid %d); the folder must exist and be writable",
             self->path, strerror(-r), (int)geteuid(), (int)getegid());
-    if (r < 0 && self->fd >= 0) {
-        close(self->fd);
-        self->fd = -1;
-    }
-    if (folder >= 0)
-        close(folder);
+    if (r < 0)
+        close_all(self);
     return r;
 }
 
-void socket_path_adopt(struct socket_path *self, int fd)
+static int get_option(int fd, int option)
 {
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+/* The address of a socket that was passed, as text: "@name" where it is abstract. */
+static void name_passed(struct socket_path *self, const struct sockaddr_un *address, socklen_t size)
+{
+    size_t len = size > offsetof(struct sockaddr_un, sun_path)
+                     ? size - offsetof(struct sockaddr_un, sun_path)
+                     : 0;
+
+    memcpy(self->passed, address->sun_path, len);
+    self->passed[len] = '\0';
+    if (len > 0 && self->passed[0] == '\0')
+        self->passed[0] = '@';
+    self->path = self->passed;
+}
+
+int socket_path_adopt(struct socket_path *self, int fd, bool any_peer, char *why, size_t why_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(address);
+
+    self->fd = self->folder = -1;
+    if (get_option(fd, SO_DOMAIN) != AF_UNIX || get_option(fd, SO_TYPE) != SOCK_STREAM ||
+        getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+        snprintf(why, why_size,
+            "the socket passed by systemd is not a Unix stream socket, and tallyd serves no other; "
+            "give the socket unit a ListenStream= with a path");
+        return -EINVAL;
+    }
+    if (get_option(fd, SO_ACCEPTCONN) != 1) {
+        snprintf(why, why_size,
+            "the socket passed by systemd does not listen: it is a connection (Accept=yes) or was "
+            "never set to; one tallyd serves all clients, so the socket unit needs Accept=no");
+        return -EINVAL;
+    }
+    name_passed(self, &address, size);
+    if (any_peer && self->passed[0] == '@') {
+        snprintf(why, why_size,
+            "the socket passed by systemd, %s, is abstract: it has no mode, so every user could "
+            "connect; give --allow-uid or --allow-gid, or the socket unit a path",
+            self->passed);
+        return -EINVAL;
+    }
     self->fd = fd;
-    self->dev = 0;
-    self->ino = 0; /* no file has this number, so none is removed */
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return 0;
 }
 
 void socket_path_close(struct socket_path *self)
 {
     struct stat stat;
 
-    if (self->fd < 0)
-        return;
-    close(self->fd);
-    self->fd = -1;
-    if (lstat(self->path, &stat) == 0 && stat.st_dev == self->dev && stat.st_ino == self->ino)
-        unlink(self->path);
+    if (self->fd >= 0 && self->folder >= 0 &&
+        fstatat(self->folder, self->name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+        stat.st_dev == self->dev && stat.st_ino == self->ino)
+        unlinkat(self->folder, self->name, 0);
+    close_all(self);
 }

@@ -1,12 +1,14 @@
-/* The listening socket in the file system: bound beside its path and renamed into place, so that
- * the path appears only when the agent listens, with the right owner and mode from the first
- * moment, and a left-over of a killed agent is replaced without a gap. */
+/* The listening socket in the file system: bound in a private folder beside its path and renamed
+ * into place, so that the path appears only when the agent listens, with the right owner and mode
+ * from the first moment, and a left-over of a killed agent is replaced without a gap. Other users
+ * may write into the socket's folder, as with an emptyDir volume. */
 #ifndef TALLY_AGENT_IPC_SOCKET_PATH_H
 #define TALLY_AGENT_IPC_SOCKET_PATH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 struct socket_path {
     const char *path; /* borrowed */
@@ -14,9 +16,12 @@ struct socket_path {
     bool has_group;
     gid_t group;
 
-    int fd;    /* listening, or -1 */
-    dev_t dev; /* which file at `path` is ours */
+    int fd;           /* listening, or -1 */
+    int folder;       /* that the socket is in; -1: the file is not ours */
+    const char *name; /* of the file there */
+    dev_t dev;        /* which file of that name is ours */
     ino_t ino;
+    char passed[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* `path` of an adopted one */
 };
 
 /* Binds, listens and puts the socket at its path. 0; -EINVAL where the path itself cannot be
@@ -24,8 +29,11 @@ struct socket_path {
  * errno. `why` then says what, where and what to do. */
 int socket_path_listen(struct socket_path *socket_path, char *why, size_t why_size);
 
-/* Takes over a socket that listens already, as systemd passes one; its file stays systemd's. */
-void socket_path_adopt(struct socket_path *socket_path, int fd);
+/* Takes over a socket that listens already, as systemd passes one; its file stays systemd's, and
+ * `path` becomes its address. any_peer: nothing but the socket's mode says who may connect. 0, or
+ * -EINVAL with what the socket unit has to change in `why`. */
+int socket_path_adopt(
+    struct socket_path *socket_path, int fd, bool any_peer, char *why, size_t why_size);
 
 /* Closes the socket, and removes the file where it is still ours. */
 void socket_path_close(struct socket_path *socket_path);

@@ -64,7 +64,7 @@ def test_without_the_filter_an_intruder_gets_somewhere(pod, intruder, tmp_path):
     if process_facts.is_sanitized(agent.child.pid):
         return
     assert process_facts.status(agent.child.pid, "Seccomp") == "0"
-    assert "event=no-seccomp reason=--no-seccomp" in agent.log()
+    agent.wait_for_log("event=no-seccomp reason=--no-seccomp")
     agent.stop()
     told = break_in(agent, intruder, tmp_path)
     for name in ("open-write", "open-create", "memfd_create", "run-what-was-written",

@@ -50,7 +50,7 @@ __attribute__((unused)) static void house_open(struct house *house, size_t max_b
 
     memset(house, 0, sizeof(*house));
     bench_open(&house->bench, "false");
-    house->socket_path.fd = -1;
+    house->socket_path.fd = house->socket_path.folder = -1;
     options = (struct server_options){.loop = house->bench.loop,
         .counter = house->bench.counter,
         .identities = house->bench.identities,

@@ -1,0 +1,139 @@
+"""Another user who may write where tallyd makes its socket, as in an emptyDir volume, which is 0777;
+and configuration files that are cut off."""
+
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from .agent import TALLY, TALLYD
+from .yaml_files import small_object
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+RACER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "racer.c")
+STARTS = 300 if os.environ.get("TALLY_LONG") else 15
+
+
+@pytest.fixture(scope="session")
+def racer(tmp_path_factory):
+    """The attacker's program, where another user can reach it."""
+    path = tmp_path_factory.mktemp("racer") / "racer"
+    subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", path, RACER], check=True)
+    return path.read_bytes()
+
+
+class Prey:
+    """What belongs to root alone: a file, and a folder with a file."""
+
+    def __init__(self, folder):
+        self.file = os.path.join(folder, "secret")
+        self.folder = os.path.join(folder, "victim")
+        with open(self.file, "w", encoding="ascii") as file:
+            file.write("secret")
+        os.chmod(self.file, 0o600)
+        os.mkdir(self.folder, 0o755)
+        self.before = self.now()
+
+    def now(self):
+        status = os.lstat(self.file)
+        with open(self.file, encoding="ascii") as file:
+            content = file.read()
+        folder = os.lstat(self.folder)
+        return (status[:6], content, folder[:6], os.listdir(self.folder))
+
+
+def shared_folder(agent):
+    os.chmod(agent.folder, 0o755)
+    folder = os.path.join(agent.folder, "shared")
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    return folder
+
+
+def start_and_kill(agent, path):
+    """Where the attacker is quick, tallyd may also refuse to start."""
+    child = subprocess.Popen(
+        [TALLYD, "--config", agent.config, "--socket", path, "--socket-mode", "0666",
+         "--socket-group", str(NOBODY)], env=agent.env, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while child.poll() is None and not os.path.lexists(path) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["short path", "long path"])
+def test_another_user_cannot_redirect_what_is_done_to_the_socket(pod, racer, short):
+    agent = pod(small_object())
+    folder = shared_folder(agent)
+    prey = Prey(agent.folder)
+    program = os.path.join(agent.folder, "racer")
+    with open(program, "wb") as file:
+        file.write(racer)
+    os.chmod(program, 0o755)
+    name = "t.sock" if short else "t.sock".ljust(107 - len(folder) - 1, "x")
+    path = os.path.join(folder, name)
+    starts = served = taken = 0
+    with subprocess.Popen([*AS_NOBODY, program, folder, prey.file, prey.folder, name],
+                          stdin=subprocess.PIPE) as attacker:
+        try:
+            while starts < STARTS or (taken == 0 and starts < 20 * STARTS):
+                starts += 1
+                served += start_and_kill(agent, path)
+                if os.path.lexists(path):
+                    os.unlink(path)
+                assert prey.now() == prey.before
+                taken = sum(entry.startswith("aside.") for entry in os.listdir(folder))
+        finally:
+            attacker.stdin.close()
+            attacker.wait(30)
+    assert taken > 0, "the attacker never got there, so nothing was tried"
+    print(f"{taken} of {starts} starts were attacked, {served} served all the same")
+
+
+def test_a_folder_of_another_user_is_served_and_left_clean(pod):
+    agent = pod(small_object(), options=["--socket-mode", "0666"])
+    folder = shared_folder(agent)
+    agent.socket = os.path.join(folder, "t.sock")
+    agent.start()
+    assert os.listdir(folder) == ["t.sock"]
+    assert subprocess.run([*AS_NOBODY, TALLY, "-s", agent.socket, "ping"],
+                          check=False, capture_output=True).returncode == 0
+    # What stands at the path by then is another user's.
+    os.rename(agent.socket, agent.socket + ".old")
+    os.symlink(agent.config, agent.socket)
+    assert agent.stop() == 0
+    assert sorted(os.listdir(folder)) == ["t.sock", "t.sock.old"] and os.path.exists(agent.config)
+
+
+def test_a_link_at_the_path_is_not_followed_to_see_who_listens(pod):
+    """Not even to find out whether an agent answers there."""
+    agent = pod(small_object())
+    agent.socket = os.path.join(shared_folder(agent), "t.sock")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(os.path.join(agent.folder, "other.sock"))
+        other.listen(1)
+        other.setblocking(False)
+        os.symlink(os.path.join(agent.folder, "other.sock"), agent.socket)
+        code, err = agent.run("--config", agent.config, "--socket", agent.socket)
+        assert code == 2 and "is not a socket" in err
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+def test_install_replaces_a_link_and_not_what_it_leads_to(pod):
+    agent = pod(small_object())
+    folder = shared_folder(agent)
+    prey = Prey(agent.folder)
+    os.symlink(prey.file, os.path.join(folder, "tally"))
+    done = subprocess.run([TALLY, "install", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert prey.now() == prey.before
+    assert not os.path.islink(os.path.join(folder, "tally"))
+    assert os.listdir(folder) == ["tally"]
