@@ -9,7 +9,7 @@ static bool is_tail(uint8_t byte, uint8_t low, uint8_t high)
 
 /* The length of the valid character at the start of text[len], 0 if there is none. The
  * bounds of the second byte keep out surrogates, overlong forms and what is over U+10FFFF. */
-static size_t utf8_character(const uint8_t *text, size_t len)
+static size_t character_size(const uint8_t *text, size_t len)
 {
     uint8_t lead = text[0];
     uint8_t low = 0x80;
@@ -38,13 +38,26 @@ static size_t utf8_character(const uint8_t *text, size_t len)
     return size;
 }
 
+size_t utf8_character(const char *text, size_t len, uint32_t *code)
+{
+    const uint8_t *in = (const uint8_t *)text;
+    size_t size = len > 0 ? character_size(in, len) : 0;
+
+    if (size == 0)
+        return 0;
+    *code = size == 1 ? in[0] : in[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        *code = *code << 6 | (in[i] & 0x3f);
+    return size;
+}
+
 size_t utf8_copy(char *to, size_t size, const char *from, size_t len)
 {
     const uint8_t *in = (const uint8_t *)from;
     size_t out = 0;
 
     for (size_t at = 0; at < len;) {
-        size_t character = utf8_character(in + at, len - at);
+        size_t character = character_size(in + at, len - at);
         size_t step = character > 0 ? character : 1;
 
         if (step >= size - out)
@@ -65,7 +78,7 @@ bool utf8_is_valid(const char *text, size_t len)
     const uint8_t *in = (const uint8_t *)text;
 
     for (size_t at = 0; at < len;) {
-        size_t character = in[at] != 0 ? utf8_character(in + at, len - at) : 1;
+        size_t character = in[at] != 0 ? character_size(in + at, len - at) : 1;
 
         if (character == 0)
             return false;

@@ -31,7 +31,7 @@ int64_t cli_clock_ms(void)
 
 static void print_head(const char *name)
 {
-    fprintf(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
+    terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
         terminal_reset(stderr));
 }
 
@@ -40,8 +40,7 @@ static void print_error(const char *name, const char *format, va_list arguments)
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);
     print_head(name);
-    terminal_print(stderr, text);
-    fputc('\n', stderr);
+    terminal_print(stderr, "%s\n", text);
 }
 
 int cli_usage(const char *format, ...)
@@ -81,8 +80,7 @@ static int exit_code(int error)
 int cli_refuse(int error, const char *message)
 {
     print_head(tally_error_name(error));
-    terminal_print(stderr, message);
-    fputc('\n', stderr);
+    terminal_print(stderr, "%s\n", message);
     return exit_code(error);
 }
 
@@ -92,20 +90,13 @@ int cli_fail(const struct tally_answer *answer)
     const char *request_id = tally_answer_aws_request_id(answer);
     const char *reasons = tally_answer_aws_reasons(answer);
     print_head(tally_answer_error_name(answer));
-    terminal_print(stderr, tally_answer_error_message(answer));
-    if (reasons[0] != '\0') {
-        fputs(" (", stderr);
-        terminal_print(stderr, reasons);
-        fputc(')', stderr);
-    }
-    if (code[0] != '\0' || request_id[0] != '\0') {
-        fputs(" [", stderr);
-        terminal_print(stderr, code);
-        fputs(code[0] != '\0' && request_id[0] != '\0' ? ", " : "", stderr);
-        terminal_print(stderr, request_id);
-        fputc(']', stderr);
-    }
-    fputc('\n', stderr);
+    terminal_print(stderr, "%s", tally_answer_error_message(answer));
+    if (reasons[0] != '\0')
+        terminal_print(stderr, " (%s)", reasons);
+    if (code[0] != '\0' || request_id[0] != '\0')
+        terminal_print(stderr, " [%s%s%s]", code,
+            code[0] != '\0' && request_id[0] != '\0' ? ", " : "", request_id);
+    terminal_print(stderr, "\n");
     return exit_code(tally_answer_error(answer));
 }
 
@@ -116,9 +107,7 @@ void cli_note(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    fputs("tally: note: ", stderr);
-    terminal_print(stderr, text);
-    fputc('\n', stderr);
+    terminal_print(stderr, "tally: note: %s\n", text);
 }
 
 int cli_open(struct cli *cli)

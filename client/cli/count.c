@@ -1,5 +1,6 @@
 /* tally count. */
 #include "client/cli/count.h"
+#include "client/cli/terminal.h"
 
 #include "client/cli/memory.h"
 #include "client/cli/prometheus.h"
@@ -83,7 +84,7 @@ static int print_count(struct cli *cli, const struct json *answer, int64_t count
     else if (cli->output == OUTPUT_PROMETHEUS)
         prometheus_count(stdout, answer);
     else
-        printf("%" PRId64 "\n", count);
+        terminal_print(stdout, "%" PRId64 "\n", count);
     count_remark(answer);
     return EXIT_OK;
 }

@@ -9,7 +9,8 @@
 
 static void print_head(const char *text)
 {
-    printf("\n%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), text, terminal_reset(stdout));
+    terminal_print(
+        stdout, "\n%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), text, terminal_reset(stdout));
 }
 
 static void print_part(const struct json *answer, const char *key, const char *head)
@@ -26,11 +27,11 @@ static void print_source(const struct json *answer)
     int64_t line = 0;
     print_head("Configuration");
     if (json_get(answer, "source.file") != NULL) {
-        fputs("  from ", stdout);
-        terminal_print(stdout, json_get_string(answer, "source.file", "?"));
+        terminal_print(stdout, "  from ");
+        terminal_print(stdout, "%s", json_get_string(answer, "source.file", "?"));
         if (json_get_integer(answer, "source.line", &line))
-            printf(", line %" PRId64, line);
-        putchar('\n');
+            terminal_print(stdout, ", line %" PRId64, line);
+        terminal_print(stdout, "\n");
     }
     const struct json *config = json_get(answer, "config");
     if (config != NULL)
@@ -55,7 +56,8 @@ static void print_cost(const struct json *answer)
         !json_get_real(answer, "cost.rcu_per_day", &day))
         return;
     print_head("Cost");
-    printf("  %.10g read capacity units a count x %.10g counts a day = %.10g a day\n", poll, polls,
+    terminal_print(stdout,
+        "  %.10g read capacity units a count x %.10g counts a day = %.10g a day\n", poll, polls,
         day);
 }
 
@@ -67,28 +69,29 @@ static void print_keda(const struct json *answer)
     json_get_integer(answer, "keda.undercount", &missing);
     json_get_integer(answer, "keda.pages_ignored", &ignored);
     print_head("What KEDA would report");
-    printf("  %s%" PRId64 "%s", terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE),
-        count, terminal_reset(stdout));
+    terminal_print(stdout, "  %s%" PRId64 "%s",
+        terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE), count,
+        terminal_reset(stdout));
     if (missing > 0)
-        printf(": %" PRId64 " too few, on %" PRId64 " page%s that it does not read", missing,
-            ignored, ignored == 1 ? "" : "s");
+        terminal_print(stdout, ": %" PRId64 " too few, on %" PRId64 " page%s that it does not read",
+            missing, ignored, ignored == 1 ? "" : "s");
     else
-        fputs(": the same", stdout);
+        terminal_print(stdout, ": the same");
     const char *note = json_get_string(answer, "keda.note", "");
     if (note[0] != '\0') {
-        fputs("\n  ", stdout);
-        terminal_print(stdout, note);
+        terminal_print(stdout, "\n  ");
+        terminal_print(stdout, "%s", note);
     }
-    putchar('\n');
+    terminal_print(stdout, "\n");
 }
 
 static void print_explanation(const struct json *answer)
 {
     static const char *const shown[] = {"trigger", "source", "config", "identity", "endpoint",
         "request", "pages", "total", "cost", "decision", "keda", NULL};
-    fputs(terminal_colour(stdout, COLOUR_BOLD), stdout);
-    terminal_print(stdout, json_get_string(answer, "trigger", "?"));
-    printf("%s\n", terminal_reset(stdout));
+    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
+    terminal_print(stdout, "%s", json_get_string(answer, "trigger", "?"));
+    terminal_print(stdout, "%s\n", terminal_reset(stdout));
     print_source(answer);
     print_part(answer, "identity", "Identity");
     print_part(answer, "endpoint", "Endpoint");

@@ -1,5 +1,6 @@
 /* tally install: puts this program into a shared volume. */
 #include "client/cli/cli.h"
+#include "client/cli/terminal.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -76,7 +77,7 @@ static int copy_program(int program, const char *folder)
     else
         made = false;
     if (code == EXIT_OK)
-        printf("%s\n", path);
+        terminal_print(stdout, "%s\n", path);
 finish:
     if (made)
         unlink(temporary);

@@ -1,4 +1,5 @@
 #include "client/cli/json.h"
+#include "client/cli/terminal.h"
 
 #include "client/cli/memory.h"
 #include "proto/base64.h"
@@ -332,11 +333,18 @@ const char *json_get_string(const struct json *json, const char *path, const cha
     return text != NULL ? text : fallback;
 }
 
+static int write_json(const char *text, size_t len, void *data)
+{
+    FILE *file = data;
+    terminal_print_json(file, text, len);
+    return ferror(file) ? -1 : 0;
+}
+
 void json_print(FILE *file, const struct json *json, bool one_line)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
     flags |= one_line ? JSON_COMPACT : JSON_INDENT(2);
-    if (json_dumpf(open_json(json), file, flags) < 0 && !ferror(file))
+    if (json_dump_callback(open_json(json), write_json, file, flags) < 0 && !ferror(file))
         memory_exhausted();
-    fputc('\n', file);
+    terminal_print(file, "\n");
 }

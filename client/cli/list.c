@@ -51,11 +51,11 @@ static void print_errors(const struct json *triggers)
         if (error == NULL)
             continue;
         tree_value("last_error", error, text, sizeof(text));
-        fputs(terminal_colour(stdout, COLOUR_RED), stdout);
-        terminal_print(stdout, json_get_string(trigger, "name", "?"));
-        printf("%s: ", terminal_reset(stdout));
-        terminal_print(stdout, text);
-        putchar('\n');
+        terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_RED));
+        terminal_print(stdout, "%s", json_get_string(trigger, "name", "?"));
+        terminal_print(stdout, "%s: ", terminal_reset(stdout));
+        terminal_print(stdout, "%s", text);
+        terminal_print(stdout, "\n");
     }
 }
 

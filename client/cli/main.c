@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/help.h"
 #include "client/cli/json.h"
+#include "client/cli/terminal.h"
 #include "proto/suggest.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ static int run_command(struct cli *cli)
     bool help = cli_given(cli, OPTION_HELP);
     cli->socket = arguments->text[OPTION_SOCKET];
     if (cli_given(cli, OPTION_VERSION)) {
-        printf("tally %s\n", tally_version());
+        terminal_print(stdout, "tally %s\n", tally_version());
         return EXIT_OK;
     }
     const char *name = arguments->operand_count > 0 ? arguments->operands[0] : NULL;
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
                    : cli_usage("%s", error);
     tally_close(cli.tally);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "tally: OUTPUT: cannot write the result: %s\n", strerror(errno));
+        terminal_print(stderr, "tally: OUTPUT: cannot write the result: %s\n", strerror(errno));
         return code != EXIT_OK ? code : EXIT_ERROR;
     }
     return code;

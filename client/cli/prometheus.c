@@ -1,5 +1,7 @@
 #include "client/cli/prometheus.h"
+#include "client/cli/terminal.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Metrics with one sample each: the field, its metric, and what makes it a base unit. */
@@ -47,21 +49,7 @@ static const struct metric status_metrics[] = {
 
 static void print_head(FILE *file, const char *name, const char *type, const char *help)
 {
-    fprintf(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void print_label(FILE *file, const char *value)
-{
-    fputc('"', file);
-    for (; *value != '\0'; value++) {
-        if (*value == '\n')
-            fputs("\\n", file);
-        else if (*value == '"' || *value == '\\')
-            fprintf(file, "\\%c", *value);
-        else
-            fputc(*value, file);
-    }
-    fputc('"', file);
+    terminal_print(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 /* Whole numbers as they are, to the last digit. */
@@ -69,12 +57,13 @@ static void print_number(FILE *file, const struct json *map, const char *path, d
 {
     int64_t whole = 0;
     double number = 0;
-    if (factor >= 1 && json_get_integer(map, path, &whole)) {
-        fprintf(file, " %lld\n", (long long)whole * (long long)factor);
+    if (factor >= 1 && json_get_integer(map, path, &whole) &&
+        !__builtin_mul_overflow(whole, (int64_t)factor, &whole)) {
+        terminal_print(file, " %" PRId64 "\n", whole);
         return;
     }
     json_get_real(map, path, &number);
-    fprintf(file, " %.15g\n", number * factor);
+    terminal_print(file, " %.15g\n", number * factor);
 }
 
 static void print_metrics(
@@ -85,7 +74,7 @@ static void print_metrics(
         if (!json_get_real(map, metrics[i].path, &number))
             continue;
         print_head(file, metrics[i].name, metrics[i].type, metrics[i].help);
-        fputs(metrics[i].name, file);
+        terminal_print(file, "%s", metrics[i].name);
         print_number(file, map, metrics[i].path, metrics[i].factor);
     }
 }
@@ -93,9 +82,9 @@ static void print_metrics(
 static void print_method(const char *key, const struct json *value, void *data)
 {
     FILE *file = data;
-    fputs("tally_requests_total{method=", file);
-    print_label(file, key);
-    fputc('}', file);
+    terminal_print(file, "tally_requests_total{method=");
+    terminal_print_label(file, key);
+    terminal_print(file, "}");
     print_number(file, value, "", 1);
 }
 
@@ -113,7 +102,7 @@ static void print_aws(FILE *file, const struct json *status)
             snprintf(path, sizeof(path), "aws.%s.%s", services[i], results[j]);
             if (!json_get_real(status, path, &number))
                 continue;
-            fprintf(file, "tally_aws_calls_total{service=\"%s\",result=\"%s\"}", services[i],
+            terminal_print(file, "tally_aws_calls_total{service=\"%s\",result=\"%s\"}", services[i],
                 results[j]);
             print_number(file, status, path, 1);
         }
@@ -123,7 +112,7 @@ static void print_aws(FILE *file, const struct json *status)
         snprintf(path, sizeof(path), "aws.%s.connections", services[i]);
         if (!json_get_real(status, path, &number))
             continue;
-        fprintf(file, "tally_aws_connections_total{service=\"%s\"}", services[i]);
+        terminal_print(file, "tally_aws_connections_total{service=\"%s\"}", services[i]);
         print_number(file, status, path, 1);
     }
 }
@@ -140,23 +129,23 @@ static void print_latency(FILE *file, const struct json *status)
     for (size_t i = 0; i < json_size(bounds) && i < json_size(answers); i++) {
         if (!json_get_real(json_at(bounds, i), "", &bound))
             continue;
-        fprintf(file, "tally_request_duration_seconds_bucket{le=\"%.15g\"}", bound * 0.001);
+        terminal_print(file, "tally_request_duration_seconds_bucket{le=\"%.15g\"}", bound * 0.001);
         print_number(file, json_at(answers, i), "", 1);
     }
-    fputs("tally_request_duration_seconds_bucket{le=\"+Inf\"}", file);
+    terminal_print(file, "tally_request_duration_seconds_bucket{le=\"+Inf\"}");
     print_number(file, status, "latency_histogram.samples", 1);
-    fputs("tally_request_duration_seconds_sum", file);
+    terminal_print(file, "tally_request_duration_seconds_sum");
     print_number(file, status, "latency_histogram.sum_ms", 0.001);
-    fputs("tally_request_duration_seconds_count", file);
+    terminal_print(file, "tally_request_duration_seconds_count");
     print_number(file, status, "latency_histogram.samples", 1);
 }
 
 void prometheus_status(FILE *file, const struct json *status)
 {
     print_head(file, "tally_build_info", "gauge", "The agent's version.");
-    fputs("tally_build_info{version=", file);
-    print_label(file, json_get_string(status, "version", ""));
-    fputs("} 1\n", file);
+    terminal_print(file, "tally_build_info{version=");
+    terminal_print_label(file, json_get_string(status, "version", ""));
+    terminal_print(file, "} 1\n");
     print_metrics(file, status, status_metrics, sizeof(status_metrics) / sizeof(status_metrics[0]));
     const struct json *methods = json_get(status, "requests.by_method");
     if (methods != NULL) {
@@ -175,11 +164,11 @@ static const struct metric trigger_metrics[] = {
 
 static void print_trigger_labels(FILE *file, const struct json *trigger)
 {
-    fputs("{trigger=", file);
-    print_label(file, json_get_string(trigger, "name", ""));
-    fputs(",table=", file);
-    print_label(file, json_get_string(trigger, "table", ""));
-    fputc('}', file);
+    terminal_print(file, "{trigger=");
+    terminal_print_label(file, json_get_string(trigger, "name", ""));
+    terminal_print(file, ",table=");
+    terminal_print_label(file, json_get_string(trigger, "table", ""));
+    terminal_print(file, "}");
 }
 
 void prometheus_list(FILE *file, const struct json *list)
@@ -194,7 +183,7 @@ void prometheus_list(FILE *file, const struct json *list)
             const struct json *trigger = json_at(triggers, j);
             if (!json_get_real(trigger, metric->path, &number))
                 continue; /* never counted: no sample, rather than a 0 */
-            fputs(metric->name, file);
+            terminal_print(file, "%s", metric->name);
             print_trigger_labels(file, trigger);
             print_number(file, trigger, metric->path, metric->factor);
         }
@@ -202,19 +191,19 @@ void prometheus_list(FILE *file, const struct json *list)
     print_head(file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
     for (size_t j = 0; j < count; j++) {
         const struct json *trigger = json_at(triggers, j);
-        fputs("tally_trigger_failed", file);
+        terminal_print(file, "tally_trigger_failed");
         print_trigger_labels(file, trigger);
-        fprintf(file, " %d\n", strcmp(json_get_string(trigger, "state", ""), "failed") == 0);
+        terminal_print(file, " %d\n", strcmp(json_get_string(trigger, "state", ""), "failed") == 0);
     }
 }
 
 void prometheus_count(FILE *file, const struct json *count)
 {
     print_head(file, "tally_trigger_items", "gauge", "The count.");
-    fputs("tally_trigger_items{trigger=", file);
-    print_label(file, json_get_string(count, "trigger", ""));
-    fputs(",quality=", file);
-    print_label(file, json_get_string(count, "quality", ""));
-    fputc('}', file);
+    terminal_print(file, "tally_trigger_items{trigger=");
+    terminal_print_label(file, json_get_string(count, "trigger", ""));
+    terminal_print(file, ",quality=");
+    terminal_print_label(file, json_get_string(count, "quality", ""));
+    terminal_print(file, "}");
     print_number(file, count, "count", 1);
 }

@@ -1,5 +1,6 @@
 /* tally query: a count that no trigger describes. */
 #include "client/cli/count.h"
+#include "client/cli/terminal.h"
 #include "client/cli/value.h"
 
 #include <inttypes.h>
@@ -53,7 +54,7 @@ int run_query(struct cli *cli)
         if (cli->output == OUTPUT_JSON)
             json_print(stdout, answer, false);
         else
-            printf("%" PRId64 "\n", count);
+            terminal_print(stdout, "%" PRId64 "\n", count);
         count_remark(answer);
     }
     json_free(answer);

@@ -1,6 +1,7 @@
 /* tally ready and tally ping: is the agent there? */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"
+#include "client/cli/terminal.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -32,7 +33,7 @@ int run_ping(struct cli *cli)
     if (cli->output == OUTPUT_JSON)
         json_print(stdout, answer, false);
     else
-        printf("%.2f ms\n", taken);
+        terminal_print(stdout, "%.2f ms\n", taken);
     json_free(answer);
     return EXIT_OK;
 }
@@ -60,9 +61,10 @@ int run_ready(struct cli *cli)
     if (cli->output == OUTPUT_JSON)
         json_print(stdout, answer, false);
     else if (json_get_integer(answer, "count", &count))
-        printf("ready: %" PRId64 " (%s)\n", count, json_get_string(answer, "quality", "?"));
+        terminal_print(
+            stdout, "ready: %" PRId64 " (%s)\n", count, json_get_string(answer, "quality", "?"));
     else
-        puts("ready");
+        terminal_print(stdout, "ready\n");
     json_free(answer);
     return EXIT_OK;
 }

@@ -59,11 +59,11 @@ static void print_cell(FILE *file, const char *text, size_t width, bool right, b
     size_t taken = terminal_width(text);
     int padding = (int)(width > taken ? width - taken : 0);
     if (right)
-        fprintf(file, "%*s", padding, "");
-    terminal_print(file, text);
+        terminal_print(file, "%*s", padding, "");
+    terminal_print(file, "%s", text);
     if (!right && !last)
-        fprintf(file, "%*s", padding, "");
-    fputs(last ? "\n" : "  ", file);
+        terminal_print(file, "%*s", padding, "");
+    terminal_print(file, last ? "\n" : "  ");
 }
 
 static void print_row(const struct table *table, FILE *file, const char *const *cells,
@@ -74,7 +74,7 @@ static void print_row(const struct table *table, FILE *file, const char *const *
         if (widths[column] > 0)
             last = column;
     }
-    fprintf(file, "%*s", indent, "");
+    terminal_print(file, "%*s", indent, "");
     for (size_t column = 0; column <= last; column++) {
         if (widths[column] > 0)
             print_cell(file, cells[column], widths[column], table->right[column], column == last);
@@ -97,9 +97,9 @@ void table_print(const struct table *table, FILE *file, int indent)
         if (widths[column] > 0 && width > widths[column])
             widths[column] = width;
     }
-    fputs(terminal_colour(file, COLOUR_BOLD), file);
+    terminal_print(file, "%s", terminal_colour(file, COLOUR_BOLD));
     print_row(table, file, table->heads, widths, indent);
-    fputs(terminal_reset(file), file);
+    terminal_print(file, "%s", terminal_reset(file));
     for (size_t row = 0; row < rows; row++)
         print_row(
             table, file, (const char *const *)&table->cells[row * table->columns], widths, indent);

@@ -1,5 +1,9 @@
 #include "client/cli/terminal.h"
 
+#include "client/cli/memory.h"
+#include "proto/utf8.h"
+
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,30 +18,25 @@ bool terminal_has_colours(FILE *file)
     return isatty(fileno(file)) && (term == NULL || strcmp(term, "dumb") != 0);
 }
 
+/* What terminal_print recognises by its address, which no text from elsewhere can have. */
+static const char *const styles[] = {
+    [COLOUR_NONE] = "",
+    [COLOUR_BOLD] = "\x1b[1m",
+    [COLOUR_DIM] = "\x1b[2m",
+    [COLOUR_RED] = "\x1b[31m",
+    [COLOUR_GREEN] = "\x1b[32m",
+    [COLOUR_YELLOW] = "\x1b[33m",
+    [COLOUR_RESET] = "\x1b[0m",
+};
+
 const char *terminal_colour(FILE *file, enum colour colour)
 {
-    if (!terminal_has_colours(file))
-        return "";
-    switch (colour) {
-    case COLOUR_BOLD:
-        return "\x1b[1m";
-    case COLOUR_DIM:
-        return "\x1b[2m";
-    case COLOUR_RED:
-        return "\x1b[31m";
-    case COLOUR_GREEN:
-        return "\x1b[32m";
-    case COLOUR_YELLOW:
-        return "\x1b[33m";
-    case COLOUR_NONE:
-        break;
-    }
-    return "";
+    return terminal_has_colours(file) ? styles[colour] : "";
 }
 
 const char *terminal_reset(FILE *file)
 {
-    return terminal_has_colours(file) ? "\x1b[0m" : "";
+    return terminal_colour(file, COLOUR_RESET);
 }
 
 void terminal_size(FILE *file, size_t *columns, size_t *rows)
@@ -48,39 +47,154 @@ void terminal_size(FILE *file, size_t *columns, size_t *rows)
     *rows = known && size.ws_row > 0 ? size.ws_row : 24;
 }
 
-/* C0 controls, DEL, and the C1 controls that UTF-8 writes as c2 80 to c2 9f. */
-static size_t control_bytes(const char *text)
+enum form { FORM_TEXT, FORM_JSON, FORM_LABEL };
+
+/* C0 and C1 controls, DEL, line separators, and what changes the direction of the text around. */
+static bool moves_terminal(uint32_t code)
 {
-    unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
-    if (first < 0x20 || first == 0x7f)
-        return 1;
-    return first == 0xc2 && second >= 0x80 && second <= 0x9f ? 2 : 0;
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
+           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
 }
 
-void terminal_print(FILE *file, const char *text)
+/* What stands for the character at the start of text[len] where it is not shown as it is, else
+ * "". Returns how many bytes it stands for. */
+static size_t escape(const char *text, size_t len, enum form form, char *shown, size_t size)
 {
-    for (; *text != '\0'; text++) {
-        size_t bytes = control_bytes(text);
-        if (bytes == 0) {
-            fputc(*text, file);
-            continue;
-        }
-        fprintf(file, "\\x%02x", (unsigned char)text[bytes - 1]);
-        text += bytes - 1;
+    uint32_t code = 0;
+    size_t bytes = utf8_character(text, len, &code);
+    const char *backslash = form == FORM_LABEL ? "\\\\" : "\\";
+    shown[0] = '\0';
+    if (form == FORM_LABEL && bytes == 1 && strchr("\n\"\\", text[0]) != NULL)
+        snprintf(shown, size, "\\%c", text[0] == '\n' ? 'n' : text[0]);
+    else if (form == FORM_JSON && bytes > 0 && code != '\n' && moves_terminal(code))
+        snprintf(shown, size, "\\u%04x", code);
+    else if (form == FORM_JSON)
+        return bytes > 0 ? bytes : 1; /* jansson writes line feeds between values, and only UTF-8 */
+    else if (bytes == 0)
+        snprintf(shown, size, "%sx%02x", backslash, (unsigned char)text[0]);
+    else if (moves_terminal(code))
+        snprintf(shown, size, code < 0x100 ? "%sx%02x" : "%su%04x", backslash, code);
+    return bytes > 0 ? bytes : 1;
+}
+
+static void write_escaped(FILE *file, const char *text, size_t len, enum form form)
+{
+    char shown[16];
+    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
+        bytes = escape(text, len, form, shown, sizeof(shown));
+        if (shown[0] != '\0')
+            fputs(shown, file);
+        else
+            fwrite(text, 1, bytes, file);
     }
+}
+
+static bool is_style(const char *text)
+{
+    for (size_t i = 0; i < sizeof(styles) / sizeof(styles[0]); i++) {
+        if (text == styles[i])
+            return true;
+    }
+    return false;
+}
+
+/* Passes over the argument of a conversion. */
+static void skip_argument(const char *conversion, size_t len, va_list *arguments)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (conversion[i] == '*')
+            (void)va_arg(*arguments, int);
+    }
+    if (strchr("fge", conversion[len - 1]) != NULL)
+        (void)va_arg(*arguments, double);
+    else if (conversion[len - 1] == 's')
+        (void)va_arg(*arguments, const char *);
+    else if (strchr("lz", conversion[len - 2]) != NULL)
+        (void)va_arg(*arguments, long); /* as wide as long long and size_t where tally runs */
+    else
+        (void)va_arg(*arguments, int);
+}
+
+_Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t),
+    "skip_argument reads all of them as long");
+
+static void print_conversion(FILE *file, const char *conversion, size_t len, va_list *arguments)
+{
+    char format[32], *text = NULL;
+    va_list copy;
+    if (len == 2 && conversion[1] == 's') {
+        const char *string = va_arg(*arguments, const char *);
+        if (is_style(string))
+            fputs(string, file);
+        else
+            write_escaped(file, string, strlen(string), FORM_TEXT);
+        return;
+    }
+    if (len >= sizeof(format))
+        abort();
+    memcpy(format, conversion, len);
+    format[len] = '\0';
+    va_copy(copy, *arguments);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int n = vasprintf(&text, format, copy);
+#pragma GCC diagnostic pop
+    va_end(copy);
+    if (n < 0)
+        memory_exhausted();
+    write_escaped(file, text, (size_t)n, FORM_TEXT);
+    free(text);
+    skip_argument(conversion, len, arguments);
+}
+
+void terminal_vprint(FILE *file, const char *format, va_list arguments)
+{
+    va_list left;
+    va_copy(left, arguments);
+    while (*format != '\0') {
+        size_t len = strcspn(format, "%");
+        fwrite(format, 1, len, file);
+        format += len;
+        if (*format == '\0')
+            break;
+        len = 1 + strcspn(format + 1, "%sdiucfge") + 1;
+        if (format[len - 1] == '%')
+            fputc('%', file);
+        else
+            print_conversion(file, format, len, &left);
+        format += len;
+    }
+    va_end(left);
+}
+
+void terminal_print(FILE *file, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    terminal_vprint(file, format, arguments);
+    va_end(arguments);
+}
+
+void terminal_print_json(FILE *file, const char *text, size_t len)
+{
+    write_escaped(file, text, len, FORM_JSON);
+}
+
+void terminal_print_label(FILE *file, const char *value)
+{
+    fputc('"', file);
+    write_escaped(file, value, strlen(value), FORM_LABEL);
+    fputc('"', file);
 }
 
 size_t terminal_width(const char *text)
 {
-    size_t width = 0;
-    for (; *text != '\0'; text++) {
-        size_t bytes = control_bytes(text);
-        if (bytes > 0) {
-            width += 4;
-            text += bytes - 1;
-        } else if (((unsigned char)*text & 0xc0) != 0x80) {
-            width++; /* one for each character, none for its further bytes */
-        }
+    char shown[16];
+    size_t width = 0, len = strlen(text);
+    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
+        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
+        width += shown[0] != '\0' ? strlen(shown) : 1;
     }
     return width;
 }

@@ -3,11 +3,20 @@
 #ifndef TALLY_CLI_TERMINAL_H
 #define TALLY_CLI_TERMINAL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
-enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_DIM, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW };
+enum colour {
+    COLOUR_NONE,
+    COLOUR_BOLD,
+    COLOUR_DIM,
+    COLOUR_RED,
+    COLOUR_GREEN,
+    COLOUR_YELLOW,
+    COLOUR_RESET
+};
 
 /* Whether the stream is a terminal that takes colours: NO_COLOR is unset, TERM not "dumb". */
 bool terminal_has_colours(FILE *file);
@@ -19,10 +28,19 @@ const char *terminal_reset(FILE *file);
 /* Width and height of the terminal behind the stream; 80 and 24 where it is none. */
 void terminal_size(FILE *file, size_t *columns, size_t *rows);
 
-/* Prints text from elsewhere: control characters become \xNN. */
-void terminal_print(FILE *file, const char *text);
+/* The only writers of what the command shows, whatever it came from: what a conversion gives is
+ * escaped (\xNN and \uNNNN for controls, line feeds among them, for what is not UTF-8 and for what
+ * changes the direction of text), the format itself and terminal_colour are not. Conversions are
+ * those of printf: s d i u c f g e, with l, ll or z. */
+void terminal_print(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void terminal_vprint(FILE *file, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
-/* How many columns terminal_print takes for the text. */
+/* The same for whole JSON, and for a label's value of Prometheus, with its quotes. */
+void terminal_print_json(FILE *file, const char *text, size_t len);
+void terminal_print_label(FILE *file, const char *value);
+
+/* How many columns "%s" of terminal_print takes for the text. */
 size_t terminal_width(const char *text);
 
 #endif

@@ -31,7 +31,7 @@ static void screen_close(void)
     if (!screen.open)
         return;
     screen.open = false;
-    fputs("\x1b[?25h\x1b[?1049l", stdout);
+    terminal_print(stdout, "\x1b[?25h\x1b[?1049l");
     fflush(stdout);
     if (screen.raw)
         tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
@@ -51,7 +51,7 @@ static void screen_open(void)
     }
     screen.open = true;
     atexit(screen_close);
-    fputs("\x1b[?1049h\x1b[?25l", stdout);
+    terminal_print(stdout, "\x1b[?1049h\x1b[?25l");
 }
 
 static int64_t number(const struct json *json, const char *path)
@@ -83,24 +83,29 @@ static void draw_summary(const struct json *before, const struct json *now, int6
     char uptime[32];
     int64_t hits = number(now, "cache.hits"), misses = number(now, "cache.misses");
     duration_format(number(now, "uptime_ms"), uptime, sizeof(uptime));
-    printf("%stallyd %s%s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB\n\n",
+    terminal_print(stdout,
+        "%stallyd %s%s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB\n\n",
         terminal_colour(stdout, COLOUR_BOLD), json_get_string(now, "version", "?"),
         terminal_reset(stdout), number(now, "pid"), uptime, number(now, "config.triggers"),
         number(now, "memory.rss_kb"));
-    printf("requests  %8.1f/s   in flight %" PRId64 "   errors %" PRId64 "   p50 %.3g ms   p99 "
-           "%.3g ms\n",
+    terminal_print(stdout,
+        "requests  %8.1f/s   in flight %" PRId64 "   errors %" PRId64 "   p50 %.3g ms   p99 "
+        "%.3g ms\n",
         rate(before, now, "requests.answered", elapsed_ms), number(now, "requests.in_flight"),
         number(now, "requests.errors"), real(now, "latency_ms.p50"), real(now, "latency_ms.p99"));
-    printf("cache     %8.1f %%   hits %" PRId64 "   misses %" PRId64 "   joined %" PRId64
-           "   stale %" PRId64 "\n",
-        hits + misses > 0 ? 100.0 * (double)hits / (double)(hits + misses) : 0.0, hits, misses,
-        number(now, "cache.joined"), number(now, "cache.stale_served"));
-    printf("dynamodb  %8.1f/s   calls %" PRId64 "   throttled %" PRId64 "   failed %" PRId64
-           "   flights %" PRId64 "   failed %" PRId64 "\n",
+    terminal_print(stdout,
+        "cache     %8.1f %%   hits %" PRId64 "   misses %" PRId64 "   joined %" PRId64
+        "   stale %" PRId64 "\n",
+        (double)hits + (double)misses > 0 ? 100.0 * (double)hits / ((double)hits + (double)misses)
+                                          : 0.0,
+        hits, misses, number(now, "cache.joined"), number(now, "cache.stale_served"));
+    terminal_print(stdout,
+        "dynamodb  %8.1f/s   calls %" PRId64 "   throttled %" PRId64 "   failed %" PRId64
+        "   flights %" PRId64 "   failed %" PRId64 "\n",
         rate(before, now, "aws.dynamodb.calls", elapsed_ms), number(now, "aws.dynamodb.calls"),
         number(now, "aws.dynamodb.throttled"), number(now, "aws.dynamodb.failed"),
         number(now, "flights.started"), number(now, "flights.failed"));
-    printf("capacity  %8.1f RCU/s   %.10g RCU in all\n\n",
+    terminal_print(stdout, "capacity  %8.1f RCU/s   %.10g RCU in all\n\n",
         rate(before, now, "consumed_rcu", elapsed_ms), real(now, "consumed_rcu"));
 }
 
@@ -151,7 +156,7 @@ static void draw_peers(const struct json *status, size_t rows)
         table_addf(&table, "%" PRId64, number(peer, "requests"));
         table_add(&table, age);
     }
-    putchar('\n');
+    terminal_print(stdout, "\n");
     table_print(&table, stdout, 0);
     table_free(&table);
 }
@@ -173,11 +178,12 @@ static void draw(
     size_t columns, rows;
     terminal_size(stdout, &columns, &rows);
     size_t room = rows > 14 ? rows - 14 : 2;
-    fputs("\x1b[H\x1b[2J", stdout);
+    terminal_print(stdout, "\x1b[H\x1b[2J");
     draw_summary(before, now, elapsed_ms);
     draw_triggers(list, room * 2 / 3);
     draw_peers(now, room / 3);
-    printf("\n%sq ends%s", terminal_colour(stdout, COLOUR_DIM), terminal_reset(stdout));
+    terminal_print(
+        stdout, "\n%sq ends%s", terminal_colour(stdout, COLOUR_DIM), terminal_reset(stdout));
     fflush(stdout);
 }
 

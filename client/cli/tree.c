@@ -205,11 +205,11 @@ static void print_scalar(const char *key, const struct json *value, void *data)
     tree_label(key, label, sizeof(label));
     bool fraction = json_kind(value) == JSON_KIND_REAL;
     tree_value(walk->milliseconds && fraction ? "_ms" : key, value, text, sizeof(text));
-    fprintf(walk->file, "%*s", walk->indent, "");
-    terminal_print(walk->file, label);
-    fprintf(walk->file, "%*s  ", (int)(walk->width - terminal_width(label)), "");
-    terminal_print(walk->file, text);
-    fputc('\n', walk->file);
+    terminal_print(walk->file, "%*s", walk->indent, "");
+    terminal_print(walk->file, "%s", label);
+    terminal_print(walk->file, "%*s  ", (int)(walk->width - terminal_width(label)), "");
+    terminal_print(walk->file, "%s", text);
+    terminal_print(walk->file, "\n");
 }
 
 static void add_head(const char *key, const struct json *value, void *data)
@@ -257,9 +257,9 @@ static void print_section(const char *key, const struct json *value, void *data)
     if (!is_section(value) || is_left_out(walk, key))
         return;
     tree_label(key, label, sizeof(label));
-    fprintf(walk->file, "%*s%s", walk->indent, "", terminal_colour(walk->file, COLOUR_BOLD));
-    terminal_print(walk->file, label);
-    fprintf(walk->file, "%s\n", terminal_reset(walk->file));
+    terminal_print(walk->file, "%*s%s", walk->indent, "", terminal_colour(walk->file, COLOUR_BOLD));
+    terminal_print(walk->file, "%s", label);
+    terminal_print(walk->file, "%s\n", terminal_reset(walk->file));
     if (json_kind(value) == JSON_KIND_ARRAY)
         tree_table(walk->file, value, walk->indent + 2);
     else

@@ -1,6 +1,7 @@
 /* tally wait. */
 #include "client/cli/condition.h"
 #include "client/cli/count.h"
+#include "client/cli/terminal.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -72,7 +73,7 @@ static int look(struct wait *wait, bool *done)
         if (wait->cli->output == OUTPUT_JSON)
             json_print(stdout, answer, false);
         else
-            printf("%" PRId64 "\n", wait->count);
+            terminal_print(stdout, "%" PRId64 "\n", wait->count);
     }
     json_free(answer);
     return EXIT_OK;

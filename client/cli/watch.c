@@ -29,7 +29,7 @@ static void print_time(void)
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &parts);
     strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &parts);
-    fputs(text, stdout);
+    terminal_print(stdout, "%s", text);
 }
 
 /* The scale is the trigger's target, so that two bars can be compared; how often the target is
@@ -45,9 +45,10 @@ static void print_bar(struct watch *watch, int64_t count, int64_t target)
         watch->most = count;
     bar_draw(
         count, target > 0 ? target : watch->most, columns - 66, watch->utf8, text, sizeof(text));
-    printf("  %s%s%s", terminal_colour(stdout, COLOUR_GREEN), text, terminal_reset(stdout));
+    terminal_print(
+        stdout, "  %s%s%s", terminal_colour(stdout, COLOUR_GREEN), text, terminal_reset(stdout));
     if (target > 0 && count > target)
-        printf(" %.4gx target", (double)count / (double)target);
+        terminal_print(stdout, " %.4gx target", (double)count / (double)target);
 }
 
 /* Why a stale count is not newer. */
@@ -56,10 +57,10 @@ static void print_reason(const struct json *answer)
     const char *name = json_get_string(answer, "last_error.name", "");
     if (name[0] == '\0')
         return;
-    printf("  %s", terminal_colour(stdout, COLOUR_RED));
-    terminal_print(stdout, name);
-    printf("%s: ", terminal_reset(stdout));
-    terminal_print(stdout, json_get_string(answer, "last_error.message", ""));
+    terminal_print(stdout, "  %s", terminal_colour(stdout, COLOUR_RED));
+    terminal_print(stdout, "%s", name);
+    terminal_print(stdout, "%s: ", terminal_reset(stdout));
+    terminal_print(stdout, "%s", json_get_string(answer, "last_error.message", ""));
 }
 
 static void print_count(struct watch *watch, const struct json *answer)
@@ -69,24 +70,24 @@ static void print_count(struct watch *watch, const struct json *answer)
     json_get_integer(answer, "count", &count);
     json_get_integer(answer, "target", &target);
     print_time();
-    printf("  %12" PRId64 "  ", count);
-    terminal_print(stdout, quality);
+    terminal_print(stdout, "  %12" PRId64 "  ", count);
+    terminal_print(stdout, "%s", quality);
     print_reason(answer);
     if (watch->terminal && strcmp(quality, "stale") != 0) {
         size_t width = strlen(quality);
-        printf("%*s", width < 8 ? (int)(8 - width) : 0, "");
+        terminal_print(stdout, "%*s", width < 8 ? (int)(8 - width) : 0, "");
         print_bar(watch, count, target);
     }
-    putchar('\n');
+    terminal_print(stdout, "\n");
 }
 
 static void print_error(const struct tally_answer *answer)
 {
     print_time();
-    printf("  %12s  %s%s%s: ", "-", terminal_colour(stdout, COLOUR_RED),
+    terminal_print(stdout, "  %12s  %s%s%s: ", "-", terminal_colour(stdout, COLOUR_RED),
         tally_answer_error_name(answer), terminal_reset(stdout));
-    terminal_print(stdout, tally_answer_error_message(answer));
-    putchar('\n');
+    terminal_print(stdout, "%s", tally_answer_error_message(answer));
+    terminal_print(stdout, "\n");
 }
 
 static void on_change(const struct tally_answer *answer, void *data)

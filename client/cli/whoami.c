@@ -12,21 +12,24 @@ static void print_state(const struct json *identity)
     bool good = strcmp(state, "valid") == 0;
     char text[32];
     int64_t left = 0;
-    printf("  %s", terminal_colour(stdout, good ? COLOUR_GREEN : COLOUR_YELLOW));
+    terminal_print(stdout, "  %s", terminal_colour(stdout, good ? COLOUR_GREEN : COLOUR_YELLOW));
     if (strcmp(state, "none") == 0)
-        fputs("no credentials were needed yet", stdout);
+        terminal_print(stdout, "no credentials were needed yet");
     else
-        terminal_print(stdout, state);
-    fputs(terminal_reset(stdout), stdout);
+        terminal_print(stdout, "%s", state);
+    terminal_print(stdout, "%s", terminal_reset(stdout));
     if (json_get_integer(identity, "expires_in_ms", &left)) {
-        duration_format(left < 0 ? -left : left, text, sizeof(text));
-        printf(left < 0 ? ", expired %s ago" : ", expires in %s", text);
+        duration_format(left >= 0           ? left
+                        : left == INT64_MIN ? INT64_MAX
+                                            : -left,
+            text, sizeof(text));
+        terminal_print(stdout, left < 0 ? ", expired %s ago" : ", expires in %s", text);
     }
     if (json_get_integer(identity, "refresh_in_ms", &left)) {
         duration_format(left < 0 ? 0 : left, text, sizeof(text));
-        printf(", refreshed in %s", text);
+        terminal_print(stdout, ", refreshed in %s", text);
     }
-    putchar('\n');
+    terminal_print(stdout, "\n");
 }
 
 static void print_identity(const struct json *identity)
@@ -37,16 +40,16 @@ static void print_identity(const struct json *identity)
     const struct json *names = json_get(identity, "triggers");
     if (names != NULL)
         tree_value("triggers", names, triggers, sizeof(triggers));
-    fputs(terminal_colour(stdout, COLOUR_BOLD), stdout);
-    terminal_print(stdout, json_get_string(identity, "kind", "?"));
-    fputs(terminal_reset(stdout), stdout);
+    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
+    terminal_print(stdout, "%s", json_get_string(identity, "kind", "?"));
+    terminal_print(stdout, "%s", terminal_reset(stdout));
     if (triggers[0] != '\0') {
-        fputs(" for ", stdout);
-        terminal_print(stdout, triggers);
+        terminal_print(stdout, " for ");
+        terminal_print(stdout, "%s", triggers);
     }
-    fputs("\n  because ", stdout);
-    terminal_print(stdout, json_get_string(identity, "why", "the agent does not say"));
-    putchar('\n');
+    terminal_print(stdout, "\n  because ");
+    terminal_print(stdout, "%s", json_get_string(identity, "why", "the agent does not say"));
+    terminal_print(stdout, "\n");
     print_state(identity);
     tree_print(stdout, identity, 2, said);
 }
@@ -63,7 +66,7 @@ int run_whoami(struct cli *cli)
     } else {
         for (size_t i = 0; identities != NULL && i < json_size(identities); i++) {
             if (i > 0)
-                putchar('\n');
+                terminal_print(stdout, "\n");
             print_identity(json_at(identities, i));
         }
     }

@@ -1,7 +1,11 @@
 """A hostile agent: what a pod may answer to the command that root runs on its node."""
 
 import contextlib
+import glob
+import json
 import os
+import pty
+import re
 import shutil
 import socket
 import struct
@@ -14,8 +18,8 @@ import time
 import msgpack
 import pytest
 
-from .agent import SANITIZER_OPTIONS, TALLY
-from .fake_agent import FakeAgent
+from .agent import BUILD, SANITIZER_OPTIONS, TALLY
+from .fake_agent import FakeAgent, Refusal, result
 
 SO_SNDBUFFORCE = 32
 LONG = bool(os.environ.get("TALLY_LONG"))
@@ -198,3 +202,116 @@ def test_a_deadline_holds_against_a_flood(folder, kind, verb):
     assert done.seconds < 8
     if kind in ("answers", "silence", "notifications"):
         assert done.code == 4 and b"DEADLINE" in done.err
+
+
+# ---- what is shown ----
+
+# A clipboard (OSC 52), a title, colours, C1's CSI, DEL, directions, a forged line.
+POISON = ("\x1b]52;c;ZXZpbA==\x07\x1b[2J\x00\b\r\nFORGED\t\x7f\x80\x85\x9b31m\u202e\u2066\u200f\u2028"
+          "\u061c\"\\'} 1\n")
+SHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|^FORGED", re.M)
+EXTREMES = [-2**63, 2**63 - 1, 2**64 - 1, 0]
+
+
+def poisoned(value, number):
+    """Every string, every key that is one of a new agent, and every number of an answer."""
+    if isinstance(value, dict):
+        inner = {key: poisoned(member, number) for key, member in value.items()}
+        return {**inner, POISON: POISON, "new" + POISON: {POISON: [number, {POISON: number}]}}
+    if isinstance(value, list):
+        return [poisoned(member, number) for member in value]
+    if isinstance(value, str):
+        return POISON
+    if isinstance(value, float):
+        return float(number) * 1e290
+    return value if isinstance(value, bool) else number
+
+
+VERBS = {"count": ["count", "x"], "list": ["list"], "status": ["status"], "whoami": ["whoami"],
+         "explain": ["explain", "x"], "ready": ["ready"], "ready-trigger": ["ready", "x"],
+         "ping": ["ping"], "query": ["query", "t", "k = :k"], "call": ["call", "status"],
+         "wait": ["wait", "x", "--until", "count != 5", "--timeout", "2s"]}
+OUTPUTS = {"count": 3, "list": 3, "status": 3}
+
+
+def check_shown(data, json_lines=False):
+    found = SHOWN.search(data.decode())  # all of it is UTF-8
+    assert found is None, data[max(found.start() - 40, 0):][:120]
+    if json_lines:
+        json.loads(data)
+
+
+def replies(number, refuse):
+    def reply(name):
+        def answer(_):
+            if refuse:
+                raise Refusal(number if refuse == "code" else 9, POISON, POISON, retry_after_ms=number,
+                              aws={"code": POISON, "request_id": POISON, "reasons": POISON})
+            return poisoned(result(name), number)
+        return answer
+    return {method: reply(f"{method}-answer") for method in
+            ("hello", "ping", "count", "list", "status", "whoami", "explain", "query")}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("refuse", ["", "error", "code"])
+def test_no_field_of_an_answer_moves_the_terminal(folder, verb, refuse):
+    path = os.path.join(folder, "t.sock")
+    for number in EXTREMES:
+        with FakeAgent(path, **replies(number, refuse)):
+            for form in ["text", "json", "prometheus"][:OUTPUTS.get(verb, 2)]:
+                done = Tally("-s", path, *VERBS[verb], "-o", form)
+                assert done.code in (0, 1, 2, 3, 4)
+                assert done.out or done.err
+                check_shown(done.out, form == "json" and done.code == 0)
+                check_shown(done.err)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_notification_moves_the_terminal(folder, form):
+    path = os.path.join(folder, "t.sock")
+    for number in EXTREMES:
+        told = [{**poisoned(result("count-answer"), number), "trigger": "shop/x"},
+                {"trigger": "shop/x", "error": {"code": 9, "name": POISON, "message": POISON}},
+                {"trigger": "shop/x", "error": {"code": 3, "name": POISON, "message": POISON}}]
+        with FakeAgent(path, told, watch=lambda _: {"trigger": "shop/x", "new": POISON}):
+            done = Tally("-s", path, "watch", "x", "-o", form)
+        assert done.code == 1 and done.out.count(b"\n") == 2
+        check_shown(done.out)
+        check_shown(done.err)
+
+
+@pytest.mark.parametrize("number", EXTREMES)
+def test_top_shows_no_control_of_the_agents(folder, number):
+    path = os.path.join(folder, "t.sock")
+    with FakeAgent(path, **replies(number, "")):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(TALLY, [TALLY, "-s", path, "top", "--interval", "100ms"],
+                      {**ENV, "TERM": "xterm", **SANITIZER_OPTIONS})
+        shown = b""
+        deadline = time.monotonic() + 20
+        while shown.count(b"q ends") < 3 and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                shown += os.read(terminal, 65536)
+        with contextlib.suppress(OSError):
+            os.write(terminal, b"q")
+        with contextlib.suppress(OSError):
+            while data := os.read(terminal, 65536):
+                shown += data
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+        os.close(terminal)
+    ours = re.compile(rb"\x1b\[(\?25[hl]|\?1049[hl]|H|2J|[0-9]{1,2}m)|\r(?=\n)")
+    check_shown(ours.sub(b"", shown))
+    assert shown.count(b"\x1b[2J") == shown.count(b"\x1b[H\x1b[2J")
+
+
+def test_only_one_file_of_the_command_writes():
+    """A field that is shown by a new line of code takes the same way as all others."""
+    writers = "printf|fprintf|vfprintf|puts|putchar|fputs|fputc|putc|fwrite|vprintf|dprintf"
+    for path in glob.glob(os.path.join(BUILD, "obj", "client", "cli", "*.o")):
+        name = os.path.basename(path)
+        done = subprocess.run(["nm", "-u", path], capture_output=True, text=True, check=True)
+        used = re.findall(rf" U (?:__)?((?:{writers}|_IO_putc|json_dumpf)(?:_chk|_unlocked)?)$", done.stdout, re.M)
+        # The texts of help and of its options, and of a want of memory, are the command's own.
+        assert not used or name in ("terminal.o", "help.o", "options.o", "memory.o"), (name, used)

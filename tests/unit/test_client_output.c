@@ -63,14 +63,36 @@ TEST(control_characters_reach_no_terminal)
     static const struct {
         const char *text, *shown;
     } cases[] = {{"plain", "plain"}, {"a\x1b[31mb", "a\\x1b[31mb"}, {"a\nb\t", "a\\x0ab\\x09"},
-        {"\x7f", "\\x7f"}, {"\xc2\x9b", "\\x9b"}, {"\xc3\xa4", "\xc3\xa4"}};
+        {"\x7f", "\\x7f"}, {"\xc2\x9b", "\\x9b"}, {"\xc3\xa4", "\xc3\xa4"},
+        {"\xff\xc3", "\\xff\\xc3"}, {"\xe2\x80\xae", "\\u202e"}, {"\xe2\x81\xa6", "\\u2066"},
+        {"\xc2\x85", "\\x85"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         FILE *file = open_output();
-        terminal_print(file, cases[i].text);
+        terminal_print(file, "%s", cases[i].text);
         check_output(file, cases[i].shown);
     }
     CHECK_INT(4, terminal_width("\x7f"));
     CHECK_INT(1, terminal_width("\xc3\xa4"));
+}
+
+TEST(every_conversion_is_escaped_and_the_format_is_not)
+{
+    FILE *file = open_output();
+    terminal_print(file, "\x1b[H%s|%-4s|%.*s|%d %5ld %zu %lld%%\n%.3g %c%s\n", "\n", "\x1b", 2,
+        "\x9b\x07z", -1, 2L, (size_t)3, INT64_MAX < 0 ? 0LL : 4LL, 0.5, '\a', "end");
+    check_output(file, "\x1b[H\\x0a|\\x1b   |\\x9b\\x07|-1     2 3 4%\n0.5 \\x07end\n");
+}
+
+TEST(json_and_labels_escape_in_their_own_way)
+{
+    FILE *file = open_output();
+    struct json *json = read_json("[\"\\u0085\\u007f\\u202e\\u00e4\\u001b\"]");
+    json_print(file, json, true);
+    check_output(file, "[\"\\u0085\\u007f\\u202e\xc3\xa4\\u001B\"]\n");
+    json_free(json);
+    file = open_output();
+    terminal_print_label(file, "a\n\"\\\x1b\xc2\x9b\xe2\x80\xae");
+    check_output(file, "\"a\\n\\\"\\\\\\\\x1b\\\\x9b\\\\u202e\"");
 }
 
 TEST(an_answer_is_shown_as_a_tree)
@@ -264,7 +286,9 @@ TEST(values_are_attribute_values_or_plain)
 }
 
 TEST_MAIN(RUN(columns_are_aligned_by_characters), RUN(control_characters_reach_no_terminal),
-    RUN(an_answer_is_shown_as_a_tree), RUN(numbers_are_grouped),
-    RUN(a_bar_shows_parts_and_never_nothing_for_something), RUN(metrics_follow_the_text_format),
-    RUN(what_was_never_counted_is_no_sample), RUN(msgpack_becomes_json_and_comes_back),
-    RUN(what_json_cannot_hold_is_shown_otherwise), RUN(values_are_attribute_values_or_plain))
+    RUN(every_conversion_is_escaped_and_the_format_is_not),
+    RUN(json_and_labels_escape_in_their_own_way), RUN(an_answer_is_shown_as_a_tree),
+    RUN(numbers_are_grouped), RUN(a_bar_shows_parts_and_never_nothing_for_something),
+    RUN(metrics_follow_the_text_format), RUN(what_was_never_counted_is_no_sample),
+    RUN(msgpack_becomes_json_and_comes_back), RUN(what_json_cannot_hold_is_shown_otherwise),
+    RUN(values_are_attribute_values_or_plain))
