@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SIZE_LEAST (64ul * 1024)
 #define SIZE_MOST  (1024ul * 1024 * 1024)
@@ -95,11 +96,11 @@ bool option_value_flag(const char *text, bool *flag)
     static const char *const no[] = {"", "0", "false", "no"};
 
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-        if (strcmp(text, yes[i]) == 0)
+        if (strcasecmp(text, yes[i]) == 0)
             return *flag = true;
     *flag = false;
     for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-        if (strcmp(text, no[i]) == 0)
+        if (strcasecmp(text, no[i]) == 0)
             return true;
     return false;
 }
@@ -107,7 +108,7 @@ bool option_value_flag(const char *text, bool *flag)
 bool option_value_level(const char *text, enum log_level *level)
 {
     for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
-        if (strcmp(text, log_level_name((enum log_level)i)) == 0) {
+        if (strcasecmp(text, log_level_name((enum log_level)i)) == 0) {
             *level = (enum log_level)i;
             return true;
         }
@@ -117,6 +118,6 @@ bool option_value_level(const char *text, enum log_level *level)
 
 bool option_value_format(const char *text, bool *is_json)
 {
-    *is_json = strcmp(text, "json") == 0;
-    return *is_json || strcmp(text, "logfmt") == 0;
+    *is_json = strcasecmp(text, "json") == 0;
+    return *is_json || strcasecmp(text, "logfmt") == 0;
 }

@@ -19,7 +19,8 @@ bool option_value_duration(const char *text, int64_t *ms);
 bool option_value_mode(const char *text, mode_t *mode); /* octal, at most 0777 */
 bool option_value_id(const char *text, uint32_t *id);   /* of a user or group */
 bool option_value_group(const char *text, gid_t *gid);  /* a number, or a name of this system */
-bool option_value_flag(const char *text, bool *flag);   /* 1, true, yes; 0, false, no, "" */
+/* In capitals or not. */
+bool option_value_flag(const char *text, bool *flag); /* 1, true, yes; 0, false, no, "" */
 bool option_value_level(const char *text, enum log_level *level);
 bool option_value_format(const char *text, bool *is_json); /* json, logfmt */
 

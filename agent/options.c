@@ -186,6 +186,7 @@ static int set_list(struct options *options, const struct row *row, const char *
     return r;
 }
 
+/* An empty variable counts as unset, as AWS's own do. */
 static int read_environment(struct options *options, char *why, size_t why_size)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -196,7 +197,7 @@ static int read_environment(struct options *options, char *why, size_t why_size)
 
         environment_name(row, name, sizeof(name));
         value = getenv(name);
-        if (value == NULL || row->offset == offsetof(struct options, help) ||
+        if (value == NULL || *value == '\0' || row->offset == offsetof(struct options, help) ||
             row->offset == offsetof(struct options, version) ||
             row->offset == offsetof(struct options, check))
             continue;

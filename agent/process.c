@@ -23,12 +23,28 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
+/* Debugging aids of linked libraries, which write secrets to files or to stderr, or need system
+ * calls that the filter refuses: whoever sets one for another program in the same pod does not mean
+ * the agent. What chooses trust, providers or resolvers (OPENSSL_CONF, SSL_CERT_FILE, RES_OPTIONS)
+ * stays. */
+static void remove_debugging_variables(void)
+{
+    static const char *const names[] = {
+        "SSLKEYLOGFILE", /* libcurl, OpenSSL, GnuTLS: the keys of each TLS session */
+        "EXPAT_ACCOUNTING_DEBUG", "EXPAT_ENTITY_DEBUG", /* pieces of what STS answers */
+        "EXPAT_ENTROPY_DEBUG", "GNUTLS_DEBUG_LEVEL", "KRB5_TRACE", "CURL_DEBUG", "UV_USE_IO_URING"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        unsetenv(names[i]);
+}
+
 void process_harden(void)
 {
     struct rlimit none = {0, 0};
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     fill_standard_descriptors();
+    remove_debugging_variables();
     setrlimit(RLIMIT_CORE, &none);
     if (!PROCESS_IS_SANITIZED)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -15,8 +15,9 @@
 #define PROCESS_IS_SANITIZED 0
 #endif
 
-/* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE, and no
- * standard descriptor missing. Before anything is opened or any secret read. */
+/* No core dumps, no ptrace by the same user, no new privileges, no death by SIGPIPE, no variables
+ * that make libraries write secrets, and no standard descriptor missing. Before anything is opened
+ * or any secret read. */
 void process_harden(void);
 
 /* How many descriptors systemd passed to this very process (LISTEN_PID, LISTEN_FDS), the first of

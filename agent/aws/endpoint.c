@@ -7,6 +7,8 @@
 #define GLOBAL_STS_HOST   "sts.amazonaws.com"
 #define GLOBAL_STS_REGION "us-east-1"
 
+#define BLANKS " \t\r\n"
+
 struct partition {
     const char *prefix; /* of its regions */
     const char *global; /* the pseudo-region of the partition as a whole begins so; or NULL */
@@ -39,7 +41,7 @@ static const char *const legacy_sts_regions[] = {"ap-northeast-1", "ap-south-1",
 static const char *read_text(const char *(*get)(const char *name), const char *name)
 {
     const char *text = get(name);
-    return text != NULL && text[strspn(text, " \t")] != '\0' ? text : NULL;
+    return text != NULL && text[strspn(text, BLANKS)] != '\0' ? text : NULL;
 }
 
 static bool is_set_to(const char *(*get)(const char *name), const char *name, const char *value)
@@ -54,9 +56,12 @@ void endpoint_environment_read(
     environment->endpoint_url = read_text(get, "AWS_ENDPOINT_URL");
     environment->endpoint_url_dynamodb = read_text(get, "AWS_ENDPOINT_URL_DYNAMODB");
     environment->endpoint_url_sts = read_text(get, "AWS_ENDPOINT_URL_STS");
-    environment->region = read_text(get, "AWS_REGION");
-    if (environment->region == NULL)
-        environment->region = read_text(get, "AWS_DEFAULT_REGION");
+    environment->region_variable = "AWS_REGION";
+    environment->region = read_text(get, environment->region_variable);
+    if (environment->region == NULL) {
+        environment->region_variable = "AWS_DEFAULT_REGION";
+        environment->region = read_text(get, environment->region_variable);
+    }
     environment->ignore_configured = is_set_to(get, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
     environment->sts_legacy = is_set_to(get, "AWS_STS_REGIONAL_ENDPOINTS", "legacy");
     environment->fips = is_set_to(get, "AWS_USE_FIPS_ENDPOINT", "true");
@@ -91,6 +96,17 @@ static bool is_region(const char *region)
     return len > 0 && len < ENDPOINT_REGION_SIZE &&
            strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len &&
            strspn(region, "0123456789") < len && region[0] != '-' && region[len - 1] != '-';
+}
+
+/* Variables often end in a line break of the file they were read from. */
+static void trim_region(const char *text, char *region, size_t size)
+{
+    const char *begin = text + strspn(text, BLANKS);
+    size_t len = strlen(begin);
+
+    while (len > 0 && strchr(BLANKS, begin[len - 1]) != NULL)
+        len--;
+    snprintf(region, size, "%.*s", (int)len, begin);
 }
 
 /* What is asked for, once it is known to be possible. */
@@ -235,15 +251,25 @@ static int set_custom_sts(struct endpoint *endpoint, const struct wish *wish, co
 int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *fallback_region, char *why, size_t why_size)
 {
-    const char *region = environment->region != NULL ? environment->region : fallback_region;
+    char trimmed[ENDPOINT_REGION_SIZE + 1];
+    const char *region = fallback_region;
     const char *source;
     const char *custom = configured_url(
         environment, "AWS_ENDPOINT_URL_STS", environment->endpoint_url_sts, &source);
     struct wish wish;
+    size_t len;
     bool global;
     int r = 0;
 
     *endpoint = (struct endpoint){.region = ""};
+    if (environment->region != NULL) {
+        trim_region(environment->region, trimmed, sizeof(trimmed));
+        region = trimmed;
+        if (!is_region(region)) {
+            len = (size_t)snprintf(why, why_size, "%s: ", environment->region_variable);
+            return refuse_region(region, why + len, why_size - len);
+        }
+    }
     if (read_wish(&wish, environment, region, why, why_size) < 0)
         return -EINVAL;
     global = custom == NULL && is_global_sts(environment, &wish);

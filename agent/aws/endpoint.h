@@ -15,7 +15,8 @@ struct endpoint_environment {
     const char *endpoint_url;          /* AWS_ENDPOINT_URL */
     const char *endpoint_url_dynamodb; /* AWS_ENDPOINT_URL_DYNAMODB */
     const char *endpoint_url_sts;      /* AWS_ENDPOINT_URL_STS */
-    const char *region;                /* AWS_REGION, else AWS_DEFAULT_REGION */
+    const char *region;                /* of region_variable; blanks around it do not count */
+    const char *region_variable;       /* AWS_REGION, else AWS_DEFAULT_REGION */
     bool ignore_configured;            /* AWS_IGNORE_CONFIGURED_ENDPOINT_URLS */
     bool sts_legacy;                   /* AWS_STS_REGIONAL_ENDPOINTS=legacy */
     bool fips;                         /* AWS_USE_FIPS_ENDPOINT */

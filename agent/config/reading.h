@@ -28,10 +28,11 @@ struct reading {
     const struct identity_spec **specs; /* each distinct one */
     uint32_t *spec_hashes;
     size_t spec_count, spec_capacity;
-    bool too_many;     /* triggers */
-    bool page_told;    /* the note on one-page counting is given once */
-    bool useless_told; /* a file or folder has no trigger, so no more need be said of all */
-    bool failed;       /* no memory: there will be no config */
+    bool too_many;             /* triggers */
+    bool page_told;            /* the note on one-page counting is given once */
+    bool useless_told;         /* a file or folder has no trigger, so no more need be said of all */
+    bool environment_reported; /* what is wrong with a variable is reported once */
+    bool failed;               /* no memory: there will be no config */
 };
 
 /* NULL: no memory. `read_file` may be NULL. */

@@ -85,6 +85,22 @@ static const char *read_region(const struct step *step)
     return "";
 }
 
+/* What a variable of the environment is the reason for is no fault of the trigger, and is reported
+ * once. */
+static void endpoint_error(const struct step *step, const char *parameter, const char *why)
+{
+    const struct endpoint_environment *environment = &step->reading->environment;
+    const struct place place = {.file = "environment"};
+    bool of_trigger = strstr(why, "fips region") != NULL && !environment->fips;
+
+    if (strncmp(why, "AWS_", strlen("AWS_")) != 0 || of_trigger) {
+        parameter_error(&step->parameters, parameter, "%s", why);
+    } else if (!step->reading->environment_reported) {
+        step->reading->environment_reported = true;
+        findings_add(&step->reading->findings, FINDING_ERROR, &place, "", "%s", why);
+    }
+}
+
 /* Whether there are addresses to ask at: the region, the trigger's endpoint and the environment
  * must go together. A region that is not known yet was told already. */
 static void check_endpoints(const struct step *step)
@@ -101,10 +117,10 @@ static void check_endpoints(const struct step *step)
     if (endpoint_dynamodb(
             &endpoint, environment, query->region, query->endpoint, why, sizeof(why)) < 0) {
         bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
-        parameter_error(&step->parameters, own ? "awsEndpoint" : "awsRegion", "%s", why);
+        endpoint_error(step, own ? "awsEndpoint" : "awsRegion", why);
     } else if (asks_sts &&
                endpoint_sts(&endpoint, environment, query->region, why, sizeof(why)) < 0) {
-        parameter_error(&step->parameters, "awsRegion", "%s", why);
+        endpoint_error(step, "awsRegion", why);
     }
 }
 

@@ -76,7 +76,7 @@ TEST(a_group_may_have_a_name)
     CHECK(!option_value_group("", &gid));
 }
 
-TEST(words_are_whole_and_small)
+TEST(words_are_whole_and_in_any_case)
 {
     enum log_level level;
     bool flag;
@@ -85,15 +85,19 @@ TEST(words_are_whole_and_small)
     CHECK(option_value_flag("yes", &flag) && flag);
     CHECK(option_value_flag("", &flag) && !flag);
     CHECK(option_value_flag("false", &flag) && !flag);
-    CHECK(!option_value_flag("TRUE", &flag));
+    CHECK(option_value_flag("True", &flag) && flag);
+    CHECK(option_value_flag("NO", &flag) && !flag);
+    CHECK(!option_value_flag("on", &flag));
     CHECK(option_value_level("warn", &level) && level == LOG_LEVEL_WARN);
     CHECK(option_value_level("debug", &level) && level == LOG_LEVEL_DEBUG);
+    CHECK(option_value_level("INFO", &level) && level == LOG_LEVEL_INFO);
     CHECK(!option_value_level("warning", &level));
     CHECK(option_value_format("json", &flag) && flag);
     CHECK(option_value_format("logfmt", &flag) && !flag);
-    CHECK(!option_value_format("JSON", &flag));
+    CHECK(option_value_format("JSON", &flag) && flag);
+    CHECK(!option_value_format("json ", &flag));
 }
 
 TEST_MAIN(RUN(a_size_has_a_unit_or_none_and_is_not_small), RUN(a_duration_has_a_unit_but_for_zero),
     RUN(a_mode_is_octal), RUN(an_id_is_a_number_and_never_that_which_means_none),
-    RUN(a_group_may_have_a_name), RUN(words_are_whole_and_small))
+    RUN(a_group_may_have_a_name), RUN(words_are_whole_and_in_any_case))
