@@ -235,9 +235,9 @@ static bool is_global_sts(const struct endpoint_environment *environment, const 
 
 /* Tokens are sent there, so --allow-http does not concern it. */
 static int set_custom_sts(struct endpoint *endpoint, const struct wish *wish, const char *source,
-    const char *url, const struct endpoint_environment *environment, char *why, size_t why_size)
+    const char *url, char *why, size_t why_size)
 {
-    int r = set_custom(endpoint, wish, source, url, environment->allow_http, why, why_size);
+    int r = set_custom(endpoint, wish, source, url, true, why, why_size);
 
     if (r < 0 || !endpoint->in_clear)
         return r;
@@ -274,7 +274,7 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
         return -EINVAL;
     global = custom == NULL && is_global_sts(environment, &wish);
     if (custom != NULL)
-        r = set_custom_sts(endpoint, &wish, source, custom, environment, why, why_size);
+        r = set_custom_sts(endpoint, &wish, source, custom, why, why_size);
     else if (global)
         set_host(endpoint, GLOBAL_STS_HOST);
     else

@@ -2,7 +2,9 @@
 
 #include "agent/aws/handle.h"
 #include "agent/aws/multi.h"
+#include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
+#include "agent/fnv.h"
 #include "agent/library_text.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
@@ -13,9 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_HANDLES 16 /* kept for the next request to the same URL, which then costs little */
+#define ISSUER_MS    60000 /* an issuer that was seen stands for later refusals of the same URL */
+#define IDLE_HANDLES 16    /* kept for the next request to the same URL, which then costs little */
 #define LARGE_BYTES  (32u * 1024u) /* a reply after which pages are given back */
 #define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the room for the longest line */
+
+/* Of the latest certificate that was not accepted. */
+struct refused_issuer {
+    uint64_t url; /* a hash */
+    int64_t until;
+    char name[sizeof(((struct http_response *)NULL)->issuer)];
+};
 
 struct http {
     struct loop *loop;
@@ -24,6 +34,7 @@ struct http {
     const struct proxy_environment *proxies; /* NULL: none */
     struct handle *idle[IDLE_HANDLES];       /* the one that was used last is the last */
     size_t idle_count;
+    struct refused_issuer refused_issuer;
 };
 
 struct http_transfer {
@@ -38,6 +49,7 @@ struct http_transfer {
     size_t header_bytes;
     bool dated;
     bool stalled;
+    bool traced; /* it is made once more, to see whose certificate was not accepted */
     char error[CURL_ERROR_SIZE];
     struct http_response response;
     http_done_fn *done;
@@ -126,7 +138,8 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
     struct http *http = transfer->http;
 
     multi_remove(&transfer->in_multi);
-    give_back_handle(http, transfer->handle, is_complete && transfer->header_bytes <= HEADER_BYTES);
+    give_back_handle(http, transfer->handle,
+        is_complete && !transfer->traced && transfer->header_bytes <= HEADER_BYTES);
     transfer->handle = NULL;
     loop_timer_destroy(transfer->stall);
     transfer->stall = NULL;
@@ -187,6 +200,33 @@ static void transfer_find_party(struct http_transfer *transfer, CURLcode code)
                              code == CURLE_PROXY || status >= 300;
 }
 
+static int on_trace(CURL *easy, curl_infotype type, char *data, size_t len, void *user)
+{
+    struct http_response *response = &((struct http_transfer *)user)->response;
+
+    (void)easy;
+    if (type == CURLINFO_SSL_DATA_IN)
+        tls_certificate_issuer(data, len, response->issuer, sizeof(response->issuer));
+    return 0;
+}
+
+/* The certificate was not accepted, and libcurl does not say whose it is: the handshake is made
+ * once more, as strictly, with its messages in sight. False: it cannot be. */
+static bool transfer_trace(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->handle->easy;
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace);
+
+    transfer->traced = true;
+    r |= curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer);
+    r |= curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    if (r != CURLE_OK || multi_restart(&transfer->in_multi) < 0)
+        return false;
+    transfer->error[0] = '\0';
+    loop_timer_start(transfer->stall, transfer->stall_ms);
+    return true;
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_response *response = &transfer->response;
@@ -218,9 +258,29 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     transfer_free(transfer);
 }
 
+/* False: the transfer goes on, to see the issuer. */
+static bool transfer_find_issuer(struct http_transfer *transfer)
+{
+    struct refused_issuer *refused = &transfer->http->refused_issuer;
+    uint64_t url = fnv_text(FNV_START, transfer->handle->url);
+    int64_t now = loop_now(transfer->http->loop);
+
+    if (!transfer->traced && (refused->url != url || refused->until <= now))
+        return !transfer_trace(transfer);
+    if (transfer->traced) {
+        *refused = (struct refused_issuer){.url = url, .until = now + ISSUER_MS};
+        memcpy(refused->name, transfer->response.issuer, sizeof(refused->name));
+    }
+    memcpy(transfer->response.issuer, refused->name, sizeof(refused->name));
+    return true;
+}
+
 static void transfer_ended(struct multi_transfer *in_multi, int code)
 {
-    transfer_finish(RING_MEMBER(in_multi, struct http_transfer, in_multi), (CURLcode)code);
+    struct http_transfer *transfer = RING_MEMBER(in_multi, struct http_transfer, in_multi);
+
+    if (code != CURLE_PEER_FAILED_VERIFICATION || transfer_find_issuer(transfer))
+        transfer_finish(transfer, (CURLcode)code);
 }
 
 static void stall_fired(void *data)

@@ -181,6 +181,13 @@ void multi_remove(struct multi_transfer *transfer)
     limit_connections(transfer->multi, -1);
 }
 
+int multi_restart(struct multi_transfer *transfer)
+{
+    curl_multi_remove_handle(transfer->curl, transfer->easy);
+    transfer->curl = transfer->multi->curl;
+    return curl_multi_add_handle(transfer->curl, transfer->easy) == CURLM_OK ? 0 : -ENOMEM;
+}
+
 static CURLM *curl_create(struct multi *multi)
 {
     CURLM *curl = curl_multi_init();

@@ -29,4 +29,8 @@ int multi_prepare(struct multi *multi, void *easy);
 int multi_add(struct multi *multi, struct multi_transfer *transfer, void *easy);
 void multi_remove(struct multi_transfer *transfer);
 
+/* Within `ended`: makes the transfer once more with the same handle. 0, or -ENOMEM: it has ended.
+ */
+int multi_restart(struct multi_transfer *transfer);
+
 #endif

@@ -120,7 +120,18 @@ def test_a_bad_certificate_is_refused_at_once_and_not_tried_again(
     assert error.name == "AWS_UNAVAILABLE"
     assert "certificate" in error.told["message"] and REFUSED[kind] in error.told["message"]
     assert "localhost" in error.told["message"]
-    assert bad.connections == 1
+    assert "AWS_CA_BUNDLE" in error.told["message"]
+    assert "refused" not in error.told["message"]
+    assert bad.connections <= 2  # the second one to see the issuer
+
+
+def test_the_issuer_of_a_foreign_certificate_is_named(start, server):
+    bad = server("good")  # of an authority that the system does not know
+    agent = start(small_object(), env={"AWS_ENDPOINT_URL_STS": bad.url,
+                                       "SSL_CERT_FILE": "./corp-ca.pem"})
+    message = refusal(agent, timeout_ms=20_000).told["message"]
+    assert f"its issuer is tally test CA; AWS_CA_BUNDLE" in message
+    assert "SSL_CERT_FILE is not read" in message
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -1,0 +1,129 @@
+#include "agent/aws/tls_certificate.h"
+
+#include "agent/library_text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define CERTIFICATE 11 /* the type of the handshake message */
+
+#define DER_INTEGER  0x02
+#define DER_OID      0x06
+#define DER_SEQUENCE 0x30
+#define DER_SET      0x31
+#define DER_VERSION  0xa0
+
+struct bytes {
+    const uint8_t *at;
+    size_t len;
+};
+
+static bool bytes_take(struct bytes *from, size_t len, struct bytes *taken)
+{
+    if (from->len < len)
+        return false;
+    *taken = (struct bytes){from->at, len};
+    from->at += len;
+    from->len -= len;
+    return true;
+}
+
+/* What follows its own length, a number of `width` bytes. */
+static bool bytes_take_counted(struct bytes *from, size_t width, struct bytes *taken)
+{
+    struct bytes number;
+    size_t len = 0;
+
+    if (!bytes_take(from, width, &number))
+        return false;
+    for (size_t i = 0; i < width; i++)
+        len = len << 8 | number.at[i];
+    return bytes_take(from, len, taken);
+}
+
+/* The next element of DER and its tag. */
+static bool der_take(struct bytes *from, unsigned *tag, struct bytes *value)
+{
+    struct bytes head;
+    size_t width;
+
+    if (!bytes_take(from, 2, &head))
+        return false;
+    *tag = head.at[0];
+    if (head.at[1] < 0x80)
+        return bytes_take(from, head.at[1], value);
+    width = head.at[1] & 0x7fu;
+    return width >= 1 && width <= 3 && bytes_take_counted(from, width, value);
+}
+
+static bool der_take_tagged(struct bytes *from, unsigned wanted, struct bytes *value)
+{
+    unsigned tag;
+
+    return der_take(from, &tag, value) && tag == wanted;
+}
+
+/* The text of the attribute 2.5.4.`attribute` of a name. */
+static bool name_find(struct bytes name, uint8_t attribute, struct bytes *text)
+{
+    struct bytes set, pair, oid;
+    unsigned tag;
+
+    while (der_take_tagged(&name, DER_SET, &set))
+        while (der_take_tagged(&set, DER_SEQUENCE, &pair))
+            if (der_take_tagged(&pair, DER_OID, &oid) && der_take(&pair, &tag, text) &&
+                oid.len == 3 && oid.at[0] == 0x55 && oid.at[1] == 4 && oid.at[2] == attribute)
+                return true;
+    return false;
+}
+
+static bool certificate_find_issuer(struct bytes der, struct bytes *issuer)
+{
+    struct bytes certificate, signed_part, skipped;
+    unsigned tag;
+
+    if (!der_take_tagged(&der, DER_SEQUENCE, &certificate) ||
+        !der_take_tagged(&certificate, DER_SEQUENCE, &signed_part) ||
+        !der_take(&signed_part, &tag, &skipped))
+        return false;
+    if (tag == DER_VERSION && !der_take(&signed_part, &tag, &skipped))
+        return false;
+    return tag == DER_INTEGER && der_take_tagged(&signed_part, DER_SEQUENCE, &skipped) &&
+           der_take_tagged(&signed_part, DER_SEQUENCE, issuer);
+}
+
+/* The list of certificates, and whether extensions follow each of them, as in TLS 1.3. */
+static bool message_find_list(struct bytes message, struct bytes *list, bool *has_extensions)
+{
+    struct bytes type, body, context, rest;
+
+    if (!bytes_take(&message, 1, &type) || type.at[0] != CERTIFICATE ||
+        !bytes_take_counted(&message, 3, &body))
+        return false;
+    rest = body;
+    *has_extensions = !bytes_take_counted(&rest, 3, list) || rest.len > 0;
+    return !*has_extensions ||
+           (bytes_take_counted(&body, 1, &context) && bytes_take_counted(&body, 3, list));
+}
+
+bool tls_certificate_issuer(const void *message, size_t len, char *issuer, size_t size)
+{
+    struct bytes list, der, last = {NULL, 0}, name, text, extensions;
+    char shown[256];
+    bool has_extensions;
+
+    if (!message_find_list((struct bytes){message, len}, &list, &has_extensions))
+        return false;
+    while (bytes_take_counted(&list, 3, &der)) {
+        last = der;
+        if (has_extensions && !bytes_take_counted(&list, 2, &extensions))
+            break;
+    }
+    if (!certificate_find_issuer(last, &name) ||
+        (!name_find(name, 3, &text) && !name_find(name, 10, &text)) || text.len >= sizeof(shown))
+        return false;
+    memcpy(shown, text.at, text.len);
+    shown[text.len] = '\0';
+    library_text_copy(issuer, size, shown);
+    return true;
+}
