@@ -39,6 +39,7 @@ struct agent {
     struct socket_path socket_path;
     struct server *server;
     struct config_watch *config_watch;
+    bool reload_demanded; /* by SIGHUP, since a configuration was read last */
     struct sandbox *sandbox;
     struct loop_signal *signals[SIGNAL_COUNT];
 };
@@ -93,29 +94,71 @@ static void refresh_identities(const struct agent *agent)
         identity_refresh(identities_at(agent->identities, i));
 }
 
+/* "few.yaml:9:18: targetValue: must be at least 1" */
+static void describe_first_error(const struct config *config, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < config->finding_count; i++) {
+        const struct finding *finding = &config->findings[i];
+
+        if (finding->level != FINDING_ERROR)
+            continue;
+        snprintf(why, why_size, "%s:%u:%u: %s%s%s", finding->file, finding->line, finding->column,
+            finding->subject, *finding->subject != '\0' ? ": " : "", finding->message);
+        return;
+    }
+}
+
+/* Puts it in force and takes it over. False: why not. */
+static bool load_config(struct agent *agent, struct config *config, char *why, size_t why_size)
+{
+    const struct config *old = counter_config(agent->counter);
+    size_t removed;
+    const char *emptied;
+
+    snprintf(why, why_size, "there is no memory for it");
+    if (config == NULL)
+        return false;
+    log_findings(config);
+    if (config->error_count > 0) {
+        describe_first_error(config, why, why_size);
+        return false;
+    }
+    emptied = agent->reload_demanded ? NULL : config_emptied_file(old, config);
+    if (emptied != NULL) {
+        snprintf(why, why_size,
+            "%s has no trigger any more, so it was perhaps cut off; to remove its triggers, remove "
+            "the file or send SIGHUP",
+            emptied);
+        return false;
+    }
+    removed = config_count_removed(old, config);
+    if (counter_load(agent->counter, config) < 0)
+        return false;
+    refresh_identities(agent);
+    heap_give_back();
+    log_event(LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count),
+        LOG_NUMBER("removed", (int64_t)removed));
+    return true;
+}
+
 static void take_new_config(void *data)
 {
     struct agent *agent = data;
     struct config *config = read_config(agent);
+    char why[320];
 
     if (!config_watch_confirm(agent->config_watch)) {
         config_destroy(config); /* somebody is writing */
         return;
     }
     process_notify("RELOADING=1");
-    if (config != NULL)
-        log_findings(config);
-    if (config == NULL || config->error_count > 0 || counter_load(agent->counter, config) < 0) {
+    if (!load_config(agent, config, why, sizeof(why))) {
         config_destroy(config);
-        log_event(LOG_LEVEL_ERROR, "reload-failed",
-            LOG_TEXT("message", "it has errors, or there is no memory for it"),
+        counter_reject(agent->counter, why);
+        log_event(LOG_LEVEL_ERROR, "reload-failed", LOG_TEXT("message", why),
             LOG_TEXT("action", "the configuration that was in force stays"));
-    } else {
-        refresh_identities(agent);
-        heap_give_back();
-        log_event(
-            LOG_LEVEL_INFO, "reloaded", LOG_NUMBER("triggers", (int64_t)config->trigger_count));
     }
+    agent->reload_demanded = false;
     process_notify("READY=1");
 }
 
@@ -123,6 +166,7 @@ static void reload(void *data)
 {
     struct agent *agent = data;
 
+    agent->reload_demanded = true;
     if (agent->config_watch != NULL)
         config_watch_demand(agent->config_watch);
     else

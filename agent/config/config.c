@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,4 +75,86 @@ struct config *config_read(const struct config_options *options)
             add_file(reading, options->paths[i]);
     }
     return reading_finish(reading);
+}
+
+/* ---- one after the other -----------------------------------------------------------------------
+ */
+
+/* Where two configurations are compared, name by name. */
+struct comparison {
+    const struct config *old, *new;
+    size_t old_at, new_at;
+};
+
+/* The next trigger that the new one lacks; NULL: none. */
+static const struct trigger *comparison_next_removed(struct comparison *self)
+{
+    for (; self->old_at < self->old->trigger_count; self->old_at++) {
+        const struct trigger *trigger = &self->old->triggers[self->old_at];
+
+        while (self->new_at < self->new->trigger_count &&
+               strcmp(self->new->triggers[self->new_at].name, trigger->name) < 0)
+            self->new_at++;
+        if (self->new_at == self->new->trigger_count ||
+            strcmp(self->new->triggers[self->new_at].name, trigger->name) != 0) {
+            self->old_at++;
+            return trigger;
+        }
+    }
+    return NULL;
+}
+
+size_t config_count_removed(const struct config *old, const struct config *new)
+{
+    struct comparison comparison = {.old = old, .new = new};
+    size_t count = 0;
+
+    while (comparison_next_removed(&comparison) != NULL)
+        count++;
+    return count;
+}
+
+static int compare_files(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* The files of all triggers, sorted. NULL: no memory. */
+static const char **list_files(const struct config *config)
+{
+    const char **files = malloc((config->trigger_count + 1) * sizeof(char *));
+
+    if (files == NULL)
+        return NULL;
+    for (size_t i = 0; i < config->trigger_count; i++)
+        files[i] = config->triggers[i].file;
+    qsort(files, config->trigger_count, sizeof(char *), compare_files);
+    return files;
+}
+
+static bool file_exists(const char *path)
+{
+    struct file_stamp stamp = file_stamp_of(path);
+
+    return stamp.error == 0;
+}
+
+const char *config_emptied_file(const struct config *old, const struct config *new)
+{
+    struct comparison comparison = {.old = old, .new = new};
+    const char **files = list_files(new);
+    const char *seen = NULL, *emptied = NULL;
+    const struct trigger *removed;
+
+    while (files != NULL && emptied == NULL &&
+           (removed = comparison_next_removed(&comparison)) != NULL) {
+        if (removed->file == seen)
+            continue;
+        seen = removed->file;
+        if (bsearch(&seen, files, new->trigger_count, sizeof(char *), compare_files) == NULL &&
+            file_exists(seen))
+            emptied = seen;
+    }
+    free(files);
+    return emptied;
 }

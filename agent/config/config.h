@@ -47,4 +47,12 @@ void config_destroy(struct config *config); /* NULL is allowed */
 const struct trigger *config_find(const struct config *config, const char *name, size_t len,
     size_t *matches, const char **candidates, size_t capacity);
 
+/* How many triggers of `old` are not in `new`. */
+size_t config_count_removed(const struct config *old, const struct config *new);
+
+/* A file whose triggers were in `old`, and that is still there but gives none in `new`: it was
+ * perhaps cut off, by an editor that begins with an empty file or by a full disk. NULL: none. The
+ * name is old's. */
+const char *config_emptied_file(const struct config *old, const struct config *new);
+
 #endif

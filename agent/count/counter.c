@@ -3,6 +3,7 @@
 #include "agent/count/solo.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,8 @@ struct counter {
     struct slot *slots; /* as the configuration's triggers */
     unsigned generation;
     int64_t loaded_wall;
+    unsigned rejections;       /* of newer configurations, in a row */
+    char rejection[320];       /* why */
     struct question **orphans; /* of triggers that are gone, until their flights have ended */
     size_t orphan_count;
 };
@@ -208,6 +211,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->slots = slots;
     counter->generation++;
     counter->loaded_wall = loop_wall(counter->context.loop);
+    counter->rejections = 0;
     start_warm(counter);
     tell_watchers(counter, first_orphan);
     return 0;
@@ -380,6 +384,22 @@ const struct config *counter_config(const struct counter *counter)
 unsigned counter_generation(const struct counter *counter)
 {
     return counter->generation;
+}
+
+void counter_reject(struct counter *counter, const char *why)
+{
+    counter->rejections++;
+    snprintf(counter->rejection, sizeof(counter->rejection), "%s", why);
+}
+
+unsigned counter_rejections(const struct counter *counter)
+{
+    return counter->rejections;
+}
+
+const char *counter_rejection(const struct counter *counter)
+{
+    return counter->rejection;
 }
 
 int64_t counter_loaded_wall(const struct counter *counter)

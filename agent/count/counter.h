@@ -53,6 +53,11 @@ void counter_peek(
 /* When it was put in force, on the wall clock in ms. */
 int64_t counter_loaded_wall(const struct counter *counter);
 
+/* The newest files were not put in force: how often in a row, and why the last time. */
+void counter_reject(struct counter *counter, const char *why);
+unsigned counter_rejections(const struct counter *counter);
+const char *counter_rejection(const struct counter *counter);
+
 struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
 const struct count_stats *counter_stats(const struct counter *counter);
 struct count_context *counter_context(struct counter *counter);   /* for flights of one's own */

@@ -48,11 +48,18 @@ static void pack_time(struct buffer *buffer, const char *name, int64_t wall_ms)
 
 static void pack_config(struct buffer *buffer, const struct counter *counter)
 {
+    unsigned rejections = counter_rejections(counter);
+
     write_string(buffer, "config");
-    write_map(buffer, 3);
+    write_map(buffer, rejections > 0 ? 5 : 4);
     pack_number(buffer, "triggers", counter_config(counter)->trigger_count);
     pack_time(buffer, "loaded_at", counter_loaded_wall(counter));
     pack_number(buffer, "generation", counter_generation(counter));
+    pack_number(buffer, "reload_failures", rejections);
+    if (rejections > 0) {
+        write_string(buffer, "reload_error");
+        write_string(buffer, counter_rejection(counter));
+    }
 }
 
 static void pack_peer(struct buffer *buffer, const struct session *session, int64_t now)

@@ -15,6 +15,8 @@ static const struct metric status_metrics[] = {
     {"config.triggers", "tally_config_triggers", "gauge", "Configured triggers.", 1},
     {"config.generation", "tally_config_generation", "gauge",
         "How many configurations were taken over.", 1},
+    {"config.reload_failures", "tally_config_reload_failures", "gauge",
+        "Reloads in a row that failed, so that an older configuration is in force.", 1},
     {"connections.open", "tally_connections_open", "gauge", "Clients connected now.", 1},
     {"connections.accepted", "tally_connections_accepted_total", "counter", "Connections accepted.",
         1},

@@ -2,14 +2,17 @@
 and configuration files that are cut off."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
 
 import pytest
 
-from .agent import TALLY, TALLYD
-from .yaml_files import small_object
+from tests.gateway.mount import ProjectedVolume
+
+from .agent import TALLY, TALLYD, wait_until
+from .yaml_files import scaled_object, small_object, text, trigger
 
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -137,3 +140,131 @@ def test_install_replaces_a_link_and_not_what_it_leads_to(pod):
     assert prey.now() == prey.before
     assert not os.path.islink(os.path.join(folder, "tally"))
     assert os.listdir(folder) == ["tally"]
+
+
+# ---- configuration files that are cut off ------------------------------------------------------------
+
+SMALL = text(small_object())
+OTHER = text(scaled_object("other", trigger(value={"S": "no such queue"})))
+
+
+class Files:
+    """A folder of two files, each with one trigger."""
+
+    def __init__(self, pod):
+        self.agent = pod()
+        self.folder = os.path.join(self.agent.folder, "conf")
+        os.mkdir(self.folder)
+        self.write("small.yaml", SMALL)
+        self.write("other.yaml", OTHER)
+        self.agent.config = self.folder
+        self.agent.start()
+
+    def write(self, name, content):
+        """In place, as editors and shells do."""
+        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+            file.write(content)
+
+    def remove(self, name):
+        os.unlink(os.path.join(self.folder, name))
+
+    def names(self):
+        return [entry["name"] for entry in self.agent.rpc("list")["triggers"]]
+
+    def config(self):
+        return self.agent.rpc("status")["config"]
+
+
+@pytest.fixture
+def files(pod):
+    return Files(pod)
+
+
+BOTH = ["shop/other", "shop/small"]
+
+
+@pytest.mark.parametrize("content", [
+    "", "\n", "---\n", "# Counts the queue.\n", "apiVersion: v1\nkind: List\nitems: []\n"])
+def test_a_file_that_lost_its_triggers_takes_none_away(files, content):
+    agent = files.agent
+    with agent.connect() as watcher:
+        watcher.call("watch", trigger="small")
+        files.write("small.yaml", content)
+        wait_until(lambda: files.config()["reload_failures"] == 1)
+        assert files.names() == BOTH
+        assert agent.rpc("count", trigger="small")["count"] == 7
+    path = os.path.join(files.folder, "small.yaml")
+    assert path in files.config()["reload_error"] and files.config()["generation"] == 1
+    assert path in agent.cli("status")[1]
+    assert "level=error event=reload-failed" in agent.log()
+    assert "tally_config_reload_failures 1" in agent.cli("-o", "prometheus", "status")[1]
+    files.write("small.yaml", SMALL.replace("'5'", "'6'"))
+    wait_until(lambda: files.config()["generation"] == 2)
+    assert files.config()["reload_failures"] == 0 and "reload_error" not in files.config()
+
+
+def test_all_files_cut_off_at_once_take_none_away(files):
+    files.write("small.yaml", "")
+    files.write("other.yaml", "")
+    wait_until(lambda: files.config()["reload_failures"] == 1)
+    assert files.names() == BOTH
+
+
+def test_every_place_where_a_file_may_be_cut_off_leaves_its_trigger(files):
+    """As by a full disk: what is left is refused, or has the trigger still."""
+    size = len(SMALL)
+    step = 7 if os.environ.get("TALLY_LONG") else size // 6
+    for end in range(0, size, step):
+        before = files.agent.log().count("event=reload")
+        files.write("small.yaml", SMALL[:end])
+        wait_until(lambda: files.agent.log().count("event=reload") > before)  # pylint: disable=cell-var-from-loop
+        assert files.names() == BOTH, end
+
+
+def test_removed_files_take_their_triggers_along(files):
+    files.remove("small.yaml")
+    wait_until(lambda: files.names() == ["shop/other"])
+    assert "event=reloaded triggers=1 removed=1" in files.agent.log()
+    files.remove("other.yaml")
+    wait_until(lambda: files.names() == [])
+    assert files.config()["reload_failures"] == 0
+
+
+def test_sighup_takes_an_empty_file_as_it_is(files):
+    files.write("small.yaml", "")
+    wait_until(lambda: files.config()["reload_failures"] == 1)
+    files.agent.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: files.names() == ["shop/other"])
+    # That was for once.
+    files.write("other.yaml", "")
+    wait_until(lambda: files.config()["reload_failures"] == 1)
+    assert files.names() == ["shop/other"]
+
+
+def test_a_trigger_may_move_to_another_file(files):
+    files.write("other.yaml", OTHER + "---\n" + SMALL.replace("'5'", "'6'"))
+    files.write("small.yaml", "# moved\n")
+    wait_until(lambda: files.config()["generation"] == 2)
+    assert files.names() == BOTH
+    assert files.agent.rpc("count", trigger="small")["target"] == 6
+
+
+def test_a_folder_that_is_away_for_a_moment_takes_none_away(files):
+    os.rename(files.folder, files.folder + ".old")
+    wait_until(lambda: files.config()["reload_failures"] == 1, 20)
+    assert files.names() == BOTH
+    os.rename(files.folder + ".old", files.folder)
+    wait_until(lambda: files.config()["reload_failures"] == 0, 20)
+    assert files.names() == BOTH
+
+
+def test_a_config_map_that_is_emptied_takes_none_away(pod):
+    """The key is still there, with nothing in it."""
+    agent = pod()
+    volume = ProjectedVolume(os.path.join(agent.folder, "conf"))
+    volume.write(**{"small.yaml": SMALL})
+    agent.config = volume.folder
+    agent.start()
+    volume.write(**{"small.yaml": ""})
+    wait_until(lambda: agent.rpc("status")["config"]["reload_failures"] == 1, 20)
+    assert agent.rpc("count", trigger="small")["count"] == 7
