@@ -1,18 +1,6 @@
 #include "client/cli/bar.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-bool bar_has_utf8(void)
-{
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *value = getenv(names[i]);
-        if (value != NULL && value[0] != '\0')
-            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
-    }
-    return false;
-}
 
 static size_t eighths(int64_t value, int64_t scale, size_t columns)
 {

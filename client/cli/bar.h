@@ -9,7 +9,4 @@
 /* Draws value / scale of `columns` characters, any value over 0 at least a sliver. */
 void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *text, size_t size);
 
-/* Whether the environment says that the terminal takes UTF-8. */
-bool bar_has_utf8(void);
-
 #endif

@@ -35,6 +35,7 @@ struct verb {
     const char *summary;
     const char *help; /* a paragraph or two, and an example */
     int (*run)(struct cli *cli);
+    bool paged; /* its text may be long, and is shown through a pager */
 };
 
 extern const struct verb verbs[];

@@ -6,6 +6,8 @@
 #include "client/cli/value.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 static void print_head(const char *text)
 {
@@ -51,36 +53,43 @@ static void print_pages(const struct json *answer)
 static void print_cost(const struct json *answer)
 {
     double poll = 0, polls = 0, day = 0;
+    char text[200];
     if (!json_get_real(answer, "cost.rcu_per_poll", &poll) ||
         !json_get_real(answer, "cost.polls_per_day", &polls) ||
         !json_get_real(answer, "cost.rcu_per_day", &day))
         return;
     print_head("Cost");
-    terminal_print(stdout,
-        "  %.10g read capacity units a count x %.10g counts a day = %.10g a day\n", poll, polls,
-        day);
+    snprintf(text, sizeof(text),
+        "%.10g read capacity units a count x %.10g counts a day = %.10g a day", poll, polls, day);
+    terminal_print(stdout, "  ");
+    terminal_print_wrapped(stdout, text, 2);
+    terminal_print(stdout, "\n");
 }
 
 static void print_keda(const struct json *answer)
 {
     int64_t count = 0, missing = 0, ignored = 0;
+    char text[200];
     if (!json_get_integer(answer, "keda.count", &count))
         return;
     json_get_integer(answer, "keda.undercount", &missing);
     json_get_integer(answer, "keda.pages_ignored", &ignored);
     print_head("What KEDA would report");
-    terminal_print(stdout, "  %s%" PRId64 "%s",
-        terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE), count,
+    int width = snprintf(text, sizeof(text), "%" PRId64, count);
+    terminal_print(stdout,
+        "  %s%s%s: ", terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE), text,
         terminal_reset(stdout));
     if (missing > 0)
-        terminal_print(stdout, ": %" PRId64 " too few, on %" PRId64 " page%s that it does not read",
-            missing, ignored, ignored == 1 ? "" : "s");
+        snprintf(text, sizeof(text),
+            "%" PRId64 " too few, on %" PRId64 " page%s that it does not read", missing, ignored,
+            ignored == 1 ? "" : "s");
     else
-        terminal_print(stdout, ": the same");
+        snprintf(text, sizeof(text), "the same");
+    terminal_print_wrapped(stdout, text, strlen("  ") + (size_t)width + strlen(": "));
     const char *note = json_get_string(answer, "keda.note", "");
     if (note[0] != '\0') {
         terminal_print(stdout, "\n  ");
-        terminal_print(stdout, "%s", note);
+        terminal_print_wrapped(stdout, note, 2);
     }
     terminal_print(stdout, "\n");
 }

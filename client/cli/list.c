@@ -50,11 +50,12 @@ static void print_errors(const struct json *triggers)
         char text[1024];
         if (error == NULL)
             continue;
+        const char *name = json_get_string(trigger, "name", "?");
         tree_value("last_error", error, text, sizeof(text));
         terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_RED));
-        terminal_print(stdout, "%s", json_get_string(trigger, "name", "?"));
+        terminal_print(stdout, "%s", name);
         terminal_print(stdout, "%s: ", terminal_reset(stdout));
-        terminal_print(stdout, "%s", text);
+        terminal_print_wrapped(stdout, text, terminal_width(name) + 2);
         terminal_print(stdout, "\n");
     }
 }

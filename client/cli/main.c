@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/help.h"
 #include "client/cli/json.h"
+#include "client/cli/pager.h"
 #include "client/cli/terminal.h"
 #include "proto/suggest.h"
 
@@ -68,7 +69,11 @@ static int run(struct cli *cli, const struct verb *verb)
             arguments->operands[verb->operands_max + 1], verb->name, verb->operands);
     if (!take_output(cli, verb))
         return EXIT_USAGE;
-    return verb->run(cli);
+    if (verb->paged && cli->output == OUTPUT_TEXT)
+        pager_begin();
+    int code = verb->run(cli);
+    pager_end();
+    return code;
 }
 
 static int run_command(struct cli *cli)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TABLE_CUT_LEAST 12 /* no text is cut to fewer columns */
+
 void table_init(struct table *table)
 {
     *table = (struct table){0};
@@ -60,7 +62,7 @@ static void print_cell(FILE *file, const char *text, size_t width, bool right, b
     int padding = (int)(width > taken ? width - taken : 0);
     if (right)
         terminal_print(file, "%*s", padding, "");
-    terminal_print(file, "%s", text);
+    terminal_print_cut(file, text, width);
     if (!right && !last)
         terminal_print(file, "%*s", padding, "");
     terminal_print(file, last ? "\n" : "  ");
@@ -81,6 +83,41 @@ static void print_row(const struct table *table, FILE *file, const char *const *
     }
 }
 
+static size_t total_width(const struct table *table, const size_t *widths)
+{
+    size_t total = 0;
+    for (size_t column = 0; column < table->columns; column++) {
+        if (widths[column] > 0)
+            total += widths[column] + (total > 0 ? 2 : 0);
+    }
+    return total;
+}
+
+/* The widest column of text that can be narrower; columns: there is none. */
+static size_t widest_text(const struct table *table, const size_t *widths)
+{
+    size_t widest = table->columns, least = TABLE_CUT_LEAST;
+    for (size_t column = 0; column < table->columns; column++) {
+        if (!table->right[column] && widths[column] > least) {
+            widest = column;
+            least = widths[column];
+        }
+    }
+    return widest;
+}
+
+/* Makes the columns fit where people look: texts are cut, the widest first, and then the columns at
+ * the right, which say the least, are left out. */
+static void table_fit(const struct table *table, size_t *widths, size_t room)
+{
+    size_t column;
+    while (
+        total_width(table, widths) > room && (column = widest_text(table, widths)) < table->columns)
+        widths[column]--;
+    for (column = table->columns; column-- > 1 && total_width(table, widths) > room;)
+        widths[column] = 0;
+}
+
 void table_print(const struct table *table, FILE *file, int indent)
 {
     size_t widths[TABLE_COLUMNS_MAX] = {0};
@@ -96,6 +133,11 @@ void table_print(const struct table *table, FILE *file, int indent)
         size_t width = terminal_width(table->heads[column]);
         if (widths[column] > 0 && width > widths[column])
             widths[column] = width;
+    }
+    if (terminal_is_seen(file)) {
+        size_t columns, lines;
+        terminal_size(file, &columns, &lines);
+        table_fit(table, widths, columns > (size_t)indent ? columns - (size_t)indent : 1);
     }
     terminal_print(file, "%s", terminal_colour(file, COLOUR_BOLD));
     print_row(table, file, table->heads, widths, indent);

@@ -24,7 +24,8 @@ void table_column(struct table *table, const char *head, bool right); /* `head` 
 void table_add(struct table *table, const char *text);
 void table_addf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints the rows, with a line of heads, each line behind `indent` spaces. */
+/* Prints the rows, with a line of heads, each line behind `indent` spaces. Where people look at the
+ * stream, no line is wider than the terminal: texts are cut, and columns at the right left out. */
 void table_print(const struct table *table, FILE *file, int indent);
 
 #endif

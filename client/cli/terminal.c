@@ -9,13 +9,42 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Of the terminal to which a pager passes standard output; 0: there is no pager. */
+static size_t paged_columns, paged_rows;
+
+bool terminal_is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0')
+            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+    }
+    return false;
+}
+
+bool terminal_is_dumb(void)
+{
+    const char *term = getenv("TERM");
+    return term == NULL || term[0] == '\0' || strcmp(term, "dumb") == 0;
+}
+
+bool terminal_is_seen(FILE *file)
+{
+    return isatty(fileno(file)) || (paged_columns > 0 && file == stdout);
+}
+
+void terminal_is_paged(void)
+{
+    terminal_size(stdout, &paged_columns, &paged_rows);
+}
+
 bool terminal_has_colours(FILE *file)
 {
     const char *no_colour = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
     if (no_colour != NULL && no_colour[0] != '\0')
         return false;
-    return isatty(fileno(file)) && (term == NULL || strcmp(term, "dumb") != 0);
+    return terminal_is_seen(file) && !terminal_is_dumb();
 }
 
 /* What terminal_print recognises by its address, which no text from elsewhere can have. */
@@ -42,6 +71,11 @@ const char *terminal_reset(FILE *file)
 void terminal_size(FILE *file, size_t *columns, size_t *rows)
 {
     struct winsize size;
+    if (paged_columns > 0 && file == stdout) {
+        *columns = paged_columns;
+        *rows = paged_rows;
+        return;
+    }
     bool known = ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     *columns = known ? size.ws_col : 80;
     *rows = known && size.ws_row > 0 ? size.ws_row : 24;
@@ -73,7 +107,7 @@ static size_t escape(const char *text, size_t len, enum form form, char *shown, 
         return bytes > 0 ? bytes : 1; /* jansson writes line feeds between values, and only UTF-8 */
     else if (bytes == 0)
         snprintf(shown, size, "%sx%02x", backslash, (unsigned char)text[0]);
-    else if (moves_terminal(code))
+    else if (moves_terminal(code) || (form == FORM_TEXT && code >= 0x80 && !terminal_is_utf8()))
         snprintf(shown, size, code < 0x100 ? "%sx%02x" : "%su%04x", backslash, code);
     return bytes > 0 ? bytes : 1;
 }
@@ -106,6 +140,7 @@ static void skip_argument(const char *conversion, size_t len, va_list *arguments
         if (conversion[i] == '*')
             (void)va_arg(*arguments, int);
     }
+    /* Each branch reads another type. NOLINTNEXTLINE(bugprone-branch-clone) */
     if (strchr("fge", conversion[len - 1]) != NULL)
         (void)va_arg(*arguments, double);
     else if (conversion[len - 1] == 's')
@@ -188,13 +223,70 @@ void terminal_print_label(FILE *file, const char *value)
     fputc('"', file);
 }
 
-size_t terminal_width(const char *text)
+/* Writes characters of text[len] until it ends or *left columns are taken. */
+static void write_columns(FILE *file, const char *text, size_t len, size_t *left)
 {
     char shown[16];
-    size_t width = 0, len = strlen(text);
+    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
+        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
+        size_t width = shown[0] != '\0' ? strlen(shown) : 1;
+        if (width > *left)
+            return;
+        *left -= width;
+        write_escaped(file, text, bytes, FORM_TEXT);
+    }
+}
+
+static size_t columns_of(const char *text, size_t len)
+{
+    char shown[16];
+    size_t width = 0;
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
         width += shown[0] != '\0' ? strlen(shown) : 1;
     }
     return width;
+}
+
+size_t terminal_width(const char *text)
+{
+    return columns_of(text, strlen(text));
+}
+
+void terminal_print_cut(FILE *file, const char *text, size_t width)
+{
+    const char *mark = terminal_is_utf8() ? "…" : "..";
+    size_t mark_width = terminal_width(mark);
+    bool cut = terminal_width(text) > width && width > mark_width;
+    if (cut)
+        width -= mark_width;
+    write_columns(file, text, strlen(text), &width);
+    fputs(cut ? mark : "", file);
+}
+
+void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
+{
+    size_t columns, rows;
+    terminal_size(file, &columns, &rows);
+    if (!terminal_is_seen(file) || columns < indent + 16) {
+        write_escaped(file, text, strlen(text), FORM_TEXT);
+        return;
+    }
+    size_t room = columns - indent, left = room;
+    for (;; text++) {
+        size_t len = strcspn(text, " ");
+        size_t width = columns_of(text, len);
+        if (left < room && width + 1 > left) {
+            fprintf(file, "\n%*s", (int)indent, "");
+            left = room;
+        } else if (left < room) {
+            fputc(' ', file);
+            left--;
+        }
+        write_escaped(file, text, len, FORM_TEXT);
+        left = width < left ? left - width : 0;
+        text += len;
+        if (*text == '\0')
+            return;
+    }
 }

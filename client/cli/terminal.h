@@ -25,13 +25,26 @@ bool terminal_has_colours(FILE *file);
 const char *terminal_colour(FILE *file, enum colour colour);
 const char *terminal_reset(FILE *file);
 
+/* Whether the environment says that text is UTF-8; else it is to be ASCII. */
+bool terminal_is_utf8(void);
+
+/* Whether TERM promises no more than lines of text. */
+bool terminal_is_dumb(void);
+
+/* Whether people look at the stream: it is a terminal, or goes to one through a pager. */
+bool terminal_is_seen(FILE *file);
+
+/* Before a pager takes the place of the terminal behind standard output, which has to be one. */
+void terminal_is_paged(void);
+
 /* Width and height of the terminal behind the stream; 80 and 24 where it is none. */
 void terminal_size(FILE *file, size_t *columns, size_t *rows);
 
 /* The only writers of what the command shows, whatever it came from: what a conversion gives is
- * escaped (\xNN and \uNNNN for controls, line feeds among them, for what is not UTF-8 and for what
- * changes the direction of text), the format itself and terminal_colour are not. Conversions are
- * those of printf: s d i u c f g e, with l, ll or z. */
+ * escaped (\xNN and \uNNNN for controls, line feeds among them, for what is not UTF-8, for what
+ * changes the direction of text, and for all that is not ASCII in a locale without UTF-8), the
+ * format itself and terminal_colour are not. Conversions are those of printf: s d i u c f g e, with
+ * l, ll or z. */
 void terminal_print(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void terminal_vprint(FILE *file, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
@@ -39,6 +52,14 @@ void terminal_vprint(FILE *file, const char *format, va_list arguments)
 /* The same for whole JSON, and for a label's value of Prometheus, with its quotes. */
 void terminal_print_json(FILE *file, const char *text, size_t len);
 void terminal_print_label(FILE *file, const char *value);
+
+/* As "%s" of terminal_print, of which `width` columns at most are printed, with a mark at the end
+ * where the text is cut. */
+void terminal_print_cut(FILE *file, const char *text, size_t width);
+
+/* The same of words, broken into lines where people look at the stream: each further line stands
+ * behind `indent` spaces. The text begins at that column; a word that is too long stays whole. */
+void terminal_print_wrapped(FILE *file, const char *text, size_t indent);
 
 /* How many columns "%s" of terminal_print takes for the text. */
 size_t terminal_width(const char *text);

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -78,35 +80,49 @@ static double rate(
     return grown > 0 ? grown * 1000 / (double)elapsed_ms : 0; /* an agent restarts from 0 */
 }
 
-static void draw_summary(const struct json *before, const struct json *now, int64_t elapsed_ms)
+/* One line, cut where the terminal ends. */
+__attribute__((format(printf, 2, 3))) static void draw_line(size_t columns, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    terminal_print_cut(stdout, text, columns);
+    terminal_print(stdout, "\n");
+}
+
+static void draw_summary(
+    const struct json *before, const struct json *now, int64_t elapsed_ms, size_t columns)
 {
     char uptime[32];
     int64_t hits = number(now, "cache.hits"), misses = number(now, "cache.misses");
     duration_format(number(now, "uptime_ms"), uptime, sizeof(uptime));
-    terminal_print(stdout,
-        "%stallyd %s%s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB\n\n",
-        terminal_colour(stdout, COLOUR_BOLD), json_get_string(now, "version", "?"),
-        terminal_reset(stdout), number(now, "pid"), uptime, number(now, "config.triggers"),
-        number(now, "memory.rss_kb"));
-    terminal_print(stdout,
+    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
+    draw_line(columns, "tallyd %s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB",
+        json_get_string(now, "version", "?"), number(now, "pid"), uptime,
+        number(now, "config.triggers"), number(now, "memory.rss_kb"));
+    terminal_print(stdout, "%s\n", terminal_reset(stdout));
+    draw_line(columns,
         "requests  %8.1f/s   in flight %" PRId64 "   errors %" PRId64 "   p50 %.3g ms   p99 "
-        "%.3g ms\n",
+        "%.3g ms",
         rate(before, now, "requests.answered", elapsed_ms), number(now, "requests.in_flight"),
         number(now, "requests.errors"), real(now, "latency_ms.p50"), real(now, "latency_ms.p99"));
-    terminal_print(stdout,
+    draw_line(columns,
         "cache     %8.1f %%   hits %" PRId64 "   misses %" PRId64 "   joined %" PRId64
-        "   stale %" PRId64 "\n",
+        "   stale %" PRId64,
         (double)hits + (double)misses > 0 ? 100.0 * (double)hits / ((double)hits + (double)misses)
                                           : 0.0,
         hits, misses, number(now, "cache.joined"), number(now, "cache.stale_served"));
-    terminal_print(stdout,
+    draw_line(columns,
         "dynamodb  %8.1f/s   calls %" PRId64 "   throttled %" PRId64 "   failed %" PRId64
-        "   flights %" PRId64 "   failed %" PRId64 "\n",
+        "   flights %" PRId64 "   failed %" PRId64,
         rate(before, now, "aws.dynamodb.calls", elapsed_ms), number(now, "aws.dynamodb.calls"),
         number(now, "aws.dynamodb.throttled"), number(now, "aws.dynamodb.failed"),
         number(now, "flights.started"), number(now, "flights.failed"));
-    terminal_print(stdout, "capacity  %8.1f RCU/s   %.10g RCU in all\n\n",
+    draw_line(columns, "capacity  %8.1f RCU/s   %.10g RCU in all",
         rate(before, now, "consumed_rcu", elapsed_ms), real(now, "consumed_rcu"));
+    terminal_print(stdout, "\n");
 }
 
 static void draw_triggers(const struct json *list, size_t rows)
@@ -179,7 +195,7 @@ static void draw(
     terminal_size(stdout, &columns, &rows);
     size_t room = rows > 14 ? rows - 14 : 2;
     terminal_print(stdout, "\x1b[H\x1b[2J");
-    draw_summary(before, now, elapsed_ms);
+    draw_summary(before, now, elapsed_ms, columns);
     draw_triggers(list, room * 2 / 3);
     draw_peers(now, room / 3);
     terminal_print(
@@ -224,6 +240,9 @@ int run_top(struct cli *cli)
     int64_t interval = cli_number(cli, OPTION_INTERVAL, 1000);
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage("top needs a terminal; `tally status` prints the same once");
+    if (terminal_is_dumb())
+        return cli_usage("top needs a terminal that can move its cursor, and TERM names none; "
+                         "`tally status` prints the same once");
     if (interval < 100 || interval > 3600 * 1000)
         return cli_usage("--interval: between 100ms and 1h");
     int code = cli_open(cli);

@@ -208,7 +208,7 @@ static void print_scalar(const char *key, const struct json *value, void *data)
     terminal_print(walk->file, "%*s", walk->indent, "");
     terminal_print(walk->file, "%s", label);
     terminal_print(walk->file, "%*s  ", (int)(walk->width - terminal_width(label)), "");
-    terminal_print(walk->file, "%s", text);
+    terminal_print_wrapped(walk->file, text, (size_t)walk->indent + walk->width + 2);
     terminal_print(walk->file, "\n");
 }
 

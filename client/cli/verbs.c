@@ -15,22 +15,22 @@ const struct verb verbs[] = {
         "  $ tally count orders\n"
         "  25000\n"
         "  $ tally count orders --max-age 0 --value :customer=c-17\n",
-        run_count},
+        run_count, false},
     {"list", "", 0, 0, 0, ALL_OUTPUTS, "the triggers and what is known of each", "  $ tally list\n",
-        run_list},
+        run_list, true},
     {"whoami", "[TRIGGER]", 0, 1, 0, TEXT_AND_JSON, "which AWS identity, why, until when",
         "Prints every identity, or the one of a trigger, without any secret. Exits 0 also\n"
         "where AWS cannot be reached, and says so.\n"
         "\n"
         "  $ tally whoami orders\n",
-        run_whoami},
+        run_whoami, true},
     {"status", "", 0, 0, 0, ALL_OUTPUTS, "the agent: clients, cache, AWS calls, costs",
         "With -o prometheus: the counters, and the triggers' counts, in the text format of\n"
         "Prometheus, for a textfile collector.\n"
         "\n"
         "  $ tally status\n"
         "  $ tally -o prometheus status > /var/lib/node_exporter/tally.prom\n",
-        run_status},
+        run_status, true},
     {"watch", "TRIGGER", 1, 1, OPTION_BIT(MAX_AGE), TEXT_AND_JSON, "a line for each change",
         "Prints a line whenever the count or its error changes, until it is interrupted; with\n"
         "a bar in a terminal, and with -o json one JSON object on each line. The agent keeps\n"
@@ -38,19 +38,19 @@ const struct verb verbs[] = {
         "line alone. An agent that restarts is waited for.\n"
         "\n"
         "  $ tally watch orders\n",
-        run_watch},
+        run_watch, false},
     {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE), TEXT_AND_JSON,
         "configuration, identity, request, pages, cost, decision",
         "Counts once, anew, and shows every step to the decision, what the trigger costs in a\n"
         "day, and what KEDA would report. No secret is shown.\n"
         "\n"
         "  $ tally explain orders\n",
-        run_explain},
+        run_explain, true},
     {"top", "", 0, 0, OPTION_BIT(INTERVAL), OUTPUT_BIT(TEXT), "status, live",
         "Needs a terminal. q ends it.\n"
         "\n"
         "  $ tally top --interval 2s\n",
-        run_top},
+        run_top, false},
     {"sockets", "[PATTERN...]", 0, OPERANDS_MAX - 1, 0, TEXT_AND_JSON,
         "the agents of the pods on this node",
         "Looks for tally*.sock in the emptyDir volumes of kubelet's pods and at the default\n"
@@ -59,11 +59,11 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally sockets\n"
         "  $ tally -s \"$(tally sockets -o json | jq -r '.[0].path')\" list\n",
-        run_sockets},
+        run_sockets, false},
     {"ping", "", 0, 0, 0, TEXT_AND_JSON, "the round-trip time to the agent",
         "  $ tally ping\n"
         "  0.09 ms\n",
-        run_ping},
+        run_ping, false},
     {"ready", "[TRIGGER]", 0, 1, OPTION_BIT(MAX_AGE), TEXT_AND_JSON,
         "for probes: exits 0 when the agent is ready",
         "Without a trigger: the configuration is loaded and the socket answers, whatever\n"
@@ -71,7 +71,7 @@ const struct verb verbs[] = {
         "(15m); where there is none yet, the agent counts within --timeout. As a probe:\n"
         "\n"
         "  startupProbe: {exec: {command: [tally, ready, orders]}}\n",
-        run_ready},
+        run_ready, false},
     {"wait", "TRIGGER", 1, 1,
         OPTION_BIT(UNTIL) | OPTION_BIT(INTERVAL) | OPTION_BIT(MAX_AGE) | OPTION_BIT(VALUE) |
             OPTION_BIT(REPLICAS),
@@ -88,7 +88,7 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally wait orders --until 'count <= 0' --timeout 2m --max-age 5s\n"
         "  0\n",
-        run_wait},
+        run_wait, false},
     {"query", "TABLE KEY_CONDITION", 2, 2,
         OPTION_BIT(NAME) | OPTION_BIT(VALUE) | OPTION_BIT(FILTER) | OPTION_BIT(INDEX) |
             OPTION_BIT(REGION) | OPTION_BIT(IDENTITY_OF) | OPTION_BIT(ENDPOINT) |
@@ -98,20 +98,20 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally query orders '#s = :s' --name '#s=state' --value :s=open\n"
         "  25000\n",
-        run_query},
+        run_query, false},
     {"install", "DIR", 1, 1, 0, OUTPUT_BIT(TEXT), "copy this command into a folder",
         "For a volume that an application container shares, so that its probes and hooks can\n"
         "run tally. The file appears whole, mode 0755; an older one is replaced.\n"
         "\n"
         "  $ tally install /shared\n"
         "  /shared/tally\n",
-        run_install},
+        run_install, false},
     {"call", "METHOD [JSON]", 1, 2, 0, TEXT_AND_JSON, "any method: raw debugging",
         "Sends the JSON as params (an array as it is; anything else inside an array) and\n"
         "prints the result as JSON.\n"
         "\n"
         "  $ tally call count '{\"trigger\": \"orders\", \"max_age_ms\": 0}'\n",
-        run_call},
+        run_call, false},
 };
 
 const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);

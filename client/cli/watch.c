@@ -181,7 +181,8 @@ static int ask_for_life(struct tally_async *async, struct watch *watch)
 
 int run_watch(struct cli *cli)
 {
-    struct watch watch = {.cli = cli, .terminal = isatty(fileno(stdout)), .utf8 = bar_has_utf8()};
+    struct watch watch = {
+        .cli = cli, .terminal = isatty(fileno(stdout)), .utf8 = terminal_is_utf8()};
     struct tally_async *async = NULL;
     int r = tally_async_open(&async, cli->socket);
     if (r == 0)

@@ -4,32 +4,32 @@
 #include "client/cli/tree.h"
 #include "proto/duration.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void print_state(const struct json *identity)
 {
     const char *state = json_get_string(identity, "state", "?");
     bool good = strcmp(state, "valid") == 0;
-    char text[32];
+    char text[32], line[200];
     int64_t left = 0;
-    terminal_print(stdout, "  %s", terminal_colour(stdout, good ? COLOUR_GREEN : COLOUR_YELLOW));
-    if (strcmp(state, "none") == 0)
-        terminal_print(stdout, "no credentials were needed yet");
-    else
-        terminal_print(stdout, "%s", state);
-    terminal_print(stdout, "%s", terminal_reset(stdout));
+    size_t used = (size_t)snprintf(line, sizeof(line), "%.80s",
+        strcmp(state, "none") == 0 ? "no credentials were needed yet" : state);
     if (json_get_integer(identity, "expires_in_ms", &left)) {
         duration_format(left >= 0           ? left
                         : left == INT64_MIN ? INT64_MAX
                                             : -left,
             text, sizeof(text));
-        terminal_print(stdout, left < 0 ? ", expired %s ago" : ", expires in %s", text);
+        used += (size_t)snprintf(line + used, sizeof(line) - used,
+            left < 0 ? ", expired %s ago" : ", expires in %s", text);
     }
     if (json_get_integer(identity, "refresh_in_ms", &left)) {
         duration_format(left < 0 ? 0 : left, text, sizeof(text));
-        terminal_print(stdout, ", refreshed in %s", text);
+        snprintf(line + used, sizeof(line) - used, ", refreshed in %s", text);
     }
-    terminal_print(stdout, "\n");
+    terminal_print(stdout, "  %s", terminal_colour(stdout, good ? COLOUR_GREEN : COLOUR_YELLOW));
+    terminal_print_wrapped(stdout, line, 2);
+    terminal_print(stdout, "%s\n", terminal_reset(stdout));
 }
 
 static void print_identity(const struct json *identity)
@@ -45,10 +45,12 @@ static void print_identity(const struct json *identity)
     terminal_print(stdout, "%s", terminal_reset(stdout));
     if (triggers[0] != '\0') {
         terminal_print(stdout, " for ");
-        terminal_print(stdout, "%s", triggers);
+        terminal_print_wrapped(stdout, triggers,
+            terminal_width(json_get_string(identity, "kind", "?")) + strlen(" for "));
     }
     terminal_print(stdout, "\n  because ");
-    terminal_print(stdout, "%s", json_get_string(identity, "why", "the agent does not say"));
+    terminal_print_wrapped(
+        stdout, json_get_string(identity, "why", "the agent does not say"), strlen("  because "));
     terminal_print(stdout, "\n");
     print_state(identity);
     tree_print(stdout, identity, 2, said);

@@ -1,5 +1,6 @@
 """The verbs of the tally command, against an agent that says what the test wants."""
 
+import fcntl
 import json
 import os
 import pty
@@ -9,8 +10,10 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 
@@ -569,13 +572,15 @@ def test_watch_ends_with_its_reader(fake):
 
 # ---- terminals ----
 
-def in_terminal(arguments, keys=b"", until=b"", env=None):
+def in_terminal(arguments, keys=b"", until=b"", env=None, columns=80):
     """Runs the command in a terminal of its own; exit code and what it showed."""
     pid, master = pty.fork()
     if pid == 0:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
         os.execve(TALLY, [TALLY, *arguments],
-                  {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **(env or {})})
+                  {"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", "PAGER": "cat",
+                   **(env or {})})
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown, sent, deadline = b"", False, time.monotonic() + 60
     while time.monotonic() < deadline:
         if select.select([master], [], [], 0.1)[0]:
@@ -621,6 +626,80 @@ def test_watch_draws_a_bar_in_a_terminal(fake):
     code, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"exact")
     assert code == -2
     assert "██" in shown
+
+
+def seen_lines(shown):
+    """Without colours and what else a terminal obeys."""
+    return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", shown).splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("verb", [["list"], ["explain", "x"], ["status"], ["whoami"]])
+def test_no_line_is_wider_than_the_terminal(fake, verb, columns):
+    agent = fake(list=lambda _: result("list-answer"), explain=lambda _: result("explain-answer"),
+                 status=lambda _: result("status-answer"), whoami=lambda _: result("whoami-answer"))
+    code, shown = in_terminal(["-s", agent.path, *verb], columns=columns)
+    lines = seen_lines(shown)
+    assert code == 0 and len(lines) > 3
+    # A word that is too long, such as an ARN, is not broken: it could not be copied.
+    wide = [line for line in lines if len(line) > columns]
+    assert all(len(line.split()[-1]) > 15 for line in wide), wide
+    assert len(wide) < 12, wide
+    if columns == 200:
+        assert not wide
+    if columns == 200 and verb == ["list"]:
+        assert "IDENTITY" in shown and "…" not in shown
+
+
+def test_top_fits_a_narrow_terminal(fake):
+    agent = fake(status=lambda _: result("status-answer"), list=lambda _: result("list-answer"))
+    _, shown = in_terminal(["-s", agent.path, "top"], b"q", b"q ends", columns=40)
+    assert max(map(len, seen_lines(shown))) <= 40
+    assert "prod/orders" in shown and "1000" in shown
+
+
+def test_a_long_answer_goes_through_the_pager(fake, tmp_path):
+    agent = fake(status=lambda _: result("status-answer"))
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nsed 's/^/paged: /'\n")
+    pager.chmod(0o755)
+    arguments = ["-s", agent.path, "status"]
+    for env in ({"PAGER": str(pager)}, {"PAGER": "cat", "TALLY_PAGER": str(pager)}):
+        code, shown = in_terminal(arguments, env=env)
+        assert code == 0 and "paged: " in shown and "\x1b[1m" in shown
+    for env in ({"PAGER": str(pager), "TERM": "dumb"}, {"PAGER": ""}, {"PAGER": "no-such-pager"},
+                {"PAGER": str(pager), "TALLY_PAGER": ""}):
+        assert "paged: " not in in_terminal(arguments, env=env)[1]
+    code, shown = in_terminal(["-s", agent.path + "x", "status"], env={"PAGER": str(pager)})
+    assert code == 3 and "NOAGENT" in shown
+    # A pager that is left early is no error.
+    pager.write_text("#!/bin/sh\nhead -n 1\n")
+    assert in_terminal(arguments, env={"PAGER": str(pager)})[0] == 0
+
+
+def test_no_byte_beyond_ascii_where_the_locale_has_none(fake):
+    many = {**result("list-answer")}
+    many["triggers"][0]["name"] = "prod/bestellungen-größe"
+    agent = fake(list=lambda _: many, watch=lambda _: result("watch-answer"),
+                 told=[{**count_of(500), "target": 1000}])
+    ascii_locale = {"LC_ALL": "C"}
+    for columns in (40, 200):
+        _, shown = in_terminal(["-s", agent.path, "list"], env=ascii_locale, columns=columns)
+        assert shown.isascii() and "prod/best" in shown
+    _, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"exact", env=ascii_locale)
+    assert shown.isascii() and "##" in shown
+
+
+def test_a_dumb_terminal_gets_no_escapes(fake):
+    agent = fake(status=lambda _: result("status-answer"), list=lambda _: result("list-answer"),
+                 watch=lambda _: result("watch-answer"), told=[count_of(500)])
+    for env in ({"TERM": "dumb"}, {"TERM": ""}):
+        for verb in (["status"], ["list"], ["count", "x"]):
+            assert "\x1b" not in in_terminal(["-s", agent.path, *verb], env=env)[1]
+        assert "\x1b" not in in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"exact",
+                                         env=env)[1]
+        code, shown = in_terminal(["-s", agent.path, "top"], env=env)
+        assert code == 2 and "\x1b" not in shown and "TERM" in shown
 
 
 def test_the_bars_of_a_watch_have_one_scale(fake):
