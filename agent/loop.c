@@ -3,6 +3,7 @@
 #include "agent/deadlines.h"
 #include "proto/saturating.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -361,14 +362,17 @@ static void folder_fired(uv_fs_event_t *uv, const char *name, int events, int st
 struct loop_folder *loop_folder_create(struct loop *loop, const char *path, loop_fn *fn, void *data)
 {
     struct loop_folder *folder = calloc(1, sizeof(*folder));
+    int r;
 
     if (folder == NULL)
         return NULL;
     folder->fn = fn;
     folder->data = data;
     uv_fs_event_init(&loop->uv, &folder->uv);
-    if (uv_fs_event_start(&folder->uv, folder_fired, path, 0) < 0) {
+    r = uv_fs_event_start(&folder->uv, folder_fired, path, 0);
+    if (r < 0) {
         uv_close((uv_handle_t *)&folder->uv, free_handle);
+        errno = -r;
         return NULL;
     }
     return folder;

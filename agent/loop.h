@@ -59,7 +59,7 @@ void loop_watch_drained(struct loop_watch *watch);
 void loop_watch_destroy(struct loop_watch *watch); /* NULL is allowed */
 
 /* Calls fn(data) when an entry of the folder was made, changed, renamed or removed; several
- * changes may come as one call. NULL: it cannot be watched. */
+ * changes may come as one call. NULL: it cannot be watched, and errno says why. */
 struct loop_folder;
 struct loop_folder *loop_folder_create(
     struct loop *loop, const char *path, loop_fn *fn, void *data);

@@ -299,6 +299,19 @@ static bool confine(struct agent *agent)
     return agent->sandbox != NULL;
 }
 
+static void log_config_watch(const struct config_watch *watch)
+{
+    if (watch == NULL)
+        log_event(LOG_LEVEL_WARN, "no-config-watch",
+            LOG_TEXT("message", "changes of the configuration are taken at SIGHUP only"));
+    else if (config_watch_error(watch) < 0)
+        log_event(LOG_LEVEL_WARN, "no-config-watch",
+            LOG_TEXT("reason", strerror(-config_watch_error(watch))),
+            LOG_TEXT("message",
+                "changes of the configuration are noticed every 10 s only: inotify has no room; "
+                "raise fs.inotify.max_user_instances or max_user_watches"));
+}
+
 static int serve(struct agent *agent)
 {
     struct server_options options = {.loop = agent->loop,
@@ -320,9 +333,7 @@ static int serve(struct agent *agent)
     agent->server = server_create(&options);
     agent->config_watch = config_watch_create(agent->loop, agent->options.config,
         agent->options.config_count, agent->config_stamp, take_new_config, agent);
-    if (agent->config_watch == NULL)
-        log_event(LOG_LEVEL_WARN, "no-config-watch",
-            LOG_TEXT("message", "changes of the configuration are taken at SIGHUP only"));
+    log_config_watch(agent->config_watch);
     if (agent->server == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;

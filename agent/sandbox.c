@@ -71,16 +71,42 @@ static const char *call_name(int call)
     return *name != '\0' ? name : "?";
 }
 
+/* What the C library, libuv and modules of the resolver (NSS) also try, and do without: it is no
+ * sign of an attack. */
+static bool is_expected(const char *call)
+{
+    static const char *const expected[] = {"prctl", "inotify_init", "inotify_init1",
+        "epoll_create1", "io_uring_setup", "setrlimit", "prlimit64", "getpriority", "setpriority",
+        "sched_getparam", "sched_getscheduler", "sched_setscheduler", "sched_setaffinity",
+        "get_mempolicy", "mlock", "mlock2", "munlock", "mincore", "fadvise64", "statfs", "fstatfs",
+        "getresuid", "getresgid", "getppid", "getpgrp", "getsid", "getrusage", "times", "umask",
+        "flock"};
+
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        if (strcmp(call, expected[i]) == 0)
+            return true;
+    return false;
+}
+
 static void on_report(void *data, unsigned events)
 {
     struct sandbox *sandbox = data;
     int call;
 
     (void)events;
-    while (read(sandbox->pipe[0], &call, sizeof(call)) == (ssize_t)sizeof(call))
-        log_event(LOG_LEVEL_ERROR, "syscall-denied", LOG_TEXT("call", call_name(call)),
-            LOG_NUMBER("number", call),
-            LOG_TEXT("help", "if this is no attack, report it, and start with --no-seccomp"));
+    while (read(sandbox->pipe[0], &call, sizeof(call)) == (ssize_t)sizeof(call)) {
+        const char *name = call_name(call);
+
+        if (is_expected(name))
+            log_event(LOG_LEVEL_DEBUG, "syscall-denied", LOG_TEXT("call", name),
+                LOG_NUMBER("number", call), LOG_TEXT("message", "libraries do without this call"));
+        else
+            log_event(LOG_LEVEL_ERROR, "syscall-denied", LOG_TEXT("call", name),
+                LOG_NUMBER("number", call),
+                LOG_TEXT("message",
+                    "tallyd and its libraries never need this call: look for foreign code in the "
+                    "process, such as a preloaded library, and report it"));
+    }
 }
 
 /* ---- the filter -------------------------------------------------------------------------------

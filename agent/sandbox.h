@@ -5,7 +5,8 @@
  *
  * Whatever else is tried fails with EPERM and is logged (event syscall-denied), rather than
  * ending the process: should a new C library want a call that is not listed, tally serves on, and
- * the log says what to add. */
+ * the log says what to add. Calls that libraries are known to try and do without are logged at
+ * debug. */
 #ifndef TALLY_AGENT_SANDBOX_H
 #define TALLY_AGENT_SANDBOX_H
 

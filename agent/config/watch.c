@@ -4,6 +4,7 @@
 #include "agent/file.h"
 #include "agent/fnv.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct config_watch {
     const char *const *paths;
     size_t path_count;
     struct loop_folder **folders; /* as the paths; NULL where one cannot be watched */
+    int error;                    /* of watching folders, as a negative errno; 0: it works */
     struct loop_timer *look;
     bool curious;   /* the next look comes soon */
     unsigned looks; /* since they changed */
@@ -95,18 +97,32 @@ static struct loop_folder *watch_path(struct config_watch *watch, const char *pa
         return loop_folder_create(watch->loop, path, folder_changed, watch);
     if (slash == NULL)
         return loop_folder_create(watch->loop, ".", folder_changed, watch);
-    if ((size_t)(slash - path) + 2 > sizeof(parent))
+    if ((size_t)(slash - path) + 2 > sizeof(parent)) {
+        errno = ENAMETOOLONG;
         return NULL;
+    }
     snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
     return loop_folder_create(watch->loop, parent, folder_changed, watch);
 }
 
-/* Also later: the folder of this name may be another one, too. */
+/* Whether the machine has no watch left; else this one folder is not there, or not for us. */
+static bool is_exhausted(int error)
+{
+    return error != ENOENT && error != ENOTDIR && error != EACCES && error != ENAMETOOLONG;
+}
+
+/* Also later: the folder of this name may be another one, too. Without an inotify instance from the
+ * start there will be none: the filter of system calls refuses to make one. */
 static void watch_folders(struct config_watch *watch)
 {
+    if (watch->error != 0 && watch->error != -ENOSPC)
+        return;
+    watch->error = 0;
     for (size_t i = 0; i < watch->path_count; i++) {
         loop_folder_destroy(watch->folders[i]);
         watch->folders[i] = watch_path(watch, watch->paths[i]);
+        if (watch->folders[i] == NULL && is_exhausted(errno))
+            watch->error = -errno;
     }
 }
 
@@ -145,6 +161,11 @@ bool config_watch_confirm(struct config_watch *watch)
         return true;
     config_watch_demand(watch);
     return false;
+}
+
+int config_watch_error(const struct config_watch *watch)
+{
+    return watch->error;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------

@@ -22,6 +22,10 @@ struct config_watch *config_watch_create(struct loop *loop, const char *const *p
     size_t path_count, uint64_t stamp, loop_fn *changed, void *data);
 void config_watch_destroy(struct config_watch *watch); /* NULL is allowed */
 
+/* Why changes are not noticed by events, as a negative errno: inotify has no room, so the files are
+ * only looked at every ten seconds. 0: events tell. */
+int config_watch_error(const struct config_watch *watch);
+
 /* `changed` will be called whether they changed or not, once they have rested a moment. */
 void config_watch_demand(struct config_watch *watch);
 

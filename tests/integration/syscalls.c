@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -89,6 +90,7 @@ static void try_sockets(void)
     tell("socket-netfilter", socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
     tell("socket-vsock", socket(40, SOCK_STREAM, 0));
     tell("listen", listen(-1, 1));
+    tell("eventfd", close(eventfd(0, EFD_CLOEXEC)));
     tell("socket-tcp", close(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
 }
 

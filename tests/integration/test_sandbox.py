@@ -13,7 +13,7 @@ from .agent import wait_until
 from .yaml_files import small_object
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "syscalls.c")
-ALLOWED = {"open-read", "map", "socket-tcp", "thread"}
+ALLOWED = {"open-read", "map", "socket-tcp", "eventfd", "thread"}
 # Its flags are out of a filter's sight; ENOSYS makes the C library use clone instead.
 OTHERWISE = {"clone3": "ENOSYS"}
 
@@ -105,3 +105,56 @@ def test_names_are_looked_up_within_the_filter(start):
     code, out, err = agent.cli("count", "small", "--timeout", "2s")
     assert code in (1, 4) and out == ""
     assert "tally-has-no-such-name" in err
+
+
+# ---- false alarms ------------------------------------------------------------------------------------
+
+NSS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nss_noisy.c")
+
+
+def test_what_a_resolver_module_does_without_is_no_alarm(pod, tmp_path):
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    "-o", tmp_path / "libnss_noisy.so.2", NSS], check=True)
+    (tmp_path / "nsswitch.conf").write_text("hosts: noisy files\n")
+    agent = pod(small_object(), options=["--log-level", "debug"], env={
+        "LD_LIBRARY_PATH": str(tmp_path),
+        "AWS_ENDPOINT_URL_STS": "https://sts.tally-has-no-such-name.invalid"})
+    agent.intruded = True
+    agent.start(wrapper=["unshare", "--mount", "sh", "-c",
+                         f"mount --bind {tmp_path}/nsswitch.conf /etc/nsswitch.conf; exec \"$@\"",
+                         "sh"])
+    agent.cli("count", "small", "--timeout", "2s")
+    with open(f"/proc/{agent.child.pid}/maps", encoding="ascii") as maps:
+        if "libnss_noisy" not in maps.read() or process_facts.is_sanitized(agent.child.pid):
+            return  # a static program loads no modules; a sanitized one has no filter
+    for call in ("prctl", "sched_getparam", "getpriority", "mlock", "getppid"):
+        agent.wait_for_log(f"level=debug event=syscall-denied call={call} ")
+    assert "level=error event=syscall-denied" not in agent.log()
+
+
+def test_without_inotify_changes_are_noticed_later_and_no_alarm_is_raised(pod):
+    agent = pod(small_object())
+    agent.intruded = True
+    agent.start(wrapper=["unshare", "--user", "--map-root-user", "sh", "-c",
+                         "echo 0 > /proc/sys/user/max_inotify_instances; exec \"$@\"", "sh"])
+    agent.wait_for_log("level=warn event=no-config-watch")
+    assert "noticed every 10 s" in agent.log() and "max_user_instances" in agent.log()
+    for number in (2, 3):
+        agent.write_config(small_object(pollingInterval=10 * number))
+        wait_until(lambda: agent.rpc("status")["config"]["generation"] == number, 40)  # pylint: disable=cell-var-from-loop
+    agent.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: agent.rpc("status")["config"]["generation"] == 4)
+    assert agent.log().count("event=no-config-watch") == 1
+    assert "event=syscall-denied" not in agent.log()
+
+
+def test_no_alarm_advises_to_do_without_the_filter(pod, intruder, tmp_path):
+    agent = pod(small_object())
+    agent.intruded = True
+    agent.start()
+    if process_facts.is_sanitized(agent.child.pid):
+        return
+    agent.stop()
+    break_in(agent, intruder, tmp_path)
+    agent.wait_for_log("level=error event=syscall-denied call=execve ")
+    assert "--no-seccomp" not in agent.log()
