@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define DESCRIPTORS_WANTED 4096
+
 /* Else the first socket would become "stderr", and get the log lines. */
 static void fill_standard_descriptors(void)
 {
@@ -38,6 +40,17 @@ static void remove_debugging_variables(void)
         unsetenv(names[i]);
 }
 
+/* A soft limit is made for programs that use select; what the agent serves needs more. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void process_harden(void)
 {
     struct rlimit none = {0, 0};
@@ -45,6 +58,7 @@ void process_harden(void)
 
     fill_standard_descriptors();
     remove_debugging_variables();
+    raise_descriptor_limit();
     setrlimit(RLIMIT_CORE, &none);
     if (!PROCESS_IS_SANITIZED)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -80,9 +81,9 @@ static const struct {
     {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_DGRAM)}},
     {SCMP_SYS(socket), 2, {EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_ROUTE)}},
     {SCMP_SYS(socketpair), 1, {EQUAL(0, AF_UNIX)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONBIO)}},
-    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONREAD)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, FIOCLEX)}},
-    {SCMP_SYS(ioctl), 1, {EQUAL(1, TCGETS)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, TIOCGWINSZ)}},
-    {SCMP_SYS(prctl), 1, {EQUAL(0, PR_SET_NAME)}},
+    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONREAD)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, SIOCOUTQ)}},
+    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIOCLEX)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, TCGETS)}},
+    {SCMP_SYS(ioctl), 1, {EQUAL(1, TIOCGWINSZ)}}, {SCMP_SYS(prctl), 1, {EQUAL(0, PR_SET_NAME)}},
     {SCMP_SYS(prlimit64), 1, {MASKED(2, UINT64_MAX, 0)}}, /* to read a limit */
 };
 

@@ -4,6 +4,7 @@
 
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
+#include "agent/deadlines.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
 
@@ -44,7 +45,7 @@ struct count_request {
 
     struct ring link; /* the question's own from here on */
     struct question *question;
-    int64_t deadline;
+    struct deadline deadline;
 };
 
 /* A watcher keeps the count fresh, and hears of each flight's end. Its callbacks may not ask

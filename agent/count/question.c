@@ -274,7 +274,7 @@ static bool answer_from_failure(struct question *question, struct count_request 
 
     if (question->flight != NULL || cache->failures == 0 || wait <= 0)
         return false;
-    if (!cache->refused && cache->not_before < request->deadline && !may_serve_stale(question))
+    if (!cache->refused && cache->not_before < request->deadline.at && !may_serve_stale(question))
         return false;
     failure = *cache_failure(cache);
     failure.retry_after_ms = wait;
@@ -313,7 +313,8 @@ void question_ask(struct question *question, struct count_request *request)
 
     ring_init(&request->link);
     request->question = question;
-    request->deadline = saturating_add(question_now(question), count_patience(request->timeout_ms));
+    request->deadline = (struct deadline){
+        .at = saturating_add(question_now(question), count_patience(request->timeout_ms))};
     if (question_answer(question, request->max_age_ms, &answer)) {
         request->done(request->data, &answer);
         return;

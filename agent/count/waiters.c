@@ -10,16 +10,13 @@ static struct count_request *request_of(struct ring *link)
 /* Sets the timer to the earliest deadline there is. */
 static void arm(struct waiters *waiters)
 {
-    int64_t earliest = INT64_MAX;
+    const struct deadline *first = deadlines_first(&waiters->deadlines);
 
-    for (struct ring *at = waiters->requests.next; at != &waiters->requests; at = at->next)
-        if (request_of(at)->deadline < earliest)
-            earliest = request_of(at)->deadline;
-    if (earliest == INT64_MAX)
+    waiters->earliest = first != NULL ? first->at : INT64_MAX;
+    if (first == NULL)
         loop_timer_stop(waiters->timer);
     else
-        loop_timer_start(waiters->timer, earliest - loop_now(waiters->loop));
-    waiters->earliest = earliest;
+        loop_timer_start(waiters->timer, first->at - loop_now(waiters->loop));
 }
 
 void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, void *data)
@@ -30,34 +27,45 @@ void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, voi
     waiters->late = late;
     waiters->data = data;
     ring_init(&waiters->requests);
+    waiters->deadlines = (struct deadlines){.heap = NULL};
 }
 
 void waiters_clear(struct waiters *waiters)
 {
     loop_timer_destroy(waiters->timer);
     waiters->timer = NULL;
+    deadlines_free(&waiters->deadlines);
 }
 
 int waiters_join(struct waiters *waiters, struct count_request *request)
 {
     if (waiters->timer == NULL)
         waiters->timer = loop_timer_create(waiters->loop, waiters->late, waiters->data);
-    if (waiters->timer == NULL)
+    if (waiters->timer == NULL ||
+        deadlines_reserve(&waiters->deadlines, waiters->deadlines.count + 1) < 0)
         return -ENOMEM;
     ring_add(&waiters->requests, &request->link);
-    if (request->deadline < waiters->earliest) {
-        waiters->earliest = request->deadline;
-        loop_timer_start(waiters->timer, request->deadline - loop_now(waiters->loop));
-    }
+    deadlines_set(&waiters->deadlines, &request->deadline, request->deadline.at);
+    if (request->deadline.at < waiters->earliest)
+        arm(waiters);
     return 0;
+}
+
+/* Without requests nothing is kept: a crowd that waited once would cost its memory for ever. */
+static void settle(struct waiters *waiters)
+{
+    if (!ring_is_empty(&waiters->requests) || waiters->timer == NULL)
+        return;
+    deadlines_free(&waiters->deadlines);
+    arm(waiters);
 }
 
 void waiters_leave(struct waiters *waiters, struct count_request *request)
 {
     ring_remove(&request->link);
-    if (ring_is_empty(&waiters->requests) && waiters->timer != NULL)
-        arm(waiters);
-    /* Else the timer may fire for nobody, which costs less than a search at each leave. */
+    deadlines_remove(&waiters->deadlines, &request->deadline);
+    /* Among others the timer may fire too early, which costs less than to set it at each leave. */
+    settle(waiters);
 }
 
 bool waiters_are_none(const struct waiters *waiters)
@@ -68,7 +76,7 @@ bool waiters_are_none(const struct waiters *waiters)
 bool waiters_outlast(struct waiters *waiters, int64_t then)
 {
     for (struct ring *at = waiters->requests.next; at != &waiters->requests; at = at->next)
-        if (request_of(at)->deadline > then)
+        if (request_of(at)->deadline.at > then)
             return true;
     return false;
 }
@@ -76,21 +84,24 @@ bool waiters_outlast(struct waiters *waiters, int64_t then)
 void waiters_take_all(struct waiters *waiters, struct ring *taken)
 {
     ring_take_all(&waiters->requests, taken);
-    if (waiters->timer != NULL)
-        arm(waiters);
+    for (struct ring *at = taken->next; at != taken; at = at->next)
+        request_of(at)->deadline.place = 0;
+    settle(waiters);
 }
 
 void waiters_take_late(struct waiters *waiters, struct ring *taken)
 {
     int64_t now = loop_now(waiters->loop);
+    struct deadline *first;
 
     ring_init(taken);
-    for (struct ring *at = waiters->requests.next, *next; at != &waiters->requests; at = next) {
-        next = at->next;
-        if (request_of(at)->deadline <= now) {
-            ring_remove(at);
-            ring_add(taken, at);
-        }
+    while ((first = deadlines_first(&waiters->deadlines)) != NULL && first->at <= now) {
+        struct count_request *request = RING_MEMBER(first, struct count_request, deadline);
+
+        deadlines_remove(&waiters->deadlines, first);
+        ring_remove(&request->link);
+        ring_add(taken, &request->link);
     }
     arm(waiters);
+    settle(waiters);
 }

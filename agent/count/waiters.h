@@ -7,17 +7,18 @@
 
 struct waiters {
     struct loop *loop;
-    struct loop_timer *timer; /* the earliest deadline; made when first needed */
-    int64_t earliest;         /* that deadline; INT64_MAX: nobody waits */
-    struct ring requests;     /* count_request::link */
-    loop_fn *late;            /* some deadlines passed: waiters_take_late gets them */
+    struct loop_timer *timer;   /* made when first needed; for: */
+    int64_t earliest;           /* a deadline, or one that has left; INT64_MAX: it does not run */
+    struct ring requests;       /* count_request::link, in the order in which they joined */
+    struct deadlines deadlines; /* count_request::deadline */
+    loop_fn *late;              /* some deadlines passed: waiters_take_late gets them */
     void *data;
 };
 
 void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, void *data);
 void waiters_clear(struct waiters *waiters); /* nobody waits any more */
 
-/* 0, or -ENOMEM: then there is no timer, and the request does not wait. */
+/* The request's deadline is set. 0, or -ENOMEM: then the request does not wait. */
 int waiters_join(struct waiters *waiters, struct count_request *request);
 void waiters_leave(struct waiters *waiters, struct count_request *request);
 

@@ -32,6 +32,7 @@ static void name_client(struct session *session, struct text name)
 
 void method_hello(struct method_call *call)
 {
+    const struct server *server = call->session->server;
     struct text client = {NULL, 0};
     struct params params;
     struct text name;
@@ -59,15 +60,16 @@ void method_hello(struct method_call *call)
     write_string(buffer, "agent");
     write_string(buffer, TALLY_VERSION);
     write_string(buffer, "methods");
-    dispatch_pack_names(buffer, call->session->server->options.allow_query);
+    dispatch_pack_names(buffer, server->options.allow_query);
     write_string(buffer, "limits");
-    write_map(buffer, 8);
+    write_map(buffer, 9);
     pack_limit(buffer, "request_bytes", LIMIT_REQUEST_BYTES);
     pack_limit(buffer, "depth", LIMIT_DEPTH);
     pack_limit(buffer, "in_flight", LIMIT_IN_FLIGHT);
     pack_limit(buffer, "watches", LIMIT_WATCHES);
-    pack_limit(buffer, "connections", LIMIT_CONNECTIONS);
-    pack_limit(buffer, "output_bytes", LIMIT_OUTPUT_BYTES);
+    pack_limit(buffer, "connections", server->connection_limit);
+    pack_limit(buffer, "connections_of_user", server_user_limit(server));
+    pack_limit(buffer, "output_bytes", server->output_bytes);
     pack_limit(buffer, "timeout_ms_default", TIMEOUT_DEFAULT_MS);
     pack_limit(buffer, "timeout_ms_max", TIMEOUT_MAX_MS);
     session_end(call->session, out, call->id);

@@ -3,8 +3,17 @@
 
 #include <string.h>
 
-/* An answer ends at about so many bytes; `next` then tells where to go on. */
-#define LIST_BYTES (1024u * 1024u)
+/* An answer ends at about so many bytes, or sooner where they would be too much to keep for a
+ * client that does not read them; `next` then tells where to go on. */
+#define LIST_BYTES       (1024u * 1024u)
+#define LIST_LEAST_BYTES 4096u
+
+static size_t list_bytes(const struct server *server)
+{
+    size_t room = server_answer_room(server);
+
+    return room > LIST_BYTES ? LIST_BYTES : room < LIST_LEAST_BYTES ? LIST_LEAST_BYTES : room;
+}
 
 static void pack_client_values(struct buffer *buffer, const struct trigger_query *query)
 {
@@ -113,11 +122,12 @@ static bool comes_after(const struct trigger *trigger, struct text after)
 
 void method_list(struct method_call *call)
 {
-    const struct counter *counter = call->session->server->options.counter;
+    const struct server *server = call->session->server;
+    const struct counter *counter = server->options.counter;
     const struct config *config = counter_config(counter);
     struct session_answer out;
     struct text after;
-    size_t map, array, i = 0, packed = 0;
+    size_t map, array, i = 0, packed = 0, most = list_bytes(server);
 
     if (!read_after(call, &after))
         return;
@@ -128,8 +138,7 @@ void method_list(struct method_call *call)
     map = write_map_begin(out.buffer);
     write_string(out.buffer, "triggers");
     array = write_array_begin(out.buffer);
-    for (; i < config->trigger_count && packed < UINT16_MAX &&
-           out.buffer->len - out.start < LIST_BYTES;
+    for (; i < config->trigger_count && packed < UINT16_MAX && out.buffer->len - out.start < most;
          i++, packed++)
         pack_trigger(out.buffer, counter, &config->triggers[i]);
     write_array_end(out.buffer, array, (uint16_t)packed);

@@ -83,8 +83,12 @@ static void pack_connections(struct buffer *buffer, const struct server *server)
     uint16_t shown = 0;
 
     write_string(buffer, "connections");
-    write_map(buffer, 6);
-    pack_number(buffer, "open", server->session_count);
+    write_map(buffer, 10);
+    pack_number(buffer, "open", server->session_count - server->linger_count);
+    pack_number(buffer, "limit", server->connection_limit);
+    pack_number(buffer, "limit_of_user", server_user_limit(server));
+    pack_number(buffer, "evicted", server->stats.evicted);
+    pack_number(buffer, "lingering", server->linger_count);
     pack_number(buffer, "accepted", server->stats.accepted);
     pack_number(buffer, "refused", server->stats.refused);
     pack_number(buffer, "malformed", server->stats.malformed);
@@ -203,9 +207,10 @@ static void pack_aws(struct buffer *buffer, const struct aws_client *client)
 static void pack_memory(struct buffer *buffer, const struct server *server)
 {
     write_string(buffer, "memory");
-    write_map(buffer, 3);
+    write_map(buffer, 4);
     pack_number(buffer, "rss_kb", resident_kb());
     pack_number(buffer, "output_queue_bytes", server->queued_bytes);
+    pack_number(buffer, "unread_bytes", server->unread_bytes);
     pack_number(buffer, "timers", loop_timers(server->options.loop));
 }
 

@@ -14,7 +14,46 @@
 #define PAUSE_MS       100 /* in accepting, without descriptors or memory */
 #define REFUSED_EXTRA  64u /* connections beside the limit that are told why they are not served */
 
+/* Descriptors that clients do not get: for AWS, the configuration, tokens and the log. */
+#define DESCRIPTORS_KEPT    128u
+#define LINGER_EXTRA(limit) ((limit) / 4) /* closed connections whose answers are not read */
+#define SWEEP_MS            1000
+
+#define OUTPUT_SHARE 8    /* of --max-buffer: the answers that wait in one session */
+#define ANSWER_SHARE 4    /* of what is left of it: one long answer */
+#define SEND_SHARE   16   /* and what the kernel may hold of them, about */
+#define SEND_LEAST   2304 /* the kernel's own least */
+#define SHED_LEAST   8192 /* a session that has less is not closed for what others have */
+
 static void on_connections(void *data, unsigned events);
+
+/* ---- what the kernel keeps ------------------------------------------------------------------- */
+
+/* Answers that the peer does not read are in the kernel's memory, which the agent is charged with,
+ * also behind the end of the connection. */
+static void bound_send_buffer(const struct server *server, int fd)
+{
+    size_t share = server->options.max_buffer / SEND_SHARE;
+    int bytes = (int)(share < SESSION_SEND_BYTES ? share : SESSION_SEND_BYTES);
+
+    if (server->tight)
+        bytes = SEND_LEAST;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+/* While closed connections have much of what may be kept, the others get little. */
+static void set_tight(struct server *server, bool tight)
+{
+    if (server->tight == tight)
+        return;
+    server->tight = tight;
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        if (!session->closing)
+            bound_send_buffer(server, session->fd);
+    }
+}
 
 /* ---- who may connect
  * ----------------------------------------------------------------------------- */
@@ -32,6 +71,126 @@ static bool is_allowed(const struct server_options *options, const struct ucred 
     return false;
 }
 
+/* Root and the agent's own user look after the agent: others cannot shut them out. */
+static bool is_operator(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
+unsigned server_user_limit(const struct server *server)
+{
+    return server->connection_limit - server->connection_limit / 4;
+}
+
+/* What is left for operators while others have all that they can get. */
+static unsigned operator_limit(const struct server *server)
+{
+    return server->connection_limit / 16;
+}
+
+struct crowd {
+    unsigned all; /* that are served */
+    unsigned operators;
+    unsigned of_user;
+    unsigned lingering; /* of the user */
+};
+
+static struct crowd count_sessions(const struct server *server, uid_t uid)
+{
+    struct crowd crowd = {.all = 0};
+
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+        const struct session *session = RING_MEMBER(at, struct session, link);
+
+        if (session->refused)
+            continue;
+        crowd.of_user += session->uid == uid;
+        crowd.lingering += session->uid == uid && session->lingers;
+        crowd.all += !session->lingers;
+        crowd.operators += !session->lingers && is_operator(session->uid);
+    }
+    return crowd;
+}
+
+static bool is_idle(const struct session *session)
+{
+    return !session->refused && !session->closing && !session->held && session->in_flight == 0 &&
+           session->watch_count == 0 && session->output.len == 0;
+}
+
+/* Among which connections: those of one user, of all but operators, of all. */
+enum evictable { EVICT_USER, EVICT_USERS, EVICT_ANY };
+
+/* Closes the connection that was idle for longest. False: none is idle. */
+static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
+{
+    struct session *longest = NULL;
+
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        if (!is_idle(session) || (from == EVICT_USER && session->uid != uid) ||
+            (from == EVICT_USERS && is_operator(session->uid)))
+            continue;
+        if (longest == NULL || session->used_at < longest->used_at)
+            longest = session;
+    }
+    if (longest == NULL)
+        return false;
+    server->stats.evicted++;
+    log_often(LOG_LEVEL_WARN, "evicted",
+        LOG_TEXT("reason", from == EVICT_USER ? "its user has too many connections"
+                                              : "there are too many connections"),
+        LOG_NUMBER("uid", longest->uid), LOG_NUMBER("pid", longest->pid),
+        LOG_NUMBER("idle_ms", loop_now(server->options.loop) - longest->used_at),
+        LOG_NUMBER("connections", server->session_count));
+    session_close(longest);
+    return true;
+}
+
+/* Whether this user may have one more, perhaps now that one of its idle ones was closed. */
+static bool user_has_room(
+    struct server *server, struct crowd *crowd, uid_t uid, struct failure *refusal)
+{
+    if (is_operator(uid))
+        return true;
+    if (crowd->lingering >= LINGER_EXTRA(server->connection_limit)) {
+        failure_set(refusal, ERROR_BUSY,
+            "uid %u has not read the answers of %u connections that were closed; close its side",
+            (unsigned)uid, crowd->lingering);
+        return false;
+    }
+    if (crowd->of_user < server_user_limit(server))
+        return true;
+    if (evict_idle(server, EVICT_USER, uid)) {
+        crowd->all--;
+        return true;
+    }
+    failure_set(refusal, ERROR_BUSY,
+        "uid %u has %u connections, the limit for one user; close some", (unsigned)uid,
+        crowd->of_user);
+    return false;
+}
+
+/* Whether there is room for one more connection, perhaps now that an idle one was closed; else
+ * *refusal says why not. */
+static bool make_room(struct server *server, uid_t uid, struct failure *refusal)
+{
+    struct crowd crowd = count_sessions(server, uid);
+    unsigned spare = operator_limit(server);
+    unsigned taken = crowd.operators < spare ? spare - crowd.operators : 0;
+    bool any = is_operator(uid) || crowd.operators > spare;
+
+    if (!user_has_room(server, &crowd, uid, refusal))
+        return false;
+    if (crowd.all + (is_operator(uid) ? 0 : taken) < server->connection_limit ||
+        evict_idle(server, any ? EVICT_ANY : EVICT_USERS, uid))
+        return true;
+    failure_set(refusal, ERROR_BUSY, "the agent has %u connections, its limit is %u; close some",
+        crowd.all, server->connection_limit);
+    return false;
+}
+
 /* Whether this peer is served; else *refusal says why not, and what would help. */
 static bool admit(struct server *server, const struct ucred *peer, struct failure *refusal)
 {
@@ -45,12 +204,7 @@ static bool admit(struct server *server, const struct ucred *peer, struct failur
             LOG_NUMBER("gid", peer->gid), LOG_NUMBER("pid", peer->pid));
         return false;
     }
-    if (server->session_count - server->refused_count >= LIMIT_CONNECTIONS) {
-        failure_set(refusal, ERROR_BUSY, "the agent has %u connections, its limit; close some",
-            LIMIT_CONNECTIONS);
-        return false;
-    }
-    return true;
+    return make_room(server, peer->uid, refusal);
 }
 
 /* ---- accepting
@@ -68,7 +222,7 @@ static void watch_listener(struct server *server)
 /* Those who are only told why they are not served hold up nothing. */
 static bool nobody_is_served(const struct server *server)
 {
-    return server->session_count == server->refused_count;
+    return server->session_count == server->refused_count + server->linger_count;
 }
 
 static void linger(struct server *server)
@@ -97,6 +251,13 @@ static void pause_accepting(struct server *server, int error)
     loop_timer_start(server->timer, PAUSE_MS);
 }
 
+/* A crowd that is refused, and perhaps does not read why, is closed without an answer. */
+static bool may_be_told(const struct server *server)
+{
+    return server->refused_count < REFUSED_EXTRA &&
+           server->linger_count < LINGER_EXTRA(server->connection_limit);
+}
+
 static void take_connection(struct server *server, int fd)
 {
     struct ucred peer = {.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
@@ -108,10 +269,11 @@ static void take_connection(struct server *server, int fd)
     admitted = admit(server, &peer, &refusal);
     if (!admitted)
         server->stats.refused++;
-    if (!admitted && server->refused_count >= REFUSED_EXTRA) {
+    if ((!admitted && !may_be_told(server)) || (unsigned)fd >= server->descriptor_limit) {
         close(fd);
         return;
     }
+    bound_send_buffer(server, fd);
     if (session_create(server, fd, &peer, admitted ? NULL : &refusal) == NULL)
         return;
     server->stats.accepted++;
@@ -146,9 +308,41 @@ void server_session_closed(struct server *server)
     linger(server);
 }
 
+void server_session_lingers(struct server *server, struct session *session)
+{
+    server->linger_count++;
+    server->linger_bytes += session->unread_bytes;
+    if (server->linger_count == 1)
+        loop_timer_start(server->sweep, SWEEP_MS);
+}
+
+/* Frees the closed connections whose peer has read everything, or is gone. */
+static void sweep(void *data)
+{
+    struct server *server = data;
+
+    server->linger_bytes = 0;
+    for (struct ring *at = server->sessions.next, *next; at != &server->sessions; at = next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        next = at->next;
+        if (!session->lingers)
+            continue;
+        session_measure_unread(session);
+        server->linger_bytes += session->unread_bytes;
+        if (session->unread_bytes == 0)
+            session_destroy(session);
+    }
+    server->shed_above = server->options.max_buffer;
+    set_tight(server, server->linger_bytes > server->options.max_buffer / 4);
+    if (server->linger_count > 0)
+        loop_timer_start(server->sweep, SWEEP_MS);
+}
+
+/* What closing it frees, or what its peer could free by reading. */
 static size_t kept_for(const struct session *session)
 {
-    return session->closing ? 0 : session->output.len + session->kept_bytes;
+    return session->closing ? 0 : session->output.len + session->kept_bytes + session->unread_bytes;
 }
 
 /* Not destroyed here: it may be the one whose request is being handled or whose answer is being
@@ -156,8 +350,9 @@ static size_t kept_for(const struct session *session)
 static void drop(struct server *server, struct session *session)
 {
     log_often(LOG_LEVEL_WARN, "dropped",
-        LOG_TEXT("reason",
-            session->output.len > 0 ? "it does not read its answers" : "its request does not end"),
+        LOG_TEXT("reason", session->output.len + session->unread_bytes > session->kept_bytes
+                               ? "it does not read its answers"
+                               : "its request does not end"),
         LOG_NUMBER("uid", session->uid), LOG_NUMBER("pid", session->pid),
         LOG_NUMBER("kept_bytes", (int64_t)kept_for(session)));
     server->stats.dropped++;
@@ -169,22 +364,76 @@ static void drop(struct server *server, struct session *session)
     shutdown(session->fd, SHUT_RDWR);
 }
 
+static size_t kept_bytes(const struct server *server)
+{
+    return server->queued_bytes + server->kept_bytes + server->query_bytes + server->unread_bytes;
+}
+
+bool server_is_filling(const struct server *server)
+{
+    return kept_bytes(server) > server->options.max_buffer / 2;
+}
+
+size_t server_answer_room(const struct server *server)
+{
+    size_t kept = server->queued_bytes + server->kept_bytes + server->query_bytes;
+    size_t max = server->options.max_buffer;
+
+    return kept < max ? (max - kept) / ANSWER_SHARE : 0;
+}
+
+/* What can be freed, with the kernel's memory as it is now. */
+static size_t measure_kept(const struct server *server)
+{
+    size_t sum = server->query_bytes;
+
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        session_measure_unread(session);
+        sum += kept_for(session);
+    }
+    return sum;
+}
+
+static struct session *largest_session(const struct server *server)
+{
+    struct session *largest = NULL;
+
+    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        if (largest == NULL || kept_for(session) > kept_for(largest))
+            largest = session;
+    }
+    return largest;
+}
+
+/* What closed connections have cannot be had back, and is bounded by their number; so that they do
+ * not take all from the others, those may always keep a quarter. */
 void server_shed(struct server *server)
 {
-    while (server->queued_bytes + server->kept_bytes + server->query_bytes >
-           server->options.max_buffer) {
-        struct session *largest = NULL;
+    size_t max = server->options.max_buffer;
+    size_t kept, rest, room;
 
-        for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-            struct session *session = RING_MEMBER(at, struct session, link);
+    if (kept_bytes(server) <= server->shed_above)
+        return;
+    kept = measure_kept(server);
+    rest = kept_bytes(server) - kept;
+    room = rest < max - max / 4 ? max - rest : max / 4;
+    while (kept > room) {
+        struct session *largest = largest_session(server);
 
-            if (largest == NULL || kept_for(session) > kept_for(largest))
-                largest = session;
-        }
-        if (largest == NULL || kept_for(largest) == 0)
-            return;
+        if (largest == NULL || kept_for(largest) <= SHED_LEAST)
+            break;
+        kept -= kept_for(largest);
         drop(server, largest);
     }
+    set_tight(server, kept_bytes(server) - kept > max / 4);
+    /* Not to be measured again at each answer. */
+    server->shed_above = kept_bytes(server) > max ? kept_bytes(server) : max;
+    if (server->shed_above > max)
+        server->shed_above += max / 8;
 }
 
 /* ---- life
@@ -198,6 +447,23 @@ static void grace_over(void *data)
     server->options.drained(server->options.data);
 }
 
+/* Clients get what DESCRIPTORS_KEPT leaves, and of very few three quarters. */
+static void set_limits(struct server *server)
+{
+    unsigned all = (unsigned)sysconf(_SC_OPEN_MAX);
+    unsigned kept = all / 4 < DESCRIPTORS_KEPT ? all / 4 : DESCRIPTORS_KEPT;
+    unsigned most = (all - kept) / 5 * 4; /* closed and refused ones need some, too */
+    size_t share = server->options.max_buffer / OUTPUT_SHARE;
+
+    server->descriptor_limit = all - kept;
+    server->connection_limit = most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
+    server->output_bytes = share < LIMIT_OUTPUT_BYTES ? share : LIMIT_OUTPUT_BYTES;
+    server->shed_above = server->options.max_buffer;
+    if (most < LIMIT_CONNECTIONS)
+        log_event(LOG_LEVEL_WARN, "few-descriptors", LOG_NUMBER("nofile", all),
+            LOG_NUMBER("connections", most), LOG_NUMBER("wanted", LIMIT_CONNECTIONS));
+}
+
 struct server *server_create(const struct server_options *options)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -209,11 +475,14 @@ struct server *server_create(const struct server_options *options)
     server->started_wall = loop_wall(options->loop);
     ring_init(&server->sessions);
     buffer_init(&server->out, LIMIT_ANSWER_BYTES + LIMIT_OUTPUT_BYTES);
+    set_limits(server);
+    server->sweep = loop_timer_create(options->loop, sweep, server);
     server->timer = loop_timer_create(options->loop, timer_fired, server);
     server->grace = loop_timer_create(options->loop, grace_over, server);
     if (server->timer != NULL)
         watch_listener(server);
-    if (server->timer == NULL || server->grace == NULL || server->watch == NULL) {
+    if (server->timer == NULL || server->grace == NULL || server->sweep == NULL ||
+        server->watch == NULL) {
         server_destroy(server);
         return NULL;
     }
@@ -239,6 +508,7 @@ void server_destroy(struct server *server)
     identity_release(server->query_identity);
     loop_timer_destroy(server->timer);
     loop_timer_destroy(server->grace);
+    loop_timer_destroy(server->sweep);
     buffer_free(&server->out);
     free(server);
 }

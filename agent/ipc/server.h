@@ -38,10 +38,16 @@ struct server_stats {
     uint64_t errors;    /* of these, answers that were errors */
     uint64_t malformed; /* connections closed for what is not the protocol */
     uint64_t dropped;   /* connections closed for what had to be kept for them */
+    uint64_t evicted;   /* idle connections closed to make room for others */
 };
 
 #define SERVER_READ_BYTES  (64u * 1024u)
 #define SERVER_METHODS_MAX 16
+
+/* The most memory of the kernel that unread answers on one connection take: what Linux charges it
+ * with before it takes no more (twice SESSION_SEND_BYTES), and the block that goes beyond. */
+#define SESSION_SEND_BYTES (16u * 1024u)
+#define SESSION_UNREAD_MAX (4u * SESSION_SEND_BYTES)
 
 /* Shared by listener, sessions and methods; they are the only ones who look inside. */
 struct server {
@@ -54,14 +60,24 @@ struct server {
     bool draining;
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
-    unsigned refused_count; /* of these, those that are not served: they take nobody's place */
-    size_t queued_bytes;    /* answers that wait in sessions */
-    size_t kept_bytes;      /* memory of requests that are not whole yet */
-    unsigned query_count;   /* unanswered ones of `query` */
-    size_t query_bytes;     /* what they ask */
-    struct denials denials; /* of queries */
-    struct session *batch;  /* the session whose bytes are being read, if any */
-    struct buffer out;      /* the answers of that batch */
+    unsigned refused_count;    /* of these, those that are not served: they take nobody's place */
+    unsigned linger_count;     /* of these, those that are closed: session::lingers */
+    unsigned cut_count;        /* of these, those that have more to ask: session::cut */
+    unsigned connection_limit; /* for those that are served */
+    unsigned descriptor_limit; /* descriptors from here on are not for clients */
+    size_t output_bytes;       /* answers that may wait in a session before it is read no more */
+    size_t queued_bytes;       /* answers that wait in sessions */
+    size_t kept_bytes;         /* memory of requests that are not whole yet */
+    size_t unread_bytes;       /* memory of the kernel: answers that peers have not read, at most */
+    bool tight;                /* closed connections have much of it */
+    size_t linger_bytes;       /* of these, those in connections that are closed */
+    size_t shed_above;         /* so much may be kept before it is measured again */
+    struct loop_timer *sweep;  /* looks at closed connections whose answers are not read */
+    unsigned query_count;      /* unanswered ones of `query` */
+    size_t query_bytes;        /* what they ask */
+    struct denials denials;    /* of queries */
+    struct session *batch;     /* the session whose bytes are being read, if any */
+    struct buffer out;         /* the answers of that batch */
     uint64_t batches;
     int64_t batch_started_us; /* when its bytes had been read; 0: it is not timed */
     uint64_t batch_answered;  /* stats.answered at that time */
@@ -85,6 +101,18 @@ void server_destroy(struct server *server); /* NULL is allowed */
 
 /* For sessions: a connection ended. */
 void server_session_closed(struct server *server);
+
+/* For sessions: the connection is closed, and has unread answers. */
+void server_session_lingers(struct server *server, struct session *session);
+
+/* How many connections one user may have, but for root and the agent's own. */
+unsigned server_user_limit(const struct server *server);
+
+/* Whether half of what may be kept for all connections is. */
+bool server_is_filling(const struct server *server);
+
+/* How long an answer may be that can be as long as it likes: it leaves room for others. */
+size_t server_answer_room(const struct server *server);
 
 /* For sessions: more may be kept now; where it is too much, closes those that have the most. */
 void server_shed(struct server *server);

@@ -5,19 +5,61 @@
 #include "agent/log.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define TIMED_BATCHES 16 /* one of so many is timed */
 
+/* A turn of the loop serves each connection for this long at most, so that one that sends without
+ * end, or asks for what is dear, delays the others by no more. With many of them the shares get
+ * smaller, down to one request. */
+#define SHARE_US       250
+#define SHARE_ALL_US   4000 /* for those together that have more to ask */
+#define SHARE_LEAST_US 30
+#define SHARE_REPEATS  32 /* answers from the cache that are as good as a look at the clock */
+
+#define READ_LEAST_BYTES 512u
+#define READ_FIRST_BYTES 4096u
+
 static void session_update(struct session *session);
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+/* Whether the peer has to read before it is served again. While much is kept for all together, each
+ * waits for its own answers to be taken, and no client that reads has to be disconnected. */
 static bool is_blocked(const struct session *session)
 {
-    return session->output.len >= LIMIT_OUTPUT_BYTES;
+    return session->output.len > 0 && (session->output.len >= session->server->output_bytes ||
+                                          server_is_filling(session->server));
+}
+
+static void set_unread(struct session *session, size_t bytes)
+{
+    session->server->unread_bytes += bytes;
+    session->server->unread_bytes -= session->unread_bytes;
+    session->unread_bytes = bytes;
+}
+
+/* The kernel is not asked at each answer, which would cost a system call. The guess is about as
+ * high as its memory can be, for it rounds blocks up to powers of two; server_shed has it measured
+ * when the guesses come to more than may be kept. */
+static void guess_unread(struct session *session, size_t sent)
+{
+    size_t bytes = session->unread_bytes + 2 * sent + 768;
+
+    set_unread(session, bytes < SESSION_UNREAD_MAX ? bytes : SESSION_UNREAD_MAX);
+}
+
+void session_measure_unread(struct session *session)
+{
+    int bytes = 0;
+
+    if (session->unread_bytes == 0 || ioctl(session->fd, SIOCOUTQ, &bytes) < 0)
+        return;
+    set_unread(session, (size_t)bytes);
 }
 
 /* Sends what it can from the start of `data`: the number of bytes, or -1 where the peer is gone. */
@@ -30,9 +72,12 @@ static ssize_t send_some(struct session *session, const uint8_t *data, size_t le
 
         if (n > 0)
             sent += (size_t)n;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            break;
         else if (errno != EINTR)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? (ssize_t)sent : -1;
+            return -1;
     }
+    guess_unread(session, sent);
     return (ssize_t)sent;
 }
 
@@ -102,7 +147,7 @@ static void send_packed(struct session *session, struct session_answer answer)
     struct server *server = session->server;
 
     if (answer.buffer == &server->out) {
-        if (answer.buffer->len >= LIMIT_OUTPUT_BYTES)
+        if (answer.buffer->len >= server->output_bytes)
             flush_batch(session);
         return;
     }
@@ -151,37 +196,93 @@ void session_fail(struct session *session, uint32_t id, const struct failure *fa
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* How much of the session's share of this turn is used up. */
+struct share {
+    int64_t started_us; /* 0: the clock was not read yet */
+    int64_t us;
+    unsigned repeats;
+};
+
+static int64_t share_of(const struct server *server)
+{
+    int64_t us = SHARE_ALL_US / ((int64_t)server->cut_count + 1);
+
+    return us > SHARE_US ? SHARE_US : us < SHARE_LEAST_US ? SHARE_LEAST_US : us;
+}
+
+/* Begins with the first look. A single request, and a batch that the cache answers, go without. */
+static bool share_is_used(struct share *share, const struct server *server)
+{
+    int64_t now = loop_microseconds(server->options.loop);
+
+    share->repeats = 0;
+    if (share->started_us == 0) {
+        share->started_us = now;
+        share->us = share_of(server);
+    }
+    return now - share->started_us >= share->us;
+}
+
+static bool session_may_go_on(const struct session *session)
+{
+    return !session->closing && !is_blocked(session);
+}
+
+/* Handles the frame at the front where it is whole; returns its length, or 0. */
+static size_t process_frame(
+    struct session *session, const uint8_t *data, size_t len, struct share *share)
+{
+    enum frame_status status = frame_scan_feed(&session->scan, data, len);
+    size_t taken = session->scan.offset;
+
+    if (status == FRAME_MORE)
+        return 0;
+    if (taken < len && share->started_us == 0)
+        share_is_used(share, session->server);
+    if (status == FRAME_REFUSED || !dispatch_frame(session, data, taken)) {
+        session->server->stats.malformed++;
+        log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
+            LOG_NUMBER("pid", session->pid), LOG_TEXT("action", "connection closed"));
+        session->closing = true;
+        return 0;
+    }
+    frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
+    if (session->refused)
+        session->closing = true;
+    return taken;
+}
+
+static void set_cut(struct session *session, bool cut)
+{
+    session->server->cut_count += cut;
+    session->server->cut_count -= session->cut;
+    session->cut = cut;
+}
+
 /* Handles the whole frames at the front of `data`; returns the bytes they took. Stops early where
- * the peer does not take its answers. */
+ * the peer does not take its answers, and where its share of the turn is used up. */
 static size_t process(struct session *session, const uint8_t *data, size_t len)
 {
+    struct share share = {.started_us = 0};
+    bool is_over = false;
     size_t taken = 0;
 
-    while (taken < len && !session->closing && !is_blocked(session)) {
-        size_t repeated =
-            session->scan.offset == 0 ? repeat_answer(session, data + taken, len - taken) : 0;
-        enum frame_status status;
+    while (taken < len && session_may_go_on(session) && !is_over) {
+        size_t n = session->scan.offset == 0 ? repeat_answer(session, data + taken, len - taken)
+                                             : 0;
 
-        taken += repeated;
-        if (repeated > 0)
-            continue;
-        status = frame_scan_feed(&session->scan, data + taken, len - taken);
-        if (status == FRAME_MORE)
-            break;
-        if (status == FRAME_REFUSED ||
-            !dispatch_frame(session, data + taken, session->scan.offset)) {
-            session->server->stats.malformed++;
-            log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
-                LOG_NUMBER("pid", session->pid), LOG_TEXT("action", "connection closed"));
-            session->closing = true;
-            break;
+        if (n > 0) {
+            is_over = ++share.repeats == SHARE_REPEATS && share_is_used(&share, session->server);
+        } else {
+            n = process_frame(session, data + taken, len - taken, &share);
+            if (n == 0)
+                break;
+            is_over = taken + n < len && share_is_used(&share, session->server);
         }
-        taken += session->scan.offset;
-        frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
-        if (session->refused)
-            session->closing = true;
+        taken += n;
     }
-    session->held = taken < len && is_blocked(session);
+    set_cut(session, taken < len && is_over);
+    session->held = taken < len && (is_over || is_blocked(session));
     return taken;
 }
 
@@ -208,6 +309,7 @@ static void batch_begin(struct session *session)
     struct server *server = session->server;
 
     server->batch = session;
+    session->used_at = loop_now(server->options.loop);
     server->batch_started_us =
         server->batches++ % TIMED_BATCHES == 0 ? loop_microseconds(server->options.loop) : 0;
     server->batch_answered = server->stats.answered;
@@ -262,17 +364,32 @@ static void process_kept(struct session *session)
     batch_end(session);
 }
 
+/* What a session reads beyond its share has to be kept, so one that uses its share up reads less;
+ * the rest stays in the memory of the peer. */
+static void adapt_read(struct session *session, size_t n)
+{
+    if (session->cut && session->read_bytes > READ_LEAST_BYTES)
+        session->read_bytes /= 2;
+    else if (!session->cut && n == session->read_bytes && n < SERVER_READ_BYTES)
+        session->read_bytes *= 2;
+}
+
 static void on_readable(struct session *session)
 {
-    uint8_t *data = session->server->read_buffer;
-    ssize_t n = recv(session->fd, data, SERVER_READ_BYTES, MSG_DONTWAIT);
+    struct server *server = session->server;
+    bool is_tight = server->kept_bytes > server->options.max_buffer / 4;
+    size_t size = is_tight ? READ_LEAST_BYTES : session->read_bytes;
+    struct iovec bytes = {.iov_base = server->read_buffer, .iov_len = size};
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+    ssize_t n = recvmsg(session->fd, &message, MSG_DONTWAIT);
 
     if (n > 0) {
-        /* Descriptors and out-of-band data that a peer sends along cut the stream in pieces: what
-         * comes behind them waits for its next bytes. */
-        if (n < SERVER_READ_BYTES)
+        /* Descriptors that a peer sends along cut the stream in pieces, and more may be behind
+         * them. The kernel drops them, and says so; it does not say so of out-of-band bytes. */
+        if ((size_t)n < size && !(message.msg_flags & MSG_CTRUNC))
             loop_watch_drained(session->watch);
-        take_bytes(session, data, (size_t)n);
+        take_bytes(session, server->read_buffer, (size_t)n);
+        adapt_read(session, (size_t)n);
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {
         session->closing = true;
     }
@@ -289,12 +406,12 @@ static void on_events(void *data, unsigned events)
         if (!session->closing && session->behind && !session_is_slow(session))
             method_watch_catch_up(session);
     }
-    if ((events & LOOP_READABLE) && !session->closing && !is_blocked(session))
+    if ((events & LOOP_READABLE) && !session->held && session_may_go_on(session))
         on_readable(session);
     if (session->closing) {
         struct server *server = session->server;
 
-        session_destroy(session);
+        session_close(session);
         server_session_closed(server);
         return;
     }
@@ -308,7 +425,7 @@ static void session_update(struct session *session)
 {
     unsigned events = 0;
 
-    if (!is_blocked(session))
+    if (!is_blocked(session) && !session->held)
         events |= LOOP_READABLE;
     if (session->output.len > 0 || session->closing || session->held || session->behind)
         events |= LOOP_WRITABLE;
@@ -351,7 +468,8 @@ struct session *session_create(
     session->uid = peer->uid;
     session->gid = peer->gid;
     session->pid = peer->pid;
-    session->opened_at = loop_now(server->options.loop);
+    session->opened_at = session->used_at = loop_now(server->options.loop);
+    session->read_bytes = READ_FIRST_BYTES;
     frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
     buffer_init(&session->input, LIMIT_REQUEST_BYTES + SERVER_READ_BYTES);
     buffer_init(&session->output, 2 * (size_t)LIMIT_ANSWER_BYTES);
@@ -363,22 +481,49 @@ struct session *session_create(
     return session;
 }
 
-void session_destroy(struct session *session)
+/* Frees what a connection has that is open. */
+static void session_detach(struct session *session)
 {
     struct server *server = session->server;
 
     pending_forget(session);
     method_watch_forget(session);
+    set_cut(session, false);
     server->queued_bytes -= session->output.len;
-    server->kept_bytes -= session->kept_bytes;
-    server->session_count--;
-    server->refused_count -= session->refused;
-    ring_remove(&session->link);
-    loop_watch_destroy(session->watch);
-    close(session->fd);
-    buffer_free(&session->input);
     buffer_free(&session->output);
+    session_forget_input(session);
+    loop_watch_destroy(session->watch);
+    session->watch = NULL;
+    server->refused_count -= session->refused;
+    session->refused = false;
     free(session->refusal);
+    session->refusal = NULL;
     free(session->client);
+    session->client = NULL;
+}
+
+void session_close(struct session *session)
+{
+    session_measure_unread(session);
+    if (session->unread_bytes == 0) {
+        session_destroy(session);
+        return;
+    }
+    session_detach(session);
+    shutdown(session->fd, SHUT_RDWR); /* the peer reads what there is, and then the end */
+    session->closing = session->lingers = true;
+    server_session_lingers(session->server, session);
+}
+
+void session_destroy(struct session *session)
+{
+    struct server *server = session->server;
+
+    session_detach(session);
+    set_unread(session, 0);
+    server->session_count--;
+    server->linger_count -= session->lingers;
+    ring_remove(&session->link);
+    close(session->fd);
     free(session);
 }

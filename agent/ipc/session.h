@@ -17,11 +17,16 @@ struct session {
     int fd;
     unsigned events; /* watched for now */
     unsigned in_flight;
-    bool held;    /* whole frames may be among the input: the peer took no answers */
+    bool held;    /* whole frames may be among the input: the peer took no answers, or: */
+    bool cut;     /* its share of the turn was used up */
     bool behind;  /* some watch was not told the newest, because answers wait to be taken */
     bool refused; /* every request is answered with `refusal`, and then the connection closed */
     bool closing; /* to be closed when the present batch is over */
+    bool lingers; /* closed, but the kernel keeps answers that the peer has not read */
+    uint32_t read_bytes; /* the most to be read at once */
     uint64_t requests;
+    int64_t used_at;      /* loop_now of the last bytes */
+    size_t unread_bytes;  /* memory of the kernel that answers take, at most */
     size_t kept_bytes;    /* memory that the input takes, as server::kept_bytes has it */
     struct buffer output; /* answers that the kernel did not take */
     struct buffer input;  /* bytes behind the last frame that was handled */
@@ -46,6 +51,14 @@ struct session {
 struct session *session_create(
     struct server *server, int fd, const struct ucred *peer, const struct failure *refusal);
 void session_destroy(struct session *session);
+
+/* Closes the connection. While the kernel keeps answers that the peer has not read, its memory is
+ * charged to the agent, so the session stays, and is counted, until the peer has read them or is
+ * gone: server::sweep destroys it. */
+void session_close(struct session *session);
+
+/* Asks the kernel how much memory the answers take that the peer has not read. */
+void session_measure_unread(struct session *session);
 
 /* Frees the bytes of the request that is not whole; the session is closing. */
 void session_forget_input(struct session *session);

@@ -26,6 +26,8 @@ static const struct metric status_metrics[] = {
         "Connections closed for bytes that are no message.", 1},
     {"connections.dropped", "tally_connections_dropped_total", "counter",
         "Connections closed because the client did not read.", 1},
+    {"connections.evicted", "tally_connections_evicted_total", "counter",
+        "Idle connections closed to make room for others.", 1},
     {"requests.answered", "tally_requests_answered_total", "counter",
         "Requests answered, errors included.", 1},
     {"requests.errors", "tally_request_errors_total", "counter", "Requests answered with an error.",
