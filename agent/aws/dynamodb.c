@@ -328,6 +328,9 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
     const char *message = first_text_of(reply, "message", "Message");
     const json_t *reasons = json_object_get(reply, "ThrottlingReasons");
 
+    /* ThrottlingException spells them with a small letter, as the service's model says. */
+    if (reasons == NULL)
+        reasons = json_object_get(reply, "throttlingReasons");
     if (code[0] != '\0')
         aws_error_set(error, status, code, strcspn(code, ":"), message, strlen(message));
     else

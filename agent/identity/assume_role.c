@@ -65,8 +65,11 @@ static void finish_explained(struct assume_role *self, const struct failure *fai
 {
     struct failure explained = *failure;
     const char *signer = self->signer->arn != NULL ? self->signer->arn : "the base identity";
+    const char *advice = failure_advice(failure);
 
-    if (strcmp(failure->aws_code, "AccessDenied") == 0)
+    if (advice != NULL)
+        failure_explain(&explained, "%s", advice);
+    else if (failure_lacks_permission(failure))
         failure_explain(&explained,
             "its trust policy must allow sts:AssumeRole to %s%s, whose own policy must allow it "
             "too",

@@ -77,6 +77,13 @@ static void ask(struct container *self, const char *authorization)
     buffer_free(&header);
 }
 
+static bool says_nothing_found(const struct failure *failure)
+{
+    return strcasestr(failure->aws_code, "NotFound") != NULL ||
+           strcasestr(failure->message, "not found") != NULL ||
+           strcasestr(failure->message, "no association") != NULL;
+}
+
 static void on_exchange(
     void *data, const struct failure *failure, enum aws_outcome outcome, int status)
 {
@@ -98,7 +105,9 @@ static void on_exchange(
         return;
     }
     explained = *failure;
-    if (status >= 400 && status < 500 && outcome != AWS_THROTTLED)
+    if (failure_advice(failure) != NULL)
+        failure_explain(&explained, "%s", failure_advice(failure));
+    else if (status == 404 || (status >= 400 && status < 500 && says_nothing_found(failure)))
         failure_explain(&explained,
             "has the pod's service account a Pod Identity association (EKS) or the task a role "
             "(ECS)?");

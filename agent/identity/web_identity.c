@@ -46,31 +46,53 @@ static void explain_expired(
             self->options.token_file, (long long)saturating_subtract(wall_s, claims->expires_s));
 }
 
+/* What the token of EKS Pod Identity is for: its agent takes it, STS does not. */
+#define POD_IDENTITY_AUDIENCE "pods.eks.amazonaws.com"
+
+/* What the code alone does not tell, and the sentence does together with the token. */
+static void explain_token(
+    const struct jwt_claims *claims, const struct failure *failure, char *hint, size_t size)
+{
+    char trust[sizeof(*claims) + 160];
+
+    if (strstr(claims->audience, POD_IDENTITY_AUDIENCE) != NULL) {
+        snprintf(hint, size,
+            "this token is for EKS Pod Identity (audience %s): use "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI "
+            "and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or mount the token for sts.amazonaws.com",
+            POD_IDENTITY_AUDIENCE);
+    } else if (failure_lacks_permission(failure)) {
+        jwt_explain_trust(claims, trust, sizeof(trust));
+        snprintf(hint, size, "its trust policy must %s", trust);
+    } else if (strcasestr(failure->message, "No OpenIDConnect provider found") != NULL) {
+        snprintf(hint, size,
+            "the role's account needs an IAM OIDC provider for %s that lists the audience %s",
+            claims->issuer, claims->audience);
+    } else if (strcasestr(failure->message, "audience") != NULL) {
+        snprintf(hint, size, "the account's IAM OIDC provider for %s must list the audience %s",
+            claims->issuer, claims->audience);
+    }
+}
+
 static void explain(
     const struct web_identity *self, const struct failure *failure, char *hint, size_t size)
 {
+    const char *advice = failure_advice(failure);
     const char *code = failure->aws_code;
     struct jwt_claims claims;
 
     hint[0] = '\0';
-    if (jwt_read_claims((const char *)self->file.token.data, self->file.token.len, &claims) < 0 &&
-        code[0] != '\0') {
-        snprintf(hint, size, "%s holds no JWT", self->options.token_file);
+    if (advice != NULL)
+        snprintf(hint, size, "%s", advice);
+    else if (code[0] == '\0')
         return;
-    }
-    if (strcmp(code, "AccessDenied") == 0) {
-        char trust[sizeof(claims) + 160];
-        jwt_explain_trust(&claims, trust, sizeof(trust));
-        snprintf(hint, size, "its trust policy must %s", trust);
-    } else if (strcmp(code, "InvalidIdentityToken") == 0) {
-        snprintf(hint, size,
-            "the role's account needs an IAM OIDC provider for %s that lists the audience %s",
-            claims.issuer, claims.audience);
-    } else if (strncmp(code, "ExpiredToken", 12) == 0) {
+    else if (jwt_read_claims((const char *)self->file.token.data, self->file.token.len, &claims) <
+             0)
+        snprintf(hint, size, "%s holds no JWT", self->options.token_file);
+    else if (strncmp(code, "ExpiredToken", 12) == 0)
         explain_expired(self, &claims, hint, size);
-    } else if (strcmp(code, "ValidationError") == 0) {
-        snprintf(hint, size, "is this the ARN of a role?");
-    }
+    else if (strncmp(code, "AccessDenied", 12) == 0 || strcmp(code, "InvalidIdentityToken") == 0)
+        explain_token(&claims, failure, hint, size);
 }
 
 static void finish_explained(struct web_identity *self, const struct failure *failure)

@@ -118,6 +118,40 @@ def test_a_refused_role_is_told_and_remembered(start, world):
     assert world.calls("dynamodb", "Query") == 0
 
 
+THUMBPRINT = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"
+
+
+@pytest.mark.parametrize("code, message, advice", [
+    ("InvalidIdentityToken", THUMBPRINT, "thumbprint of the account's IAM OIDC provider"),
+    ("InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://x",
+     "needs an IAM OIDC provider"),
+    ("InvalidIdentityToken", "Incorrect token audience", "must list the audience"),
+    ("InvalidIdentityToken", "Missing a required claim: iat", None),
+    ("ValidationError",
+     "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+     "maximum session duration"),
+    ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "trust policy"),
+    ("AccessDenied", "no identity-based policy allows it", None),
+])
+def test_advice_depends_on_what_sts_says(start, world, code, message, advice):
+    world.fault(service="sts", code=code, message=message)
+    _, _, err = start(small_object()).cli("count", "small")
+    assert message[:60] in err
+    # No hint at all is better than a wrong one.
+    hints = ["thumbprint of the", "needs an IAM OIDC", "must list the audience",
+             "maximum session", "trust policy"]
+    assert [hint for hint in hints if hint in err] == [hint for hint in hints if advice and hint in advice]
+
+
+def test_a_token_of_pod_identity_is_recognised(pod, world):
+    agent = pod(small_object())
+    agent.mount.write(token=world.pod_token())
+    agent.start()
+    _, _, err = agent.cli("count", "small")
+    assert "EKS Pod Identity" in err and "AWS_CONTAINER_CREDENTIALS_FULL_URI" in err
+    assert "IAM OIDC provider" not in err
+
+
 def test_static_keys_of_the_environment(start, world):
     key = world.user()
     agent = start(small_object(), env={

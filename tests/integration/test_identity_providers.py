@@ -261,6 +261,13 @@ def test_a_pod_without_an_association_is_told_what_is_missing(eks_pod, world):
     assert world.calls("container", "PodIdentity") == 1
 
 
+def test_a_role_that_eks_may_not_assume_gets_the_hint_about_its_trust_policy(eks_pod, world):
+    world.fault(service="container", status=400, body="[r-1]: (AccessDeniedException): Unauthorized "
+                "Exception! EKS does not have permissions to assume the associated role., fault: client")
+    _, _, err = eks_pod().start().cli("count", "small")
+    assert "service pods.eks.amazonaws.com" in err and "Pod Identity association" not in err
+
+
 def test_an_agent_that_is_not_up_yet_is_waited_for(eks_pod, world):
     world.fault(service="container", reset="before", times=2)
     agent = eks_pod().start()

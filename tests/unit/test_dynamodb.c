@@ -313,6 +313,12 @@ static const struct {
         AWS_THROTTLED, "ProvisionedThroughputExceededException", "slow",
         "IndexReadKeyRangeThroughputExceeded arn:aws:dynamodb:eu-west-1:1:table/t/index/i, Two"},
     {400,
+        "{\"__type\":\"com.amazon.coral.availability#ThrottlingException\","
+        "\"throttlingReasons\":[{\"reason\":\"TableReadAccountLimitExceeded\","
+        "\"resource\":\"arn:aws:dynamodb:eu-west-1:1:table/t\"}],\"message\":\"slow\"}",
+        AWS_THROTTLED, "ThrottlingException", "slow",
+        "TableReadAccountLimitExceeded arn:aws:dynamodb:eu-west-1:1:table/t"},
+    {400,
         "{\"__type\":\"com.amazon.coral.service#InvalidSignatureException\","
         "\"message\":\"Signature expired: 20260102T030405Z is now earlier than x\"}",
         AWS_SKEWED, "InvalidSignatureException",

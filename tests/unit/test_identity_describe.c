@@ -170,7 +170,8 @@ TEST(a_failure_is_told_with_what_aws_said)
     world_set("AWS_ROLE_ARN", ROLE);
     start(&spec);
     ask();
-    fake_http_answer(403, world_sts_error("AccessDenied", "no"));
+    fake_http_answer(403,
+        world_sts_error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
     CHECK_STR("failed", said(NULL, "state"));
     CHECK_STR("ACCESS_DENIED", said("last_error", "name"));
     CHECK(strstr(said("last_error", "message"), "trust policy") != NULL);

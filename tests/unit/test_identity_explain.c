@@ -61,5 +61,59 @@ TEST(tokens_are_taken_out)
     }
 }
 
-TEST_MAIN(RUN(advice_is_added_and_the_rest_stays), RUN(a_long_message_makes_room_for_the_advice),
+TEST(advice_follows_from_the_sentence)
+{
+    static const struct {
+        const char *code, *message, *words; /* NULL: no advice */
+    } cases[] = {
+        {"InvalidIdentityToken",
+            "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
+            "thumbprint"},
+        {"InvalidIdentityToken", "No OpenIDConnect provider found in your account", NULL},
+        {"ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            "shorter session"},
+        {"ValidationError",
+            "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint",
+            "ARN of a role"},
+        {"ValidationError", "1 validation error detected: Value 'x' at 'policy' failed", NULL},
+        {"AccessDeniedException",
+            "Unauthorized Exception! EKS does not have permissions to assume the associated role.",
+            "pods.eks.amazonaws.com"},
+        {"RegionDisabledException", "STS is not activated in this region", "activate STS"},
+        {"AccessDenied", "Not authorized to perform sts:AssumeRole", NULL},
+        {"", "", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *advice;
+
+        failure_set(&failure, ERROR_ACCESS_DENIED, "AssumeRole was refused: %s", cases[i].message);
+        failure_set_aws(&failure, cases[i].code, "r-1", NULL);
+        advice = failure_advice(&failure);
+        if (cases[i].words == NULL ? advice != NULL
+                                   : advice == NULL || strstr(advice, cases[i].words) == NULL)
+            TEST_FAIL("%s: %s", cases[i].message, advice != NULL ? advice : "(none)");
+    }
+}
+
+TEST(an_explicit_deny_is_not_cured_by_a_policy_that_allows)
+{
+    failure_set(&failure, ERROR_ACCESS_DENIED,
+        "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:AssumeRole on "
+        "resource: arn:aws:iam::2:role/c");
+    failure_set_aws(&failure, "AccessDenied", "r-1", NULL);
+    CHECK(failure_lacks_permission(&failure));
+    failure_set(&failure, ERROR_ACCESS_DENIED,
+        "User: a is not authorized to perform: sts:AssumeRole with an explicit deny in a service "
+        "control policy");
+    failure_set_aws(&failure, "AccessDenied", "r-1", NULL);
+    CHECK(!failure_lacks_permission(&failure));
+    failure_set(&failure, ERROR_CREDENTIALS, "not authorized to perform sts:AssumeRole");
+    CHECK(!failure_lacks_permission(&failure));
+}
+
+TEST_MAIN(RUN(advice_follows_from_the_sentence),
+    RUN(an_explicit_deny_is_not_cured_by_a_policy_that_allows),
+    RUN(advice_is_added_and_the_rest_stays), RUN(a_long_message_makes_room_for_the_advice),
     RUN(long_advice_leaves_the_beginning_of_the_message), RUN(tokens_are_taken_out))
