@@ -3,6 +3,8 @@
 #include "agent/ipc/methods.h"
 #include "agent/ipc/session.h"
 #include "agent/log.h"
+#include "proto/saturating.h"
+#include "proto/writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #define DESCRIPTORS_KEPT    128u
 #define LINGER_EXTRA(limit) ((limit) / 4) /* closed connections whose answers are not read */
 #define SWEEP_MS            1000
+#define DRAIN_STEP_MS       100
 
 #define OUTPUT_SHARE 8    /* of --max-buffer: the answers that wait in one session */
 #define ANSWER_SHARE 4    /* of what is left of it: one long answer */
@@ -219,26 +222,10 @@ static void watch_listener(struct server *server)
         loop_watch_set(server->watch, LOOP_READABLE);
 }
 
-/* Those who are only told why they are not served hold up nothing. */
-static bool nobody_is_served(const struct server *server)
-{
-    return server->session_count == server->refused_count + server->linger_count;
-}
-
-static void linger(struct server *server)
-{
-    if (server->draining && nobody_is_served(server))
-        loop_timer_start(server->timer, server->options.linger_ms);
-}
-
+/* The pause is over. */
 static void timer_fired(void *data)
 {
-    struct server *server = data;
-
-    if (server->draining && nobody_is_served(server))
-        server->options.drained(server->options.data);
-    else
-        watch_listener(server);
+    watch_listener(data);
 }
 
 /* Out of descriptors or memory: the connections wait in the kernel's queue. Accepting again at
@@ -277,8 +264,6 @@ static void take_connection(struct server *server, int fd)
     if (session_create(server, fd, &peer, admitted ? NULL : &refusal) == NULL)
         return;
     server->stats.accepted++;
-    if (server->draining && admitted)
-        loop_timer_stop(server->timer);
 }
 
 static void on_connections(void *data, unsigned events)
@@ -305,7 +290,10 @@ static void on_connections(void *data, unsigned events)
 
 void server_session_closed(struct server *server)
 {
-    linger(server);
+    if (!server->draining)
+        return;
+    server->busy_at = loop_now(server->options.loop);
+    loop_timer_start(server->drain, 0);
 }
 
 void server_session_lingers(struct server *server, struct session *session)
@@ -439,6 +427,58 @@ void server_shed(struct server *server)
 /* ---- life
  * ---------------------------------------------------------------------------------------- */
 
+/* Whether the agent stays for this connection: something is asked, or was a moment ago, so that
+ * more may follow. A client that watches waits for nothing but the next change. */
+static bool holds_up(const struct server *server, const struct session *session)
+{
+    int64_t idle_ms = loop_now(server->options.loop) - session->used_at;
+    char byte;
+
+    if (session->refused || session->closing)
+        return false;
+    if (session->in_flight > 0 || session->output.len > 0 || session->held)
+        return true;
+    if (session->watch_count == 0 && idle_ms < server->options.linger_ms)
+        return true;
+    return recv(session->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Closes the connection, and says why before, so that its client need not guess. */
+static void dismiss(struct session *session)
+{
+    struct session_answer out = session_begin(session);
+
+    message_begin_notification(out.buffer, "draining");
+    write_array(out.buffer, 1);
+    write_map(out.buffer, 0);
+    session_end_notification(session, out);
+    session_close(session);
+}
+
+/* Dismisses the connections that hold up nothing. Once there was no other for linger_ms, the agent
+ * ends: clients that connect again only to watch would else keep it for the whole grace. */
+static void drain_step(void *data)
+{
+    struct server *server = data;
+    int64_t now = loop_now(server->options.loop);
+    int64_t left;
+
+    for (struct ring *at = server->sessions.next, *next; at != &server->sessions; at = next) {
+        struct session *session = RING_MEMBER(at, struct session, link);
+
+        next = at->next;
+        if (holds_up(server, session))
+            server->busy_at = now;
+        else if (!session->refused && !session->closing)
+            dismiss(session);
+    }
+    left = saturating_add(server->busy_at, server->options.linger_ms) - now;
+    if (left <= 0)
+        server->options.drained(server->options.data);
+    else
+        loop_timer_start(server->drain, left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS);
+}
+
 static void grace_over(void *data)
 {
     struct server *server = data;
@@ -479,10 +519,11 @@ struct server *server_create(const struct server_options *options)
     server->sweep = loop_timer_create(options->loop, sweep, server);
     server->timer = loop_timer_create(options->loop, timer_fired, server);
     server->grace = loop_timer_create(options->loop, grace_over, server);
+    server->drain = loop_timer_create(options->loop, drain_step, server);
     if (server->timer != NULL)
         watch_listener(server);
-    if (server->timer == NULL || server->grace == NULL || server->sweep == NULL ||
-        server->watch == NULL) {
+    if (server->timer == NULL || server->grace == NULL || server->drain == NULL ||
+        server->sweep == NULL || server->watch == NULL) {
         server_destroy(server);
         return NULL;
     }
@@ -494,8 +535,9 @@ void server_drain(struct server *server)
     if (server->draining)
         return;
     server->draining = true;
+    server->busy_at = loop_now(server->options.loop);
     loop_timer_start(server->grace, server->options.grace_ms);
-    linger(server);
+    loop_timer_start(server->drain, 0);
 }
 
 void server_destroy(struct server *server)
@@ -508,6 +550,7 @@ void server_destroy(struct server *server)
     identity_release(server->query_identity);
     loop_timer_destroy(server->timer);
     loop_timer_destroy(server->grace);
+    loop_timer_destroy(server->drain);
     loop_timer_destroy(server->sweep);
     buffer_free(&server->out);
     free(server);

@@ -26,7 +26,8 @@ struct server_options {
     int64_t grace_ms;
     int64_t linger_ms;
     bool allow_query;
-    void (*drained)(void *data); /* after server_drain: nobody is left, or the grace is over */
+    void (*drained)(
+        void *data); /* after server_drain: no client asks any more, or the grace is over */
     void *data;
 };
 
@@ -55,9 +56,11 @@ struct server {
     int64_t started_at; /* loop_now */
     int64_t started_wall;
     struct loop_watch *watch; /* of the listening socket; NULL while it is not accepted from */
-    struct loop_timer *timer; /* a pause in accepting, the linger, the grace */
+    struct loop_timer *timer; /* a pause in accepting */
     struct loop_timer *grace;
+    struct loop_timer *drain; /* the next look at which connections hold up the end */
     bool draining;
+    int64_t busy_at;      /* loop_now when one did last */
     struct ring sessions; /* session::link, oldest first */
     unsigned session_count;
     unsigned refused_count;    /* of these, those that are not served: they take nobody's place */
@@ -92,14 +95,15 @@ struct server {
 /* NULL: no memory. */
 struct server *server_create(const struct server_options *options);
 
-/* From now on: serve who is there and who comes, until nobody was there for linger_ms, or
- * grace_ms have passed; then `drained` is called. */
+/* From now on: serve clients that ask something, also new ones, until none did for linger_ms or
+ * grace_ms have passed; then `drained` is called. Clients that are idle or only watch get the
+ * notification `draining`, and are disconnected. */
 void server_drain(struct server *server);
 
 /* Closes all connections; what is queued is sent as far as the kernel takes it. */
 void server_destroy(struct server *server); /* NULL is allowed */
 
-/* For sessions: a connection ended. */
+/* For sessions: a connection that was served ended. */
 void server_session_closed(struct server *server);
 
 /* For sessions: the connection is closed, and has unread answers. */

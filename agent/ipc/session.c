@@ -410,9 +410,11 @@ static void on_events(void *data, unsigned events)
         on_readable(session);
     if (session->closing) {
         struct server *server = session->server;
+        bool served = !session->refused;
 
         session_close(session);
-        server_session_closed(server);
+        if (served)
+            server_session_closed(server);
         return;
     }
     session_update(session);

@@ -13,7 +13,7 @@ import msgpack
 import pytest
 
 from . import process_facts
-from .agent import TALLYD, wait_until
+from .agent import TALLY, TALLYD, wait_until
 from .rpc import RpcError
 from .test_library import CLIENT, STATIC, run, sanitizer
 from .yaml_files import small_object
@@ -233,7 +233,9 @@ def test_while_it_drains_old_and_new_connections_are_served(start):
             assert agent.rpc("count", trigger="small")["count"] == 7
             assert old.call("count", trigger="small")["count"] == 7
         assert agent.child.poll() is None
-        time.sleep(1.5)  # somebody is there still
+        # For one linger it may ask again, then it is disconnected, and new ones have one more.
+        assert old.receive() == [2, "draining", [{}]]
+        assert old.receive() is None
         assert agent.child.poll() is None
     assert ends(agent.child) < 5
     assert not os.path.exists(agent.socket)
@@ -262,6 +264,54 @@ def test_a_request_that_waits_when_the_grace_ends_is_answered(start, world):
     assert ends(agent.child) < 5
 
 
+@pytest.mark.parametrize("what", ["idle", "watching", "new", "half a request"])
+def test_a_client_that_only_waits_is_disconnected_and_delays_nothing(start, what):
+    agent = start(small_object(), options=["--linger", "1s", "--grace", "60s"])
+    with agent.connect() as connection:
+        if what != "new":
+            connection.call("ping")
+        if what == "watching":
+            connection.call("watch", trigger="small")
+            assert connection.receive()[1] == "changed"
+        if what == "half a request":
+            connection.socket.sendall(msgpack.packb([0, 9, "ping", []])[:-1])
+        time.sleep(1.2)  # more than --linger
+        agent.child.terminate()
+        assert connection.receive() == [2, "draining", [{}]]
+        assert connection.receive() is None
+        assert ends(agent.child) < 10
+
+
+def test_watchers_that_connect_again_do_not_keep_it(start):
+    """As the event interface of libtally does, here in tally watch."""
+    agent = start(small_object(), options=["--linger", "1s", "--grace", "60s"])
+    with subprocess.Popen([TALLY, "-s", agent.socket, "watch", "small"], env=agent.env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
+        try:
+            assert "7" in watcher.stdout.readline()
+            agent.child.terminate()
+            assert ends(agent.child, 40) < 15
+            assert "waiting for it" in watcher.stderr.readline()
+            agent.start()
+            wait_until(lambda: agent.rpc("status")["connections"]["open"] == 2)
+        finally:
+            watcher.terminate()
+
+
+def test_a_client_that_asks_slowly_is_served_through_the_linger(start, world):
+    """A request that is under way holds up the end, and its client is dismissed behind the answer."""
+    world.fault(action="Query", latency=2)
+    agent = start(small_object(), options=["--linger", "500ms", "--grace", "60s"])
+    with agent.connect() as connection:
+        asked = connection.send("count", {"trigger": "small", "timeout_ms": 20_000})
+        wait_until(lambda: world.requests(service="dynamodb"))
+        agent.child.terminate()
+        assert connection.answer(asked)["count"] == 7
+        assert connection.receive() == [2, "draining", [{}]]
+        assert connection.receive() is None
+    assert ends(agent.child) < 10
+
+
 @pytest.mark.parametrize("first, second", [(signal.SIGTERM, signal.SIGTERM),
                                            (signal.SIGINT, signal.SIGTERM)])
 def test_a_second_signal_ends_it_at_once(start, first, second):
@@ -273,7 +323,7 @@ def test_a_second_signal_ends_it_at_once(start, first, second):
 
 
 def test_it_ends_well_as_process_1(start):
-    agent = start(small_object(), options=["--linger", "0"])
+    agent = start(small_object(), options=["--linger", "2s"])
     agent.stop()
     agent.start(wrapper=["unshare", "--pid", "--fork", "--kill-child"])
     with open(f"/proc/{agent.child.pid}/task/{agent.child.pid}/children", encoding="ascii") as file:
@@ -298,7 +348,8 @@ def test_a_process_1_that_nobody_leaves_ends_with_its_grace(start):
         connection.call("ping")
         os.kill(inner, signal.SIGTERM)
         assert ends(agent.child) < 5
-        assert connection.receive() is None
+        while connection.receive() is not None:
+            pass
 
 
 # ---- restarts under load ----------------------------------------------------------------------------

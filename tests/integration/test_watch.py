@@ -301,4 +301,5 @@ def test_the_agent_ends_while_it_is_watched(start):
         connection.call("watch", trigger="small")
         changed(connection)
         assert agent.stop() == 0
+        assert connection.receive() == [2, "draining", [{}]]
         assert connection.receive() is None
