@@ -203,7 +203,8 @@ fuzz:
 # theirs fails, too ----
 TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
 TORTURE_LD = $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP))
-TORTURE_LIBS := -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
+# Expanded where it is used: on a new machine pkg-config is not there yet.
+TORTURE_LIBS = -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
   $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
 
 $(BUILD)/torture/%.o: $(BUILD)/obj/%/main.o

@@ -93,7 +93,7 @@ show_stop() {
   headline "Everything stays up"
   say "Ask on:"
   say "  $BUILD/tally -s $DEMO/tally.sock status"
-  say "  $BUILD/tally -s $DEMO/tally.sock count orders/pending --max-age 0"
+  say "  $BUILD/tally -s $DEMO/tally.sock count pending --max-age 0"
   say "Let AWS misbehave, and look again:"
   say "  ${gateway[*]} call --folder $DEMO fault '{\"action\": \"Query\", \"code\": \"ThrottlingException\", \"times\": 3}'"
   say "  ${gateway[*]} call --folder $DEMO heal"
@@ -116,10 +116,39 @@ case ${1:-} in
     ;;
 esac
 
-if [ -e "$DEMO/pids" ]; then
-  note "ending what an earlier demonstration left"
-  stop_all
+# Whether a process of the folder's demonstration lives: a number of its own that was given to
+# another program since is not one.
+is_running() {
+  local pid
+  [ -e "$DEMO/pids" ] || return 1
+  # While it builds there is the script alone.
+  pid=$(cat "$DEMO/starting" 2>/dev/null) &&
+    grep -qF demo.sh "/proc/$pid/cmdline" 2>/dev/null && return 0
+  while read -r pid; do
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$DEMO" && return 0
+  done <"$DEMO/pids"
+  return 1
+}
+
+if is_running; then
+  printf 'demo: another demonstration uses %s; end it with: tests/demo.sh stop\n' "$DEMO" >&2
+  printf 'demo: or run this one in a folder of its own: DEMO=/tmp/tally-demo-2 make demo\n' >&2
+  exit 1
 fi
+if [ -e "$DEMO/pids" ]; then
+  note "removing what an earlier demonstration left"
+  rm -rf "$DEMO"
+fi
+
+mkdir -m 700 "$DEMO" 2>/dev/null || { # a second one that starts at the same moment
+  printf 'demo: cannot make %s: another demonstration, or a file of that name\n' "$DEMO" >&2
+  exit 1
+}
+printf '%s\n' $$ >"$DEMO/starting"
+: >"$DEMO/pids"
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 headline "1. Install what is missing, and build"
 run tests/setup.sh demo
@@ -127,12 +156,6 @@ if [ ! -x "$BUILD/tallyd" ] || [ ! -x "$BUILD/tally" ]; then
   note "  building takes a few seconds …"
 fi
 run make --silent -j"$(nproc)" BUILD="$BUILD"
-
-mkdir -m 700 "$DEMO"
-: >"$DEMO/pids"
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 headline "2. Play AWS on this machine"
 note "DynamoDB Local, and before it a gateway that checks every signature and plays STS."
@@ -157,10 +180,10 @@ await "$DEMO/tally.sock" tallyd "$background" "$DEMO/tallyd.log"
 
 headline "5. Ask it"
 note "All 25 pages of 1 MB are read, with the pod's own identity. The first time takes seconds."
-run "${tally[@]}" count orders/pending --timeout 60s
-run "${tally[@]}" count orders/refunds
+run "${tally[@]}" count pending --timeout 60s
+run "${tally[@]}" count refunds
 note "Now the count is cached."
-run "${tally[@]}" count orders/pending
+run "${tally[@]}" count pending
 run "${tally[@]}" whoami
 run "${tally[@]}" list
 

@@ -17,7 +17,8 @@ each() { printf '%s\0' "$@"; }
 # shellcheck disable=SC2016 # the inner shell expands it
 tidy() {
   each "${c_sources[@]}" | xargs -0 -n 1 -P "$jobs" sh -c \
-    'clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. 2>&1 |
+    'printf . >>"$STEP_PROGRESS"
+    clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. 2>&1 |
       grep -vE "^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -header-filter" |
       grep . && exit 1; exit 0' _
 }

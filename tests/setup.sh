@@ -34,25 +34,42 @@ fail() {
   exit 1
 }
 
-# Runs a command quietly; its output matters only when it fails.
+# Runs a command quietly; its output matters only when it fails, and its last line while it lasts.
 quietly() {
-  local log
+  local log status=0 child seconds=0
   log=$(mktemp)
-  if ! "$@" >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
-    rm -f "$log"
-    return 1
-  fi
+  "$@" >"$log" 2>&1 &
+  child=$!
+  while kill -0 "$child" 2>/dev/null; do
+    sleep 0.5
+    seconds=$((seconds + 1))
+    if [ -t 1 ]; then
+      [ "$seconds" -lt 4 ] || printf 'setup:   %4d s  %-60.60s\r' $((seconds / 2)) \
+        "$(tail -n 1 "$log" | tr -c '[:print:]' ' ')"
+    elif [ $((seconds % 20)) -eq 0 ]; then
+      printf 'setup:   %4d s  %.60s\n' $((seconds / 2)) "$(tail -n 1 "$log" | tr -c '[:print:]' ' ')"
+    fi
+  done
+  wait "$child" || status=$?
+  [ ! -t 1 ] || printf '%78s\r' ''
+  [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
   rm -f "$log"
+  return "$status"
+}
+
+# Before the first command of root's whose output is not shown: who may not, or has to give a
+# password, is told.
+need_root() {
+  [ "$(id -u)" -ne 0 ] || return 0
+  command -v sudo >/dev/null || fail "needs root or sudo, to install Debian packages: $*"
+  sudo -n true 2>/dev/null || sudo -v || fail "sudo does not let this user install packages: $*"
 }
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
   else
-    fail "needs root or sudo; as root, run: $*"
+    sudo "$@"
   fi
 }
 
@@ -65,7 +82,7 @@ missing_packages() {
 
 # Runs a command while a policy forbids packages to start their services.
 without_services() {
-  local policy=/usr/sbin/policy-rc.d own_policy= status=0
+  local policy=/usr/sbin/policy-rc.d own_policy="" status=0
   if [ ! -e "$policy" ]; then
     own_policy=1
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
@@ -76,13 +93,24 @@ without_services() {
   return "$status"
 }
 
+# Whether the lists have these packages; says how much is to come.
+apt_can() {
+  local uris
+  uris=$(apt-get -qq -y --print-uris --no-install-recommends -o Debug::NoLocking=1 install "$@" \
+    2>/dev/null) || return 1
+  say "$(awk '/^'"'"'/ { n++; bytes += $3 }
+    END { printf "%d packages to fetch, %.0f MB", n, bytes / 1e6 }' <<<"$uris")"
+}
+
 apt_install() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install)
+  need_root "$@"
   say "installing Debian packages: $*"
   # The lists may be absent or old; they are fetched only when that shows.
-  if ! without_services as_root "${apt[@]}" "$@" >/dev/null 2>&1; then
+  if ! apt_can "$@" || ! quietly without_services as_root "${apt[@]}" "$@"; then
     say "updating the package lists"
     quietly as_root apt-get -q update || fail "apt-get update failed"
+    apt_can "$@" || true
     quietly without_services as_root "${apt[@]}" "$@" || fail "cannot install: $*"
   fi
 }

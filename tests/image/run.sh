@@ -17,7 +17,7 @@ python_tests=(/usr/bin/python3 -m pytest -q --tb=short -W ignore)
 # What is not the image's: libtally as Debian's compiler makes it, how many instructions its -O2
 # comes to, and, in a static program, a library that is preloaded.
 not_the_image=(--ignore tests/integration/test_library.py
-  --ignore tests/integration/test_sleep.py -k "not orders.c"
+  --ignore tests/integration/test_sleep.py -k "not count.c"
   --deselect integration/test_lifecycle.py::test_clients_notice_no_restart
   --deselect integration/test_hot_path.py::test_a_cached_answer_takes_few_instructions
   --deselect integration/test_numbers.py::test_a_cached_answer_allocates_nothing

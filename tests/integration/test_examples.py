@@ -13,7 +13,7 @@ from .yaml_files import pending_object, scaled_object, trigger
 
 EXAMPLES = os.path.join(ROOT, "client/examples")
 MODULES = os.path.join(ROOT, ".deps/node_modules")
-NAMES = ["count.py", "count.mjs", "count.sh", "orders.c"]
+NAMES = ["count.py", "count.mjs", "count.sh", "count.c"]
 
 
 def source(name):
@@ -25,7 +25,7 @@ def compiled(name, folder):
     shared = os.path.join(BUILD, "libtally.so.0")
     symbols = subprocess.run(["nm", "-D", shared], capture_output=True, text=True, check=True)
     sanitized = "__asan_init" in symbols.stdout
-    program = str(folder / "orders")
+    program = str(folder / "count")
     subprocess.run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
                     *(["-fsanitize=address,undefined"] if sanitized else []),
                     "-I", os.path.join(ROOT, "client"), os.path.join(EXAMPLES, name), shared,
@@ -44,7 +44,7 @@ def example(request, tmp_path):
         (tmp_path / name).write_text(source(name), encoding="utf-8")
         command = ["node", str(tmp_path / name)]
     else:
-        command = [compiled(name, tmp_path) if name == "orders.c" else path]
+        command = [compiled(name, tmp_path) if name == "count.c" else path]
 
     def run(socket):
         done = subprocess.run([*command, "orders"], capture_output=True, text=True, timeout=60,
@@ -87,7 +87,7 @@ def test_where_no_agent_is_it_says_so_and_exits_1(tmp_path, example):
 def test_the_example_in_c_is_the_one_of_the_readme():
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
         (shown,) = re.findall(r"^```c\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
-    assert source("orders.c") == shown
+    assert source("count.c") == shown
 
 
 @pytest.mark.parametrize("name", NAMES)
