@@ -54,6 +54,11 @@ os.execv(sys.argv[2], sys.argv[2:])
             stderr=subprocess.PIPE, text=True)
 
 
+def listening(child):
+    """The line of the log that says where it listens."""
+    return next(line for line in child.stderr if " event=listening " in line)
+
+
 @pytest.fixture
 def sockets():
     made = []
@@ -123,7 +128,7 @@ def test_an_abstract_socket_needs_a_list_of_users(pod, sockets):
     assert "--allow-uid" in Passed(agent, fd).refused()
     with Passed(agent, fd, options=["--allow-uid", "65534"]).open() as child:
         try:
-            assert f"event=listening socket=@{name} " in child.stderr.readline()
+            assert f" socket=@{name} " in listening(child)
             with Rpc("\0" + name) as connection, pytest.raises(RpcError) as caught:
                 connection.call("ping")
             assert caught.value.name == "NOT_ALLOWED"
@@ -136,7 +141,7 @@ def test_the_log_names_the_socket_that_was_passed(pod, sockets, tmp_path):
     fd = sockets(socket.AF_UNIX, socket.SOCK_STREAM, address=path)
     with Passed(pod(small_object()), fd).open() as child:
         try:
-            assert f"event=listening socket={path} " in child.stderr.readline()
+            assert f" socket={path} " in listening(child)
         finally:
             child.terminate()
 
