@@ -152,7 +152,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         return;
     if (lost > 0) {
         log_lost = 0;
-        write_line(LOG_LEVEL_WARN, "log-lost",
+        write_line(LOG_LEVEL_WARN, "log_lost",
             (const struct log_field[]){LOG_NUMBER("lines", (int64_t)lost), {0}});
         if (log_lost > 0)
             log_lost = lost;

@@ -1,6 +1,7 @@
 /* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
 #include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
+#include "agent/aws/trust.h"
 #include "agent/config/check.h"
 #include "agent/config/config.h"
 #include "agent/config/watch.h"
@@ -155,7 +156,7 @@ static void take_new_config(void *data)
     if (!load_config(agent, config, why, sizeof(why))) {
         config_destroy(config);
         counter_reject(agent->counter, why);
-        log_event(LOG_LEVEL_ERROR, "reload-failed", LOG_TEXT("message", why),
+        log_event(LOG_LEVEL_ERROR, "reload_failed", LOG_TEXT("message", why),
             LOG_TEXT("action", "the configuration that was in force stays"));
     }
     agent->reload_demanded = false;
@@ -290,7 +291,7 @@ static bool confine(struct agent *agent)
     char why[256];
 
     if (reason != NULL) {
-        log_event(LOG_LEVEL_WARN, "no-seccomp", LOG_TEXT("reason", reason));
+        log_event(LOG_LEVEL_WARN, "no_seccomp", LOG_TEXT("reason", reason));
         return true;
     }
     agent->sandbox = sandbox_enter(agent->loop, why, sizeof(why));
@@ -302,14 +303,27 @@ static bool confine(struct agent *agent)
 static void log_config_watch(const struct config_watch *watch)
 {
     if (watch == NULL)
-        log_event(LOG_LEVEL_WARN, "no-config-watch",
+        log_event(LOG_LEVEL_WARN, "no_config_watch",
             LOG_TEXT("message", "changes of the configuration are taken at SIGHUP only"));
     else if (config_watch_error(watch) < 0)
-        log_event(LOG_LEVEL_WARN, "no-config-watch",
+        log_event(LOG_LEVEL_WARN, "no_config_watch",
             LOG_TEXT("reason", strerror(-config_watch_error(watch))),
             LOG_TEXT("message",
                 "changes of the configuration are noticed every 10 s only: inotify has no room; "
                 "raise fs.inotify.max_user_instances or max_user_watches"));
+}
+
+/* Nothing can be asked over TLS then: said at once, and not at the first count. */
+static void log_missing_bundle(void)
+{
+    const char *path = ca_bundle() == NULL ? trust_default_bundle() : NULL;
+    char why[512];
+
+    if (path != NULL && ca_bundle_check(path, why, sizeof(why)) < 0)
+        log_event(LOG_LEVEL_WARN, "ca_bundle_missing", LOG_TEXT("reason", why),
+            LOG_TEXT("message",
+                "no server's certificate can be verified: install ca-certificates, or set "
+                "AWS_CA_BUNDLE"));
 }
 
 static int serve(struct agent *agent)
@@ -334,6 +348,7 @@ static int serve(struct agent *agent)
     agent->config_watch = config_watch_create(agent->loop, agent->options.config,
         agent->options.config_count, agent->config_stamp, take_new_config, agent);
     log_config_watch(agent->config_watch);
+    log_missing_bundle();
     if (agent->server == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;

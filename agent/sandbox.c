@@ -98,10 +98,10 @@ static void on_report(void *data, unsigned events)
         const char *name = call_name(call);
 
         if (is_expected(name))
-            log_event(LOG_LEVEL_DEBUG, "syscall-denied", LOG_TEXT("call", name),
+            log_event(LOG_LEVEL_DEBUG, "syscall_denied", LOG_TEXT("call", name),
                 LOG_NUMBER("number", call), LOG_TEXT("message", "libraries do without this call"));
         else
-            log_event(LOG_LEVEL_ERROR, "syscall-denied", LOG_TEXT("call", name),
+            log_event(LOG_LEVEL_ERROR, "syscall_denied", LOG_TEXT("call", name),
                 LOG_NUMBER("number", call),
                 LOG_TEXT("message",
                     "tallyd and its libraries never need this call: look for foreign code in the "

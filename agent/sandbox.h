@@ -3,7 +3,7 @@
  * opens no file for writing, runs no memory that it wrote, and has no sockets but local ones, TCP,
  * UDP and the kernel's routing table, for the threads of the resolver as for itself.
  *
- * Whatever else is tried fails with EPERM and is logged (event syscall-denied), rather than
+ * Whatever else is tried fails with EPERM and is logged (event syscall_denied), rather than
  * ending the process: should a new C library want a call that is not listed, tally serves on, and
  * the log says what to add. Calls that libraries are known to try and do without are logged at
  * debug. */

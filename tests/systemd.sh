@@ -187,7 +187,7 @@ check "systemd is told that it is repaired" inside systemctl reset-failed tallyd
 check "and starts it" inside systemctl start tallyd.service
 check "and its socket" inside tally ping
 
-check "no system call was denied" refused grep syscall-denied <(journal)
+check "no system call was denied" refused grep syscall_denied <(journal)
 check "both stop" inside systemctl stop tallyd.socket
 check "the agent, too" refused inside systemctl is-active tallyd.service
 check "and the socket's file is gone" refused inside test -e /run/tally/tally.sock

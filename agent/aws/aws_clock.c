@@ -18,6 +18,11 @@ static int64_t shifted(int64_t now_ms, int64_t offset_ms)
     return is_possible(wall) ? wall : now_ms;
 }
 
+int64_t aws_clock_skew(const struct aws_clock *clock)
+{
+    return clock->offset_ms != 0 ? clock->offset_ms : clock->sts_offset_ms;
+}
+
 int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms)
 {
     return shifted(now_ms, clock->offset_ms);

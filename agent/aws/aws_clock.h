@@ -18,6 +18,10 @@ struct aws_clock {         /* zeroed: this machine's is right */
     struct skews hosts;
 };
 
+/* By how much AWS's time is ahead of this machine's, as far as it was learned by a refusal, or else
+ * by STS's latest reply; 0 where nothing is known. */
+int64_t aws_clock_skew(const struct aws_clock *clock);
+
 /* AWS's time, and that of this endpoint, by which what goes there is signed. */
 int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms);
 int64_t aws_clock_now_at(

@@ -21,11 +21,14 @@ struct aws_client {
     struct loop *loop;
     struct http *http;
     struct aws_clock clock;
+    bool skew_logged; /* and the clocks have not agreed since */
     struct retry_quota quotas[AWS_SERVICE_COUNT];
     struct aws_counters counters[AWS_SERVICE_COUNT];
     unsigned active[AWS_SERVICE_COUNT];
     struct ring queue[AWS_SERVICE_COUNT]; /* aws_call::link */
 };
+
+#define SKEW_LOGGED_MS 60000
 
 enum call_state { CALL_QUEUED, CALL_SENDING, CALL_WAITING };
 
@@ -71,6 +74,33 @@ void aws_client_destroy(struct aws_client *client)
 int64_t aws_client_wall(const struct aws_client *client)
 {
     return aws_clock_now(&client->clock, loop_wall(client->loop));
+}
+
+int64_t aws_client_skew(const struct aws_client *client)
+{
+    return aws_clock_skew(&client->clock);
+}
+
+/* Once for each time that the clocks part by more than a minute. */
+static void client_log_skew(struct aws_client *client)
+{
+    int64_t skew = aws_client_skew(client);
+    bool apart = skew > SKEW_LOGGED_MS || skew < -SKEW_LOGGED_MS;
+
+    if (apart && !client->skew_logged)
+        log_event(LOG_LEVEL_WARN, "clock_skew", LOG_NUMBER("clock_skew_ms", skew),
+            LOG_TEXT("message",
+                skew > 0 ? "this machine's clock is behind AWS's; requests are signed by "
+                           "AWS's time, but the clock should be set"
+                         : "this machine's clock is ahead of AWS's; requests are signed by "
+                           "AWS's time, but the clock should be set"));
+    client->skew_logged = apart;
+}
+
+static void client_hear_sts(struct aws_client *client, int64_t date_ms)
+{
+    aws_clock_heard_sts(&client->clock, loop_wall(client->loop), date_ms);
+    client_log_skew(client);
 }
 
 void aws_client_check_clock(struct aws_client *client, int64_t expires_ms)
@@ -279,6 +309,7 @@ static bool correct_clock(struct aws_call *call, const struct http_response *res
                                      loop_wall(client->loop), response->date_ms))
         return false;
     call->clock_corrected = true;
+    client_log_skew(client);
     return call_wait(call, 0);
 }
 
@@ -333,7 +364,7 @@ static void on_response(void *data, const struct http_response *response)
     reply.elapsed_us = response->elapsed_us;
     reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
     if (service == AWS_STS)
-        aws_clock_heard_sts(&client->clock, loop_wall(client->loop), response->date_ms);
+        client_hear_sts(client, response->date_ms);
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
     call_log_attempt(call, &reply);

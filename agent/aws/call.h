@@ -25,6 +25,9 @@ void aws_client_destroy(struct aws_client *client); /* no call may be under way;
  * goes to an endpoint whose clock is known is signed by that. */
 int64_t aws_client_wall(const struct aws_client *client);
 
+/* By how much AWS's clock is ahead of this machine's, in ms; 0 where nothing is known. */
+int64_t aws_client_skew(const struct aws_client *client);
+
 /* Credentials that have just come expire then. Where that is past by AWS's clock as it was learned,
  * but not by this machine's, or by that of STS's latest reply, takes the one by which it is not:
  * what was learned was wrong, or this machine's clock is or has been set; and as nothing is signed

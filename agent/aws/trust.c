@@ -98,6 +98,11 @@ int trust_apply(struct trust *trust, void *easy)
     return r == CURLE_OK ? 0 : -ENOMEM;
 }
 
+const char *trust_default_bundle(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->cainfo;
+}
+
 const char *trust_why(const struct trust *trust)
 {
     return trust->why;

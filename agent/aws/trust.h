@@ -14,6 +14,10 @@ void trust_destroy(struct trust *trust); /* NULL is allowed */
 /* For all connections of this libcurl handle (CURL *), which trust outlives. 0 or -ENOMEM. */
 int trust_apply(struct trust *trust, void *easy);
 
+/* The file of authorities where no other is chosen, as libcurl was built to find it; NULL: it was
+ * built without one. Static. */
+const char *trust_default_bundle(void);
+
 /* Why the latest connection could not be set up: the bundle cannot be used; "": it could, or
  * libcurl says it itself. */
 const char *trust_why(const struct trust *trust);

@@ -220,7 +220,7 @@ void method_status(struct method_call *call)
     struct session_answer out = session_begin(call->session);
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, 14);
+    write_map(out.buffer, 15);
     write_string(out.buffer, "version");
     write_string(out.buffer, TALLY_VERSION);
     write_string(out.buffer, "pid");
@@ -236,6 +236,8 @@ void method_status(struct method_call *call)
     pack_histogram(out.buffer, &server->latency);
     pack_counts(out.buffer, counter_stats(server->options.counter)); /* three pairs */
     pack_aws(out.buffer, server->options.client);
+    write_string(out.buffer, "clock_skew_ms");
+    write_int(out.buffer, aws_client_skew(server->options.client));
     pack_memory(out.buffer, server);
     session_end(call->session, out, call->id);
 }

@@ -232,7 +232,7 @@ static void timer_fired(void *data)
  * once would spin. */
 static void pause_accepting(struct server *server, int error)
 {
-    log_often(LOG_LEVEL_ERROR, "accept-failed", LOG_TEXT("message", strerror(error)),
+    log_often(LOG_LEVEL_ERROR, "accept_failed", LOG_TEXT("message", strerror(error)),
         LOG_NUMBER("connections", server->session_count));
     loop_watch_set(server->watch, 0);
     loop_timer_start(server->timer, PAUSE_MS);
@@ -483,7 +483,7 @@ static void grace_over(void *data)
 {
     struct server *server = data;
 
-    log_event(LOG_LEVEL_WARN, "grace-over", LOG_NUMBER("connections", server->session_count));
+    log_event(LOG_LEVEL_WARN, "grace_over", LOG_NUMBER("connections", server->session_count));
     server->options.drained(server->options.data);
 }
 
@@ -500,7 +500,7 @@ static void set_limits(struct server *server)
     server->output_bytes = share < LIMIT_OUTPUT_BYTES ? share : LIMIT_OUTPUT_BYTES;
     server->shed_above = server->options.max_buffer;
     if (most < LIMIT_CONNECTIONS)
-        log_event(LOG_LEVEL_WARN, "few-descriptors", LOG_NUMBER("nofile", all),
+        log_event(LOG_LEVEL_WARN, "few_descriptors", LOG_NUMBER("nofile", all),
             LOG_NUMBER("connections", most), LOG_NUMBER("wanted", LIMIT_CONNECTIONS));
 }
 

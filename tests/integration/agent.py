@@ -125,7 +125,7 @@ class Agent:
     def _check_output(self, log):
         reports = [word for word in SANITIZER_REPORTS if word.encode() in self.seen]
         assert not reports, f"a sanitizer reports:\n{log}"
-        assert self.intruded or "event=syscall-denied" not in log, log
+        assert self.intruded or "event=syscall_denied" not in log, log
         leaks = [piece for piece in self.world.secrets() if piece.encode() in self.seen]
         # The piece itself is not shown: a test's report is kept.
         assert not leaks, f"{len(leaks)} pieces of secrets came out"

@@ -196,7 +196,7 @@ def test_a_file_that_lost_its_triggers_takes_none_away(files, content):
     path = os.path.join(files.folder, "small.yaml")
     assert path in files.config()["reload_error"] and files.config()["generation"] == 1
     assert path in agent.cli("status")[1]
-    assert "level=error event=reload-failed" in agent.log()
+    assert "level=error event=reload_failed" in agent.log()
     assert "tally_config_reload_failures 1" in agent.cli("-o", "prometheus", "status")[1]
     files.write("small.yaml", SMALL.replace("'5'", "'6'"))
     wait_until(lambda: files.config()["generation"] == 2)

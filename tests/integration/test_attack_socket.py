@@ -218,7 +218,7 @@ def test_one_user_does_not_take_the_room_of_others(start, crowd):
 def test_with_few_descriptors_counts_and_reloads_go_on(pod, world, crowd):
     agent = pod(small_object())
     agent.start(wrapper=["prlimit", "--nofile=1000:1000"])
-    assert "event=few-descriptors" in agent.log()
+    assert "event=few_descriptors" in agent.log()
     crowd(agent, 1000)
     world.close_idle()
     assert agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7

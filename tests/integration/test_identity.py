@@ -280,6 +280,16 @@ def test_a_skewed_clock_is_corrected(start, world):
     assert recount(agent) == 7
     codes = [entry["code"] for entry in world.requests(service="dynamodb")]
     assert codes == ["InvalidSignatureException", "", ""] or codes == ["", ""]
+    skew = agent.rpc("status")["clock_skew_ms"]
+    assert 995_000 < skew < 1_005_000
+    assert agent.log().count("event=clock_skew ") == 1
+
+
+def test_a_clock_that_is_right_is_not_logged(start):
+    agent = start(small_object())
+    assert recount(agent) == 7
+    assert abs(agent.rpc("status")["clock_skew_ms"]) < 5_000
+    assert "clock_skew" not in agent.log()
 
 
 def test_a_clock_that_is_hours_ahead_heals(start, world):

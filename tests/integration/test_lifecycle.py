@@ -248,7 +248,7 @@ def test_the_grace_ends_also_with_clients(start):
         agent.child.terminate()
         assert 0.8 < ends(agent.child) < 5
         assert connection.receive() is None
-    assert "event=grace-over connections=1" in agent.log()
+    assert "event=grace_over connections=1" in agent.log()
 
 
 def test_a_request_that_waits_when_the_grace_ends_is_answered(start, world):

@@ -307,7 +307,7 @@ def test_without_descriptors_those_inside_are_served_and_nothing_spins(start, wo
             assert inside.call("count", trigger="small")["count"] == 7
             time.sleep(0.05)
         assert process_facts.cpu_seconds(agent.child.pid) - cpu < 1.0
-        assert "accept-failed" in agent.log()
+        assert "accept_failed" in agent.log()
         assert agent.log().count("\n") - lines < 30, "the log is flooded"
         # A new connection to AWS is not possible now: an error or the last count, and no crash.
         world.close_idle()
@@ -376,4 +376,4 @@ def test_lines_that_were_lost_are_counted(pod):
             assert bad.recv(1) == b""
         told = os.read(read, 65536).decode()
         # The attempt that said so may have been lost, too, and then there are two.
-        assert re.search(r"event=log-lost lines=[12]\n", told) and "event=malformed" in told
+        assert re.search(r"event=log_lost lines=[12]\n", told) and "event=malformed" in told

@@ -214,3 +214,17 @@ def test_a_bundle_without_a_certificate_believes_nobody(start, world, tmp_path, 
     assert error.name == "AWS_UNAVAILABLE"
     assert "certificate" in error.told["message"].lower()
     assert json.dumps(world.requests(service="dynamodb")) == "[]"
+
+
+def test_a_machine_without_authorities_is_told_at_the_start(start):
+    hide = 'mount --bind /dev/null /etc/ssl/certs/ca-certificates.crt && exec "$@"'
+    agent = start(small_object(), wrapper=["unshare", "-m", "sh", "-c", hide, "sh"])
+    agent.wait_for_log("event=ca_bundle_missing")
+    assert "install ca-certificates" in agent.log()
+
+
+def test_nothing_is_said_of_authorities_that_are_there(start, authority, tmp_path):
+    for env in ({}, trusting(authority, tmp_path)):
+        agent = start(small_object(), env=env)
+        agent.rpc("ping")
+        assert "ca_bundle_missing" not in agent.log()

@@ -140,7 +140,7 @@ def test_a_change_is_noticed_by_itself(pod, tmp_path, kind):
     wait_until(lambda: names(agent) == ["shop/other", "shop/small"], 20)
     assert generation(agent) == 2
     assert agent.rpc("count", trigger="other")["count"] == 0
-    assert "reload-failed" not in agent.log()
+    assert "reload_failed" not in agent.log()
 
 
 def test_a_file_that_is_removed_takes_its_triggers_along(pod, tmp_path):
@@ -176,7 +176,7 @@ def test_a_bad_configuration_is_told_and_the_old_one_stays(start, world, content
         os.unlink(agent.config)
     else:
         agent.write_config(config=content)
-    agent.wait_for_log("event=reload-failed")
+    agent.wait_for_log("event=reload_failed")
     log = agent.log()
     error, = [line for line in log.splitlines() if "level=error event=config" in line]
     assert all(word in error for word in words) and agent.config in error
@@ -323,7 +323,7 @@ def test_clients_under_load_see_no_error(start, world):
     log = agent.log()
     assert not crowd.trouble, crowd.trouble[:3]
     assert crowd.answers > 100
-    assert log.count("event=reload-failed") >= 4 and log.count("event=reloaded") >= 20
+    assert log.count("event=reload_failed") >= 4 and log.count("event=reloaded") >= 20
     # The watch has lived through it all.
     targets = set()
     while 5 + 22 not in targets:

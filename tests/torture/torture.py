@@ -94,11 +94,11 @@ class Tortured(Agent):
     def _reload(self, pid):
         """Whether the changed configuration is in force; if not, it said so. (That it is may have
         been told in a line that there was no memory for.)"""
-        failures = self.log().count("event=reload-failed")
+        failures = self.log().count("event=reload_failed")
         os.kill(pid, signal.SIGHUP)
         end = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < end:
-            if self.log().count("event=reload-failed") > failures:
+            if self.log().count("event=reload_failed") > failures:
                 return False
             with contextlib.suppress(RpcError, TypeError, ConnectionError):
                 with Rpc(self.socket, timeout=GIVE_UP_SECONDS) as connection:
