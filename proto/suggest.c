@@ -51,13 +51,28 @@ bool suggest_is_near(const char *word, unsigned distance)
     return distance <= EDITS_MAX && (distance == 0 || strlen(word) > 2 * (size_t)distance);
 }
 
+/* Equal but for case and for "_", "-" and "." between the letters: AWS_REGION is awsRegion. */
+static bool is_same_word(const char *a, const char *b)
+{
+    static const char separators[] = "_-.";
+
+    for (;;) {
+        a += strspn(a, separators);
+        b += strspn(b, separators);
+        if (*a == '\0' || letter(a, 0) != letter(b, 0))
+            return *a == *b;
+        a++;
+        b++;
+    }
+}
+
 const char *suggest(const char *word, const char *const *known)
 {
     const char *best = NULL;
     unsigned nearest = UINT_MAX;
 
     for (; *known != NULL; known++) {
-        unsigned distance = suggest_distance(word, *known);
+        unsigned distance = is_same_word(word, *known) ? 0 : suggest_distance(word, *known);
 
         if (distance < nearest) {
             nearest = distance;

@@ -33,6 +33,28 @@ static const char *const spec_names[] = {"podIdentity", "secretTargetRef", "conf
 static const char *const pod_identity_names[] = {"provider", "identityId", "identityTenantId",
     "identityAuthorityHost", "roleArn", "identityOwner", "externalID", NULL};
 
+/* What other tools call them: the variables of AWS's SDKs, the keys of its files. */
+static const char *suggest_parameter(const char *name)
+{
+    static const char *const others[] = {"accessKey", "accessKeyId", "awsAccessKey", "awsKeyId",
+        "keyId", "secretKey", "secretAccessKey", "awsSecret", "awsSecretKey", "sessionToken",
+        "awsToken", "securityToken", "awsSecurityToken", "roleArn", "awsRole", "externalId",
+        "region", "awsDefaultRegion", NULL};
+    static const char *const meant[] = {"awsAccessKeyID", "awsAccessKeyID", "awsAccessKeyID",
+        "awsAccessKeyID", "awsAccessKeyID", "awsSecretAccessKey", "awsSecretAccessKey",
+        "awsSecretAccessKey", "awsSecretAccessKey", "awsSessionToken", "awsSessionToken",
+        "awsSessionToken", "awsSessionToken", "awsRoleArn", "awsRoleArn", "awsExternalId",
+        "awsRegion", "awsRegion", NULL};
+    const char *close = suggest(name, parameter_names);
+    const char *other = close == NULL ? suggest(name, others) : NULL;
+
+    for (size_t i = 0; other != NULL && others[i] != NULL; i++) {
+        if (others[i] == other)
+            return meant[i];
+    }
+    return close;
+}
+
 void auth_set(struct reading *reading, struct auth *auth, const char *name,
     const struct value_ref *value, const struct place *place)
 {
@@ -46,10 +68,12 @@ void auth_set(struct reading *reading, struct auth *auth, const char *name,
         }
         return;
     }
-    const char *close = suggest(name, parameter_names);
+    const char *close = suggest_parameter(name);
     if (close != NULL)
         findings_add(&reading->findings, FINDING_WARNING, place, name,
-            "not a parameter of aws-dynamodb; did you mean %s?", close);
+            "not a parameter of aws-dynamodb, so it is ignored, and another identity may take its "
+            "place; did you mean %s?",
+            close);
     else
         findings_add(&reading->findings, FINDING_NOTE, place, name,
             "not a parameter of aws-dynamodb, so it is ignored");
@@ -95,6 +119,18 @@ static void read_target_entry(
     auth_set(reading, auth, parameter, &value, &key.place);
 }
 
+/* What KEDA's resolver leaves empty where it finds nothing, and goes on without. */
+static bool auth_is_optional(const char *name)
+{
+    for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+        if (strcmp(parameters[i].name, name) == 0)
+            return parameters[i].parameter == AUTH_ROLE ||
+                   parameters[i].parameter == AUTH_EXTERNAL_ID ||
+                   parameters[i].parameter == AUTH_SESSION_TOKEN;
+    }
+    return false;
+}
+
 static void read_env_entry(struct reading *reading, struct auth *auth, const struct node *entry)
 {
     const struct tree *tree = &auth->document->tree;
@@ -107,9 +143,17 @@ static void read_env_entry(struct reading *reading, struct auth *auth, const str
     struct value_ref value = {.source = SOURCE_ENVIRONMENT,
         .text = reading_keep(reading, name),
         .origin = reading_printf(reading, "environment variable %s", name)};
-    if (reading->getenv(name) == NULL)
+    const char *text = reading->getenv(name);
+    if (text == NULL || *text == '\0') {
+        bool optional = auth_is_optional(parameter);
         findings_add(&reading->findings, FINDING_NOTE, &place, parameter,
-            "the variable %s is not set here; set it in tally's own container", name);
+            optional ? "the variable %s is not set here, so the parameter counts as absent, as in "
+                       "KEDA"
+                     : "the variable %s is not set here; set it in tally's own container",
+            name);
+        if (optional)
+            return;
+    }
     auth_set(reading, auth, parameter, &value, &place);
 }
 
@@ -184,6 +228,7 @@ static void read_pod_identity(struct reading *reading, struct auth *auth, const 
         auth->provider = reading_keep(reading, node_text(provider));
     auth->role = literal(
         reading, node_get(identity, "roleArn"), auth->title, "podIdentity.roleArn");
+    auth->role_place = node_place(tree, node_get(identity, "roleArn"));
     auth->external_id = literal(
         reading, node_get(identity, "externalID"), auth->title, "podIdentity.externalID");
     auth->external_id_place = node_place(tree, node_get(identity, "externalID"));
@@ -238,6 +283,24 @@ static struct auth *auth_read(struct reading *reading, struct document *document
     return reading->failed ? NULL : auth;
 }
 
+/* A document of this name, but of the other kind. False: there is none. */
+static bool report_other_kind(
+    struct reading *reading, const struct place *place, enum document_kind wanted, const char *name)
+{
+    bool cluster = wanted == DOCUMENT_AUTHENTICATION;
+    enum document_kind other = cluster ? DOCUMENT_CLUSTER_AUTHENTICATION : DOCUMENT_AUTHENTICATION;
+    size_t matches = 0;
+
+    documents_find(&reading->documents, other, "", name, &matches);
+    if (matches == 0)
+        return false;
+    findings_add(&reading->findings, FINDING_ERROR, place, "authenticationRef.name",
+        "no %s named %s is in the files, but a %s is; %s in authenticationRef",
+        document_kind_name(wanted), name, document_kind_name(other),
+        cluster ? "write kind: ClusterTriggerAuthentication" : "remove kind");
+    return true;
+}
+
 struct auth *auth_find(struct reading *reading, const struct tree *tree,
     const struct node *reference, const char *namespace_)
 {
@@ -265,6 +328,8 @@ struct auth *auth_find(struct reading *reading, const struct tree *tree,
     }
     struct document *document = documents_find(&reading->documents, wanted,
         wanted == DOCUMENT_AUTHENTICATION ? namespace_ : "", name, &matches);
+    if (document == NULL && matches == 0 && report_other_kind(reading, &place, wanted, name))
+        return NULL;
     if (document == NULL) {
         findings_add(&reading->findings, FINDING_ERROR, &place, "authenticationRef.name",
             matches > 1 ? "several documents of kind %s are named %s, and none alone is in "

@@ -25,11 +25,12 @@ struct auth {
     bool workload;                /* podIdentity.identityOwner: workload */
     struct value_ref role;        /* podIdentity.roleArn */
     struct value_ref external_id; /* podIdentity.externalID */
-    struct place external_id_place;
+    struct place role_place, external_id_place;
     struct value_ref parameters[AUTH_PARAMETER_COUNT];
     struct place places[AUTH_PARAMETER_COUNT];
     const char *told[AUTH_TOLD_MAX]; /* findings that triggers had about it */
     size_t told_count;
+    bool is_linted;
 };
 
 /* What authenticationRef of a trigger in `namespace_` refers to, read at its first use. NULL

@@ -1,6 +1,7 @@
 #include "agent/config/lint.h"
 
-#include "proto/suggest.h"
+#include "agent/config/aws_names.h"
+#include "agent/config/lint_object.h"
 
 #include <string.h>
 
@@ -10,84 +11,8 @@
 #define NAMES          "expressionAttributeNames"
 #define VALUES         "expressionAttributeValues"
 
-static const char *const root_fields[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
-
-/* What tally acts on, then (from UNUSED) what it knows and leaves to KEDA. */
-static const char *const object_fields[] = {"triggers", "scaleTargetRef", "pollingInterval",
-    "minReplicaCount", "maxReplicaCount", "idleReplicaCount", "fallback", "cooldownPeriod",
-    "initialCooldownPeriod", "advanced", NULL};
-#define OBJECT_UNUSED 7
-
-static const char *const job_fields[] = {"triggers", "jobTargetRef", "pollingInterval",
-    "minReplicaCount", "maxReplicaCount", "fallback", "idleReplicaCount",
-    "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "envSourceContainerName",
-    "rolloutStrategy", "rollout", "scalingStrategy", NULL};
-#define JOB_UNUSED 7
-
-static const char *const snippet_fields[] = {"triggers", "pollingInterval", "minReplicaCount",
-    "maxReplicaCount", "idleReplicaCount", "fallback", NULL};
-#define SNIPPET_UNUSED 6
-
 static const char *const trigger_fields[] = {
     "type", "name", "metadata", "metricType", "authenticationRef", "useCachedMetrics", NULL};
-
-static size_t position(const char *const *words, const char *word)
-{
-    size_t i = 0;
-    while (words[i] != NULL && strcmp(words[i], word) != 0)
-        i++;
-    return i;
-}
-
-static void check_fields(struct reading *reading, const struct tree *tree, const struct node *map,
-    const char *const *known, size_t unused)
-{
-    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
-        const char *name = map->pairs[i].key->text;
-        struct place place = node_place(tree, map->pairs[i].key);
-        size_t at = position(known, name);
-        const char *close = known[at] == NULL ? suggest(name, known) : NULL;
-
-        if (known[at] != NULL && at >= unused)
-            findings_add(&reading->findings, FINDING_NOTE, &place, name,
-                "accepted; tally does not act on it");
-        else if (close != NULL)
-            findings_add(&reading->findings, FINDING_WARNING, &place, name,
-                "unknown field, so it is ignored; did you mean %s?", close);
-        else if (known[at] == NULL)
-            findings_add(&reading->findings, FINDING_WARNING, &place, name,
-                "unknown field, so it is ignored");
-    }
-}
-
-void lint_object(const struct scaled_object *object)
-{
-    struct reading *reading = object->reading;
-    const struct tree *tree = &object->document->tree;
-    const struct node *formula = node_get_set(
-        node_get_set(node_get_set(object->spec, "advanced"), "scalingModifiers"), "formula");
-
-    switch (object->owner) {
-    case OWNER_SCALED_OBJECT:
-        check_fields(reading, tree, tree->root, root_fields, SIZE_MAX);
-        check_fields(reading, tree, object->spec, object_fields, OBJECT_UNUSED);
-        break;
-    case OWNER_SCALED_JOB:
-        check_fields(reading, tree, tree->root, root_fields, SIZE_MAX);
-        check_fields(reading, tree, object->spec, job_fields, JOB_UNUSED);
-        break;
-    case OWNER_SNIPPET:
-        check_fields(reading, tree, object->spec, snippet_fields, SNIPPET_UNUSED);
-        break;
-    }
-    if (formula != NULL) {
-        struct place place = node_place(tree, formula);
-        findings_add(&reading->findings, FINDING_WARNING, &place,
-            "advanced.scalingModifiers.formula",
-            "tally does not compute it: active and desired_replicas are those of each trigger "
-            "alone");
-    }
-}
 
 bool lint_is_placeholder(const char *text, char mark)
 {
@@ -188,6 +113,80 @@ void lint_expressions(const struct parameters *parameters, const struct trigger_
     }
 }
 
+/* Parameters in which a template's placeholder has no other meaning; the table has its own rule. */
+static const char *const plain_parameters[] = {"awsRegion", "targetValue", "activationTargetValue",
+    "identityOwner", "indexName", "awsEndpoint", "awsAccessKeyID", "awsAccessKeyIDFromEnv",
+    "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", NULL};
+static const char *const expression_parameters[] = {
+    "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
+
+static void lint_unrendered(
+    const struct parameters *parameters, const char *const *names, enum unrendered_where where)
+{
+    for (; *names != NULL; names++) {
+        const char *text = parameter_text(parameters, *names);
+        struct text_part part = unrendered_part(text != NULL ? text : "", where);
+        if (part.len > 0)
+            parameter_warning(parameters, *names,
+                "%.*s looks like a placeholder that was not replaced; render the template first",
+                (int)(part.len < 80 ? part.len : 80), part.start);
+    }
+}
+
+static void lint_table(const struct parameters *parameters, const struct trigger_query *query)
+{
+    struct text_part region = arn_region(query->table);
+
+    if (*query->table == '\0')
+        return;
+    if (!table_is_valid(query->table))
+        parameter_warning(parameters, "tableName",
+            "\"%.80s\" cannot be the name of a table: that has 3 to 255 of a-z, A-Z, 0-9, \"_\", "
+            "\"-\" and \".\", or is the ARN of a table%s",
+            query->table,
+            unrendered_part(query->table, UNRENDERED_ANY).len > 0
+                ? "; was a placeholder not replaced?"
+                : "");
+    else if (region.len > 0 && *query->region != '\0' &&
+             (strlen(query->region) != region.len ||
+                 memcmp(query->region, region.start, region.len) != 0))
+        parameter_warning(parameters, "awsRegion",
+            "is %.40s, and the ARN of the table is in %.*s; DynamoDB finds the table there only",
+            query->region, (int)region.len, region.start);
+    if (query->index != NULL && !dynamodb_name_is_valid(query->index) &&
+        unrendered_part(query->index, UNRENDERED_ANY).len == 0)
+        parameter_warning(parameters, "indexName",
+            "\"%.80s\" cannot be the name of an index: that has 3 to 255 of a-z, A-Z, 0-9, \"_\", "
+            "\"-\" and \".\"",
+            query->index);
+}
+
+static void lint_region(const struct parameters *parameters, const char *region)
+{
+    struct text_part part = zone_region(region);
+
+    if (part.len > 0)
+        parameter_warning(parameters, "awsRegion",
+            "%.40s is an availability zone, not a region; write %.*s", region, (int)part.len,
+            part.start);
+}
+
+/* A whole value such as "<customer>": inside a longer text it may be data. */
+static void lint_values(const struct parameters *parameters, const struct trigger_query *query)
+{
+    const char *at = query->values;
+
+    while (at != NULL && (at = strstr(at, "\"<")) != NULL) {
+        size_t len = strspn(at + 2, PLACEHOLDER "-. ");
+        if (len > 0 && at[2 + len] == '>' && at[3 + len] == '"') {
+            parameter_warning(parameters, VALUES,
+                "<%.*s> looks like a placeholder that was not replaced", (int)len, at + 2);
+            return;
+        }
+        at += 2;
+    }
+}
+
 static void note_keda_requires(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);
@@ -199,9 +198,21 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
 {
     struct reading *reading = parameters->reading;
 
-    check_fields(reading, parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
+    lint_fields(reading, parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
     note_keda_requires(parameters, NAMES);
     note_keda_requires(parameters, VALUES);
+    lint_unrendered(parameters, plain_parameters, UNRENDERED_ANY);
+    lint_unrendered(parameters, expression_parameters, UNRENDERED_EXPRESSION);
+    lint_values(parameters, &trigger->query);
+    lint_table(parameters, &trigger->query);
+    lint_region(parameters, trigger->query.region);
+    if (trigger->scaling.is_job && trigger->scaling.metric_type == METRIC_VALUE) {
+        struct place place = node_place(
+            parameters->tree, node_get(parameters->trigger, "metricType"));
+        findings_add(&reading->findings, FINDING_WARNING, &place, "metricType",
+            "KEDA finds no average for a ScaledJob with Value, and starts no jobs; use "
+            "AverageValue");
+    }
     if (trigger->query.consistent_read && trigger->query.index != NULL)
         parameter_warning(parameters, "consistentRead",
             "a global secondary index refuses consistent reads (a local one does not); remove it "
@@ -211,7 +222,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
         parameter_note(parameters, VALUES, "$now is tally's own: KEDA sends it as it is written");
     if (!reading->page_told)
         parameter_note(parameters, "tableName",
-            "KEDA (to 2.21) counts the first page of a query only, at most 1 MB; tally counts "
-            "every page, so its numbers can be higher");
+            "KEDA (2.20.2, and its main branch of August 2026) counts the first page of a query "
+            "only, at most 1 MB; tally counts every page, so its numbers can be higher");
     reading->page_told = true;
 }

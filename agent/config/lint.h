@@ -3,11 +3,7 @@
 #define TALLY_AGENT_CONFIG_LINT_H
 
 #include "agent/config/parameters.h"
-#include "agent/config/scaled_object.h"
 #include "agent/config/values.h"
-
-/* Fields of the object that are unknown or that tally does not act on. */
-void lint_object(const struct scaled_object *object);
 
 /* Placeholders that the expressions use but nobody defines, and the other way round. */
 void lint_expressions(const struct parameters *parameters, const struct trigger_query *query,

@@ -1,6 +1,11 @@
 #include "agent/config/node.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define DIGITS       "0123456789"
+#define NUMBER_BYTES 512 /* more than any number of a configuration has */
 
 const struct node *node_get(const struct node *map, const char *key)
 {
@@ -90,32 +95,103 @@ static bool is_one_of(const char *text, const char *const *words)
     return false;
 }
 
-/* Digits with "_" between them, in base 10 or after 0x, 0o, 0b; a fraction; an exponent. */
-static bool is_number(const char *text)
+/* Copies what may be a number, without the "_" between digits, which go-yaml removes wherever they
+ * stand. False: too long for one, or it does not begin like one. */
+static bool number_digits(const char *text, char digits[NUMBER_BYTES])
 {
-    if (*text == '-' || *text == '+')
-        text++;
-    if (text[0] == '0' && text[1] != '\0' && strchr("xob", text[1]) != NULL)
-        return text[2] != '\0' && strspn(text + 2, "0123456789abcdefABCDEF_") == strlen(text + 2);
-    size_t whole = strspn(text, "0123456789_");
-    text += whole;
-    size_t fraction = 0;
-    if (*text == '.') {
-        fraction = strspn(text + 1, "0123456789_");
-        text += 1 + fraction;
+    size_t len = 0;
+    const char *first = text + (*text == '-' || *text == '+');
+
+    if ((*first < '0' || *first > '9') && *first != '.')
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text == '_' && *first != '.')
+            continue;
+        if (len + 1 == NUMBER_BYTES)
+            return false;
+        digits[len++] = *text;
+    }
+    digits[len] = '\0';
+    return true;
+}
+
+/* As Go's strconv.ParseInt with base 0: 0x, 0o, 0b and a leading 0 tell the base. */
+static bool digits_to_int64(const char *digits, int64_t *value)
+{
+    static const char *const sets[] = {
+        [2] = "01", [8] = "01234567", [10] = "0123456789", [16] = "0123456789abcdefABCDEF"};
+    const char *start = digits + (*digits == '-' || *digits == '+');
+    int base = 10;
+
+    if (start[0] == '0' && start[1] != '\0') {
+        int letter = start[1] | 0x20;
+        base = letter == 'x' ? 16 : letter == 'b' ? 2 : 8;
+        start += letter == 'x' || letter == 'b' || letter == 'o' ? 2 : 1;
+    }
+    if (*start == '\0' || strspn(start, sets[base]) != strlen(start))
+        return false;
+    errno = 0;
+    unsigned long long magnitude = strtoull(start, NULL, base);
+    bool negative = *digits == '-';
+    if (errno != 0 || magnitude > (unsigned long long)INT64_MAX + negative)
+        return false;
+    *value = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+/* Digits, a fraction, an exponent. */
+static bool is_decimal(const char *digits)
+{
+    digits += *digits == '-' || *digits == '+';
+    size_t whole = strspn(digits, DIGITS), fraction = 0;
+    digits += whole;
+    if (*digits == '.') {
+        fraction = strspn(digits + 1, DIGITS);
+        digits += 1 + fraction;
     }
     if (whole + fraction == 0)
         return false;
-    if (*text == 'e' || *text == 'E') {
-        text++;
-        if (*text == '-' || *text == '+')
-            text++;
-        size_t exponent = strspn(text, "0123456789");
+    if (*digits == 'e' || *digits == 'E') {
+        digits++;
+        digits += *digits == '-' || *digits == '+';
+        size_t exponent = strspn(digits, DIGITS);
         if (exponent == 0)
             return false;
-        text += exponent;
+        digits += exponent;
     }
-    return *text == '\0';
+    return *digits == '\0';
+}
+
+static bool is_number(const char *text)
+{
+    char digits[NUMBER_BYTES];
+    int64_t value;
+
+    return number_digits(text, digits) && (digits_to_int64(digits, &value) || is_decimal(digits));
+}
+
+static bool number_to_int64(const char *text, int64_t *value)
+{
+    char digits[NUMBER_BYTES];
+
+    if (!number_digits(text, digits))
+        return false;
+    if (digits_to_int64(digits, value))
+        return true;
+    double number = is_decimal(digits) ? strtod(digits, NULL) : 0.5;
+    if (!(number >= -0x1p63 && number < 0x1p63) || number != (double)(int64_t)number)
+        return false;
+    *value = (int64_t)number;
+    return true;
+}
+
+bool node_to_int64(const struct node *node, int64_t *value)
+{
+    const char *text = node_text(node);
+
+    if (text == NULL)
+        return false;
+    return node->kind == NODE_NUMBER ? number_to_int64(text, value) : text_to_int64(text, value);
 }
 
 enum node_kind scalar_kind(const char *text)
@@ -133,9 +209,7 @@ enum node_kind scalar_kind(const char *text)
         return NODE_BOOL;
     if (is_one_of(text, floats))
         return NODE_NUMBER;
-    /* A number begins with a digit, so "_" alone or "_1" is a string. */
-    const char *first = text + (*text == '-' || *text == '+');
-    if (*first != '_' && is_number(text))
+    if (is_number(text))
         return NODE_NUMBER;
     return NODE_STRING;
 }

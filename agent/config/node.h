@@ -55,8 +55,13 @@ const char *node_kind_name(enum node_kind kind);
 /* The place of a node; of the file as a whole where it is NULL. */
 struct place node_place(const struct tree *tree, const struct node *node);
 
-/* A whole decimal number with an optional sign, nothing else around it. */
+/* A whole decimal number with an optional sign, nothing else around it: as Go's strconv reads a
+ * quoted text. */
 bool text_to_int64(const char *text, int64_t *value);
+
+/* The whole number that a scalar is: an unquoted one as Kubernetes' YAML 1.1 reads it (030 is 24;
+ * 0x10, 1_000, 30.0 and 1e1 are whole numbers), a quoted one as text_to_int64. */
+bool node_to_int64(const struct node *node, int64_t *value);
 
 /* How an unquoted scalar is understood (YAML 1.1, as Kubernetes reads it). */
 enum node_kind scalar_kind(const char *text);

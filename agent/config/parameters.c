@@ -2,6 +2,7 @@
 
 #include "proto/suggest.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
@@ -13,16 +14,6 @@ static const char *const known[] = {"awsRegion", "tableName", "targetValue",
     "identityOwner", "activationTargetValue", "indexName", "awsEndpoint", "filterExpression",
     "awsAccessKeyID", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv", "consistentRead",
     "countLimit", "maxPages", "warm", "clientValues", NULL};
-
-/* Only tally reads these, so the CRD's opinion of them is told all the same. */
-static bool is_known(const char *name)
-{
-    for (const char *const *word = known; *word != NULL; word++) {
-        if (strcmp(*word, name) == 0)
-            return true;
-    }
-    return false;
-}
 
 static void check_name(const struct parameters *parameters, const struct node *key)
 {
@@ -38,13 +29,33 @@ static void check_name(const struct parameters *parameters, const struct node *k
             "not a parameter of aws-dynamodb, so it is ignored");
 }
 
-/* What an unquoted scalar means, such as true for yes. */
-static const char *quoted_text(const struct node *value)
+static bool parameter_is_among(const char *name, const char *const *names)
 {
-    if (value->kind != NODE_BOOL)
-        return value->text;
-    return strchr("tTyY", *value->text) != NULL || strcasecmp(value->text, "on") == 0 ? "true"
-                                                                                      : "false";
+    for (; *names != NULL; names++) {
+        if (strcmp(*names, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What to write for an unquoted scalar: what it means to YAML 1.1 where the parameter is a number
+ * or a truth (24 for 030, true for yes), else the text that tally uses as it is written. */
+static const char *quoted_text(
+    const struct parameters *parameters, const char *name, const struct node *value)
+{
+    static const char *const integers[] = {
+        "targetValue", "activationTargetValue", "countLimit", "maxPages", NULL};
+    static const char *const truths[] = {"consistentRead", "warm", NULL};
+    int64_t number = 0;
+    const char *text = value->text;
+
+    if (value->kind == NODE_BOOL && parameter_is_among(name, truths))
+        return strchr("tTyY", *text) != NULL || strcasecmp(text, "on") == 0 ? "true" : "false";
+    if (value->kind != NODE_NUMBER || !parameter_is_among(name, integers) ||
+        !node_to_int64(value, &number))
+        return text;
+    text = arena_printf(parameters->reading->scratch, "%" PRId64, number);
+    return text != NULL ? text : value->text;
 }
 
 static void check_value(
@@ -60,7 +71,8 @@ static void check_value(
     else if (value->kind == NODE_NUMBER || value->kind == NODE_BOOL)
         findings_add(findings, FINDING_WARNING, &place, name,
             "is not quoted, and Kubernetes refuses %s here; write \"%s\"",
-            value->kind == NODE_NUMBER ? "a number" : "true and false", quoted_text(value));
+            value->kind == NODE_NUMBER ? "a number" : "true and false",
+            quoted_text(parameters, name, value));
 }
 
 void parameters_check(const struct parameters *parameters)
@@ -69,7 +81,7 @@ void parameters_check(const struct parameters *parameters)
 
     for (uint32_t i = 0; metadata != NULL && i < metadata->count; i++) {
         const struct node_pair *pair = &metadata->pairs[i];
-        if (!is_known(pair->key->text))
+        if (!parameter_is_among(pair->key->text, known))
             check_name(parameters, pair->key);
         else
             check_value(parameters, pair->key->text, pair->value);
@@ -159,6 +171,16 @@ bool parameter_bool(const struct parameters *parameters, const char *name, bool 
     return fallback;
 }
 
+bool parameter_to_int64(const struct parameters *parameters, const char *name, int64_t *value)
+{
+    const struct node *node = node_get(parameters->metadata, name);
+    const char *text = parameter_text(parameters, name);
+
+    if (text == NULL)
+        return false;
+    return node->kind == NODE_NUMBER ? node_to_int64(node, value) : text_to_int64(text, value);
+}
+
 int64_t parameter_integer(
     const struct parameters *parameters, const char *name, int64_t least, int64_t fallback)
 {
@@ -167,7 +189,7 @@ int64_t parameter_integer(
 
     if (text == NULL)
         return fallback;
-    if (!text_to_int64(text, &value)) {
+    if (!parameter_to_int64(parameters, name, &value)) {
         parameter_error(parameters, name, "must be a whole number, not \"%s\"", text);
         return fallback;
     }

@@ -33,6 +33,9 @@ void parameter_note(const struct parameters *parameters, const char *name, const
 /* The texts "true" and "false"; `fallback` where it is absent, or anything else (an error). */
 bool parameter_bool(const struct parameters *parameters, const char *name, bool fallback);
 
+/* Whether it is a whole number; no finding says so. */
+bool parameter_to_int64(const struct parameters *parameters, const char *name, int64_t *value);
+
 /* A whole number from `least`; `fallback` where it is absent, or anything else (an error). */
 int64_t parameter_integer(
     const struct parameters *parameters, const char *name, int64_t least, int64_t fallback);

@@ -1,6 +1,6 @@
 #include "agent/config/scaled_object.h"
 
-#include "agent/config/lint.h"
+#include "agent/config/lint_object.h"
 #include "agent/config/trigger_read.h"
 #include "proto/suggest.h"
 
@@ -34,7 +34,7 @@ static int32_t read_count(const struct scaled_object *object, const struct node 
 
     if (node == NULL)
         return fallback;
-    if (text == NULL || !text_to_int64(text, &value) || value > INT32_MAX || value < least) {
+    if (!node_to_int64(node, &value) || value > INT32_MAX || value < least) {
         findings_add(&object->reading->findings, FINDING_ERROR, &place, subject,
             "must be a whole number%s from %d to %d",
             strcmp(subject, "pollingInterval") == 0 ? " of seconds" : "", least, INT32_MAX);
@@ -46,10 +46,48 @@ static int32_t read_count(const struct scaled_object *object, const struct node 
     return (int32_t)value;
 }
 
+static const char *const behaviors[] = {[FALLBACK_STATIC] = "static",
+    [FALLBACK_CURRENT] = "currentReplicas",
+    [FALLBACK_CURRENT_IF_HIGHER] = "currentReplicasIfHigher",
+    [FALLBACK_CURRENT_IF_LOWER] = "currentReplicasIfLower",
+    [FALLBACK_UNKNOWN] = NULL};
+
+const char *fallback_behavior_name(enum fallback_behavior behavior)
+{
+    return behaviors[behavior];
+}
+
+static enum fallback_behavior read_behavior(
+    const struct scaled_object *object, const struct node *node)
+{
+    const char *text = node_text(node);
+    struct place place = node_place(tree_of(object), node);
+    int behavior = FALLBACK_STATIC;
+
+    if (node == NULL)
+        return FALLBACK_STATIC;
+    while (behaviors[behavior] != NULL && (text == NULL || strcmp(behaviors[behavior], text) != 0))
+        behavior++;
+    if (behavior == FALLBACK_UNKNOWN && text != NULL && strcmp(text, "scalingModifiers") == 0)
+        add(object, FINDING_WARNING, node, "fallback.behavior",
+            "tally does not compute scalingModifiers, so answers in fallback will have no "
+            "desired_replicas");
+    else if (behavior == FALLBACK_UNKNOWN) {
+        const char *close = text != NULL ? suggest(text, behaviors) : NULL;
+        findings_add(&object->reading->findings, FINDING_WARNING, &place, "fallback.behavior",
+            "not a behavior of KEDA's, so answers in fallback will have no desired_replicas%s%s%s",
+            close != NULL ? "; did you mean " : "", close != NULL ? close : "",
+            close != NULL ? "?" : "");
+    } else if (behavior != FALLBACK_STATIC)
+        add(object, FINDING_NOTE, node, "fallback.behavior",
+            "needs the present replicas: answers in fallback have desired_replicas only where the "
+            "request has replicas");
+    return (enum fallback_behavior)behavior;
+}
+
 static void read_fallback(struct scaled_object *object)
 {
     const struct node *fallback = node_get_set(object->spec, "fallback");
-    const struct node *behavior = node_get_set(fallback, "behavior");
     struct trigger_scaling *scaling = &object->scaling;
 
     if (fallback == NULL)
@@ -70,13 +108,7 @@ static void read_fallback(struct scaled_object *object)
     scaling->has_fallback = true;
     scaling->fallback_threshold = read_count(object, fallback, "fallback.failureThreshold", 0, 0);
     scaling->fallback_replicas = read_count(object, fallback, "fallback.replicas", 0, 0);
-    if (behavior == NULL ||
-        (node_text(behavior) != NULL && strcmp(node_text(behavior), "static") == 0))
-        return;
-    scaling->fallback_replicas = -1;
-    add(object, FINDING_WARNING, behavior, "fallback.behavior",
-        "only static can be computed without the cluster, so answers in fallback will have no "
-        "desired_replicas");
+    scaling->fallback_behavior = read_behavior(object, node_get_set(fallback, "behavior"));
 }
 
 static void read_bounds(struct scaled_object *object)
@@ -112,9 +144,10 @@ static void read_spec(struct scaled_object *object)
     int32_t seconds = read_count(object, object->spec, "pollingInterval", 0, POLLING_DEFAULT_S);
 
     object->polling_ms = (int64_t)seconds * 1000;
-    if (seconds == 0)
-        add(object, FINDING_WARNING, node_get(object->spec, "pollingInterval"), "pollingInterval",
-            "is 0, so each question asks DynamoDB anew");
+    const struct node *modifiers = node_get_set(
+        node_get_set(object->spec, "advanced"), "scalingModifiers");
+    object->has_modifiers = object->owner == OWNER_SCALED_OBJECT && modifiers != NULL &&
+                            modifiers->kind == NODE_MAP && modifiers->count > 0;
     read_bounds(object);
     read_fallback(object);
 }

@@ -11,6 +11,7 @@ struct scaled_object {
     enum trigger_owner owner;
     const char *namespace_, *name, *file; /* kept */
     int64_t polling_ms;
+    bool has_modifiers; /* advanced.scalingModifiers: KEDA scales by a formula of its metrics */
     struct trigger_scaling scaling; /* all but metric type, target and activation */
     size_t dynamodb_count;          /* its aws-dynamodb triggers */
 };

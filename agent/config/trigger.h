@@ -13,6 +13,16 @@
 enum trigger_owner { OWNER_SCALED_OBJECT, OWNER_SCALED_JOB, OWNER_SNIPPET };
 enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
 
+/* KEDA's fallback.behavior. */
+enum fallback_behavior {
+    FALLBACK_STATIC,            /* fallback.replicas */
+    FALLBACK_CURRENT,           /* the present replicas */
+    FALLBACK_CURRENT_IF_HIGHER, /* the higher one of both */
+    FALLBACK_CURRENT_IF_LOWER,  /* the lower one of both */
+    FALLBACK_UNKNOWN,           /* a formula, or a behavior that KEDA does not have */
+};
+const char *fallback_behavior_name(enum fallback_behavior behavior); /* NULL: FALLBACK_UNKNOWN */
+
 /* The Query. The JSON texts are valid, compact objects. */
 struct trigger_query {
     const char *region;
@@ -34,7 +44,7 @@ struct trigger_query {
 /* From count to replicas. */
 struct trigger_scaling {
     enum metric_type metric_type;
-    int64_t target;     /* > 0 */
+    int64_t target;     /* > 0; 0: none, which scalingModifiers allow */
     int64_t activation; /* active means count > activation */
     int32_t min_replicas;
     int32_t max_replicas;
@@ -42,7 +52,8 @@ struct trigger_scaling {
     bool is_job;           /* ScaledJob */
     bool has_fallback;
     int32_t fallback_threshold;
-    int32_t fallback_replicas; /* -1: the behaviour needs the cluster, no number can be told */
+    int32_t fallback_replicas;
+    enum fallback_behavior fallback_behavior;
 };
 
 struct trigger {

@@ -3,6 +3,7 @@
 #include "agent/config/auth.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
+#include "agent/config/lint_auth.h"
 #include "agent/config/values.h"
 
 #include <string.h>
@@ -234,13 +235,17 @@ static void read_limit(struct step *step)
 
     if (text == NULL) {
         limit = 0;
-    } else if (strcmp(text, "auto") != 0 && !text_to_int64(text, &number)) {
+    } else if (strcmp(text, "auto") != 0 &&
+               !parameter_to_int64(&step->parameters, "countLimit", &number)) {
         parameter_error(&step->parameters, "countLimit",
             "must be a whole number or \"auto\", not \"%s\"", text);
     } else if (strcmp(text, "auto") != 0) {
         limit = (uint64_t)parameter_integer(&step->parameters, "countLimit", 1, 0);
-    } else if (scaling->target > 0 && __builtin_mul_overflow((uint64_t)scaling->max_replicas,
-                                          (uint64_t)scaling->target, &limit)) {
+    } else if (scaling->target == 0) {
+        parameter_warning(&step->parameters, "countLimit",
+            "auto needs a targetValue, so there is no limit; write a number");
+    } else if (__builtin_mul_overflow(
+                   (uint64_t)scaling->max_replicas, (uint64_t)scaling->target, &limit)) {
         limit = UINT64_MAX;
     }
     step->trigger.query.count_limit = limit;
@@ -253,8 +258,11 @@ static void read_scaling(struct step *step)
 
     *scaling = step->object->scaling;
     read_metric_type(step);
-    require(step, "targetValue", MISSING);
-    scaling->target = parameter_integer(p, "targetValue", 1, 1);
+    /* The formula of scalingModifiers has a target of its own. */
+    bool needs_target = !step->object->has_modifiers;
+    if (needs_target)
+        require(step, "targetValue", MISSING);
+    scaling->target = parameter_integer(p, "targetValue", needs_target, needs_target);
     scaling->activation = parameter_integer(p, "activationTargetValue", INT64_MIN, 0);
     read_limit(step);
     step->trigger.polling_ms = step->object->polling_ms;
@@ -316,6 +324,7 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     parameters_check(&step.parameters);
     if (reference != NULL)
         step.auth = auth_find(object->reading, tree, reference, object->namespace_);
+    lint_auth(object->reading, step.auth);
     read_name(&step);
     read_query(&step);
     read_scaling(&step);

@@ -25,21 +25,35 @@ static bool ignores_activation(const struct trigger_scaling *scaling)
     return scaling->min_replicas >= 1 && scaling->idle_replicas < 0;
 }
 
+/* KEDA runs minReplicaCount jobs whatever the metric says; that makes a ScaledJob active. */
+static struct decision decide_jobs(
+    const struct trigger_scaling *scaling, struct decision decision, uint64_t count)
+{
+    uint64_t wanted = 0;
+
+    decision.rule = RULE_JOBS;
+    if (scaling->metric_type == METRIC_VALUE)
+        decision.rule = RULE_JOBS_VALUE;
+    else if (!decision.active && scaling->min_replicas < 1)
+        decision.rule = RULE_JOBS_INACTIVE;
+    else
+        wanted = ceil_ratio(count, 1, (uint64_t)scaling->target);
+    decision.desired = bounded(wanted, scaling->min_replicas, scaling->max_replicas);
+    return decision;
+}
+
 struct decision decision_make(
     const struct trigger_scaling *scaling, uint64_t count, int32_t replicas)
 {
     struct decision decision = {.has_desired = true};
-    uint64_t target = (uint64_t)scaling->target;
     uint64_t factor = 1;
     int32_t least = scaling->min_replicas;
 
     decision.active = scaling->activation < 0 || count > (uint64_t)scaling->activation;
-    if (scaling->is_job) {
-        /* Jobs that run already are not subtracted: they are the cluster's to know. */
-        decision.rule = RULE_JOBS;
-        decision.desired = bounded(ceil_ratio(count, 1, target), 0, scaling->max_replicas);
-        return decision;
-    }
+    if (scaling->target <= 0)
+        return (struct decision){.active = decision.active, .rule = RULE_NO_TARGET};
+    if (scaling->is_job)
+        return decide_jobs(scaling, decision, count);
     if (!decision.active && !ignores_activation(scaling)) {
         decision.rule = scaling->idle_replicas >= 0 ? RULE_IDLE : RULE_INACTIVE;
         decision.desired = scaling->idle_replicas >= 0 ? scaling->idle_replicas : least;
@@ -54,17 +68,38 @@ struct decision decision_make(
     if (least < 1)
         least = 1;
     if (decision.has_desired)
-        decision.desired = bounded(ceil_ratio(count, factor, target), least, scaling->max_replicas);
+        decision.desired = bounded(
+            ceil_ratio(count, factor, (uint64_t)scaling->target), least, scaling->max_replicas);
     return decision;
 }
 
-struct decision decision_fallback(const struct trigger_scaling *scaling)
+/* Before the bounds; REPLICAS_UNKNOWN: it cannot be computed. */
+static int32_t fallback_wanted(const struct trigger_scaling *scaling, int32_t replicas)
 {
-    struct decision decision = {0};
+    int32_t fixed = scaling->fallback_replicas;
+    enum fallback_behavior behavior = scaling->fallback_behavior;
 
-    decision.has_desired = scaling->has_fallback && scaling->fallback_replicas >= 0;
-    decision.desired = decision.has_desired ? scaling->fallback_replicas : 0;
-    decision.rule = decision.has_desired ? RULE_FALLBACK : RULE_FALLBACK_OTHER;
+    if (behavior == FALLBACK_STATIC)
+        return fixed;
+    if (behavior == FALLBACK_UNKNOWN || replicas == REPLICAS_UNKNOWN)
+        return REPLICAS_UNKNOWN;
+    if (behavior == FALLBACK_CURRENT_IF_HIGHER)
+        return replicas > fixed ? replicas : fixed;
+    if (behavior == FALLBACK_CURRENT_IF_LOWER)
+        return replicas < fixed ? replicas : fixed;
+    return replicas;
+}
+
+struct decision decision_fallback(const struct trigger_scaling *scaling, int32_t replicas)
+{
+    struct decision decision = {.rule = RULE_FALLBACK_OTHER};
+    int32_t wanted = fallback_wanted(scaling, replicas);
+
+    if (!scaling->has_fallback || wanted == REPLICAS_UNKNOWN)
+        return decision;
+    decision.rule = RULE_FALLBACK;
+    decision.has_desired = true;
+    decision.desired = bounded((uint64_t)wanted, scaling->min_replicas, scaling->max_replicas);
     return decision;
 }
 
@@ -91,6 +126,44 @@ static void say_bounds(const struct decision *decision, const struct trigger_sca
         scaling->max_replicas, special);
 }
 
+static void explain_jobs(const struct decision *decision, const struct trigger_scaling *scaling,
+    uint64_t count, char *why, size_t size)
+{
+    char inactive[120];
+
+    say_inactive(scaling, count, inactive, sizeof(inactive));
+    if (decision->rule == RULE_JOBS_VALUE)
+        snprintf(why, size,
+            "metricType Value: KEDA finds no average for a ScaledJob, and starts no jobs beyond "
+            "minReplicaCount");
+    else if (decision->rule == RULE_JOBS_INACTIVE)
+        snprintf(why, size, "%s, so no jobs", inactive);
+    else
+        snprintf(why, size,
+            "ceil(%" PRIu64 " / %" PRId64 ") jobs within %" PRId32 " to %" PRId32
+            "; those that run already are not subtracted",
+            count, scaling->target, scaling->min_replicas, scaling->max_replicas);
+}
+
+static void explain_fallback(
+    const struct decision *decision, const struct trigger_scaling *scaling, char *why, size_t size)
+{
+    const char *name = fallback_behavior_name(scaling->fallback_behavior);
+
+    if (decision->rule == RULE_FALLBACK_OTHER)
+        snprintf(why, size,
+            "fallback.behavior %s cannot be computed%s, after more than %" PRId32
+            " failures in a row",
+            name != NULL ? name : "of this name",
+            name != NULL ? " without the present replicas" : "", scaling->fallback_threshold);
+    else
+        snprintf(why, size,
+            "fallback (%s) within %" PRId32 " to %" PRId32 ", after more than %" PRId32
+            " failures in a row",
+            name != NULL ? name : "", scaling->min_replicas, scaling->max_replicas,
+            scaling->fallback_threshold);
+}
+
 void decision_explain(const struct decision *decision, const struct trigger_scaling *scaling,
     uint64_t count, int32_t replicas, char *why, size_t size)
 {
@@ -100,10 +173,9 @@ void decision_explain(const struct decision *decision, const struct trigger_scal
     say_bounds(decision, scaling, count == 0 || replicas == 0, bounds, sizeof(bounds));
     switch (decision->rule) {
     case RULE_JOBS:
-        snprintf(why, size,
-            "ceil(%" PRIu64 " / %" PRId64 ") jobs, at most %" PRId32
-            "; those that run already are not subtracted",
-            count, scaling->target, scaling->max_replicas);
+    case RULE_JOBS_INACTIVE:
+    case RULE_JOBS_VALUE:
+        explain_jobs(decision, scaling, count, why, size);
         return;
     case RULE_IDLE:
         snprintf(why, size, "%s, so idleReplicaCount", inactive);
@@ -124,14 +196,14 @@ void decision_explain(const struct decision *decision, const struct trigger_scal
             ")%s, and the present replicas were not given",
             count, scaling->target, bounds);
         return;
-    case RULE_FALLBACK:
-        snprintf(why, size, "fallback.replicas, after more than %" PRId32 " failures in a row",
-            scaling->fallback_threshold);
-        return;
-    case RULE_FALLBACK_OTHER:
+    case RULE_NO_TARGET:
         snprintf(why, size,
-            "a fallback that needs the cluster, after more than %" PRId32 " failures in a row",
-            scaling->fallback_threshold);
+            "no targetValue: KEDA computes the replicas with advanced.scalingModifiers, tally does "
+            "not");
+        return;
+    case RULE_FALLBACK:
+    case RULE_FALLBACK_OTHER:
+        explain_fallback(decision, scaling, why, size);
         return;
     }
 }

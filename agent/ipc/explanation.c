@@ -90,8 +90,9 @@ static void put_scaling(struct pairs *pairs, const struct trigger_scaling *scali
     if (!scaling->has_fallback)
         return;
     put_number(pairs, "fallback_threshold", scaling->fallback_threshold);
-    if (scaling->fallback_replicas >= 0)
-        put_number(pairs, "fallback_replicas", scaling->fallback_replicas);
+    put_number(pairs, "fallback_replicas", scaling->fallback_replicas);
+    if (scaling->fallback_behavior != FALLBACK_STATIC)
+        put_text(pairs, "fallback_behavior", fallback_behavior_name(scaling->fallback_behavior));
 }
 
 static const char *kind_name(enum trigger_owner owner)

@@ -22,14 +22,15 @@ void method_count_answer(
     session_end(session, out, id);
 }
 
-static void answer_failure(struct session *session, uint32_t id, const struct count_answer *answer)
+static void answer_failure(
+    struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
     struct session_answer out;
     struct buffer extra;
     uint32_t pairs;
 
     buffer_init(&extra, 256);
-    pairs = pack_failed_decision(&extra, answer);
+    pairs = pack_failed_decision(&extra, answer, replicas);
     out = session_begin(session);
     session->server->stats.errors++;
     message_error(out.buffer, id, answer->failure, &extra, pairs);
@@ -64,7 +65,7 @@ static void on_answer(void *data, const struct count_answer *answer)
     if (answer->value != NULL)
         method_count_answer(session, id, answer, replicas);
     else
-        answer_failure(session, id, answer);
+        answer_failure(session, id, answer, replicas);
 }
 
 static void ask(struct question *question, struct method_call *call, const struct ask *asked)

@@ -44,7 +44,7 @@ static void pack_answer(struct buffer *buffer, const struct count_answer *answer
         return;
     }
     buffer_init(&extra, 256);
-    pairs = pack_failed_decision(&extra, answer);
+    pairs = pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
     pack_error(buffer, answer->trigger->name, answer->failure, &extra, pairs);
     buffer_free(&extra);
 }

@@ -41,11 +41,11 @@ uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
     return pack_value_and_place(buffer, value, quality, age_ms, &age_at);
 }
 
-static uint32_t pack_desired(
-    struct buffer *buffer, const struct count_answer *answer, struct decision decision)
+static uint32_t pack_desired(struct buffer *buffer, const struct count_answer *answer,
+    struct decision decision, int32_t replicas)
 {
     if (answer->fallback)
-        decision = decision_fallback(&answer->trigger->scaling);
+        decision = decision_fallback(&answer->trigger->scaling, replicas);
     if (!decision.has_desired)
         return 0;
     write_string(buffer, "desired_replicas");
@@ -77,7 +77,7 @@ static size_t pack_map(struct buffer *buffer, const struct count_answer *answer,
     write_bool(buffer, answer->fallback);
     write_string(buffer, "metric_name");
     write_string(buffer, trigger->metric_name);
-    pairs = (uint16_t)(pairs + pack_desired(buffer, answer, decision));
+    pairs = (uint16_t)(pairs + pack_desired(buffer, answer, decision, replicas));
     if (answer->failure != NULL) {
         write_string(buffer, "last_error");
         failure_pack(buffer, answer->failure, NULL, 0);
@@ -127,11 +127,12 @@ void pack_count_answer(
         pack_whole(buffer, id, answer, replicas);
 }
 
-uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer)
+uint32_t pack_failed_decision(
+    struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
 {
     if (!answer->trigger->scaling.has_fallback)
         return 0;
     write_string(buffer, "fallback");
     write_bool(buffer, answer->fallback);
-    return answer->fallback ? 1 + pack_desired(buffer, answer, (struct decision){0}) : 1;
+    return answer->fallback ? 1 + pack_desired(buffer, answer, (struct decision){0}, replicas) : 1;
 }

@@ -19,6 +19,7 @@ void pack_count_answer(
     struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas);
 
 /* For an answer without: the pairs that it adds to its error map; returns how many. */
-uint32_t pack_failed_decision(struct buffer *buffer, const struct count_answer *answer);
+uint32_t pack_failed_decision(
+    struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 
 #endif

@@ -60,8 +60,17 @@ CASES = {
     "jobs, none": (case(kind="ScaledJob", count=0), {}, False, 0),
     "jobs, at most the maximum": (
         case(kind="ScaledJob", target="1", maxReplicaCount=3), {}, True, 3),
-    "jobs heed no minimum": (
-        case(kind="ScaledJob", count=0, minReplicaCount=2, maxReplicaCount=4), {}, False, 0),
+    "jobs, not active": (case(kind="ScaledJob", activation="7"), {}, False, 0),
+    "jobs, at least the minimum": (
+        case(kind="ScaledJob", count=0, minReplicaCount=2, maxReplicaCount=4), {}, False, 2),
+    "jobs, active by a minimum": (
+        case(kind="ScaledJob", target="1", activation="50", **BOUNDS), {}, False, 4),
+    "jobs, Value": (case(kind="ScaledJob", metric="Value"), {}, True, 0),
+    "jobs, Value, replicas given": (
+        case(kind="ScaledJob", metric="Value"), {"replicas": 3}, True, 0),
+    "a formula without a target": (
+        case(target="0", advanced={"scalingModifiers": {"formula": "a / 2", "target": "3"}}),
+        {"replicas": 3}, True, ABSENT),
 }
 
 
@@ -94,10 +103,10 @@ def test_a_count_becomes_replicas(deciding, name):
     assert told["fallback"] is False and "last_error" not in told
 
 
-def fail_again(connection, name):
+def fail_again(connection, name, **params):
     """Asks for a fresh count until one more flight has failed; the answer, or the error map."""
     try:
-        return connection.call("count", trigger=name, max_age_ms=0, timeout_ms=10_000)
+        return connection.call("count", trigger=name, max_age_ms=0, timeout_ms=10_000, **params)
     except RpcError as error:
         return error.told
 
@@ -107,7 +116,8 @@ def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
     fallback = {"failureThreshold": 1, "replicas": 6}
     dynamic = {**fallback, "behavior": "currentReplicas"}
     agent = start(scaled_object("stale", fallback=fallback), scaled_object("never", fallback=fallback),
-                  scaled_object("dynamic", fallback=dynamic), scaled_object("without"),
+                  scaled_object("dynamic", fallback=dynamic, maxReplicaCount=8),
+                  scaled_object("without"),
                   scaled_object("at-once", fallback={"failureThreshold": 0, "replicas": 0}))
     with agent.connect() as connection:
         told = connection.call("count", trigger="stale")
@@ -142,10 +152,47 @@ def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
         told = second("never")
         assert (told["name"], told["desired_replicas"]) == ("AWS_REJECTED", 6)
         assert "desired_replicas" not in second("dynamic")
+        for replicas, desired in ((3, 3), (30, 8), (0, 0)):
+            told = fail_again(connection, "dynamic", replicas=replicas)
+            assert (told["fallback"], told["desired_replicas"]) == (True, desired)
         world.heal()
         while (told := fail_again(connection, "stale"))["quality"] == "stale":
             time.sleep(0.05)
         assert (told["fallback"], told["desired_replicas"]) == (False, 2)
+
+
+# behavior: (fallback.replicas, minReplicaCount, maxReplicaCount, replicas, desired_replicas)
+FALLBACKS = {
+    "beyond the maximum": ("static", 60, 0, 9, None, 9),
+    "below the minimum": ("static", 1, 2, 9, None, 2),
+    "kept": ("currentReplicas", 6, 2, 9, 3, 3),
+    "kept, unknown": ("currentReplicas", 6, 2, 9, None, ABSENT),
+    "kept within the bounds": ("currentReplicas", 6, 2, 9, 1, 2),
+    "the higher one": ("currentReplicasIfHigher", 6, 0, 9, 7, 7),
+    "the higher one is fixed": ("currentReplicasIfHigher", 6, 0, 9, 3, 6),
+    "the lower one": ("currentReplicasIfLower", 6, 0, 9, 3, 3),
+    "the lower one is fixed": ("currentReplicasIfLower", 6, 0, 9, 7, 6),
+    "a formula": ("scalingModifiers", 6, 0, 9, 7, ABSENT),
+}
+
+
+def test_a_fallback_follows_its_behavior_within_the_bounds(start, world):
+    """In the error, and in the stale answer of what was counted before; not in the other's."""
+    objects = [scaled_object(f"case-{number}", trigger(),
+                             fallback={"failureThreshold": 0, "replicas": fixed,
+                                       "behavior": behavior},
+                             minReplicaCount=least, maxReplicaCount=most)
+               for number, (behavior, fixed, least, most, _, _) in enumerate(FALLBACKS.values())]
+    agent = start(*objects)
+    with agent.connect() as connection:
+        assert connection.call("count", trigger="case-0")["desired_replicas"] == 2
+        world.fault(action="Query", code="ValidationException", message="no good")
+        for number, (name, case_) in enumerate(FALLBACKS.items()):
+            *_, replicas, desired = case_
+            params = {} if replicas is None else {"replicas": replicas}
+            told = fail_again(connection, f"case-{number}", **params)
+            assert ("count" in told) == (number == 0)
+            assert (told["fallback"], told.get("desired_replicas")) == (True, desired), name
 
 
 @pytest.mark.parametrize("table, wanted", [

@@ -23,16 +23,18 @@ static const char *check(const char *yaml)
 
 TEST(a_good_configuration_is_a_table)
 {
-    CHECK_STR(
-        "TRIGGER                  TABLE     INDEX     REGION     IDENTITY              POLLING\n"
-        "default/worker/0         jobs      -         eu-west-1  chain                 5s\n"
-        "default/worker/archived  archives  by-state  us-east-1  assume-role arn:test  5s "
-        "warm\n"
-        "t.yaml:8:5: note: authenticationRef: no keys and no role are given, so the pod's "
-        "own identity is used; KEDA refuses this trigger (awsAccessKeyID not found)\n"
-        "t.yaml:11:17: note: tableName: KEDA (to 2.21) counts the first page of a query "
-        "only, at most 1 MB; tally counts every page, so its numbers can be higher\n"
-        "0",
+    CHECK_STR("TRIGGER                  TABLE     INDEX     REGION     IDENTITY              "
+              "                        POLLING\n"
+              "default/worker/0         jobs      -         eu-west-1  chain                 "
+              "                        5s\n"
+              "default/worker/archived  archives  by-state  us-east-1  assume-role "
+              "arn:aws:iam::123456789012:role/r  5s warm\n"
+              "t.yaml:8:5: note: authenticationRef: no keys and no role are given, so the pod's "
+              "own identity is used; KEDA refuses this trigger (awsAccessKeyID not found)\n"
+              "t.yaml:11:17: note: tableName: KEDA (2.20.2, and its main branch of August 2026) "
+              "counts the first page of a query "
+              "only, at most 1 MB; tally counts every page, so its numbers can be higher\n"
+              "0",
         check(
             "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: worker}\nspec:\n"
             "  pollingInterval: 5\n  scaleTargetRef: {name: x}\n  triggers:\n"
@@ -50,7 +52,7 @@ TEST(a_good_configuration_is_a_table)
             "---\napiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: a}\n"
             "spec: {secretTargetRef: [{parameter: awsRoleArn, name: s, key: arn}]}\n"
             "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {arn: "
-            "'arn:test'}\n"));
+            "'arn:aws:iam::123456789012:role/r'}\n"));
 }
 
 TEST(a_bad_configuration_is_its_findings)

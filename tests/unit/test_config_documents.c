@@ -2,7 +2,7 @@
 #include "tests/unit/config_world.h"
 
 #define TRIGGER                                                                                    \
-    "  triggers:\n  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: t, "             \
+    "  triggers:\n  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: tab, "           \
     "targetValue: "                                                                                \
     "'1', keyConditionExpression: k}\n"
 
@@ -48,7 +48,7 @@ TEST(documents_are_told_by_kind_and_version)
         {"kind: List\napiVersion: v1\nitems:\n- apiVersion: keda.sh/v1alpha1\n  kind: "
          "ScaledObject\n"
          "  metadata: {name: o}\n  spec: {triggers: [{type: aws-dynamodb, metadata: {awsRegion: r, "
-         "tableName: t, targetValue: '1', keyConditionExpression: k}}]}\n",
+         "tableName: tab, targetValue: '1', keyConditionExpression: k}}]}\n",
             "", 1},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -102,7 +102,7 @@ TEST(json_files_are_read_and_named)
 {
     const char *const files[] = {"d/jobs.json",
         "{\"triggers\": [{\"type\": \"aws-dynamodb\",\n\t\"metadata\": {\"awsRegion\": \"r\", "
-        "\"tableName\": \"t\",\n\t\"targetValue\": \"1\", \"keyConditionExpression\": \"#k = "
+        "\"tableName\": \"tab\",\n\t\"targetValue\": \"1\", \"keyConditionExpression\": \"#k = "
         ":k\",\n\t\"expressionAttributeNames\": \"{\\\"#k\\\": \\\"k\\\"}\",\n\t"
         "\"expressionAttributeValues\": \"{\\\":k\\\": {\\\"S\\\": \\\"v\\\"}}\"}}]}\n",
         NULL};
@@ -128,7 +128,7 @@ TEST(authentications_are_found_across_namespaces)
     const char *object = "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\n"
                          "metadata: {name: o, namespace: ns}\nspec:\n  triggers:\n"
                          "  - type: aws-dynamodb\n    authenticationRef: {name: a}\n    metadata: "
-                         "{awsRegion: r, tableName: t, targetValue: '1', keyConditionExpression: "
+                         "{awsRegion: r, tableName: tab, targetValue: '1', keyConditionExpression: "
                          "k}\n";
     static const struct {
         const char *first, *second, *expected;

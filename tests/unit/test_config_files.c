@@ -25,8 +25,9 @@ static void write_file(const char *name, const char *text, size_t len)
 
 static void write_trigger(const char *name)
 {
-    const char *text = "triggers:\n- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: t, "
-                       "targetValue: '1', keyConditionExpression: k}\n";
+    const char *text =
+        "triggers:\n- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: tab, "
+        "targetValue: '1', keyConditionExpression: k}\n";
     write_file(name, text, strlen(text));
 }
 
@@ -137,7 +138,7 @@ TEST(a_mounted_secret_s_path_is_below_the_secrets_folder)
         "apiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: a}\nspec:\n"
         "  secretTargetRef: [{parameter: awsRoleArn, name: s, key: arn}]\n---\n"
         "triggers:\n- type: aws-dynamodb\n  authenticationRef: {name: a}\n  metadata: {awsRegion: "
-        "r, tableName: t, targetValue: '1', keyConditionExpression: k}\n";
+        "r, tableName: tab, targetValue: '1', keyConditionExpression: k}\n";
     write_file("uses.yaml", text, strlen(text));
     struct config *config = read_paths("uses.yaml", NULL);
     CHECK_INT(0, config->error_count);

@@ -4,7 +4,7 @@
 #define OBJECT(reference, metadata)                                                                \
     "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o, namespace: ns}\n"  \
     "spec:\n  triggers:\n  - type: aws-dynamodb\n" reference                                       \
-    "    metadata: {awsRegion: r, tableName: t, targetValue: '1', keyConditionExpression: "        \
+    "    metadata: {awsRegion: r, tableName: tab, targetValue: '1', keyConditionExpression: "      \
     "k" metadata "}\n"
 #define REFERENCE "    authenticationRef: {name: a}\n"
 #define CLUSTER   "    authenticationRef: {name: a, kind: ClusterTriggerAuthentication}\n"
@@ -13,9 +13,10 @@
     "ns}\nspec:\n" spec
 #define ENV(parameter, variable) "  - {parameter: " parameter ", name: " variable "}\n"
 
-static const char *const variables[] = {"ROLE", "arn:aws:iam::1:role/r", "ID", "AKID", "SECRET",
-    "s3cret", "TOKEN", "tok", "EXTERNAL", "ext", "REGION", "us-east-2",
-    "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", "arn:x", "EMPTY", "", NULL};
+static const char *const variables[] = {"ROLE", "arn:aws:iam::123456789012:role/r", "ID", "AKID",
+    "SECRET", "s3cret", "TOKEN", "tok", "EXTERNAL", "ext", "REGION", "us-east-2",
+    "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x",
+    "EMPTY", "", NULL};
 
 /* What came out, in one line: "kind role external_id key_id secret_key session_token". */
 static const char *describe(const char *yaml)
@@ -74,10 +75,11 @@ TEST(each_row_of_the_table_is_chosen)
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws, identityOwner: workload}\n")
                 OBJECT(REFERENCE, ""),
             "aws - - - - -", ""},
-        {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws, identityOwner: keda, "
-                                       "roleArn: arn:x, externalID: e}\n")
+        {AUTH("TriggerAuthentication",
+             "  podIdentity: {provider: aws, identityOwner: keda, "
+             "roleArn: arn:aws:iam::123456789012:role/x, externalID: e}\n")
                 OBJECT(REFERENCE, ", identityOwner: operator"),
-            "aws =arn:x =e - - -", ""},
+            "aws =arn:aws:iam::123456789012:role/x =e - - -", ""},
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws}\n  env:\n" ENV(
                                            "awsRoleArn", "ROLE") ENV("awsAccessKeyID", "ID"))
                 OBJECT(REFERENCE, ""),
@@ -118,20 +120,23 @@ TEST(each_row_of_the_table_is_chosen)
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: AWS}\n") OBJECT(REFERENCE, ""),
             "chain - - - - -",
             "t.yaml:5:27: error: podIdentity.provider: \"AWS\" is none; did you mean aws?\n"},
-        {AUTH("TriggerAuthentication",
-             "  podIdentity: {provider: aws, identityOwner: workload, roleArn: arn:x}\n")
+        {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws, identityOwner: workload, "
+                                       "roleArn: arn:aws:iam::123456789012:role/x}\n")
                 OBJECT(REFERENCE, ""),
-            "aws =arn:x - - - -",
+            "aws =arn:aws:iam::123456789012:role/x - - - -",
             "t.yaml:5:27: error: podIdentity.roleArn: cannot be used with identityOwner: workload; "
             "remove one of them\n"},
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws, identityOwner: operator}\n")
                 OBJECT(REFERENCE, ""),
             "aws - - - - -",
             "t.yaml:5:47: error: podIdentity.identityOwner: must be keda or workload\n"},
-        {AUTH("TriggerAuthentication", "  podIdentity: {roleArn: arn:x}\n") OBJECT(REFERENCE, ""),
+        {AUTH("TriggerAuthentication",
+             "  podIdentity: {roleArn: arn:aws:iam::123456789012:role/x}\n") OBJECT(REFERENCE, ""),
             "chain - - - - -",
             "t.yaml:5:16: warning: podIdentity.provider: missing, taken as none; KEDA refuses "
-            "podIdentity without it\n"},
+            "podIdentity without it\n"
+            "t.yaml:5:26: warning: podIdentity.roleArn: is not used with provider none, by KEDA "
+            "neither; use provider aws, or the auth parameter awsRoleArn\n"},
         {AUTH("TriggerAuthentication",
              "  podIdentity: {provider: aws, identityOwner: workload, externalID: e}\n")
                 OBJECT(REFERENCE, ""),
@@ -161,7 +166,8 @@ TEST(each_row_of_the_table_is_chosen)
             "awsAccessKeyID\n"},
         {AUTH("TriggerAuthentication", "  env:\n" ENV("awsRoleARN", "ROLE")) OBJECT(REFERENCE, ""),
             "chain - - - - -",
-            "t.yaml:6:5: warning: awsRoleARN: not a parameter of aws-dynamodb; did you mean "
+            "t.yaml:6:5: warning: awsRoleARN: not a parameter of aws-dynamodb, so it is ignored, "
+            "and another identity may take its place; did you mean "
             "awsRoleArn?\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -176,15 +182,15 @@ TEST(half_a_key_in_the_metadata_is_an_error)
         const char *yaml, *expected;
     } cases[] = {
         {OBJECT("", ", awsAccessKeyID: X"),
-            "t.yaml:8:105: error: awsAccessKeyID: an access key without its secret; add "
+            "t.yaml:8:107: error: awsAccessKeyID: an access key without its secret; add "
             "awsSecretAccessKeyFromEnv\n"},
         {OBJECT("", ", awsSecretAccessKeyFromEnv: SECRET"),
-            "t.yaml:8:116: error: awsSecretAccessKeyFromEnv: a secret key without an id; add "
+            "t.yaml:8:118: error: awsSecretAccessKeyFromEnv: a secret key without an id; add "
             "awsAccessKeyID or awsAccessKeyIDFromEnv\n"},
         {OBJECT("", ", awsAccessKeyIDFromEnv: GONE, awsSecretAccessKeyFromEnv: EMPTY"),
-            "t.yaml:8:112: error: awsAccessKeyIDFromEnv: the variable GONE is not set; set it in "
+            "t.yaml:8:114: error: awsAccessKeyIDFromEnv: the variable GONE is not set; set it in "
             "tally's own container\n"
-            "t.yaml:8:145: error: awsSecretAccessKeyFromEnv: the variable EMPTY is not set; set it "
+            "t.yaml:8:147: error: awsSecretAccessKeyFromEnv: the variable EMPTY is not set; set it "
             "in tally's own container\n"},
     };
     world_environment = variables;
@@ -291,11 +297,12 @@ TEST(mounted_secrets_are_read_later)
 
 TEST(config_maps_are_read_too)
 {
-    CHECK_STR("assume-role =arn:x - - - -",
-        describe("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: ns}\n"
-                 "data: {role: arn:x}\n---\n" AUTH("TriggerAuthentication",
-                     "  configMapTargetRef:\n  - {parameter: awsRoleArn, name: c, key: role}\n")
-                     OBJECT(REFERENCE, "")));
+    CHECK_STR("assume-role =arn:aws:iam::123456789012:role/x - - - -",
+        describe(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: ns}\n"
+            "data: {role: arn:aws:iam::123456789012:role/x}\n---\n" AUTH("TriggerAuthentication",
+                "  configMapTargetRef:\n  - {parameter: awsRoleArn, name: c, key: role}\n")
+                OBJECT(REFERENCE, "")));
 }
 
 TEST(the_region_may_be_an_auth_parameter)
@@ -304,12 +311,13 @@ TEST(the_region_may_be_an_auth_parameter)
     const char *by_variable = AUTH("TriggerAuthentication",
         "  env:\n" ENV("awsRegion",
             "REGION")) "---\ntriggers:\n- type: aws-dynamodb\n  authenticationRef: {name: a}\n"
-                       "  metadata: {tableName: t, targetValue: '1', keyConditionExpression: k}\n";
+                       "  metadata: {tableName: tab, targetValue: '1', keyConditionExpression: "
+                       "k}\n";
     const char *by_file =
         AUTH("TriggerAuthentication", "  secretTargetRef:\n  - {parameter: awsRegion, name: s, "
                                       "key: region}\n") "---\ntriggers:\n- type: aws-dynamodb\n  "
                                                         "authenticationRef: {name: a}\n"
-                                                        "  metadata: {tableName: t, targetValue: "
+                                                        "  metadata: {tableName: tab, targetValue: "
                                                         "'1', keyConditionExpression: k}\n";
     world_environment = variables;
     struct config *config = config_of(by_variable);
@@ -335,8 +343,9 @@ TEST(the_region_may_be_an_auth_parameter)
 TEST(parameters_may_be_in_a_json_file)
 {
     static const char *const files[] = {"/var/run/secrets/tally/creds.json",
-        "{\"awsRoleArn\":\"arn:x\",\"awsRegion\":\"\"}", "/var/run/secrets/tally/bad.json", "[]",
-        "/var/run/secrets/tally/number.json", "{\"awsRoleArn\":1}", NULL};
+        "{\"awsRoleArn\":\"arn:aws:iam::123456789012:role/x\",\"awsRegion\":\"\"}",
+        "/var/run/secrets/tally/bad.json", "[]", "/var/run/secrets/tally/number.json",
+        "{\"awsRoleArn\":1}", NULL};
     world_environment = NULL;
     world_files = files;
     CHECK_STR("assume-role #/var/run/secrets/tally/creds.json#awsRoleArn - - - -",
@@ -375,7 +384,7 @@ TEST(equal_identities_are_one)
         ", namespace: ns", "data: {id: QUtJRA==, secret: czNjcmV0}\n") OBJECT(REFERENCE,
         "") "  - type: aws-dynamodb\n    authenticationRef: {name: a}\n    metadata: {awsRegion: "
             "r, "
-            "tableName: u, targetValue: '1', keyConditionExpression: k}\n"
+            "tableName: uuu, targetValue: '1', keyConditionExpression: k}\n"
             "  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: v, targetValue: '1', "
             "keyConditionExpression: k}\n"
             "  - type: aws-dynamodb\n    metadata: {awsRegion: q, tableName: v, targetValue: '1', "
@@ -395,7 +404,7 @@ TEST(an_authentication_is_criticized_once)
         AUTH("TriggerAuthentication",
             "  podIdentity: {provider: aws-eks}\n  env:\n" ENV("awsAccessKeyID", "ID")),
         OBJECT(REFERENCE, ""), "  - type: aws-dynamodb\n" REFERENCE,
-        "    metadata: {awsRegion: r, tableName: u, targetValue: '1', keyConditionExpression: "
+        "    metadata: {awsRegion: r, tableName: uuu, targetValue: '1', keyConditionExpression: "
         "k}\n");
     struct config *config = config_of(yaml);
     CHECK_INT(2, config->trigger_count);

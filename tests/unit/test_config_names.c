@@ -3,7 +3,7 @@
 
 #define T(name)                                                                                    \
     "  - type: aws-dynamodb\n" name                                                                \
-    "    metadata: {awsRegion: r, tableName: t, targetValue: '1', keyConditionExpression: k}\n"
+    "    metadata: {awsRegion: r, tableName: tab, targetValue: '1', keyConditionExpression: k}\n"
 #define O(space, name, triggers)                                                                   \
     "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\n"                                      \
     "metadata: {name: " name ", namespace: " space "}\nspec:\n  triggers:\n" triggers

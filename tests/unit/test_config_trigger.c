@@ -103,7 +103,7 @@ TEST(an_endpoint_must_go_with_the_environment)
 {
     static const char *const fips[] = {"AWS_USE_FIPS_ENDPOINT", "true", NULL};
     world_environment = fips;
-    CHECK_STR("", problems_of(trigger_with("tableName", "t")));
+    CHECK_STR("", problems_of(trigger_with("tableName", "tab")));
     CHECK_STR("t.yaml:10:18: error: awsEndpoint: awsEndpoint gives the endpoint, so "
               "AWS_USE_FIPS_ENDPOINT (or a fips region) cannot choose one; remove one of the two\n",
         problems_of(trigger_with("awsEndpoint", "https://vpce.example/")));
@@ -119,7 +119,7 @@ TEST(every_parameter_arrives)
         "  pollingInterval: 10\n"
         "  minReplicaCount: 2\n"
         "  maxReplicaCount: 20\n"
-        "  idleReplicaCount: 1\n"
+        "  idleReplicaCount: 0\n"
         "  fallback: {failureThreshold: 3, replicas: 6}\n"
         "  scaleTargetRef: {name: worker}\n"
         "  triggers:\n"
@@ -130,7 +130,7 @@ TEST(every_parameter_arrives)
         "    metadata:\n"
         "      awsRegion: ' eu-west-1 '\n"
         "      awsEndpoint: https://vpce.example/\n"
-        "      tableName: arn:aws:dynamodb:eu-west-1:1:table/a.b(c)%d\n"
+        "      tableName: arn:aws:dynamodb:eu-west-1:123456789012:table/a.b-c\n"
         "      indexName: by-state\n"
         "      targetValue: '7'\n"
         "      activationTargetValue: '3'\n"
@@ -154,10 +154,11 @@ TEST(every_parameter_arrives)
     CHECK_INT(12, t->line);
     CHECK_INT(10000, t->polling_ms);
     CHECK(t->warm && t->only);
-    CHECK_STR("s0-aws-dynamodb-arn-aws-dynamodb-eu-west-1-1-table-a-b-c--d", t->metric_name);
+    CHECK_STR(
+        "s0-aws-dynamodb-arn-aws-dynamodb-eu-west-1-123456789012-table-a-b-c", t->metric_name);
     CHECK_STR("eu-west-1", t->query.region);
     CHECK_STR("https://vpce.example/", t->query.endpoint);
-    CHECK_STR("arn:aws:dynamodb:eu-west-1:1:table/a.b(c)%d", t->query.table);
+    CHECK_STR("arn:aws:dynamodb:eu-west-1:123456789012:table/a.b-c", t->query.table);
     CHECK_STR("by-state", t->query.index);
     CHECK_STR("#k = :k", t->query.key_condition);
     CHECK_STR("expires > :now AND customer = :customer", t->query.filter);
@@ -175,7 +176,7 @@ TEST(every_parameter_arrives)
     CHECK_INT(3, t->scaling.activation);
     CHECK_INT(2, t->scaling.min_replicas);
     CHECK_INT(20, t->scaling.max_replicas);
-    CHECK_INT(1, t->scaling.idle_replicas);
+    CHECK_INT(0, t->scaling.idle_replicas);
     CHECK(t->scaling.has_fallback);
     CHECK_INT(3, t->scaling.fallback_threshold);
     CHECK_INT(6, t->scaling.fallback_replicas);
@@ -186,7 +187,7 @@ TEST(what_only_clients_supply_cannot_be_kept_warm)
 {
     struct config *config = config_of(
         "triggers:\n- type: aws-dynamodb\n  metadata:\n"
-        "    {awsRegion: r, tableName: t, targetValue: '1', keyConditionExpression: 'k = "
+        "    {awsRegion: r, tableName: tab, targetValue: '1', keyConditionExpression: 'k = "
         ":k', filterExpression: 'c = :c AND d = :d',\n"
         "    clientValues: ':c,:d', expressionAttributeValues: '{\":k\":{\"S\":\"a\"}, "
         "\":d\":{\"S\":\"b\"}}',\n"
@@ -201,7 +202,7 @@ TEST(a_limit_that_would_overflow_is_none)
 {
     struct config *config = config_of(
         "maxReplicaCount: 2147483647\ntriggers:\n- type: aws-dynamodb\n"
-        "  metadata: {awsRegion: r, tableName: t, targetValue: "
+        "  metadata: {awsRegion: r, tableName: tab, targetValue: "
         "'9223372036854775807', countLimit: auto, "
         "keyConditionExpression: k}\n");
     CHECK_INT(0, config->error_count);
@@ -215,7 +216,7 @@ static const char *object_with(const char *kind, const char *spec)
     static char text[2048];
     snprintf(text, sizeof(text),
         "apiVersion: keda.sh/v1alpha1\nkind: %s\nmetadata: {name: o}\nspec:\n%s"
-        "  triggers:\n  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: t, "
+        "  triggers:\n  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: tab, "
         "targetValue: '1', keyConditionExpression: k}\n",
         kind, spec);
     return text;
@@ -251,7 +252,11 @@ TEST(bounds_of_an_object_are_checked)
             "t.yaml:5:20: error: pollingInterval: must be a whole number of seconds from 0 to "
             "2147483647\n"},
         {"ScaledObject", "  pollingInterval: 0\n",
-            "t.yaml:5:20: warning: pollingInterval: is 0, so each question asks DynamoDB anew\n"},
+            "t.yaml:5:20: warning: pollingInterval: is 0, so each request without max_age_ms "
+            "queries DynamoDB; KEDA 2.20 and later refuse less than 1\n"},
+        {"ScaledObject", "  minReplicaCount: 2\n  idleReplicaCount: 1\n",
+            "t.yaml:6:21: warning: idleReplicaCount: KEDA's documentation says that only 0 works, "
+            "because of the HPA; write 0 or remove it\n"},
         {"ScaledObject", "  pollingInterval:\n", ""},
         {"ScaledObject", "  fallback: {failureThreshold: 0, replicas: 0}\n", ""},
         {"ScaledObject", "  fallback: {failureThreshold: -1, replicas: 0}\n",
@@ -262,9 +267,14 @@ TEST(bounds_of_an_object_are_checked)
         {"ScaledObject", "  fallback: 2\n",
             "t.yaml:5:13: error: fallback: must be a map with failureThreshold and replicas\n"},
         {"ScaledObject",
-            "  fallback: {failureThreshold: 1, replicas: 1, behavior: currentReplicas}\n",
-            "t.yaml:5:58: warning: fallback.behavior: only static can be computed without the "
-            "cluster, so answers in fallback will have no desired_replicas\n"},
+            "  fallback: {failureThreshold: 1, replicas: 1, behavior: currentReplicas}\n", ""},
+        {"ScaledObject",
+            "  fallback: {failureThreshold: 1, replicas: 1, behavior: scalingModifiers}\n",
+            "t.yaml:5:58: warning: fallback.behavior: tally does not compute scalingModifiers, so "
+            "answers in fallback will have no desired_replicas\n"},
+        {"ScaledObject", "  fallback: {failureThreshold: 1, replicas: 1, behavior: Static}\n",
+            "t.yaml:5:58: warning: fallback.behavior: not a behavior of KEDA's, so answers in "
+            "fallback will have no desired_replicas; did you mean static?\n"},
         {"ScaledObject", "  fallback: {failureThreshold: 1, replicas: 1, behavior: static}\n", ""},
         {"ScaledJob", "  fallback: {failureThreshold: 1, replicas: 1}\n",
             "t.yaml:5:13: warning: fallback: ignored: a ScaledJob has none\n"},
@@ -281,6 +291,97 @@ TEST(bounds_of_an_object_are_checked)
         CHECK_STR(cases[i].expected, problems_of(object_with(cases[i].kind, cases[i].spec)));
 }
 
+static int32_t maximum_of(const char *text)
+{
+    char spec[200];
+    snprintf(spec, sizeof(spec), "  maxReplicaCount: %s\n", text);
+    struct config *config = config_of(object_with("ScaledObject", spec));
+    int32_t value = config->error_count > 0 ? -1 : config->triggers[0].scaling.max_replicas;
+    config_destroy(config);
+    return value;
+}
+
+TEST(numbers_are_read_as_kubernetes_reads_yaml)
+{
+    static const struct {
+        const char *text;
+        int32_t value; /* -1: an error */
+    } cases[] = {{"030", 24}, {"0o30", 24}, {"0x10", 16}, {"0X1f", 31}, {"0b101", 5},
+        {"1_000", 1000}, {"0_30", 24}, {"1__0_", 10}, {"30.0", 30}, {"30.", 30}, {"1e1", 10},
+        {"1.5e1", 15}, {"+7", 7}, {"+0x7", 7}, {"089", 89}, {"2147483647", INT32_MAX},
+        {"0x7fffffff", INT32_MAX}, {"2147483648", -1}, {"0x80000000", -1}, {"1e10", -1},
+        {"1.5", -1}, {"1e-1", -1}, {"0x", -1}, {"0b12", -1}, {"_5", -1}, {"1e400", -1},
+        {"99999999999999999999", -1}, {"five", -1}, {"yes", -1}, {"'030'", 30}, {"'0x10'", -1},
+        {"'1_000'", -1}, {"!!int 030", 24}, {"!!str 030", 30}, {".5", -1}, {"-0", -1}, {"~", 100}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (maximum_of(cases[i].text) != cases[i].value)
+            TEST_FAIL("%s is %d, not %d", cases[i].text, cases[i].value, maximum_of(cases[i].text));
+    }
+}
+
+static const char *with_target(const char *text, int64_t *target)
+{
+    struct config *config = config_of(trigger_with("targetValue", text));
+    const char *lines = config_lines(config, FINDING_WARNING);
+    *target = config->triggers[0].scaling.target;
+    config_destroy(config);
+    return lines;
+}
+
+TEST(an_unquoted_number_of_a_trigger_is_what_the_hint_says)
+{
+    int64_t target = 0;
+
+    CHECK_STR("t.yaml:9:18: warning: targetValue: is not quoted, and Kubernetes refuses a number "
+              "here; write \"24\"\n",
+        with_target("030", &target));
+    CHECK_INT(24, target);
+    CHECK_STR("", with_target("'030'", &target)); /* a text, to Go's ParseInt as well */
+    CHECK_INT(30, target);
+    with_target("1e3", &target);
+    CHECK_INT(1000, target);
+    CHECK(strstr(with_target("'1e3'", &target), "must be a whole number, not \"1e3\"") != NULL);
+    /* What is a text to tally is used, and hinted at, as it is written. */
+    CHECK_STR("t.yaml:9:16: warning: tableName: is not quoted, and Kubernetes refuses true and "
+              "false here; write \"yes\"\n",
+        problems_of(trigger_with("tableName", "yes")));
+    CHECK_STR("t.yaml:9:16: warning: tableName: is not quoted, and Kubernetes refuses a number "
+              "here; write \"0300\"\n",
+        problems_of(trigger_with("tableName", "0300")));
+}
+
+TEST(a_target_is_optional_with_scaling_modifiers_only)
+{
+    static const char modifiers[] =
+        "  advanced: {scalingModifiers: {formula: a + b, target: '2'}}\n";
+    static const struct {
+        const char *advanced, *target;
+        size_t errors;
+        int64_t value;
+    } cases[] = {{modifiers, "", 0, 0}, {modifiers, "      targetValue: '0'\n", 0, 0},
+        {modifiers, "      targetValue: '-1'\n", 1, 0},
+        {modifiers, "      targetValue: '5'\n", 0, 5}, {"", "", 1, 1},
+        {"", "      targetValue: '0'\n", 1, 1}, {"  advanced: {scalingModifiers: {}}\n", "", 1, 1}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char yaml[600];
+        snprintf(yaml, sizeof(yaml),
+            "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\nspec:\n"
+            "  scaleTargetRef: {name: x}\n%s  triggers:\n  - type: aws-dynamodb\n    metadata:\n"
+            "      awsRegion: eu-west-1\n      tableName: jobs\n      countLimit: auto\n"
+            "      keyConditionExpression: k\n%s",
+            cases[i].advanced, cases[i].target);
+        struct config *config = config_of(yaml);
+        CHECK_INT(cases[i].errors, config->error_count);
+        if (config->error_count == 0) {
+            CHECK_INT(cases[i].value, config->triggers[0].scaling.target);
+            CHECK_INT(cases[i].value * 100, config->triggers[0].query.count_limit);
+        }
+        config_destroy(config);
+    }
+}
+
 TEST(a_scaled_job_is_told_from_an_object)
 {
     struct config *config = config_of(
@@ -291,13 +392,30 @@ TEST(a_scaled_job_is_told_from_an_object)
     config_destroy(config);
 }
 
-TEST(fallback_that_needs_the_cluster_has_no_number)
+static enum fallback_behavior behavior_of(const char *behavior)
 {
-    struct config *config = config_of(object_with("ScaledObject",
-        "  fallback: {failureThreshold: 1, replicas: 1, behavior: currentReplicasIfLower}\n"));
+    char spec[200];
+    snprintf(spec, sizeof(spec), "  fallback: {failureThreshold: 1, replicas: 1, behavior: %s}\n",
+        behavior);
+    struct config *config = config_of(object_with("ScaledObject", spec));
+    enum fallback_behavior found = config->triggers[0].scaling.fallback_behavior;
     CHECK(config->triggers[0].scaling.has_fallback);
-    CHECK_INT(-1, config->triggers[0].scaling.fallback_replicas);
+    CHECK_INT(1, config->triggers[0].scaling.fallback_replicas);
+    CHECK_INT(0, config->error_count);
     config_destroy(config);
+    return found;
+}
+
+TEST(the_behaviors_of_a_fallback_are_those_of_keda)
+{
+    CHECK_INT(FALLBACK_STATIC, behavior_of("static"));
+    CHECK_INT(FALLBACK_STATIC, behavior_of(""));
+    CHECK_INT(FALLBACK_CURRENT, behavior_of("currentReplicas"));
+    CHECK_INT(FALLBACK_CURRENT_IF_HIGHER, behavior_of("currentReplicasIfHigher"));
+    CHECK_INT(FALLBACK_CURRENT_IF_LOWER, behavior_of("currentReplicasIfLower"));
+    CHECK_INT(FALLBACK_UNKNOWN, behavior_of("scalingModifiers"));
+    CHECK_INT(FALLBACK_UNKNOWN, behavior_of("currentReplica"));
+    CHECK_INT(FALLBACK_UNKNOWN, behavior_of("{}"));
 }
 
 TEST(fields_that_only_keda_acts_on_are_noted)
@@ -313,9 +431,9 @@ TEST(triggers_that_are_not_dynamodb_are_skipped_but_counted)
 {
     struct config *config = config_of(
         "triggers:\n- type: aws-dynamo-db\n  metadata: {}\n"
-        "- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: t, targetValue: '1', "
+        "- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: tab, targetValue: '1', "
         "keyConditionExpression: k}\n"
-        "- type: aws-dynamodb\n  name: n\n  metadata: {awsRegion: r, tableName: t, targetValue: "
+        "- type: aws-dynamodb\n  name: n\n  metadata: {awsRegion: r, tableName: tab, targetValue: "
         "'1', keyConditionExpression: k}\n"
         "- metadata: {}\n- x\n");
     CHECK_STR("t.yaml:2:9: warning: type: skipped: tally counts aws-dynamodb triggers only, not "
@@ -325,9 +443,9 @@ TEST(triggers_that_are_not_dynamodb_are_skipped_but_counted)
         config_lines(config, FINDING_WARNING));
     CHECK_INT(2, config->trigger_count);
     CHECK_STR("default/t/1", config->triggers[0].name);
-    CHECK_STR("s1-aws-dynamodb-t", config->triggers[0].metric_name);
+    CHECK_STR("s1-aws-dynamodb-tab", config->triggers[0].metric_name);
     CHECK_STR("default/t/n", config->triggers[1].name);
-    CHECK_STR("s2-aws-dynamodb-t", config->triggers[1].metric_name);
+    CHECK_STR("s2-aws-dynamodb-tab", config->triggers[1].metric_name);
     config_destroy(config);
 }
 
@@ -365,7 +483,7 @@ TEST(fields_of_a_trigger_are_checked)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[512];
         snprintf(text, sizeof(text),
-            "triggers:\n- type: aws-dynamodb\n  %s\n  metadata: {awsRegion: r, tableName: t, "
+            "triggers:\n- type: aws-dynamodb\n  %s\n  metadata: {awsRegion: r, tableName: tab, "
             "targetValue: '1', keyConditionExpression: k}\n",
             cases[i].field);
         CHECK_STR(cases[i].expected, problems_of(text));
@@ -380,7 +498,10 @@ TEST(fields_of_a_trigger_are_checked)
 TEST_MAIN(RUN(each_parameter_is_checked), RUN(an_endpoint_must_go_with_the_environment),
     RUN(every_parameter_arrives), RUN(what_only_clients_supply_cannot_be_kept_warm),
     RUN(a_limit_that_would_overflow_is_none), RUN(bounds_of_an_object_are_checked),
-    RUN(a_scaled_job_is_told_from_an_object), RUN(fallback_that_needs_the_cluster_has_no_number),
+    RUN(numbers_are_read_as_kubernetes_reads_yaml),
+    RUN(an_unquoted_number_of_a_trigger_is_what_the_hint_says),
+    RUN(a_target_is_optional_with_scaling_modifiers_only), RUN(a_scaled_job_is_told_from_an_object),
+    RUN(the_behaviors_of_a_fallback_are_those_of_keda),
     RUN(fields_that_only_keda_acts_on_are_noted),
     RUN(triggers_that_are_not_dynamodb_are_skipped_but_counted),
     RUN(no_trigger_at_all_is_a_warning), RUN(fields_of_a_trigger_are_checked))

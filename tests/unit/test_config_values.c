@@ -248,7 +248,7 @@ TEST(placeholders_are_held_against_the_expressions)
 TEST(a_client_value_needs_no_default)
 {
     CHECK_STR("", problems_of("triggers:\n- type: aws-dynamodb\n  metadata:\n    awsRegion: r\n"
-                              "    tableName: t\n    targetValue: '1'\n"
+                              "    tableName: tab\n    targetValue: '1'\n"
                               "    keyConditionExpression: 'c = :customer'\n"
                               "    clientValues: ':customer'\n"));
 }

@@ -265,7 +265,7 @@ TEST(triggers_behind_aliases_end_at_20000)
         len += snprintf(text + len, (size_t)((1 << 20) - len),
             "---\nkind: ScaledObject\napiVersion: keda.sh/v1alpha1\nmetadata: {name: o%d}\n"
             "spec:\n  triggers:\n  - &t\n    type: aws-dynamodb\n    metadata: {awsRegion: r, "
-            "tableName: t, targetValue: '1', keyConditionExpression: k}\n",
+            "tableName: tab, targetValue: '1', keyConditionExpression: k}\n",
             document);
         for (int i = 0; i < 9999; i++)
             len += snprintf(text + len, (size_t)((1 << 20) - len), "  - *t\n");

@@ -48,6 +48,15 @@ static const struct row {
     {"a job for each", METRIC_AVERAGE_VALUE, 1, 0, 0, 100, NO_IDLE, true, 12, NONE, true, 12},
     {"no job", METRIC_AVERAGE_VALUE, 1, 0, 0, 100, NO_IDLE, true, 0, NONE, false, 0},
     {"jobs, at most max", METRIC_AVERAGE_VALUE, 2, 0, 0, 5, NO_IDLE, true, 12, NONE, true, 5},
+    {"jobs, not active", METRIC_AVERAGE_VALUE, 1, 50, 0, 100, NO_IDLE, true, 20, NONE, false, 0},
+    {"jobs, active by minimum", METRIC_AVERAGE_VALUE, 1, 50, 2, 100, NO_IDLE, true, 20, NONE, false,
+        20},
+    {"jobs, at least min", METRIC_AVERAGE_VALUE, 1, 0, 2, 100, NO_IDLE, true, 0, NONE, false, 2},
+    {"jobs, Value", METRIC_VALUE, 1, 0, 0, 100, NO_IDLE, true, 20, NONE, true, 0},
+    {"jobs, Value, replicas given", METRIC_VALUE, 1, 0, 0, 100, NO_IDLE, true, 20, 7, true, 0},
+    {"no target", METRIC_AVERAGE_VALUE, 0, 0, 0, 100, NO_IDLE, false, 20, 7, true, NONE},
+    {"no target, not active", METRIC_VALUE, 0, 30, 0, 100, NO_IDLE, false, 20, 7, false, NONE},
+    {"no target, jobs", METRIC_AVERAGE_VALUE, 0, 0, 0, 100, NO_IDLE, true, 20, NONE, true, NONE},
 };
 
 TEST(table)
@@ -72,13 +81,56 @@ TEST(table)
 
 TEST(fallback_is_told_only_where_it_is_known)
 {
-    struct trigger_scaling scaling = {.has_fallback = true, .fallback_replicas = 6};
+    struct trigger_scaling scaling = {
+        .has_fallback = true, .fallback_replicas = 6, .max_replicas = 9};
 
-    CHECK_INT(6, decision_fallback(&scaling).desired);
-    scaling.fallback_replicas = -1; /* a behaviour that needs the cluster */
-    CHECK(!decision_fallback(&scaling).has_desired);
-    scaling = (struct trigger_scaling){.has_fallback = false};
-    CHECK(!decision_fallback(&scaling).has_desired);
+    CHECK_INT(6, decision_fallback(&scaling, NONE).desired);
+    scaling.fallback_behavior = FALLBACK_CURRENT;
+    CHECK(!decision_fallback(&scaling, NONE).has_desired);
+    CHECK(decision_fallback(&scaling, 0).has_desired);
+    scaling.fallback_behavior = FALLBACK_UNKNOWN;
+    CHECK(!decision_fallback(&scaling, 5).has_desired);
+    scaling = (struct trigger_scaling){.has_fallback = false, .max_replicas = 9};
+    CHECK(!decision_fallback(&scaling, 5).has_desired);
+}
+
+static const struct {
+    enum fallback_behavior behavior;
+    int32_t fixed, min, max, replicas, desired;
+} fallbacks[] = {
+    {FALLBACK_STATIC, 6, 0, 9, NONE, 6},
+    {FALLBACK_STATIC, 60, 0, 9, NONE, 9},
+    {FALLBACK_STATIC, 1, 2, 9, NONE, 2},
+    {FALLBACK_STATIC, 0, 0, 9, 5, 0},
+    {FALLBACK_CURRENT, 6, 0, 9, 3, 3},
+    {FALLBACK_CURRENT, 6, 0, 9, 30, 9},
+    {FALLBACK_CURRENT, 6, 2, 9, 0, 2},
+    {FALLBACK_CURRENT, 6, 0, 9, NONE, NONE},
+    {FALLBACK_CURRENT_IF_HIGHER, 6, 0, 9, 7, 7},
+    {FALLBACK_CURRENT_IF_HIGHER, 6, 0, 9, 3, 6},
+    {FALLBACK_CURRENT_IF_HIGHER, 6, 0, 9, INT32_MAX, 9},
+    {FALLBACK_CURRENT_IF_LOWER, 6, 0, 9, 7, 6},
+    {FALLBACK_CURRENT_IF_LOWER, 6, 0, 9, 3, 3},
+    {FALLBACK_CURRENT_IF_LOWER, 6, 4, 9, 3, 4},
+    {FALLBACK_CURRENT_IF_LOWER, 6, 0, 9, NONE, NONE},
+    {FALLBACK_UNKNOWN, 6, 0, 9, 3, NONE},
+};
+
+TEST(a_fallback_follows_its_behavior_within_the_bounds)
+{
+    for (size_t i = 0; i < sizeof(fallbacks) / sizeof(fallbacks[0]); i++) {
+        struct trigger_scaling scaling = {.has_fallback = true,
+            .target = 5,
+            .min_replicas = fallbacks[i].min,
+            .max_replicas = fallbacks[i].max,
+            .fallback_replicas = fallbacks[i].fixed,
+            .fallback_behavior = fallbacks[i].behavior};
+        struct decision decision = decision_fallback(&scaling, fallbacks[i].replicas);
+        int32_t desired = decision.has_desired ? decision.desired : NONE;
+
+        if (desired != fallbacks[i].desired)
+            TEST_FAIL("row %zu: %d, expected %d", i, desired, fallbacks[i].desired);
+    }
 }
 
 #define IGNORED                                                                                    \
@@ -116,7 +168,15 @@ static const struct {
         "metricType Value: ceil(replicas * 7 / 5) within 0 to 9, and the present replicas were not "
         "given"},
     {{.is_job = true, .target = 5, .max_replicas = 9, .idle_replicas = NO_IDLE}, 7, NONE,
-        "ceil(7 / 5) jobs, at most 9; those that run already are not subtracted"},
+        "ceil(7 / 5) jobs within 0 to 9; those that run already are not subtracted"},
+    {{.is_job = true, .target = 5, .activation = 8, .max_replicas = 9}, 7, NONE,
+        "the count 7 is not above activationTargetValue 8, so no jobs"},
+    {{.is_job = true, .metric_type = METRIC_VALUE, .target = 5, .max_replicas = 9}, 7, NONE,
+        "metricType Value: KEDA finds no average for a ScaledJob, and starts no jobs beyond "
+        "minReplicaCount"},
+    {{.max_replicas = 9}, 7, NONE,
+        "no targetValue: KEDA computes the replicas with advanced.scalingModifiers, tally does "
+        "not"},
     {{.target = INT64_MAX, .max_replicas = INT32_MAX, .idle_replicas = NO_IDLE}, UINT64_MAX, NONE,
         "ceil(18446744073709551615 / 9223372036854775807) within 0 to 2147483647"},
 };
@@ -137,17 +197,25 @@ TEST(the_reason_is_told_for_every_rule)
 TEST(the_reason_of_a_fallback_is_told)
 {
     struct trigger_scaling scaling = {
-        .has_fallback = true, .fallback_threshold = 3, .fallback_replicas = 6};
-    struct decision decision = decision_fallback(&scaling);
+        .has_fallback = true, .fallback_threshold = 3, .fallback_replicas = 6, .max_replicas = 9};
+    struct decision decision = decision_fallback(&scaling, NONE);
     char why[300];
 
     decision_explain(&decision, &scaling, 0, NONE, why, sizeof(why));
-    CHECK_STR("fallback.replicas, after more than 3 failures in a row", why);
-    scaling.fallback_replicas = -1;
-    decision = decision_fallback(&scaling);
+    CHECK_STR("fallback (static) within 0 to 9, after more than 3 failures in a row", why);
+    scaling.fallback_behavior = FALLBACK_CURRENT;
+    decision = decision_fallback(&scaling, NONE);
     decision_explain(&decision, &scaling, 0, NONE, why, sizeof(why));
-    CHECK_STR("a fallback that needs the cluster, after more than 3 failures in a row", why);
+    CHECK_STR("fallback.behavior currentReplicas cannot be computed without the present replicas, "
+              "after more than 3 failures in a row",
+        why);
+    scaling.fallback_behavior = FALLBACK_UNKNOWN;
+    decision_explain(&decision, &scaling, 0, NONE, why, sizeof(why));
+    CHECK_STR("fallback.behavior of this name cannot be computed, after more than 3 failures in a "
+              "row",
+        why);
 }
 
 TEST_MAIN(RUN(table), RUN(fallback_is_told_only_where_it_is_known),
-    RUN(the_reason_is_told_for_every_rule), RUN(the_reason_of_a_fallback_is_told))
+    RUN(a_fallback_follows_its_behavior_within_the_bounds), RUN(the_reason_is_told_for_every_rule),
+    RUN(the_reason_of_a_fallback_is_told))
