@@ -45,7 +45,7 @@ TEST(pairs_are_joined_and_nothing_else)
 
 #define JSON(value)                                                                                \
     "{\"triggers\": [{\"type\": \"aws-dynamodb\", \"metadata\": {\"awsRegion\": \"eu-west-1\", "   \
-    "\"tableName\": \"t\", \"targetValue\": \"1\", \"keyConditionExpression\": \"k = :k\", "       \
+    "\"tableName\": \"tab\", \"targetValue\": \"1\", \"keyConditionExpression\": \"k = :k\", "     \
     "\"expressionAttributeValues\": " value "}}]}"
 
 TEST(a_json_file_may_have_them)
