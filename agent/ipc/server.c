@@ -461,6 +461,7 @@ static void drain_step(void *data)
 {
     struct server *server = data;
     int64_t now = loop_now(server->options.loop);
+    bool busy = false;
     int64_t left;
 
     for (struct ring *at = server->sessions.next, *next; at != &server->sessions; at = next) {
@@ -468,15 +469,17 @@ static void drain_step(void *data)
 
         next = at->next;
         if (holds_up(server, session))
-            server->busy_at = now;
+            busy = true;
         else if (!session->refused && !session->closing)
             dismiss(session);
     }
+    if (busy)
+        server->busy_at = now;
     left = saturating_add(server->busy_at, server->options.linger_ms) - now;
-    if (left <= 0)
+    if (!busy && left <= 0)
         server->options.drained(server->options.data);
     else
-        loop_timer_start(server->drain, left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS);
+        loop_timer_start(server->drain, left > 0 && left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS);
 }
 
 static void grace_over(void *data)

@@ -298,10 +298,11 @@ def test_watchers_that_connect_again_do_not_keep_it(start):
             watcher.terminate()
 
 
-def test_a_client_that_asks_slowly_is_served_through_the_linger(start, world):
+@pytest.mark.parametrize("linger", ["0", "500ms"])
+def test_a_request_under_way_is_answered_before_the_end(start, world, linger):
     """A request that is under way holds up the end, and its client is dismissed behind the answer."""
     world.fault(action="Query", latency=2)
-    agent = start(small_object(), options=["--linger", "500ms", "--grace", "60s"])
+    agent = start(small_object(), options=["--linger", linger, "--grace", "60s"])
     with agent.connect() as connection:
         asked = connection.send("count", {"trigger": "small", "timeout_ms": 20_000})
         wait_until(lambda: world.requests(service="dynamodb"))
