@@ -216,9 +216,9 @@ def test_a_bundle_without_a_certificate_believes_nobody(start, world, tmp_path, 
     assert json.dumps(world.requests(service="dynamodb")) == "[]"
 
 
-def test_a_machine_without_authorities_is_told_at_the_start(start):
+def test_a_machine_without_authorities_is_told_at_the_start(pod):
     hide = 'mount --bind /dev/null /etc/ssl/certs/ca-certificates.crt && exec "$@"'
-    agent = start(small_object(), wrapper=["unshare", "-m", "sh", "-c", hide, "sh"])
+    agent = pod(small_object()).start(wrapper=["unshare", "-m", "sh", "-c", hide, "sh"])
     agent.wait_for_log("event=ca_bundle_missing")
     assert "install ca-certificates" in agent.log()
 
