@@ -326,6 +326,17 @@ static void log_missing_bundle(void)
                 "AWS_CA_BUNDLE"));
 }
 
+/* What will keep counts from working is said before somebody asks for one. */
+static void log_identities(const struct agent *agent)
+{
+    struct failure failure;
+
+    for (size_t i = 0; i < identities_count(agent->identities); i++)
+        if (identity_find_fault(identities_at(agent->identities, i), &failure))
+            log_failure(LOG_LEVEL_WARN, "identity_unusable",
+                identity_source(identities_at(agent->identities, i)), &failure);
+}
+
 static int serve(struct agent *agent)
 {
     struct server_options options = {.loop = agent->loop,
@@ -349,6 +360,7 @@ static int serve(struct agent *agent)
         agent->options.config_count, agent->config_stamp, take_new_config, agent);
     log_config_watch(agent->config_watch);
     log_missing_bundle();
+    log_identities(agent);
     if (agent->server == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;

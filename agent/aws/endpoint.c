@@ -197,6 +197,16 @@ static const char *configured_url(const struct endpoint_environment *environment
     return own_url != NULL ? own_url : environment->endpoint_url;
 }
 
+/* The SDKs' endpoint rules send the pseudo-region "local" to DynamoDB Local, signed for us-east-1.
+ */
+#define LOCAL_URL            "http://localhost:8000"
+#define LOCAL_SIGNING_REGION "us-east-1"
+
+static bool is_local(const struct wish *wish)
+{
+    return strcmp(wish->region, "local") == 0 && !wish->fips && !wish->dual_stack;
+}
+
 int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *region, const char *custom, char *why, size_t why_size)
 {
@@ -211,6 +221,12 @@ int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environme
     if (custom == NULL)
         custom = configured_url(
             environment, "AWS_ENDPOINT_URL_DYNAMODB", environment->endpoint_url_dynamodb, &source);
+    if (custom == NULL && is_local(&wish)) {
+        custom = LOCAL_URL;
+        source = "region local";
+        own = true;
+        snprintf(wish.region, sizeof(wish.region), "%s", LOCAL_SIGNING_REGION);
+    }
     if (custom != NULL)
         r = set_custom(endpoint, &wish, source, custom, environment->allow_http, why, why_size);
     else

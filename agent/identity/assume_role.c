@@ -107,7 +107,7 @@ static int prepare(struct assume_role *self, struct failure *failure)
     r = value_read(&options->role, options->context->getenv, &self->role, failure);
 
     if (r == -ENODATA)
-        failure_set(failure, ERROR_CREDENTIALS, "AssumeRole: no role is configured");
+        failure_set_settings(failure, "AssumeRole: no role is configured");
     if (r < 0)
         return r;
     facts_set(&options->facts->role, buffer_string(&self->role));

@@ -9,9 +9,18 @@
 
 #define MINUTE_MS 60000
 
-/* The rule that AWS's SDKs agreed on, see cached.h. */
-#define ADVISORY_MS  (5 * MINUTE_MS)
 #define MANDATORY_MS (1 * MINUTE_MS)
+
+/* How long before their end credentials are refreshed behind those who use them, by their lifetime:
+ * as botocore has it since 2026. The longer they live, the longer an outage of STS they outlast. */
+static const struct window {
+    int64_t life_ms; /* up to this lifetime */
+    int64_t advisory_ms;
+} windows[] = {
+    {20 * MINUTE_MS, 5 * MINUTE_MS},
+    {90 * MINUTE_MS - 1, 15 * MINUTE_MS},
+    {INT64_MAX, 60 * MINUTE_MS},
+};
 
 /* A refresh that failed while valid credentials are there: the next try after a uniformly
  * random time in [pause, 2 * pause], pause being at most this and at most a quarter of the
@@ -177,10 +186,19 @@ static void cached_fetch(struct provider *provider)
 
 /* ---- the end of a fetch ---------------------------------------------------------------------- */
 
+static int64_t advisory_window(int64_t life)
+{
+    size_t i = 0;
+
+    while (life > windows[i].life_ms)
+        i++;
+    return life / 2 < windows[0].advisory_ms ? life / 2 : windows[i].advisory_ms;
+}
+
 static void keep(struct cached *self, struct credentials *credentials)
 {
     int64_t life = saturating_subtract(credentials->expires_ms, wall(self));
-    int64_t advisory = life / 2 < ADVISORY_MS ? life / 2 : ADVISORY_MS;
+    int64_t advisory = advisory_window(life);
     int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
 
     if (self->current != credentials)

@@ -2,7 +2,8 @@
  *
  *     |--- serves at once ---|-- serves at once, --|-- waits for --|  expired: waits,
  *     fetched                | refreshes behind    | the refresh   |  or fails
- *                            5 min before          1 min before    expiry
+ *                            by lifetime:          1 min before    expiry
+ *                            | 5, 15 or 60 min before
  *
  * A short life has proportionally shorter windows. A refresh that fails leaves the credentials
  * in place until they really expire. Credentials that never expire (access keys) are asked of

@@ -1,5 +1,6 @@
 #include "agent/identity/chain.h"
 
+#include "agent/identity/explain.h"
 #include "agent/identity/profile_chain.h"
 
 #include <stdio.h>
@@ -37,8 +38,7 @@ static bool choose_keys(struct chain *self, struct choice *choice, struct failur
     if (!id && !secret)
         return false;
     if (id != secret) {
-        failure_set(failure, ERROR_CREDENTIALS,
-            "%s is set, but %s is not: both are needed, or neither",
+        failure_set_settings(failure, "%s is set, but %s is not: both are needed, or neither",
             id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
             id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
         return true;
@@ -64,7 +64,7 @@ static bool choose_web_identity(struct chain *self, struct choice *choice, struc
     if (!file && !role)
         return false;
     if (file != role) {
-        failure_set(failure, ERROR_CREDENTIALS,
+        failure_set_settings(failure,
             "%s is set, but %s is not: web identity needs both, no other identity is tried",
             file ? "AWS_WEB_IDENTITY_TOKEN_FILE" : "AWS_ROLE_ARN",
             file ? "AWS_ROLE_ARN" : "AWS_WEB_IDENTITY_TOKEN_FILE");
@@ -120,16 +120,22 @@ static int choose(struct chain *self, struct choice *choice, struct failure *fai
 {
     static rule_fn *const rules[] = {
         choose_keys, choose_web_identity, choose_profile, choose_container, choose_imds};
+    const struct identity_context *context = &self->supply->pool->context;
+    /* EKS injects the variables when it admits a pod, and never later. */
+    bool pod = context_variable(context, "KUBERNETES_SERVICE_HOST") != NULL;
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (rules[i](self, choice, failure))
             return choice->why[0] != '\0' ? 0 : -1;
-    failure_set(failure, ERROR_CREDENTIALS,
+    failure_set_settings(failure,
         "this process has no identity: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
         "a profile in the shared AWS files, AWS_CONTAINER_CREDENTIALS_FULL_URI or "
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is there%s",
-        self->supply->pool->context.imds ? ""
-                                         : "; the instance metadata is asked only with --imds");
+        pod ? "; if this pod's service account has a Pod Identity association or a role "
+              "annotation, "
+              "the pod was admitted before it: delete the pod"
+        : context->imds ? ""
+                        : "; the instance metadata is asked only with --imds");
     return -1;
 }
 

@@ -43,7 +43,7 @@ static int find_endpoint(
         snprintf(why, sizeof(why), "it is too long");
     else if (endpoint_parse_credentials_url(endpoint, url, why, sizeof(why)) == 0)
         return 0;
-    failure_set(failure, ERROR_CREDENTIALS, "%s: %s",
+    failure_set_settings(failure, "%s: %s",
         relative != NULL ? "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
                          : "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         why);
@@ -138,8 +138,8 @@ static void container_fetch(struct provider *provider)
     } else if (token == NULL || token_text_valid(token)) {
         ask(self, token);
     } else {
-        failure_set(&failure, ERROR_CREDENTIALS,
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN holds characters that no header may have");
+        failure_set_settings(
+            &failure, "AWS_CONTAINER_AUTHORIZATION_TOKEN holds characters that no header may have");
         end(self, NULL, &failure);
     }
 }

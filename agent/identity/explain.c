@@ -10,6 +10,16 @@
 #define ELLIPSIS "\u2026"
 #define KEPT_MIN 120 /* of the message, at least */
 
+void failure_set_settings(struct failure *failure, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    failure_vset(failure, ERROR_CREDENTIALS, format, arguments);
+    va_end(arguments);
+    failure->retryable = false;
+}
+
 void failure_explain(struct failure *failure, const char *format, ...)
 {
     char advice[sizeof(failure->message)];

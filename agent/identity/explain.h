@@ -6,6 +6,11 @@
 
 #include <stdbool.h>
 
+/* Makes *failure a CREDENTIALS of the agent's own settings: only who changes them can help, so
+ * asking again does not, and the client gets it at once. */
+void failure_set_settings(struct failure *failure, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Appends the advice to the message, which is shortened where both do not fit: AWS's sentences are
  * long, and the advice must not be what is cut off. All else of the failure stays. */
 void failure_explain(struct failure *failure, const char *format, ...)

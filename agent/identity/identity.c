@@ -1,6 +1,7 @@
 #include "agent/identity/identity.h"
 
 #include "agent/aws/sts.h"
+#include "agent/file.h"
 #include "agent/identity/cached.h"
 #include "agent/identity/caller.h"
 #include "agent/identity/describe.h"
@@ -8,6 +9,7 @@
 #include "agent/identity/supply.h"
 #include "agent/random.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +187,25 @@ void identity_refresh(struct identity *identity)
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out)
 {
     return describe_pairs(&identity->spec, identity->supply, out);
+}
+
+bool identity_find_fault(const struct identity *identity, struct failure *failure)
+{
+    for (const struct supply *supply = identity->supply; supply != NULL; supply = supply->below) {
+        const char *path = supply->facts.token_file;
+        char why[300];
+
+        if (supply->failure.code != ERROR_NONE) {
+            *failure = supply->failure;
+            return true;
+        }
+        if (path != NULL && access(path, R_OK) < 0) {
+            file_explain(path, -errno, why, sizeof(why));
+            failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *identity_source(const struct identity *identity)

@@ -52,6 +52,10 @@ void identity_refresh(struct identity *identity);
  * secret. Asks nothing of AWS. */
 uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out);
 
+/* What can be seen without asking AWS to keep this identity from working: nothing is configured, or
+ * its token file cannot be read. False: nothing. */
+bool identity_find_fault(const struct identity *identity, struct failure *failure);
+
 /* Where its credentials come from, as far as it is settled: "web-identity"; "chain" before the
  * environment was looked at. Static. */
 const char *identity_source(const struct identity *identity);

@@ -53,7 +53,7 @@ static int find_endpoint(struct imds *self, const char *path, const char *name,
         snprintf(why, sizeof(why), "it is too long");
     else if (endpoint_parse_url(endpoint, url, true, why, sizeof(why)) == 0)
         return 0;
-    failure_set(failure, ERROR_CREDENTIALS, "AWS_EC2_METADATA_SERVICE_ENDPOINT: %s", why);
+    failure_set_settings(failure, "AWS_EC2_METADATA_SERVICE_ENDPOINT: %s", why);
     return -1;
 }
 
@@ -164,8 +164,8 @@ static void imds_fetch(struct provider *provider)
 
     self->facts->kind = provider->ops->kind;
     if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
-        failure_set(&failure, ERROR_CREDENTIALS,
-            "the instance metadata is configured, but AWS_EC2_METADATA_DISABLED is true");
+        failure_set_settings(
+            &failure, "the instance metadata is configured, but AWS_EC2_METADATA_DISABLED is true");
         end(self, NULL, &failure);
         return;
     }

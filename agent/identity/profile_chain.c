@@ -2,6 +2,7 @@
 
 #include "agent/identity/assume_role.h"
 #include "agent/identity/container.h"
+#include "agent/identity/explain.h"
 #include "agent/identity/imds.h"
 #include "agent/identity/static.h"
 #include "agent/identity/web_identity.h"
@@ -30,7 +31,7 @@ struct profile_chain {
 static void set_failure(
     struct failure *failure, const char *name, const char *what, const char *detail)
 {
-    failure_set(failure, ERROR_CREDENTIALS, "profile %s: %s%s", name, what, detail);
+    failure_set_settings(failure, "profile %s: %s%s", name, what, detail);
 }
 
 /* ---- reading the profiles ---------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "agent/identity/shared_files.h"
 
+#include "agent/identity/explain.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,11 +62,11 @@ static int read_one(const char *path, bool named, enum profile_file file, const 
         r = 0; /* a home that is not ours, or has no such file, configures nothing */
     } else if (r < 0) {
         file_explain(path, r, why, sizeof(why));
-        failure_set(failure, ERROR_CREDENTIALS, "shared AWS file: %s", why);
+        failure_set_settings(failure, "shared AWS file: %s", why);
     } else {
         r = profile_parse(profile, name, file, buffer_string(&content), content.len, &line);
         if (r == -EINVAL)
-            failure_set(failure, ERROR_CREDENTIALS,
+            failure_set_settings(failure,
                 "shared AWS file: %s:%u: neither a [section] nor 'name = value'", path, line);
         else if (r < 0)
             failure_set(failure, ERROR_INTERNAL, "shared AWS file: %s: no memory", path);

@@ -2,6 +2,7 @@
 
 #include "agent/aws/sigv4.h"
 #include "agent/file.h"
+#include "agent/identity/explain.h"
 #include "agent/identity/value.h"
 
 #include <errno.h>
@@ -48,14 +49,14 @@ static bool stamps_equal(const struct file_stamp *a, const struct file_stamp *b)
 static int check_pair(int key_id, int secret_key, struct failure *failure)
 {
     if (key_id == -ENODATA && secret_key == -ENODATA)
-        failure_set(failure, ERROR_CREDENTIALS,
+        failure_set_settings(failure,
             "no access key is configured: awsAccessKeyID and awsSecretAccessKey are missing");
     else if (key_id == -ENODATA)
-        failure_set(failure, ERROR_CREDENTIALS,
-            "a secret access key is configured, but no access key id: both are needed");
+        failure_set_settings(
+            failure, "a secret access key is configured, but no access key id: both are needed");
     else if (secret_key == -ENODATA)
-        failure_set(failure, ERROR_CREDENTIALS,
-            "an access key id is configured, but no secret access key: both are needed");
+        failure_set_settings(
+            failure, "an access key id is configured, but no secret access key: both are needed");
     return key_id < 0 ? key_id : secret_key;
 }
 
@@ -66,7 +67,7 @@ static int check_length(
 {
     if (value->len <= most)
         return 0;
-    failure_set(failure, ERROR_CREDENTIALS,
+    failure_set_settings(failure,
         "the %s has %zu characters, more than any of AWS's: is it the right value?", what,
         value->len);
     return -EMSGSIZE;

@@ -121,7 +121,7 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
         failure_set_buffer(&failure, exchange->what, &exchange->form);
     } else if (endpoint_sts(&endpoint, &context->environment, exchange->region, why, sizeof(why)) <
                0) {
-        failure_set(&failure, ERROR_CREDENTIALS, "%s: %s", exchange->what, why);
+        failure_set_settings(&failure, "%s: %s", exchange->what, why);
     } else {
         exchange->call = aws_call_start(context->client, &request, on_reply, exchange, &failure);
         if (exchange->call != NULL)

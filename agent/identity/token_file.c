@@ -39,7 +39,10 @@ static int read_now(const char *path, struct buffer *token, struct failure *fail
     if (r < 0) {
         file_explain(path, r, why, sizeof(why));
         failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
-        return r == -EACCES || r == -EPERM || r == -EMSGSIZE || r == -EISDIR ? r : -EAGAIN;
+        if (r != -EACCES && r != -EPERM && r != -EMSGSIZE && r != -EISDIR)
+            return -EAGAIN;
+        failure->retryable = false; /* the kubelet is not at it: somebody has to change the mount */
+        return r;
     }
     if (token->len == 0) {
         failure_set(failure, ERROR_CREDENTIALS, "token file: %s is empty", path);

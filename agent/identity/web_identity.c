@@ -179,14 +179,14 @@ static int prepare(struct web_identity *self, struct failure *failure)
     facts_set(&facts->session_name, session_name(self));
     buffer_clear(&self->role);
     if (self->options.token_file == NULL)
-        failure_set(failure, ERROR_CREDENTIALS,
+        failure_set_settings(failure,
             "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
             "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
     else
         r = value_read(&self->options.role, self->options.context->getenv, &self->role, failure);
     if (r == -ENODATA)
-        failure_set(failure, ERROR_CREDENTIALS,
-            "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
+        failure_set_settings(
+            failure, "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
     if (r == 0)
         facts_set(&facts->role, buffer_string(&self->role));
     return r;

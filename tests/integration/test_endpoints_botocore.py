@@ -16,8 +16,8 @@ from .aws_leaves import ask
 LOADER = botocore.loaders.Loader()
 PARTITIONS = LOADER.load_data("partitions")
 
-# Region "local" is a name like any other here: the endpoint of DynamoDB Local is configured.
-NOT_OURS = {"local"}
+# A name of DynamoDB's rules alone; for STS it is one like any other here.
+LOCAL = "local"
 
 
 def regions():
@@ -31,7 +31,7 @@ def regions():
                                                    allow_non_regional=True))
     found.update(("us-north-7", "ap-middle-9", "cn-south-3", "us-gov-middle-2", "us-iso-middle-2",
                   "us-isob-middle-2"))
-    return sorted(found - NOT_OURS)
+    return sorted(found - {LOCAL})
 
 
 def provider(service, version):
@@ -68,7 +68,7 @@ def settings(**chosen):
 def test_dynamodb():
     rules = provider("dynamodb", "2012-08-10")
     questions, expected = [], []
-    for region, fips, dual in itertools.product(regions(), (False, True), (False, True)):
+    for region, fips, dual in itertools.product(regions() + [LOCAL], (False, True), (False, True)):
         questions.append(["dynamodb", settings(fips=fips, dualstack=dual), region, None])
         expected.append(by_botocore(rules, region, fips, UseDualStack=dual))
     compare(questions, expected, 180)

@@ -143,6 +143,61 @@ def test_advice_depends_on_what_sts_says(start, world, code, message, advice):
     assert [hint for hint in hints if hint in err] == [hint for hint in hints if advice and hint in advice]
 
 
+NOTHING = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None, "HOME": "/nonexistent"}
+
+
+def refused_at_once(agent):
+    """The error, which comes long before the deadline."""
+    begun = time.monotonic()
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=60_000)
+    assert caught.value.name == "CREDENTIALS" and time.monotonic() - begun < 30
+    assert caught.value.told["retryable"] is False
+    return caught.value.told["message"]
+
+
+def test_a_process_without_identity_is_told_at_once_and_at_the_start(start):
+    agent = start(small_object(), env=NOTHING)
+    agent.wait_for_log("event=identity_unusable")
+    assert "has no identity" in agent.log()
+    assert "has no identity" in refused_at_once(agent)
+
+
+def test_a_profile_that_is_not_supported_is_told_at_once(start, tmp_path):
+    (tmp_path / "config").write_text("[default]\ncredential_process = /bin/true\n")
+    agent = start(small_object(), env={**NOTHING, "AWS_CONFIG_FILE": str(tmp_path / "config")})
+    assert "credential_process" in refused_at_once(agent)
+
+
+def test_a_pod_that_was_admitted_before_its_association_is_told_so(start):
+    agent = start(small_object(), env={**NOTHING, "KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    assert "delete the pod" in refused_at_once(agent)
+    assert "delete the pod" in agent.cli("whoami")[1]
+
+
+def test_a_token_file_that_cannot_be_read_is_logged_at_the_start(start):
+    agent = start(small_object(), env={"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"})
+    agent.wait_for_log("event=identity_unusable")
+    assert "/nowhere/token" in agent.log()
+
+
+def test_an_identity_that_can_be_used_is_no_event(start):
+    agent = start(small_object())
+    agent.wait_for_log("event=listening")
+    assert recount(agent) == 7 and "identity_unusable" not in agent.log()
+
+
+def test_region_local_is_dynamodb_local(start):
+    trigger_of = small_object()
+    trigger_of["spec"]["triggers"][0]["metadata"]["awsRegion"] = "local"
+    agent = start(trigger_of, env={**NOTHING, "AWS_ENDPOINT_URL_DYNAMODB": None,
+                                   "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+                                   "AWS_SECRET_ACCESS_KEY": "secret"})
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("count", trigger="small", timeout_ms=1500)
+    assert "http://localhost:8000" in caught.value.told["message"]
+
+
 def test_a_token_of_pod_identity_is_recognised(pod, world):
     agent = pod(small_object())
     agent.mount.write(token=world.pod_token())

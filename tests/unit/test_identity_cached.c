@@ -9,7 +9,7 @@ TEST(a_fetch_serves_everyone_until_it_is_nearly_expired)
     CHECK_STR("waits", ask());
     CHECK_INT(1, fetches);
     succeed("first", 60 * MINUTE);
-    for (int minute = 0; minute < 55; minute++) {
+    for (int minute = 0; minute < 45; minute++) {
         CHECK_STR("first", ask());
         fake_loop_advance(world.loop, MINUTE - 1);
     }
@@ -17,12 +17,12 @@ TEST(a_fetch_serves_everyone_until_it_is_nearly_expired)
     stop();
 }
 
-TEST(five_minutes_before_expiry_it_is_refreshed_and_nobody_waits)
+TEST(fifteen_minutes_before_expiry_it_is_refreshed_and_nobody_waits)
 {
     start();
     ask();
     succeed("first", 60 * MINUTE);
-    fake_loop_advance(world.loop, 55 * MINUTE - 1);
+    fake_loop_advance(world.loop, 45 * MINUTE - 1);
     CHECK_INT(1, fetches);
     fake_loop_advance(world.loop, 1);
     CHECK_STR("first", ask());
@@ -97,7 +97,7 @@ TEST(the_start_of_a_refresh_is_spread)
     ask();
     succeed("first", 60 * MINUTE);
     ask();
-    fake_loop_advance(world.loop, 55 * MINUTE + 30 * SECOND - 1);
+    fake_loop_advance(world.loop, 45 * MINUTE + 30 * SECOND - 1);
     CHECK_INT(1, fetches);
     fake_loop_advance(world.loop, 1);
     CHECK_INT(2, fetches);
@@ -138,7 +138,7 @@ TEST(a_refresh_that_takes_long_does_not_hold_valid_credentials_back)
     stop();
 }
 
-TEST(a_short_life_is_refreshed_at_its_half)
+TEST(when_it_is_refreshed_follows_from_the_lifetime)
 {
     static const struct {
         int64_t life, refresh;
@@ -147,7 +147,12 @@ TEST(a_short_life_is_refreshed_at_its_half)
         {4 * MINUTE, 2 * MINUTE},
         {10 * MINUTE, 5 * MINUTE},
         {15 * MINUTE, 10 * MINUTE},
-        {360 * MINUTE, 355 * MINUTE},
+        {20 * MINUTE, 15 * MINUTE},
+        {21 * MINUTE, 6 * MINUTE},
+        {60 * MINUTE, 45 * MINUTE},
+        {89 * MINUTE, 74 * MINUTE},
+        {90 * MINUTE, 30 * MINUTE},
+        {360 * MINUTE, 300 * MINUTE},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -317,13 +322,13 @@ TEST(destroying_it_in_a_fetch_answers_who_waits)
 }
 
 TEST_MAIN(RUN(a_fetch_serves_everyone_until_it_is_nearly_expired),
-    RUN(five_minutes_before_expiry_it_is_refreshed_and_nobody_waits),
+    RUN(fifteen_minutes_before_expiry_it_is_refreshed_and_nobody_waits),
     RUN(credentials_in_use_are_refreshed_without_a_request),
     RUN(credentials_nobody_used_are_not_refreshed), RUN(an_expiration_may_be_any_number),
     RUN(the_start_of_a_refresh_is_spread),
     RUN(one_minute_before_expiry_requests_wait_for_the_refresh),
     RUN(a_refresh_that_takes_long_does_not_hold_valid_credentials_back),
-    RUN(a_short_life_is_refreshed_at_its_half),
+    RUN(when_it_is_refreshed_follows_from_the_lifetime),
     RUN(after_a_suspend_expired_credentials_are_not_used),
     RUN(after_a_suspend_the_refresh_starts_within_a_minute_by_itself),
     RUN(a_clock_set_back_does_not_make_it_fetch), RUN(what_aws_calls_expired_is_dropped_at_once),

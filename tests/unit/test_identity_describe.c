@@ -153,7 +153,7 @@ TEST(valid_credentials_are_told_without_their_secrets)
     CHECK_STR("arn:aws:sts::111122223333:assumed-role/r/tally-pod-7", said(NULL, "arn"));
     CHECK_STR("3600000", said(NULL, "expires_in_ms"));
     CHECK_STR("2025-06-15T16:06:40Z", said(NULL, "expires_at"));
-    CHECK_STR("3300000", said(NULL, "refresh_in_ms"));
+    CHECK_STR("2700000", said(NULL, "refresh_in_ms"));
     CHECK(!is_told("secret-of"));
     CHECK(!is_told("token-of"));
     CHECK(!is_told("c2lnbmF0dXJl"));
