@@ -48,6 +48,28 @@ int file_read(const char *path, struct buffer *out)
     return r;
 }
 
+int stream_read(const char *path, struct buffer *out)
+{
+    bool is_input = strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0;
+    int fd = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = read_all(fd, out);
+    if (!is_input)
+        close(fd);
+    return r;
+}
+
+bool path_is_stream(const char *path)
+{
+    struct stat status;
+
+    return strcmp(path, "-") == 0 ||
+           (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
+}
+
 struct file_stamp file_stamp_of(const char *path)
 {
     struct stat status;

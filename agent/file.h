@@ -11,6 +11,12 @@
  * buffer's maximum, -EINVAL where it is no regular file. Never waits on a pipe. */
 int file_read(const char *path, struct buffer *out);
 
+/* "-", which is the standard input, or what is neither a file nor a folder: a pipe. */
+bool path_is_stream(const char *path);
+
+/* As file_read, but of a stream: waits until it ends. */
+int stream_read(const char *path, struct buffer *out);
+
 /* The same file by name may be another one after each rotation: it is the same content while
  * the stamps are equal. A file that cannot be looked at has a stamp too. */
 struct file_stamp {

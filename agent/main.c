@@ -58,6 +58,7 @@ static struct config *read_config(const struct agent *agent)
     struct config_options options = {.paths = agent->options.config,
         .path_count = agent->options.config_count,
         .secrets_dir = agent->options.secrets_dir,
+        .streams = agent->options.check,
         .allow_http = agent->options.allow_http};
 
     return config_read(&options);

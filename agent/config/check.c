@@ -114,7 +114,10 @@ int config_check(const struct config *config, FILE *out, FILE *err)
             config->error_count == 1 ? "" : "s");
         return 2;
     }
-    if (config->trigger_count > 0)
-        print_table(config, out);
+    if (config->trigger_count == 0) {
+        fputs("no aws-dynamodb trigger, so nothing was checked\n", err);
+        return 2;
+    }
+    print_table(config, out);
     return 0;
 }

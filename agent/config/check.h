@@ -8,7 +8,7 @@
 
 /* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is
  * wrong; what to do`, and where there is no error the triggers to `out`. The exit code: 0, or
- * 2 with an error. */
+ * 2 with an error or without a trigger. */
 int config_check(const struct config *config, FILE *out, FILE *err);
 
 /* One finding as a line. */

@@ -10,35 +10,47 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX (1024u * 1024u)
+#define MEBIBYTE   (1024u * 1024u)
+#define FILE_MAX   MEBIBYTE
+#define STREAM_MAX (16u * MEBIBYTE) /* all that a chart renders, read once */
 
-static void add_failure(struct reading *reading, const char *path, int error)
+static const char *path_title(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+static void add_failure(struct reading *reading, const char *path, int error, bool stream)
 {
     char why[160];
 
     if (error == -EMSGSIZE)
-        snprintf(why, sizeof(why), "larger than 1 MiB; split it");
+        snprintf(why, sizeof(why), "larger than %u MiB; split it",
+            (stream ? STREAM_MAX : FILE_MAX) / MEBIBYTE);
+    else if (!stream && path_is_stream(path))
+        snprintf(why, sizeof(why),
+            "not a regular file; name a YAML file or a folder of them (only --check reads the "
+            "standard input and pipes)");
     else if (error == -EINVAL || error == -EISDIR)
         snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");
     else
         snprintf(why, sizeof(why), "cannot be read by uid %u: %s", (unsigned)geteuid(),
             strerror(-error));
-    reading_add_failure(reading, path, why);
+    reading_add_failure(reading, path_title(path), why);
 }
 
-static void add_file(struct reading *reading, const char *path)
+static void add_file(struct reading *reading, const char *path, bool stream)
 {
     struct buffer content;
     int r = 0;
 
-    buffer_init_secret(&content, FILE_MAX);
-    r = file_read(path, &content);
+    buffer_init_secret(&content, stream ? STREAM_MAX : FILE_MAX);
+    r = stream ? stream_read(path, &content) : file_read(path, &content);
     if (r == -ENOMEM)
         reading->failed = true;
     else if (r < 0)
-        add_failure(reading, path, r);
+        add_failure(reading, path, r, stream);
     else
-        reading_add(reading, path, content.data, content.len);
+        reading_add(reading, path_title(path), content.data, content.len);
     buffer_free(&content);
 }
 
@@ -52,13 +64,13 @@ static void add_folder(struct reading *reading, const char *path)
         return;
     }
     if (r < 0) {
-        add_failure(reading, path, r);
+        add_failure(reading, path, r, false);
         return;
     }
     if (folder.count == 0)
         reading_add_empty(reading, path);
     for (size_t i = 0; i < folder.count && !reading->failed; i++)
-        add_file(reading, folder.paths[i]);
+        add_file(reading, folder.paths[i], false);
     folder_free(&folder);
 }
 
@@ -72,7 +84,8 @@ struct config *config_read(const struct config_options *options)
         if (path_is_folder(options->paths[i]))
             add_folder(reading, options->paths[i]);
         else
-            add_file(reading, options->paths[i]);
+            add_file(
+                reading, options->paths[i], options->streams && path_is_stream(options->paths[i]));
     }
     return reading_finish(reading);
 }

@@ -32,6 +32,7 @@ struct config_options {
     const char *const *paths; /* files or folders, in order */
     size_t path_count;
     const char *secrets_dir;
+    bool streams;                            /* "-" and pipes are read, too */
     bool allow_http;                         /* plain http to endpoints that are not loopback */
     const char *(*getenv)(const char *name); /* NULL: the process's own environment */
 };

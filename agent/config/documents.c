@@ -97,8 +97,7 @@ static int add_named(struct documents *documents, const struct tree *tree, enum 
 /* The form of KEDA's scaler pages; named after its file. */
 static int add_snippet(struct documents *documents, const struct tree *tree)
 {
-    const char *slash = strrchr(tree->file, '/');
-    const char *base = slash != NULL ? slash + 1 : tree->file;
+    const char *base = tree->base;
     const char *dot = strrchr(base, '.');
     size_t len = dot != NULL && dot != base ? (size_t)(dot - base) : strlen(base);
     char *name = arena_copy(documents->arena, base, len);
@@ -214,6 +213,24 @@ int documents_add(void *data, const struct tree *tree)
         r = add_counted(documents, &part);
     }
     return r;
+}
+
+bool documents_refer_to(const struct documents *documents, const struct document *config_map)
+{
+    for (size_t i = 0; i < documents->count; i++) {
+        const struct document *document = &documents->items[i];
+        if (document->kind != DOCUMENT_AUTHENTICATION &&
+            document->kind != DOCUMENT_CLUSTER_AUTHENTICATION)
+            continue;
+        const struct node *list = node_get(
+            node_get(document->tree.root, "spec"), "configMapTargetRef");
+        for (uint32_t k = 0; list != NULL && list->kind == NODE_LIST && k < list->count; k++) {
+            const char *name = node_text(node_get(list->items[k], "name"));
+            if (name != NULL && strcmp(name, config_map->name) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 static int compare_referred(

@@ -45,6 +45,9 @@ void documents_free(struct documents *documents);
 /* A yaml_document_fn. -E2BIG, with a finding, beyond DOCUMENTS_MAX; -ENOMEM. */
 int documents_add(void *data, const struct tree *tree);
 
+/* Whether an authentication takes values from a ConfigMap of this name. */
+bool documents_refer_to(const struct documents *documents, const struct document *config_map);
+
 /* To be called once after the last documents_add. -ENOMEM. */
 int documents_index(struct documents *documents);
 

@@ -13,7 +13,7 @@ bool path_is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static bool is_configuration(const char *name)
+bool file_name_is_configuration(const char *name)
 {
     static const char *const endings[] = {".yaml", ".yml", ".json"};
     size_t len = strlen(name);
@@ -66,7 +66,7 @@ int folder_read(struct folder *folder, const char *path)
             r = -errno;
             break;
         }
-        if (is_configuration(entry->d_name))
+        if (file_name_is_configuration(entry->d_name))
             r = add_path(folder, path, entry->d_name);
         if (r < 0)
             break;

@@ -21,9 +21,12 @@ struct node_pair {
 struct node {
     enum node_kind kind;
     uint32_t line, column; /* from 1 */
-    uint32_t count;        /* of items or pairs */
-    uint32_t height;       /* levels of containers below and including this */
-    uint32_t weight;       /* nodes in all, aliases counted each time */
+    union {
+        uint32_t count;  /* of items or pairs */
+        uint32_t indent; /* of the lines of a literal block ("|"); 0: they are not the file's */
+    };
+    uint32_t height; /* levels of containers below and including this */
+    uint32_t weight; /* nodes in all, aliases counted each time */
     union {
         const char *text; /* scalars; holds no NUL */
         const struct node **items;
@@ -36,6 +39,7 @@ struct tree {
     const struct node *root;
     const char *file;
     unsigned file_index;
+    const char *base; /* the name of the file alone, or of the ConfigMap's key that it is in */
 };
 
 /* The value of a key; NULL where the map is none or has no such key. */

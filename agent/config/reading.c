@@ -1,5 +1,6 @@
 #include "agent/config/reading.h"
 
+#include "agent/config/files.h"
 #include "agent/config/names.h"
 #include "agent/config/scaled_object.h"
 #include "agent/config/surrogates.h"
@@ -62,7 +63,7 @@ static void warn_useless(struct reading *reading, const struct place *place, con
 /* JSON is YAML but for one thing. 0 or -ENOMEM. */
 static int prepare_json(struct reading *reading, struct yaml_input *input)
 {
-    const char *dot = strrchr(input->file, '.');
+    const char *dot = strrchr(input->base, '.');
     char *copy = NULL;
 
     if (dot == NULL || strcmp(dot, ".json") != 0 ||
@@ -76,10 +77,29 @@ static int prepare_json(struct reading *reading, struct yaml_input *input)
     return 0;
 }
 
+/* The documents of one text. */
+static void read_documents(struct reading *reading, struct yaml_input *input)
+{
+    struct place place = {.file = input->file, .file_index = input->file_index};
+    int r = prepare_json(reading, input);
+
+    if (r == 0)
+        r = yaml_read(
+            input, reading->scratch, &reading->findings, documents_add, &reading->documents);
+    if (r == -ENOMEM && arena_is_full(reading->scratch))
+        findings_add(&reading->findings, FINDING_ERROR, &place, "",
+            "the files are too large in all (256 MiB in memory); read fewer");
+    else if (r == -ENOMEM)
+        reading->failed = true;
+}
+
 void reading_add(struct reading *reading, const char *file, const void *data, size_t len)
 {
-    struct yaml_input input = {.file = reading_keep(reading, file),
+    const char *kept = reading_keep(reading, file);
+    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
+    struct yaml_input input = {.file = kept,
         .file_index = reading->file_count++,
+        .base = slash != NULL ? slash + 1 : kept,
         .data = data != NULL ? data : "", /* an empty file */
         .len = len};
     size_t before = reading->documents.count;
@@ -90,18 +110,57 @@ void reading_add(struct reading *reading, const char *file, const void *data, si
         reading->first_file = input.file;
     if (reading->failed || reading->documents.seen > DOCUMENTS_MAX)
         return;
-    int r = prepare_json(reading, &input);
-    if (r == 0)
-        r = yaml_read(
-            &input, reading->scratch, &reading->findings, documents_add, &reading->documents);
-    if (r == -ENOMEM && arena_is_full(reading->scratch))
-        findings_add(&reading->findings, FINDING_ERROR, &place, "",
-            "the files are too large in all (256 MiB in memory); read fewer");
-    else if (r == -ENOMEM)
-        reading->failed = true;
-    else if (reading->documents.count == before && reading->findings.error_count == errors)
+    read_documents(reading, &input);
+    if (!reading->failed && reading->documents.count == before &&
+        reading->findings.error_count == errors)
         warn_useless(reading, &place,
             "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
+}
+
+/* What a ConfigMap holds that is mounted as the configuration: files of documents of KEDA's. Other
+ * programs' files are none of tally's business, whatever is wrong with them. */
+static bool holds_documents(const char *key, const char *text)
+{
+    static const char *const signs[] = {"keda.sh/", "triggers:", "\"triggers\"", "kind: Secret"};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strstr(text, signs[i]) != NULL)
+            return file_name_is_configuration(key);
+    }
+    return false;
+}
+
+static void read_config_map(struct reading *reading, const struct document *map)
+{
+    const struct node *data = node_get(map->tree.root, "data");
+
+    for (uint32_t i = 0; data != NULL && data->kind == NODE_MAP && i < data->count; i++) {
+        const char *key = data->pairs[i].key->text;
+        const struct node *value = data->pairs[i].value;
+        const char *text = node_text(value);
+        if (text == NULL || !holds_documents(key, text) || reading->failed)
+            continue;
+        struct yaml_input input = {.file = map->tree.file,
+            .file_index = map->tree.file_index,
+            .base = key,
+            .data = text,
+            .len = strlen(text),
+            .inside = value};
+        read_documents(reading, &input);
+    }
+}
+
+/* The shape in which a cluster gets the configuration. ConfigMaps in ConfigMaps stay texts. */
+static void read_config_maps(struct reading *reading)
+{
+    size_t count = reading->documents.count;
+
+    for (size_t i = 0; i < count; i++) {
+        struct document document = reading->documents.items[i];
+        if (document.kind == DOCUMENT_CONFIG_MAP &&
+            !documents_refer_to(&reading->documents, &document))
+            read_config_map(reading, &document);
+    }
 }
 
 void reading_add_failure(struct reading *reading, const char *file, const char *why)
@@ -214,6 +273,8 @@ struct config *reading_finish(struct reading *reading)
 {
     struct config *config = NULL;
 
+    if (!reading->failed)
+        read_config_maps(reading);
     if (documents_index(&reading->documents) < 0)
         reading->failed = true;
     if (!reading->failed)

@@ -21,6 +21,8 @@ struct open {
 
 /* Builds the tree of one document from the parser's events. */
 struct builder {
+    const struct yaml_input *input;
+    size_t line, line_start; /* of the input's bytes, as far as literal_indent has looked */
     struct arena *arena;
     struct findings *findings;
     struct tree tree;
@@ -33,11 +35,25 @@ struct builder {
     size_t alias_count;
 };
 
+/* Where in the file a mark is, which may be one in a text of the file. */
+static struct place mark_place(const struct builder *b, const yaml_mark_t *mark)
+{
+    const struct node *inside = b->input->inside;
+    struct place place = node_place(&b->tree, inside);
+
+    if (inside == NULL) {
+        place.line = (unsigned)mark->line + 1;
+        place.column = (unsigned)mark->column + 1;
+    } else if (inside->indent > 0) {
+        place.line = inside->line + (unsigned)mark->line + 1;
+        place.column = inside->indent + (unsigned)mark->column + 1;
+    }
+    return place;
+}
+
 static int refuse(struct builder *b, const yaml_mark_t *mark, const char *message)
 {
-    struct place place = node_place(&b->tree, NULL);
-    place.line = (unsigned)mark->line + 1;
-    place.column = (unsigned)mark->column + 1;
+    struct place place = mark_place(b, mark);
     findings_add(b->findings, FINDING_ERROR, &place, "", "%s", message);
     return -EINVAL;
 }
@@ -61,9 +77,10 @@ static struct node *node_add(struct builder *b, enum node_kind kind, const yaml_
     struct node *node = arena_alloc(b->arena, sizeof(*node));
     if (node == NULL)
         return NULL;
+    struct place place = mark_place(b, mark);
     node->kind = kind;
-    node->line = (uint32_t)mark->line + 1;
-    node->column = (uint32_t)mark->column + 1;
+    node->line = place.line;
+    node->column = place.column;
     node->weight = 1;
     return node;
 }
@@ -134,6 +151,45 @@ static enum node_kind tagged_kind(const char *tag)
     return NODE_LIST;
 }
 
+/* The bytes of a line of the input, without its end; *len 0 beyond the last. Lines are asked for
+ * in rising order. */
+static const char *input_line(struct builder *b, size_t line, size_t *len)
+{
+    const char *data = b->input->data;
+    size_t end = b->input->len;
+
+    while (b->line < line && b->line_start < end) {
+        const char *next = memchr(data + b->line_start, '\n', end - b->line_start);
+        b->line_start = next != NULL ? (size_t)(next - data) + 1 : end;
+        b->line++;
+    }
+    const char *start = data + b->line_start;
+    const char *stop =
+        b->line == line && b->line_start < end ? memchr(start, '\n', end - b->line_start) : start;
+    *len = stop != NULL ? (size_t)(stop - start) : end - b->line_start;
+    return start;
+}
+
+/* By how many columns the lines of a literal block are indented: what its first line that is not
+ * empty has more in the file than in the text. */
+static uint32_t literal_indent(struct builder *b, const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    size_t empty = strspn(text, "\n"), len = 0;
+    size_t inside = strcspn(text + empty, "\n");
+
+    if (event->data.scalar.style != YAML_LITERAL_SCALAR_STYLE || b->input->inside != NULL)
+        return 0;
+    const char *line = input_line(b, event->start_mark.line + 1 + empty, &len);
+    if (inside == 0 || len <= inside || memcmp(line + len - inside, text + empty, inside) != 0)
+        return 0;
+    for (size_t i = 0; i < len - inside; i++) {
+        if (line[i] != ' ')
+            return 0;
+    }
+    return (uint32_t)(len - inside);
+}
+
 static int add_scalar(struct builder *b, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -153,6 +209,7 @@ static int add_scalar(struct builder *b, const yaml_event_t *event)
     if (node == NULL)
         return -ENOMEM;
     node->weight += (uint32_t)(len / YAML_NODE_BYTES);
+    node->indent = literal_indent(b, event);
     if (event->data.scalar.plain_implicit && strcmp(text, MERGE_KEY) == 0)
         node->text = node_merge_key;
     else
@@ -261,7 +318,7 @@ static yaml_mark_t mark_at(const struct yaml_input *input, size_t offset)
 static int report_error(
     struct builder *b, const yaml_parser_t *parser, const struct yaml_input *input)
 {
-    struct place place = node_place(&b->tree, NULL);
+    struct place place;
     yaml_mark_t mark = parser->problem_mark;
     char problem[200], context[200];
 
@@ -272,11 +329,11 @@ static int report_error(
     library_text_copy(
         problem, sizeof(problem), parser->problem != NULL ? parser->problem : "unreadable");
     library_text_copy(context, sizeof(context), parser->context);
-    place.line = (unsigned)mark.line + 1;
-    place.column = (unsigned)mark.column + 1;
+    place = mark_place(b, &mark);
+    struct place begin = mark_place(b, &parser->context_mark);
     if (parser->context != NULL)
-        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s at %zu:%zu, %s%s",
-            context, parser->context_mark.line + 1, parser->context_mark.column + 1, problem,
+        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s at %u:%u, %s%s",
+            context, begin.line, begin.column, problem,
             hint_of(input, "; is the indentation right, and are there no tabs?"));
     else
         findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
@@ -304,9 +361,10 @@ static void event_wipe_and_delete(yaml_event_t *event)
 int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
     yaml_document_fn *document, void *data)
 {
-    struct builder b = {.arena = arena,
+    struct builder b = {.input = input,
+        .arena = arena,
         .findings = findings,
-        .tree = {.file = input->file, .file_index = input->file_index}};
+        .tree = {.file = input->file, .file_index = input->file_index, .base = input->base}};
     yaml_parser_t parser;
     bool ended = false;
     int r = 0;

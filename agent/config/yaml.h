@@ -14,8 +14,10 @@
 struct yaml_input {
     const char *file; /* borrowed by the trees */
     unsigned file_index;
+    const char *base; /* as in the trees */
     const void *data;
     size_t len;
+    const struct node *inside; /* the bytes are the text of this scalar; NULL: of the file */
 };
 
 /* Called for each document that is not empty. The tree lives in the arena. A negative return

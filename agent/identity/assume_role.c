@@ -52,6 +52,8 @@ static void on_base(void *data, struct credentials *credentials, const struct fa
 
     if (credentials == NULL) {
         end(self, NULL, failure);
+    } else if (self->role.len == 0) {
+        end(self, credentials, NULL);
     } else if (base_role != NULL && strcmp(base_role, buffer_string(&self->role)) == 0) {
         end(self, credentials, NULL);
     } else {
@@ -104,14 +106,17 @@ static int prepare(struct assume_role *self, struct failure *failure)
     buffer_clear(&self->external_id);
     options->facts->kind = self->base.ops->kind;
     facts_set(&options->facts->session_name, session_name(self));
-    r = value_read(&options->role, options->context->getenv, &self->role, failure);
+    r = value_read_optional(&options->role, options->context->getenv, &self->role, failure);
 
-    if (r == -ENODATA)
+    if (options->role.source == SOURCE_ABSENT)
         failure_set_settings(failure, "AssumeRole: no role is configured");
+    else if (r == -ENODATA)
+        return 0; /* an auth parameter that is empty: the base's credentials are what is left */
     if (r < 0)
         return r;
     facts_set(&options->facts->role, buffer_string(&self->role));
-    r = value_read(&options->external_id, options->context->getenv, &self->external_id, failure);
+    r = value_read_optional(
+        &options->external_id, options->context->getenv, &self->external_id, failure);
     return r == -ENODATA ? 0 : r;
 }
 
@@ -159,4 +164,12 @@ struct provider *assume_role_create(const struct assume_role_options *options)
     buffer_init_secret(&self->external_id, VALUE_BYTES);
     prepare(self, &failure); /* for whoami, which may be asked first */
     return &self->base;
+}
+
+bool assume_role_has_role(struct provider *provider)
+{
+    struct assume_role *self = (struct assume_role *)provider;
+    struct failure failure;
+
+    return prepare(self, &failure) < 0 || self->role.len > 0;
 }

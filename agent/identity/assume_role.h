@@ -23,4 +23,8 @@ struct assume_role_options {
 
 struct provider *assume_role_create(const struct assume_role_options *options);
 
+/* Whether there is something to assume. Else the role is an auth parameter that is unset, missing
+ * or empty at present, and the provider passes its base's credentials on. */
+bool assume_role_has_role(struct provider *provider);
+
 #endif

@@ -1,5 +1,6 @@
 #include "agent/identity/aws_rule.h"
 
+#include "agent/identity/assume_role.h"
 #include "agent/identity/explain.h"
 #include "agent/identity/web_identity.h"
 
@@ -42,10 +43,23 @@ static void on_web_identity(
     provider_get(self->assume_role, &self->request);
 }
 
+/* The auth parameter awsRoleArn is empty, so there is nothing to assume. */
+static void on_base(void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct aws_rule *self = data;
+
+    provider_finish(&self->base, credentials, failure);
+}
+
 static void aws_rule_fetch(struct provider *provider)
 {
     struct aws_rule *self = (struct aws_rule *)provider;
 
+    if (!assume_role_has_role(self->assume_role)) {
+        self->request.done = on_base;
+        provider_get(self->assume_role, &self->request);
+        return;
+    }
     self->request.done = on_web_identity;
     provider_get(self->web_identity, &self->request);
 }

@@ -80,7 +80,7 @@ static int read_values(
     int r;
 
     for (int i = 0; i < VALUE_COUNT; i++) {
-        results[i] = value_read(
+        results[i] = (i == SESSION_TOKEN ? value_read_optional : value_read)(
             ref_at(self, i), self->options.context->getenv, &values[i], failure);
         if (results[i] < 0 && results[i] != -ENODATA)
             return results[i];

@@ -27,7 +27,7 @@ static int append_trimmed(
         len--;
     if (len == 0) {
         snprintf(why, why_size, "it is empty");
-        return -EINVAL;
+        return -ENOENT;
     }
     for (size_t i = 0; i < len; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
@@ -65,7 +65,7 @@ static int read_member(
         return r;
     if (field.type != FIELD_TEXT) {
         snprintf(why, why_size, "the JSON object has no string named %s", key);
-        r = -EINVAL;
+        r = field.type == FIELD_ABSENT ? -ENOENT : -EINVAL;
     } else {
         r = append_trimmed(out, field.text, strlen(field.text), why, why_size);
     }
@@ -119,4 +119,12 @@ int value_read(const struct value_ref *ref, const char *(*get)(const char *name)
         failure->retryable = value_file(ref) != NULL; /* all else stays as it is */
     }
     return r;
+}
+
+int value_read_optional(const struct value_ref *ref, const char *(*get)(const char *name),
+    struct buffer *out, struct failure *failure)
+{
+    int r = value_read(ref, get, out, failure);
+
+    return r == -ENOENT ? -ENODATA : r;
 }

@@ -10,8 +10,13 @@
 
 /* Appends the value, without white space around it, to the secret buffer `out`. 0; -ENODATA
  * where the configuration names no such value, which is no failure; or another negative errno
- * with *failure: named but not to be had, or empty. */
+ * with *failure: named but not to be had; -ENOENT where it is missing or empty. */
 int value_read(const struct value_ref *ref, const char *(*get)(const char *name),
+    struct buffer *out, struct failure *failure);
+
+/* The same of a value that may be missing (awsRoleArn, awsExternalId, awsSessionToken): -ENODATA
+ * also where it is named but unset, missing or empty. KEDA goes on without it, too. */
+int value_read_optional(const struct value_ref *ref, const char *(*get)(const char *name),
     struct buffer *out, struct failure *failure);
 
 /* The file that the value is in, NULL where it is in none. */

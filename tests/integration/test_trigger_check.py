@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 
 from .agent import SANITIZER_OPTIONS, TALLYD, WRAP
 from .yaml_files import scaled_object, text, trigger
@@ -77,10 +78,113 @@ def test_errors_of_every_file_are_told_in_one_run(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "kind: Deployment\n", "hello\n",
                                      "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"])
-def test_files_without_a_trigger_are_a_warning(tmp_path, content):
+def test_files_without_a_trigger_are_nothing_to_check(tmp_path, content):
     (tmp_path / "x.yaml").write_text(content)
     code, out, err = check("x.yaml", folder=tmp_path)
-    assert (code, out) == (0, "") and "x.yaml: warning: no " in err
+    assert (code, out) == (2, "") and "x.yaml: warning: no " in err
+    assert err.endswith("no aws-dynamodb trigger, so nothing was checked\n")
+    # One of several files may be without.
+    assert check("x.yaml", os.path.join(HERE, "good.yaml"), folder=tmp_path)[0] == 0
+
+
+# ---- where it is read from ------------------------------------------------------------------------
+
+def config_map(name="scaledobject.yaml", content=None, **data):
+    content = content or text(scaled_object("few", trigger(targetValue="9")))
+    return {"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "tally-config", "namespace": "shop"},
+            "data": {name: content, **data}}
+
+
+def literal_text(*documents):
+    """YAML in which texts of several lines are literal blocks, as people write ConfigMaps."""
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    Dumper.add_representer(str, lambda dumper, value: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", value, style="|" if "\n" in value else None))
+    return yaml.dump_all(documents, Dumper=Dumper, sort_keys=False)
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_the_documents_in_a_config_map_are_checked(tmp_path, literal):
+    """With the places that they have in the file of the ConfigMap."""
+    misspelt = text(scaled_object("few")).replace("keyConditionExpression", "keyConditionXpression")
+    whole = literal_text if literal else text
+    (tmp_path / "x.yaml").write_text(whole(config_map(content=misspelt, other="x: [not yaml")))
+    code, out, err = check("x.yaml", folder=tmp_path)
+    assert (code, out) == (2, "")
+    warning, = [LINE.match(line) for line in err.splitlines() if "did you mean" in line]
+    assert "keyConditionXpression" in warning["rest"]
+    lines = (tmp_path / "x.yaml").read_text().splitlines()
+    at = lines[int(warning["line"]) - 1][int(warning["column"]) - 1:]
+    assert at.startswith("keyConditionXpression" if literal else '"') or not literal
+    (tmp_path / "x.yaml").write_text(whole(config_map(), scaled_object("more")))
+    code, out, _ = check("x.yaml", folder=tmp_path)
+    assert code == 0 and "shop/few" in out and "shop/more" in out
+
+
+def test_the_shipped_config_map_is_checked(tmp_path):
+    path = os.path.join(HERE, "../../../deploy/kubernetes/config.yaml")
+    code, out, _ = check(path, folder=tmp_path)
+    assert code == 0 and "shop/orders" in out
+
+
+def test_a_config_map_of_values_is_none(tmp_path):
+    """What an authentication refers to is read as values; other programs' files do not matter."""
+    reader = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
+              "metadata": {"name": "reader", "namespace": "shop"},
+              "spec": {"configMapTargetRef": [
+                  {"parameter": "awsRoleArn", "name": "tally-config", "key": "scaledobject.yaml"}]}}
+    (tmp_path / "x.yaml").write_text(text(config_map(), reader))
+    assert check("x.yaml", folder=tmp_path)[0] == 2
+    (tmp_path / "x.yaml").write_text(text(
+        config_map("application.yaml", "spring: {{ .Values.spring }}\n"), scaled_object("it")))
+    assert check("x.yaml", folder=tmp_path)[0] == 0
+
+
+def test_the_agent_reads_a_config_map_as_the_check_does(pod, tmp_path):
+    (tmp_path / "x.yaml").write_text(text(config_map()))
+    agent = pod(scaled_object("unused"))
+    agent.config = str(tmp_path / "x.yaml")
+    assert agent.start().rpc("count", trigger="few")["count"] == 7
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin", "fifo", "/dev/fd/0"])
+def test_pipes_are_checked(tmp_path, path):
+    """As rendered by a template, and longer than a pipe holds."""
+    os.mkfifo(tmp_path / "fifo")
+    rendered = "# " + "x" * 100_000 + "\n" + text(scaled_object("it", trigger(tableName="ab")))
+    command = [*WRAP, TALLYD, "--check", "--config", path]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=SANITIZER_OPTIONS, text=True) as child:
+        if path == "fifo":
+            with open(tmp_path / "fifo", "w", encoding="utf-8") as fifo:
+                fifo.write(rendered)
+            rendered = None
+        out, err = child.communicate(rendered, timeout=60)
+    assert child.returncode == 0 and "shop/it" in out
+    name = "stdin" if path == "-" else path
+    assert f"{name}:" in err and "warning: tableName: " in err
+
+
+def test_a_pipe_without_a_trigger_or_too_long_is_an_error(tmp_path):
+    for content, wanted in (("", "nothing was checked"), ("x: 1\n", "nothing was checked"),
+                            ("#" * (16 * 1024 * 1024 + 1), "larger than 16 MiB"),
+                            ("kind: [", "stdin:2:1: error: not valid YAML")):
+        done = subprocess.run([*WRAP, TALLYD, "--check", "--config", "-"], cwd=tmp_path,
+                              env=SANITIZER_OPTIONS, timeout=60, input=content,
+                              capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "") and wanted in done.stderr
+
+
+def test_the_agent_itself_reads_no_pipe(tmp_path):
+    """It could not read it again when it changes."""
+    for path in ("-", "/dev/stdin"):
+        done = subprocess.run([*WRAP, TALLYD, "--config", path, "--socket", tmp_path / "s"],
+                              env=SANITIZER_OPTIONS, timeout=60, input=text(scaled_object("it")),
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "only --check reads the standard input" in done.stderr
 
 
 def test_the_environment_counts_where_it_must(tmp_path):
@@ -137,8 +241,8 @@ def test_hostile_files_are_refused_with_a_reason(tmp_path, name):
     begun = time.monotonic()
     code, _, err = check("x.yaml", folder=tmp_path)
     assert time.monotonic() - begun < 20
-    if wanted is None:
-        assert code == 0, err
+    if wanted is None:  # read to its end, but there is no trigger
+        assert code == 2 and ": error: " not in err and err.endswith("nothing was checked\n"), err
     else:
         assert code == 2 and wanted in err
 

@@ -68,11 +68,18 @@ TEST(a_bad_configuration_is_its_findings)
 
 TEST(warnings_alone_exit_0)
 {
+    const char *text = check(trigger_with("tableName", "ab"));
+    CHECK(strstr(text, ": warning: tableName: ") != NULL && text[strlen(text) - 1] == '0');
+}
+
+TEST(nothing_to_check_exits_2)
+{
     const char *text = check("kind: Deployment\n");
     CHECK_STR("t.yaml: warning: no ScaledObject, ScaledJob or list of triggers, and nothing that "
               "one refers to\n"
               "t.yaml:1:1: note: kind: documents of kind Deployment are skipped: tally has no use "
-              "for them\n0",
+              "for them\n"
+              "no aws-dynamodb trigger, so nothing was checked\n2",
         text);
 }
 
@@ -84,4 +91,5 @@ TEST(no_text_of_a_file_moves_the_cursor)
 }
 
 TEST_MAIN(RUN(a_good_configuration_is_a_table), RUN(a_bad_configuration_is_its_findings),
-    RUN(warnings_alone_exit_0), RUN(no_text_of_a_file_moves_the_cursor))
+    RUN(warnings_alone_exit_0), RUN(nothing_to_check_exits_2),
+    RUN(no_text_of_a_file_moves_the_cursor))

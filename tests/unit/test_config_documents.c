@@ -113,6 +113,78 @@ TEST(json_files_are_read_and_named)
     config_destroy(config);
 }
 
+#define MAP(header)                                                                                \
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: shop}\ndata:\n" header
+#define SNIPPET(indent, table)                                                                     \
+    indent "triggers:\n" indent "- type: aws-dynamodb\n" indent                                    \
+           "  metadata: {awsRegion: r, targetValue: '1', keyConditionExpression: k,\n" indent      \
+           "    tableName: " table "}\n"
+
+TEST(the_data_of_a_config_map_are_documents)
+{
+    /* The place is that in the file where the lines are the file's, else where the text begins. */
+    static const struct {
+        const char *yaml, *expected;
+    } cases[] = {
+        {MAP("  a.yaml: |\n") SNIPPET("    ", "ab"), "t.yaml:9:20"},
+        {MAP("  a.yml: |2-\n") SNIPPET("    ", "ab"), "t.yaml:9:20"},
+        {MAP("  a.yaml: |  # in words\n\n\n") SNIPPET("       ", "ab"), "t.yaml:11:23"},
+        {MAP("  other: |\n    \n  a.yaml: |\n") SNIPPET("    ", "ab"), "t.yaml:11:20"},
+        {MAP("  a.json: '{\"triggers\": [{\"type\": \"aws-dynamodb\", \"metadata\": "
+             "{\"awsRegion\": "
+             "\"r\", \"targetValue\": \"1\", \"keyConditionExpression\": \"k\", \"tableName\": "
+             "\"ab\"}}]}'\n"),
+            "t.yaml:5:11"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct config *config = config_of(cases[i].yaml);
+        const char *lines = config_lines(config, FINDING_WARNING);
+        size_t len = strlen(cases[i].expected);
+        CHECK_INT(1, config->trigger_count);
+        CHECK_STR("default/a", config->triggers[0].name);
+        if (strncmp(lines, cases[i].expected, len) != 0 ||
+            strncmp(lines + len, ": warning: tableName: ", 22) != 0)
+            TEST_FAIL("case %zu: %s", i, lines);
+        config_destroy(config);
+    }
+}
+
+TEST(what_is_wrong_in_a_config_map_has_its_place)
+{
+    CHECK_STR("t.yaml:7:5: error: not valid YAML: while parsing a flow node at 7:5, did not find "
+              "expected node content; is the indentation right, and are there no tabs?\n",
+        lines_of(MAP("  a.yaml: |\n    triggers: [\n"), FINDING_ERROR));
+    CHECK_STR("t.yaml:5:11: error: the alias names an anchor that does not exist\n",
+        lines_of(MAP("  a.yaml: \"triggers:\\n- *x\"\n"), FINDING_ERROR));
+}
+
+TEST(data_that_are_values_or_other_programs_are_none)
+{
+    static const char referring[] =
+        "---\napiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: a, "
+        "namespace: shop}\nspec:\n  configMapTargetRef:\n  - {parameter: awsRegion, name: m, key: "
+        "region}\n";
+    static const char *const none[] = {
+        MAP("  application.yaml: |\n    spring: {{ not rendered }}\n"),
+        MAP("  triggers: |\n") SNIPPET("    ", "tab"), /* no name of a file */
+        MAP("  .a.yaml: |\n") SNIPPET("    ", "tab"), MAP("  a.yaml: {triggers: []}\n"),
+        MAP("  a.yaml: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: n}\n    "
+            "data:\n"
+            "      b.yaml: |\n") SNIPPET("        ", "tab")};
+    char yaml[2000];
+
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        struct config *config = config_of(none[i]);
+        CHECK_INT(0, config->trigger_count);
+        CHECK_INT(0, config->error_count);
+        config_destroy(config);
+    }
+    snprintf(yaml, sizeof(yaml), "%s%s", MAP("  a.yaml: |\n") SNIPPET("    ", "tab"), referring);
+    struct config *config = config_of(yaml);
+    CHECK_INT(0, config->trigger_count);
+    config_destroy(config);
+}
+
 TEST(a_snippet_needs_a_file_name_without_blanks)
 {
     const char *const files[] = {"my jobs.yaml", "triggers: []\n", NULL};
@@ -161,5 +233,7 @@ TEST(authentications_are_found_across_namespaces)
 TEST_MAIN(RUN(documents_are_told_by_kind_and_version), RUN(a_kind_that_is_nearly_one_is_a_warning),
     RUN(triggers_beside_the_spec_are_found), RUN(other_kinds_are_noted_once),
     RUN(a_file_of_secrets_alone_is_no_mistake), RUN(json_files_are_read_and_named),
+    RUN(the_data_of_a_config_map_are_documents), RUN(what_is_wrong_in_a_config_map_has_its_place),
+    RUN(data_that_are_values_or_other_programs_are_none),
     RUN(a_snippet_needs_a_file_name_without_blanks),
     RUN(authentications_are_found_across_namespaces))

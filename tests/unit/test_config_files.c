@@ -100,7 +100,8 @@ TEST(what_cannot_be_read_is_told)
         (unsigned)geteuid());
     CHECK_STR(expected, problems_of_path("missing.yaml"));
     CHECK_INT(0, mkfifo(path_of("pipe.yaml"), 0600));
-    CHECK_STR("pipe.yaml: error: not a regular file; name a YAML file or a folder of them\n",
+    CHECK_STR("pipe.yaml: error: not a regular file; name a YAML file or a folder of them (only "
+              "--check reads the standard input and pipes)\n",
         problems_of_path("pipe.yaml"));
     make_folder("nested");
     make_folder("nested/inner.yaml");
