@@ -396,3 +396,102 @@ def test_a_name_that_is_there_twice_is_an_error(pod):
 def yaml_lines(agent):
     with open(agent.config, encoding="utf-8") as file:
         return file.read().splitlines()
+
+
+# ---- optional auth parameters ---------------------------------------------------------------------
+
+# What a source gives that has nothing to give: (field, entries, other documents, environment).
+def from_environment(parameter, value):
+    return {"env": [{"parameter": parameter, "name": "OPTIONAL"}]}, [], value
+
+
+def from_secret(parameter, value):
+    documents = [] if value is None else [plain("Secret", "optional", stringData={"v": value})]
+    return {"secretTargetRef": [{"parameter": parameter, "name": "optional", "key": "v"}]}, documents, None
+
+
+def from_encoded_secret(parameter, value):
+    return ({"secretTargetRef": [{"parameter": parameter, "name": "optional", "key": "v"}]},
+            [plain("Secret", "optional", data={"v": encoded(value or "\n")})], None)
+
+
+def from_config_map(parameter, value):
+    documents = [plain("ConfigMap", "optional", data={} if value is None else {"v": value})]
+    return {"configMapTargetRef": [{"parameter": parameter, "name": "optional", "key": "v"}]}, documents, None
+
+
+def from_file(parameter, value):
+    return {"filePath": [{"parameter": parameter, "path": "optional-" + str(value is None)}]}, [], None
+
+
+SOURCES_OF_NOTHING = {
+    "a variable that is not set": (from_environment, None),
+    "an empty variable": (from_environment, ""),
+    "a Secret that is not mounted": (from_secret, None),
+    "an empty Secret": (from_secret, ""),
+    "a Secret of a line break": (from_encoded_secret, None),
+    "a ConfigMap without the key": (from_config_map, None),
+    "a blank in a ConfigMap": (from_config_map, " "),
+    "a missing file": (from_file, None),
+    "an empty file": (from_file, ""),
+}
+
+
+def merged(*specs):
+    whole = {}
+    for spec in specs:
+        for field, value in spec.items():
+            whole[field] = whole[field] + value if field in whole else value
+    return whole
+
+
+@pytest.mark.parametrize("name", SOURCES_OF_NOTHING)
+def test_an_optional_auth_parameter_without_a_value_is_absent(start, world, tmp_path, name):
+    """As KEDA's resolver yields an empty text and goes on: the keys are used without a token, the
+    role is assumed without an external id, and without a role what the pod has."""
+    make, value = SOURCES_OF_NOTHING[name]
+    (tmp_path / "optional-False").write_text("\n")
+    user = world.user()
+    world.role(arn=OTHER, assume_role=[ROLE])
+    keys = plain("Secret", "keys", stringData={"id": user["access_key"],
+                                               "secret": user["secret_key"]})
+    token, documents, variable = make("awsSessionToken", value)
+    external, _, _ = make("awsExternalId", value)
+    role, _, _ = make("awsRoleArn", value)
+    env = {} if variable is None else {"OPTIONAL": variable}
+    reference = "ClusterTriggerAuthentication"
+
+    def asked(auth):
+        return {**trigger(), "authenticationRef": {"name": auth, "kind": reference}}
+
+    for document in [keys, *documents]:
+        document["metadata"]["namespace"] = "keda"  # of a ClusterTriggerAuthentication
+    agent = start(
+        scaled_object("token", asked("token")), scaled_object("role", asked("role")),
+        scaled_object("external", asked("external")), scaled_object("aws", asked("aws")),
+        authentication("token", reference, **merged(targets("keys"), token)),
+        authentication("external", reference, **merged(
+            {"secretTargetRef": [{"parameter": "awsRoleArn", "name": "role", "key": "arn"}]},
+            external)),
+        authentication("role", reference, **role),
+        authentication("aws", reference, podIdentity={"provider": "aws"}, **role),
+        plain("Secret", "role", "keda", stringData={"arn": OTHER}), keys, *documents,
+        env=env, options=["--secrets-dir", str(tmp_path)])
+    for asked_for in ("token", "role", "external", "aws"):
+        world.forget()
+        assert agent.rpc("count", trigger=asked_for)["count"] == 7, asked_for
+        query = [request for request in world.requests() if request["service"] == "dynamodb"][-1]
+        assert (query["access_key"] == user["access_key"]) == (asked_for == "token")
+
+
+def test_an_optional_auth_parameter_that_is_broken_stays_an_error(start):
+    """What is there but cannot be used is not the same as nothing."""
+    agent = start(
+        scaled_object("it", {**trigger(), "authenticationRef": {"name": "auth"}}),
+        authentication("auth", **merged(targets("keys"), {"secretTargetRef": [
+            {"parameter": "awsSessionToken", "name": "keys", "key": "token"}]})),
+        plain("Secret", "keys", data={"id": encoded("AKIA"), "secret": encoded("s"),
+                                      "token": "<TOKEN>"}))
+    with pytest.raises(RpcError) as caught:
+        agent.rpc("count", trigger="it")
+    assert caught.value.name == "CREDENTIALS" and "not base64" in str(caught.value)
