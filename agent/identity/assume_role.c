@@ -52,9 +52,8 @@ static void on_base(void *data, struct credentials *credentials, const struct fa
 
     if (credentials == NULL) {
         end(self, NULL, failure);
-    } else if (self->role.len == 0) {
-        end(self, credentials, NULL);
-    } else if (base_role != NULL && strcmp(base_role, buffer_string(&self->role)) == 0) {
+    } else if (self->role.len == 0 ||
+               (base_role != NULL && strcmp(base_role, buffer_string(&self->role)) == 0)) {
         end(self, credentials, NULL);
     } else {
         credentials_unref(self->signer);
