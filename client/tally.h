@@ -371,10 +371,11 @@ TALLY_API int tally_async_count(struct tally_async *async, const char *trigger, 
 
 /* Reports every change of a trigger's count or of its error, what is known now first; the
  * agent keeps the count at most `max_age_ms` old, or the trigger's polling interval where
- * that is negative. An error of the count is reported and the watch goes on. While the agent
- * is away the callback gets one TALLY_ENOAGENT, and when it is back the watch subscribes
- * again by itself. A refused subscription, and TALLY_EUNKNOWN_TRIGGER, end the watch.
- * Returns 0, or a negative error number. */
+ * that is negative; with several watches of a trigger on one handle each of their ages holds, and
+ * when one begins the others may be told once more what they know. An error of the count is
+ * reported and the watch goes on. While the agent is away the callback gets one TALLY_ENOAGENT, and
+ * when it is back the watch subscribes again by itself. A refused subscription, and
+ * TALLY_EUNKNOWN_TRIGGER, end the watch. Returns 0, or a negative error number. */
 TALLY_API int tally_async_watch(struct tally_async *async, const char *trigger, int64_t max_age_ms,
     tally_callback *callback, void *data, uint32_t *id);
 

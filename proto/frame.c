@@ -125,3 +125,12 @@ finish:
     scan->left[depth] = left;
     return status;
 }
+
+const char *frame_refusal(const struct frame_scan *scan, const uint8_t *data, size_t len)
+{
+    uint8_t first = scan->offset < len ? data[scan->offset] : 0;
+
+    if (shapes[first].size == 0)
+        return first == 0xc1 ? "byte_c1" : "ext_type";
+    return shapes[first].unit > 0 && scan->depth == scan->max_depth ? "too_deep" : "too_long";
+}

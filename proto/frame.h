@@ -38,4 +38,8 @@ void frame_scan_limit_values(struct frame_scan *scan, size_t max_values);
  * max_bytes leaves when each value still owed takes one byte. */
 enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, size_t len);
 
+/* After FRAME_REFUSED: what is wrong with the value at `offset` of the same data, in a word for
+ * logs. Static. */
+const char *frame_refusal(const struct frame_scan *scan, const uint8_t *data, size_t len);
+
 #endif

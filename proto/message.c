@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 
 /* ---- the envelope ------------------------------------------------------------------- */
 
@@ -87,6 +88,28 @@ void message_begin_answer(struct buffer *buffer, uint32_t id)
         (uint8_t)(id >> 8), (uint8_t)id, 0xc0};
 
     buffer_append(buffer, head, sizeof(head));
+}
+
+static void write_error_string(struct buffer *buffer, const struct failure *failure)
+{
+    char text[sizeof(*failure) + 64];
+    bool has_code = failure->aws_code[0] != '\0';
+    bool has_id = failure->aws_request_id[0] != '\0';
+    int len = snprintf(text, sizeof(text), "%s: %s%s%s%s%s%s", error_name(failure->code),
+        failure->message, has_code || has_id ? " [" : "", failure->aws_code,
+        has_code && has_id ? ", " : "", failure->aws_request_id, has_code || has_id ? "]" : "");
+
+    (void)len; /* its parts bound it */
+    write_string(buffer, text);
+}
+
+void message_error_string(struct buffer *buffer, uint32_t id, const struct failure *failure)
+{
+    write_array(buffer, 4);
+    write_uint(buffer, MESSAGE_ANSWER);
+    write_uint(buffer, id);
+    write_error_string(buffer, failure);
+    write_nil(buffer);
 }
 
 void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,

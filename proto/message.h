@@ -50,6 +50,10 @@ void message_begin_answer(struct buffer *buffer, uint32_t id);
 void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
     const struct buffer *extra, uint32_t extra_pairs);
 
+/* The same with the error as one string, "NAME: message [AWS code, request id]": for libraries that
+ * take no other type for it. */
+void message_error_string(struct buffer *buffer, uint32_t id, const struct failure *failure);
+
 /* Packs the error map alone (for `last_error`), and reads one. Reading passes over unknown
  * keys and known ones of another type; a number that this version does not know stays in
  * `code`. It accepts a plain string too, as foreign servers send: code INTERNAL, that message.

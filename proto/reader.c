@@ -221,6 +221,12 @@ bool reader_array(struct reader *reader, uint32_t *count)
 
 bool reader_map(struct reader *reader, uint32_t *pairs)
 {
+    struct reader empty = *reader;
+
+    if (reader_peek(reader) == VALUE_ARRAY && reader_array(&empty, pairs) && *pairs == 0) {
+        *reader = empty;
+        return true;
+    }
     return reader_container(reader, VALUE_MAP, 2, pairs);
 }
 

@@ -43,6 +43,8 @@ bool reader_int(struct reader *reader, int64_t *value);      /* refuses over INT
 bool reader_float(struct reader *reader, double *value);     /* integers too */
 bool reader_text(struct reader *reader, struct text *value); /* str or bin */
 bool reader_array(struct reader *reader, uint32_t *count);
+
+/* An empty array is an empty map: so Lua, PHP and Neovim write it. */
 bool reader_map(struct reader *reader, uint32_t *pairs);
 
 /* Passes over one whole value of any type; *value (may be NULL) gets its bytes. */

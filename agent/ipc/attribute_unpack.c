@@ -92,9 +92,22 @@ static enum spot spot_inside(enum spot spot, struct text key)
     return text_equals(key, "B") || text_equals(key, "BS") ? SPOT_BINARY : SPOT_PLAIN;
 }
 
+/* An empty array in the place of a map is an empty one; false: nothing was read. */
+static bool take_empty_map(struct reader *reader)
+{
+    struct reader probe = *reader;
+    uint32_t pairs;
+
+    if (reader_peek(reader) != VALUE_ARRAY || !reader_map(&probe, &pairs))
+        return false;
+    *reader = probe;
+    return true;
+}
+
 static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble *trouble)
 {
     json_t *object = json_object();
+    json_t *value;
     uint32_t pairs = 0;
     struct text key;
 
@@ -107,8 +120,10 @@ static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble
             trouble_refuse(trouble, "a map has a key that is no text");
             break;
         }
-        if (json_object_setn_new(
-                object, key.data, key.len, convert(reader, spot_inside(spot, key), trouble)) < 0)
+        value = spot == SPOT_ATTRIBUTE && text_equals(key, "M") && take_empty_map(reader)
+                    ? json_object()
+                    : convert(reader, spot_inside(spot, key), trouble);
+        if (json_object_setn_new(object, key.data, key.len, value) < 0)
             trouble_memory(trouble);
     }
     return object;

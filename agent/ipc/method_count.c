@@ -25,16 +25,12 @@ void method_count_answer(
 static void answer_failure(
     struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
-    struct session_answer out;
     struct buffer extra;
     uint32_t pairs;
 
     buffer_init(&extra, 256);
     pairs = pack_failed_decision(&extra, answer, replicas);
-    out = session_begin(session);
-    session->server->stats.errors++;
-    message_error(out.buffer, id, answer->failure, &extra, pairs);
-    session_end(session, out, id);
+    session_fail_with(session, id, answer->failure, &extra, pairs);
     buffer_free(&extra);
 }
 

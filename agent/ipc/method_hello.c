@@ -30,10 +30,23 @@ static void name_client(struct session *session, struct text name)
         LOG_NUMBER("pid", session->pid));
 }
 
+static void read_error_form(struct params *params, bool *as_string)
+{
+    struct text form = {NULL, 0};
+
+    params_text(params, "errors", &form);
+    if (params->failed)
+        return;
+    *as_string = text_equals(form, "string");
+    if (!*as_string && !text_equals(form, "map"))
+        params_fail(params, "errors must be \"map\" or \"string\"");
+}
+
 void method_hello(struct method_call *call)
 {
     const struct server *server = call->session->server;
     struct text client = {NULL, 0};
+    bool as_string = call->session->errors_as_string;
     struct params params;
     struct text name;
     struct session_answer out;
@@ -43,22 +56,27 @@ void method_hello(struct method_call *call)
     while (params_next(&params, &name)) {
         if (text_equals(name, "client"))
             params_text(&params, "client", &client);
+        else if (text_equals(name, "errors"))
+            read_error_form(&params, &as_string);
         else
             params_skip(&params);
     }
     if (!params_close(&params))
         return;
+    call->session->errors_as_string = as_string;
     if (client.data != NULL)
         name_client(call->session, client);
     out = session_begin(call->session);
     buffer = out.buffer;
     message_begin_answer(buffer, call->id);
-    write_map(buffer, 5);
+    write_map(buffer, 6);
     write_string(buffer, "protocol");
     write_string(buffer, PROTOCOL_NAME);
     pack_limit(buffer, "version", PROTOCOL_VERSION);
     write_string(buffer, "agent");
     write_string(buffer, TALLY_VERSION);
+    write_string(buffer, "errors");
+    write_string(buffer, call->session->errors_as_string ? "string" : "map");
     write_string(buffer, "methods");
     dispatch_pack_names(buffer, server->options.allow_query);
     write_string(buffer, "limits");

@@ -257,6 +257,15 @@ static void answer_watching(struct method_call *call, bool watching, const char 
     session_end(call->session, out, call->id);
 }
 
+/* Several watches of a trigger on one connection are one, which keeps what each was promised. */
+static int64_t lesser_age(const struct trigger *trigger, int64_t a, int64_t b)
+{
+    int64_t age_a = a != COUNT_AGE_DEFAULT ? a : trigger->polling_ms;
+    int64_t age_b = b != COUNT_AGE_DEFAULT ? b : trigger->polling_ms;
+
+    return age_a <= age_b ? a : b;
+}
+
 static void start_watch(struct method_call *call, const struct ask *asked)
 {
     struct session *session = call->session;
@@ -275,9 +284,14 @@ static void start_watch(struct method_call *call, const struct ask *asked)
     if (watch == NULL)
         watch = watch_create(session, asked->trigger->name);
     if (watch != NULL) {
+        bool again = watch->question != NULL;
+
         question_unwatch(&watch->watch);
         watch->question = question;
-        watch->watch.max_age_ms = asked->max_age_ms;
+        watch->watch.max_age_ms =
+            again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
+                  : asked->max_age_ms;
+        watch->told = false; /* one more in the same program wants to know */
     }
     if (watch == NULL || question_watch(question, &watch->watch) < 0) {
         if (watch != NULL)

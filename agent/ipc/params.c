@@ -94,8 +94,11 @@ void params_age(struct params *params, const char *name, int64_t *value)
 
 void params_map(struct params *params, const char *name, struct reader *value)
 {
+    struct reader probe = params->reader;
+    uint32_t pairs;
+
     *value = params->reader;
-    if (reader_peek(&params->reader) != VALUE_MAP)
+    if (!reader_map(&probe, &pairs))
         params_fail(params, "%s must be a map", name);
     else
         params_skip(params);

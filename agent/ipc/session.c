@@ -157,13 +157,22 @@ static void send_packed(struct session *session, struct session_answer answer)
     server_shed(server);
 }
 
+static void pack_error(const struct session *session, struct buffer *buffer, uint32_t id,
+    const struct failure *failure, const struct buffer *extra, uint32_t extra_pairs)
+{
+    if (session->errors_as_string)
+        message_error_string(buffer, id, failure);
+    else
+        message_error(buffer, id, failure, extra, extra_pairs);
+}
+
 void session_end(struct session *session, struct session_answer answer, uint32_t id)
 {
     struct failure failure;
 
     if (take_back(answer)) {
         failure_set_buffer(&failure, "the answer", answer.buffer);
-        message_error(answer.buffer, id, &failure, NULL, 0);
+        pack_error(session, answer.buffer, id, &failure, NULL, 0);
         if (take_back(answer))
             session->closing = true;
     }
@@ -187,10 +196,16 @@ bool session_is_slow(const struct session *session)
 
 void session_fail(struct session *session, uint32_t id, const struct failure *failure)
 {
+    session_fail_with(session, id, failure, NULL, 0);
+}
+
+void session_fail_with(struct session *session, uint32_t id, const struct failure *failure,
+    const struct buffer *extra, uint32_t extra_pairs)
+{
     struct session_answer answer = session_begin(session);
 
     session->server->stats.errors++;
-    message_error(answer.buffer, id, failure, NULL, 0);
+    pack_error(session, answer.buffer, id, failure, extra, extra_pairs);
     session_end(session, answer, id);
 }
 
@@ -228,6 +243,16 @@ static bool session_may_go_on(const struct session *session)
     return !session->closing && !is_blocked(session);
 }
 
+/* offset: of what is wrong, in the bytes of the request. */
+static void close_malformed(struct session *session, const char *reason, size_t offset)
+{
+    session->server->stats.malformed++;
+    log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
+        LOG_NUMBER("pid", session->pid), LOG_TEXT("reason", reason),
+        LOG_NUMBER("offset", (int64_t)offset), LOG_TEXT("action", "connection closed"));
+    session->closing = true;
+}
+
 /* Handles the frame at the front where it is whole; returns its length, or 0. */
 static size_t process_frame(
     struct session *session, const uint8_t *data, size_t len, struct share *share)
@@ -239,11 +264,12 @@ static size_t process_frame(
         return 0;
     if (taken < len && share->started_us == 0)
         share_is_used(share, session->server);
-    if (status == FRAME_REFUSED || !dispatch_frame(session, data, taken)) {
-        session->server->stats.malformed++;
-        log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
-            LOG_NUMBER("pid", session->pid), LOG_TEXT("action", "connection closed"));
-        session->closing = true;
+    if (status == FRAME_REFUSED) {
+        close_malformed(session, frame_refusal(&session->scan, data, len), taken);
+        return 0;
+    }
+    if (!dispatch_frame(session, data, taken)) {
+        close_malformed(session, "no_request", 0);
         return 0;
     }
     frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);

@@ -21,9 +21,10 @@ struct session {
     bool cut;     /* its share of the turn was used up */
     bool behind;  /* some watch was not told the newest, because answers wait to be taken */
     bool refused; /* every request is answered with `refusal`, and then the connection closed */
-    bool closing; /* to be closed when the present batch is over */
-    bool lingers; /* closed, but the kernel keeps answers that the peer has not read */
-    uint32_t read_bytes; /* the most to be read at once */
+    bool errors_as_string; /* as hello asked; else they are maps */
+    bool closing;          /* to be closed when the present batch is over */
+    bool lingers;          /* closed, but the kernel keeps answers that the peer has not read */
+    uint32_t read_bytes;   /* the most to be read at once */
     uint64_t requests;
     int64_t used_at;      /* loop_now of the last bytes */
     size_t unread_bytes;  /* memory of the kernel that answers take, at most */
@@ -78,7 +79,9 @@ bool session_end_notification(struct session *session, struct session_answer ans
 /* Whether answers wait to be taken by the peer. */
 bool session_is_slow(const struct session *session);
 
-/* A whole error answer. */
+/* A whole error answer, in the form that the client asked for. `extra`: as message_error. */
 void session_fail(struct session *session, uint32_t id, const struct failure *failure);
+void session_fail_with(struct session *session, uint32_t id, const struct failure *failure,
+    const struct buffer *extra, uint32_t extra_pairs);
 
 #endif

@@ -44,9 +44,11 @@ TEST(what_is_known_is_told_behind_the_answer)
     CHECK_INT(2, client->heard[1].id);
     CHECK_INT(MESSAGE_NOTIFICATION, client->heard[2].kind);
     CHECK_INT(3, client->heard[2].count);
-    request(client, 3, "watch", "t"); /* it knows that already */
+    request(client, 3, "watch", "t"); /* one more in the same program wants to know */
     turn(&house);
-    CHECK_INT(4, hear(client));
+    CHECK_INT(5, hear(client));
+    CHECK_INT(MESSAGE_NOTIFICATION, client->heard[4].kind);
+    CHECK_INT(3, client->heard[4].count);
     CHECK_INT(1, session_of(&house)->watch_count);
     house_close(&house);
 }
