@@ -160,3 +160,9 @@ finish:
     tally_request_free(request);
     return code;
 }
+
+bool cli_is_hello(const struct json *answer)
+{
+    return strcmp(json_get_string(answer, "protocol", ""), "tally") == 0 &&
+           json_get_string(answer, "agent", NULL) != NULL;
+}

@@ -69,6 +69,9 @@ int cli_open_within(struct cli *cli, int64_t timeout_ms);
  * returns its exit code. `request` is freed in every case; NULL stands for no memory. */
 int cli_ask(struct cli *cli, struct tally_request *request, struct json **result);
 
+/* Whether the answer to `hello` is that of an agent. */
+bool cli_is_hello(const struct json *answer);
+
 /* A request with the first operand, if any, as its `trigger`. NULL without memory. */
 struct tally_request *cli_request(const struct cli *cli, const char *method);
 

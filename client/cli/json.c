@@ -159,6 +159,11 @@ struct json *json_new_string(const char *text)
     return utf8_is_valid(text, strlen(text)) ? wrap(memory_need(json_string(text))) : NULL;
 }
 
+struct json *json_new_integer(int64_t value)
+{
+    return wrap(memory_need(json_integer(value)));
+}
+
 struct json *json_new_list(void)
 {
     return wrap(memory_need(json_array()));

@@ -55,9 +55,15 @@ int run_ready(struct cli *cli)
     int64_t count = 0;
     /* tallyd binds its socket only after it has read its configuration: an answer is both. */
     int code = cli_operand(cli, 0) != NULL ? ready_trigger(cli, &answer)
-                                           : cli_ask(cli, cli_request(cli, "ping"), &answer);
+                                           : cli_ask(cli, cli_request(cli, "hello"), &answer);
     if (code != EXIT_OK)
         return code;
+    bool valid = cli_operand(cli, 0) != NULL ? json_get_integer(answer, "count", &count)
+                                             : cli_is_hello(answer);
+    if (!valid) {
+        json_free(answer);
+        return cli_refuse(TALLY_EPROTOCOL, "what answers is not the agent");
+    }
     if (cli->output == OUTPUT_JSON)
         json_print(stdout, answer, false);
     else if (json_get_integer(answer, "count", &count))

@@ -1,26 +1,70 @@
-/* tally sockets: the agents of the pods on this node. */
+/* tally sockets: the agents of the pods on this node. What lies in a pod's volume is the pod's: no
+ * link there is followed, and what answers may be anything. */
 #include "client/cli/cli.h"
 #include "client/cli/memory.h"
 #include "client/cli/table.h"
-#include "proto/duration.h"
+#include "client/cli/terminal.h"
+#include "proto/frame.h"
+#include "proto/limits.h"
+#include "proto/message.h"
+#include "proto/writer.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <glob.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-/* Where kubelet keeps the volumes of pods, one folder deeper for a subPath, and the default. */
+/* Where kubelet keeps the volumes of pods, one folder deeper for a subPath. */
 static const char *const places[] = {
     "/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/*/tally*.sock",
     "/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/*/*/tally*.sock",
-    TALLY_SOCKET_DEFAULT,
 };
 
-enum { ANSWER_MS = 500 }; /* an agent that is alive answers in far less */
+enum {
+    ANSWER_MS = 1000, /* for all of them; an agent that is alive answers in far less */
+    RETRY_MS = 10,    /* between two attempts to connect where a backlog is full */
+    VERSION_WIDTH = 16,
+    READ_CHUNK = 4096,
+    HELLO_BYTES = 64 * 1024, /* the largest answer, a hundred times that of an agent */
+    HELLO_VALUES = 4096,
+    PROBES_MAX = 512,
+    FOLDER_MAX = 64, /* in one folder, so that one pod does not take the place of all others */
+};
 
-struct finding {
-    struct json *list; /* for -o json: a map of path to what is known */
-    struct table table;
+/* One socket that is asked who is there. */
+struct probe {
+    char path[PATH_MAX];
+    char pod[300], pod_uid[128];
+    int place; /* O_PATH: the socket that was found, whatever its name stands for by now; or -1 */
+    int fd;    /* the connection, or -1 */
+    int error; /* 0, or a negative enum tally_error */
+    bool done;
+    bool told; /* shown */
+    bool has_peer;
+    struct ucred peer;
+    struct buffer in;
+    struct frame_scan scan;
+    struct json *hello;
+};
+
+struct search {
+    struct probe *probes[PROBES_MAX];
+    size_t count, shown;
+    size_t links;  /* symbolic links that were not followed */
+    bool too_many; /* there are more sockets than are asked */
+    enum cli_output output;
+    size_t pod_width, uid_width;
+    int64_t deadline; /* of the search and of all answers */
 };
 
 /* The pod's uid in a path of kubelet's: the folder behind "/pods/". */
@@ -55,101 +99,359 @@ static bool pod_name(const char *uid, char *name, size_t size)
     return true;
 }
 
-/* Asks who is there. The text is "" where an agent answered, or why it did not. */
-static struct json *ask(const char *path, char *trouble, size_t size)
+static void probe_end(struct probe *probe, int error)
 {
-    struct tally *tally = NULL;
-    struct json *result = NULL;
-    const void *packed = NULL;
-    size_t len = 0;
-    trouble[0] = '\0';
-    if (tally_open(&tally, path) < 0)
-        memory_exhausted();
-    tally_set_timeout(tally, ANSWER_MS);
-    if (tally_call_packed(tally, "hello", NULL, 0, &packed, &len) == 0)
-        result = json_from_msgpack(packed, len);
-    else
-        snprintf(
-            trouble, size, "%s", tally_error_name(tally_answer_error(tally_last_answer(tally))));
-    tally_close(tally);
-    return result;
+    probe->done = true;
+    probe->error = error;
+    if (probe->place >= 0)
+        close(probe->place);
+    if (probe->fd >= 0)
+        close(probe->fd);
+    probe->place = probe->fd = -1;
 }
 
-static void add(struct finding *finding, const char *path)
+static void probe_free(struct probe *probe)
 {
-    char uid[128] = "", name[300] = "", trouble[64];
-    struct json *hello = ask(path, trouble, sizeof(trouble));
-    if (pod_uid(path, uid, sizeof(uid)))
-        pod_name(uid, name, sizeof(name));
-    const char *version = hello != NULL ? json_get_string(hello, "agent", "?") : trouble;
-    struct json *entry = json_new_map();
-    json_set(entry, "path", json_new_string(path));
-    if (uid[0] != '\0')
-        json_set(entry, "pod_uid", json_new_string(uid));
-    if (name[0] != '\0')
-        json_set(entry, "pod", json_new_string(name));
-    json_set(entry, hello != NULL ? "version" : "error", json_new_string(version));
-    json_append(finding->list, entry);
-    table_add(&finding->table, name[0] != '\0' ? name : uid);
-    table_add(&finding->table, uid);
-    table_add(&finding->table, version);
-    table_add(&finding->table, path);
-    json_free(hello);
+    probe_end(probe, probe->error);
+    buffer_free(&probe->in);
+    json_free(probe->hello);
+    free(probe);
 }
 
-static void search(struct finding *finding, const char *pattern)
+static int connection_error(int error)
 {
-    glob_t paths;
-    struct stat info;
-    int r = glob(pattern, 0, NULL, &paths);
-    if (r == GLOB_NOSPACE)
-        memory_exhausted();
-    if (r != 0)
+    return error == EACCES || error == EPERM ? TALLY_EPERMISSION : TALLY_ENOAGENT;
+}
+
+static void probe_start_frame(struct probe *probe)
+{
+    frame_scan_init(&probe->scan, HELLO_BYTES, FRAME_DEPTH_MAX);
+    frame_scan_limit_values(&probe->scan, HELLO_VALUES);
+}
+
+/* Connects through the descriptor and asks. Where the backlog is full it is tried again later. */
+static void probe_connect(struct probe *probe)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct buffer hello;
+    socklen_t size = sizeof(probe->peer);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", probe->place);
+    if (probe->fd < 0)
+        probe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe->fd < 0) {
+        probe_end(probe, TALLY_ESYSTEM);
         return;
-    for (size_t i = 0; i < paths.gl_pathc; i++) {
-        if (stat(paths.gl_pathv[i], &info) == 0 && S_ISSOCK(info.st_mode))
-            add(finding, paths.gl_pathv[i]);
     }
-    globfree(&paths);
+    if (connect(probe->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            probe_end(probe, connection_error(errno));
+        return;
+    }
+    close(probe->place);
+    probe->place = -1;
+    probe->has_peer = getsockopt(probe->fd, SOL_SOCKET, SO_PEERCRED, &probe->peer, &size) == 0;
+    buffer_init(&hello, LIMIT_REQUEST_BYTES);
+    message_begin_request(&hello, 0, "hello");
+    write_array(&hello, 0);
+    ssize_t n = send(probe->fd, hello.data, hello.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n != (ssize_t)hello.len)
+        probe_end(probe, TALLY_ENOAGENT);
+    buffer_free(&hello);
+}
+
+static void probe_take_answer(struct probe *probe, const struct message *message)
+{
+    struct reader result = message->result;
+    struct failure failure;
+    struct reader error = message->error;
+    struct text packed = {NULL, 0};
+    if (message->has_error) {
+        int code = failure_unpack(&error, &failure) ? (int)failure.code : 0;
+        probe_end(probe, code > 0 && code < 100 ? -code : TALLY_EPROTOCOL);
+        return;
+    }
+    if (reader_skip(&result, &packed))
+        probe->hello = json_from_msgpack(packed.data, packed.len);
+    bool known = probe->hello != NULL && cli_is_hello(probe->hello);
+    probe_end(probe, known ? 0 : TALLY_EPROTOCOL);
+}
+
+/* Reads once, so that a peer that sends without end takes its turn like the others. */
+static void probe_read(struct probe *probe)
+{
+    struct buffer *in = &probe->in;
+    if (buffer_reserve(in, READ_CHUNK) < 0) {
+        probe_end(probe, TALLY_EPROTOCOL);
+        return;
+    }
+    ssize_t n = recv(probe->fd, in->data + in->len, READ_CHUNK, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        probe_end(probe, TALLY_ENOAGENT);
+        return;
+    }
+    in->len += (size_t)n;
+    while (!probe->done) {
+        struct message message;
+        enum frame_status status = frame_scan_feed(&probe->scan, in->data, in->len);
+        if (status == FRAME_MORE)
+            return;
+        if (status == FRAME_REFUSED || message_decode(&message, in->data, probe->scan.offset) < 0) {
+            probe_end(probe, TALLY_EPROTOCOL);
+            return;
+        }
+        if (message.kind == MESSAGE_ANSWER && message.id == 0)
+            probe_take_answer(probe, &message);
+        buffer_consume(in, probe->scan.offset);
+        probe_start_frame(probe);
+    }
+}
+
+/* Takes over the descriptor of a socket that was found. */
+static void search_add(struct search *search, const char *path, int place)
+{
+    if (search->count == PROBES_MAX) {
+        search->too_many = true;
+        close(place);
+        return;
+    }
+    struct probe *probe = memory_need(calloc(1, sizeof(*probe)));
+    probe->place = place;
+    probe->fd = -1;
+    snprintf(probe->path, sizeof(probe->path), "%s", path);
+    buffer_init(&probe->in, HELLO_BYTES + READ_CHUNK);
+    probe_start_frame(probe);
+    if (pod_uid(path, probe->pod_uid, sizeof(probe->pod_uid)))
+        pod_name(probe->pod_uid, probe->pod, sizeof(probe->pod));
+    search->probes[search->count++] = probe;
+}
+
+static void search_folder(struct search *search, int folder, const char *path, const char *rest);
+
+/* Goes on at one name in a folder: a socket at the end of the pattern, a folder before it. True
+ * where it is a socket to ask. */
+static bool search_name(
+    struct search *search, int folder, const char *path, const char *name, const char *rest)
+{
+    char longer[PATH_MAX];
+    struct stat info;
+    int used = snprintf(longer, sizeof(longer), "%s%s%s", path, name, rest[0] != '\0' ? "/" : "");
+    if (strcmp(name, "..") == 0 || used < 0 || (size_t)used >= sizeof(longer))
+        return false;
+    int found = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (found < 0)
+        return false;
+    if (fstat(found, &info) == 0 && S_ISLNK(info.st_mode))
+        search->links++;
+    else if (rest[0] != '\0' && S_ISDIR(info.st_mode))
+        search_folder(search, found, longer, rest + strspn(rest, "/"));
+    else if (rest[0] == '\0' && S_ISSOCK(info.st_mode)) {
+        search_add(search, longer, found);
+        return true;
+    }
+    close(found);
+    return false;
+}
+
+/* `rest` is the part of the pattern that has yet to be found in the folder. */
+static void search_folder(struct search *search, int folder, const char *path, const char *rest)
+{
+    char name[NAME_MAX + 1];
+    size_t len = strcspn(rest, "/"), asked = 0;
+    if (len == 0 || len >= sizeof(name))
+        return;
+    memcpy(name, rest, len);
+    name[len] = '\0';
+    if (strpbrk(name, "*?[") == NULL) {
+        search_name(search, folder, path, name, rest + len);
+        return;
+    }
+    int listed = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *names = listed >= 0 ? fdopendir(listed) : NULL;
+    if (names == NULL) {
+        if (listed >= 0)
+            close(listed);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(names)) != NULL;) {
+        if (fnmatch(name, entry->d_name, FNM_PERIOD) != 0)
+            continue;
+        if (asked == FOLDER_MAX || cli_clock_ms() >= search->deadline) {
+            search->too_many = true;
+            break;
+        }
+        asked += search_name(search, folder, path, entry->d_name, rest + len);
+    }
+    closedir(names);
+}
+
+/* The length of the part of the pattern that is this node's own: up to the first wildcard, to the
+ * folder of the pods, or to the name of the socket. Links in it are followed. */
+static size_t trusted_length(const char *pattern)
+{
+    const char *pods = strstr(pattern, "/pods/");
+    size_t len = strcspn(pattern, "*?[");
+    while (len > 0 && pattern[len - 1] != '/')
+        len--;
+    if (pods != NULL && (size_t)(pods - pattern) + strlen("/pods/") < len)
+        len = (size_t)(pods - pattern) + strlen("/pods/");
+    return len;
+}
+
+static void search_pattern(struct search *search, const char *pattern)
+{
+    char root[PATH_MAX];
+    size_t len = trusted_length(pattern);
+    if (len >= sizeof(root))
+        return;
+    memcpy(root, pattern, len);
+    root[len] = '\0';
+    int folder = open(len > 0 ? root : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return;
+    search_folder(search, folder, root, pattern + len);
+    close(folder);
 }
 
 /* Operands, else TALLY_SOCKETS (patterns with colons between them), else the usual places. */
-static void search_all(const struct cli *cli, struct finding *finding)
+static void search_all(const struct cli *cli, struct search *search)
 {
     char *copy = NULL, *rest = NULL;
     const char *environment = getenv("TALLY_SOCKETS");
+    const char *own = cli->socket != NULL ? cli->socket : getenv("TALLY_SOCKET");
     if (cli_operand(cli, 0) != NULL) {
         for (size_t i = 0; cli_operand(cli, i) != NULL; i++)
-            search(finding, cli_operand(cli, i));
+            search_pattern(search, cli_operand(cli, i));
         return;
     }
-    if (environment == NULL) {
+    if (environment == NULL || environment[0] == '\0') {
         for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-            search(finding, places[i]);
+            search_pattern(search, places[i]);
+        search_pattern(search, own != NULL && own[0] != '\0' ? own : TALLY_SOCKET_DEFAULT);
         return;
     }
     copy = rest = memory_need(strdup(environment));
     for (const char *one; (one = strsep(&rest, ":")) != NULL;)
-        search(finding, one);
+        search_pattern(search, one);
     free(copy);
+}
+
+static void show_json(struct search *search, const struct probe *probe, const char *version)
+{
+    struct json *entry = json_new_map();
+    json_set(entry, "path", json_new_string(probe->path));
+    if (probe->pod_uid[0] != '\0')
+        json_set(entry, "pod_uid", json_new_string(probe->pod_uid));
+    if (probe->pod[0] != '\0')
+        json_set(entry, "pod", json_new_string(probe->pod));
+    if (probe->has_peer)
+        json_set(entry, "peer_uid", json_new_integer(probe->peer.uid));
+    json_set(entry, probe->error == 0 ? "version" : "error", json_new_string(version));
+    terminal_print(stdout, search->shown == 0 ? "[" : ",");
+    json_print(stdout, entry, true);
+    json_free(entry);
+}
+
+static void show_row(const struct search *search, const char *pod, const char *uid,
+    const char *version, const char *peer, const char *path)
+{
+    table_print_cell(stdout, pod, search->pod_width, false, false);
+    table_print_cell(stdout, uid, search->uid_width, false, false);
+    table_print_cell(stdout, version, VERSION_WIDTH, false, false);
+    table_print_cell(stdout, peer, strlen("65536"), true, false);
+    table_print_cell(stdout, path, terminal_width(path), false, true);
+}
+
+static void show(struct search *search, const struct probe *probe)
+{
+    const char *version = probe->error == 0 ? json_get_string(probe->hello, "agent", "?")
+                                            : tally_error_name(probe->error);
+    char peer[16] = "-";
+    if (probe->has_peer)
+        snprintf(peer, sizeof(peer), "%u", (unsigned)probe->peer.uid);
+    if (search->output == OUTPUT_JSON) {
+        show_json(search, probe, version);
+    } else {
+        const char *pod = probe->pod[0] != '\0' ? probe->pod : probe->pod_uid;
+        if (search->shown == 0)
+            show_row(search, "POD", "UID", "VERSION", "PEER", "SOCKET");
+        show_row(search, pod, probe->pod_uid, version, peer, probe->path);
+    }
+    search->shown++;
+    fflush(stdout);
+}
+
+/* One turn of all that have not answered. The number of those that are left. */
+static size_t search_turn(struct search *search)
+{
+    struct pollfd fds[PROBES_MAX];
+    size_t left = 0;
+    bool retry = false;
+    for (size_t i = 0; i < search->count; i++) {
+        struct probe *probe = search->probes[i];
+        if (!probe->done && probe->place >= 0)
+            probe_connect(probe);
+        retry = retry || probe->place >= 0;
+        fds[i] = (struct pollfd){probe->place >= 0 ? -1 : probe->fd, POLLIN, 0};
+    }
+    int64_t wait = search->deadline - cli_clock_ms();
+    wait = wait < 0 ? 0 : retry && wait > RETRY_MS ? RETRY_MS : wait;
+    bool ended = false;
+    for (size_t i = 0; i < search->count; i++)
+        ended = ended || (search->probes[i]->done && !search->probes[i]->told);
+    poll(fds, search->count, ended ? 0 : (int)wait);
+    for (size_t i = 0; i < search->count; i++) {
+        struct probe *probe = search->probes[i];
+        if (!probe->done && probe->fd >= 0 && fds[i].revents != 0)
+            probe_read(probe);
+        if (!probe->done && cli_clock_ms() >= search->deadline)
+            probe_end(probe, TALLY_EDEADLINE);
+        if (probe->done && !probe->told) {
+            probe->told = true;
+            show(search, probe);
+        }
+        left += !probe->done;
+    }
+    return left;
+}
+
+/* A descriptor for each socket, where the hard limit allows it. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int run_sockets(struct cli *cli)
 {
-    struct finding finding = {.list = json_new_list()};
-    table_init(&finding.table);
-    table_column(&finding.table, "POD", false);
-    table_column(&finding.table, "UID", false);
-    table_column(&finding.table, "VERSION", false);
-    table_column(&finding.table, "SOCKET", false);
-    search_all(cli, &finding);
+    struct search search = {.output = cli->output, .pod_width = 3, .uid_width = 3};
+    search.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, ANSWER_MS);
+    raise_descriptors();
+    search_all(cli, &search);
+    for (size_t i = 0; i < search.count; i++) {
+        const struct probe *probe = search.probes[i];
+        size_t uid = terminal_width(probe->pod_uid);
+        size_t pod = probe->pod[0] != '\0' ? terminal_width(probe->pod) : uid;
+        search.pod_width = pod > search.pod_width ? pod : search.pod_width;
+        search.uid_width = uid > search.uid_width ? uid : search.uid_width;
+    }
+    while (search.shown < search.count && search_turn(&search) > 0)
+        ;
     if (cli->output == OUTPUT_JSON)
-        json_print(stdout, finding.list, false);
-    else if (json_size(finding.list) == 0)
+        terminal_print(stdout, search.count == 0 ? "[]\n" : "]\n");
+    else if (search.count == 0)
         cli_note("no agent's socket was found; patterns to look for can be given as operands");
-    else
-        table_print(&finding.table, stdout, 0);
-    table_free(&finding.table);
-    json_free(finding.list);
+    if (search.links > 0)
+        cli_note("%zu symbolic link%s not followed", search.links,
+            search.links == 1 ? " was" : "s were");
+    if (search.too_many)
+        cli_note("there are more sockets than the %d, %d of one folder, that are asked", PROBES_MAX,
+            FOLDER_MAX);
+    for (size_t i = 0; i < search.count; i++)
+        probe_free(search.probes[i]);
     return EXIT_OK;
 }

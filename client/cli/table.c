@@ -56,7 +56,7 @@ void table_addf(struct table *table, const char *format, ...)
     add_owned(table, text);
 }
 
-static void print_cell(FILE *file, const char *text, size_t width, bool right, bool last)
+void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last)
 {
     size_t taken = terminal_width(text);
     int padding = (int)(width > taken ? width - taken : 0);
@@ -79,7 +79,8 @@ static void print_row(const struct table *table, FILE *file, const char *const *
     terminal_print(file, "%*s", indent, "");
     for (size_t column = 0; column <= last; column++) {
         if (widths[column] > 0)
-            print_cell(file, cells[column], widths[column], table->right[column], column == last);
+            table_print_cell(
+                file, cells[column], widths[column], table->right[column], column == last);
     }
 }
 

@@ -28,4 +28,8 @@ void table_addf(struct table *table, const char *format, ...) __attribute__((for
  * stream, no line is wider than the terminal: texts are cut, and columns at the right left out. */
 void table_print(const struct table *table, FILE *file, int indent);
 
+/* Prints one cell of a row that is shown before the others are known. The last one ends the line.
+ */
+void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last);
+
 #endif

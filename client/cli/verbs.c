@@ -55,7 +55,9 @@ const struct verb verbs[] = {
         "the agents of the pods on this node",
         "Looks for tally*.sock in the emptyDir volumes of kubelet's pods and at the default\n"
         "path; or where the shell patterns say that are given as operands, or in TALLY_SOCKETS\n"
-        "with colons between them. Paths of any length work with -s.\n"
+        "with colons between them. All are asked at once, --timeout (1s) together, and shown as\n"
+        "they answer, with the uid that listens. Symbolic links are not followed from the first\n"
+        "wildcard, or the folder of a pod, on. Paths of any length work with -s.\n"
         "\n"
         "  $ tally sockets\n"
         "  $ tally -s \"$(tally sockets -o json | jq -r '.[0].path')\" list\n",

@@ -315,3 +315,94 @@ def test_only_one_file_of_the_command_writes():
         used = re.findall(rf" U (?:__)?((?:{writers}|_IO_putc|json_dumpf)(?:_chk|_unlocked)?)$", done.stdout, re.M)
         # The texts of help and of its options, and of a want of memory, are the command's own.
         assert not used or name in ("terminal.o", "help.o", "options.o", "memory.o"), (name, used)
+
+
+# ---- tally sockets on a node of untrusted pods ----
+
+def test_silent_sockets_delay_no_other(folder):
+    """Half a second each, one after the other and without output, before."""
+    paths = [os.path.join(folder, f"t{number:02}.sock") for number in range(41)]
+    with contextlib.ExitStack() as stack:
+        for number, path in enumerate(paths[:-1]):
+            stack.enter_context(Flood(path, list(FLOODS.values())[number % len(FLOODS)]))
+        stack.enter_context(FakeAgent(paths[-1]))
+        start = time.monotonic()
+        child = subprocess.Popen([TALLY, "sockets", "-t", "3s", os.path.join(folder, "t*.sock")],
+                                 stdout=subprocess.PIPE, env=ENV)
+        while paths[-1].encode() not in (line := child.stdout.readline()):
+            assert line
+        first = time.monotonic() - start
+        rest = child.stdout.read()
+        assert child.wait(60) == 0
+        assert first < 2.9 and time.monotonic() - start < 12
+        assert rest.count(b"DEADLINE") >= 5
+        start = time.monotonic()
+        done = Tally("sockets", "-o", "json", os.path.join(folder, "t*.sock"))
+        assert time.monotonic() - start < 8
+        found = json.loads(done.out)
+        assert {entry["path"] for entry in found} == set(paths)
+        assert [entry["version"] for entry in found if "version" in entry] == ["0.1.0"]
+
+
+def test_an_invalid_answer_is_no_agent(folder):
+    path = os.path.join(folder, "t.sock")
+    for answer in (5, "x", [], {}, {"protocol": "tally"}, {"protocol": "x", "agent": "1"}, b"\xff",
+                   {"protocol": 1, "agent": "1"}):
+        with FakeAgent(path, hello=lambda _, answer=answer: answer, count=lambda _, answer=answer: answer,
+                       ping=lambda _, answer=answer: answer):
+            for arguments in (["ready"], ["ready", "x"], ["ready", "-o", "json"]):
+                done = Tally("-s", path, *arguments)
+                assert (done.code, done.out) == (1, b"") and b"PROTOCOL" in done.err
+            assert json.loads(Tally("sockets", "-o", "json", path).out)[0]["error"] == "PROTOCOL"
+    with FakeAgent(path):
+        assert Tally("-s", path, "ready").code == 0
+
+
+def volume(folder, uid):
+    path = os.path.join(folder, "pods", uid, "volumes", "kubernetes.io~empty-dir", "run")
+    os.makedirs(path)
+    return path
+
+
+def test_no_link_leads_out_of_a_pods_volume(folder):
+    host, pod = os.path.join(folder, "host"), volume(folder, "evil")
+    os.makedirs(os.path.join(host, "sub"))
+    with FakeAgent(os.path.join(host, "tally.sock")) as one, \
+            FakeAgent(os.path.join(host, "sub", "tally.sock")) as two, \
+            FakeAgent(os.path.join(pod, "tally-own.sock")):
+        os.symlink(os.path.join(host, "tally.sock"), os.path.join(pod, "tally.sock"))
+        os.symlink("../../../../../host/tally.sock", os.path.join(pod, "tally2.sock"))
+        os.symlink(host, os.path.join(pod, "linked"))
+        os.symlink(folder, os.path.join(folder, "node"))  # the administrator's own: followed
+        base = os.path.join(folder, "node", "pods/*/volumes/kubernetes.io~empty-dir")
+        inside = os.path.join(folder, "pods/evil/volumes/kubernetes.io~empty-dir/run")
+        for patterns in ([base + "/*/tally*.sock", base + "/*/*/tally*.sock"],
+                         [base + "/../*/*/tally*.sock"],
+                         [inside + "/linked/tally.sock", inside + "/tally.sock", inside + "/tally-own.sock"]):
+            done = Tally("sockets", "-o", "json", *patterns)
+            found = [os.path.basename(entry["path"]) for entry in json.loads(done.out)]
+            assert found == ["tally-own.sock"] or ".." in patterns[0] and not found
+            assert b"not followed" in done.err or not found
+        assert not one.requests and not two.requests
+
+
+def test_the_peers_uid_is_shown(folder):
+    path = os.path.join(folder, "t.sock")
+    with FakeAgent(path):
+        assert json.loads(Tally("sockets", "-o", "json", path).out) == [
+            {"path": path, "peer_uid": os.getuid(), "version": "0.1.0"}]
+        assert str(os.getuid()) in Tally("sockets", path).out.decode().splitlines()[1].split()
+        assert Tally("sockets", env={"TALLY_SOCKET": path}).out.decode().splitlines()[1].endswith(path)
+
+
+def test_one_pod_does_not_hide_the_others(folder):
+    pod, other = volume(folder, "many"), volume(folder, "other")
+    with contextlib.ExitStack() as stack:
+        for number in range(80):
+            stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX))).bind(
+                os.path.join(pod, f"tally{number}.sock"))
+        stack.enter_context(FakeAgent(os.path.join(other, "tally.sock")))
+        done = Tally("sockets", "-o", "json", os.path.join(folder, "pods/*/volumes/*/*/tally*.sock"))
+    found = json.loads(done.out)
+    assert len(found) == 65 and sum("version" in entry for entry in found) == 1
+    assert b"more sockets" in done.err

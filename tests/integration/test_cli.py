@@ -731,12 +731,13 @@ def test_sockets_finds_the_agents_of_pods(folder):
         code, out, err = tally("sockets", env=env)
         assert (code, err) == (0, "")
         rows = {row.split()[0]: row.split() for row in out.splitlines()}
-        assert rows["shop/orders-7d9f"] == ["shop/orders-7d9f", long_uid, "0.1.0", deep]
+        uid = str(os.getuid())
+        assert rows["shop/orders-7d9f"] == ["shop/orders-7d9f", long_uid, "0.1.0", uid, deep]
         assert rows["dead"][2] == "NOAGENT"
         code, out, _ = tally("sockets", "-o", "json", env=env)
         found = {entry["pod_uid"]: entry for entry in json.loads(out)}
         assert found[long_uid] == {"path": deep, "pod_uid": long_uid, "pod": "shop/orders-7d9f",
-                                   "version": "0.1.0"}
+                                   "peer_uid": os.getuid(), "version": "0.1.0"}
         assert found["dead"]["error"] == "NOAGENT"
         assert tally("ping", path=deep)[0] == 0
 
