@@ -19,6 +19,8 @@ static uint32_t hash_value(uint32_t hash, const struct value_ref *value)
 static uint32_t hash_spec(const struct identity_spec *spec)
 {
     uint32_t hash = hash_text(2166136261u + (uint32_t)spec->kind, spec->region);
+
+    hash = hash_text(hash, spec->reason);
     hash = hash_value(hash, &spec->role);
     hash = hash_value(hash, &spec->external_id);
     hash = hash_value(hash, &spec->key_id);
@@ -36,12 +38,14 @@ static bool same_value(const struct value_ref *a, const struct value_ref *b)
     return a->source == b->source && same_text(a->text, b->text) && same_text(a->key, b->key);
 }
 
-/* All that the credentials depend on; reasons and origins are for people. */
+/* All that the credentials depend on, and the reason: `whoami` of a trigger tells its own.
+ * (Identities of different reasons share the credentials.) Origins are for people. */
 static bool same_spec(const struct identity_spec *a, const struct identity_spec *b)
 {
-    return a->kind == b->kind && same_text(a->region, b->region) &&
-           same_value(&a->role, &b->role) && same_value(&a->external_id, &b->external_id) &&
-           same_value(&a->key_id, &b->key_id) && same_value(&a->secret_key, &b->secret_key) &&
+    return a->kind == b->kind && same_text(a->reason, b->reason) &&
+           same_text(a->region, b->region) && same_value(&a->role, &b->role) &&
+           same_value(&a->external_id, &b->external_id) && same_value(&a->key_id, &b->key_id) &&
+           same_value(&a->secret_key, &b->secret_key) &&
            same_value(&a->session_token, &b->session_token);
 }
 

@@ -41,7 +41,8 @@ static void send(struct assume_role *self)
 
     snprintf(self->exchange.what, sizeof(self->exchange.what), "AssumeRole of role %s", role);
     sts_assume_role_body(&self->exchange.form, role, session_name(self),
-        self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL, 0);
+        self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL,
+        self->options.duration_s);
     sts_exchange_start(&self->exchange, self->signer);
 }
 

@@ -19,6 +19,7 @@ struct assume_role_options {
     const char *base_role;    /* where equal to the role, the base's credentials serve; or NULL */
     const char *session_name; /* NULL: the context's */
     const char *region;       /* for STS where the environment names none; may be NULL */
+    int duration_s;           /* of the session; 0: the default of the role */
 };
 
 struct provider *assume_role_create(const struct assume_role_options *options);

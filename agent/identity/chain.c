@@ -61,13 +61,12 @@ static bool choose_web_identity(struct chain *self, struct choice *choice, struc
     bool file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL;
     bool role = context_variable(context, "AWS_ROLE_ARN") != NULL;
 
-    if (!file && !role)
-        return false;
-    if (file != role) {
-        failure_set_settings(failure,
-            "%s is set, but %s is not: web identity needs both, no other identity is tried",
-            file ? "AWS_WEB_IDENTITY_TOKEN_FILE" : "AWS_ROLE_ARN",
-            file ? "AWS_ROLE_ARN" : "AWS_WEB_IDENTITY_TOKEN_FILE");
+    if (!file)
+        return false; /* AWS_ROLE_ARN alone configures nothing in any SDK */
+    if (!role) {
+        failure_set_settings(failure, "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is "
+                                      "not: web identity needs both, no "
+                                      "other identity is tried");
         return true;
     }
     choice->kind = SUPPLY_WEB_IDENTITY;
@@ -124,6 +123,8 @@ static int choose(struct chain *self, struct choice *choice, struct failure *fai
     /* EKS injects the variables when it admits a pod, and never later. */
     bool pod = context_variable(context, "KUBERNETES_SERVICE_HOST") != NULL;
 
+    if (profile_redirection(context, failure))
+        return -1;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (rules[i](self, choice, failure))
             return choice->why[0] != '\0' ? 0 : -1;
@@ -204,4 +205,37 @@ struct provider *chain_create(struct supply *supply)
     supply->facts.kind = chain_ops.kind;
     settle(self); /* for whoami, which may be asked first */
     return &self->base;
+}
+
+void chain_list_unused(const struct identity_context *context, enum supply_kind used, bool by_chain,
+    chain_unused_fn *fn, void *data)
+{
+    const struct source {
+        const char *name;
+        bool configured;
+        enum supply_kind kind;
+    } sources[] = {
+        {"AWS_ACCESS_KEY_ID", context_variable(context, "AWS_ACCESS_KEY_ID") != NULL,
+            SUPPLY_STATIC},
+        {"AWS_WEB_IDENTITY_TOKEN_FILE",
+            context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL, SUPPLY_WEB_IDENTITY},
+        {"the profile of the shared AWS files", profile_configured(context), SUPPLY_PROFILE},
+        {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL,
+            SUPPLY_CONTAINER},
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL,
+            SUPPLY_CONTAINER},
+        {"the instance metadata (--imds)", context->imds, SUPPLY_IMDS},
+    };
+    bool role_alone = context_variable(context, "AWS_ROLE_ARN") != NULL &&
+                      context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL;
+
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+        if (sources[i].configured && sources[i].kind != used)
+            fn(data, sources[i].name,
+                by_chain ? "another source stands before it in the default chain"
+                         : "the trigger's configuration chooses another source");
+    if (role_alone)
+        fn(data, "AWS_ROLE_ARN", "it configures nothing without AWS_WEB_IDENTITY_TOKEN_FILE");
 }

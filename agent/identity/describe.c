@@ -3,6 +3,7 @@
 #include "agent/file.h"
 #include "agent/identity/cached.h"
 #include "agent/identity/caller.h"
+#include "agent/identity/chain.h"
 #include "agent/identity/jwt.h"
 #include "agent/identity/token_file.h"
 #include "proto/message.h"
@@ -235,6 +236,43 @@ static void put_why(
     }
 }
 
+struct unused {
+    struct buffer *out;
+    uint16_t count;
+};
+
+static void put_one_unused(void *data, const char *source, const char *reason)
+{
+    struct unused *unused = data;
+
+    write_map(unused->out, 2);
+    write_string(unused->out, "source");
+    write_string(unused->out, source);
+    write_string(unused->out, "reason");
+    write_string(unused->out, reason);
+    unused->count++;
+}
+
+/* Supplies that stand on what the environment gives use it, too. */
+static enum supply_kind root_kind(const struct supply *supply)
+{
+    while (supply->below != NULL)
+        supply = supply->below;
+    return supply->kind == SUPPLY_AWS ? SUPPLY_WEB_IDENTITY : supply->kind;
+}
+
+static void put_unused(struct pairs *pairs, const struct supply *supply)
+{
+    struct unused unused = {.out = pairs->out};
+    size_t array;
+
+    put_key(pairs, "not_used");
+    array = write_array_begin(pairs->out);
+    chain_list_unused(&supply->pool->context, root_kind(supply), supply->kind == SUPPLY_CHAIN,
+        put_one_unused, &unused);
+    write_array_end(pairs->out, array, unused.count);
+}
+
 uint32_t describe_pairs(
     const struct identity_spec *spec, const struct supply *supply, struct buffer *out)
 {
@@ -256,5 +294,6 @@ uint32_t describe_pairs(
     if (token_file != NULL)
         put_token_file(&pairs, token_file, readable ? &claims : NULL);
     put_trust(&pairs, facts, readable ? &claims : NULL);
+    put_unused(&pairs, supply);
     return pairs.count;
 }

@@ -69,36 +69,58 @@ static int scan_setting(struct text line, struct text *name, struct text *value)
     return name->len > 0 ? 0 : -EINVAL;
 }
 
+struct scanning {
+    struct ini_entry entry;
+    struct text above; /* the latest setting that is no sub-setting */
+    size_t indent;     /* its own */
+    bool is_open;      /* it has no value, so deeper lines are its own */
+};
+
+static int scan_line(struct scanning *scanning, struct text raw, ini_fn *fn, void *data)
+{
+    struct ini_entry *entry = &scanning->entry;
+    struct text content = trim(raw);
+    size_t indent = (size_t)(content.data - raw.data);
+    int r;
+
+    if (content.data[0] == '[') {
+        *scanning = (struct scanning){.is_open = false};
+        r = scan_section(content, &entry->section);
+        if (r == 0)
+            fn(data, entry);
+        return r;
+    }
+    entry->parent = (struct text){NULL, 0};
+    r = entry->section.data != NULL ? scan_setting(content, &entry->name, &entry->value) : -EINVAL;
+    if (scanning->is_open && indent > scanning->indent) {
+        entry->parent = scanning->above;
+        if (r == 0)
+            fn(data, entry);
+        return 0; /* what is below a setting is the affair of those who know the setting */
+    }
+    if (r < 0)
+        return r;
+    scanning->above = entry->name;
+    scanning->indent = indent;
+    scanning->is_open = entry->value.len == 0;
+    fn(data, entry);
+    return 0;
+}
+
 int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *line)
 {
-    static const struct text none = {NULL, 0};
+    struct scanning scanning = {.is_open = false};
     struct text rest = {text, len};
-    struct text section = none;
-    bool has_setting = false;
     int r = 0;
 
     if (len >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
         rest = (struct text){text + 3, len - 3};
-    for (*line = 1; rest.len > 0; ++*line) {
+    for (*line = 1; r == 0 && rest.len > 0; *line += r == 0) {
         struct text raw = take_line(&rest);
         struct text content = trim(raw);
-        struct text name, value;
 
-        if (content.len == 0 || is_comment(content.data[0]))
-            continue;
-        if (content.data[0] == '[') {
-            r = scan_section(content, &section);
-            if (r < 0)
-                return r;
-            has_setting = false;
-            fn(data, section, none, none);
-        } else if (!is_blank(raw.data[0]) || !has_setting) {
-            r = section.data != NULL ? scan_setting(content, &name, &value) : -EINVAL;
-            if (r < 0)
-                return r;
-            has_setting = true;
-            fn(data, section, name, value);
-        }
+        if (content.len > 0 && !is_comment(content.data[0]))
+            r = scan_line(&scanning, raw, fn, data);
     }
-    return 0;
+    return r;
 }

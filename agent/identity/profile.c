@@ -23,6 +23,14 @@ static const struct setting {
     {"role_session_name", offsetof(struct profile, session_name)},
     {"external_id", offsetof(struct profile, external_id)},
     {"region", offsetof(struct profile, region)},
+    {"duration_seconds", offsetof(struct profile, duration_s)},
+    {"endpoint_url", offsetof(struct profile, endpoint_url)},
+    {"services", offsetof(struct profile, services)},
+    {"ignore_configured_endpoint_urls", offsetof(struct profile, ignore_configured)},
+    {"ca_bundle", offsetof(struct profile, ca_bundle)},
+    {"use_fips_endpoint", offsetof(struct profile, fips)},
+    {"use_dualstack_endpoint", offsetof(struct profile, dual_stack)},
+    {"sts_regional_endpoints", offsetof(struct profile, sts_regional)},
 };
 
 /* Ways to get credentials that need a browser, a person or another program. */
@@ -81,11 +89,12 @@ static bool is_named(struct text name, const char *setting)
     return name.len == strlen(setting) && strncasecmp(name.data, setting, name.len) == 0;
 }
 
-static void on_entry(void *data, struct text section, struct text name, struct text value)
+static void on_entry(void *data, const struct ini_entry *entry)
 {
     struct parsing *parsing = data;
+    struct text name = entry->name, value = entry->value;
 
-    if (!is_section_of(parsing, section))
+    if (!is_section_of(parsing, entry->section) || entry->parent.data != NULL)
         return;
     parsing->profile->found = true;
     if (name.data == NULL || value.len == 0)
@@ -117,6 +126,63 @@ void profile_clear(struct profile *profile)
     for (size_t i = 0; i < SETTING_COUNT; i++)
         text_clear(place_of(profile, &settings[i]));
     *profile = (struct profile){.found = false};
+}
+
+static bool is_set(const char *(*get)(const char *name), const char *variable)
+{
+    const char *value = get(variable);
+
+    return value != NULL && value[0] != '\0';
+}
+
+static bool is_text(const char *value, const char *text)
+{
+    return value != NULL && strcasecmp(value, text) == 0;
+}
+
+/* The environment stands above the files. */
+static bool is_endpoint_chosen(const struct profile *profile, const char *(*get)(const char *name))
+{
+    return is_set(get, "AWS_ENDPOINT_URL") || is_text(profile->ignore_configured, "true") ||
+           is_text(get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") ||
+           (is_set(get, "AWS_ENDPOINT_URL_DYNAMODB") && is_set(get, "AWS_ENDPOINT_URL_STS"));
+}
+
+bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
+    const char **setting, const char **variable)
+{
+    const struct redirect {
+        bool is_there;
+        const char *setting, *variable;
+    } redirects[] = {
+        {profile->endpoint_url != NULL && !is_endpoint_chosen(profile, get), "endpoint_url",
+            "AWS_ENDPOINT_URL"},
+        {profile->services != NULL && !is_endpoint_chosen(profile, get), "services",
+            "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL_STS"},
+        {profile->ca_bundle != NULL && !is_set(get, "AWS_CA_BUNDLE"), "ca_bundle", "AWS_CA_BUNDLE"},
+        {is_text(profile->fips, "true") && !is_set(get, "AWS_USE_FIPS_ENDPOINT"),
+            "use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"},
+        {is_text(profile->dual_stack, "true") && !is_set(get, "AWS_USE_DUALSTACK_ENDPOINT"),
+            "use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT"},
+        {is_text(profile->sts_regional, "legacy") && !is_set(get, "AWS_STS_REGIONAL_ENDPOINTS"),
+            "sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOINTS"},
+    };
+
+    for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++) {
+        if (redirects[i].is_there) {
+            *setting = redirects[i].setting;
+            *variable = redirects[i].variable;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *profile_workaround(const struct profile *profile)
+{
+    return is_text(profile->unsupported, "mfa_serial")
+               ? "take a session with `aws sts get-session-token` and set its keys as variables"
+               : "set the variables that `aws configure export-credentials --format env` prints";
 }
 
 bool profile_names_source(const struct profile *profile)

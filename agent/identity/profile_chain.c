@@ -51,6 +51,15 @@ static bool is_own_source(const struct profile_chain *self, int index)
            strcmp(profile->source_profile, self->names[index]) == 0 && has_keys(profile);
 }
 
+/* 0: the role's own default, or no duration that STS takes. */
+static int duration_of(const struct profile *profile)
+{
+    char *end = NULL;
+    long seconds = profile->duration_s != NULL ? strtol(profile->duration_s, &end, 10) : 0;
+
+    return end != NULL && *end == '\0' && seconds >= 900 && seconds <= 43200 ? (int)seconds : 0;
+}
+
 static int check(const struct profile_chain *self, int index, struct failure *failure)
 {
     const struct profile *profile = &self->profiles[index];
@@ -59,7 +68,10 @@ static int check(const struct profile_chain *self, int index, struct failure *fa
     if (!profile->found)
         set_failure(failure, name, "it is in none of the shared AWS files", "");
     else if (profile->unsupported != NULL)
-        set_failure(failure, name, "tally does not speak ", profile->unsupported);
+        failure_set_settings(failure, "profile %s: %s is not supported; %s", name,
+            profile->unsupported, profile_workaround(profile));
+    else if (profile->duration_s != NULL && duration_of(profile) == 0)
+        set_failure(failure, name, "duration_seconds must be a number from 900 to 43200", "");
     else if (profile->source_profile != NULL && profile->credential_source != NULL)
         set_failure(failure, name, "source_profile and credential_source exclude each other", "");
     else if (profile->role != NULL && profile->token_file == NULL &&
@@ -164,6 +176,7 @@ static struct provider *make_web_identity(
         .role = literal(profile->role, "role_arn of the profile"),
         .session_name = profile->session_name,
         .region = region_of(self),
+        .duration_s = duration_of(profile),
     };
 
     return web_identity_create(&options);
@@ -203,6 +216,7 @@ static struct provider *make_role(
         .external_id = literal(profile->external_id, "external_id of the profile"),
         .session_name = profile->session_name,
         .region = region_of(self),
+        .duration_s = duration_of(profile),
     };
 
     return assume_role_create(&options);
@@ -319,6 +333,28 @@ struct provider *profile_chain_create(
     facts->kind = profile_chain_ops.kind;
     rebuild(self, &failure); /* for whoami, which may be asked first */
     return &self->base;
+}
+
+bool profile_redirection(const struct identity_context *context, struct failure *failure)
+{
+    struct shared_files files;
+    struct profile profile;
+    struct failure unread;
+    const char *setting, *variable_name;
+    bool named, redirects = false;
+    const char *name = shared_profile_name(context, &named);
+
+    shared_files_find(&files, context);
+    if (shared_files_read(&files, name, &profile, &unread) < 0)
+        return false;
+    redirects = profile_redirects(&profile, context->getenv, &setting, &variable_name);
+    if (redirects)
+        failure_set_settings(failure,
+            "profile %s: %s is not read from the shared AWS files, and no key is sent past it; set "
+            "%s instead",
+            name, setting, variable_name);
+    profile_clear(&profile);
+    return redirects;
 }
 
 bool profile_configured(const struct identity_context *context)

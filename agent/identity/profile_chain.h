@@ -15,4 +15,8 @@ struct provider *profile_chain_create(
  * source of credentials, or a variable chooses one that is not there or cannot be read. */
 bool profile_configured(const struct identity_context *context);
 
+/* Whether the chosen profile sends requests elsewhere than the environment says, whatever the
+ * source of the credentials is: the SDKs honour that, tally refuses it by name (*failure). */
+bool profile_redirection(const struct identity_context *context, struct failure *failure);
+
 #endif

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A path from a variable, where "~/" is the home; else the default below the home. */
-static bool find(const struct identity_context *context, const char *variable,
+static void find(const struct identity_context *context, const char *variable,
     const char *default_path, char *path, size_t size)
 {
     const char *home = context_variable(context, "HOME");
@@ -21,15 +22,13 @@ static bool find(const struct identity_context *context, const char *variable,
         len = snprintf(path, size, "%s/%s", home, named != NULL ? named + 2 : default_path);
     if (len < 0 || (size_t)len >= size)
         path[0] = '\0';
-    return named != NULL;
 }
 
 void shared_files_find(struct shared_files *files, const struct identity_context *context)
 {
-    files->config_named = find(
-        context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
-    files->credentials_named = find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
-        files->credentials, sizeof(files->credentials));
+    find(context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
+    find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", files->credentials,
+        sizeof(files->credentials));
 }
 
 struct shared_stamps shared_files_stamps(const struct shared_files *files)
@@ -46,7 +45,18 @@ bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stam
            file_stamp_equal(&a->credentials, &b->credentials);
 }
 
-static int read_one(const char *path, bool named, enum profile_file file, const char *name,
+/* A file that is not there configures nothing, be it named by a variable or not, and /dev/null is
+ * how people say that there is none. So is one below a folder that is not ours to enter, as another
+ * user's home; one that is there and cannot be read is a fault. */
+static bool is_as_good_as_empty(const char *path, int error)
+{
+    struct stat status;
+
+    return error == -ENOENT || error == -ENOTDIR || strcmp(path, "/dev/null") == 0 ||
+           (error == -EACCES && stat(path, &status) < 0);
+}
+
+static int read_one(const char *path, enum profile_file file, const char *name,
     struct profile *profile, struct failure *failure)
 {
     char why[sizeof(failure->message)];
@@ -58,8 +68,8 @@ static int read_one(const char *path, bool named, enum profile_file file, const 
         return 0;
     buffer_init_secret(&content, SHARED_FILE_BYTES);
     r = file_read(path, &content);
-    if (r < 0 && !named && (r == -ENOENT || r == -ENOTDIR || r == -EACCES)) {
-        r = 0; /* a home that is not ours, or has no such file, configures nothing */
+    if (r < 0 && is_as_good_as_empty(path, r)) {
+        r = 0;
     } else if (r < 0) {
         file_explain(path, r, why, sizeof(why));
         failure_set_settings(failure, "shared AWS file: %s", why);
@@ -81,10 +91,9 @@ int shared_files_read(const struct shared_files *files, const char *name, struct
     int r;
 
     *profile = (struct profile){.found = false};
-    r = read_one(files->config, files->config_named, PROFILE_CONFIG, name, profile, failure);
+    r = read_one(files->config, PROFILE_CONFIG, name, profile, failure);
     if (r == 0)
-        r = read_one(files->credentials, files->credentials_named, PROFILE_CREDENTIALS, name,
-            profile, failure);
+        r = read_one(files->credentials, PROFILE_CREDENTIALS, name, profile, failure);
     if (r < 0)
         profile_clear(profile);
     return r;

@@ -11,8 +11,6 @@
 struct shared_files {
     char config[1024]; /* "" where there is no home */
     char credentials[1024];
-    bool config_named; /* by a variable: it must be readable then */
-    bool credentials_named;
 };
 
 /* By AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, else in ~/.aws. */

@@ -130,7 +130,7 @@ static void send_token(struct web_identity *self)
     snprintf(self->exchange.what, sizeof(self->exchange.what),
         "AssumeRoleWithWebIdentity of role %s", role);
     sts_web_identity_body(&self->exchange.form, role, session_name(self),
-        (const char *)self->file.token.data, self->file.token.len, 0);
+        (const char *)self->file.token.data, self->file.token.len, self->options.duration_s);
     sts_exchange_start(&self->exchange, NULL);
 }
 

@@ -15,6 +15,7 @@ struct web_identity_options {
     struct value_ref role;
     const char *session_name; /* NULL: the context's */
     const char *region;       /* for STS where the environment names none; may be NULL */
+    int duration_s;           /* of the session; 0: the default of the role */
 };
 
 struct provider *web_identity_create(const struct web_identity_options *options);

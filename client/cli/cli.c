@@ -35,7 +35,8 @@ static void print_head(const char *name)
         terminal_reset(stderr));
 }
 
-static void print_error(const char *name, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void print_error(
+    const char *name, const char *format, va_list arguments)
 {
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);

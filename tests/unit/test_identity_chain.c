@@ -42,7 +42,6 @@ TEST(half_a_configuration_is_an_error_and_never_another_identity)
         {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
         {"AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"},
         {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"},
-        {"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"},
     };
 
     for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {

@@ -7,13 +7,17 @@
 
 static char seen[1024];
 
-static void note(void *data, struct text section, struct text name, struct text value)
+static void note(void *data, const struct ini_entry *entry)
 {
     size_t used = strlen(seen);
+    struct text section = entry->section, name = entry->name, value = entry->value;
 
     (void)data;
     if (name.data == NULL)
         snprintf(seen + used, sizeof(seen) - used, "[%.*s]", (int)section.len, section.data);
+    else if (entry->parent.data != NULL)
+        snprintf(seen + used, sizeof(seen) - used, "%.*s.%.*s=%.*s;", (int)entry->parent.len,
+            entry->parent.data, (int)name.len, name.data, (int)value.len, value.data);
     else
         snprintf(seen + used, sizeof(seen) - used, "%.*s=%.*s;", (int)name.len, name.data,
             (int)value.len, value.data);
@@ -30,8 +34,13 @@ TEST(ini_text_is_read_as_the_sdks_read_it)
         {"\xef\xbb\xbf[a]\nk=v", "[a]k=v;"},
         {"# x\n; y\n\n [ a ] # z\n\tk\t=\tv w \n", "[a]k=v w;"},
         {"[a]\nk = v # comment\nl = v#no comment\nm = a=b;c\n", "[a]k=v;l=v#no comment;m=a=b;c;"},
-        {"[a]\ns3 =\n  max = 1\n  nonsense\nk = v\n", "[a]s3=;k=v;"},
+        {"[a]\ns3 =\n  max = 1\nk = v\n", "[a]s3=;s3.max=1;k=v;"},
         {"[a]\n  k = v\n", "[a]k=v;"},
+        {"[a]\n    k = v\n    l = w\n", "[a]k=v;l=w;"},
+        {"[a]\n\tk = v\n\tl = w\n", "[a]k=v;l=w;"},
+        {"[a]\nk = v\n  l = w\n", "[a]k=v;l=w;"},
+        {"[a]\n  s3 =\n    max = 1\n  k = v\n", "[a]s3=;s3.max=1;k=v;"},
+        {"[a]\ns3 =\n[b]\n  k = v\n", "[a]s3=;[b]k=v;"},
         {"[a]\nk =\n", "[a]k=;"},
         {"[a]\n[b]\n[a]\nk=v", "[a][b][a]k=v;"},
         {"[profile \"a b\"]\nk=v", "[profile \"a b\"]k=v;"},
@@ -258,9 +267,14 @@ TEST(wrong_profiles_are_errors_that_say_what_is_wrong)
         {"a", "[profile a]\nrole_arn=r\nsource_profile=b\ncredential_source=Environment\n",
             "exclude each other"},
         {"a", "[profile a]\nrole_arn=r\ncredential_source=Else\n", "credential_source must be"},
-        {"a", "[profile a]\nsso_session=x\n", "tally does not speak sso_session"},
+        {"a", "[profile a]\nsso_session=x\n",
+            "sso_session is not supported; set the variables that `aws configure export-"},
         {"a", "[profile a]\ncredential_process=/bin/x\n", "credential_process"},
         {"a", "[profile a]\nrole_arn=r\nsource_profile=b\nmfa_serial=x\n", "mfa_serial"},
+        {"a", "[profile a]\nrole_arn=r\ncredential_source=Environment\nduration_seconds=60\n",
+            "from 900 to 43200"},
+        {"a", "[profile a]\nrole_arn=r\ncredential_source=Environment\nduration_seconds=1h\n",
+            "from 900 to 43200"},
         {"a", "[profile a]\naws_access_key_id=AKIA\n", "no secret access key"},
         {"a", "[profile a]\nnonsense\n", "config:2: neither"},
     };
@@ -300,7 +314,7 @@ TEST(only_files_that_name_a_source_or_a_missing_profile_are_a_configuration)
     }
 }
 
-TEST(files_may_be_elsewhere_and_then_must_be_readable)
+TEST(files_may_be_elsewhere_or_not_there)
 {
     start(NULL, NULL, NULL);
     world_write(&world, "creds", "[default]\naws_access_key_id=A\naws_secret_access_key=s\n");
@@ -309,11 +323,11 @@ TEST(files_may_be_elsewhere_and_then_must_be_readable)
     CHECK_STR("A", asker.credentials->access_key_id);
     stop();
     start(NULL, NULL, NULL);
-    world_set("AWS_CONFIG_FILE", "/nowhere/config");
+    world_set("AWS_CONFIG_FILE", "/nowhere/config"); /* as good as an empty one */
     asker_ask(&asker, provider);
     CHECK(asker.credentials == NULL);
-    CHECK(strstr(asker.failure.message, "/nowhere/config") != NULL);
-    CHECK(profile_configured(&world.context));
+    CHECK(strstr(asker.failure.message, "it is in none of the shared AWS files") != NULL);
+    CHECK(!profile_configured(&world.context));
     stop();
 }
 
@@ -324,4 +338,4 @@ TEST_MAIN(RUN(ini_text_is_read_as_the_sdks_read_it),
     RUN(a_profile_may_be_its_own_source), RUN(a_profile_may_hold_a_token_file),
     RUN(a_role_may_stand_on_a_named_source), RUN(wrong_profiles_are_errors_that_say_what_is_wrong),
     RUN(only_files_that_name_a_source_or_a_missing_profile_are_a_configuration),
-    RUN(files_may_be_elsewhere_and_then_must_be_readable))
+    RUN(files_may_be_elsewhere_or_not_there))
