@@ -32,7 +32,7 @@ static void check_trigger(const struct config *config, const struct trigger *tri
     MUST(trigger->file != NULL && trigger->metric_name != NULL);
     MUST(trigger->query.region != NULL && *trigger->query.table != '\0');
     MUST(*trigger->query.key_condition != '\0');
-    MUST(trigger->scaling.target > 0 && trigger->polling_ms >= 0);
+    MUST(trigger->scaling.target >= 0 && trigger->polling_ms >= 0);
     MUST(trigger->scaling.min_replicas <= trigger->scaling.max_replicas);
     MUST(trigger->identity != NULL && trigger->identity->reason != NULL);
     MUST(config_find(config, trigger->name, strlen(trigger->name), &matches, NULL, 0) == trigger);
@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         reading, size > 0 && data[0] == '{' ? "folder/fuzz.json" : "folder/fuzz.yaml", data, size);
     config = reading_finish(reading);
     MUST(config != NULL);
-    MUST(config_check(config, nowhere, nowhere) == (config->error_count > 0 ? 2 : 0));
+    MUST(config_check(config, nowhere, nowhere) ==
+         (config->error_count > 0 || config->trigger_count == 0 ? 2 : 0));
     for (size_t i = 0; config->error_count == 0 && i < config->trigger_count; i++)
         check_trigger(config, &config->triggers[i]);
     config_destroy(config);

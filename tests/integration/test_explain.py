@@ -73,6 +73,25 @@ def test_where_it_is_configured_and_how_it_is_understood(start):
     assert told["cost"]["polls_per_day"] == pytest.approx(86400 / 7)
 
 
+@pytest.mark.parametrize("behavior, shown", [
+    ("static", None), ("currentReplicasIfLower", "currentReplicasIfLower"),
+    ("scalingModifiers", None)])
+def test_the_behavior_of_a_fallback_is_explained(start, behavior, shown):
+    fallback = {"failureThreshold": 3, "replicas": 4, "behavior": behavior}
+    told = start(scaled_object("it", fallback=fallback)).rpc("explain", trigger="it")["config"]
+    assert (told["fallback_replicas"], told.get("fallback_behavior")) == (4, shown)
+
+
+def test_a_trigger_of_a_formula_has_no_decision(start):
+    asked = trigger()
+    del asked["metadata"]["targetValue"]
+    advanced = {"scalingModifiers": {"formula": "a", "target": "2"}}
+    decision = start(scaled_object("it", asked, advanced=advanced)).rpc(
+        "explain", trigger="it")["decision"]
+    assert decision["active"] is True and "desired_replicas" not in decision
+    assert "advanced.scalingModifiers" in decision["why"]
+
+
 def test_the_request_is_shown_as_it_was_sent_without_its_secrets(start, world):
     agent = start(small_object())
     told = agent.rpc("explain", trigger="small")
