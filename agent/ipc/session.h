@@ -77,7 +77,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
 bool session_end_notification(struct session *session, struct session_answer answer);
 
 /* Whether answers wait to be taken by the peer. */
-bool session_is_slow(const struct session *session);
+bool session_is_slow(struct session *session);
 
 /* A whole error answer, in the form that the client asked for. `extra`: as message_error. */
 void session_fail(struct session *session, uint32_t id, const struct failure *failure);

@@ -1,13 +1,11 @@
-"""Clients that flood, wait in crowds, say nothing, read nothing, or send what nobody asked for:
+"""Clients that flood, wait in crowds, say nothing or read nothing:
 others are served, and memory and descriptors stay bounded."""
 
-import array
 import contextlib
 import os
 import re
 import resource
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,7 +15,7 @@ import msgpack
 import pytest
 
 from . import process_facts
-from .agent import wait_until
+from .agent import TALLYD, wait_until
 from .yaml_files import scaled_object, small_object, trigger
 
 LONG = bool(os.environ.get("TALLY_LONG"))
@@ -99,9 +97,9 @@ def request(method, *params, msgid=1):
     return msgpack.packb([0, msgid, method, list(params)])
 
 
-def many_triggers():
-    return [small_object(), *(scaled_object(f"trigger-{number:03}", trigger(value={"S": "x"}))
-                              for number in range(TRIGGERS))]
+def many_triggers(many=TRIGGERS):
+    return [small_object(), *(scaled_object(f"trigger-{number:04}", trigger(value={"S": "x"}))
+                              for number in range(many))]
 
 
 def slowness(agent):
@@ -138,18 +136,6 @@ def test_a_flood_delays_others_by_its_share_only(start, programs, method, number
     print(f"{len(told)} round trips, median {middle:.2f} ms, longest {max(told):.2f} ms")
     # The goal is 2 ms beside one and 10 ms beside sixteen; the machine may be busy.
     assert middle < (15 if number == 1 else 60) * slowness(agent)
-
-
-def test_a_command_is_served_beside_many_floods(start, programs):
-    agent = start(*many_triggers())
-    for _ in range(64 if LONG else 24):
-        programs(FLOOD, agent.socket, request("list").hex())
-    wait_until(lambda: agent.rpc("status")["requests"]["total"] > 500, 30)
-    begun = time.monotonic()
-    code, _, err = agent.cli("ping")
-    took = time.monotonic() - begun
-    assert code == 0, err
-    assert took < 1 * slowness(agent), took
 
 
 def test_counts_that_wait_cost_nothing_while_they_wait(start, world):
@@ -218,7 +204,7 @@ def test_one_user_does_not_take_the_room_of_others(start, crowd):
 def test_with_few_descriptors_counts_and_reloads_go_on(pod, world, crowd):
     agent = pod(small_object())
     agent.start(wrapper=["prlimit", "--nofile=1000:1000"])
-    assert "event=few_descriptors" in agent.log()
+    agent.wait_for_log("event=few_descriptors")
     crowd(agent, 1000)
     world.close_idle()
     assert agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
@@ -283,12 +269,12 @@ def unread_pages(connections):
 @pytest.mark.parametrize("mebibytes, clients, buffer", [
     (8, 150, "1M"), (16, 800, "2M"), (32, 1000, "2M")])
 def test_unread_answers_do_not_take_the_memory_of_the_pod(pod, crowd, mebibytes, clients, buffer):
+    if "sanitized" in TALLYD:
+        pytest.skip("a sanitizer takes more memory than the group has")
     agent = pod(*many_triggers(), options=["--max-buffer", buffer])
     with MemoryGroup(mebibytes << 20) as group, contextlib.ExitStack() as stack:
         stack.callback(lambda: agent.child.poll() is None and agent.kill())
         agent.start(wrapper=group.wrapper())
-        if process_facts.is_sanitized(agent.child.pid):
-            return  # a sanitizer takes more than that for itself
         uid_socket(agent)
         hostile = [crowd(agent, clients, STRANGER, unread_pages(100))
                    for _ in range(3 if LONG else 2)]
@@ -315,32 +301,14 @@ def test_unread_answers_do_not_take_the_memory_of_the_pod(pod, crowd, mebibytes,
 
 
 def test_a_reader_in_time_is_not_dropped_for_a_small_buffer(start):
-    agent = start(*many_triggers(), options=["--max-buffer", "64K"])
+    # So many that an answer with all of them is more than the kernel takes at once.
+    agent = start(*many_triggers(1500), options=["--max-buffer", "64K"])
     with agent.connect() as connection:
-        for _ in range(20):
+        for _ in range(5):
             names, after = [], {}
             while after is not None:
                 told = connection.call("list", **after)
                 names += [one["name"] for one in told["triggers"]]
                 after = {"after": told["next"]} if "next" in told else None
-            assert len(names) == TRIGGERS + 1
+            assert len(names) == 1501
     assert agent.rpc("status")["connections"]["dropped"] == 0
-
-
-# ---- what is sent along -----------------------------------------------------------------------------
-
-
-def test_a_request_behind_a_descriptor_is_answered(start):
-    agent = start(small_object())
-    with agent.connect() as connection:
-        connection.socket.settimeout(10)
-        for _ in range(4):
-            connection.call("ping")
-        for msgid in range(100, 120):
-            with open("/dev/null", "rb") as file:
-                sent = array.array("i", [file.fileno()]).tobytes()
-                connection.socket.sendmsg([request("ping", msgid=msgid)], [
-                    (socket.SOL_SOCKET, socket.SCM_RIGHTS, sent)])
-            connection.socket.sendall(request("ping", msgid=msgid + 1000))
-            assert connection.answer(msgid)["pid"] == agent.child.pid
-            assert connection.answer(msgid + 1000)["pid"] == agent.child.pid
