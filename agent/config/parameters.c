@@ -19,9 +19,15 @@ static void check_name(const struct parameters *parameters, const struct node *k
 {
     struct findings *findings = &parameters->reading->findings;
     struct place place = node_place(parameters->tree, key);
+    static const char *const of_auth[] = {
+        "awsRoleArn", "awsSecretAccessKey", "awsSessionToken", "awsExternalId", NULL};
     const char *close = suggest(key->text, known);
+    const char *other = suggest(key->text, of_auth);
 
-    if (close != NULL)
+    if (other != NULL)
+        findings_add(findings, FINDING_WARNING, &place, key->text,
+            "ignored here: KEDA and tally read %s from what authenticationRef names", other);
+    else if (close != NULL)
         findings_add(findings, FINDING_WARNING, &place, key->text,
             "unknown parameter, so it is ignored; did you mean %s?", close);
     else

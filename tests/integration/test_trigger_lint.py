@@ -177,6 +177,9 @@ TRIGGERS = {
     "another region": ({"tableName": f"arn:aws:dynamodb:eu-west-2:{ACCOUNT}:table/orders"},
                        "awsRegion", "is eu-west-1, and the ARN of the table is in eu-west-2"),
     "a variable's name": ({"AWS_REGION": "eu-west-1"}, "AWS_REGION", "did you mean awsRegion?"),
+    "a role in the metadata": ({"awsRoleArn": ROLE}, "awsRoleArn", "authenticationRef names"),
+    "a secret in the metadata": ({"AWS_SECRET_ACCESS_KEY": "s"}, "AWS_SECRET_ACCESS_KEY",
+                                 "read awsSecretAccessKey from what authenticationRef names"),
     "a yaml name": ({"table_name": "orders"}, "table_name", "did you mean tableName?"),
 }
 
