@@ -67,6 +67,8 @@ const struct tally_answer *tally_last_answer(const struct tally *tally)
 
 const char *tally_error_message(const struct tally *tally)
 {
+    if (tally == NULL)
+        return "there is no handle: tally_open failed";
     return tally_answer_error_message(&tally->answer);
 }
 

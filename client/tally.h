@@ -196,7 +196,8 @@ TALLY_API int tally_call_packed(struct tally *tally, const char *method, const v
 TALLY_API const struct tally_answer *tally_last_answer(const struct tally *tally);
 
 /* The sentence for people about the last call's error: what, where and, where known, what to
- * do. "" where there was none. Borrowed until the next call on the handle, or its close. */
+ * do. "" where there was none. Borrowed until the next call on the handle, or its close. NULL,
+ * as a failed tally_open leaves it, has a sentence, too. */
 TALLY_API const char *tally_error_message(const struct tally *tally);
 
 /* ---- Requests ----------------------------------------------------------------------------

@@ -138,6 +138,17 @@ struct tally_request *cli_request(const struct cli *cli, const char *method)
     return request;
 }
 
+/* The deadline is that of all calls together: what is asked second has what the first has left. */
+static void cli_limit(struct cli *cli)
+{
+    if (cli->deadline == 0) {
+        cli->deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, 5000);
+        return;
+    }
+    int64_t left = cli->deadline - cli_clock_ms();
+    tally_set_timeout(cli->tally, left > 0 ? (int)left : 1);
+}
+
 int cli_ask(struct cli *cli, struct tally_request *request, struct json **result)
 {
     const void *packed = NULL;
@@ -147,6 +158,7 @@ int cli_ask(struct cli *cli, struct tally_request *request, struct json **result
     int code = cli_open(cli);
     if (code != EXIT_OK)
         goto finish;
+    cli_limit(cli);
     int r = tally_call(cli->tally, request);
     const struct tally_answer *answer = tally_last_answer(cli->tally);
     if (r < 0) {

@@ -24,6 +24,7 @@ struct cli {
     enum cli_output output;
     const char *socket;  /* NULL: the default */
     struct tally *tally; /* NULL until cli_open */
+    int64_t deadline;    /* of all that is asked, by cli_clock_ms; 0: nothing was asked yet */
 };
 
 struct verb {

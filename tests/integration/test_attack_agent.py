@@ -204,6 +204,17 @@ def test_a_deadline_holds_against_a_flood(folder, kind, verb):
         assert done.code == 4 and b"DEADLINE" in done.err
 
 
+@pytest.mark.parametrize("arguments", [["ping"], ["status", "-o", "prometheus"]])
+def test_two_calls_share_one_deadline(folder, arguments):
+    path = os.path.join(folder, "t.sock")
+
+    def slow(name):
+        return lambda _: time.sleep(2) or result(f"{name}-answer")
+    with FakeAgent(path, **{name: slow(name) for name in ("ping", "status", "list")}):
+        done = Tally("-s", path, *arguments, "--timeout", "3s")
+    assert (done.code, done.out) == (4, b"") and done.seconds < 3.9
+
+
 # ---- what is shown ----
 
 # A clipboard (OSC 52), a title, colours, C1's CSI, DEL, directions, a forged line.

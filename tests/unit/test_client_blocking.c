@@ -228,6 +228,13 @@ static bool reply_noise(
     return true;
 }
 
+TEST(a_handle_that_could_not_be_opened_has_a_message)
+{
+    struct tally *tally = NULL;
+    CHECK_INT(TALLY_EARGUMENT, tally_open(&tally, ""));
+    CHECK(tally_error_message(tally)[0] != '\0');
+}
+
 TEST(what_was_not_asked_is_passed_over)
 {
     struct world world;
@@ -423,7 +430,8 @@ TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_tells_count_qual
     RUN(a_socket_of_others_names_both_users), RUN(silence_ends_at_the_deadline),
     RUN(a_trickle_of_bytes_does_not_stretch_the_deadline),
     RUN(a_flood_of_bytes_does_not_stretch_the_deadline), RUN(an_answer_may_come_byte_by_byte),
-    RUN(a_late_answer_is_not_taken_for_the_next), RUN(what_was_not_asked_is_passed_over),
+    RUN(a_late_answer_is_not_taken_for_the_next),
+    RUN(a_handle_that_could_not_be_opened_has_a_message), RUN(what_was_not_asked_is_passed_over),
     RUN(what_is_no_answer_is_refused), RUN(no_descriptor_survives_exec),
     RUN(signals_do_not_disturb_a_call), RUN(many_handles_serve_many_threads),
     RUN(answers_are_bounded_and_may_be_large),
