@@ -123,8 +123,12 @@ def test_watching_again_changes_the_pace(start, world):
         connection.call("watch", trigger="small")
         changed(connection)
         connection.call("watch", trigger="small", max_age_ms=1000)
+        changed(connection)
         wait_until(lambda: world.calls("dynamodb", "Query") >= 3)
+        # The smaller age holds while both are there; unwatch ends both.
+        connection.call("unwatch", trigger="small")
         connection.call("watch", trigger="small")
+        changed(connection)
         before = world.calls("dynamodb", "Query")
         assert says_nothing(connection, 1.5)
         assert world.calls("dynamodb", "Query") <= before + 1
