@@ -247,8 +247,8 @@ static int read_arguments(
         }
         if (option == ':' || option == '?') {
             snprintf(why, why_size,
-                option == ':' ? "%.80s wants a value; see tallyd --help"
-                              : "%.80s is no option; see tallyd --help",
+                option == ':' ? "option %.80s requires an argument; see tallyd --help"
+                              : "unknown option %.80s; see tallyd --help",
                 argv[optind - 1]);
             return -EINVAL;
         }

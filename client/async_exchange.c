@@ -28,8 +28,7 @@ static void encode(struct tally_async *async, struct pending **link)
         return;
     }
     buffer_clear(&async->connection.out);
-    answer_fail(&answer, r, "the request is not valid: too deeply nested, or larger than %u bytes",
-        LIMIT_REQUEST_BYTES);
+    request_fail(&at->request, r, &answer);
     async_finish(link, &answer);
 }
 

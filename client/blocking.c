@@ -1,19 +1,22 @@
 #include "client/answer.h"
 #include "client/clock.h"
 #include "client/connection.h"
+#include "client/field.h"
 #include "client/request.h"
 #include "proto/limits.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { RETRY_MS_MAX = 100 };
+enum { RETRY_MS_MAX = 100, LIST_BYTES = 256 * 1024 * 1024 };
 
 struct tally {
     struct connection connection;
     struct tally_answer answer;
     struct tally_request scratch; /* of the calls that need no request of the caller's */
+    struct buffer list;           /* the pages of tally_list as one answer */
     int timeout_ms;
     uint32_t next_id;
     bool reached; /* the agent answered, and was not missing since */
@@ -28,6 +31,7 @@ int tally_open(struct tally **tally, const char *path)
         return TALLY_ENOMEM;
     made->timeout_ms = TIMEOUT_DEFAULT_MS;
     request_init(&made->scratch, "ping");
+    buffer_init(&made->list, LIST_BYTES);
     int r = connection_init(&made->connection, path);
     if (r < 0) {
         tally_close(made);
@@ -43,6 +47,7 @@ void tally_close(struct tally *tally)
         return;
     connection_free(&tally->connection);
     request_free(&tally->scratch);
+    buffer_free(&tally->list);
     free(tally);
 }
 
@@ -123,11 +128,7 @@ static int exchange(struct tally *tally, const struct tally_request *request, in
     r = request_encode(request, id, left > 0 ? left : 1, &connection->out);
     if (r < 0) {
         buffer_clear(&connection->out);
-        answer_fail(&tally->answer, r,
-            r == TALLY_EARGUMENT
-                ? "the request is not valid: too deeply nested, or larger than %u bytes"
-                : "no memory for a request of up to %u bytes",
-            LIMIT_REQUEST_BYTES);
+        request_fail(request, r, &tally->answer);
         return 0;
     }
     for (;;) {
@@ -262,9 +263,72 @@ int tally_count(struct tally *tally, const char *trigger, int64_t *count)
     return tally_count_quality(tally, trigger, count, NULL, NULL);
 }
 
+/* {"triggers": [ of so many elements, which follow. */
+static const uint8_t list_head[] = "\x81\xa8triggers\xdd";
+
+/* Appends the triggers of the latest answer; *count grows by their number. */
+static int list_append(struct tally *tally, uint32_t *count)
+{
+    struct reader reader;
+    struct text element;
+    uint32_t elements = 0;
+    reader_init(&reader, tally->answer.data, tally->answer.len);
+    if (!field_find(&reader, "triggers") || !reader_array(&reader, &elements))
+        return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's list has no triggers",
+            tally->connection.path);
+    for (uint32_t i = 0; i < elements && reader_skip(&reader, &element); i++)
+        buffer_append(&tally->list, element.data, element.len);
+    *count += elements;
+    if (tally->list.failed || reader.failed)
+        return answer_fail(&tally->answer, TALLY_ENOMEM, "no memory for the list of triggers");
+    return 0;
+}
+
+static int list_page(struct tally *tally, const char *after, int64_t deadline)
+{
+    struct tally_request *request = scratch(tally, "list");
+    int timeout_ms = tally->timeout_ms;
+    int64_t left = deadline - clock_ms();
+    if (after[0] != '\0')
+        tally_request_set_string(request, "after", after);
+    tally->timeout_ms = left > 0 ? (int)left : 1;
+    int r = call(tally, request);
+    tally->timeout_ms = timeout_ms;
+    return r;
+}
+
+/* The agent answers a long list in pages: all of them within one deadline, as one answer. */
 int tally_list(struct tally *tally)
 {
-    return call(tally, scratch(tally, "list"));
+    int64_t deadline = clock_ms() + tally->timeout_ms;
+    char after[1024] = "", next[sizeof(after)];
+    uint32_t count = 0;
+    buffer_clear(&tally->list);
+    buffer_append(&tally->list, list_head, sizeof(list_head) - 1);
+    buffer_append(&tally->list, "\0\0\0", 4); /* the number, once it is known */
+    for (;;) {
+        int r = list_page(tally, after, deadline);
+        if (r < 0)
+            return r;
+        bool last = tally_answer_string(&tally->answer, "next", next, sizeof(next)) < 0;
+        if (last && count == 0)
+            return 0; /* one page is the answer as it came */
+        r = list_append(tally, &count);
+        if (r < 0)
+            return r;
+        if (last)
+            break;
+        if (strcmp(next, after) <= 0) /* it would go on for ever */
+            return answer_fail(&tally->answer, TALLY_EPROTOCOL,
+                "%s: the agent's list does not go on", tally->connection.path);
+        memcpy(after, next, sizeof(after));
+    }
+    const uint8_t number[] = {
+        (uint8_t)(count >> 24), (uint8_t)(count >> 16), (uint8_t)(count >> 8), (uint8_t)count};
+    memcpy(tally->list.data + sizeof(list_head) - 1, number, sizeof(number));
+    tally->answer.data = tally->list.data;
+    tally->answer.len = tally->list.len;
+    return 0;
 }
 
 int tally_status(struct tally *tally)

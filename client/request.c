@@ -6,18 +6,26 @@
 #include "proto/reader.h"
 #include "proto/writer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROOM = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is the envelope's */
 
-/* Ends a setter: the first failure makes the request unusable. */
-static int finish_setter(struct tally_request *request, int error)
+/* Ends a setter: the first failure makes the request unusable. `argument`, `what`: which of the
+ * caller's arguments is wrong, and how. */
+static int finish_setter(
+    struct tally_request *request, int error, const char *argument, const char *what)
 {
-    if (error < 0 && request->error == 0)
+    if (error < 0 && request->error == 0) {
         request->error = error;
+        snprintf(request->why, sizeof(request->why), "%.60s: %s", argument, what);
+    }
     return error;
 }
+
+#define TOO_LONG "too long for a request of 65536 bytes"
+_Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG tells the limit");
 
 /* Whether a text or bytes can be part of any request. */
 static bool fits(const void *data, size_t len)
@@ -51,7 +59,7 @@ int request_reset(struct tally_request *request, const char *method)
     request->error = 0;
     size_t len = method != NULL ? strlen(method) : 0;
     if (len == 0 || len >= sizeof(request->method))
-        return finish_setter(request, TALLY_EARGUMENT);
+        return finish_setter(request, TALLY_EARGUMENT, "method", "empty, or longer than 63 bytes");
     memcpy(request->method, method, len + 1);
     return 0;
 }
@@ -72,7 +80,8 @@ int request_set_raw(struct tally_request *request, const void *params, size_t le
     struct reader reader;
     reader_init(&reader, request->raw, request->raw_len);
     if (!is_one_value(request->raw, request->raw_len) || reader_peek(&reader) != VALUE_ARRAY)
-        return finish_setter(request, TALLY_EARGUMENT);
+        return finish_setter(request, TALLY_EARGUMENT, "params",
+            "not one whole msgpack array, nested at most 8 deep, of at most 65536 bytes");
     return 0;
 }
 
@@ -85,6 +94,7 @@ int request_copy(struct tally_request *copy, const struct tally_request *request
     copy->value_pairs = request->value_pairs;
     copy->has_timeout = request->has_timeout;
     copy->error = request->error;
+    memcpy(copy->why, request->why, sizeof(copy->why));
     buffer_append(&copy->fields, request->fields.data, request->fields.len);
     buffer_append(&copy->values, request->values.data, request->values.len);
     if (!copy->fields.failed && !copy->values.failed)
@@ -171,7 +181,7 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
     const char *key, const struct buffer *value)
 {
     if (key == NULL || key[0] == '\0')
-        return finish_setter(request, TALLY_EARGUMENT);
+        return finish_setter(request, TALLY_EARGUMENT, "key", "missing or empty");
     struct buffer pair;
     buffer_init(&pair, LIMIT_REQUEST_BYTES);
     write_string(&pair, key);
@@ -188,7 +198,7 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
         (*count)++;
     }
     buffer_free(&pair);
-    return finish_setter(request, r);
+    return finish_setter(request, r, key, r == TALLY_ENOMEM ? "no memory for it" : TOO_LONG);
 }
 
 static int set_field(struct tally_request *request, const char *key, struct buffer *value)
@@ -204,7 +214,8 @@ int tally_request_set_string(struct tally_request *request, const char *key, con
 {
     struct buffer packed;
     if (value == NULL || !fits(value, strlen(value)))
-        return finish_setter(request, TALLY_EARGUMENT);
+        return finish_setter(request, TALLY_EARGUMENT, key != NULL ? key : "key",
+            value == NULL ? "the text is missing (NULL)" : TOO_LONG);
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     write_string(&packed, value);
     return set_field(request, key, &packed);
@@ -231,7 +242,8 @@ int tally_request_set_packed(
 {
     struct buffer packed;
     if (!is_one_value(data, len))
-        return finish_setter(request, TALLY_EARGUMENT);
+        return finish_setter(request, TALLY_EARGUMENT, key != NULL ? key : "key",
+            "not exactly one msgpack value, nested at most 8 deep");
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     buffer_append(&packed, data, len);
     return set_field(request, key, &packed);
@@ -241,8 +253,12 @@ int tally_request_set_value(struct tally_request *request, const char *placehold
     const char *type, const void *data, size_t len)
 {
     bool known = type != NULL && type[0] != '\0' && strchr("SNB", type[0]) != NULL;
-    if (!known || type[1] != '\0' || !fits(data, len))
-        return finish_setter(request, TALLY_EARGUMENT);
+    if (!known || type[1] != '\0')
+        return finish_setter(request, TALLY_EARGUMENT, "type", "must be \"S\", \"N\" or \"B\"");
+    if (!fits(data, len))
+        return finish_setter(request, TALLY_EARGUMENT,
+            placeholder != NULL ? placeholder : "placeholder",
+            data == NULL ? "the value is missing (NULL)" : TOO_LONG);
     struct buffer packed;
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     write_map(&packed, 1);
@@ -254,4 +270,15 @@ int tally_request_set_value(struct tally_request *request, const char *placehold
     int r = set_pair(request, &request->values, &request->value_pairs, placeholder, &packed);
     buffer_free(&packed);
     return r;
+}
+
+int request_fail(const struct tally_request *request, int error, struct tally_answer *answer)
+{
+    if (request->error < 0)
+        return answer_fail(answer, error, "%s", request->why);
+    return answer_fail(answer, error,
+        error == TALLY_EARGUMENT
+            ? "the request as a whole is nested too deep, or larger than %u bytes"
+            : "no memory for a request of up to %u bytes",
+        LIMIT_REQUEST_BYTES);
 }

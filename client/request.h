@@ -2,6 +2,7 @@
 #ifndef TALLY_CLIENT_REQUEST_H
 #define TALLY_CLIENT_REQUEST_H
 
+#include "client/answer.h"
 #include "client/tally.h"
 #include "proto/buffer.h"
 
@@ -16,7 +17,8 @@ struct tally_request {
     bool has_timeout; /* the caller set timeout_ms */
     const void *raw;  /* params that replace the map, borrowed; NULL: none */
     size_t raw_len;
-    int error; /* the first failed setter's */
+    int error;     /* the first failed setter's */
+    char why[160]; /* which argument of it, and what is wrong */
 };
 
 /* Each returns 0 or a negative enum tally_error. */
@@ -34,5 +36,8 @@ int request_copy(struct tally_request *copy, const struct tally_request *request
 /* Packs the whole frame; `remaining` ms go into timeout_ms where the caller set none. */
 int request_encode(
     const struct tally_request *request, uint32_t id, int64_t remaining, struct buffer *out);
+
+/* Makes the answer the error that request_encode returned, with the argument that is wrong. */
+int request_fail(const struct tally_request *request, int error, struct tally_answer *answer);
 
 #endif

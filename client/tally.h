@@ -157,7 +157,8 @@ TALLY_API int tally_count(struct tally *tally, const char *trigger, int64_t *cou
 TALLY_API int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
     enum tally_quality *quality, int64_t *age_ms);
 
-/* The configured triggers and what is known of each: field `triggers` of the answer.
+/* The configured triggers and what is known of each: field `triggers` of the answer, all of them,
+ * however many pages the agent answers.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_list(struct tally *tally);
 

@@ -238,7 +238,7 @@ static void refuse_provider(const struct choice *c, const char *provider)
         return;
     if (close != NULL)
         findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
-            "podIdentity.provider", "\"%s\" is none; did you mean %s?", provider, close);
+            "podIdentity.provider", "invalid provider \"%s\"; did you mean %s?", provider, close);
     else
         findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
             "podIdentity.provider",

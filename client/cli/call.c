@@ -19,7 +19,7 @@ static int pack_params(const char *text, void **params, size_t *len)
     char error[200];
     struct json *json = json_parse(text, error, sizeof(error));
     if (json == NULL)
-        return cli_usage("call: this is no JSON: %s", error);
+        return cli_usage("call: invalid JSON: %s", error);
     if (json_kind(json) != JSON_KIND_ARRAY) {
         struct json *array = json_new_list();
         json_append(array, json);

@@ -29,6 +29,35 @@ int64_t cli_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static bool errors_are_json;
+
+void cli_print_errors_as_json(void)
+{
+    errors_are_json = true;
+}
+
+/* {"error": {"name": …, "message": …, …}}: the error's own fields, where the agent sent them. */
+static void print_error_json(
+    const char *name, const char *message, const struct tally_answer *answer)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+    struct json *line = json_new_map(), *error = NULL;
+    if (answer != NULL && tally_answer_packed(answer, NULL, &packed, &len) == 0)
+        error = json_from_msgpack(packed, len);
+    if (error == NULL || json_kind(error) != JSON_KIND_MAP) {
+        json_free(error);
+        error = json_new_map();
+    }
+    if (json_get(error, "name") == NULL)
+        json_set(error, "name", json_new_string(name));
+    if (json_get(error, "message") == NULL)
+        json_set(error, "message", json_new_string(message));
+    json_set(line, "error", error);
+    json_print(stderr, line, true);
+    json_free(line);
+}
+
 static void print_head(const char *name)
 {
     terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
@@ -40,6 +69,10 @@ __attribute__((format(printf, 2, 0))) static void print_error(
 {
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);
+    if (errors_are_json) {
+        print_error_json(name, text, NULL);
+        return;
+    }
     print_head(name);
     terminal_print(stderr, "%s\n", text);
 }
@@ -80,6 +113,10 @@ static int exit_code(int error)
 
 int cli_refuse(int error, const char *message)
 {
+    if (errors_are_json) {
+        print_error_json(tally_error_name(error), message, NULL);
+        return exit_code(error);
+    }
     print_head(tally_error_name(error));
     terminal_print(stderr, "%s\n", message);
     return exit_code(error);
@@ -90,6 +127,11 @@ int cli_fail(const struct tally_answer *answer)
     const char *code = tally_answer_aws_code(answer);
     const char *request_id = tally_answer_aws_request_id(answer);
     const char *reasons = tally_answer_aws_reasons(answer);
+    if (errors_are_json) {
+        print_error_json(
+            tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
+        return exit_code(tally_answer_error(answer));
+    }
     print_head(tally_answer_error_name(answer));
     terminal_print(stderr, "%s", tally_answer_error_message(answer));
     if (reasons[0] != '\0')
@@ -149,26 +191,34 @@ static void cli_limit(struct cli *cli)
     tally_set_timeout(cli->tally, left > 0 ? (int)left : 1);
 }
 
-int cli_ask(struct cli *cli, struct tally_request *request, struct json **result)
+int cli_begin(struct cli *cli)
 {
+    int code = cli_open(cli);
+    if (code == EXIT_OK)
+        cli_limit(cli);
+    return code;
+}
+
+int cli_take(struct cli *cli, int r, struct json **result)
+{
+    const struct tally_answer *answer = tally_last_answer(cli->tally);
     const void *packed = NULL;
     size_t len = 0;
-    if (request == NULL)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    int code = cli_open(cli);
-    if (code != EXIT_OK)
-        goto finish;
-    cli_limit(cli);
-    int r = tally_call(cli->tally, request);
-    const struct tally_answer *answer = tally_last_answer(cli->tally);
-    if (r < 0) {
-        code = cli_fail(answer);
-        goto finish;
-    }
+    if (r < 0)
+        return cli_fail(answer);
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
         *result = json_from_msgpack(packed, len);
-    if (*result == NULL)
-        code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer is empty");
+    return *result != NULL ? EXIT_OK : cli_refuse(TALLY_EPROTOCOL, "the agent's answer is empty");
+}
+
+int cli_ask(struct cli *cli, struct tally_request *request, struct json **result)
+{
+    if (request == NULL)
+        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    int code = cli_begin(cli);
+    if (code != EXIT_OK)
+        goto finish;
+    code = cli_take(cli, tally_call(cli->tally, request), result);
 finish:
     tally_request_free(request);
     return code;

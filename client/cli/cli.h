@@ -73,6 +73,16 @@ int cli_ask(struct cli *cli, struct tally_request *request, struct json **result
 /* Whether the answer to `hello` is that of an agent. */
 bool cli_is_hello(const struct json *answer);
 
+/* Before each call that is not made by cli_ask: opens, and leaves the call what is left of the
+ * deadline. EXIT_OK or an exit code. */
+int cli_begin(struct cli *cli);
+
+/* What came of a call that returned r: as cli_ask. */
+int cli_take(struct cli *cli, int r, struct json **result);
+
+/* With -o json errors are JSON, too: one line on stderr. */
+void cli_print_errors_as_json(void);
+
 /* A request with the first operand, if any, as its `trigger`. NULL without memory. */
 struct tally_request *cli_request(const struct cli *cli, const char *method);
 

@@ -118,6 +118,8 @@ int run_explain(struct cli *cli)
     struct json *answer = NULL;
     struct tally_request *request = cli_request(cli, "explain");
     int code = EXIT_OK;
+    if (request != NULL && cli_given(cli, OPTION_REPLICAS))
+        tally_request_set_integer(request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
     if (request != NULL)
         code = count_add_list(cli, request, OPTION_VALUE, "values", value_add);
     if (code != EXIT_OK) {

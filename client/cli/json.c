@@ -164,6 +164,11 @@ struct json *json_new_integer(int64_t value)
     return wrap(memory_need(json_integer(value)));
 }
 
+struct json *json_new_real(double value)
+{
+    return wrap(memory_need(json_real(value)));
+}
+
 struct json *json_new_list(void)
 {
     return wrap(memory_need(json_array()));

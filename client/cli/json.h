@@ -36,6 +36,7 @@ struct json *json_new_map(void);
 struct json *json_new_string(const char *text); /* NULL where it is not UTF-8 */
 struct json *json_new_list(void);
 struct json *json_new_integer(int64_t value);
+struct json *json_new_real(double value);
 
 /* Puts a value at the end of a list, which owns it from then on. */
 void json_append(struct json *list, struct json *value);

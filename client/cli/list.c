@@ -82,7 +82,9 @@ static void print_list(const struct json *triggers)
 int run_list(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_ask(cli, cli_request(cli, "list"), &answer);
+    int code = cli_begin(cli);
+    if (code == EXIT_OK)
+        code = cli_take(cli, tally_list(cli->tally), &answer);
     if (code != EXIT_OK)
         return code;
     const struct json *triggers = json_get(answer, "triggers");

@@ -32,8 +32,8 @@ static int refuse_verb(const char *name)
         }
     }
     if (suggest_is_near(name, least))
-        return cli_usage("there is no verb \"%s\"; did you mean %s?", name, verbs[best].name);
-    return cli_usage("there is no verb \"%s\"; `tally --help` lists them", name);
+        return cli_usage("unknown verb \"%s\"; did you mean %s?", name, verbs[best].name);
+    return cli_usage("unknown verb \"%s\"; `tally --help` lists them", name);
 }
 
 static bool take_output(struct cli *cli, const struct verb *verb)
@@ -60,8 +60,8 @@ static int run(struct cli *cli, const struct verb *verb)
     size_t operands = arguments->operand_count - 1;
     const char *misplaced = options_misplaced(arguments, OPTIONS_GLOBAL | verb->options);
     if (misplaced != NULL)
-        return cli_usage("%s takes no --%s; `tally %s --help` shows what it takes", verb->name,
-            misplaced, verb->name);
+        return cli_usage("%s does not take option --%s; `tally %s --help` lists what it takes",
+            verb->name, misplaced, verb->name);
     if (operands < verb->operands_min)
         return cli_usage("%s needs more: tally %s %s", verb->name, verb->name, verb->operands);
     if (operands > verb->operands_max)
@@ -69,6 +69,8 @@ static int run(struct cli *cli, const struct verb *verb)
             arguments->operands[verb->operands_max + 1], verb->name, verb->operands);
     if (!take_output(cli, verb))
         return EXIT_USAGE;
+    if (cli->output == OUTPUT_JSON)
+        cli_print_errors_as_json();
     if (verb->paged && cli->output == OUTPUT_TEXT)
         pager_begin();
     int code = verb->run(cli);

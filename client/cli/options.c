@@ -39,12 +39,21 @@ static bool take_number(struct parse *parse, size_t id, const char *text)
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < 0) {
-        snprintf(parse->error, parse->size, "--%s: \"%s\" is no whole number from 0 on",
+        snprintf(parse->error, parse->size, "--%s: \"%s\" is not a number from 0 on",
             options[id].name, text);
         return false;
     }
     parse->arguments->number[id] = number;
     return true;
+}
+
+/* A deadline or a pause that is given as a small number without a unit is meant in seconds, as
+ * other commands have it, and would be milliseconds here. */
+static bool lacks_unit(size_t id, const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return (id == OPTION_TIMEOUT || id == OPTION_INTERVAL) && digits > 0 && digits < 3 &&
+           text[digits] == '\0' && strspn(text, "0") < digits;
 }
 
 static bool take_argument(struct parse *parse, size_t id, const char *text)
@@ -55,10 +64,15 @@ static bool take_argument(struct parse *parse, size_t id, const char *text)
     case NUMBER:
         return take_number(parse, id, text);
     case DURATION:
+        if (lacks_unit(id, text)) {
+            snprintf(parse->error, parse->size, "--%s: \"%s\" has no unit: write %ss or %sms",
+                options[id].name, text, text, text);
+            return false;
+        }
         if (duration_parse(text, &arguments->number[id]))
             return true;
         snprintf(parse->error, parse->size,
-            "--%s: \"%s\" is no duration: write milliseconds, or a number with ms, s, m or h, "
+            "--%s: \"%s\" is not a duration: write milliseconds, or a number with ms, s, m or h, "
             "at most 8760h",
             options[id].name, text);
         return false;
@@ -84,14 +98,15 @@ static bool take_option(struct parse *parse, size_t id, const char *attached)
     if (options[id].kind == FLAG) {
         if (attached == NULL)
             return true;
-        snprintf(parse->error, parse->size, "--%s takes no argument", options[id].name);
+        snprintf(
+            parse->error, parse->size, "option --%s does not take an argument", options[id].name);
         return false;
     }
     if (attached != NULL)
         return take_argument(parse, id, attached);
     if (parse->next >= parse->argc) {
-        snprintf(parse->error, parse->size, "--%s needs an argument: %s", options[id].name,
-            options[id].argument);
+        snprintf(parse->error, parse->size, "option --%s requires an argument: %s",
+            options[id].name, options[id].argument);
         return false;
     }
     return take_argument(parse, id, parse->argv[parse->next++]);
@@ -110,7 +125,7 @@ static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
             best = id;
         }
     }
-    int used = snprintf(parse->error, parse->size, "there is no option --%s", name);
+    int used = snprintf(parse->error, parse->size, "unknown option --%s", name);
     if (suggest_is_near(name, least) && used > 0 && (size_t)used < parse->size)
         snprintf(parse->error + used, parse->size - (size_t)used, "; did you mean --%s?",
             options[best].name);
@@ -134,7 +149,7 @@ static bool take_letters(struct parse *parse, const char *letters)
         while (id < OPTION_COUNT && options[id].letter != *letters)
             id++;
         if (id == OPTION_COUNT) {
-            snprintf(parse->error, parse->size, "there is no option -%c", *letters);
+            snprintf(parse->error, parse->size, "unknown option -%c", *letters);
             return false;
         }
         if (options[id].kind != FLAG)

@@ -33,10 +33,12 @@ int run_ping(struct cli *cli)
     if (code != EXIT_OK)
         return code;
     double taken = now_ms() - start;
-    if (cli->output == OUTPUT_JSON)
+    if (cli->output == OUTPUT_JSON) {
+        json_set(answer, "round_trip_ms", json_new_real(taken));
         json_print(stdout, answer, false);
-    else
+    } else {
         terminal_print(stdout, "%.2f ms\n", taken);
+    }
     json_free(answer);
     return EXIT_OK;
 }

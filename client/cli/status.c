@@ -7,7 +7,9 @@
 static int print_prometheus(struct cli *cli, const struct json *status)
 {
     struct json *list = NULL;
-    int code = cli_ask(cli, cli_request(cli, "list"), &list);
+    int code = cli_begin(cli);
+    if (code == EXIT_OK)
+        code = cli_take(cli, tally_list(cli->tally), &list);
     if (code != EXIT_OK)
         return code;
     prometheus_status(stdout, status);

@@ -18,7 +18,7 @@ static struct json *read_value(const char *text, char *error, size_t size)
     char reason[160];
     struct json *json = json_parse(text, reason, sizeof(reason));
     if (json == NULL && (text[0] == '{' || text[0] == '"')) {
-        snprintf(error, size, "this is no JSON: %s", reason);
+        snprintf(error, size, "invalid JSON: %s", reason);
         return NULL;
     }
     struct json *value = NULL;

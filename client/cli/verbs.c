@@ -39,7 +39,7 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally watch orders\n",
         run_watch, false},
-    {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE), TEXT_AND_JSON,
+    {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS), TEXT_AND_JSON,
         "configuration, identity, request, pages, cost, decision",
         "Counts once, anew, and shows every step to the decision, what the trigger costs in a\n"
         "day, and what KEDA would report. No secret is shown.\n"

@@ -72,7 +72,7 @@ _tally() {
   count) options="--exact --max-age --value --replicas" ;;
   wait) options="--until --interval --max-age --value --replicas" ;;
   watch | ready) options="--max-age" ;;
-  explain) options="--value" ;;
+  explain) options="--value --replicas" ;;
   top) options="--interval" ;;
   query) options="--name --value --filter --index --region --identity-of --endpoint
     --consistent --max-pages" ;;

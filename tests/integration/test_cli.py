@@ -69,14 +69,14 @@ def count_of(number, quality="exact", **more):
     (["count"], "tally count TRIGGER"),
     (["count", "a", "b"], 'takes no "b"'),
     (["count", "a", "--max-agee", "5"], "did you mean --max-age?"),
-    (["count", "a", "--max-age", "soon"], '"soon" is no duration'),
-    (["count", "a", "--timeout"], "--timeout needs an argument"),
+    (["count", "a", "--max-age", "soon"], '"soon" is not a duration'),
+    (["count", "a", "--timeout"], "option --timeout requires an argument"),
     (["count", "a", "--timeout", "0"], "between 1ms and 5m"),
     (["count", "a", "--timeout", "6m"], "between 1ms and 5m"),
-    (["count", "a", "--replicas", "two"], "no whole number"),
+    (["count", "a", "--replicas", "two"], "not a number"),
     (["count", "a", "--value", "k=1"], "is not :placeholder=VALUE"),
-    (["count", "a", "--value", ':k={"S"'], "this is no JSON"),
-    (["count", "a", "--until", "x"], "count takes no --until"),
+    (["count", "a", "--value", ':k={"S"'], "invalid JSON"),
+    (["count", "a", "--until", "x"], "count does not take option --until"),
     (["ping", "-o", "xml"], 'ping has no "xml": it has text, json'),
     (["top", "-o", "json"], 'top has no "json": it has text'),
     (["wait", "a"], "--until 'count <= 0'"),
@@ -84,7 +84,7 @@ def count_of(number, quality="exact", **more):
     (["wait", "a", "--until", "size < 1"], "at character 1: write one of count"),
     (["query", "t"], "tally query TABLE KEY_CONDITION"),
     (["query", "t", "k = :k", "--name", "k=x"], "is not #placeholder=attribute"),
-    (["call", "ping", "{"], "this is no JSON"),
+    (["call", "ping", "{"], "invalid JSON"),
     (["-s", "", "ping"], "the socket path is empty"),
     (["top"], "top needs a terminal"),
 ])
@@ -234,6 +234,69 @@ def test_only_an_exact_count_will_do(fake, vector):
 def test_an_exact_count_is_printed(fake):
     agent = fake(count=lambda _: count_of(7))
     assert tally("count", "x", "--exact", path=agent.path) == (0, "7\n", "")
+
+
+def test_errors_are_json_where_the_output_is(fake, folder):
+    def refuse(_):
+        raise Refusal(9, "ACCESS_DENIED", "no\x1b[2J", aws={"code": "AccessDeniedException",
+                                                         "request_id": "R-1"})
+
+    agent = fake(count=refuse)
+    code, out, err = tally("count", "x", "-o", "json", path=agent.path)
+    told = json.loads(err)["error"]
+    assert (code, out) == (1, "") and "\x1b" not in err
+    assert (told["name"], told["code"]) == ("ACCESS_DENIED", 9)
+    assert told["aws"]["code"] == "AccessDeniedException"
+    code, out, err = tally("ping", "-o", "json", path=os.path.join(folder, "none"))
+    assert code == 3 and json.loads(err)["error"]["name"] == "NOAGENT"
+    code, _, err = tally("wait", "x", "-o", "json", path=agent.path)
+    assert code == 2 and json.loads(err)["error"]["name"] == "USAGE"
+
+
+def test_ping_as_json_has_the_round_trip(fake):
+    agent = fake()
+    code, out, _ = tally("ping", "-o", "json", path=agent.path)
+    assert code == 0 and 0 < json.loads(out)["round_trip_ms"] < 5000
+
+
+def test_a_small_deadline_without_a_unit_is_refused(fake):
+    agent = fake(count=lambda _: count_of(7))
+    code, _, err = tally("count", "x", "-t", "60", path=agent.path)
+    assert code == 2 and "60s or 60ms" in err
+    assert tally("count", "x", "-t", "5000", path=agent.path)[0] == 0
+
+
+def test_explain_passes_the_replicas_on(fake):
+    agent = fake(explain=lambda _: result("explain-answer"))
+    assert tally("explain", "x", "--replicas", "4", path=agent.path)[0] == 0
+    (_, (params,)), = agent.requests
+    assert params["replicas"] == 4
+
+
+def triggers_of(first, number):
+    return [{"name": f"shop/t{i:05}", "state": "never", "table": "t"} for i in range(first, first + number)]
+
+
+def test_list_goes_on_until_all_pages_are_there(fake):
+    def page(params):
+        first = int(params.get("after", "shop/t-0001")[6:]) + 1
+        triggers = triggers_of(first, min(400, 1000 - first))
+        last = first + len(triggers)
+        return {"triggers": triggers, **({"next": f"shop/t{last - 1:05}"} if last < 1000 else {})}
+
+    agent = fake(list=page, status=lambda _: result("status-answer"))
+    code, out, _ = tally("list", path=agent.path)
+    assert code == 0 and len(out.splitlines()) == 1001
+    triggers = json.loads(tally("list", "-o", "json", path=agent.path)[1])["triggers"]
+    assert [one["name"] for one in triggers] == [f"shop/t{i:05}" for i in range(1000)]
+    out = tally("status", "-o", "prometheus", path=agent.path)[1]
+    assert out.count("tally_trigger_failed{") == 1000
+
+
+def test_a_list_that_does_not_go_on_is_an_error(fake):
+    agent = fake(list=lambda _: {"triggers": triggers_of(0, 2), "next": "shop/t00001"})
+    code, out, err = tally("list", path=agent.path)
+    assert (code, out) == (1, "") and "does not go on" in err
 
 
 def test_a_count_beyond_doubles_keeps_its_digits(fake):

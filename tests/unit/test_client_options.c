@@ -67,20 +67,23 @@ TEST(wrong_options_are_named)
     static const struct {
         const char *line, *error;
     } cases[] = {
-        {"--max-agee 5", "no option --max-agee; did you mean --max-age?"},
+        {"--max-agee 5", "unknown option --max-agee; did you mean --max-age?"},
         {"--tiemout=5", "did you mean --timeout?"},
-        {"--zzzzzzzz", "there is no option --zzzzzzzz"},
-        {"-x", "there is no option -x"},
-        {"-hx", "there is no option -x"},
-        {"--timeout", "--timeout needs an argument: D"},
-        {"-t", "--timeout needs an argument: D"},
-        {"--timeout soon", "\"soon\" is no duration"},
-        {"--timeout 5d", "\"5d\" is no duration"},
-        {"--timeout -5", "\"-5\" is no duration"},
-        {"--replicas 1.5", "\"1.5\" is no whole number"},
-        {"--replicas -1", "\"-1\" is no whole number"},
-        {"--replicas 99999999999999999999", "is no whole number"},
-        {"--help=yes", "--help takes no argument"},
+        {"--zzzzzzzz", "unknown option --zzzzzzzz"},
+        {"-x", "unknown option -x"},
+        {"-hx", "unknown option -x"},
+        {"--timeout", "option --timeout requires an argument: D"},
+        {"-t", "option --timeout requires an argument: D"},
+        {"--timeout soon", "\"soon\" is not a duration"},
+        {"--timeout 60", "\"60\" has no unit: write 60s or 60ms"},
+        {"-t 5", "has no unit"},
+        {"--interval 1", "has no unit"},
+        {"--timeout 5d", "\"5d\" is not a duration"},
+        {"--timeout -5", "\"-5\" is not a duration"},
+        {"--replicas 1.5", "\"1.5\" is not a number"},
+        {"--replicas -1", "\"-1\" is not a number"},
+        {"--replicas 99999999999999999999", "is not a number"},
+        {"--help=yes", "option --help does not take an argument"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct arguments arguments;

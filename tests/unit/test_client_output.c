@@ -263,7 +263,7 @@ TEST(values_are_attribute_values_or_plain)
         {"a=5", "--value: \"a=5\" is not :placeholder=VALUE"},
         {":a", "--value: \":a\" is not :placeholder=VALUE"},
         {":=5", "--value: \":=5\" is not :placeholder=VALUE"},
-        {":a={\"N\": 5", "--value :a: this is no JSON"},
+        {":a={\"N\": 5", "--value :a: invalid JSON"},
         {":a=[1]", "--value :a: write an AttributeValue"},
         {":a=null", "--value :a: write an AttributeValue"},
         {":a=\xff", "--value :a: the text is not UTF-8"},

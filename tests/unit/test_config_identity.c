@@ -119,7 +119,8 @@ TEST(each_row_of_the_table_is_chosen)
             "credentials; use aws, aws-eks, aws-kiam or none\n"},
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: AWS}\n") OBJECT(REFERENCE, ""),
             "chain - - - - -",
-            "t.yaml:5:27: error: podIdentity.provider: \"AWS\" is none; did you mean aws?\n"},
+            "t.yaml:5:27: error: podIdentity.provider: invalid provider \"AWS\"; did you mean "
+            "aws?\n"},
         {AUTH("TriggerAuthentication", "  podIdentity: {provider: aws, identityOwner: workload, "
                                        "roleArn: arn:aws:iam::123456789012:role/x}\n")
                 OBJECT(REFERENCE, ""),
