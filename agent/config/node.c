@@ -179,7 +179,8 @@ static bool number_to_int64(const char *text, int64_t *value)
     if (digits_to_int64(digits, value))
         return true;
     double number = is_decimal(digits) ? strtod(digits, NULL) : 0.5;
-    if (!(number >= -0x1p63 && number < 0x1p63) || number != (double)(int64_t)number)
+    if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) ||
+        number != (double)(int64_t)number)
         return false;
     *value = (int64_t)number;
     return true;

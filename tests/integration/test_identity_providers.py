@@ -412,7 +412,7 @@ def test_a_refused_web_identity_never_becomes_another_identity(start, world):
 
 @pytest.mark.parametrize("half", [
     {"AWS_ACCESS_KEY_ID": "AKIAHALF"}, {"AWS_SECRET_ACCESS_KEY": "half"},
-    {"AWS_ROLE_ARN": ROLE}, {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"},
+    {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"},
 ], ids=lambda half: next(iter(half)))
 def test_half_a_configuration_is_an_error(start, world, half):
     agent = start(small_object(), env={
