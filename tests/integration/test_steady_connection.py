@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import socket
+import threading
 
 import msgpack
 import pytest
@@ -98,8 +99,11 @@ def test_whoever_reads_late_gets_every_answer(agent):
     # than the client's own socket takes while it does.
     many = 250
     with steady(agent) as connection:
-        asked = [connection.send("hello") for _ in range(many)]
+        sender = threading.Thread(target=lambda: [connection.send("hello") for _ in range(many)])
+        sender.start()
+        asked = list(range(ASKED_BEFORE + 1, ASKED_BEFORE + many + 1))
         assert [connection.receive()[1] for _ in asked] == asked
+        sender.join()
         for _ in range(ASKED_BEFORE):
             connection.call("ping")
         connection.socket.shutdown(socket.SHUT_WR)
