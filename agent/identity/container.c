@@ -90,6 +90,7 @@ static void on_exchange(
     struct container *self = data;
     struct credentials *credentials = self->exchange.credentials;
     struct failure explained;
+    const char *advice;
 
     self->exchange.credentials = NULL;
     if (outcome == AWS_OK) {
@@ -105,8 +106,9 @@ static void on_exchange(
         return;
     }
     explained = *failure;
-    if (failure_advice(failure) != NULL)
-        failure_explain(&explained, "%s", failure_advice(failure));
+    advice = failure_advice(failure);
+    if (advice != NULL)
+        failure_explain(&explained, "%s", advice);
     else if (status == 404 || (status >= 400 && status < 500 && says_nothing_found(failure)))
         failure_explain(&explained,
             "has the pod's service account a Pod Identity association (EKS) or the task a role "

@@ -53,12 +53,10 @@ static const struct advice {
         "ask for a shorter session, or raise the role's maximum session duration"},
     {NULL, "does not have permissions to assume the associated role",
         "the trust policy of the associated role must allow sts:AssumeRole and sts:TagSession to "
-        "the "
-        "service pods.eks.amazonaws.com"},
+        "the service pods.eks.amazonaws.com"},
     {"InvalidIdentityToken", "thumbprint",
         "the thumbprint of the account's IAM OIDC provider is not that of the issuer's "
-        "certificate: "
-        "update it"},
+        "certificate: update it"},
     {"ValidationError", "roleArn", "is this the ARN of a role?"},
     {"ValidationError", "roleSessionName", "is AWS_ROLE_SESSION_NAME a session name?"},
     {"RegionDisabledException", "",

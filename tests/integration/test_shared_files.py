@@ -46,26 +46,30 @@ def test_indented_keys_are_settings(start, keys, tmp_path, monkeypatch, shape):
     assert agent.rpc("count", trigger="small")["count"] == 7
 
 
+@pytest.fixture
+def start_eks_pod(pod, world):
+    """Starts an agent that has EKS Pod Identity beside what else its environment says."""
+    def make(**env):
+        agent = pod(small_object(), env={
+            **NOTHING, **env,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"})
+        agent.mount.write(token=world.pod_token())
+        agent.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = agent.mount.path("token")
+        return agent.start()
+
+    return make
+
+
 @pytest.mark.parametrize("path", ["/dev/null", "/nonexistent/file"])
-def test_a_file_that_is_named_and_not_there_is_empty(pod, world, path):
-    agent = pod(small_object(), env={
-        **NOTHING, "AWS_CONFIG_FILE": path, "AWS_SHARED_CREDENTIALS_FILE": path,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"})
-    agent.mount.write(token=world.pod_token())
-    agent.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = agent.mount.path("token")
-    agent.start()
+def test_a_file_that_is_named_and_not_there_is_empty(start_eks_pod, path):
+    agent = start_eks_pod(AWS_CONFIG_FILE=path, AWS_SHARED_CREDENTIALS_FILE=path)
     assert agent.rpc("count", trigger="small")["count"] == 7
     identity, = agent.rpc("whoami")["identities"]
     assert identity["kind"] == "container" and identity["not_used"] == []
 
 
-def test_a_role_without_a_token_file_configures_nothing(pod, world):
-    agent = pod(small_object(), env={
-        **NOTHING, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/app-setting",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": world.urls["container"] + "/v1/credentials"})
-    agent.mount.write(token=world.pod_token())
-    agent.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = agent.mount.path("token")
-    agent.start()
+def test_a_role_without_a_token_file_configures_nothing(start_eks_pod):
+    agent = start_eks_pod(AWS_ROLE_ARN="arn:aws:iam::123456789012:role/app-setting")
     assert agent.rpc("count", trigger="small")["count"] == 7
     identity, = agent.rpc("whoami")["identities"]
     unused, = identity["not_used"]
