@@ -133,8 +133,11 @@ class Agent:
     # ---- what goes in ----
 
     def write_config(self, *documents, config=None):
-        with open(self.config, "w", encoding="utf-8") as file:
+        """In one step: the agent watches the file, and would read it half written."""
+        new = self.config + ".new"
+        with open(new, "w", encoding="utf-8") as file:
             file.write(config if config is not None else yaml_files.text(*documents))
+        os.replace(new, self.config)
 
     # ---- what comes out ----
 

@@ -88,9 +88,10 @@ def test_an_unusable_proxy_is_refused_at_start_by_name(pod, variable, url):
     assert "hun" not in err
 
 
-@pytest.mark.parametrize("password", ["hunter2", "hunter%232", "hunter@2", "hunter%2F%C3%A42"])
-@pytest.mark.parametrize("status", [407, 403, 502, None])
-def test_no_output_holds_the_password_of_a_proxy(start, refusing, status, password):
+@pytest.mark.parametrize("password, status", [
+    ("hunter2", None), ("hunter%232", None), ("hunter@2", None), ("hunter%2F%C3%A42", None),
+    ("hunter2", 407), ("hunter%232", 403), ("hunter@2", 502), ("hunter%2F%C3%A42", 407)])
+def test_no_output_holds_the_password_of_a_proxy(start, refusing, password, status):
     port = refusing(status).port if status else 1
     agent = start(small_object(), env={
         **AWS_NAMES, "HTTPS_PROXY": f"http://svc:{password}@127.0.0.1:{port}"},
