@@ -273,7 +273,7 @@ bench-programs: need-libraries $(BENCH_BIN)
 bench:
 	@tests/setup.sh bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs
-	@TALLY_BUILD=$(BUILD) /usr/bin/python3 -m tests.bench $(SUITES)
+	@TALLY_BUILD=$(BUILD) BEFORE=$(BEFORE) /usr/bin/python3 -m tests.bench $(SUITES)
 
 # What the main job costs, counted: pages, calls, connections, system calls, allocations.
 .PHONY: numbers

@@ -45,9 +45,6 @@ struct loop_watch {
     loop_watch_fn *fn;
     void *data;
     unsigned events; /* that are wanted */
-    bool drained;    /* in this call */
-    bool steady;     /* it was drained in the call before */
-    bool edge;       /* only what arrives is told */
 };
 
 struct loop_folder {
@@ -260,35 +257,6 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
-/* libuv knows levels only, and lets others at its epoll; each descriptor is its own data there.
- * What cannot be had stays a level, which is slower and as right. */
-_Static_assert(UV_VERSION_MAJOR == 1, "how does this libuv register a descriptor?");
-
-static void watch_edges(struct loop_watch *watch)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
-    int fd;
-
-    if (uv_fileno((uv_handle_t *)&watch->uv, &fd) < 0)
-        return;
-    event.data.fd = fd;
-    watch->edge = epoll_ctl(uv_backend_fd(watch->uv.loop), EPOLL_CTL_MOD, fd, &event) == 0;
-}
-
-/* Whom the peer has left is not drained by the last bytes: the end is still to be read. Edges are
- * worth a call of the kernel for those that were drained twice, not for one question and good-bye.
- */
-static void watch_settle(struct loop_watch *watch, bool ended)
-{
-    bool drained = watch->drained && !ended && watch->events == LOOP_READABLE;
-
-    if (!drained && watch->edge)
-        loop_watch_set(watch, watch->events);
-    else if (drained && watch->steady && !watch->edge)
-        watch_edges(watch);
-    watch->steady = drained;
-}
-
 static void watch_fired(uv_poll_t *uv, int status, int events)
 {
     struct loop_watch *watch = (struct loop_watch *)uv;
@@ -300,14 +268,11 @@ static void watch_fired(uv_poll_t *uv, int status, int events)
         seen |= LOOP_READABLE;
     if (events & UV_WRITABLE)
         seen |= LOOP_WRITABLE;
-    watch->drained = false;
     watch->fn(watch->data, seen);
-    if (uv_is_closing((uv_handle_t *)uv))
-        return; /* destroyed by its own callback, it is freed at the end of the turn */
-    if (status < 0)
-        loop_watch_set(watch, watch->events); /* libuv has stopped it: of an error it tells once */
-    else
-        watch_settle(watch, (events & UV_DISCONNECT) != 0);
+    /* libuv has stopped a watch that has an error. One that its own callback destroyed is freed at
+     * the end of the turn. */
+    if (status < 0 && !uv_is_closing((uv_handle_t *)uv))
+        loop_watch_set(watch, watch->events);
 }
 
 struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *fn, void *data)
@@ -334,13 +299,7 @@ int loop_watch_set(struct loop_watch *watch, unsigned events)
     if (events & LOOP_WRITABLE)
         wanted |= UV_WRITABLE;
     watch->events = events;
-    watch->edge = false; /* libuv registers it anew */
     return wanted != 0 ? uv_poll_start(&watch->uv, wanted, watch_fired) : uv_poll_stop(&watch->uv);
-}
-
-void loop_watch_drained(struct loop_watch *watch)
-{
-    watch->drained = true;
 }
 
 void loop_watch_destroy(struct loop_watch *watch)

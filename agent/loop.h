@@ -44,18 +44,14 @@ size_t loop_timers(const struct loop *loop);
 
 /* Watches a descriptor, which stays the caller's. No event is delivered until watch_set;
  * an error or hang-up is delivered as readable and writable, so the next read or write
- * reports it. The watch must be destroyed before the descriptor is closed. */
+ * reports it. An event is delivered again while its cause lasts: recv stops behind each descriptor
+ * that a peer passes along, so a short read does not say that all was read. The watch must be destroyed before the descriptor is closed. */
 #define LOOP_READABLE 1u
 #define LOOP_WRITABLE 2u
 typedef void loop_watch_fn(void *data, unsigned events);
 struct loop_watch;
 struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *fn, void *data);
 int loop_watch_set(struct loop_watch *watch, unsigned events); /* 0 or a negative errno */
-
-/* Within its own callback: all that was readable has been read. Who says so again and again costs
- * less, for then the kernel tells of what arrives, and is not asked whether something is left.
- * Whoever does not say it is called once more if something is. */
-void loop_watch_drained(struct loop_watch *watch);
 void loop_watch_destroy(struct loop_watch *watch); /* NULL is allowed */
 
 /* Calls fn(data) when an entry of the folder was made, changed, renamed or removed; several

@@ -413,12 +413,6 @@ static void on_readable(struct session *session)
     ssize_t n = recv(session->fd, server->read_buffer, size, MSG_DONTWAIT);
 
     if (n > 0) {
-        /* Descriptors and out-of-band data that a peer sends along cut the stream in pieces: what
-         * comes behind them waits for its next bytes. recvmsg tells of descriptors (MSG_CTRUNC),
-         * but costs each cached answer more: measured in turn with this, 3 to 5 % of the answers
-         * per second of CPU with one in flight, 64 in flight and 50 connections. */
-        if ((size_t)n < size)
-            loop_watch_drained(session->watch);
         take_bytes(session, server->read_buffer, (size_t)n);
         adapt_read(session, (size_t)n);
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {

@@ -12,7 +12,7 @@ import time
 
 from . import machine, servers, table
 
-SUITES = ("socket", "query", "start", "memory", "growth", "library")
+SUITES = ("socket", "query", "start", "memory", "growth", "library", "before")
 
 
 def main():
@@ -31,7 +31,7 @@ def main():
           f"{facts['load_before']:.2f}; {facts['placement']}; {options.rounds} interleaved rounds.\n"
           "Each line: the median, the ratio to a peer, and the spread of that ratio.")
     start = time.monotonic()
-    for suite in options.suites or SUITES:
+    for suite in options.suites or [suite for suite in SUITES if suite != "before"]:
         module = importlib.import_module(f"tests.bench.suite_{suite}")
         title, rows, notes = module.run(options.rounds, options.quick)
         table.show(title, rows, notes)

@@ -92,18 +92,24 @@ def start_all(stage):
     return servers, notes
 
 
+def capacity(server, mode, quick=False):
+    """One run of the clients in this mode against (process id, socket, file of the request)."""
+    pid, path, data = server
+    policy, options = mode
+    told = machine.run([*policy, program("load"), path, data, "--milliseconds",
+                        200 if quick else 700, "--pid", pid, *options])
+    told["capacity"] = 1e6 / (told["server_cpu_us"] + told["client_cpu_us"])
+    return told
+
+
 def run(rounds, quick=False):
     rows, notes = [], []
     with Stage() as stage:
         servers, notes = start_all(stage)
-        for mode, (policy, options) in MODES.items():
-            def once(name, policy=policy, options=options):
-                pid, path, data = servers[name]
-                told = machine.run([*policy, program("load"), path, data, "--milliseconds",
-                                    200 if quick else 700, "--pid", pid, *options])
-                told["capacity"] = 1e6 / (told["server_cpu_us"] + told["client_cpu_us"])
-                return told
-            results = interleave({name: lambda name=name: once(name) for name in servers}, rounds)
+        for mode, options in MODES.items():
+            results = interleave({name: lambda server=server, options=options:
+                                  capacity(server, options, quick)
+                                  for name, server in servers.items()}, rounds)
             mine = [told["capacity"] for told in results["tallyd"]]
             for name in servers:
                 if name != "tallyd":
