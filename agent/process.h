@@ -3,6 +3,8 @@
 #ifndef TALLY_AGENT_PROCESS_H
 #define TALLY_AGENT_PROCESS_H
 
+#include <stdbool.h>
+
 /* LeakSanitizer starts a process that traces this one: neither may be forbidden there. */
 #if defined(__SANITIZE_ADDRESS__)
 #define PROCESS_IS_SANITIZED 1
@@ -19,6 +21,9 @@
  * that make libraries write secrets, and no standard descriptor missing. Before anything is opened
  * or any secret read. */
 void process_harden(void);
+
+/* Whether a file or a connection could not be opened just now for want of a descriptor. */
+bool process_is_out_of_descriptors(void);
 
 /* How many descriptors systemd passed to this very process (LISTEN_PID, LISTEN_FDS), the first of
  * which is PROCESS_PASSED_FD. */

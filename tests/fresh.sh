@@ -4,6 +4,7 @@
 #
 #   tests/fresh.sh                 make demo, then make test
 #   tests/fresh.sh 'make demo'     other commands, each in the clone
+#   FRESH_USER=dev tests/fresh.sh  by a user of that name, who may use sudo
 #
 # As root. Needs mmdebstrap, 6 GB in TMPDIR (/var/tmp), and the network. Prints how each command
 # ends; all of it is kept in build/logs/fresh-*.log. KEEP=1 leaves the folder.
@@ -40,7 +41,7 @@ finish() {
 trap finish EXIT
 
 say "a minimal Debian 12 with make, gcc and git"
-minimal_debian "$work" ca-certificates gcc git make
+minimal_debian "$work" ca-certificates gcc git make ${FRESH_USER:+sudo}
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 # The authorities that this machine trusts beyond Debian's, as behind a company's proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
@@ -51,12 +52,19 @@ mount --rbind --make-rslave /sys "$root/sys"
 mount --rbind --make-rslave /dev "$root/dev"
 
 git bundle create -q "$work/root/tally.bundle" HEAD
+home=/root
+if [ -n "${FRESH_USER:-}" ]; then
+  home=/home/$FRESH_USER
+  chroot "$root" useradd --create-home --shell /bin/bash "$FRESH_USER"
+  echo "$FRESH_USER ALL=(ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/fresh"
+fi
 enter() {
-  chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  chroot ${FRESH_USER:+--userspec="$FRESH_USER:$FRESH_USER"} "$root" env -i HOME="$home" \
+    ${FRESH_USER:+USER="$FRESH_USER"} PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 "$@"
 }
-enter git clone -q -c advice.detachedHead=false /tally.bundle /root/tally
-say "$(enter git -C /root/tally log -1 --format='%h %s'), on Debian $(cat "$root/etc/debian_version")"
+enter git clone -q -c advice.detachedHead=false /tally.bundle "$home/tally"
+say "$(enter git -C "$home/tally" log -1 --format='%h %s'), on Debian $(cat "$root/etc/debian_version")"
 
 status=0
 for command; do
@@ -64,7 +72,7 @@ for command; do
   say "$command"
   begun=$SECONDS
   # shellcheck disable=SC2016 # the inner shell expands it
-  enter bash -c 'cd /root/tally && eval "$1"' _ "$command" >"$log" 2>&1 </dev/null || status=$?
+  enter bash -c 'cd ~/tally && eval "$1"' _ "$command" >"$log" 2>&1 </dev/null || status=$?
   tail -n "${TAIL:-30}" "$log" | sed 's/^/  | /'
   say "$command took $((SECONDS - begun)) s, exit status $status (all of it: $log)"
   [ "$status" -eq 0 ] || exit "$status"

@@ -6,6 +6,7 @@
 #include "agent/aws/trust.h"
 #include "agent/fnv.h"
 #include "agent/library_text.h"
+#include "agent/process.h"
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
@@ -227,6 +228,19 @@ static bool transfer_trace(struct http_transfer *transfer)
     return true;
 }
 
+/* libcurl has one text for all that keeps it from connecting. */
+static void transfer_find_cause(struct http_transfer *transfer, CURLcode code)
+{
+    bool has_connected = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST &&
+                         code != CURLE_COULDNT_RESOLVE_PROXY;
+
+    if (has_connected || !process_is_out_of_descriptors())
+        return;
+    snprintf(transfer->error, sizeof(transfer->error),
+        "the agent has no file descriptor left for a connection (RLIMIT_NOFILE)");
+    transfer->response.unresolved = transfer->response.proxy_failed = false;
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
     struct http_response *response = &transfer->response;
@@ -234,6 +248,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 
     transfer_measure(transfer);
     transfer_find_party(transfer, code);
+    transfer_find_cause(transfer, code);
     response->outcome = transfer->stalled ? HTTP_STALLED : outcome_of(code);
     response->refused_tls = code == CURLE_PEER_FAILED_VERIFICATION ||
                             code == CURLE_SSL_CACERT_BADFILE;

@@ -238,11 +238,6 @@ int loop_watch_set(struct loop_watch *watch, unsigned events)
     return 0;
 }
 
-void loop_watch_drained(struct loop_watch *watch)
-{
-    (void)watch; /* it tells levels */
-}
-
 void loop_watch_destroy(struct loop_watch *watch)
 {
     struct loop_watch **link;

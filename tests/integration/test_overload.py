@@ -291,6 +291,21 @@ def limit_descriptors(agent, number):
                    check=True)
 
 
+def test_a_count_without_descriptors_names_them(start, world):
+    agent = start(small_object())
+    warm(agent)
+    world.close_idle()
+    with agent.connect() as inside:
+        inside.call("ping")
+        limit_descriptors(agent, 5)
+        told = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=1000)
+        assert told["quality"] == "stale"
+        assert "no file descriptor left" in told["last_error"]["message"]
+        agent.wait_for_log("no file descriptor left")
+        limit_descriptors(agent, 1024)
+        wait_until(lambda: inside.call("count", trigger="small", max_age_ms=0)["quality"] == "exact")
+
+
 def test_without_descriptors_those_inside_are_served_and_nothing_spins(start, world, crowd):
     agent = start(small_object())
     warm(agent)
