@@ -199,26 +199,37 @@ int cli_begin(struct cli *cli)
     return code;
 }
 
-int cli_take(struct cli *cli, int r, struct json **result)
+int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result)
 {
+    struct json *json = NULL;
     const struct tally_answer *answer = tally_last_answer(cli->tally);
     const void *packed = NULL;
     size_t len = 0;
     if (r < 0)
         return cli_fail(answer);
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
-        *result = json_from_msgpack(packed, len);
-    return *result != NULL ? EXIT_OK : cli_refuse(TALLY_EPROTOCOL, "the agent's answer is empty");
+        json = json_from_msgpack(packed, len);
+    const struct json *found = json != NULL ? json_get(json, field) : NULL;
+    if (found == NULL || json_kind(found) != kind) {
+        char text[80];
+        snprintf(text, sizeof(text), "the agent's answer has %s %s",
+            found == NULL ? "no" : "an invalid", field);
+        json_free(json);
+        return cli_refuse(TALLY_EPROTOCOL, text);
+    }
+    *result = json;
+    return EXIT_OK;
 }
 
-int cli_ask(struct cli *cli, struct tally_request *request, struct json **result)
+int cli_ask(struct cli *cli, struct tally_request *request, const char *field, enum json_kind kind,
+    struct json **result)
 {
     if (request == NULL)
         return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
     int code = cli_begin(cli);
     if (code != EXIT_OK)
         goto finish;
-    code = cli_take(cli, tally_call(cli->tally, request), result);
+    code = cli_take(cli, tally_call(cli->tally, request), field, kind, result);
 finish:
     tally_request_free(request);
     return code;

@@ -66,9 +66,11 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_open(struct cli *cli);
 int cli_open_within(struct cli *cli, int64_t timeout_ms);
 
-/* Opens, asks and gives the answer as *result, owned by the caller; or tells the error and
- * returns its exit code. `request` is freed in every case; NULL stands for no memory. */
-int cli_ask(struct cli *cli, struct tally_request *request, struct json **result);
+/* Opens, asks and gives the answer as *result, owned by the caller; or prints the error and
+ * returns its exit code. A result without this field is an error: a verb never reports success
+ * for what it cannot show. `request` is freed in every case; NULL stands for no memory. */
+int cli_ask(struct cli *cli, struct tally_request *request, const char *field, enum json_kind kind,
+    struct json **result);
 
 /* Whether the answer to `hello` is that of an agent. */
 bool cli_is_hello(const struct json *answer);
@@ -78,7 +80,7 @@ bool cli_is_hello(const struct json *answer);
 int cli_begin(struct cli *cli);
 
 /* What came of a call that returned r: as cli_ask. */
-int cli_take(struct cli *cli, int r, struct json **result);
+int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result);
 
 /* With -o json errors are JSON, too: one line on stderr. */
 void cli_print_errors_as_json(void);

@@ -113,12 +113,11 @@ int run_count(struct cli *cli)
     int64_t count = 0;
     int code = count_request(cli, &request);
     if (code == EXIT_OK)
-        code = cli_ask(cli, request, &answer);
+        code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
     if (code != EXIT_OK)
         return code;
-    if (!json_get_integer(answer, "count", &count))
-        code = cli_refuse(TALLY_EPROTOCOL, "the agent's answer has no count");
-    else if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
+    json_get_integer(answer, "count", &count);
+    if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
         code = refuse_inexact(answer, count);
     else
         code = print_count(cli, answer, count);

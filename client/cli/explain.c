@@ -36,8 +36,7 @@ static void print_source(const struct json *answer)
         terminal_print(stdout, "\n");
     }
     const struct json *config = json_get(answer, "config");
-    if (config != NULL)
-        tree_print(stdout, config, 2, NULL);
+    tree_print(stdout, config, 2, NULL);
 }
 
 /* The array of pages stands under its own head, so that it gets the whole width. */
@@ -126,7 +125,7 @@ int run_explain(struct cli *cli)
         tally_request_free(request);
         return code;
     }
-    code = cli_ask(cli, request, &answer);
+    code = cli_ask(cli, request, "config", JSON_KIND_MAP, &answer);
     if (code != EXIT_OK)
         return code;
     if (cli->output == OUTPUT_JSON)

@@ -84,7 +84,7 @@ int run_list(struct cli *cli)
     struct json *answer = NULL;
     int code = cli_begin(cli);
     if (code == EXIT_OK)
-        code = cli_take(cli, tally_list(cli->tally), &answer);
+        code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &answer);
     if (code != EXIT_OK)
         return code;
     const struct json *triggers = json_get(answer, "triggers");
@@ -92,7 +92,7 @@ int run_list(struct cli *cli)
         json_print(stdout, answer, false);
     else if (cli->output == OUTPUT_PROMETHEUS)
         prometheus_list(stdout, answer);
-    else if (triggers == NULL || json_size(triggers) == 0)
+    else if (json_size(triggers) == 0)
         cli_note("the agent has no triggers: its configuration holds no aws-dynamodb trigger");
     else
         print_list(triggers);

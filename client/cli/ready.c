@@ -23,13 +23,13 @@ int run_ping(struct cli *cli)
     if (code != EXIT_OK)
         return code;
     /* The first call connects; what is measured is the round trip of the second. */
-    code = cli_ask(cli, cli_request(cli, "ping"), &answer);
+    code = cli_ask(cli, cli_request(cli, "ping"), "pid", JSON_KIND_INTEGER, &answer);
     if (code != EXIT_OK)
         return code;
     json_free(answer);
     answer = NULL;
     double start = now_ms();
-    code = cli_ask(cli, cli_request(cli, "ping"), &answer);
+    code = cli_ask(cli, cli_request(cli, "ping"), "pid", JSON_KIND_INTEGER, &answer);
     if (code != EXIT_OK)
         return code;
     double taken = now_ms() - start;
@@ -51,7 +51,7 @@ static int ready_trigger(struct cli *cli, struct json **answer)
         return code;
     if (!cli_given(cli, OPTION_MAX_AGE))
         tally_request_set_integer(request, "max_age_ms", READY_MAX_AGE_MS);
-    return cli_ask(cli, request, answer);
+    return cli_ask(cli, request, "count", JSON_KIND_INTEGER, answer);
 }
 
 int run_ready(struct cli *cli)
@@ -59,13 +59,12 @@ int run_ready(struct cli *cli)
     struct json *answer = NULL;
     int64_t count = 0;
     /* tallyd binds its socket only after it has read its configuration: an answer is both. */
-    int code = cli_operand(cli, 0) != NULL ? ready_trigger(cli, &answer)
-                                           : cli_ask(cli, cli_request(cli, "hello"), &answer);
+    int code = cli_operand(cli, 0) != NULL
+                   ? ready_trigger(cli, &answer)
+                   : cli_ask(cli, cli_request(cli, "hello"), "agent", JSON_KIND_STRING, &answer);
     if (code != EXIT_OK)
         return code;
-    bool valid = cli_operand(cli, 0) != NULL ? json_get_integer(answer, "count", &count)
-                                             : cli_is_hello(answer);
-    if (!valid) {
+    if (cli_operand(cli, 0) == NULL && !cli_is_hello(answer)) {
         json_free(answer);
         return cli_refuse(TALLY_EPROTOCOL, "what answers is not the agent");
     }

@@ -9,7 +9,7 @@ static int print_prometheus(struct cli *cli, const struct json *status)
     struct json *list = NULL;
     int code = cli_begin(cli);
     if (code == EXIT_OK)
-        code = cli_take(cli, tally_list(cli->tally), &list);
+        code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &list);
     if (code != EXIT_OK)
         return code;
     prometheus_status(stdout, status);
@@ -21,7 +21,7 @@ static int print_prometheus(struct cli *cli, const struct json *status)
 int run_status(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_ask(cli, cli_request(cli, "status"), &answer);
+    int code = cli_ask(cli, cli_request(cli, "status"), "connections", JSON_KIND_MAP, &answer);
     if (code != EXIT_OK)
         return code;
     if (cli->output == OUTPUT_JSON)

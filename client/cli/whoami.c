@@ -59,14 +59,14 @@ static void print_identity(const struct json *identity)
 int run_whoami(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_ask(cli, cli_request(cli, "whoami"), &answer);
+    int code = cli_ask(cli, cli_request(cli, "whoami"), "identities", JSON_KIND_ARRAY, &answer);
     if (code != EXIT_OK)
         return code;
     const struct json *identities = json_get(answer, "identities");
     if (cli->output == OUTPUT_JSON) {
         json_print(stdout, answer, false);
     } else {
-        for (size_t i = 0; identities != NULL && i < json_size(identities); i++) {
+        for (size_t i = 0; i < json_size(identities); i++) {
             if (i > 0)
                 terminal_print(stdout, "\n");
             print_identity(json_at(identities, i));

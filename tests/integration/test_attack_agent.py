@@ -369,6 +369,23 @@ def test_an_invalid_answer_is_no_agent(folder):
         assert Tally("-s", path, "ready").code == 0
 
 
+# A verb, and the field without which its result says nothing.
+RESULTS = {"count x": "count", "query x a=:a": "count", "list": "triggers", "status": "connections",
+           "whoami": "identities", "explain x": "config", "ping": "pid"}
+
+
+@pytest.mark.parametrize("words, form", [
+    *((words, form) for words in RESULTS for form in ("text", "json")),
+    ("list", "prometheus"), ("status", "prometheus")])
+def test_a_result_of_another_shape_is_an_error(folder, words, form):
+    path = os.path.join(folder, "t.sock")
+    for answer in (5, "x", [], {}, {"other": 1}, {RESULTS[words]: None}, {RESULTS[words]: b"\xff"}):
+        with FakeAgent(path, **{words.split()[0]: lambda _, answer=answer: answer}):
+            done = Tally("-s", path, "-o", form, *words.split())
+            assert (done.code, done.out) == (1, b""), answer
+            assert b"PROTOCOL" in done.err and RESULTS[words].encode() in done.err
+
+
 def volume(folder, uid):
     path = os.path.join(folder, "pods", uid, "volumes", "kubernetes.io~empty-dir", "run")
     os.makedirs(path)

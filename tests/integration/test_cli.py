@@ -420,8 +420,9 @@ def test_unknown_fields_do_not_hurt(fake):
 
 
 def test_missing_fields_do_not_hurt(fake):
-    nothing = lambda _: {}  # pylint: disable=unnecessary-lambda-assignment
-    agent = fake(status=nothing, list=nothing, whoami=nothing, explain=nothing, count=nothing)
+    agent = fake(status=lambda _: {"connections": {}}, list=lambda _: {"triggers": []},
+                 whoami=lambda _: {"identities": []}, explain=lambda _: {"config": {}},
+                 count=lambda _: {})
     for verb in (["status"], ["list"], ["whoami"], ["explain", "x"], ["status", "-o", "prometheus"]):
         assert tally(*verb, path=agent.path)[0] == 0
     code, out, err = tally("count", "x", path=agent.path)
