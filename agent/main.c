@@ -314,6 +314,19 @@ static void log_config_watch(const struct config_watch *watch)
                 "raise fs.inotify.max_user_instances or max_user_watches"));
 }
 
+/* The variables by which other programs of the pod are given a private authority. */
+static void log_ignored_bundle(void)
+{
+    static const char *const names[] = {
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"};
+
+    for (size_t i = 0; ca_bundle() == NULL && i < sizeof(names) / sizeof(names[0]); i++)
+        if (environment_get(names[i]) != NULL)
+            log_event(LOG_LEVEL_WARN, "ca_bundle_ignored", LOG_TEXT("variable", names[i]),
+                LOG_TEXT("message", "AWS_CA_BUNDLE is the only variable that names authorities: "
+                                    "set it to the same file"));
+}
+
 /* Nothing can be asked over TLS then: said at once, and not at the first count. */
 static void log_missing_bundle(void)
 {
@@ -361,6 +374,7 @@ static int serve(struct agent *agent)
         agent->options.config_count, agent->config_stamp, take_new_config, agent);
     log_config_watch(agent->config_watch);
     log_missing_bundle();
+    log_ignored_bundle();
     log_identities(agent);
     if (agent->server == NULL) {
         fprintf(stderr, "tallyd: no memory to serve\n");

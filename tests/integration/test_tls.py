@@ -223,6 +223,17 @@ def test_a_machine_without_authorities_is_told_at_the_start(pod):
     assert "install ca-certificates" in agent.log()
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
+                                      "REQUESTS_CA_BUNDLE"])
+def test_a_variable_that_names_no_authorities_here_is_told_at_the_start(
+        start, authority, tmp_path, variable):
+    agent = start(small_object(), env={variable: str(tmp_path / "ca.pem")})
+    agent.wait_for_log(f"event=ca_bundle_ignored variable={variable}")
+    agent = start(small_object(), env={variable: "", **trusting(authority, tmp_path)})
+    agent.rpc("ping")
+    assert "ca_bundle_ignored" not in agent.log()
+
+
 def test_nothing_is_said_of_authorities_that_are_there(start, authority, tmp_path):
     for env in ({}, trusting(authority, tmp_path)):
         agent = start(small_object(), env=env)
