@@ -1,6 +1,6 @@
 #include "proto/errors.h"
 
-#include <stddef.h>
+#include <string.h>
 
 struct error_row {
     enum error_code code;
@@ -36,6 +36,15 @@ const char *error_text(enum error_code code)
     const struct error_row *row = error_row(code);
 
     return row != NULL ? row->text : "UNKNOWN";
+}
+
+enum error_code error_of_name(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strlen(rows[i].name) == len && memcmp(rows[i].name, name, len) == 0)
+            return rows[i].code;
+    }
+    return ERROR_NONE;
 }
 
 bool error_retryable(enum error_code code)

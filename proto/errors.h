@@ -4,6 +4,7 @@
 #define TALLY_PROTO_ERRORS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define ERROR_MAP(XX)                                                                              \
     XX(1, INVALID_REQUEST, false, "the request is not valid")                                      \
@@ -31,6 +32,9 @@ enum error_code {
 /* Name and text of a code, "UNKNOWN" for a number that this version does not know. Static. */
 const char *error_name(enum error_code code);
 const char *error_text(enum error_code code);
+
+/* The code that this name is of, ERROR_NONE for another. */
+enum error_code error_of_name(const char *name, size_t len);
 
 /* Whether the same request may succeed later without anybody changing anything. */
 bool error_retryable(enum error_code code);

@@ -241,6 +241,20 @@ static void unpack_member(struct reader *reader, struct failure *failure, bool *
     }
 }
 
+static void unpack_string(struct reader *reader, struct failure *failure)
+{
+    unpack_text(reader, failure->message, sizeof(failure->message));
+    const char *colon = strstr(failure->message, ": ");
+    enum error_code code = colon != NULL
+                               ? error_of_name(failure->message, (size_t)(colon - failure->message))
+                               : ERROR_NONE;
+
+    if (code == ERROR_NONE)
+        return;
+    failure->code = code;
+    memmove(failure->message, colon + 2, strlen(colon + 2) + 1);
+}
+
 bool failure_unpack(struct reader *reader, struct failure *failure)
 {
     bool said_retryable = false;
@@ -248,7 +262,7 @@ bool failure_unpack(struct reader *reader, struct failure *failure)
 
     *failure = (struct failure){.code = ERROR_INTERNAL};
     if (is_text(reader_peek(reader)))
-        unpack_text(reader, failure->message, sizeof(failure->message));
+        unpack_string(reader, failure);
     else
         reader_map(reader, &pairs);
     for (uint32_t i = 0; i < pairs && !reader->failed; i++)

@@ -56,7 +56,8 @@ void message_error_string(struct buffer *buffer, uint32_t id, const struct failu
 
 /* Packs the error map alone (for `last_error`), and reads one. Reading passes over unknown
  * keys and known ones of another type; a number that this version does not know stays in
- * `code`. It accepts a plain string too, as foreign servers send: code INTERNAL, that message.
+ * `code`. It accepts a string too: "NAME: message", or as foreign servers send, then the code
+ * is INTERNAL.
  * False: neither map nor string. */
 void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
     uint32_t extra_pairs);

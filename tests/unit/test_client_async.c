@@ -328,6 +328,37 @@ TEST(a_watch_reports_changes_until_it_is_cancelled)
     CHECK_INT(3, seen.calls);
 }
 
+/* The agent is asked for each, so that each begins with what is known, and forgets neither while
+ * one of them is left. */
+TEST(a_second_watch_of_a_trigger_is_subscribed_too)
+{
+    struct world world;
+    struct seen first = {0}, second = {0};
+    unsigned unwatched = 0;
+    uint32_t ids[2];
+    world_open(&world, reply_watch, &unwatched);
+    CHECK_INT(0, tally_async_watch(world.async, "orders", 60000, on_answer, &first, &ids[0]));
+    wait_for_requests(&world, 1);
+    push_change(&world, 7);
+    turn_until(&world, &first.calls, 1);
+    CHECK_INT(0, tally_async_watch(world.async, "orders", 1000, on_answer, &second, &ids[1]));
+    wait_for_requests(&world, 2);
+    push_change(&world, 7);
+    turn_until(&world, &second.calls, 1);
+    CHECK_INT(7, second.count);
+    CHECK_INT(0, tally_async_cancel(world.async, ids[0]));
+    turn_until(&world, &second.calls, 1);
+    wait_for_requests(&world, 2);
+    CHECK_INT(0, unwatched);
+    push_change(&world, 8);
+    turn_until(&world, &second.calls, 2);
+    CHECK_INT(8, second.count);
+    CHECK_INT(0, tally_async_cancel(world.async, ids[1]));
+    wait_for_requests(&world, 3);
+    CHECK_INT(1, unwatched);
+    world_close(&world);
+}
+
 static void push_error(struct world *world, enum error_code code)
 {
     struct buffer frame;
@@ -457,6 +488,7 @@ TEST_MAIN(RUN(calls_are_answered_from_process_alone), RUN(a_count_needs_no_reque
     RUN(a_callback_that_asks_again_does_not_hold_the_loop), RUN(a_restart_of_the_agent_is_not_seen),
     RUN(a_cancelled_call_ends_once_and_later), RUN(closing_ends_every_call),
     RUN(a_callback_may_close_its_handle), RUN(a_watch_reports_changes_until_it_is_cancelled),
+    RUN(a_second_watch_of_a_trigger_is_subscribed_too),
     RUN(a_watch_reports_errors_and_ends_with_its_trigger),
     RUN(a_watch_survives_a_restart_of_the_agent), RUN(a_refused_watch_ends),
     RUN(a_child_can_close_without_disturbing_the_parent), RUN(bad_arguments_are_refused))
