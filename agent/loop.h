@@ -45,14 +45,15 @@ size_t loop_timers(const struct loop *loop);
 /* Watches a descriptor, which stays the caller's. No event is delivered until watch_set;
  * an error or hang-up is delivered as readable and writable, so the next read or write
  * reports it. An event is delivered again while its cause lasts: recv stops behind each descriptor
- * that a peer passes along, so a short read does not say that all was read. The watch must be destroyed before the descriptor is closed. */
+ * that a peer passes along, so a short read does not say that all was read. The watch must be
+ * destroyed before the descriptor is closed. */
 #define LOOP_READABLE 1u
 #define LOOP_WRITABLE 2u
 typedef void loop_watch_fn(void *data, unsigned events);
 struct loop_watch;
 struct loop_watch *loop_watch_create(struct loop *loop, int fd, loop_watch_fn *fn, void *data);
 int loop_watch_set(struct loop_watch *watch, unsigned events); /* 0 or a negative errno */
-void loop_watch_destroy(struct loop_watch *watch); /* NULL is allowed */
+void loop_watch_destroy(struct loop_watch *watch);             /* NULL is allowed */
 
 /* Calls fn(data) when an entry of the folder was made, changed, renamed or removed; several
  * changes may come as one call. NULL: it cannot be watched, and errno says why. */

@@ -1,10 +1,10 @@
 /* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
-#include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
 #include "agent/aws/trust.h"
-#include "agent/config/check.h"
 #include "agent/config/config.h"
-#include "agent/config/watch.h"
+#include "agent/config/config_check.h"
+#include "agent/config/config_read.h"
+#include "agent/config/config_watch.h"
 #include "agent/count/counter.h"
 #include "agent/identity/identity.h"
 #include "agent/ipc/server.h"

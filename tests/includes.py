@@ -25,16 +25,16 @@ TOP = {"agent/main.c"}
 # Of the library, the command sees what everybody sees.
 ONLY = {("client/cli", "client"): {"client/tally.h"},
         # Whether an endpoint is a good one is decided once.
-        ("agent/config", "agent/aws"): {"agent/aws/endpoint.h"}}
+        ("agent/config", "agent/aws"): {"agent/endpoint.h"}}
 
 OWNERS = {
     "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c",
                   "tests/unit/test_tls_bearssl.c"},
-    "curl/curl.h": {"agent/aws/handle.c", "agent/aws/http.c", "agent/aws/multi.c",
+    "curl/curl.h": {"agent/aws/http.c", "agent/aws/http.c", "agent/aws/multi.c",
                    "agent/aws/trust.c", "tests/bench/query_floor.c"},
-    "expat.h": {"agent/aws/xml_fields.c"},
-    "jansson.h": {"agent/aws/dynamodb.c", "agent/config/attribute.c", "agent/config/auth_file.c",
-                  "agent/config/values.c", "agent/identity/fields.c",
+    "expat.h": {"agent/aws/sts.c"},
+    "jansson.h": {"agent/aws/dynamodb.c", "agent/config/expressions.c", "agent/config/auth.c",
+                  "agent/config/expressions.c", "agent/identity/fields.c",
                   "agent/ipc/attribute_unpack.c", "agent/ipc/client_values.c", "agent/json.c",
                   "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},

@@ -1,12 +1,31 @@
-/* The time as those have it that we sign for: this machine's, and what their replies taught of how
- * far it is off. Pure: this machine's time and the reply's Date come in, both in milliseconds. */
+/* By how much the clocks of those we sign for differ from this machine's. A refusal teaches it, for
+ * the host that refused alone: what one odd endpoint takes for the time is not AWS's clock. Fixed
+ * memory; sees no clock. */
 #ifndef TALLY_AGENT_AWS_AWS_CLOCK_H
 #define TALLY_AGENT_AWS_AWS_CLOCK_H
 
-#include "agent/aws/endpoint.h"
-#include "agent/aws/skews.h"
+#include "agent/endpoint.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#define SKEWS_ENTRIES 16
+
+struct skews { /* zeroed: nothing is known */
+    struct skew {
+        uint64_t host; /* a hash of it; 0: none */
+        int64_t offset_ms;
+    } entries[SKEWS_ENTRIES];
+    unsigned next; /* to be replaced, where there is no other room */
+};
+
+/* What is to be added to this machine's clock for the host; `otherwise` where it is not known. */
+int64_t skews_offset(const struct skews *skews, const char *host, int64_t otherwise);
+
+void skews_learn(struct skews *skews, const char *host, int64_t offset_ms);
+
+/* The time as those have it that we sign for: this machine's, and what their replies taught of how
+ * far it is off. Pure: this machine's time and the reply's Date come in, both in milliseconds. */
 
 /* A Date outside of these is none of AWS, and teaches nothing: 2012 and 2100, both in UTC. */
 #define AWS_CLOCK_FIRST_MS INT64_C(1325376000000)

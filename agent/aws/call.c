@@ -2,9 +2,8 @@
 
 #include "agent/aws/aws_clock.h"
 #include "agent/aws/dynamodb.h"
-#include "agent/aws/header_lines.h"
 #include "agent/aws/retry.h"
-#include "agent/aws/transport_error.h"
+#include "agent/aws/sigv4.h"
 #include "agent/log.h"
 #include "agent/random.h"
 #include "agent/ring.h"
@@ -14,6 +13,170 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ==== transport error ========================================================================= */
+
+#define REASON "%.160s" /* of libcurl's texts */
+
+/* Of "https://host:port/…" all but the path, in which ECS puts an id that is as good as a key. */
+static int authority_length(const char *url)
+{
+    const char *scheme_end = strstr(url, "://");
+    size_t start = scheme_end != NULL ? (size_t)(scheme_end - url) + 3 : 0;
+    size_t len = start + strcspn(url + start, "/");
+
+    return len < 180 ? (int)len : 180;
+}
+
+static void set_proxy_error(
+    struct aws_error *error, const char *url, const struct http_response *response)
+{
+    const char *variable = response->proxy->variable;
+    int len = authority_length(url);
+    struct proxy_parts parts = {.port = 0};
+    char why[160];
+    char proxy[120];
+
+    proxy_parse(response->proxy, &parts, why, sizeof(why));
+    snprintf(proxy, sizeof(proxy), "the proxy %.80s (%.20s)", parts.host, variable);
+    if (response->proxy_status == 407 && parts.has_user)
+        snprintf(error->message, sizeof(error->message),
+            "%s does not accept its user and password for %.*s (HTTP 407)", proxy, len, url);
+    else if (response->proxy_status == 407)
+        snprintf(error->message, sizeof(error->message),
+            "%s requires a user and a password for %.*s (HTTP 407)", proxy, len, url);
+    else if (response->proxy_status == 403)
+        snprintf(error->message, sizeof(error->message),
+            "%s does not allow connections to %.*s (HTTP 403); allow it there, or add the name to "
+            "NO_PROXY",
+            proxy, len, url);
+    else if (response->proxy_status >= 300)
+        snprintf(error->message, sizeof(error->message), "%s did not connect to %.*s (HTTP %d)",
+            proxy, len, url, response->proxy_status);
+    else
+        snprintf(error->message, sizeof(error->message), "%s cannot be reached: " REASON, proxy,
+            response->error);
+}
+
+/* A name that a setting made and that does not exist: not each service is everywhere. */
+static const char *hint_of_name(const char *url)
+{
+    if (strstr(url, "-fips.") != NULL)
+        return "; AWS_USE_FIPS_ENDPOINT (or a fips region) gives this name, which not each region "
+               "has";
+    if (strstr(url, ".api.aws") != NULL || strstr(url, ".api.amazonwebservices.") != NULL ||
+        strstr(url, ".api.cloud-aws.") != NULL)
+        return "; AWS_USE_DUALSTACK_ENDPOINT gives this name, which not each region has";
+    return "";
+}
+
+void transport_error_set(
+    struct aws_error *error, const char *url, const struct http_response *response)
+{
+    int len = authority_length(url);
+
+    error->outcome = response->refused_tls ? AWS_REFUSED : AWS_TRANSIENT;
+    if (response->proxy != NULL && response->proxy_failed) {
+        set_proxy_error(error, url, response);
+    } else if (response->refused_tls) {
+        snprintf(error->message, sizeof(error->message),
+            "the certificate of %.*s is not trusted: " REASON "%s%.60s; AWS_CA_BUNDLE names the "
+            "file of CA certificates (SSL_CERT_FILE is not read)",
+            len, url, response->error, response->issuer[0] != '\0' ? "; its issuer is " : "",
+            response->issuer);
+    } else {
+        snprintf(error->message, sizeof(error->message), "%.*s %s: " REASON "%s", len, url,
+            response->outcome == HTTP_UNREACHABLE ? "cannot be reached"
+            : response->outcome == HTTP_STALLED   ? "did not answer in time"
+                                                  : "broke off or sent a wrong reply",
+            response->error, response->unresolved ? hint_of_name(url) : "");
+    }
+}
+
+/* ==== header lines ============================================================================ */
+
+#define TEXT_BYTES (48u * 1024u) /* a session token may take 16 KiB */
+
+/* `name` may be NULL: then `value` is the whole line. A NULL value adds nothing. */
+static void add(struct header_lines *lines, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    if (lines->count == HEADER_LINES_MAX) {
+        lines->text.failed = true;
+        lines->text.error = -EMSGSIZE;
+        return;
+    }
+    lines->offsets[lines->count++] = lines->text.len;
+    if (name != NULL) {
+        buffer_append_string(&lines->text, name);
+        buffer_append_string(&lines->text, ": ");
+    }
+    buffer_append_string(&lines->text, value);
+    buffer_append_byte(&lines->text, '\0');
+}
+
+static const char *signing_name(enum aws_service service)
+{
+    return service == AWS_DYNAMODB ? "dynamodb" : "sts";
+}
+
+static int add_signature(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds)
+{
+    struct sigv4_header headers[3];
+    struct sigv4_request to_sign = {.method = request->method,
+        .path = request->endpoint->path,
+        .query = "",
+        .headers = headers,
+        .body = request->body,
+        .body_len = request->body_len};
+    struct sigv4_signature signature;
+    int r;
+
+    if (request->content_type != NULL)
+        headers[to_sign.header_count++] = (struct sigv4_header){
+            "content-type", request->content_type};
+    headers[to_sign.header_count++] = (struct sigv4_header){"host", request->endpoint->host};
+    if (request->target != NULL)
+        headers[to_sign.header_count++] = (struct sigv4_header){"x-amz-target", request->target};
+    r = sigv4_sign(&to_sign, request->credentials, request->endpoint->region,
+        signing_name(request->service), unix_seconds, &signature);
+    if (r < 0)
+        return r;
+    add(lines, "X-Amz-Date", signature.date);
+    add(lines, "X-Amz-Security-Token", request->credentials->session_token);
+    add(lines, "Authorization", signature.authorization);
+    return 0;
+}
+
+int header_lines_build(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds)
+{
+    int r = 0;
+
+    lines->count = 0;
+    buffer_init_secret(&lines->text, TEXT_BYTES);
+    add(lines, "Host", request->endpoint->host);
+    add(lines, "Content-Type", request->content_type);
+    add(lines, "X-Amz-Target", request->target);
+    for (size_t i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
+        add(lines, NULL, request->headers[i]);
+    if (request->credentials != NULL)
+        r = add_signature(lines, request, unix_seconds);
+    if (r == 0 && lines->text.failed)
+        r = lines->text.error;
+    for (size_t i = 0; r == 0 && i < lines->count; i++)
+        lines->lines[i] = (const char *)lines->text.data + lines->offsets[i];
+    return r;
+}
+
+void header_lines_free(struct header_lines *lines)
+{
+    buffer_free(&lines->text);
+}
+
+/* ==== call ==================================================================================== */
 
 #define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
 

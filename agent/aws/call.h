@@ -10,8 +10,9 @@
 
 #include "agent/aws/aws_error.h"
 #include "agent/aws/credentials.h"
-#include "agent/aws/endpoint.h"
 #include "agent/aws/http.h"
+#include "agent/endpoint.h"
+#include "proto/buffer.h"
 
 enum aws_service { AWS_DYNAMODB, AWS_STS, AWS_CREDENTIAL_ENDPOINT, AWS_SERVICE_COUNT };
 
@@ -93,5 +94,30 @@ struct aws_call *aws_call_start(struct aws_client *client, const struct aws_requ
 
 /* Ends the call without calling done. */
 void aws_call_cancel(struct aws_call *call);
+
+/* ---- the parts of an attempt ---- */
+
+/* What an attempt met that got no whole reply, with the party that failed: the name, the server,
+ * its certificate, or the proxy in front of it (by its variable, without user and password). Sets
+ * outcome and message of *error; `url` is the endpoint's. */
+void transport_error_set(
+    struct aws_error *error, const char *url, const struct http_response *response);
+
+/* The header lines of one attempt, signature included. */
+
+#define HEADER_LINES_MAX 16
+
+struct header_lines {
+    const char *lines[HEADER_LINES_MAX]; /* "Name: value" */
+    size_t count;
+    size_t offsets[HEADER_LINES_MAX];
+    struct buffer text; /* all lines, wiped when freed: keys' ids, tokens, signatures */
+};
+
+/* Lines for the request as it is at unix_seconds; signed where the request has credentials. 0, or a
+ * negative errno; free it in both cases. */
+int header_lines_build(
+    struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds);
+void header_lines_free(struct header_lines *lines);
 
 #endif

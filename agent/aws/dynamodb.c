@@ -172,7 +172,7 @@ static void append_values_now(struct buffer *body, const char *values, int64_t u
     json_decref(object);
 }
 
-int dynamodb_query_body(struct buffer *body, const struct trigger_query *query, const char *values,
+int dynamodb_query_body(struct buffer *body, const struct query *query, const char *values,
     int64_t unix_seconds, const char *start_key)
 {
     if (values == NULL)

@@ -4,7 +4,7 @@
 #define TALLY_AGENT_AWS_DYNAMODB_H
 
 #include "agent/aws/aws_error.h"
-#include "agent/config/trigger.h"
+#include "agent/query.h"
 #include "proto/buffer.h"
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@
  * request's client values merged in), NULL: the query's own. Where the query uses_now, "$now",
  * "$now-60" and "$now+60" in an N or NS become unix_seconds and that offset. start_key: the last
  * page's key, NULL: first page. 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
-int dynamodb_query_body(struct buffer *body, const struct trigger_query *query, const char *values,
+int dynamodb_query_body(struct buffer *body, const struct query *query, const char *values,
     int64_t unix_seconds, const char *start_key);
 
 struct dynamodb_page {

@@ -1,17 +1,31 @@
-/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always
- * verified, redirects are never followed, and every transfer ends: by its answer, by the
- * stall limit, or by being too large. A request that fails on a kept connection before any byte
- * of its reply came is sent again on another one, by libcurl itself. */
+/* An easy handle of libcurl for one URL, which it parses once, used for one request after another:
+ * what is the same for all of them is set once, too. */
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
 #include "agent/aws/proxy.h"
 #include "agent/aws/reply_headers.h"
+#include "agent/aws/trust.h"
 #include "agent/loop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct handle {
+    void *easy; /* CURL *, for the owner to set and to ask */
+    void *parsed_url;
+    char *url;
+};
+
+/* Which trust outlives. NULL: no memory, or libcurl cannot read the URL. */
+struct handle *handle_create(struct trust *trust, const char *url);
+void handle_destroy(struct handle *handle); /* NULL is allowed */
+
+/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always
+ * verified, redirects are never followed, and every transfer ends: by its answer, by the
+ * stall limit, or by being too large. A request that fails on a kept connection before any byte
+ * of its reply came is sent again on another one, by libcurl itself. */
 
 #define HTTP_STALL_MS     3000 /* no progress for so long ends an attempt */
 #define HTTP_HEADER_BYTES (64u * 1024u)

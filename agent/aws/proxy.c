@@ -1,6 +1,6 @@
 #include "agent/aws/proxy.h"
 
-#include "agent/aws/endpoint.h"
+#include "agent/endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,236 @@
 #include "agent/aws/sts.h"
 
-#include "agent/aws/xml_fields.h"
+#include "agent/library_text.h"
+#include "agent/wiping_heap.h"
 
 #include <errno.h>
+#include <expat.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+/* ==== xml fields ============================================================================== */
+
+#define DEPTH_MAX    16
+#define PATH_BYTES   512
+#define ELEMENTS_MAX 256 /* expat keeps each name; the services send a dozen */
+
+struct reading {
+    XML_Parser parser;
+    const char *const *bases;
+    const char *base; /* NULL until the root came */
+    const struct xml_field *fields;
+    size_t count;
+    uint32_t seen;                /* a bit for each field */
+    const struct xml_field *open; /* the field whose element is open */
+    size_t used;                  /* bytes of its text */
+    char path[PATH_BYTES];        /* of the open element, from the root: "A/B" */
+    size_t path_len;
+    unsigned depth;
+    unsigned elements;
+    int r;
+    char *why;
+    size_t why_size;
+};
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* The first reason counts; expat may still send events after it was stopped. */
+static __attribute__((format(printf, 2, 3))) void stop(
+    struct reading *reading, const char *format, ...)
+{
+    va_list arguments;
+
+    if (reading->r < 0)
+        return;
+    reading->r = -EPROTO;
+    va_start(arguments, format);
+    vsnprintf(reading->why, reading->why_size, format, arguments);
+    va_end(arguments);
+    XML_StopParser(reading->parser, XML_FALSE);
+}
+
+static void choose_base(struct reading *reading, const char *root)
+{
+    for (const char *const *base = reading->bases; *base != NULL; base++) {
+        size_t len = strcspn(*base, "/");
+        if (strlen(root) == len && memcmp(root, *base, len) == 0) {
+            reading->base = *base;
+            return;
+        }
+    }
+    stop(reading, "its root element is not the expected one");
+}
+
+/* The field whose element is at the open path, or NULL. */
+static const struct xml_field *field_here(const struct reading *reading)
+{
+    size_t base_len = strlen(reading->base);
+
+    if (reading->path_len <= base_len || reading->path[base_len] != '/' ||
+        memcmp(reading->path, reading->base, base_len) != 0)
+        return NULL;
+    for (size_t i = 0; i < reading->count; i++)
+        if (strcmp(reading->path + base_len + 1, reading->fields[i].path) == 0)
+            return &reading->fields[i];
+    return NULL;
+}
+
+static void open_field(struct reading *reading, const struct xml_field *field)
+{
+    uint32_t bit = UINT32_C(1) << (field - reading->fields);
+
+    if ((reading->seen & bit) != 0) {
+        stop(reading, "it has %s twice", field->path);
+        return;
+    }
+    reading->seen |= bit;
+    reading->open = field;
+    reading->used = 0;
+}
+
+static void XMLCALL on_start(void *data, const XML_Char *name, const XML_Char **attributes)
+{
+    struct reading *reading = data;
+    size_t len = strlen(name);
+
+    (void)attributes;
+    if (reading->r < 0)
+        return;
+    if (reading->open != NULL)
+        stop(reading, "%s has elements inside", reading->open->path);
+    else if (reading->depth == DEPTH_MAX || len + 2 > PATH_BYTES - reading->path_len)
+        stop(reading, "it is nested too deeply");
+    else if (reading->elements++ == ELEMENTS_MAX)
+        stop(reading, "it has more than %d elements", ELEMENTS_MAX);
+    else if (reading->depth == 0)
+        choose_base(reading, name);
+    if (reading->r < 0)
+        return;
+
+    if (reading->depth++ > 0)
+        reading->path[reading->path_len++] = '/';
+    memcpy(reading->path + reading->path_len, name, len + 1);
+    reading->path_len += len;
+    const struct xml_field *field = field_here(reading);
+    if (field != NULL)
+        open_field(reading, field);
+}
+
+static void on_text(void *data, const XML_Char *text, int len)
+{
+    struct reading *reading = data;
+    const struct xml_field *field = reading->open;
+    size_t more = (size_t)len;
+    size_t room;
+
+    if (reading->r < 0 || field == NULL)
+        return;
+    room = field->size - 1 - reading->used;
+    if (more > room && !field->cut) {
+        stop(reading, "%s is too long", field->path);
+        return;
+    }
+    if (more > room)
+        more = room;
+    memcpy(field->text + reading->used, text, more);
+    reading->used += more;
+}
+
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void close_field(struct reading *reading)
+{
+    char *text = reading->open->text;
+    size_t len = reading->used;
+    size_t start = 0;
+
+    while (len > 0 && is_white(text[len - 1]))
+        len--;
+    while (start < len && is_white(text[start]))
+        start++;
+    memmove(text, text + start, len - start);
+    text[len - start] = '\0';
+    reading->open = NULL;
+}
+
+static void XMLCALL on_end(void *data, const XML_Char *name)
+{
+    struct reading *reading = data;
+
+    if (reading->r < 0)
+        return;
+    if (reading->open != NULL)
+        close_field(reading);
+    reading->path_len -= strlen(name);
+    if (--reading->depth > 0)
+        reading->path_len--;
+    reading->path[reading->path_len] = '\0';
+}
+
+static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
+    const XML_Char *public_id, int has_internal)
+{
+    (void)name;
+    (void)system_id;
+    (void)public_id;
+    (void)has_internal;
+    stop(data, "it has a document type, which is not accepted");
+}
+
+/* ---- the document ---------------------------------------------------------------------------- */
+
+static int parse(struct reading *reading, const void *xml, size_t len)
+{
+    enum XML_Status status;
+    char reason[80];
+
+    XML_SetUserData(reading->parser, reading);
+    XML_SetElementHandler(reading->parser, on_start, on_end);
+    XML_SetCharacterDataHandler(reading->parser, on_text);
+    XML_SetStartDoctypeDeclHandler(reading->parser, on_doctype);
+    status = XML_Parse(reading->parser, xml, (int)len, 1);
+    if (reading->r < 0)
+        return reading->r;
+    if (status == XML_STATUS_OK)
+        return 0;
+    library_text_copy(reason, sizeof(reason), XML_ErrorString(XML_GetErrorCode(reading->parser)));
+    snprintf(reading->why, reading->why_size, "it is no XML that can be read (%s in line %lu)",
+        reason, (unsigned long)XML_GetCurrentLineNumber(reading->parser));
+    return XML_GetErrorCode(reading->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM : -EPROTO;
+}
+
+int xml_fields_read(const void *xml, size_t len, const char *const *bases,
+    const struct xml_field *fields, size_t count, char *why, size_t why_size)
+{
+    static const XML_Memory_Handling_Suite memory = {wiping_malloc, wiping_realloc, wiping_free};
+    struct reading reading = {
+        .bases = bases, .fields = fields, .count = count, .why = why, .why_size = why_size};
+    int r;
+
+    for (size_t i = 0; i < count; i++)
+        memset(fields[i].text, 0, fields[i].size);
+    if (len > INT32_MAX) {
+        snprintf(why, why_size, "it is too long");
+        return -EPROTO;
+    }
+    /* The services write UTF-8, whatever a document may declare. */
+    reading.parser = XML_ParserCreate_MM("UTF-8", &memory, NULL);
+    if (reading.parser == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -ENOMEM;
+    }
+    r = parse(&reading, xml, len);
+    XML_ParserFree(reading.parser);
+    return r;
+}
+
+/* ==== sts ===================================================================================== */
 
 #define VERSION       "2011-06-15"
 #define TIME_BYTES    64

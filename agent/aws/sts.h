@@ -1,12 +1,33 @@
-/* STS requests and replies. Pure: form bodies out, XML in. Entities and DTDs are
- * refused; so is a reply with a missing field, a field twice, or bytes that are not XML.
- * https://docs.aws.amazon.com/STS/latest/APIReference/ */
+/* Reads the texts of named elements out of a small XML document, by expat, whose memory is
+ * wiped: replies hold credentials. Pure. A document type is refused, so there are no entities;
+ * so are a named element twice or with elements inside, nesting that is too deep, and bytes that
+ * are not XML. Other elements are passed over. */
 #ifndef TALLY_AGENT_AWS_STS_H
 #define TALLY_AGENT_AWS_STS_H
 
 #include "agent/aws/aws_error.h"
 #include "agent/aws/iso8601.h"
 #include "proto/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct xml_field {
+    const char *path; /* below the base: "Credentials/AccessKeyId" */
+    char *text;       /* gets the text without white space at its ends; "" where absent */
+    size_t size;
+    bool cut; /* a text that does not fit is cut (in bytes) instead of refused */
+};
+
+/* `bases`, NULL-terminated: paths from the root, "FooResponse/FooResult", of which the first
+ * with the document's root is taken. At most 32 fields. 0, -ENOMEM, or -EPROTO with what is
+ * wrong in `why` (no part of the document's texts). The fields' texts are set in any case. */
+int xml_fields_read(const void *xml, size_t len, const char *const *bases,
+    const struct xml_field *fields, size_t count, char *why, size_t why_size);
+
+/* STS requests and replies. Pure: form bodies out, XML in. Entities and DTDs are
+ * refused; so is a reply with a missing field, a field twice, or bytes that are not XML.
+ * https://docs.aws.amazon.com/STS/latest/APIReference/ */
 
 #define STS_REPLY_BYTES       (64u * 1024u)
 #define STS_SESSION_NAME_SIZE 65

@@ -3,7 +3,7 @@
 #ifndef TALLY_AGENT_CONFIG_AUTH_H
 #define TALLY_AGENT_CONFIG_AUTH_H
 
-#include "agent/config/reading.h"
+#include "agent/config/parser.h"
 
 #define AUTH_TOLD_MAX 16
 
@@ -35,10 +35,38 @@ struct auth {
 
 /* What authenticationRef of a trigger in `namespace_` refers to, read at its first use. NULL
  * where it refers to nothing (an error then is among the findings), or without memory. */
-struct auth *auth_find(struct reading *reading, const struct tree *tree,
-    const struct node *reference, const char *namespace_);
+struct auth *auth_find(struct parser *parser, const struct tree *tree, const struct node *reference,
+    const char *namespace_);
 
 /* The text of a value that can be had now: a literal, the environment or a file. NULL: not. */
-const char *auth_value_now(struct reading *reading, const struct value_ref *value);
+const char *auth_value_now(struct parser *parser, const struct value_ref *value);
+
+/* `filePath` of a TriggerAuthentication: auth parameters in a mounted JSON file. */
+
+/* Reads the field; NULL: it is absent. A path is relative to the secrets folder. A text is
+ * the path of a JSON object of strings; a list of {parameter, path} names a file for each. */
+void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field);
+
+/* A member of such an object that is a text, kept; NULL: none. */
+const char *auth_file_member(struct parser *parser, const char *json, const char *key);
+
+/* Gives a parameter its value; for the readers of sources. */
+void auth_set(struct parser *parser, struct auth *auth, const char *name,
+    const struct value_ref *value, const struct place *place);
+
+/* Turns `secretTargetRef {name, key}` and its like into a value_ref. */
+
+struct secret_key {
+    enum document_kind kind; /* DOCUMENT_SECRET or DOCUMENT_CONFIG_MAP */
+    const char *namespace_;
+    const char *name;
+    const char *key;
+    bool cluster;       /* of a ClusterTriggerAuthentication: KEDA's own namespace, by any name */
+    struct place place; /* of the reference, for findings */
+};
+
+/* A document of the files, else the file `<secrets-dir>/<name>/<key>`. What cannot be used is
+ * SOURCE_BROKEN with a warning; an empty value is SOURCE_ABSENT. */
+struct value_ref secret_value(struct parser *parser, const struct secret_key *key);
 
 #endif

@@ -1,97 +1,179 @@
 #include "agent/config/config.h"
 
-#include "agent/config/files.h"
-#include "agent/config/reading.h"
 #include "agent/file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define MEBIBYTE   (1024u * 1024u)
-#define FILE_MAX   MEBIBYTE
-#define STREAM_MAX (16u * MEBIBYTE) /* all that a chart renders, read once */
-
-static const char *path_title(const char *path)
+void config_destroy(struct config *config)
 {
-    return strcmp(path, "-") == 0 ? "stdin" : path;
-}
-
-static void add_failure(struct reading *reading, const char *path, int error, bool stream)
-{
-    char why[160];
-
-    if (error == -EMSGSIZE)
-        snprintf(why, sizeof(why), "larger than %u MiB; split it",
-            (stream ? STREAM_MAX : FILE_MAX) / MEBIBYTE);
-    else if (!stream && path_is_stream(path))
-        snprintf(why, sizeof(why),
-            "not a regular file; name a YAML file or a folder of them (only --check reads the "
-            "standard input and pipes)");
-    else if (error == -EINVAL || error == -EISDIR)
-        snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");
-    else
-        snprintf(why, sizeof(why), "cannot be read by uid %u: %s", (unsigned)geteuid(),
-            strerror(-error));
-    reading_add_failure(reading, path_title(path), why);
-}
-
-static void add_file(struct reading *reading, const char *path, bool stream)
-{
-    struct buffer content;
-    int r = 0;
-
-    buffer_init_secret(&content, stream ? STREAM_MAX : FILE_MAX);
-    r = stream ? stream_read(path, &content) : file_read(path, &content);
-    if (r == -ENOMEM)
-        reading->failed = true;
-    else if (r < 0)
-        add_failure(reading, path, r, stream);
-    else
-        reading_add(reading, path_title(path), content.data, content.len);
-    buffer_free(&content);
-}
-
-static void add_folder(struct reading *reading, const char *path)
-{
-    struct folder folder;
-    int r = folder_read(&folder, path);
-
-    if (r == -ENOMEM) {
-        reading->failed = true;
+    if (config == NULL)
         return;
-    }
-    if (r < 0) {
-        add_failure(reading, path, r, false);
-        return;
-    }
-    if (folder.count == 0)
-        reading_add_empty(reading, path);
-    for (size_t i = 0; i < folder.count && !reading->failed; i++)
-        add_file(reading, folder.paths[i], false);
-    folder_free(&folder);
+    arena_destroy(config->arena);
+    free(config);
 }
 
-struct config *config_read(const struct config_options *options)
-{
-    struct reading *reading = reading_create(options, file_read);
+/* ---- names ---- */
 
-    if (reading == NULL)
+/* Each trigger has the long name `namespace/object/label`; four of its forms are parts of that
+ * text. Where the trigger has a name of its own, that, and `namespace/label`, are two more. */
+#define FORMS 6
+
+struct form {
+    const char *text;
+    uint32_t len;
+    uint32_t trigger : 31; /* its index */
+    uint32_t weak : 1;     /* the object is not named: counts only where no other form fits */
+};
+
+struct names {
+    struct form *forms; /* sorted by text, then trigger */
+    size_t count;
+};
+
+static int compare_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int r = memcmp(a, b, a_len < b_len ? a_len : b_len);
+    return r != 0 ? r : (a_len > b_len) - (a_len < b_len);
+}
+
+static int compare_forms(const void *left, const void *right)
+{
+    const struct form *a = left, *b = right;
+    int r = compare_text(a->text, a->len, b->text, b->len);
+    if (r != 0 || a->weak != b->weak)
+        return r != 0 ? r : a->weak - b->weak;
+    return (a->trigger > b->trigger) - (a->trigger < b->trigger);
+}
+
+/* `label` and `namespace/label`: the text behind the object, and one that leaves the object out. */
+static bool add_weak_forms(
+    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+{
+    size_t label = strlen(trigger->trigger_name);
+    const char *text = arena_printf(arena, "%s/%s", trigger->namespace_, trigger->trigger_name);
+
+    if (text == NULL)
+        return false;
+    size_t len = strlen(text);
+    names->forms[names->count++] = (struct form){text, (uint32_t)len, index & INT32_MAX, 1};
+    names->forms[names->count++] = (struct form){
+        text + len - label, (uint32_t)label, index & INT32_MAX, 1};
+    return true;
+}
+
+static bool add_forms(
+    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+{
+    char number[16];
+    const char *label = trigger->trigger_name;
+    size_t space = strlen(trigger->namespace_) + 1;
+    size_t object = strlen(trigger->object);
+
+    if (label == NULL) {
+        snprintf(number, sizeof(number), "%u", trigger->index);
+        label = number;
+    }
+    const char *text = arena_printf(arena, "%s/%s/%s", trigger->namespace_, trigger->object, label);
+    if (text == NULL)
+        return false;
+    size_t len = strlen(text);
+    const struct form forms[] = {
+        {text, (uint32_t)len, index & INT32_MAX, 0},
+        {text, (uint32_t)(space + object), index & INT32_MAX, 0},
+        {text + space, (uint32_t)object, index & INT32_MAX, 0},
+        {text + space, (uint32_t)(len - space), index & INT32_MAX, 0},
+    };
+    memcpy(names->forms + names->count, forms, sizeof(forms));
+    names->count += sizeof(forms) / sizeof(forms[0]);
+    return trigger->trigger_name == NULL || add_weak_forms(names, arena, trigger, index);
+}
+
+const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count)
+{
+    struct names *names = arena_alloc(arena, sizeof(*names));
+    size_t kept = 0;
+
+    if (names == NULL)
         return NULL;
-    for (size_t i = 0; i < options->path_count && !reading->failed; i++) {
-        if (path_is_folder(options->paths[i]))
-            add_folder(reading, options->paths[i]);
-        else
-            add_file(
-                reading, options->paths[i], options->streams && path_is_stream(options->paths[i]));
+    names->forms = arena_alloc_array(arena, count * FORMS + 1, sizeof(struct form));
+    if (names->forms == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!add_forms(names, arena, &triggers[i], (uint32_t)i))
+            return NULL;
     }
-    return reading_finish(reading);
+    qsort(names->forms, names->count, sizeof(struct form), compare_forms);
+    /* `a/a/a` has the form `a/a` twice, but it is one trigger. */
+    for (size_t i = 0; i < names->count; i++) {
+        if (kept == 0 || compare_forms(&names->forms[kept - 1], &names->forms[i]) != 0)
+            names->forms[kept++] = names->forms[i];
+    }
+    names->count = kept;
+    return names;
 }
 
-/* ---- one after the other -----------------------------------------------------------------------
- */
+static const struct trigger *find_full(const struct config *config, const char *name, size_t len)
+{
+    size_t low = 0, high = config->trigger_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *other = config->triggers[middle].name;
+        int r = compare_text(other, strlen(other), name, len);
+        if (r == 0)
+            return &config->triggers[middle];
+        if (r < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static size_t first_form(const struct names *names, const char *name, size_t len)
+{
+    size_t low = 0, high = names->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct form *form = &names->forms[middle];
+        if (compare_text(form->text, form->len, name, len) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct trigger *config_find(const struct config *config, const char *name, size_t len,
+    size_t *matches, const char **candidates, size_t capacity)
+{
+    const struct names *names = config->names;
+    const struct trigger *found = find_full(config, name, len);
+    bool strong = false; /* a form that names the object fits */
+
+    *matches = found != NULL;
+    if (found != NULL) {
+        if (candidates != NULL && capacity > 0)
+            candidates[0] = found->name;
+        return found;
+    }
+    for (size_t i = first_form(names, name, len); i < names->count; i++) {
+        const struct form *form = &names->forms[i];
+        if (compare_text(form->text, form->len, name, len) != 0 || (form->weak && strong))
+            break;
+        found = &config->triggers[form->trigger];
+        strong = !form->weak;
+        if (candidates != NULL && *matches < capacity)
+            candidates[*matches] = found->name;
+        ++*matches;
+    }
+    return *matches == 1 ? found : NULL;
+}
+
+/* ---- one configuration after the other ---- */
 
 /* Where two configurations are compared, name by name. */
 struct comparison {

@@ -4,19 +4,9 @@
 #ifndef TALLY_AGENT_CONFIG_CONFIG_H
 #define TALLY_AGENT_CONFIG_CONFIG_H
 
+#include "agent/config/arena.h"
+#include "agent/config/findings.h"
 #include "agent/config/trigger.h"
-
-enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
-
-/* One line of `tallyd --check`. */
-struct finding {
-    enum finding_level level;
-    const char *file;
-    unsigned line; /* 0: the file as a whole */
-    unsigned column;
-    const char *subject; /* the parameter or field, "" where none fits */
-    const char *message; /* what is wrong; what to do */
-};
 
 struct config {
     const struct trigger *triggers; /* sorted by name */
@@ -28,19 +18,14 @@ struct config {
     struct arena *arena;
 };
 
-struct config_options {
-    const char *const *paths; /* files or folders, in order */
-    size_t path_count;
-    const char *secrets_dir;
-    bool streams;                            /* "-" and pipes are read, too */
-    bool allow_http;                         /* plain http to endpoints that are not loopback */
-    const char *(*getenv)(const char *name); /* NULL: the process's own environment */
-};
-
-/* Always returns a config, except without memory (NULL). What cannot be read or understood
- * is a finding; all findings of all files are collected in one run. */
-struct config *config_read(const struct config_options *options);
 void config_destroy(struct config *config); /* NULL is allowed */
+
+/* The short forms by which a trigger may be called: `object`, `object/trigger`, `trigger` where it
+ * has a name, and each with the namespace. An object's name goes before that of a trigger. */
+struct names;
+
+/* `triggers` are sorted by name and outlive the names. NULL: no memory. */
+const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count);
 
 /* Finds a trigger by its full name or an unambiguous shorter one. `*matches` is the number
  * of triggers that fit; the answer is NULL unless it is 1. candidates (may be NULL) gets up

@@ -3,7 +3,21 @@
 #define TALLY_AGENT_CONFIG_FINDINGS_H
 
 #include "agent/config/arena.h"
-#include "agent/config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
+
+/* One line of `tallyd --check`. */
+struct finding {
+    enum finding_level level;
+    const char *file;
+    unsigned line; /* 0: the file as a whole */
+    unsigned column;
+    const char *subject; /* the parameter or field, "" where none fits */
+    const char *message; /* what is wrong; what to do */
+};
 
 /* More errors than this are counted, but not listed; warnings up to a half, notes a quarter. */
 #define FINDINGS_MAX 10000

@@ -6,7 +6,7 @@
 
 struct choice {
     const struct parameters *parameters;
-    struct reading *reading;
+    struct parser *parser;
     struct auth *auth;
     bool is_operator;
     struct identity_spec spec;
@@ -42,14 +42,14 @@ static void auth_finding(const struct choice *c, enum finding_level level,
     const struct place *place, const char *subject, const char *message)
 {
     if (is_first(c, message))
-        findings_add(&c->reading->findings, level, place, subject, "%s", message);
+        findings_add(&c->parser->findings, level, place, subject, "%s", message);
 }
 
 static void choose(struct choice *c, enum identity_kind kind, const char *why)
 {
     c->spec.kind = kind;
-    c->spec.reason = c->auth != NULL ? reading_printf(c->reading, "%s of %s", why, c->auth->title)
-                                     : reading_keep(c->reading, why);
+    c->spec.reason = c->auth != NULL ? parser_printf(c->parser, "%s of %s", why, c->auth->title)
+                                     : parser_keep(c->parser, why);
 }
 
 /* Keys that the chosen identity does not use: somebody expects that they are. */
@@ -64,7 +64,7 @@ static void note_unused_keys(const struct choice *c, const char *why)
     }
     for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SECRET_KEY; i++) {
         if (is_set(&c->auth->parameters[i]) && is_first(c, why))
-            findings_add(&c->reading->findings, FINDING_NOTE, &c->auth->places[i],
+            findings_add(&c->parser->findings, FINDING_NOTE, &c->auth->places[i],
                 "authenticationRef", "the access key is ignored: %s", why);
     }
 }
@@ -72,14 +72,14 @@ static void note_unused_keys(const struct choice *c, const char *why)
 static struct value_ref from_environment(
     const struct choice *c, const char *parameter, const char *variable)
 {
-    const char *value = c->reading->getenv(variable);
+    const char *value = c->parser->getenv(variable);
 
     if (value == NULL || *value == '\0')
         parameter_error(c->parameters, parameter,
             "the variable %s is not set; set it in tally's own container", variable);
     return (struct value_ref){.source = SOURCE_ENVIRONMENT,
-        .text = reading_keep(c->reading, variable),
-        .origin = reading_printf(c->reading, "environment variable %s", variable)};
+        .text = parser_keep(c->parser, variable),
+        .origin = parser_printf(c->parser, "environment variable %s", variable)};
 }
 
 /* Static keys in the trigger's metadata. False: there are none. */
@@ -94,7 +94,7 @@ static bool choose_metadata_keys(struct choice *c)
     choose(c, IDENTITY_STATIC, "access key in the trigger's metadata");
     if (id != NULL)
         c->spec.key_id = (struct value_ref){.source = SOURCE_LITERAL,
-            .text = reading_keep(c->reading, id),
+            .text = parser_keep(c->parser, id),
             .origin = "awsAccessKeyID of the trigger"};
     else if (id_variable != NULL)
         c->spec.key_id = from_environment(c, "awsAccessKeyIDFromEnv", id_variable);
@@ -163,8 +163,8 @@ static void choose_eks(struct choice *c)
     note_unused_keys(c, "podIdentity aws-eks is used");
     auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
         "KEDA has deprecated aws-eks and will remove it; use aws");
-    if (c->reading->getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == NULL ||
-        c->reading->getenv("AWS_ROLE_ARN") == NULL)
+    if (c->parser->getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == NULL ||
+        c->parser->getenv("AWS_ROLE_ARN") == NULL)
         auth_finding(c, FINDING_NOTE, &c->auth->provider_place, "podIdentity.provider",
             "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are not set here; in the pod, "
             "Kubernetes sets them when the service account is annotated with a role");
@@ -237,10 +237,10 @@ static void refuse_provider(const struct choice *c, const char *provider)
     if (!is_first(c, "provider"))
         return;
     if (close != NULL)
-        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+        findings_add(&c->parser->findings, FINDING_ERROR, &c->auth->provider_place,
             "podIdentity.provider", "invalid provider \"%s\"; did you mean %s?", provider, close);
     else
-        findings_add(&c->reading->findings, FINDING_ERROR, &c->auth->provider_place,
+        findings_add(&c->parser->findings, FINDING_ERROR, &c->auth->provider_place,
             "podIdentity.provider",
             "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
 }
@@ -271,12 +271,12 @@ const struct identity_spec *identity_choose(
     const struct parameters *parameters, struct auth *auth, const char *region)
 {
     struct choice c = {.parameters = parameters,
-        .reading = parameters->reading,
+        .parser = parameters->parser,
         .auth = auth,
         .is_operator = identity_owner_is_operator(parameters),
         .spec = {.region = region}};
 
     choose_by_provider(&c, auth != NULL ? auth->provider : "none");
     check_external_id(&c);
-    return reading_share(parameters->reading, &c.spec);
+    return parser_share(parameters->parser, &c.spec);
 }

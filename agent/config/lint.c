@@ -1,9 +1,250 @@
 #include "agent/config/lint.h"
 
 #include "agent/config/aws_names.h"
-#include "agent/config/lint_object.h"
+#include "proto/suggest.h"
 
 #include <string.h>
+#include <strings.h>
+
+/* ==== lint object ============================================================================= */
+
+#define DYNAMODB_NAME_MAXKEDA 63 /* KEDA writes it into a label */
+#define PREFIX                "autoscaling.keda.sh/"
+
+static const char *const root_fields[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
+
+/* What tally acts on, then (from UNUSED) what it knows and leaves to KEDA. */
+static const char *const object_fields[] = {"triggers", "scaleTargetRef", "pollingInterval",
+    "minReplicaCount", "maxReplicaCount", "idleReplicaCount", "fallback", "cooldownPeriod",
+    "initialCooldownPeriod", "advanced", NULL};
+#define OBJECT_UNUSED 7
+
+static const char *const job_fields[] = {"triggers", "jobTargetRef", "pollingInterval",
+    "minReplicaCount", "maxReplicaCount", "fallback", "idleReplicaCount",
+    "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "envSourceContainerName",
+    "rolloutStrategy", "rollout", "scalingStrategy", NULL};
+#define JOB_UNUSED 7
+
+static const char *const snippet_fields[] = {"triggers", "pollingInterval", "minReplicaCount",
+    "maxReplicaCount", "idleReplicaCount", "fallback", NULL};
+#define SNIPPET_UNUSED 6
+
+/* Annotations with which KEDA does not scale as desired_replicas says. */
+static const struct {
+    const char *name;
+    const char *effect;
+    bool is_switch; /* "false" turns it off */
+    bool of_jobs;   /* of a ScaledJob, too */
+} annotations[] = {
+    {PREFIX "paused", "KEDA does not scale while this annotation is there", true, true},
+    {PREFIX "paused-replicas", "KEDA keeps this number of replicas while this annotation is there",
+        false, false},
+    {PREFIX "paused-scale-in", "KEDA does not scale in while this annotation is there", true,
+        false},
+    {PREFIX "paused-scale-out", "KEDA does not scale out while this annotation is there", true,
+        false},
+    {PREFIX "force-activation",
+        "KEDA keeps at least one replica, active or not, while this annotation is there", true,
+        false},
+};
+
+static const char *const annotation_names[] = {PREFIX "paused", PREFIX "paused-replicas",
+    PREFIX "paused-scale-in", PREFIX "paused-scale-out", PREFIX "force-activation", NULL};
+
+static size_t field_position(const char *const *words, const char *word)
+{
+    size_t i = 0;
+    while (words[i] != NULL && strcmp(words[i], word) != 0)
+        i++;
+    return i;
+}
+
+void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
+    const char *const *known, size_t unused)
+{
+    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
+        const char *name = map->pairs[i].key->text;
+        struct place place = node_place(tree, map->pairs[i].key);
+        size_t at = field_position(known, name);
+        const char *close = known[at] == NULL ? suggest(name, known) : NULL;
+
+        if (known[at] != NULL && at >= unused)
+            findings_add(&parser->findings, FINDING_NOTE, &place, name,
+                "accepted; tally does not act on it");
+        else if (close != NULL)
+            findings_add(&parser->findings, FINDING_WARNING, &place, name,
+                "unknown field, so it is ignored; did you mean %s?", close);
+        else if (known[at] == NULL)
+            findings_add(&parser->findings, FINDING_WARNING, &place, name,
+                "unknown field, so it is ignored");
+    }
+}
+
+static void object_finding(const struct scaled_object *object, enum finding_level level,
+    const struct node *node, const char *subject, const char *message)
+{
+    struct place place = node_place(&object->document->tree, node);
+    findings_add(&object->parser->findings, level, &place, subject, "%s", message);
+}
+
+static void lint_names_of(const struct scaled_object *object)
+{
+    const struct node *metadata = node_get(object->document->tree.root, "metadata");
+    static const char *const fields[] = {"name", "namespace"};
+
+    if (object->owner == OWNER_SNIPPET)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        const struct node *node = node_get(metadata, fields[i]);
+        const char *text = node_text(node);
+        const char *subject = i == 0 ? "metadata.name" : "metadata.namespace";
+        if (text != NULL && unrendered_part(text, UNRENDERED_ANY).len > 0)
+            object_finding(object, FINDING_WARNING, node, subject,
+                "looks like a placeholder that was not replaced");
+        else if (text != NULL && strlen(text) > DYNAMODB_NAME_MAXKEDA)
+            object_finding(object, FINDING_WARNING, node, subject,
+                i == 0 ? "has more than 63 characters, which KEDA 2.20 and later refuse; shorten it"
+                       : "has more than 63 characters, which Kubernetes refuses; shorten it");
+    }
+}
+
+static void lint_annotation(const struct scaled_object *object, const struct node_pair *pair)
+{
+    const char *name = pair->key->text;
+    const char *text = node_text(pair->value);
+    struct place place = node_place(&object->document->tree, pair->key);
+    struct findings *findings = &object->parser->findings;
+
+    for (size_t i = 0; i < sizeof(annotations) / sizeof(annotations[0]); i++) {
+        if (strcmp(annotations[i].name, name) != 0)
+            continue;
+        bool off = annotations[i].is_switch && text != NULL && strcasecmp(text, "false") == 0;
+        if (object->owner == OWNER_SCALED_JOB && !annotations[i].of_jobs)
+            findings_add(findings, FINDING_NOTE, &place, name, "KEDA ignores it in a ScaledJob");
+        else if (!off)
+            findings_add(findings, FINDING_NOTE, &place, name,
+                "%s, so desired_replicas is not what happens", annotations[i].effect);
+        if (pair->value->kind == NODE_BOOL || pair->value->kind == NODE_NUMBER)
+            findings_add(findings, FINDING_WARNING, &place, name,
+                "is not quoted, and Kubernetes refuses %s in an annotation; write \"%s\"",
+                node_kind_name(pair->value->kind), pair->value->text);
+        return;
+    }
+    const char *close = strncmp(name, PREFIX, strlen(PREFIX)) == 0 ? suggest(name, annotation_names)
+                                                                   : NULL;
+    if (close != NULL)
+        findings_add(findings, FINDING_WARNING, &place, name,
+            "not an annotation of KEDA's; did you mean %s?", close);
+}
+
+static void lint_annotations(const struct scaled_object *object)
+{
+    const struct node *map = node_get(
+        node_get(object->document->tree.root, "metadata"), "annotations");
+
+    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++)
+        lint_annotation(object, &map->pairs[i]);
+}
+
+static void lint_modifiers(const struct scaled_object *object)
+{
+    const struct node *modifiers = node_get(node_get(object->spec, "advanced"), "scalingModifiers");
+    const struct node *formula = node_get_set(modifiers, "formula");
+
+    if (formula != NULL)
+        object_finding(object, FINDING_WARNING, formula, "advanced.scalingModifiers.formula",
+            "tally does not compute it: active and desired_replicas are those of each trigger "
+            "alone");
+    else if (object->has_modifiers)
+        object_finding(object, FINDING_WARNING, modifiers, "advanced.scalingModifiers",
+            "has no formula, which KEDA refuses");
+}
+
+static void lint_spec(const struct scaled_object *object)
+{
+    if (object->polling_ms == 0)
+        object_finding(object, FINDING_WARNING, node_get(object->spec, "pollingInterval"),
+            "pollingInterval",
+            "is 0, so each request without max_age_ms queries DynamoDB; KEDA 2.20 and later refuse "
+            "less than 1");
+    if (object->scaling.idle_replicas > 0)
+        object_finding(object, FINDING_WARNING, node_get(object->spec, "idleReplicaCount"),
+            "idleReplicaCount",
+            "KEDA's documentation says that only 0 works, because of the HPA; write 0 or remove "
+            "it");
+    lint_modifiers(object);
+}
+
+void lint_object(const struct scaled_object *object)
+{
+    struct parser *parser = object->parser;
+    const struct tree *tree = &object->document->tree;
+
+    switch (object->owner) {
+    case OWNER_SCALED_OBJECT:
+        lint_fields(parser, tree, tree->root, root_fields, SIZE_MAX);
+        lint_fields(parser, tree, object->spec, object_fields, OBJECT_UNUSED);
+        break;
+    case OWNER_SCALED_JOB:
+        lint_fields(parser, tree, tree->root, root_fields, SIZE_MAX);
+        lint_fields(parser, tree, object->spec, job_fields, JOB_UNUSED);
+        break;
+    case OWNER_SNIPPET:
+        lint_fields(parser, tree, object->spec, snippet_fields, SNIPPET_UNUSED);
+        break;
+    }
+    lint_names_of(object);
+    lint_annotations(object);
+    lint_spec(object);
+}
+
+/* ==== lint auth =============================================================================== */
+
+static void lint_role(struct parser *parser, const struct value_ref *role,
+    const struct place *place, const char *subject)
+{
+    const char *text = role->source != SOURCE_ABSENT ? auth_value_now(parser, role) : NULL;
+
+    if (text == NULL || *text == '\0' || role_arn_is_valid(text))
+        return;
+    findings_add(&parser->findings, FINDING_WARNING, place, subject,
+        "\"%.120s\" is not the ARN of a role, which looks like "
+        "arn:aws:iam::123456789012:role/name%s",
+        text,
+        unrendered_part(text, UNRENDERED_ANY).len > 0 ? "; was a placeholder not replaced?" : "");
+}
+
+/* Never with the value itself: it may be a secret. */
+static void lint_secret(struct parser *parser, const struct auth *auth,
+    enum auth_parameter parameter, const char *subject)
+{
+    const struct value_ref *value = &auth->parameters[parameter];
+    const char *text = value->source != SOURCE_ABSENT ? auth_value_now(parser, value) : NULL;
+
+    if (text != NULL && unrendered_part(text, UNRENDERED_WHOLE).len > 0)
+        findings_add(&parser->findings, FINDING_WARNING, &auth->places[parameter], subject,
+            "the value of %s looks like a placeholder that was not replaced", value->origin);
+}
+
+void lint_auth(struct parser *parser, struct auth *auth)
+{
+    if (auth == NULL || auth->is_linted)
+        return;
+    auth->is_linted = true;
+    lint_role(parser, &auth->role, &auth->role_place, "podIdentity.roleArn");
+    lint_role(parser, &auth->parameters[AUTH_ROLE], &auth->places[AUTH_ROLE], "awsRoleArn");
+    if (auth->role.source != SOURCE_ABSENT && strcmp(auth->provider, "aws") != 0)
+        findings_add(&parser->findings, FINDING_WARNING, &auth->role_place, "podIdentity.roleArn",
+            "is not used with provider %.40s, by KEDA neither; use provider aws, or the auth "
+            "parameter awsRoleArn",
+            auth->provider);
+    lint_secret(parser, auth, AUTH_EXTERNAL_ID, "awsExternalId");
+    lint_secret(parser, auth, AUTH_KEY_ID, "awsAccessKeyID");
+    lint_secret(parser, auth, AUTH_SECRET_KEY, "awsSecretAccessKey");
+    lint_secret(parser, auth, AUTH_SESSION_TOKEN, "awsSessionToken");
+}
+
+/* ==== lint ==================================================================================== */
 
 #define PLACEHOLDER    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPRESSION_MAX 4096 /* DynamoDB's own limit */
@@ -35,8 +276,8 @@ static bool uses(const char *expression, const char *placeholder)
     return false;
 }
 
-static bool is_defined(const struct trigger_query *query, const struct values *defined,
-    const char *placeholder, size_t len)
+static bool is_defined(
+    const struct query *query, const struct values *defined, const char *placeholder, size_t len)
 {
     for (size_t i = 0; i < defined->key_count; i++) {
         if (strlen(defined->keys[i]) == len && memcmp(defined->keys[i], placeholder, len) == 0)
@@ -50,7 +291,7 @@ static bool is_defined(const struct trigger_query *query, const struct values *d
     return false;
 }
 
-static void check_undefined(const struct parameters *parameters, const struct trigger_query *query,
+static void check_undefined(const struct parameters *parameters, const struct query *query,
     const char *parameter, const struct values *defined, char mark)
 {
     const char *text = parameter_text(parameters, parameter);
@@ -67,7 +308,7 @@ static void check_undefined(const struct parameters *parameters, const struct tr
     }
 }
 
-static void check_defined(const struct parameters *parameters, const struct trigger_query *query,
+static void check_defined(const struct parameters *parameters, const struct query *query,
     const char *parameter, const struct values *defined, char mark)
 {
     for (size_t i = 0; i < defined->key_count; i++) {
@@ -83,7 +324,7 @@ static void check_defined(const struct parameters *parameters, const struct trig
     }
 }
 
-void lint_expressions(const struct parameters *parameters, const struct trigger_query *query,
+void lint_expressions(const struct parameters *parameters, const struct query *query,
     const struct values *names, const struct values *values)
 {
     size_t condition = strlen(query->key_condition);
@@ -133,7 +374,7 @@ static void lint_unrendered(
     }
 }
 
-static void lint_table(const struct parameters *parameters, const struct trigger_query *query)
+static void lint_table(const struct parameters *parameters, const struct query *query)
 {
     struct text_part region = arn_region(query->table);
 
@@ -172,7 +413,7 @@ static void lint_region(const struct parameters *parameters, const char *region)
 }
 
 /* A whole value such as "<customer>": inside a longer text it may be data. */
-static void lint_values(const struct parameters *parameters, const struct trigger_query *query)
+static void lint_values(const struct parameters *parameters, const struct query *query)
 {
     const char *at = query->values;
 
@@ -196,9 +437,9 @@ static void note_keda_requires(const struct parameters *parameters, const char *
 
 void lint_trigger(const struct parameters *parameters, const struct trigger *trigger)
 {
-    struct reading *reading = parameters->reading;
+    struct parser *parser = parameters->parser;
 
-    lint_fields(reading, parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
+    lint_fields(parser, parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
     note_keda_requires(parameters, NAMES);
     note_keda_requires(parameters, VALUES);
     lint_unrendered(parameters, plain_parameters, UNRENDERED_ANY);
@@ -209,7 +450,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
     if (trigger->scaling.is_job && trigger->scaling.metric_type == METRIC_VALUE) {
         struct place place = node_place(
             parameters->tree, node_get(parameters->trigger, "metricType"));
-        findings_add(&reading->findings, FINDING_WARNING, &place, "metricType",
+        findings_add(&parser->findings, FINDING_WARNING, &place, "metricType",
             "KEDA finds no average for a ScaledJob with Value, and starts no jobs; use "
             "AverageValue");
     }
@@ -220,9 +461,9 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
             trigger->query.index);
     if (trigger->query.uses_now)
         parameter_note(parameters, VALUES, "$now is tally's own: KEDA sends it as it is written");
-    if (!reading->page_told)
+    if (!parser->page_told)
         parameter_note(parameters, "tableName",
             "KEDA (2.20.2, and its main branch of August 2026) counts the first page of a query "
             "only, at most 1 MB; tally counts every page, so its numbers can be higher");
-    reading->page_told = true;
+    parser->page_told = true;
 }

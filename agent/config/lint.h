@@ -1,12 +1,31 @@
-/* What KEDA or DynamoDB would say of a trigger that tally can use. */
+/* What KEDA would say of an object that tally can use: its fields, names, annotations and bounds.
+ */
 #ifndef TALLY_AGENT_CONFIG_LINT_H
 #define TALLY_AGENT_CONFIG_LINT_H
 
+#include "agent/config/auth.h"
+#include "agent/config/expressions.h"
 #include "agent/config/parameters.h"
-#include "agent/config/values.h"
+#include "agent/config/scaled_object.h"
+
+/* Fields of the object that are unknown or that tally does not act on, and what KEDA would make
+ * of the others. */
+void lint_object(const struct scaled_object *object);
+
+/* Reports the fields of a map that are not among `known`; those from the index `unused` on are
+ * known, but tally does not act on them. */
+void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
+    const char *const *known, size_t unused);
+
+/* What KEDA or AWS would say of a TriggerAuthentication that tally can use. */
+
+/* Once for each, however many triggers refer to it. NULL is allowed. */
+void lint_auth(struct parser *parser, struct auth *auth);
+
+/* What KEDA or DynamoDB would say of a trigger that tally can use. */
 
 /* Placeholders that the expressions use but nobody defines, and the other way round. */
-void lint_expressions(const struct parameters *parameters, const struct trigger_query *query,
+void lint_expressions(const struct parameters *parameters, const struct query *query,
     const struct values *names, const struct values *values);
 
 /* Fields of the trigger, and what its parameters mean together. */

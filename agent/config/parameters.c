@@ -17,7 +17,7 @@ static const char *const known[] = {"awsRegion", "tableName", "targetValue",
 
 static void check_name(const struct parameters *parameters, const struct node *key)
 {
-    struct findings *findings = &parameters->reading->findings;
+    struct findings *findings = &parameters->parser->findings;
     struct place place = node_place(parameters->tree, key);
     static const char *const of_auth[] = {
         "awsRoleArn", "awsSecretAccessKey", "awsSessionToken", "awsExternalId", NULL};
@@ -60,14 +60,14 @@ static const char *quoted_text(
     if (value->kind != NODE_NUMBER || !parameter_is_among(name, integers) ||
         !node_to_int64(value, &number))
         return text;
-    text = arena_printf(parameters->reading->scratch, "%" PRId64, number);
+    text = arena_printf(parameters->parser->scratch, "%" PRId64, number);
     return text != NULL ? text : value->text;
 }
 
 static void check_value(
     const struct parameters *parameters, const char *name, const struct node *value)
 {
-    struct findings *findings = &parameters->reading->findings;
+    struct findings *findings = &parameters->parser->findings;
     struct place place = node_place(parameters->tree, value);
 
     if (!node_is_scalar(value))
@@ -109,16 +109,16 @@ const char *parameter_text(const struct parameters *parameters, const char *name
         return NULL;
     if (text[len] == '\0')
         return text;
-    text = arena_copy(parameters->reading->scratch, text, len);
+    text = arena_copy(parameters->parser->scratch, text, len);
     if (text == NULL)
-        parameters->reading->failed = true;
+        parameters->parser->failed = true;
     return text;
 }
 
 const char *parameter_keep(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
-    return text != NULL ? reading_keep(parameters->reading, text) : NULL;
+    return text != NULL ? parser_keep(parameters->parser, text) : NULL;
 }
 
 struct place parameter_place(const struct parameters *parameters, const char *name)
@@ -131,11 +131,11 @@ __attribute__((format(printf, 4, 0))) static void add(const struct parameters *p
     enum finding_level level, const char *name, const char *format, va_list args)
 {
     struct place place = parameter_place(parameters, name);
-    char *message = arena_vprintf(parameters->reading->scratch, format, args);
+    char *message = arena_vprintf(parameters->parser->scratch, format, args);
     if (message != NULL)
-        findings_add(&parameters->reading->findings, level, &place, name, "%s", message);
+        findings_add(&parameters->parser->findings, level, &place, name, "%s", message);
     else
-        parameters->reading->failed = true;
+        parameters->parser->failed = true;
 }
 
 void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)

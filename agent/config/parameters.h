@@ -2,10 +2,10 @@
 #ifndef TALLY_AGENT_CONFIG_PARAMETERS_H
 #define TALLY_AGENT_CONFIG_PARAMETERS_H
 
-#include "agent/config/reading.h"
+#include "agent/config/parser.h"
 
 struct parameters {
-    struct reading *reading;
+    struct parser *parser;
     const struct tree *tree;
     const struct node *metadata; /* a map, or NULL */
     const struct node *trigger;  /* where a missing parameter is reported */

@@ -1,7 +1,5 @@
 #include "agent/config/scaled_object.h"
 
-#include "agent/config/lint_object.h"
-#include "agent/config/trigger_read.h"
 #include "proto/suggest.h"
 
 #include <string.h>
@@ -19,7 +17,7 @@ static void add(const struct scaled_object *object, enum finding_level level,
     const struct node *node, const char *subject, const char *message)
 {
     struct place place = node_place(tree_of(object), node);
-    findings_add(&object->reading->findings, level, &place, subject, "%s", message);
+    findings_add(&object->parser->findings, level, &place, subject, "%s", message);
 }
 
 /* A whole number of the spec; `fallback` where it is absent, or no number (an error). */
@@ -35,13 +33,13 @@ static int32_t read_count(const struct scaled_object *object, const struct node 
     if (node == NULL)
         return fallback;
     if (!node_to_int64(node, &value) || value > INT32_MAX || value < least) {
-        findings_add(&object->reading->findings, FINDING_ERROR, &place, subject,
+        findings_add(&object->parser->findings, FINDING_ERROR, &place, subject,
             "must be a whole number%s from %d to %d",
             strcmp(subject, "pollingInterval") == 0 ? " of seconds" : "", least, INT32_MAX);
         return fallback;
     }
     if (node->kind == NODE_STRING)
-        findings_add(&object->reading->findings, FINDING_WARNING, &place, subject,
+        findings_add(&object->parser->findings, FINDING_WARNING, &place, subject,
             "is quoted, and Kubernetes refuses a text here; write %s", text);
     return (int32_t)value;
 }
@@ -74,7 +72,7 @@ static enum fallback_behavior read_behavior(
             "desired_replicas");
     else if (behavior == FALLBACK_UNKNOWN) {
         const char *close = text != NULL ? suggest(text, behaviors) : NULL;
-        findings_add(&object->reading->findings, FINDING_WARNING, &place, "fallback.behavior",
+        findings_add(&object->parser->findings, FINDING_WARNING, &place, "fallback.behavior",
             "not a behavior of KEDA's, so answers in fallback will have no desired_replicas%s%s%s",
             close != NULL ? "; did you mean " : "", close != NULL ? close : "",
             close != NULL ? "?" : "");
@@ -124,7 +122,7 @@ static void read_bounds(struct scaled_object *object)
     scaling->idle_replicas = read_count(object, object->spec, "idleReplicaCount", 0, -1);
     if (scaling->min_replicas > scaling->max_replicas) {
         struct place place = node_place(tree_of(object), min);
-        findings_add(&object->reading->findings, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
+        findings_add(&object->parser->findings, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
             &place, "minReplicaCount", "must not be above maxReplicaCount (%d)",
             scaling->max_replicas);
         scaling->min_replicas = scaling->max_replicas;
@@ -134,7 +132,7 @@ static void read_bounds(struct scaled_object *object)
         scaling->idle_replicas = -1;
     } else if (scaling->idle_replicas >= 0 && scaling->idle_replicas >= scaling->min_replicas) {
         struct place place = node_place(tree_of(object), idle);
-        findings_add(&object->reading->findings, FINDING_ERROR, &place, "idleReplicaCount",
+        findings_add(&object->parser->findings, FINDING_ERROR, &place, "idleReplicaCount",
             "must be below minReplicaCount (%d)", scaling->min_replicas);
     }
 }
@@ -152,12 +150,6 @@ static void read_spec(struct scaled_object *object)
     read_fallback(object);
 }
 
-static bool is_dynamodb(const struct node *trigger)
-{
-    const char *type = node_text(node_get(trigger, "type"));
-    return type != NULL && strcmp(type, TYPE) == 0;
-}
-
 /* A trigger of another scaler is not tally's, but one without a type is a mistake. */
 static void report_other(const struct scaled_object *object, const struct node *trigger)
 {
@@ -170,7 +162,7 @@ static void report_other(const struct scaled_object *object, const struct node *
     else if (node_text(type) == NULL)
         add(object, FINDING_ERROR, trigger, "type", "missing; write type: " TYPE);
     else
-        findings_add(&object->reading->findings, FINDING_WARNING, &place, "type",
+        findings_add(&object->parser->findings, FINDING_WARNING, &place, "type",
             "skipped: tally counts " TYPE " triggers only, not %s%s", node_text(type),
             suggest(node_text(type), types) != NULL ? "; did you mean " TYPE "?" : "");
 }
@@ -194,50 +186,37 @@ static const struct node *find_triggers(const struct scaled_object *object)
     return NULL;
 }
 
-static void object_read(struct reading *reading, const struct document *document)
+bool scaled_object_is_dynamodb(const struct node *trigger)
 {
-    struct scaled_object object = {.reading = reading, .document = document};
-    const struct node *root = document->tree.root;
+    const char *type = node_text(node_get(trigger, "type"));
 
-    object.owner = document->kind == DOCUMENT_SCALED_OBJECT ? OWNER_SCALED_OBJECT
-                   : document->kind == DOCUMENT_SCALED_JOB  ? OWNER_SCALED_JOB
-                                                            : OWNER_SNIPPET;
-    object.spec = document->kind == DOCUMENT_SNIPPET ? root : node_get(root, "spec");
-    const struct node *triggers = find_triggers(&object);
-    for (uint32_t i = 0; triggers != NULL && i < triggers->count; i++) {
-        if (is_dynamodb(triggers->items[i]))
-            object.dynamodb_count++;
-        else
-            report_other(&object, triggers->items[i]);
-    }
-    if (object.dynamodb_count == 0)
-        return;
-    object.namespace_ = reading_keep(reading, document->namespace_);
-    object.name = reading_keep(reading, document->name);
-    object.file = document->tree.file;
-    if (object.namespace_ == NULL || object.name == NULL)
-        return;
-    read_spec(&object);
-    lint_object(&object);
-    for (uint32_t i = 0; i < triggers->count && !reading->failed; i++) {
-        if (reading->trigger_count == TRIGGERS_MAX) {
-            add(&object, FINDING_ERROR, triggers->items[i], "triggers",
-                "more than 20000 triggers in all; the rest is not read");
-            reading->too_many = true;
-            return;
-        }
-        if (is_dynamodb(triggers->items[i]))
-            trigger_read(&object, i, triggers->items[i]);
-    }
+    return type != NULL && strcmp(type, TYPE) == 0;
 }
 
-void scaled_objects_read(struct reading *reading)
+const struct node *scaled_object_read(
+    struct scaled_object *object, struct parser *parser, const struct document *document)
 {
-    for (size_t i = 0; i < reading->documents.count && !reading->failed; i++) {
-        const struct document *document = &reading->documents.items[i];
-        if (reading->too_many)
-            return;
-        if (document->kind <= DOCUMENT_SNIPPET)
-            object_read(reading, document);
+    const struct node *root = document->tree.root;
+
+    *object = (struct scaled_object){.parser = parser, .document = document};
+    object->owner = document->kind == DOCUMENT_SCALED_OBJECT ? OWNER_SCALED_OBJECT
+                    : document->kind == DOCUMENT_SCALED_JOB  ? OWNER_SCALED_JOB
+                                                             : OWNER_SNIPPET;
+    object->spec = document->kind == DOCUMENT_SNIPPET ? root : node_get(root, "spec");
+    const struct node *triggers = find_triggers(object);
+    for (uint32_t i = 0; triggers != NULL && i < triggers->count; i++) {
+        if (scaled_object_is_dynamodb(triggers->items[i]))
+            object->dynamodb_count++;
+        else
+            report_other(object, triggers->items[i]);
     }
+    if (object->dynamodb_count == 0)
+        return NULL;
+    object->namespace_ = parser_keep(parser, document->namespace_);
+    object->name = parser_keep(parser, document->name);
+    object->file = document->tree.file;
+    if (object->namespace_ == NULL || object->name == NULL)
+        return NULL;
+    read_spec(object);
+    return triggers;
 }

@@ -2,10 +2,10 @@
 #ifndef TALLY_AGENT_CONFIG_SCALED_OBJECT_H
 #define TALLY_AGENT_CONFIG_SCALED_OBJECT_H
 
-#include "agent/config/reading.h"
+#include "agent/config/parser.h"
 
 struct scaled_object {
-    struct reading *reading;
+    struct parser *parser;
     const struct document *document;
     const struct node *spec;
     enum trigger_owner owner;
@@ -16,7 +16,12 @@ struct scaled_object {
     size_t dynamodb_count;          /* its aws-dynamodb triggers */
 };
 
-/* Adds the triggers of each ScaledObject, ScaledJob and snippet to the reading. */
-void scaled_objects_read(struct reading *reading);
+/* Reads all but the triggers. Their list (of any types), NULL where none is for tally; what is
+ * wrong is among the findings. */
+const struct node *scaled_object_read(
+    struct scaled_object *object, struct parser *parser, const struct document *document);
+
+/* Whether an item of that list is an aws-dynamodb trigger. */
+bool scaled_object_is_dynamodb(const struct node *trigger);
 
 #endif

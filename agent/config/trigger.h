@@ -5,6 +5,7 @@
 #define TALLY_AGENT_CONFIG_TRIGGER_H
 
 #include "agent/config/identity_spec.h"
+#include "agent/query.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,24 +23,6 @@ enum fallback_behavior {
     FALLBACK_UNKNOWN,           /* a formula, or a behavior that KEDA does not have */
 };
 const char *fallback_behavior_name(enum fallback_behavior behavior); /* NULL: FALLBACK_UNKNOWN */
-
-/* The Query. The JSON texts are valid, compact objects. */
-struct trigger_query {
-    const char *region;
-    const char *endpoint; /* NULL: by region; DynamoDB only, never STS */
-    const char *table;
-    const char *index; /* NULL: the table itself */
-    const char *key_condition;
-    const char *filter; /* NULL: none */
-    const char *names;  /* ExpressionAttributeNames, NULL: none */
-    const char *values; /* ExpressionAttributeValues, NULL: none; may hold "$now" */
-    bool uses_now;      /* an N is "$now" or "$now-3600": the values change with time */
-    bool consistent_read;
-    uint64_t count_limit;             /* stop once the count reaches it; 0: none */
-    uint32_t max_pages;               /* 0: none */
-    const char *const *client_values; /* placeholders that a request may supply, with ":" */
-    size_t client_value_count;
-};
 
 /* From count to replicas. */
 struct trigger_scaling {
@@ -69,7 +52,7 @@ struct trigger {
     int64_t polling_ms;
     bool warm;
     const char *metric_name;
-    struct trigger_query query;
+    struct query query;
     struct trigger_scaling scaling;
     /* Shared by triggers with equal ones. NULL only in a config with errors. */
     const struct identity_spec *identity;

@@ -1,10 +1,9 @@
 #include "agent/config/trigger_read.h"
 
 #include "agent/config/auth.h"
+#include "agent/config/expressions.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
-#include "agent/config/lint_auth.h"
-#include "agent/config/values.h"
 
 #include <string.h>
 
@@ -13,7 +12,7 @@
 /* Everything that the steps below need to know of the trigger that is being read. */
 struct step {
     const struct scaled_object *object;
-    struct reading *reading;
+    struct parser *parser;
     struct parameters parameters;
     struct auth *auth;
     struct trigger trigger;
@@ -23,16 +22,16 @@ static void add(const struct step *step, enum finding_level level, const struct 
     const char *subject, const char *message)
 {
     struct place place = node_place(step->parameters.tree, node);
-    findings_add(&step->reading->findings, level, &place, subject, "%s", message);
+    findings_add(&step->parser->findings, level, &place, subject, "%s", message);
 }
 
 /* Characters that KEDA keeps out of metric names. */
-static const char *metric_name(struct reading *reading, unsigned index, const char *table)
+static const char *metric_name(struct parser *parser, unsigned index, const char *table)
 {
-    char *name = arena_printf(reading->kept, "s%u-aws-dynamodb-%s", index, table);
+    char *name = arena_printf(parser->kept, "s%u-aws-dynamodb-%s", index, table);
 
     if (name == NULL)
-        reading->failed = true;
+        parser->failed = true;
     for (char *c = name; c != NULL && *c != '\0'; c++) {
         if (strchr("/.:%()", *c) != NULL)
             *c = '-';
@@ -75,10 +74,10 @@ static const char *read_region(const struct step *step)
         require(step, "awsRegion", "missing; write the region of the table, such as eu-west-1");
         return "";
     }
-    text = auth_value_now(step->reading, value);
+    text = auth_value_now(step->parser, value);
     if (text != NULL && *text != '\0')
-        return reading_keep(step->reading, text);
-    findings_add(&step->reading->findings, FINDING_WARNING, &step->auth->places[AUTH_REGION],
+        return parser_keep(step->parser, text);
+    findings_add(&step->parser->findings, FINDING_WARNING, &step->auth->places[AUTH_REGION],
         "awsRegion",
         "cannot be read here (%s), so queries will fail until it is there and the configuration is "
         "reloaded; write it in the trigger",
@@ -90,15 +89,15 @@ static const char *read_region(const struct step *step)
  * once. */
 static void endpoint_error(const struct step *step, const char *parameter, const char *why)
 {
-    const struct endpoint_environment *environment = &step->reading->environment;
+    const struct endpoint_environment *environment = &step->parser->environment;
     const struct place place = {.file = "environment"};
     bool of_trigger = strstr(why, "fips region") != NULL && !environment->fips;
 
     if (strncmp(why, "AWS_", strlen("AWS_")) != 0 || of_trigger) {
         parameter_error(&step->parameters, parameter, "%s", why);
-    } else if (!step->reading->environment_reported) {
-        step->reading->environment_reported = true;
-        findings_add(&step->reading->findings, FINDING_ERROR, &place, "", "%s", why);
+    } else if (!step->parser->environment_reported) {
+        step->parser->environment_reported = true;
+        findings_add(&step->parser->findings, FINDING_ERROR, &place, "", "%s", why);
     }
 }
 
@@ -106,8 +105,8 @@ static void endpoint_error(const struct step *step, const char *parameter, const
  * must go together. A region that is not known yet was told already. */
 static void check_endpoints(const struct step *step)
 {
-    const struct trigger_query *query = &step->trigger.query;
-    const struct endpoint_environment *environment = &step->reading->environment;
+    const struct query *query = &step->trigger.query;
+    const struct endpoint_environment *environment = &step->parser->environment;
     const struct identity_spec *identity = step->trigger.identity;
     bool asks_sts = identity != NULL && identity->kind != IDENTITY_STATIC;
     struct endpoint endpoint;
@@ -129,16 +128,16 @@ static void check_endpoints(const struct step *step)
 static void read_client_values(struct step *step)
 {
     const char *text = parameter_text(&step->parameters, "clientValues");
-    struct trigger_query *query = &step->trigger.query;
+    struct query *query = &step->trigger.query;
     size_t capacity = 1;
 
     if (text == NULL)
         return;
     for (const char *c = text; *c != '\0'; c++)
         capacity += *c == ',';
-    const char **names = arena_alloc_array(step->reading->kept, capacity, sizeof(const char *));
+    const char **names = arena_alloc_array(step->parser->kept, capacity, sizeof(const char *));
     if (names == NULL) {
-        step->reading->failed = true;
+        step->parser->failed = true;
         return;
     }
     query->client_values = names;
@@ -148,9 +147,9 @@ static void read_client_values(struct step *step)
         size_t used = len - (size_t)(start - text < (long)len ? start - text : (long)len);
         while (used > 0 && (start[used - 1] == ' ' || start[used - 1] == '\t'))
             used--;
-        const char *name = arena_copy(step->reading->kept, start, used);
+        const char *name = arena_copy(step->parser->kept, start, used);
         if (name == NULL) {
-            step->reading->failed = true;
+            step->parser->failed = true;
             return;
         }
         if (!lint_is_placeholder(name, ':'))
@@ -167,7 +166,7 @@ static void read_client_values(struct step *step)
 /* Nobody asks for a warm trigger's count, so nobody supplies values for it. */
 static void check_warm_values(const struct step *step, const struct values *values)
 {
-    const struct trigger_query *query = &step->trigger.query;
+    const struct query *query = &step->trigger.query;
 
     for (size_t i = 0; step->trigger.warm && !values->bad && i < query->client_value_count; i++) {
         const char *name = query->client_values[i];
@@ -186,7 +185,7 @@ static void check_warm_values(const struct step *step, const struct values *valu
 static void read_query(struct step *step)
 {
     const struct parameters *p = &step->parameters;
-    struct trigger_query *query = &step->trigger.query;
+    struct query *query = &step->trigger.query;
     struct values names = names_read(p);
     struct values values = values_read(p);
 
@@ -285,15 +284,15 @@ static void read_name(struct step *step)
         }
     }
     if (text != NULL && *text != '\0')
-        trigger->trigger_name = reading_keep(step->reading, text);
+        trigger->trigger_name = parser_keep(step->parser, text);
     if (trigger->only)
-        trigger->name = reading_printf(step->reading, "%s/%s", object->namespace_, object->name);
+        trigger->name = parser_printf(step->parser, "%s/%s", object->namespace_, object->name);
     else if (trigger->trigger_name != NULL)
-        trigger->name = reading_printf(
-            step->reading, "%s/%s/%s", object->namespace_, object->name, trigger->trigger_name);
+        trigger->name = parser_printf(
+            step->parser, "%s/%s/%s", object->namespace_, object->name, trigger->trigger_name);
     else
-        trigger->name = reading_printf(
-            step->reading, "%s/%s/%u", object->namespace_, object->name, trigger->index);
+        trigger->name = parser_printf(
+            step->parser, "%s/%s/%u", object->namespace_, object->name, trigger->index);
 }
 
 void trigger_read(const struct scaled_object *object, unsigned index, const struct node *node)
@@ -302,8 +301,8 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     const struct node *metadata = node_get_set(node, "metadata");
     const struct node *reference = node_get_set(node, "authenticationRef");
     struct step step = {.object = object,
-        .reading = object->reading,
-        .parameters = {.reading = object->reading,
+        .parser = object->parser,
+        .parameters = {.parser = object->parser,
             .tree = tree,
             .metadata = metadata,
             .trigger = node},
@@ -323,12 +322,12 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     }
     parameters_check(&step.parameters);
     if (reference != NULL)
-        step.auth = auth_find(object->reading, tree, reference, object->namespace_);
-    lint_auth(object->reading, step.auth);
+        step.auth = auth_find(object->parser, tree, reference, object->namespace_);
+    lint_auth(object->parser, step.auth);
     read_name(&step);
     read_query(&step);
     read_scaling(&step);
-    step.trigger.metric_name = metric_name(step.reading, index, step.trigger.query.table);
+    step.trigger.metric_name = metric_name(step.parser, index, step.trigger.query.table);
     /* A reference to nothing was an error already: no word on what would be used instead. */
     if (reference == NULL || step.auth != NULL)
         step.trigger.identity = identity_choose(
@@ -337,7 +336,7 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
         identity_owner_is_operator(&step.parameters);
     check_endpoints(&step);
     lint_trigger(&step.parameters, &step.trigger);
-    struct trigger *trigger = reading_add_trigger(step.reading);
+    struct trigger *trigger = parser_add_trigger(step.parser);
     if (trigger != NULL)
         *trigger = step.trigger;
 }

@@ -5,6 +5,8 @@
 
 #include "agent/config/node.h"
 
+#include <stddef.h>
+
 #define YAML_DEPTH_MAX   64      /* nested lists and maps */
 #define YAML_NODES_MAX   1000000 /* in one document, aliases counted each time */
 #define YAML_NODE_BYTES  16      /* so much text counts as one more node */
@@ -28,5 +30,12 @@ typedef int yaml_document_fn(void *data, const struct tree *tree);
  * -ENOMEM, also when the arena is full; or what `document` returned. */
 int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
     yaml_document_fn *document, void *data);
+
+/* JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which YAML's grammar
+ * does not have: its reader refuses each half. Pure. */
+
+/* Puts the character itself in place of each such pair, and leaves all else as it is: half a
+ * pair is for the reader to refuse. Returns the new length, never more than `len`. */
+size_t surrogates_join(char *text, size_t len);
 
 #endif

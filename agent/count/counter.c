@@ -100,7 +100,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static bool same_query(const struct trigger_query *a, const struct trigger_query *b)
+static bool same_query(const struct query *a, const struct query *b)
 {
     if (a->client_value_count != b->client_value_count)
         return false;

@@ -147,8 +147,8 @@ static void timer_fired(void *data)
 }
 
 struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
-    const struct trigger_query *query, struct identity *identity, const char *values,
-    int64_t delay_ms, const struct failure *last, const struct flight_events *events, void *data)
+    const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
+    const struct failure *last, const struct flight_events *events, void *data)
 {
     struct flight *flight = calloc(1, sizeof(*flight));
 

@@ -59,8 +59,8 @@ struct flight;
 /* Takes off after delay_ms (0: in the next turn of the loop); `last`: what the delay is for, or
  * NULL. Holds the snapshot, and through it the query. NULL: no memory. */
 struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
-    const struct trigger_query *query, struct identity *identity, const char *values,
-    int64_t delay_ms, const struct failure *last, const struct flight_events *events, void *data);
+    const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
+    const struct failure *last, const struct flight_events *events, void *data);
 
 const struct flight_progress *flight_progress(const struct flight *flight);
 

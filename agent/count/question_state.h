@@ -6,7 +6,7 @@
 #include "agent/count/question.h"
 #include "agent/count/waiters.h"
 #include "agent/count/watchers.h"
-#include "agent/log_rate.h"
+#include "agent/log.h"
 
 struct question {
     struct count_context *context;

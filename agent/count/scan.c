@@ -94,7 +94,7 @@ static bool retry_wanted(void *data, const struct failure *failure, int64_t dela
 
 static bool limit_reached(const struct scan *scan)
 {
-    const struct trigger_query *query = scan->options.query;
+    const struct query *query = scan->options.query;
 
     return (query->count_limit > 0 && scan->sum.count >= query->count_limit) ||
            (query->max_pages > 0 && scan->sum.pages >= query->max_pages);
@@ -251,7 +251,7 @@ static void scan_get_credentials(struct scan *scan)
 
 static int scan_find_endpoint(struct scan *scan, struct failure *failure)
 {
-    const struct trigger_query *query = scan->options.query;
+    const struct query *query = scan->options.query;
     char why[200];
 
     if (query->region[0] == '\0') {

@@ -40,9 +40,9 @@ struct scan_options {
     struct loop *loop;
     struct aws_client *client;
     const struct endpoint_environment *environment;
-    struct identity *identity;         /* borrowed until the end */
-    const struct trigger_query *query; /* borrowed until the end */
-    const char *values;                /* replaces query->values; NULL: does not. Borrowed */
+    struct identity *identity; /* borrowed until the end */
+    const struct query *query; /* borrowed until the end */
+    const char *values;        /* replaces query->values; NULL: does not. Borrowed */
 };
 
 /* NULL: done was called already. */

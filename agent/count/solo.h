@@ -14,11 +14,11 @@ struct solo_events {
 };
 
 struct solo_options {
-    struct snapshot *snapshot;         /* referenced until after `done` */
-    const struct trigger_query *query; /* borrowed to the end */
-    struct identity *identity;         /* the reference goes over to the solo */
-    const char *values;                /* replaces query->values; NULL: does not. Borrowed */
-    int64_t timeout_ms;                /* in which the asker wants its answer */
+    struct snapshot *snapshot; /* referenced until after `done` */
+    const struct query *query; /* borrowed to the end */
+    struct identity *identity; /* the reference goes over to the solo */
+    const char *values;        /* replaces query->values; NULL: does not. Borrowed */
+    int64_t timeout_ms;        /* in which the asker wants its answer */
 };
 
 /* NULL: no memory, and the identity is still the caller's. */

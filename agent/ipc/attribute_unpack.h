@@ -1,5 +1,5 @@
 /* AttributeValues from msgpack to JSON. Pure. Whether they are any is checked afterwards, by
- * agent/config/attribute.h: what cannot be one becomes JSON that is refused there. */
+ * agent/config/expressions.h: what cannot be one becomes JSON that is refused there. */
 #ifndef TALLY_AGENT_IPC_ATTRIBUTE_UNPACK_H
 #define TALLY_AGENT_IPC_ATTRIBUTE_UNPACK_H
 

@@ -1,7 +1,7 @@
 #include "agent/ipc/client_values.h"
 
 #include "agent/aws/dynamodb.h"
-#include "agent/config/attribute.h"
+#include "agent/config/expressions.h"
 #include "agent/config/lint.h"
 #include "agent/ipc/attribute_unpack.h"
 #include "agent/json.h"
@@ -59,7 +59,7 @@ static void check_like_own(const char *name, json_t *value, json_t *own, struct 
 }
 
 /* The placeholder as the trigger lists it, or NULL. */
-static const char *find_listed(const struct trigger_query *query, struct text name)
+static const char *find_listed(const struct query *query, struct text name)
 {
     for (size_t i = 0; i < query->client_value_count; i++)
         if (text_equals(name, query->client_values[i]))
@@ -67,8 +67,7 @@ static const char *find_listed(const struct trigger_query *query, struct text na
     return NULL;
 }
 
-static void refuse_unlisted(
-    const struct trigger_query *query, struct text name, struct trouble *trouble)
+static void refuse_unlisted(const struct query *query, struct text name, struct trouble *trouble)
 {
     char shown[80], listed[160] = "";
     size_t len = 0;
@@ -85,8 +84,8 @@ static void refuse_unlisted(
             trouble, "\"%s\" is none of the values that clients may supply: %s", shown, listed);
 }
 
-static void check_complete(const struct trigger_query *query, const json_t *own,
-    const json_t *supplied, struct trouble *trouble)
+static void check_complete(
+    const struct query *query, const json_t *own, const json_t *supplied, struct trouble *trouble)
 {
     for (size_t i = 0; i < query->client_value_count; i++) {
         const char *name = query->client_values[i];
@@ -102,8 +101,8 @@ static void check_complete(const struct trigger_query *query, const json_t *own,
 /* ---- all of them -------------------------------------------------------------------------------
  */
 
-static json_t *read_listed(const struct trigger_query *query, const struct reader *map,
-    const json_t *own, struct trouble *trouble)
+static json_t *read_listed(
+    const struct query *query, const struct reader *map, const json_t *own, struct trouble *trouble)
 {
     json_t *supplied = json_object();
     struct reader reader;
@@ -146,8 +145,8 @@ static bool are_own(json_t *supplied, const json_t *own)
     return true;
 }
 
-int client_values_merge(const struct trigger_query *query, const struct reader *supplied,
-    char **merged, char *why, size_t why_size)
+int client_values_merge(const struct query *query, const struct reader *supplied, char **merged,
+    char *why, size_t why_size)
 {
     struct trouble trouble = {.why = why, .why_size = why_size};
     const char *own_text = query->values != NULL ? query->values : "{}";

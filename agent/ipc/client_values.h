@@ -15,8 +15,8 @@
  * clientValues lists. *merged: heap text, the same for the same values however they were written;
  * NULL: the trigger's own values as they are. 0, -ENOMEM, or -EINVAL with what is wrong in `why`.
  */
-int client_values_merge(const struct trigger_query *query, const struct reader *supplied,
-    char **merged, char *why, size_t why_size);
+int client_values_merge(const struct query *query, const struct reader *supplied, char **merged,
+    char *why, size_t why_size);
 
 /* Values for any placeholders, of any size: *json is heap text, NULL where the map is empty. */
 int client_values_read(const struct reader *supplied, char **json, char *why, size_t why_size);

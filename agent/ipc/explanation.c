@@ -58,7 +58,7 @@ static void put_set(struct pairs *pairs, const char *name, bool is_set, uint64_t
 /* ---- the configuration ------------------------------------------------------------------------
  */
 
-static void put_query(struct pairs *pairs, const struct trigger_query *query)
+static void put_query(struct pairs *pairs, const struct query *query)
 {
     put_text(pairs, "table", query->table);
     put_text(pairs, "index", query->index);

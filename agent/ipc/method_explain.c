@@ -73,7 +73,7 @@ static bool pack_answer(
     struct buffer *buffer, const struct explain_call *call, const struct count_answer *answer)
 {
     const struct question *question = call->request.question;
-    const struct trigger_query *query = &call->trigger->query;
+    const struct query *query = &call->trigger->query;
     struct endpoint endpoint;
     struct buffer body;
     struct aws_request request = {.service = AWS_DYNAMODB,

@@ -15,7 +15,7 @@ static size_t list_bytes(const struct server *server)
     return room > LIST_BYTES ? LIST_BYTES : room < LIST_LEAST_BYTES ? LIST_LEAST_BYTES : room;
 }
 
-static void pack_client_values(struct buffer *buffer, const struct trigger_query *query)
+static void pack_client_values(struct buffer *buffer, const struct query *query)
 {
     write_string(buffer, "client_values");
     write_array(buffer, (uint32_t)query->client_value_count);

@@ -27,7 +27,7 @@ static const char *const text_names[TEXT_COUNT] = {[TABLE] = "table",
 struct query_call {
     struct pending pending;
     struct solo *solo;
-    struct trigger_query query; /* of these texts: */
+    struct query query; /* of these texts: */
     char *texts[TEXT_COUNT];
     char *names;
     char *values;

@@ -1,6 +1,6 @@
 #include "agent/ipc/pack_request.h"
 
-#include "agent/aws/header_lines.h"
+#include "agent/aws/call.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 

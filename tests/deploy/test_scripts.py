@@ -12,7 +12,11 @@ from tests.gateway.local import ROOT
 
 
 def start(script, **environment):
-    return subprocess.Popen(["bash", "-c", script], cwd=ROOT, text=True, start_new_session=True,
+    # A shell cannot trap an interrupt that is ignored when it starts, as in a job in the background.
+    def heed():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(["bash", "-c", script], cwd=ROOT, preexec_fn=heed, text=True, start_new_session=True,
                             env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

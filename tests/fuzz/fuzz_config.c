@@ -1,6 +1,6 @@
 /* Bytes of a configuration file: read, looked up, checked and destroyed. */
-#include "agent/config/check.h"
-#include "agent/config/reading.h"
+#include "agent/config/config_check.h"
+#include "agent/config/config_read.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static void check_trigger(const struct config *config, const struct trigger *tri
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct config_options options = {.secrets_dir = "/secrets", .getenv = environment};
-    struct reading *reading = NULL;
+    struct parser *parser = NULL;
     struct config *config = NULL;
     static FILE *nowhere;
 
@@ -53,11 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mounted_size = size;
     if (nowhere == NULL)
         nowhere = fopen("/dev/null", "w");
-    reading = reading_create(&options, read_mounted);
-    MUST(reading != NULL && nowhere != NULL);
-    reading_add(
-        reading, size > 0 && data[0] == '{' ? "folder/fuzz.json" : "folder/fuzz.yaml", data, size);
-    config = reading_finish(reading);
+    parser = parser_create(&options, read_mounted);
+    MUST(parser != NULL && nowhere != NULL);
+    config_read_add(
+        parser, size > 0 && data[0] == '{' ? "folder/fuzz.json" : "folder/fuzz.yaml", data, size);
+    config = config_read_finish(parser);
     MUST(config != NULL);
     MUST(config_check(config, nowhere, nowhere) ==
          (config->error_count > 0 || config->trigger_count == 0 ? 2 : 0));

@@ -9,7 +9,7 @@
  * one, takes it. */
 static void check_body(const char *values, const char *key, bool uses_now)
 {
-    struct trigger_query query = {.table = "t", .key_condition = "k = :k", .uses_now = uses_now};
+    struct query query = {.table = "t", .key_condition = "k = :k", .uses_now = uses_now};
     struct buffer body;
     char *merged;
 

@@ -10,7 +10,7 @@
  *   url URL                                   likewise, by the rule for configured endpoints
  *   credentials-url URL                       likewise, by the rule for credential endpoints
  */
-#include "agent/aws/endpoint.h"
+#include "agent/endpoint.h"
 #include "agent/aws/sigv4.h"
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 """The agent under test."""
 
 import os
+import resource
 
 import pytest
 
@@ -12,6 +13,13 @@ def programs():
     for path in (TALLYD, TALLY):
         if not os.path.exists(path):
             pytest.exit(f"{path} is not built; run make first, or set TALLY_BUILD", 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def many_descriptors():
+    """A crowd of clients needs more than the soft limit of an ordinary user."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ others are served, and memory and descriptors stay bounded."""
 import contextlib
 import os
 import re
-import resource
 import signal
 import statistics
 import subprocess
@@ -59,14 +58,6 @@ for i in range(number):
 print("ready", flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many_descriptors():
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_configurations_page_has_every_parameter():
     for name in [*parameters, *words_of("auth.c", "parameter_names"), *(
             word for word in words_of("lint_object.c", "snippet_fields"))]:
         assert re.search(rf"^\.(It )?.*Va {name}\b", page, re.M), name
-    for name in re.findall(r"^    {\"(\w+)\", check_", read(ROOT, "agent/config/attribute.c"), re.M):
+    for name in re.findall(r"^    {\"(\w+)\", check_", read(ROOT, "agent/config/expressions.c"), re.M):
         assert re.search(rf"^\.Ql {name}\b", page, re.M), name
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import resource
 import select
 import selectors
 import signal
@@ -24,14 +23,6 @@ from .yaml_files import scaled_object, small_object, trigger
 CONNECTIONS = 1024
 IN_FLIGHT = 64
 COUNT = ["count", [{"trigger": "small", "timeout_ms": 60_000}]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many_descriptors():
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
 
 
 @pytest.fixture

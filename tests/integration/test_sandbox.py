@@ -132,11 +132,33 @@ def test_what_a_resolver_module_does_without_is_no_alarm(pod, tmp_path):
     assert "level=error event=syscall_denied" not in agent.log()
 
 
-def test_without_inotify_changes_are_noticed_later_and_no_alarm_is_raised(pod):
+USE_ALL_INOTIFY = """
+import ctypes, time
+while ctypes.CDLL(None).inotify_init1(0) >= 0:
+    pass
+print("used up", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def without_inotify():
+    """What starts a program as a user who has no inotify instance left."""
+    uid = str(61000 + os.getpid() % 4000)
+    user = ["setpriv", f"--reuid={uid}", "--regid=65534", "--clear-groups"]
+    child = subprocess.Popen([*user, "/usr/bin/python3", "-c", USE_ALL_INOTIFY], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"used up\n"
+    yield user
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_without_inotify_changes_are_noticed_later_and_no_alarm_is_raised(pod, without_inotify):
     agent = pod(small_object())
     agent.intruded = True
-    agent.start(wrapper=["unshare", "--user", "--map-root-user", "sh", "-c",
-                         "echo 0 > /proc/sys/user/max_inotify_instances; exec \"$@\"", "sh"])
+    os.chmod(agent.folder, 0o777)
+    agent.start(wrapper=without_inotify)
     agent.wait_for_log("level=warn event=no_config_watch")
     assert "noticed every 10 s" in agent.log() and "max_user_instances" in agent.log()
     for number in (2, 3):

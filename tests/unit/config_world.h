@@ -3,8 +3,8 @@
 #ifndef TALLY_TESTS_UNIT_CONFIG_WORLD_H
 #define TALLY_TESTS_UNIT_CONFIG_WORLD_H
 
-#include "agent/config/check.h"
-#include "agent/config/reading.h"
+#include "agent/config/config_check.h"
+#include "agent/config/config_read.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -35,11 +35,11 @@ __attribute__((unused)) static int world_read_file(const char *path, struct buff
 __attribute__((unused)) static struct config *config_of_files(const char *const *files)
 {
     const struct config_options options = {.getenv = world_getenv};
-    struct reading *reading = reading_create(&options, world_read_file);
-    CHECK(reading != NULL);
+    struct parser *parser = parser_create(&options, world_read_file);
+    CHECK(parser != NULL);
     for (; *files != NULL; files += 2)
-        reading_add(reading, files[0], files[1], strlen(files[1]));
-    struct config *config = reading_finish(reading);
+        config_read_add(parser, files[0], files[1], strlen(files[1]));
+    struct config *config = config_read_finish(parser);
     CHECK(config != NULL);
     return config;
 }

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 static const char *const listed[] = {":a", ":b"};
-static const struct trigger_query both = {
+static const struct query both = {
     .values = "{\":a\":{\"S\":\"x\"},\":c\":{\"N\":\"$now-60\"}}",
     .uses_now = true,
     .client_values = listed,
@@ -71,7 +71,7 @@ static const char *pack(struct buffer *buffer, const char *text)
 }
 
 /* The merged values, "(own)" for the trigger's own, or what was wrong. Valid until the next. */
-static const char *merge(const struct trigger_query *query, const char *text)
+static const char *merge(const struct query *query, const char *text)
 {
     static char *merged;
     struct buffer buffer;
@@ -96,7 +96,7 @@ static const char *merge(const struct trigger_query *query, const char *text)
 static const char *value(const char *attribute)
 {
     static const char *const names[] = {":v"};
-    static const struct trigger_query query = {.client_values = names, .client_value_count = 1};
+    static const struct query query = {.client_values = names, .client_value_count = 1};
     char text[4096];
 
     snprintf(text, sizeof(text), "{':v':%s}", attribute);
@@ -223,7 +223,7 @@ TEST(what_has_no_value_anywhere_is_missing)
 
 TEST(the_triggers_own_values_are_recognised)
 {
-    static const struct trigger_query query = {
+    static const struct query query = {
         .values = "{\":a\":{\"S\":\"x\"},\":b\":{\"M\":{\"k\":{\"N\":\"1\"},\"l\":{\"S\":\"\"}}}}",
         .client_values = listed,
         .client_value_count = 2};
@@ -238,7 +238,7 @@ TEST(the_triggers_own_values_are_recognised)
 
 TEST(a_trigger_without_client_values_takes_none)
 {
-    static const struct trigger_query none = {.values = "{\":a\":{\"S\":\"x\"}}"};
+    static const struct query none = {.values = "{\":a\":{\"S\":\"x\"}}"};
 
     CHECK_STR("(own)", merge(&none, "{}"));
     CHECK_STR("it takes no values of clients; its clientValues would have to list \":a\"",

@@ -1,5 +1,5 @@
 /* When the configuration's files count as changed. Events and the clock are made by hand. */
-#include "agent/config/watch.h"
+#include "agent/config/config_watch.h"
 
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"

@@ -9,7 +9,7 @@
 
 static struct buffer body;
 
-static const char *build(const struct trigger_query *query, const char *values, const char *key)
+static const char *build(const struct query *query, const char *values, const char *key)
 {
     buffer_free(&body);
     buffer_init(&body, 64 * 1024);
@@ -21,7 +21,7 @@ static const char *build(const struct trigger_query *query, const char *values, 
 
 TEST(a_small_query_has_only_what_it_needs)
 {
-    struct trigger_query query = {.table = "orders", .key_condition = "pk = :v"};
+    struct query query = {.table = "orders", .key_condition = "pk = :v"};
     CHECK_STR("{\"TableName\":\"orders\",\"KeyConditionExpression\":\"pk = :v\","
               "\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"}",
         build(&query, NULL, NULL));
@@ -29,7 +29,7 @@ TEST(a_small_query_has_only_what_it_needs)
 
 TEST(a_full_query_has_everything)
 {
-    struct trigger_query query = {.table = "orders",
+    struct query query = {.table = "orders",
         .index = "by-status",
         .key_condition = "#s = :s",
         .filter = "ttl > :t",
@@ -47,7 +47,7 @@ TEST(a_full_query_has_everything)
 
 TEST(texts_are_escaped)
 {
-    struct trigger_query query = {.table = "a\"b\\c\n\x01\xc3\xa9/", .key_condition = "\x7f"};
+    struct query query = {.table = "a\"b\\c\n\x01\xc3\xa9/", .key_condition = "\x7f"};
     CHECK_STR("{\"TableName\":\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa9/\","
               "\"KeyConditionExpression\":\"\x7f\","
               "\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"}",
@@ -60,7 +60,7 @@ TEST(texts_are_escaped)
 
 TEST(empty_objects_are_not_sent)
 {
-    struct trigger_query query = {
+    struct query query = {
         .table = "t", .key_condition = "k", .names = "{}", .values = "{}"};
     CHECK_STR(WITH_VALUES(""), build(&query, NULL, NULL));
     CHECK_STR(WITH_VALUES(""), build(&query, "{}", NULL));
@@ -70,7 +70,7 @@ TEST(empty_objects_are_not_sent)
 
 TEST(the_values_of_a_request_replace_the_query_s_own)
 {
-    struct trigger_query query = {
+    struct query query = {
         .table = "t", .key_condition = "k", .values = "{\":a\":{\"S\":\"own\"}}"};
     CHECK_STR(WITH_VALUES("\"ExpressionAttributeValues\":{\":a\":{\"S\":\"theirs\"}},"),
         build(&query, "{\":a\":{\"S\":\"theirs\"}}", NULL));
@@ -110,7 +110,7 @@ static const struct {
 TEST(now_becomes_the_time_in_numbers_only)
 {
     for (size_t i = 0; i < sizeof(now_cases) / sizeof(now_cases[0]); i++) {
-        struct trigger_query query = {
+        struct query query = {
             .table = "t", .key_condition = "k", .values = now_cases[i].values, .uses_now = true};
         char expected[512];
         snprintf(expected, sizeof(expected), WITH_VALUES("\"ExpressionAttributeValues\":%s,"),
@@ -121,7 +121,7 @@ TEST(now_becomes_the_time_in_numbers_only)
 
 TEST(now_of_a_query_that_does_not_use_it_is_left_alone)
 {
-    struct trigger_query query = {
+    struct query query = {
         .table = "t", .key_condition = "k", .values = "{\":a\":{\"N\":\"$now\"}}"};
     CHECK_STR(WITH_VALUES("\"ExpressionAttributeValues\":{\":a\":{\"N\":\"$now\"}},"),
         build(&query, NULL, NULL));
@@ -129,7 +129,7 @@ TEST(now_of_a_query_that_does_not_use_it_is_left_alone)
 
 TEST(a_body_that_does_not_fit_says_so)
 {
-    struct trigger_query query = {.table = "orders", .key_condition = "pk = :v"};
+    struct query query = {.table = "orders", .key_condition = "pk = :v"};
     struct buffer small;
     buffer_init(&small, 40);
     CHECK_INT(-EMSGSIZE, dynamodb_query_body(&small, &query, NULL, NOW, NULL));
@@ -276,7 +276,7 @@ TEST(a_key_that_is_too_long_names_the_limit)
 TEST(a_key_survives_the_way_back)
 {
     const struct page_case *want = &pages[sizeof(pages) / sizeof(pages[0]) - 1];
-    struct trigger_query query = {.table = "t", .key_condition = "k"};
+    struct query query = {.table = "t", .key_condition = "k"};
     struct dynamodb_page page, again;
     char why[160];
     char reply[1024];

@@ -61,7 +61,7 @@ TEST(a_page_is_whole_or_refused)
 
 TEST(a_body_is_whole_or_failed)
 {
-    struct trigger_query query = {.table = "t",
+    struct query query = {.table = "t",
         .key_condition = "k",
         .uses_now = true,
         .values = "{\":" LONG "\":{\"S\":\"" LONG "\"},\":n\":{\"L\":[{\"N\":\"$now\"},"

@@ -1,6 +1,6 @@
 /* Where requests go, and which configured URLs are refused. The names of all regions are
  * compared with botocore's in tests/integration/test_endpoints_botocore.py. */
-#include "agent/aws/endpoint.h"
+#include "agent/endpoint.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>

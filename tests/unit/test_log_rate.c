@@ -1,4 +1,4 @@
-#include "agent/log_rate.h"
+#include "agent/log.h"
 #include "tests/unit/test.h"
 
 static struct log_rate said;

@@ -1,5 +1,5 @@
 /* What is remembered of other clocks. */
-#include "agent/aws/skews.h"
+#include "agent/aws/aws_clock.h"
 
 #include "tests/unit/test.h"
 

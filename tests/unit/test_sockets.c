@@ -1,4 +1,4 @@
-#include "agent/aws/sockets.h"
+#include "agent/aws/multi.h"
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"
 

@@ -1,5 +1,5 @@
 /* Escapes of characters beyond U+FFFF, as JSON has them. */
-#include "agent/config/surrogates.h"
+#include "agent/config/yaml.h"
 
 #include "tests/unit/config_world.h"
 

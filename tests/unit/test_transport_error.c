@@ -1,5 +1,5 @@
 /* Who failed, as it is said. */
-#include "agent/aws/transport_error.h"
+#include "agent/aws/call.h"
 #include "tests/unit/test.h"
 
 #define STS "https://sts.eu-west-1.amazonaws.com/"

@@ -28,7 +28,7 @@ static void watched_free(void *block)
 /* Compiled into this file, so that its memory can be watched. */
 #define malloc watched_malloc
 #define free   watched_free
-#include "agent/aws/xml_fields.c"
+#include "agent/aws/sts.c"
 #include "agent/wiping_heap.c"
 #undef malloc
 #undef free

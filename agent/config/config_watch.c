@@ -1,6 +1,6 @@
-#include "agent/config/watch.h"
+#include "agent/config/config_watch.h"
 
-#include "agent/config/files.h"
+#include "agent/config/config_read.h"
 #include "agent/file.h"
 #include "agent/fnv.h"
 

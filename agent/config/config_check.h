@@ -1,6 +1,6 @@
 /* `tallyd --check`: what is wrong with the configuration, or a short table of it. */
-#ifndef TALLY_AGENT_CONFIG_CHECK_H
-#define TALLY_AGENT_CONFIG_CHECK_H
+#ifndef TALLY_AGENT_CONFIG_CONFIG_CHECK_H
+#define TALLY_AGENT_CONFIG_CONFIG_CHECK_H
 
 #include "agent/config/config.h"
 

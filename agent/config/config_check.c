@@ -1,4 +1,4 @@
-#include "agent/config/check.h"
+#include "agent/config/config_check.h"
 
 #include <inttypes.h>
 #include <string.h>

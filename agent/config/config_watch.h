@@ -1,7 +1,7 @@
 /* Notices that the configuration's files changed: edited in place, replaced, added, removed, or
  * swapped as a ConfigMap mount does (its `..data` link is renamed, the files' names stay). */
-#ifndef TALLY_AGENT_CONFIG_WATCH_H
-#define TALLY_AGENT_CONFIG_WATCH_H
+#ifndef TALLY_AGENT_CONFIG_CONFIG_WATCH_H
+#define TALLY_AGENT_CONFIG_CONFIG_WATCH_H
 
 #include "agent/loop.h"
 

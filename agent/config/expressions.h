@@ -1,7 +1,9 @@
 /* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. Pure: what is
  * wrong is told to whoever asks, who knows where the value came from. */
-#ifndef TALLY_AGENT_CONFIG_ATTRIBUTE_H
-#define TALLY_AGENT_CONFIG_ATTRIBUTE_H
+#ifndef TALLY_AGENT_CONFIG_EXPRESSIONS_H
+#define TALLY_AGENT_CONFIG_EXPRESSIONS_H
+
+#include "agent/config/parameters.h"
 
 #include <stdbool.h>
 
@@ -29,5 +31,20 @@ struct attribute_check {
 /* Checks the value of a key of the root; makes {"NULL": false} true. False: ATTRIBUTE_WRONG was
  * told. `value` is a json_t. */
 bool attribute_check(struct attribute_check *check, const char *key, struct json_t *value);
+
+/* The JSON in expressionAttributeNames and expressionAttributeValues. */
+
+struct values {
+    const char *text;  /* compact JSON, kept by the config; NULL: nothing to send */
+    const char **keys; /* the placeholders, in scratch memory */
+    size_t key_count;
+    bool uses_now;
+    bool bad; /* there was an error, so nothing can be said about the keys */
+};
+
+/* Reads the parameter; an absent one is {NULL}. What is wrong is an error or a warning among
+ * the findings, with the path of the value. */
+struct values values_read(const struct parameters *parameters);
+struct values names_read(const struct parameters *parameters);
 
 #endif

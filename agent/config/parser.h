@@ -1,18 +1,29 @@
 /* A configuration in the making: documents go in one after the other, then triggers and
  * findings come out. Pure but for the two functions it is given. */
-#ifndef TALLY_AGENT_CONFIG_READING_H
-#define TALLY_AGENT_CONFIG_READING_H
+#ifndef TALLY_AGENT_CONFIG_PARSER_H
+#define TALLY_AGENT_CONFIG_PARSER_H
 
-#include "agent/aws/endpoint.h"
 #include "agent/config/documents.h"
+#include "agent/config/identity_spec.h"
+#include "agent/config/trigger.h"
+#include "agent/endpoint.h"
 #include "proto/buffer.h"
 
 #define TRIGGERS_MAX 20000
 
+struct config_options {
+    const char *const *paths; /* files or folders, in order */
+    size_t path_count;
+    const char *secrets_dir;
+    bool streams;                            /* "-" and pipes are read, too */
+    bool allow_http;                         /* plain http to endpoints that are not loopback */
+    const char *(*getenv)(const char *name); /* NULL: the process's own environment */
+};
+
 /* Appends a mounted value (a Secret's file) to `content`. 0 or a negative errno. */
 typedef int config_file_fn(const char *path, struct buffer *content);
 
-struct reading {
+struct parser {
     const char *secrets_dir;
     struct endpoint_environment environment;
     const char *(*getenv)(const char *name);
@@ -36,30 +47,18 @@ struct reading {
 };
 
 /* NULL: no memory. `read_file` may be NULL. */
-struct reading *reading_create(const struct config_options *options, config_file_fn *read_file);
-
-/* One file's bytes; they may be freed afterwards. */
-void reading_add(struct reading *reading, const char *file, const void *data, size_t len);
-
-/* A file or folder that could not be read at all. */
-void reading_add_failure(struct reading *reading, const char *file, const char *why);
-
-/* A folder without any file to read. */
-void reading_add_empty(struct reading *reading, const char *folder);
-
-/* Frees the reading. NULL: no memory. */
-struct config *reading_finish(struct reading *reading);
+struct parser *parser_create(const struct config_options *options, config_file_fn *read_file);
+void parser_free(struct parser *parser);
 
 /* For the parts: a copy that the config keeps; NULL sets `failed`. */
-const char *reading_keep(struct reading *reading, const char *text);
-const char *reading_printf(struct reading *reading, const char *format, ...)
+const char *parser_keep(struct parser *parser, const char *text);
+const char *parser_printf(struct parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The shared copy of an equal spec. NULL sets `failed`. */
-const struct identity_spec *reading_share(
-    struct reading *reading, const struct identity_spec *spec);
+const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec);
 
 /* A zeroed trigger at the end of the list; NULL sets `failed`. */
-struct trigger *reading_add_trigger(struct reading *reading);
+struct trigger *parser_add_trigger(struct parser *parser);
 
 #endif

@@ -1,8 +1,8 @@
 /* Where a service is: URL, Host header and signing region, from region and environment.
  * Pure: the environment comes in as a struct. Names are made by endpoint.c, URLs that somebody
  * configured are read by endpoint_url.c. */
-#ifndef TALLY_AGENT_AWS_ENDPOINT_H
-#define TALLY_AGENT_AWS_ENDPOINT_H
+#ifndef TALLY_AGENT_ENDPOINT_H
+#define TALLY_AGENT_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>

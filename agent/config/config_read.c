@@ -1,0 +1,418 @@
+#include "agent/config/config_read.h"
+
+#include "agent/config/lint.h"
+#include "agent/config/scaled_object.h"
+#include "agent/config/trigger_read.h"
+#include "agent/config/yaml.h"
+#include "agent/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ==== config files ============================================================================ */
+
+bool path_is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool file_name_is_configuration(const char *name)
+{
+    static const char *const endings[] = {".yaml", ".yml", ".json"};
+    size_t len = strlen(name);
+
+    for (size_t i = 0; *name != '.' && i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t ending = strlen(endings[i]);
+        if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_path(struct folder *folder, const char *path, const char *name)
+{
+    if (folder->count == folder->capacity) {
+        size_t capacity = folder->capacity > 0 ? folder->capacity * 2 : 16;
+        char **paths = realloc(folder->paths, capacity * sizeof(char *));
+        if (paths == NULL)
+            return -ENOMEM;
+        folder->paths = paths;
+        folder->capacity = capacity;
+    }
+    size_t size = strlen(path) + 1 + strlen(name) + 1;
+    bool slash = path[0] != '\0' && path[strlen(path) - 1] == '/';
+    char *full = malloc(size);
+    if (full == NULL)
+        return -ENOMEM;
+    snprintf(full, size, "%s%s%s", path, slash ? "" : "/", name);
+    folder->paths[folder->count++] = full;
+    return 0;
+}
+
+static int compare_paths(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+int folder_read(struct folder *folder, const char *path)
+{
+    int r = 0;
+    DIR *stream = opendir(path);
+
+    *folder = (struct folder){0};
+    if (stream == NULL)
+        return -errno;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(stream);
+        if (entry == NULL) {
+            r = -errno;
+            break;
+        }
+        if (file_name_is_configuration(entry->d_name))
+            r = add_path(folder, path, entry->d_name);
+        if (r < 0)
+            break;
+    }
+    closedir(stream);
+    if (r < 0)
+        folder_free(folder);
+    else if (folder->count > 0)
+        qsort(folder->paths, folder->count, sizeof(char *), compare_paths);
+    return r;
+}
+
+void folder_free(struct folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        free(folder->paths[i]);
+    free(folder->paths);
+    *folder = (struct folder){0};
+}
+
+/* ==== config read ============================================================================= */
+
+#define MEBIBYTE   (1024u * 1024u)
+#define FILE_MAX   MEBIBYTE
+#define STREAM_MAX (16u * MEBIBYTE) /* all that a chart renders, read once */
+
+/* ---- documents ---- */
+
+static void warn_useless(struct parser *parser, const struct place *place, const char *message)
+{
+    findings_add(&parser->findings, FINDING_WARNING, place, "", "%s", message);
+    parser->useless_told = true;
+}
+
+/* JSON is YAML but for one thing. 0 or -ENOMEM. */
+static int prepare_json(struct parser *parser, struct yaml_input *input)
+{
+    const char *dot = strrchr(input->base, '.');
+    char *copy = NULL;
+
+    if (dot == NULL || strcmp(dot, ".json") != 0 ||
+        memmem(input->data, input->len, "\\u", 2) == NULL)
+        return 0;
+    copy = arena_copy(parser->scratch, input->data, input->len);
+    if (copy == NULL)
+        return -ENOMEM;
+    input->len = surrogates_join(copy, input->len);
+    input->data = copy;
+    return 0;
+}
+
+/* The documents of one text. */
+static void read_documents(struct parser *parser, struct yaml_input *input)
+{
+    struct place place = {.file = input->file, .file_index = input->file_index};
+    int r = prepare_json(parser, input);
+
+    if (r == 0)
+        r = yaml_read(input, parser->scratch, &parser->findings, documents_add, &parser->documents);
+    if (r == -ENOMEM && arena_is_full(parser->scratch))
+        findings_add(&parser->findings, FINDING_ERROR, &place, "",
+            "the files are too large in all (256 MiB in memory); read fewer");
+    else if (r == -ENOMEM)
+        parser->failed = true;
+}
+
+void config_read_add(struct parser *parser, const char *file, const void *data, size_t len)
+{
+    const char *kept = parser_keep(parser, file);
+    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
+    struct yaml_input input = {.file = kept,
+        .file_index = parser->file_count++,
+        .base = slash != NULL ? slash + 1 : kept,
+        .data = data != NULL ? data : "", /* an empty file */
+        .len = len};
+    size_t before = parser->documents.count;
+    size_t errors = parser->findings.error_count;
+    struct place place = {.file = input.file, .file_index = input.file_index};
+
+    if (parser->first_file == NULL)
+        parser->first_file = input.file;
+    if (parser->failed || parser->documents.seen > DOCUMENTS_MAX)
+        return;
+    read_documents(parser, &input);
+    if (!parser->failed && parser->documents.count == before &&
+        parser->findings.error_count == errors)
+        warn_useless(parser, &place,
+            "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
+}
+
+/* What a ConfigMap holds that is mounted as the configuration: files of documents of KEDA's. Other
+ * programs' files are none of tally's business, whatever is wrong with them. */
+static bool holds_documents(const char *key, const char *text)
+{
+    static const char *const signs[] = {"keda.sh/", "triggers:", "\"triggers\"", "kind: Secret"};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strstr(text, signs[i]) != NULL)
+            return file_name_is_configuration(key);
+    }
+    return false;
+}
+
+static void read_config_map(struct parser *parser, const struct document *map)
+{
+    const struct node *data = node_get(map->tree.root, "data");
+
+    for (uint32_t i = 0; data != NULL && data->kind == NODE_MAP && i < data->count; i++) {
+        const char *key = data->pairs[i].key->text;
+        const struct node *value = data->pairs[i].value;
+        const char *text = node_text(value);
+        if (text == NULL || !holds_documents(key, text) || parser->failed)
+            continue;
+        struct yaml_input input = {.file = map->tree.file,
+            .file_index = map->tree.file_index,
+            .base = key,
+            .data = text,
+            .len = strlen(text),
+            .inside = value};
+        read_documents(parser, &input);
+    }
+}
+
+/* The shape in which a cluster gets the configuration. ConfigMaps in ConfigMaps stay texts. */
+static void read_config_maps(struct parser *parser)
+{
+    size_t count = parser->documents.count;
+
+    for (size_t i = 0; i < count; i++) {
+        struct document document = parser->documents.items[i];
+        if (document.kind == DOCUMENT_CONFIG_MAP &&
+            !documents_refer_to(&parser->documents, &document))
+            read_config_map(parser, &document);
+    }
+}
+
+void config_read_add_failure(struct parser *parser, const char *file, const char *why)
+{
+    struct place place = {.file = parser_keep(parser, file), .file_index = parser->file_count++};
+    if (place.file != NULL)
+        findings_add(&parser->findings, FINDING_ERROR, &place, "", "%s", why);
+}
+
+void config_read_add_empty(struct parser *parser, const char *folder)
+{
+    struct place place = {.file = parser_keep(parser, folder), .file_index = parser->file_count++};
+    if (place.file != NULL)
+        warn_useless(parser, &place,
+            "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
+}
+
+static int compare_triggers(const void *left, const void *right)
+{
+    const struct trigger *a = left, *b = right;
+    int r = strcmp(a->name, b->name);
+    /* The same order each time, also for names that clash. */
+    return r != 0 ? r : (a->line > b->line) - (a->line < b->line);
+}
+
+static void report_clashes(struct parser *parser, const struct trigger *triggers)
+{
+    for (size_t i = 1; i < parser->trigger_count; i++) {
+        const struct trigger *a = &triggers[i - 1], *b = &triggers[i];
+        if (strcmp(a->name, b->name) != 0)
+            continue;
+        struct place place = {.file = b->file, .line = b->line, .column = b->column};
+        for (size_t k = 0; k < parser->documents.count; k++) {
+            if (parser->documents.items[k].tree.file == b->file)
+                place.file_index = parser->documents.items[k].tree.file_index;
+        }
+        findings_add(&parser->findings, FINDING_ERROR, &place, "name",
+            "the trigger %s is defined twice, first at %s:%u; rename or remove one", b->name,
+            a->file, a->line);
+    }
+}
+
+static struct config *make_config(struct parser *parser)
+{
+    struct config *config = calloc(1, sizeof(*config));
+    struct trigger *triggers = NULL;
+
+    if (config == NULL)
+        return NULL;
+    triggers = arena_alloc_array(parser->kept, parser->trigger_count + 1, sizeof(struct trigger));
+    if (triggers == NULL)
+        goto fail;
+    if (parser->trigger_count > 0)
+        memcpy(triggers, parser->triggers, parser->trigger_count * sizeof(struct trigger));
+    qsort(triggers, parser->trigger_count, sizeof(struct trigger), compare_triggers);
+    report_clashes(parser, triggers);
+    config->triggers = triggers;
+    config->trigger_count = parser->trigger_count;
+    config->names = names_create(parser->kept, triggers, parser->trigger_count);
+    config->error_count = parser->findings.error_count;
+    config->findings = findings_finish(&parser->findings, &config->finding_count);
+    if (config->names == NULL || config->findings == NULL || parser->failed)
+        goto fail;
+    config->arena = parser->kept;
+    parser->kept = NULL;
+    return config;
+fail:
+    free(config);
+    return NULL;
+}
+
+static void read_object(struct parser *parser, const struct document *document)
+{
+    struct scaled_object object;
+    const struct node *triggers = scaled_object_read(&object, parser, document);
+
+    if (triggers == NULL)
+        return;
+    lint_object(&object);
+    for (uint32_t i = 0; i < triggers->count && !parser->failed; i++) {
+        const struct node *trigger = triggers->items[i];
+        if (!scaled_object_is_dynamodb(trigger))
+            continue;
+        if (parser->trigger_count == TRIGGERS_MAX) {
+            struct place place = node_place(&document->tree, trigger);
+            findings_add(&parser->findings, FINDING_ERROR, &place, "triggers",
+                "more than 20000 triggers in all; the rest is not read");
+            parser->too_many = true;
+            return;
+        }
+        trigger_read(&object, i, trigger);
+    }
+}
+
+/* The triggers of each ScaledObject, ScaledJob and snippet. */
+static void read_objects(struct parser *parser)
+{
+    for (size_t i = 0; i < parser->documents.count && !parser->failed; i++) {
+        const struct document *document = &parser->documents.items[i];
+        if (parser->too_many)
+            return;
+        if (document->kind <= DOCUMENT_SNIPPET)
+            read_object(parser, document);
+    }
+}
+
+struct config *config_read_finish(struct parser *parser)
+{
+    struct config *config = NULL;
+
+    if (!parser->failed)
+        read_config_maps(parser);
+    if (documents_index(&parser->documents) < 0)
+        parser->failed = true;
+    if (!parser->failed)
+        read_objects(parser);
+    if (!parser->failed && parser->trigger_count == 0 && parser->findings.error_count == 0 &&
+        !parser->useless_told) {
+        struct place place = {.file = parser->first_file};
+        if (place.file != NULL)
+            findings_add(&parser->findings, FINDING_WARNING, &place, "",
+                "no aws-dynamodb trigger in the files, so there is nothing to count; add one");
+    }
+    if (!parser->failed)
+        config = make_config(parser);
+    parser_free(parser);
+    return config;
+}
+
+/* ---- files ---- */
+
+static const char *path_title(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+static void add_failure(struct parser *parser, const char *path, int error, bool stream)
+{
+    char why[160];
+
+    if (error == -EMSGSIZE)
+        snprintf(why, sizeof(why), "larger than %u MiB; split it",
+            (stream ? STREAM_MAX : FILE_MAX) / MEBIBYTE);
+    else if (!stream && path_is_stream(path))
+        snprintf(why, sizeof(why),
+            "not a regular file; name a YAML file or a folder of them (only --check reads the "
+            "standard input and pipes)");
+    else if (error == -EINVAL || error == -EISDIR)
+        snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");
+    else
+        snprintf(why, sizeof(why), "cannot be read by uid %u: %s", (unsigned)geteuid(),
+            strerror(-error));
+    config_read_add_failure(parser, path_title(path), why);
+}
+
+static void add_file(struct parser *parser, const char *path, bool stream)
+{
+    struct buffer content;
+    int r = 0;
+
+    buffer_init_secret(&content, stream ? STREAM_MAX : FILE_MAX);
+    r = stream ? stream_read(path, &content) : file_read(path, &content);
+    if (r == -ENOMEM)
+        parser->failed = true;
+    else if (r < 0)
+        add_failure(parser, path, r, stream);
+    else
+        config_read_add(parser, path_title(path), content.data, content.len);
+    buffer_free(&content);
+}
+
+static void add_folder(struct parser *parser, const char *path)
+{
+    struct folder folder;
+    int r = folder_read(&folder, path);
+
+    if (r == -ENOMEM) {
+        parser->failed = true;
+        return;
+    }
+    if (r < 0) {
+        add_failure(parser, path, r, false);
+        return;
+    }
+    if (folder.count == 0)
+        config_read_add_empty(parser, path);
+    for (size_t i = 0; i < folder.count && !parser->failed; i++)
+        add_file(parser, folder.paths[i], false);
+    folder_free(&folder);
+}
+
+struct config *config_read(const struct config_options *options)
+{
+    struct parser *parser = parser_create(options, file_read);
+
+    if (parser == NULL)
+        return NULL;
+    for (size_t i = 0; i < options->path_count && !parser->failed; i++) {
+        if (path_is_folder(options->paths[i]))
+            add_folder(parser, options->paths[i]);
+        else
+            add_file(
+                parser, options->paths[i], options->streams && path_is_stream(options->paths[i]));
+    }
+    return config_read_finish(parser);
+}

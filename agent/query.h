@@ -1,0 +1,27 @@
+/* What a DynamoDB Query asks, as plain data: made from a trigger or from a client's `query`, sent
+ * page by page. The JSON texts are valid, compact objects. */
+#ifndef TALLY_AGENT_QUERY_H
+#define TALLY_AGENT_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct query {
+    const char *region;
+    const char *endpoint; /* NULL: by region; DynamoDB only, never STS */
+    const char *table;
+    const char *index; /* NULL: the table itself */
+    const char *key_condition;
+    const char *filter; /* NULL: none */
+    const char *names;  /* ExpressionAttributeNames, NULL: none */
+    const char *values; /* ExpressionAttributeValues, NULL: none; may hold "$now" */
+    bool uses_now;      /* an N is "$now" or "$now-3600": the values change with time */
+    bool consistent_read;
+    uint64_t count_limit;             /* stop once the count reaches it; 0: none */
+    uint32_t max_pages;               /* 0: none */
+    const char *const *client_values; /* placeholders that a request may supply, with ":" */
+    size_t client_value_count;
+};
+
+#endif
