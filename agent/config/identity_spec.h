@@ -4,6 +4,7 @@
 #define TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum identity_kind {
     IDENTITY_CHAIN,        /* the default chain of the environment */
@@ -46,5 +47,15 @@ struct identity_spec {
     struct value_ref secret_key;
     struct value_ref session_token;
 };
+
+/* A copy outlives the configuration. 0 or -ENOMEM; then nothing is to be cleared. */
+int identity_spec_copy(struct identity_spec *copy, const struct identity_spec *spec);
+void identity_spec_clear(struct identity_spec *spec); /* of a copy; wipes: keys may be in it */
+
+/* Whether both lead to the same credentials: all but what is only shown to people, the reason and
+ * the origins. Triggers whose reasons differ share the credentials, and each shows its own. */
+bool identity_spec_equal(const struct identity_spec *a, const struct identity_spec *b);
+bool identity_spec_same_reason(const struct identity_spec *a, const struct identity_spec *b);
+uint32_t identity_spec_hash(const struct identity_spec *spec); /* the reason included */
 
 #endif

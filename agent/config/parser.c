@@ -89,52 +89,6 @@ struct trigger *parser_add_trigger(struct parser *parser)
 
 /* ---- identities: equal ones are shared ---- */
 
-static uint32_t hash_text(uint32_t hash, const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++)
-        hash = (hash ^ (uint8_t)*text) * 16777619u; /* FNV-1a */
-    return hash * 31 + (text == NULL);
-}
-
-static uint32_t hash_value(uint32_t hash, const struct value_ref *value)
-{
-    hash = hash_text(hash * 31 + (uint32_t)value->source, value->text);
-    return hash_text(hash, value->key);
-}
-
-static uint32_t hash_spec(const struct identity_spec *spec)
-{
-    uint32_t hash = hash_text(2166136261u + (uint32_t)spec->kind, spec->region);
-
-    hash = hash_text(hash, spec->reason);
-    hash = hash_value(hash, &spec->role);
-    hash = hash_value(hash, &spec->external_id);
-    hash = hash_value(hash, &spec->key_id);
-    hash = hash_value(hash, &spec->secret_key);
-    return hash_value(hash, &spec->session_token);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_value(const struct value_ref *a, const struct value_ref *b)
-{
-    return a->source == b->source && same_text(a->text, b->text) && same_text(a->key, b->key);
-}
-
-/* All that the credentials depend on, and the reason: `whoami` of a trigger tells its own.
- * (Identities of different reasons share the credentials.) Origins are for people. */
-static bool same_spec(const struct identity_spec *a, const struct identity_spec *b)
-{
-    return a->kind == b->kind && same_text(a->reason, b->reason) &&
-           same_text(a->region, b->region) && same_value(&a->role, &b->role) &&
-           same_value(&a->external_id, &b->external_id) && same_value(&a->key_id, &b->key_id) &&
-           same_value(&a->secret_key, &b->secret_key) &&
-           same_value(&a->session_token, &b->session_token);
-}
-
 static bool grow(struct parser *parser)
 {
     size_t capacity = parser->spec_capacity > 0 ? parser->spec_capacity * 2 : 16;
@@ -153,10 +107,11 @@ static bool grow(struct parser *parser)
 
 const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec)
 {
-    uint32_t hash = hash_spec(spec);
+    uint32_t hash = identity_spec_hash(spec);
 
     for (size_t i = 0; i < parser->spec_count; i++) {
-        if (parser->spec_hashes[i] == hash && same_spec(parser->specs[i], spec))
+        if (parser->spec_hashes[i] == hash && identity_spec_equal(parser->specs[i], spec) &&
+            identity_spec_same_reason(parser->specs[i], spec))
             return parser->specs[i];
     }
     struct identity_spec *copy = arena_alloc(parser->kept, sizeof(*copy));

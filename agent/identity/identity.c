@@ -5,7 +5,6 @@
 #include "agent/identity/cached.h"
 #include "agent/identity/caller.h"
 #include "agent/identity/describe.h"
-#include "agent/identity/spec.h"
 #include "agent/identity/supply.h"
 #include "agent/random.h"
 
@@ -74,7 +73,7 @@ struct identities *identities_create(const struct identities_options *options)
 static void identity_free(struct identity *identity)
 {
     supply_release(identity->supply);
-    spec_clear(&identity->spec);
+    identity_spec_clear(&identity->spec);
     free(identity);
 }
 
@@ -109,20 +108,14 @@ static enum supply_kind supply_kind_of(const struct identity_spec *spec)
     return SUPPLY_CHAIN;
 }
 
-static bool reason_equal(const struct identity_spec *a, const struct identity_spec *b)
-{
-    if (a->reason == NULL || b->reason == NULL)
-        return a->reason == b->reason;
-    return strcmp(a->reason, b->reason) == 0;
-}
-
 struct identity *identity_acquire(struct identities *identities, const struct identity_spec *spec)
 {
     struct identity **last = &identities->first;
     struct identity *identity;
 
     for (; *last != NULL; last = &(*last)->next) {
-        if (spec_equal(&(*last)->spec, spec) && reason_equal(&(*last)->spec, spec)) {
+        if (identity_spec_equal(&(*last)->spec, spec) &&
+            identity_spec_same_reason(&(*last)->spec, spec)) {
             (*last)->references++;
             return *last;
         }
@@ -130,7 +123,7 @@ struct identity *identity_acquire(struct identities *identities, const struct id
     identity = calloc(1, sizeof(*identity));
     if (identity == NULL)
         return NULL;
-    if (spec_copy(&identity->spec, spec) == 0)
+    if (identity_spec_copy(&identity->spec, spec) == 0)
         identity->supply = supply_acquire(&identities->pool, supply_kind_of(spec), spec);
     if (identity->supply == NULL) {
         identity_free(identity);

@@ -7,7 +7,6 @@
 #include "agent/identity/container.h"
 #include "agent/identity/imds.h"
 #include "agent/identity/profile_chain.h"
-#include "agent/identity/spec.h"
 #include "agent/identity/static.h"
 #include "agent/identity/web_identity.h"
 
@@ -159,7 +158,7 @@ static void supply_free(struct supply *supply)
     provider_destroy(supply->provider);
     supply_release(supply->below);
     facts_clear(&supply->facts);
-    spec_clear(&supply->spec);
+    identity_spec_clear(&supply->spec);
     free(supply);
 }
 
@@ -170,7 +169,7 @@ static struct supply *supply_create(
 
     if (supply == NULL)
         return NULL;
-    if (spec_copy(&supply->spec, spec) < 0) {
+    if (identity_spec_copy(&supply->spec, spec) < 0) {
         free(supply);
         return NULL;
     }
@@ -196,7 +195,7 @@ struct supply *supply_acquire(
     struct identity_spec reduced = reduce(pool, kind, spec);
 
     for (struct supply *supply = pool->first; supply != NULL; supply = supply->next) {
-        if (supply->kind == kind && spec_equal(&supply->spec, &reduced)) {
+        if (supply->kind == kind && identity_spec_equal(&supply->spec, &reduced)) {
             supply->references++;
             return supply;
         }

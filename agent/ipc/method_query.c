@@ -1,6 +1,5 @@
 #include "agent/count/solo.h"
 #include "agent/fnv.h"
-#include "agent/identity/spec.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/pack_count.h"
 #include "agent/ipc/params.h"
@@ -178,7 +177,7 @@ static bool endpoint_is_configured(const struct query_call *query, const struct 
         const struct trigger *trigger = &config->triggers[i];
 
         spec.region = trigger->identity->region; /* where STS is asked does not matter here */
-        if (trigger->query.endpoint != NULL && spec_equal(&spec, trigger->identity) &&
+        if (trigger->query.endpoint != NULL && identity_spec_equal(&spec, trigger->identity) &&
             endpoint_dynamodb(&endpoint, environment, trigger->query.region,
                 trigger->query.endpoint, why, sizeof(why)) == 0 &&
             strcmp(endpoint.url, url) == 0)
