@@ -6,31 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct chain {
-    struct provider base;
-    struct supply *supply;           /* the chain's own */
-    struct provider_request request; /* to the chosen one */
-};
-
-/* What the environment configures, first found. */
-struct choice {
-    enum supply_kind kind;
-    struct identity_spec spec;
-    char why[200]; /* "": it is a failure */
-};
-
 /* Each rule: whether the environment configures its kind; then the choice or the failure is
  * filled in. */
-typedef bool rule_fn(struct chain *self, struct choice *choice, struct failure *failure);
+typedef bool rule_fn(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
 
-static void set_why(struct choice *choice, const char *why)
+static void set_why(struct chain_choice *choice, const char *why)
 {
     snprintf(choice->why, sizeof(choice->why), "%s", why);
 }
 
-static bool choose_keys(struct chain *self, struct choice *choice, struct failure *failure)
+static bool choose_keys(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    const struct identity_context *context = &self->supply->pool->context;
     bool id = context_variable(context, "AWS_ACCESS_KEY_ID") != NULL;
     bool secret = context_variable(context, "AWS_SECRET_ACCESS_KEY") != NULL;
     bool token = context_variable(context, "AWS_SESSION_TOKEN") != NULL;
@@ -55,9 +43,9 @@ static bool choose_keys(struct chain *self, struct choice *choice, struct failur
     return true;
 }
 
-static bool choose_web_identity(struct chain *self, struct choice *choice, struct failure *failure)
+static bool choose_web_identity(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    const struct identity_context *context = &self->supply->pool->context;
     bool file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL;
     bool role = context_variable(context, "AWS_ROLE_ARN") != NULL;
 
@@ -74,9 +62,9 @@ static bool choose_web_identity(struct chain *self, struct choice *choice, struc
     return true;
 }
 
-static bool choose_profile(struct chain *self, struct choice *choice, struct failure *failure)
+static bool choose_profile(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    const struct identity_context *context = &self->supply->pool->context;
     bool named;
     const char *name = shared_profile_name(context, &named);
 
@@ -89,9 +77,9 @@ static bool choose_profile(struct chain *self, struct choice *choice, struct fai
     return true;
 }
 
-static bool choose_container(struct chain *self, struct choice *choice, struct failure *failure)
+static bool choose_container(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    const struct identity_context *context = &self->supply->pool->context;
     bool relative = context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL;
     bool full = context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
 
@@ -104,9 +92,9 @@ static bool choose_container(struct chain *self, struct choice *choice, struct f
     return relative || full;
 }
 
-static bool choose_imds(struct chain *self, struct choice *choice, struct failure *failure)
+static bool choose_imds(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    const struct identity_context *context = &self->supply->pool->context;
     (void)failure;
     choice->kind = SUPPLY_IMDS;
     if (context->imds)
@@ -114,19 +102,18 @@ static bool choose_imds(struct chain *self, struct choice *choice, struct failur
     return context->imds;
 }
 
-/* 0 with *choice, or -1 with *failure. */
-static int choose(struct chain *self, struct choice *choice, struct failure *failure)
+int chain_choose(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
     static rule_fn *const rules[] = {
         choose_keys, choose_web_identity, choose_profile, choose_container, choose_imds};
-    const struct identity_context *context = &self->supply->pool->context;
     /* EKS injects the variables when it admits a pod, and never later. */
     bool pod = context_variable(context, "KUBERNETES_SERVICE_HOST") != NULL;
 
     if (profile_redirection(context, failure))
         return -1;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (rules[i](self, choice, failure))
+        if (rules[i](context, choice, failure))
             return choice->why[0] != '\0' ? 0 : -1;
     failure_set_settings(failure,
         "this process has no identity: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
@@ -138,73 +125,6 @@ static int choose(struct chain *self, struct choice *choice, struct failure *fai
         : context->imds ? ""
                         : "; the instance metadata is asked only with --imds");
     return -1;
-}
-
-static void on_member(void *data, struct credentials *credentials, const struct failure *failure)
-{
-    struct chain *self = data;
-
-    provider_finish(&self->base, credentials, failure);
-}
-
-/* 0 with supply->below, or -1 with supply->failure. */
-static int settle(struct chain *self)
-{
-    struct supply *supply = self->supply;
-    struct choice choice = {.spec = {.region = supply->spec.region}};
-    struct supply *chosen;
-
-    if (choose(self, &choice, &supply->failure) < 0)
-        return -1;
-    chosen = supply_acquire(supply->pool, choice.kind, &choice.spec);
-    if (chosen == NULL) {
-        failure_set(&supply->failure, ERROR_INTERNAL, "no memory for an identity");
-        return -1;
-    }
-    supply_release(supply->below);
-    supply->below = chosen;
-    supply->reconsider = false;
-    supply->failure.code = ERROR_NONE;
-    facts_set(&supply->facts.why, choice.why);
-    return 0;
-}
-
-static void chain_fetch(struct provider *provider)
-{
-    struct chain *self = (struct chain *)provider;
-    struct supply *supply = self->supply;
-
-    if ((supply->below == NULL || supply->reconsider) && settle(self) < 0 && supply->below == NULL)
-        provider_finish(provider, NULL, &supply->failure);
-    else
-        provider_get(supply->below->provider, &self->request);
-}
-
-static void chain_destroy(struct provider *provider)
-{
-    struct chain *self = (struct chain *)provider;
-
-    provider_cancel(&self->request);
-    free(self);
-}
-
-static const struct provider_ops chain_ops = {
-    .kind = "chain", .fetch = chain_fetch, .destroy = chain_destroy};
-
-struct provider *chain_create(struct supply *supply)
-{
-    struct chain *self = calloc(1, sizeof(*self));
-
-    if (self == NULL)
-        return NULL;
-    provider_init(&self->base, &chain_ops);
-    self->supply = supply;
-    self->request.done = on_member;
-    self->request.trouble = provider_trouble;
-    self->request.data = self;
-    supply->facts.kind = chain_ops.kind;
-    settle(self); /* for whoami, which may be asked first */
-    return &self->base;
 }
 
 void chain_list_unused(const struct identity_context *context, enum supply_kind used, bool by_chain,

@@ -12,6 +12,81 @@
 
 #include <stdlib.h>
 
+/* ---- the chain passes on to the source that it chose ---- */
+
+struct chain {
+    struct provider base;
+    struct supply *supply;           /* the chain's own */
+    struct provider_request request; /* to the chosen one */
+};
+
+static void on_member(void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct chain *self = data;
+
+    provider_finish(&self->base, credentials, failure);
+}
+
+/* 0 with supply->below, or -1 with supply->failure. */
+static int settle(struct chain *self)
+{
+    struct supply *supply = self->supply;
+    struct chain_choice choice = {.spec = {.region = supply->spec.region}};
+    struct supply *chosen;
+
+    if (chain_choose(&supply->pool->context, &choice, &supply->failure) < 0)
+        return -1;
+    chosen = supply_acquire(supply->pool, choice.kind, &choice.spec);
+    if (chosen == NULL) {
+        failure_set(&supply->failure, ERROR_INTERNAL, "no memory for an identity");
+        return -1;
+    }
+    supply_release(supply->below);
+    supply->below = chosen;
+    supply->reconsider = false;
+    supply->failure.code = ERROR_NONE;
+    facts_set(&supply->facts.why, choice.why);
+    return 0;
+}
+
+static void chain_fetch(struct provider *provider)
+{
+    struct chain *self = (struct chain *)provider;
+    struct supply *supply = self->supply;
+
+    if ((supply->below == NULL || supply->reconsider) && settle(self) < 0 && supply->below == NULL)
+        provider_finish(provider, NULL, &supply->failure);
+    else
+        provider_get(supply->below->provider, &self->request);
+}
+
+static void chain_destroy(struct provider *provider)
+{
+    struct chain *self = (struct chain *)provider;
+
+    provider_cancel(&self->request);
+    free(self);
+}
+
+static const struct provider_ops chain_ops = {
+    .kind = "chain", .fetch = chain_fetch, .destroy = chain_destroy};
+
+static struct provider *chain_create(struct supply *supply)
+{
+    struct chain *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    provider_init(&self->base, &chain_ops);
+    self->supply = supply;
+    self->request.done = on_member;
+    self->request.trouble = provider_trouble;
+    self->request.data = self;
+    supply->facts.kind = chain_ops.kind;
+    settle(self); /* for whoami, which may be asked first */
+    return &self->base;
+}
+
 /* ---- one function for each kind: from its spec to a provider --------------------------------- */
 
 static struct provider *make_chain(struct supply *supply)

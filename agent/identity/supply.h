@@ -5,21 +5,10 @@
 #define TALLY_AGENT_IDENTITY_SUPPLY_H
 
 #include "agent/config/identity_spec.h"
+#include "agent/identity/chain.h"
 #include "agent/identity/context.h"
 #include "agent/identity/facts.h"
 #include "agent/identity/provider.h"
-
-enum supply_kind {
-    SUPPLY_CHAIN,        /* what the environment configures */
-    SUPPLY_STATIC,       /* spec: key_id, secret_key, session_token */
-    SUPPLY_WEB_IDENTITY, /* by AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN */
-    SUPPLY_AWS,          /* spec: role, external_id; web identity, after a refusal AssumeRole */
-    SUPPLY_ASSUME_ROLE,  /* spec: role, external_id; kind: of the base */
-    SUPPLY_PROFILE,      /* by the shared AWS files */
-    SUPPLY_CONTAINER,    /* by AWS_CONTAINER_CREDENTIALS_… */
-    SUPPLY_IMDS,
-    SUPPLY_KIAM,
-};
 
 struct supplies {
     struct identity_context context;
