@@ -6,7 +6,7 @@
 #include "agent/config/config_read.h"
 #include "agent/config/config_watch.h"
 #include "agent/count/counter.h"
-#include "agent/identity/identity.h"
+#include "agent/credentials/identity.h"
 #include "agent/ipc/server.h"
 #include "agent/log.h"
 #include "agent/loop.h"

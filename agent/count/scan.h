@@ -6,7 +6,7 @@
 
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
-#include "agent/identity/identity.h"
+#include "agent/credentials/identity.h"
 
 struct scan;
 

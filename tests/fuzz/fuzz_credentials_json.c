@@ -1,6 +1,6 @@
 /* Replies of credential endpoints and the claims of tokens. */
-#include "agent/identity/credentials_json.h"
-#include "agent/identity/jwt.h"
+#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/web_identity.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The shared AWS files: the first byte says which of the two, the first line whose profile. */
-#include "agent/identity/profile.h"
+#include "agent/credentials/profile.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

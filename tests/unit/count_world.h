@@ -4,7 +4,7 @@
 #define TALLY_TESTS_UNIT_COUNT_WORLD_H
 
 #include "agent/count/counter.h"
-#include "agent/identity/identity.h"
+#include "agent/credentials/identity.h"
 #include "tests/fake/fake_http.h"
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/config_world.h"

@@ -3,7 +3,7 @@
 #ifndef TALLY_TESTS_UNIT_IDENTITY_ROOM_H
 #define TALLY_TESTS_UNIT_IDENTITY_ROOM_H
 
-#include "agent/identity/identity.h"
+#include "agent/credentials/identity.h"
 #include "tests/unit/identity_world.h"
 
 #define ROLE_A "arn:aws:iam::111122223333:role/a"

@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_UNIT_IDENTITY_SOURCE_H
 #define TALLY_TESTS_UNIT_IDENTITY_SOURCE_H
 
-#include "agent/identity/cached.h"
+#include "agent/credentials/cached.h"
 #include "tests/unit/identity_world.h"
 
 /* The source behind the cache: counts its fetches and ends them when the test says so, or at

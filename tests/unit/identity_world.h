@@ -3,8 +3,8 @@
 #ifndef TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 #define TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 
-#include "agent/identity/context.h"
-#include "agent/identity/provider.h"
+#include "agent/credentials/context.h"
+#include "agent/credentials/provider.h"
 #include "tests/fake/fake_http.h"
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"

@@ -7,8 +7,7 @@
 #include <errno.h>
 
 static const char *const listed[] = {":a", ":b"};
-static const struct query both = {
-    .values = "{\":a\":{\"S\":\"x\"},\":c\":{\"N\":\"$now-60\"}}",
+static const struct query both = {.values = "{\":a\":{\"S\":\"x\"},\":c\":{\"N\":\"$now-60\"}}",
     .uses_now = true,
     .client_values = listed,
     .client_value_count = 2};

@@ -60,8 +60,7 @@ TEST(texts_are_escaped)
 
 TEST(empty_objects_are_not_sent)
 {
-    struct query query = {
-        .table = "t", .key_condition = "k", .names = "{}", .values = "{}"};
+    struct query query = {.table = "t", .key_condition = "k", .names = "{}", .values = "{}"};
     CHECK_STR(WITH_VALUES(""), build(&query, NULL, NULL));
     CHECK_STR(WITH_VALUES(""), build(&query, "{}", NULL));
     query.uses_now = true;
@@ -70,8 +69,7 @@ TEST(empty_objects_are_not_sent)
 
 TEST(the_values_of_a_request_replace_the_query_s_own)
 {
-    struct query query = {
-        .table = "t", .key_condition = "k", .values = "{\":a\":{\"S\":\"own\"}}"};
+    struct query query = {.table = "t", .key_condition = "k", .values = "{\":a\":{\"S\":\"own\"}}"};
     CHECK_STR(WITH_VALUES("\"ExpressionAttributeValues\":{\":a\":{\"S\":\"theirs\"}},"),
         build(&query, "{\":a\":{\"S\":\"theirs\"}}", NULL));
 }

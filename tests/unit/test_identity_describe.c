@@ -1,4 +1,4 @@
-#include "agent/identity/identity.h"
+#include "agent/credentials/identity.h"
 #include "proto/message.h"
 #include "proto/writer.h"
 #include "tests/unit/identity_world.h"

@@ -1,4 +1,4 @@
-#include "agent/identity/explain.h"
+#include "agent/credentials/advice.h"
 #include "tests/unit/test.h"
 
 static struct failure failure;

@@ -1,6 +1,5 @@
-#include "agent/identity/credentials_json.h"
-#include "agent/identity/fields.h"
-#include "agent/identity/jwt.h"
+#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/web_identity.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
-#include "agent/identity/container.h"
-#include "agent/identity/imds.h"
+#include "agent/credentials/metadata.h"
 #include "tests/unit/identity_world.h"
 
 #define JSON                                                                                       \

@@ -1,5 +1,4 @@
-#include "agent/identity/ini.h"
-#include "agent/identity/profile_chain.h"
+#include "agent/credentials/profile.h"
 #include "tests/unit/identity_world.h"
 
 /* ---- the INI text -----------------------------------------------------------------------------

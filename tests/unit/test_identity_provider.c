@@ -1,4 +1,4 @@
-#include "agent/identity/provider.h"
+#include "agent/credentials/provider.h"
 #include "tests/unit/identity_world.h"
 
 /* A provider that counts its fetches and ends them when the test says so. */

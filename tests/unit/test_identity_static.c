@@ -1,5 +1,5 @@
-#include "agent/identity/cached.h"
-#include "agent/identity/static.h"
+#include "agent/credentials/cached.h"
+#include "agent/credentials/static.h"
 #include "tests/unit/identity_world.h"
 
 static struct world world;

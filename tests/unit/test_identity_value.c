@@ -1,5 +1,5 @@
+#include "agent/credentials/value_ref.h"
 #include "agent/file.h"
-#include "agent/identity/value.h"
 #include "tests/unit/identity_world.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "agent/identity/web_identity.h"
+#include "agent/credentials/web_identity.h"
 #include "tests/unit/identity_world.h"
 
 /* {"alg":"none"} . {"iss":"https://oidc.example/id/X","sub":"system:serviceaccount:ns:sa",

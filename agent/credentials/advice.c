@@ -1,0 +1,89 @@
+#include "agent/credentials/advice.h"
+
+#include "agent/library_text.h"
+#include "proto/utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ELLIPSIS "\u2026"
+#define KEPT_MIN 120 /* of the message, at least */
+
+void failure_set_settings(struct failure *failure, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    failure_vset(failure, ERROR_CREDENTIALS, format, arguments);
+    va_end(arguments);
+    failure->retryable = false;
+}
+
+void failure_explain(struct failure *failure, const char *format, ...)
+{
+    char advice[sizeof(failure->message)];
+    char whole[2 * sizeof(failure->message) + 8];
+    size_t room = sizeof(failure->message) - 1;
+    const char *mark = "";
+    size_t kept = strlen(failure->message);
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vsnprintf(advice, sizeof(advice), format, arguments) < 0)
+        advice[0] = '\0';
+    va_end(arguments);
+    room -= strlen(advice) < room - 2 ? strlen(advice) + 2 : room;
+    if (kept > room) {
+        mark = ELLIPSIS;
+        kept = room > KEPT_MIN + strlen(ELLIPSIS) ? room - strlen(ELLIPSIS) : KEPT_MIN;
+        kept = kept < strlen(failure->message) ? kept : strlen(failure->message);
+    }
+    snprintf(whole, sizeof(whole), "%.*s%s; %s", (int)kept, failure->message, mark, advice);
+    utf8_copy(failure->message, sizeof(failure->message), whole, strlen(whole));
+}
+
+/* By words of the sentences that AWS sends: one code stands for many faults. */
+static const struct advice {
+    const char *code; /* NULL: any */
+    const char *words;
+    const char *text;
+} advices[] = {
+    {NULL, "MaxSessionDuration",
+        "ask for a shorter session, or raise the role's maximum session duration"},
+    {NULL, "does not have permissions to assume the associated role",
+        "the trust policy of the associated role must allow sts:AssumeRole and sts:TagSession to "
+        "the service pods.eks.amazonaws.com"},
+    {"InvalidIdentityToken", "thumbprint",
+        "the thumbprint of the account's IAM OIDC provider is not that of the issuer's "
+        "certificate: update it"},
+    {"ValidationError", "roleArn", "is this the ARN of a role?"},
+    {"ValidationError", "roleSessionName", "is AWS_ROLE_SESSION_NAME a session name?"},
+    {"RegionDisabledException", "",
+        "activate STS for this region in the account settings of IAM, or ask another region "
+        "(AWS_REGION)"},
+};
+
+const char *failure_advice(const struct failure *failure)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        const struct advice *advice = &advices[i];
+
+        if ((advice->code == NULL || strcmp(failure->aws_code, advice->code) == 0) &&
+            strstr(failure->message, advice->words) != NULL)
+            return advice->text;
+    }
+    return NULL;
+}
+
+bool failure_lacks_permission(const struct failure *failure)
+{
+    return strncmp(failure->aws_code, "AccessDenied", 12) == 0 &&
+           strcasestr(failure->message, "not authorized to perform") != NULL &&
+           strcasestr(failure->message, "explicit deny") == NULL;
+}
+
+void failure_hide_tokens(struct failure *failure)
+{
+    library_text_hide_tokens(failure->message);
+}

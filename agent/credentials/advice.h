@@ -1,0 +1,30 @@
+/* Makes of a failure what people may and should read. */
+#ifndef TALLY_AGENT_CREDENTIALS_ADVICE_H
+#define TALLY_AGENT_CREDENTIALS_ADVICE_H
+
+#include "proto/failure.h"
+
+#include <stdbool.h>
+
+/* Makes *failure a CREDENTIALS of the agent's own settings: only who changes them can help, so
+ * asking again does not, and the client gets it at once. */
+void failure_set_settings(struct failure *failure, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Appends the advice to the message, which is shortened where both do not fit: AWS's sentences are
+ * long, and the advice must not be what is cut off. All else of the failure stays. */
+void failure_explain(struct failure *failure, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What to do about a refusal of STS or of the agent of EKS Pod Identity, as far as its code and its
+ * sentence alone tell; NULL: they do not, and a wrong hint is worse than none. Static. */
+const char *failure_advice(const struct failure *failure);
+
+/* Whether the sentence says that what was asked is denied because no policy allows it: then a
+ * policy that allows it helps, which it does not against an explicit deny. */
+bool failure_lacks_permission(const struct failure *failure);
+
+/* Takes every JWT out of the message: AWS quotes what it rejects. */
+void failure_hide_tokens(struct failure *failure);
+
+#endif

@@ -1,0 +1,20 @@
+/* Who AWS says that a source's credentials are: GetCallerIdentity. */
+#ifndef TALLY_AGENT_CREDENTIALS_CALLER_H
+#define TALLY_AGENT_CREDENTIALS_CALLER_H
+
+#include "agent/credentials/source.h"
+
+/* failure NULL: the source's facts tell it now. */
+typedef void caller_done_fn(void *data, const struct failure *failure);
+
+struct caller;
+
+/* Holds the source until its end. NULL: no memory, and done is never called; else done is called
+ * exactly once, later, unless cancelled. */
+struct caller *caller_start(struct source *source, caller_done_fn *done, void *data);
+void caller_cancel(struct caller *caller);
+
+/* Whether account and ARN of these credentials are known already. */
+bool caller_known(const struct facts *facts, const struct credentials *credentials);
+
+#endif

@@ -1,0 +1,298 @@
+#include "agent/credentials/describe.h"
+
+#include "agent/credentials/cached.h"
+#include "agent/credentials/caller.h"
+#include "agent/credentials/chain.h"
+#include "agent/credentials/web_identity.h"
+#include "agent/file.h"
+#include "proto/message.h"
+#include "proto/saturating.h"
+#include "proto/utf8.h"
+#include "proto/writer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* Packs pairs and counts them. */
+struct pairs {
+    struct buffer *out;
+    uint32_t count;
+};
+
+static void put_key(struct pairs *pairs, const char *key)
+{
+    write_string(pairs->out, key);
+    pairs->count++;
+}
+
+static void put_text(struct pairs *pairs, const char *key, const char *text)
+{
+    char shown[4096];
+
+    if (text == NULL || text[0] == '\0')
+        return;
+    put_key(pairs, key);
+    utf8_copy(shown, sizeof(shown), text, strlen(text));
+    write_string(pairs->out, shown);
+}
+
+static void put_number(struct pairs *pairs, const char *key, int64_t number)
+{
+    put_key(pairs, key);
+    write_int(pairs->out, number);
+}
+
+static void put_time(struct pairs *pairs, const char *key, int64_t wall_s)
+{
+    char text[40];
+    struct tm parts;
+    time_t seconds = (time_t)wall_s;
+
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return;
+    put_text(pairs, key, text);
+}
+
+/* ---- the token file -------------------------------------------------------------------------- */
+
+static void put_claims(struct pairs *pairs, const struct jwt_claims *claims)
+{
+    put_text(pairs, "subject", claims->subject);
+    put_text(pairs, "audience", claims->audience);
+    put_text(pairs, "issuer", claims->issuer);
+    if (claims->expires_s != 0)
+        put_time(pairs, "expires_at", claims->expires_s);
+}
+
+static void put_status(struct pairs *pairs, const char *path)
+{
+    struct stat status;
+    char mode[8];
+
+    if (stat(path, &status) < 0)
+        return;
+    snprintf(mode, sizeof(mode), "%04o", (unsigned)status.st_mode & 07777u);
+    put_number(pairs, "owner_uid", status.st_uid);
+    put_number(pairs, "owner_gid", status.st_gid);
+    put_text(pairs, "mode", mode);
+    put_number(pairs, "size", status.st_size);
+}
+
+static bool read_claims(const char *path, struct jwt_claims *claims)
+{
+    struct buffer token;
+    bool ok;
+
+    buffer_init_secret(&token, 2 * TOKEN_BYTES);
+    ok = file_read(path, &token) == 0 && token.len > 0 &&
+         jwt_read_claims((const char *)token.data, token.len, claims) == 0;
+    buffer_free(&token);
+    return ok;
+}
+
+static void put_token_file(struct pairs *pairs, const char *path, const struct jwt_claims *claims)
+{
+    struct pairs inner = {.out = pairs->out};
+    size_t map;
+
+    put_key(pairs, "token_file");
+    map = write_map_begin(pairs->out);
+    put_text(&inner, "path", path);
+    put_status(&inner, path);
+    if (claims != NULL)
+        put_claims(&inner, claims);
+    write_map_end(pairs->out, map, (uint16_t)inner.count);
+}
+
+static const char *token_file_of(const struct source *source)
+{
+    for (; source != NULL; source = source->below)
+        if (source->facts.token_file != NULL)
+            return source->facts.token_file;
+    return NULL;
+}
+
+static void put_trust(
+    struct pairs *pairs, const struct facts *facts, const struct jwt_claims *claims)
+{
+    char text[sizeof(*claims) + 160];
+
+    if (facts->kind == NULL)
+        return;
+    if (strcmp(facts->kind, "web-identity") == 0 && claims != NULL) {
+        jwt_explain_trust(claims, text, sizeof(text));
+        put_text(pairs, "trust", text);
+    } else if (strcmp(facts->kind, "container") == 0) {
+        put_text(pairs, "trust",
+            "allow sts:AssumeRole and sts:TagSession to the service pods.eks.amazonaws.com (EKS), "
+            "or sts:AssumeRole to ecs-tasks.amazonaws.com (ECS)");
+    } else if (strcmp(facts->kind, "assume-role") == 0) {
+        put_text(pairs, "trust",
+            "allow sts:AssumeRole to the base identity, under the external ID where one is "
+            "configured; the base identity's own policy must allow it too");
+    }
+}
+
+/* ---- the credentials ------------------------------------------------------------------------- */
+
+static const char *state_of(const struct cached_state *state)
+{
+    if (state->credentials != NULL)
+        return "valid";
+    if (state->fetching)
+        return "fetching";
+    return state->failure != NULL ? "failed" : "none";
+}
+
+/* arn:aws:sts::123456789012:assumed-role/… */
+static void put_account(struct pairs *pairs, const char *arn)
+{
+    char account[16] = "";
+    const char *at = arn;
+
+    for (int colons = 0; colons < 4 && at != NULL; colons++) {
+        at = strchr(at, ':');
+        if (at != NULL)
+            at++;
+    }
+    if (at == NULL || strspn(at, "0123456789") != 12)
+        return;
+    snprintf(account, sizeof(account), "%.12s", at);
+    put_text(pairs, "account", account);
+}
+
+static void put_caller(
+    struct pairs *pairs, const struct credentials *credentials, const struct facts *facts)
+{
+    if (!caller_known(facts, credentials))
+        return;
+    put_text(pairs, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
+    if (credentials->arn != NULL)
+        put_account(pairs, credentials->arn);
+    else
+        put_text(pairs, "account", facts->account);
+}
+
+static void put_credentials(
+    struct pairs *pairs, const struct credentials *credentials, int64_t wall_ms)
+{
+    char masked[CREDENTIALS_MASKED_SIZE];
+
+    credentials_mask_id(credentials->access_key_id, masked);
+    put_text(pairs, "access_key_id", masked);
+    if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        return;
+    put_number(pairs, "expires_in_ms", saturating_subtract(credentials->expires_ms, wall_ms));
+    put_time(pairs, "expires_at", credentials->expires_ms / 1000);
+}
+
+static void put_cached(struct pairs *pairs, const struct source *keeper)
+{
+    struct cached_state state;
+
+    cached_describe(keeper->provider, &state);
+    put_text(pairs, "state", state_of(&state));
+    if (state.credentials != NULL) {
+        put_credentials(pairs, state.credentials, aws_client_wall(keeper->pool->context.client));
+        put_caller(pairs, state.credentials, &keeper->facts);
+    }
+    if (state.refresh_in_ms >= 0)
+        put_number(pairs, "refresh_in_ms", state.refresh_in_ms);
+    if (state.failure != NULL) {
+        put_key(pairs, "last_error");
+        failure_pack(pairs->out, state.failure, NULL, 0);
+    }
+}
+
+/* A chain that has not chosen. */
+static void put_unsettled(struct pairs *pairs, const struct source *source)
+{
+    bool failed = source->failure.code != ERROR_NONE;
+
+    put_text(pairs, "state", failed ? "failed" : "none");
+    if (!failed)
+        return;
+    put_key(pairs, "last_error");
+    failure_pack(pairs->out, &source->failure, NULL, 0);
+}
+
+static void put_why(
+    struct pairs *pairs, const struct identity_spec *spec, const struct source *source)
+{
+    const char *chosen = NULL;
+    char why[1024];
+
+    for (; source != NULL && chosen == NULL; source = source->below)
+        chosen = source->facts.why;
+    if (spec->reason != NULL && chosen != NULL) {
+        snprintf(why, sizeof(why), "%s; %s", spec->reason, chosen);
+        put_text(pairs, "why", why);
+    } else {
+        put_text(pairs, "why", spec->reason != NULL ? spec->reason : chosen);
+    }
+}
+
+struct unused {
+    struct buffer *out;
+    uint16_t count;
+};
+
+static void put_one_unused(void *data, const char *source, const char *reason)
+{
+    struct unused *unused = data;
+
+    write_map(unused->out, 2);
+    write_string(unused->out, "source");
+    write_string(unused->out, source);
+    write_string(unused->out, "reason");
+    write_string(unused->out, reason);
+    unused->count++;
+}
+
+/* Supplies that stand on what the environment gives use it, too. */
+static enum source_kind root_kind(const struct source *source)
+{
+    while (source->below != NULL)
+        source = source->below;
+    return source->kind == SOURCE_KIND_AWS ? SOURCE_KIND_WEB_IDENTITY : source->kind;
+}
+
+static void put_unused(struct pairs *pairs, const struct source *source)
+{
+    struct unused unused = {.out = pairs->out};
+    size_t array;
+
+    put_key(pairs, "not_used");
+    array = write_array_begin(pairs->out);
+    chain_list_unused(&source->pool->context, root_kind(source), source->kind == SOURCE_KIND_CHAIN,
+        put_one_unused, &unused);
+    write_array_end(pairs->out, array, unused.count);
+}
+
+uint32_t describe_pairs(
+    const struct identity_spec *spec, const struct source *source, struct buffer *out)
+{
+    const struct source *keeper = source_keeper(source);
+    const struct facts *facts = keeper != NULL ? &keeper->facts : &source->facts;
+    const char *token_file = token_file_of(source);
+    struct pairs pairs = {.out = out};
+    struct jwt_claims claims;
+    bool readable = token_file != NULL && read_claims(token_file, &claims);
+
+    put_text(&pairs, "kind", facts->kind);
+    put_why(&pairs, spec, source);
+    put_text(&pairs, "role", facts->role);
+    put_text(&pairs, "session_name", facts->session_name);
+    if (keeper != NULL)
+        put_cached(&pairs, keeper);
+    else
+        put_unsettled(&pairs, source);
+    if (token_file != NULL)
+        put_token_file(&pairs, token_file, readable ? &claims : NULL);
+    put_trust(&pairs, facts, readable ? &claims : NULL);
+    put_unused(&pairs, source);
+    return pairs.count;
+}

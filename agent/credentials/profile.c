@@ -1,0 +1,794 @@
+#include "agent/credentials/profile.h"
+
+#include "agent/credentials/advice.h"
+#include "agent/credentials/assume_role.h"
+#include "agent/credentials/metadata.h"
+#include "agent/credentials/static.h"
+#include "agent/credentials/web_identity.h"
+#include "proto/buffer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* ==== ini ===================================================================================== */
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct text trim(struct text text)
+{
+    while (text.len > 0 && is_blank(text.data[0])) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && is_blank(text.data[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static bool is_comment(char c)
+{
+    return c == '#' || c == ';';
+}
+
+static struct text without_comment(struct text value)
+{
+    for (size_t i = 1; i < value.len; i++)
+        if (is_comment(value.data[i]) && is_blank(value.data[i - 1]))
+            value.len = i;
+    return value;
+}
+
+/* Takes the next line off the text. */
+static struct text take_line(struct text *rest)
+{
+    const char *end = memchr(rest->data, '\n', rest->len);
+    struct text line = {rest->data, end != NULL ? (size_t)(end - rest->data) : rest->len};
+    size_t taken = line.len + (end != NULL ? 1 : 0);
+
+    rest->data += taken;
+    rest->len -= taken;
+    return line;
+}
+
+static int scan_section(struct text line, struct text *section)
+{
+    const char *end = memchr(line.data, ']', line.len);
+
+    if (end == NULL)
+        return -EINVAL;
+    *section = trim((struct text){line.data + 1, (size_t)(end - line.data) - 1});
+    return 0;
+}
+
+static int scan_setting(struct text line, struct text *name, struct text *value)
+{
+    const char *equals = memchr(line.data, '=', line.len);
+    size_t name_len;
+
+    if (equals == NULL)
+        return -EINVAL;
+    name_len = (size_t)(equals - line.data);
+    *name = trim((struct text){line.data, name_len});
+    *value = trim(without_comment((struct text){equals + 1, line.len - name_len - 1}));
+    return name->len > 0 ? 0 : -EINVAL;
+}
+
+struct scanning {
+    struct ini_entry entry;
+    struct text above; /* the latest setting that is no sub-setting */
+    size_t indent;     /* its own */
+    bool is_open;      /* it has no value, so deeper lines are its own */
+};
+
+static int scan_line(struct scanning *scanning, struct text raw, ini_fn *fn, void *data)
+{
+    struct ini_entry *entry = &scanning->entry;
+    struct text content = trim(raw);
+    size_t indent = (size_t)(content.data - raw.data);
+    int r;
+
+    if (content.data[0] == '[') {
+        *scanning = (struct scanning){.is_open = false};
+        r = scan_section(content, &entry->section);
+        if (r == 0)
+            fn(data, entry);
+        return r;
+    }
+    entry->parent = (struct text){NULL, 0};
+    r = entry->section.data != NULL ? scan_setting(content, &entry->name, &entry->value) : -EINVAL;
+    if (scanning->is_open && indent > scanning->indent) {
+        entry->parent = scanning->above;
+        if (r == 0)
+            fn(data, entry);
+        return 0; /* what is below a setting is the affair of those who know the setting */
+    }
+    if (r < 0)
+        return r;
+    scanning->above = entry->name;
+    scanning->indent = indent;
+    scanning->is_open = entry->value.len == 0;
+    fn(data, entry);
+    return 0;
+}
+
+int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *line)
+{
+    struct scanning scanning = {.is_open = false};
+    struct text rest = {text, len};
+    int r = 0;
+
+    if (len >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
+        rest = (struct text){text + 3, len - 3};
+    for (*line = 1; r == 0 && rest.len > 0; *line += r == 0) {
+        struct text raw = take_line(&rest);
+        struct text content = trim(raw);
+
+        if (content.len > 0 && !is_comment(content.data[0]))
+            r = scan_line(&scanning, raw, fn, data);
+    }
+    return r;
+}
+
+/* ==== shared files ============================================================================ */
+
+/* A path from a variable, where "~/" is the home; else the default below the home. */
+static void find(const struct identity_context *context, const char *variable,
+    const char *default_path, char *path, size_t size)
+{
+    const char *home = context_variable(context, "HOME");
+    const char *named = context_variable(context, variable);
+    int len = 0;
+
+    path[0] = '\0';
+    if (named != NULL && (strncmp(named, "~/", 2) != 0 || home == NULL))
+        len = snprintf(path, size, "%s", named);
+    else if (home != NULL)
+        len = snprintf(path, size, "%s/%s", home, named != NULL ? named + 2 : default_path);
+    if (len < 0 || (size_t)len >= size)
+        path[0] = '\0';
+}
+
+void shared_files_find(struct shared_files *files, const struct identity_context *context)
+{
+    find(context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
+    find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", files->credentials,
+        sizeof(files->credentials));
+}
+
+struct shared_stamps shared_files_stamps(const struct shared_files *files)
+{
+    return (struct shared_stamps){
+        .config = file_stamp_of(files->config),
+        .credentials = file_stamp_of(files->credentials),
+    };
+}
+
+bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b)
+{
+    return file_stamp_equal(&a->config, &b->config) &&
+           file_stamp_equal(&a->credentials, &b->credentials);
+}
+
+/* A file that is not there configures nothing, be it named by a variable or not, and /dev/null is
+ * how people say that there is none. So is one below a folder that is not ours to enter, as another
+ * user's home; one that is there and cannot be read is a fault. */
+static bool is_as_good_as_empty(const char *path, int error)
+{
+    struct stat status;
+
+    return error == -ENOENT || error == -ENOTDIR || strcmp(path, "/dev/null") == 0 ||
+           (error == -EACCES && stat(path, &status) < 0);
+}
+
+static int read_one(const char *path, enum profile_file file, const char *name,
+    struct profile *profile, struct failure *failure)
+{
+    char why[sizeof(failure->message)];
+    struct buffer content;
+    unsigned line = 0;
+    int r;
+
+    if (path[0] == '\0')
+        return 0;
+    buffer_init_secret(&content, SHARED_FILE_BYTES);
+    r = file_read(path, &content);
+    if (r < 0 && is_as_good_as_empty(path, r)) {
+        r = 0;
+    } else if (r < 0) {
+        file_explain(path, r, why, sizeof(why));
+        failure_set_settings(failure, "shared AWS file: %s", why);
+    } else {
+        r = profile_parse(profile, name, file, buffer_string(&content), content.len, &line);
+        if (r == -EINVAL)
+            failure_set_settings(failure,
+                "shared AWS file: %s:%u: neither a [section] nor 'name = value'", path, line);
+        else if (r < 0)
+            failure_set(failure, ERROR_INTERNAL, "shared AWS file: %s: no memory", path);
+    }
+    buffer_free(&content);
+    return r;
+}
+
+int shared_files_read(const struct shared_files *files, const char *name, struct profile *profile,
+    struct failure *failure)
+{
+    int r;
+
+    *profile = (struct profile){.found = false};
+    r = read_one(files->config, PROFILE_CONFIG, name, profile, failure);
+    if (r == 0)
+        r = read_one(files->credentials, PROFILE_CREDENTIALS, name, profile, failure);
+    if (r < 0)
+        profile_clear(profile);
+    return r;
+}
+
+const char *shared_profile_name(const struct identity_context *context, bool *named)
+{
+    const char *name = context_variable(context, "AWS_PROFILE");
+
+    if (name == NULL)
+        name = context_variable(context, "AWS_DEFAULT_PROFILE");
+    *named = name != NULL;
+    return name != NULL ? name : "default";
+}
+
+/* ==== profile ================================================================================= */
+
+/* The settings that are understood, by their place in struct profile. */
+static const struct setting {
+    const char *name;
+    size_t offset;
+} settings[] = {
+    {"aws_access_key_id", offsetof(struct profile, key_id)},
+    {"aws_secret_access_key", offsetof(struct profile, secret_key)},
+    {"aws_session_token", offsetof(struct profile, session_token)},
+    {"role_arn", offsetof(struct profile, role)},
+    {"source_profile", offsetof(struct profile, source_profile)},
+    {"credential_source", offsetof(struct profile, credential_source)},
+    {"web_identity_token_file", offsetof(struct profile, token_file)},
+    {"role_session_name", offsetof(struct profile, session_name)},
+    {"external_id", offsetof(struct profile, external_id)},
+    {"region", offsetof(struct profile, region)},
+    {"duration_seconds", offsetof(struct profile, duration_s)},
+    {"endpoint_url", offsetof(struct profile, endpoint_url)},
+    {"services", offsetof(struct profile, services)},
+    {"ignore_configured_endpoint_urls", offsetof(struct profile, ignore_configured)},
+    {"ca_bundle", offsetof(struct profile, ca_bundle)},
+    {"use_fips_endpoint", offsetof(struct profile, fips)},
+    {"use_dualstack_endpoint", offsetof(struct profile, dual_stack)},
+    {"sts_regional_endpoints", offsetof(struct profile, sts_regional)},
+};
+
+/* Ways to get credentials that need a browser, a person or another program. */
+static const char *const unsupported[] = {
+    "credential_process", "mfa_serial", "sso_session", "sso_start_url", "login_session"};
+
+#define SETTING_COUNT     (sizeof(settings) / sizeof(settings[0]))
+#define UNSUPPORTED_COUNT (sizeof(unsupported) / sizeof(unsupported[0]))
+
+static char **place_of(struct profile *profile, const struct setting *setting)
+{
+    return (char **)(void *)((char *)profile + setting->offset);
+}
+
+static void text_clear(char **text)
+{
+    if (*text != NULL)
+        wipe(*text, strlen(*text));
+    free(*text);
+    *text = NULL;
+}
+
+struct parsing {
+    struct profile *profile;
+    const char *name;
+    enum profile_file file;
+    bool no_memory;
+};
+
+/* [profile name], [profile "a name"] and [default]; in the credentials file plainly [name]. */
+static bool is_section_of(const struct parsing *parsing, struct text section)
+{
+    bool prefixed = section.len > 7 && memcmp(section.data, "profile", 7) == 0 &&
+                    (section.data[7] == ' ' || section.data[7] == '\t');
+
+    if (parsing->file == PROFILE_CREDENTIALS)
+        return text_equals(section, parsing->name);
+    if (!prefixed)
+        return strcmp(parsing->name, "default") == 0 && text_equals(section, "default");
+    section.data += 8;
+    section.len -= 8;
+    while (section.len > 0 && (section.data[0] == ' ' || section.data[0] == '\t')) {
+        section.data++;
+        section.len--;
+    }
+    if (section.len >= 2 && (section.data[0] == '"' || section.data[0] == '\'') &&
+        section.data[section.len - 1] == section.data[0]) {
+        section.data++;
+        section.len -= 2;
+    }
+    return text_equals(section, parsing->name);
+}
+
+static bool is_named(struct text name, const char *setting)
+{
+    return name.len == strlen(setting) && strncasecmp(name.data, setting, name.len) == 0;
+}
+
+static void on_entry(void *data, const struct ini_entry *entry)
+{
+    struct parsing *parsing = data;
+    struct text name = entry->name, value = entry->value;
+
+    if (!is_section_of(parsing, entry->section) || entry->parent.data != NULL)
+        return;
+    parsing->profile->found = true;
+    if (name.data == NULL || value.len == 0)
+        return;
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        char **place = place_of(parsing->profile, &settings[i]);
+        if (!is_named(name, settings[i].name))
+            continue;
+        text_clear(place);
+        *place = strndup(value.data, value.len);
+        parsing->no_memory |= *place == NULL;
+    }
+    for (size_t i = 0; i < UNSUPPORTED_COUNT; i++)
+        if (is_named(name, unsupported[i]))
+            parsing->profile->unsupported = unsupported[i];
+}
+
+int profile_parse(struct profile *profile, const char *name, enum profile_file file,
+    const char *text, size_t len, unsigned *line)
+{
+    struct parsing parsing = {.profile = profile, .name = name, .file = file};
+    int r = ini_scan(text, len, on_entry, &parsing, line);
+
+    return parsing.no_memory ? -ENOMEM : r;
+}
+
+void profile_clear(struct profile *profile)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        text_clear(place_of(profile, &settings[i]));
+    *profile = (struct profile){.found = false};
+}
+
+static bool is_set(const char *(*get)(const char *name), const char *variable)
+{
+    const char *value = get(variable);
+
+    return value != NULL && value[0] != '\0';
+}
+
+static bool is_text(const char *value, const char *text)
+{
+    return value != NULL && strcasecmp(value, text) == 0;
+}
+
+/* The environment stands above the files. */
+static bool is_endpoint_chosen(const struct profile *profile, const char *(*get)(const char *name))
+{
+    return is_set(get, "AWS_ENDPOINT_URL") || is_text(profile->ignore_configured, "true") ||
+           is_text(get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") ||
+           (is_set(get, "AWS_ENDPOINT_URL_DYNAMODB") && is_set(get, "AWS_ENDPOINT_URL_STS"));
+}
+
+bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
+    const char **setting, const char **variable)
+{
+    const struct redirect {
+        bool is_there;
+        const char *setting, *variable;
+    } redirects[] = {
+        {profile->endpoint_url != NULL && !is_endpoint_chosen(profile, get), "endpoint_url",
+            "AWS_ENDPOINT_URL"},
+        {profile->services != NULL && !is_endpoint_chosen(profile, get), "services",
+            "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL_STS"},
+        {profile->ca_bundle != NULL && !is_set(get, "AWS_CA_BUNDLE"), "ca_bundle", "AWS_CA_BUNDLE"},
+        {is_text(profile->fips, "true") && !is_set(get, "AWS_USE_FIPS_ENDPOINT"),
+            "use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"},
+        {is_text(profile->dual_stack, "true") && !is_set(get, "AWS_USE_DUALSTACK_ENDPOINT"),
+            "use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT"},
+        {is_text(profile->sts_regional, "legacy") && !is_set(get, "AWS_STS_REGIONAL_ENDPOINTS"),
+            "sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOINTS"},
+    };
+
+    for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++) {
+        if (redirects[i].is_there) {
+            *setting = redirects[i].setting;
+            *variable = redirects[i].variable;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *profile_workaround(const struct profile *profile)
+{
+    return is_text(profile->unsupported, "mfa_serial")
+               ? "take a session with `aws sts get-session-token` and set its keys as variables"
+               : "set the variables that `aws configure export-credentials --format env` prints";
+}
+
+bool profile_names_source(const struct profile *profile)
+{
+    return profile->key_id != NULL || profile->secret_key != NULL || profile->role != NULL ||
+           profile->source_profile != NULL || profile->credential_source != NULL ||
+           profile->token_file != NULL || profile->unsupported != NULL;
+}
+
+/* ==== profile chain =========================================================================== */
+
+#define PROFILES_MAX 8 /* that stand on each other */
+
+struct profile_chain {
+    struct provider base;
+    const struct identity_context *context;
+    struct facts *facts; /* of the first profile */
+    struct facts inner;  /* of those it stands on */
+    const char *region;
+    struct shared_stamps stamps;
+    struct profile profiles[PROFILES_MAX]; /* the chosen one, then what it stands on */
+    char names[PROFILES_MAX][128];
+    int count;
+    struct provider *providers[PROFILES_MAX + 1]; /* from the root to the last role */
+    int provider_count;
+    struct provider_request request;
+};
+
+static void set_failure(
+    struct failure *failure, const char *name, const char *what, const char *detail)
+{
+    failure_set_settings(failure, "profile %s: %s%s", name, what, detail);
+}
+
+/* ---- reading the profiles ---------------------------------------------------------------------
+ */
+
+static bool has_keys(const struct profile *profile)
+{
+    return profile->key_id != NULL || profile->secret_key != NULL;
+}
+
+/* Its own keys serve a profile that names itself as its source. */
+static bool is_own_source(const struct profile_chain *self, int index)
+{
+    const struct profile *profile = &self->profiles[index];
+
+    return profile->source_profile != NULL &&
+           strcmp(profile->source_profile, self->names[index]) == 0 && has_keys(profile);
+}
+
+/* 0: the role's own default, or no duration that STS takes. */
+static int duration_of(const struct profile *profile)
+{
+    char *end = NULL;
+    long seconds = profile->duration_s != NULL ? strtol(profile->duration_s, &end, 10) : 0;
+
+    return end != NULL && *end == '\0' && seconds >= 900 && seconds <= 43200 ? (int)seconds : 0;
+}
+
+static int check(const struct profile_chain *self, int index, struct failure *failure)
+{
+    const struct profile *profile = &self->profiles[index];
+    const char *name = self->names[index];
+
+    if (!profile->found)
+        set_failure(failure, name, "it is in none of the shared AWS files", "");
+    else if (profile->unsupported != NULL)
+        failure_set_settings(failure, "profile %s: %s is not supported; %s", name,
+            profile->unsupported, profile_workaround(profile));
+    else if (profile->duration_s != NULL && duration_of(profile) == 0)
+        set_failure(failure, name, "duration_seconds must be a number from 900 to 43200", "");
+    else if (profile->source_profile != NULL && profile->credential_source != NULL)
+        set_failure(failure, name, "source_profile and credential_source exclude each other", "");
+    else if (profile->role != NULL && profile->token_file == NULL &&
+             profile->source_profile == NULL && profile->credential_source == NULL)
+        set_failure(failure, name, "role_arn needs source_profile or credential_source", "");
+    else if (profile->role == NULL && profile->token_file != NULL)
+        set_failure(failure, name, "web_identity_token_file needs role_arn", "");
+    else if (profile->role == NULL && !has_keys(profile))
+        set_failure(failure, name, "it names no source of credentials", "");
+    else
+        return 0;
+    return -1;
+}
+
+static int load(struct profile_chain *self, const char *name, struct failure *failure)
+{
+    const struct identity_context *context = self->context;
+    struct shared_files files;
+
+    shared_files_find(&files, context);
+    self->stamps = shared_files_stamps(&files);
+    while (name != NULL) {
+        int index = self->count;
+
+        for (int i = 0; i < index; i++) {
+            if (strcmp(self->names[i], name) == 0) {
+                set_failure(failure, name, "it stands on itself by source_profile", "");
+                return -1;
+            }
+        }
+        if (index == PROFILES_MAX || strlen(name) >= sizeof(self->names[index])) {
+            set_failure(failure, self->names[0], "too many profiles stand on each other", "");
+            return -1;
+        }
+        snprintf(self->names[index], sizeof(self->names[index]), "%s", name);
+        if (shared_files_read(&files, name, &self->profiles[index], failure) < 0)
+            return -1;
+        self->count++;
+        if (check(self, index, failure) < 0)
+            return -1;
+        name = self->profiles[index].role != NULL && !is_own_source(self, index)
+                   ? self->profiles[index].source_profile
+                   : NULL;
+    }
+    return 0;
+}
+
+/* ---- from profiles to providers ---------------------------------------------------------------
+ */
+
+static struct value_ref literal(const char *text, const char *origin)
+{
+    return (struct value_ref){
+        .source = text != NULL ? SOURCE_LITERAL : SOURCE_ABSENT, .text = text, .origin = origin};
+}
+
+static struct value_ref variable(const char *name)
+{
+    return (struct value_ref){.source = SOURCE_ENVIRONMENT, .text = name, .origin = "profile"};
+}
+
+static const char *region_of(const struct profile_chain *self)
+{
+    return self->profiles[0].region != NULL ? self->profiles[0].region : self->region;
+}
+
+static struct provider *make_keys(struct profile_chain *self, const char *name,
+    const struct profile *profile, struct facts *facts)
+{
+    struct static_options options = {
+        .context = self->context,
+        .facts = facts,
+        .key_id = literal(profile->key_id, name),
+        .secret_key = literal(profile->secret_key, name),
+        .session_token = literal(profile->session_token, name),
+    };
+
+    return static_create(&options);
+}
+
+static struct provider *make_environment_keys(struct profile_chain *self, struct facts *facts)
+{
+    struct static_options options = {
+        .context = self->context,
+        .facts = facts,
+        .key_id = variable("AWS_ACCESS_KEY_ID"),
+        .secret_key = variable("AWS_SECRET_ACCESS_KEY"),
+    };
+
+    if (context_variable(self->context, "AWS_SESSION_TOKEN") != NULL)
+        options.session_token = variable("AWS_SESSION_TOKEN");
+    return static_create(&options);
+}
+
+static struct provider *make_web_identity(
+    struct profile_chain *self, const struct profile *profile, struct facts *facts)
+{
+    struct web_identity_options options = {
+        .context = self->context,
+        .facts = facts,
+        .token_file = profile->token_file,
+        .role = literal(profile->role, "role_arn of the profile"),
+        .session_name = profile->session_name,
+        .region = region_of(self),
+        .duration_s = duration_of(profile),
+    };
+
+    return web_identity_create(&options);
+}
+
+/* What the last profile's own settings lead to, before any role. */
+static struct provider *make_root(
+    struct profile_chain *self, struct facts *facts, struct failure *failure)
+{
+    int last = self->count - 1;
+    const struct profile *profile = &self->profiles[last];
+    const char *source = profile->credential_source;
+
+    if (profile->token_file != NULL)
+        return make_web_identity(self, profile, facts);
+    if (source == NULL)
+        return make_keys(self, self->names[last], profile, facts);
+    if (strcmp(source, "Environment") == 0)
+        return make_environment_keys(self, facts);
+    if (strcmp(source, "EcsContainer") == 0)
+        return container_create(self->context, facts);
+    if (strcmp(source, "Ec2InstanceMetadata") == 0)
+        return imds_create(self->context, facts, false);
+    set_failure(failure, self->names[last],
+        "credential_source must be Environment, EcsContainer or Ec2InstanceMetadata", "");
+    return NULL;
+}
+
+static struct provider *make_role(
+    struct profile_chain *self, const struct profile *profile, struct facts *facts)
+{
+    struct assume_role_options options = {
+        .context = self->context,
+        .facts = facts,
+        .base = self->providers[self->provider_count - 1],
+        .role = literal(profile->role, "role_arn of the profile"),
+        .external_id = literal(profile->external_id, "external_id of the profile"),
+        .session_name = profile->session_name,
+        .region = region_of(self),
+        .duration_s = duration_of(profile),
+    };
+
+    return assume_role_create(&options);
+}
+
+static int push(struct profile_chain *self, struct provider *provider)
+{
+    if (provider == NULL)
+        return -1;
+    self->providers[self->provider_count++] = provider;
+    return 0;
+}
+
+static int build(struct profile_chain *self, struct failure *failure)
+{
+    int roles = 0;
+
+    failure_set(failure, ERROR_INTERNAL, "profile %s: no memory", self->names[0]);
+    for (int i = 0; i < self->count; i++)
+        roles += self->profiles[i].role != NULL && self->profiles[i].token_file == NULL;
+    if (push(self, make_root(self, roles == 0 ? self->facts : &self->inner, failure)) < 0)
+        return -1;
+    for (int i = self->count - 1; i >= 0; i--) {
+        const struct profile *profile = &self->profiles[i];
+        if (profile->role == NULL || profile->token_file != NULL)
+            continue;
+        roles--;
+        if (push(self, make_role(self, profile, roles == 0 ? self->facts : &self->inner)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void drop(struct profile_chain *self)
+{
+    while (self->provider_count > 0)
+        provider_destroy(self->providers[--self->provider_count]);
+    while (self->count > 0)
+        profile_clear(&self->profiles[--self->count]);
+    facts_clear(&self->inner);
+}
+
+/* ---- the provider ---------------------------------------------------------------------------- */
+
+static void on_top(void *data, struct credentials *credentials, const struct failure *failure)
+{
+    struct profile_chain *self = data;
+
+    provider_finish(&self->base, credentials, failure);
+}
+
+static bool is_current(const struct profile_chain *self)
+{
+    struct shared_files files;
+    struct shared_stamps now;
+
+    if (self->provider_count == 0)
+        return false;
+    shared_files_find(&files, self->context);
+    now = shared_files_stamps(&files);
+    return shared_stamps_equal(&now, &self->stamps);
+}
+
+static int rebuild(struct profile_chain *self, struct failure *failure)
+{
+    bool named;
+
+    drop(self);
+    if (load(self, shared_profile_name(self->context, &named), failure) == 0 &&
+        build(self, failure) == 0)
+        return 0;
+    drop(self);
+    return -1;
+}
+
+static void profile_chain_fetch(struct provider *provider)
+{
+    struct profile_chain *self = (struct profile_chain *)provider;
+    struct failure failure;
+
+    if (!is_current(self) && rebuild(self, &failure) < 0)
+        provider_finish(provider, NULL, &failure);
+    else
+        provider_get(self->providers[self->provider_count - 1], &self->request);
+}
+
+static void profile_chain_destroy(struct provider *provider)
+{
+    struct profile_chain *self = (struct profile_chain *)provider;
+
+    provider_cancel(&self->request);
+    drop(self);
+    free(self);
+}
+
+static const struct provider_ops profile_chain_ops = {
+    .kind = "profile", .fetch = profile_chain_fetch, .destroy = profile_chain_destroy};
+
+struct provider *profile_chain_create(
+    const struct identity_context *context, struct facts *facts, const char *region)
+{
+    struct profile_chain *self = calloc(1, sizeof(*self));
+    struct failure failure;
+
+    if (self == NULL)
+        return NULL;
+    provider_init(&self->base, &profile_chain_ops);
+    self->context = context;
+    self->facts = facts;
+    self->region = region;
+    self->request.done = on_top;
+    self->request.trouble = provider_trouble;
+    self->request.data = self;
+    facts->kind = profile_chain_ops.kind;
+    rebuild(self, &failure); /* for whoami, which may be asked first */
+    return &self->base;
+}
+
+bool profile_redirection(const struct identity_context *context, struct failure *failure)
+{
+    struct shared_files files;
+    struct profile profile;
+    struct failure unread;
+    const char *setting, *variable_name;
+    bool named, redirects = false;
+    const char *name = shared_profile_name(context, &named);
+
+    shared_files_find(&files, context);
+    if (shared_files_read(&files, name, &profile, &unread) < 0)
+        return false;
+    redirects = profile_redirects(&profile, context->getenv, &setting, &variable_name);
+    if (redirects)
+        failure_set_settings(failure,
+            "profile %s: %s is not read from the shared AWS files, and no key is sent past it; set "
+            "%s instead",
+            name, setting, variable_name);
+    profile_clear(&profile);
+    return redirects;
+}
+
+bool profile_configured(const struct identity_context *context)
+{
+    struct shared_files files;
+    struct profile profile;
+    struct failure failure;
+    bool named;
+    const char *name = shared_profile_name(context, &named);
+    bool configured = true;
+
+    shared_files_find(&files, context);
+    if (shared_files_read(&files, name, &profile, &failure) == 0) {
+        configured = profile_names_source(&profile) || (named && !profile.found);
+        profile_clear(&profile);
+    }
+    return configured;
+}

@@ -1,0 +1,122 @@
+/* The shared AWS files: their INI format, their profiles, and credentials by a profile. */
+#ifndef TALLY_AGENT_CREDENTIALS_PROFILE_H
+#define TALLY_AGENT_CREDENTIALS_PROFILE_H
+
+#include "agent/credentials/context.h"
+#include "agent/credentials/provider.h"
+#include "agent/file.h"
+#include "proto/reader.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ---- INI: pure; borrows all texts from the input ---- */
+
+/* What one line says, without white space around each text. A line that is indented deeper than a
+ * setting without a value is a sub-setting of it, as in `s3 =`; however else lines are indented,
+ * they are settings. */
+struct ini_entry {
+    struct text section;
+    struct text parent; /* of a sub-setting; data NULL: it is none */
+    struct text name;   /* data NULL: the section begins */
+    struct text value;
+};
+
+/* Called for each section and for each setting in it. Comments are passed over: whole lines, and
+ * behind white space in a value. */
+typedef void ini_fn(void *data, const struct ini_entry *entry);
+
+/* 0, or -EINVAL where a line is none of these; *line then is its number, from 1. */
+int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *line);
+
+/* ---- one profile, as settings: pure ---- */
+
+enum profile_file {
+    PROFILE_CONFIG,      /* ~/.aws/config: [default] and [profile name] */
+    PROFILE_CREDENTIALS, /* ~/.aws/credentials: [name] */
+};
+
+/* NULL where a setting is absent. */
+struct profile {
+    bool found;
+    char *key_id;
+    char *secret_key;
+    char *session_token;
+    char *role;
+    char *source_profile;
+    char *credential_source;
+    char *token_file; /* web_identity_token_file */
+    char *session_name;
+    char *external_id;
+    char *region;
+    char *duration_s; /* duration_seconds */
+    char *endpoint_url;
+    char *services; /* the name of a section with an endpoint for each service */
+    char *ignore_configured;
+    char *ca_bundle;
+    char *fips;       /* use_fips_endpoint */
+    char *dual_stack; /* use_dualstack_endpoint */
+    char *sts_regional;
+    const char *unsupported; /* a setting for credentials that tally cannot honour; static */
+};
+
+/* Adds what the file says of the profile, over what is already there. 0; -ENOMEM; or -EINVAL
+ * where a line cannot be read: *line then is its number. */
+int profile_parse(struct profile *profile, const char *name, enum profile_file file,
+    const char *text, size_t len, unsigned *line);
+void profile_clear(struct profile *profile); /* wipes */
+
+/* The setting by which an SDK would send requests, and with them signatures and tokens, elsewhere
+ * than the environment's variables say, and the variable that takes its place; false: there is
+ * none. `get`: getenv-like. Both are static. */
+bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
+    const char **setting, const char **variable);
+
+/* What to do about `unsupported`. Static. */
+const char *profile_workaround(const struct profile *profile);
+
+/* Whether it names a source of credentials, be it a wrong one. */
+bool profile_names_source(const struct profile *profile);
+
+/* ---- where the files are, and what they say of a profile ---- */
+
+#define SHARED_FILE_BYTES (256u * 1024u)
+
+struct shared_files {
+    char config[1024]; /* "" where there is no home */
+    char credentials[1024];
+};
+
+/* By AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, else in ~/.aws. */
+void shared_files_find(struct shared_files *files, const struct identity_context *context);
+
+struct shared_stamps {
+    struct file_stamp config, credentials;
+};
+struct shared_stamps shared_files_stamps(const struct shared_files *files);
+bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b);
+
+/* Reads both files. 0 (profile->found tells whether it is in one), or negative with *failure:
+ * a file that is there, but cannot be read or understood. */
+int shared_files_read(const struct shared_files *files, const char *name, struct profile *profile,
+    struct failure *failure);
+
+/* The profile's name that the environment chooses; *named: by a variable, not by default. */
+const char *shared_profile_name(const struct identity_context *context, bool *named);
+
+/* ---- credentials by a profile: its keys, its token file, or its role on top
+ * of another profile or source. For people at a laptop or on a node. */
+
+/* region: for STS where neither environment nor profile names one; may be NULL; borrowed. */
+struct provider *profile_chain_create(
+    const struct identity_context *context, struct facts *facts, const char *region);
+
+/* Whether the shared files configure an identity, rightly or wrongly: the chosen profile names a
+ * source of credentials, or a variable chooses one that is not there or cannot be read. */
+bool profile_configured(const struct identity_context *context);
+
+/* Whether the chosen profile sends requests elsewhere than the environment says, whatever the
+ * source of the credentials is: the SDKs honour that, tally refuses it by name (*failure). */
+bool profile_redirection(const struct identity_context *context, struct failure *failure);
+
+#endif

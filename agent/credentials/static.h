@@ -1,0 +1,20 @@
+/* Access keys that somebody configured: in metadata, the environment, a mounted Secret. Finds
+ * them at once, and reads files anew only when they have changed. */
+#ifndef TALLY_AGENT_CREDENTIALS_STATIC_H
+#define TALLY_AGENT_CREDENTIALS_STATIC_H
+
+#include "agent/config/identity_spec.h"
+#include "agent/credentials/context.h"
+#include "agent/credentials/provider.h"
+
+struct static_options {
+    const struct identity_context *context;
+    struct facts *facts;
+    struct value_ref key_id; /* what the refs point to stays alive with the provider's owner */
+    struct value_ref secret_key;
+    struct value_ref session_token;
+};
+
+struct provider *static_create(const struct static_options *options); /* NULL: no memory */
+
+#endif

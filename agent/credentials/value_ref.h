@@ -1,0 +1,25 @@
+/* Resolves a value_ref of the configuration: the environment and mounted files are read now. */
+#ifndef TALLY_AGENT_CREDENTIALS_VALUE_REF_H
+#define TALLY_AGENT_CREDENTIALS_VALUE_REF_H
+
+#include "agent/config/identity_spec.h"
+#include "proto/buffer.h"
+#include "proto/failure.h"
+
+#define VALUE_BYTES (64u * 1024u)
+
+/* Appends the value, without white space around it, to the secret buffer `out`. 0; -ENODATA
+ * where the configuration names no such value, which is no failure; or another negative errno
+ * with *failure: named but not to be had; -ENOENT where it is missing or empty. */
+int value_read(const struct value_ref *ref, const char *(*get)(const char *name),
+    struct buffer *out, struct failure *failure);
+
+/* The same of a value that may be missing (awsRoleArn, awsExternalId, awsSessionToken): -ENODATA
+ * also where it is named but unset, missing or empty. KEDA goes on without it, too. */
+int value_read_optional(const struct value_ref *ref, const char *(*get)(const char *name),
+    struct buffer *out, struct failure *failure);
+
+/* The file that the value is in, NULL where it is in none. */
+const char *value_file(const struct value_ref *ref);
+
+#endif

@@ -1,0 +1,461 @@
+#include "agent/credentials/web_identity.h"
+
+#include "agent/aws/sts.h"
+#include "agent/credentials/advice.h"
+#include "agent/credentials/assume_role.h"
+#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/value_ref.h"
+#include "agent/file.h"
+#include "proto/buffer.h"
+#include "proto/saturating.h"
+#include "proto/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ==== jwt ===================================================================================== */
+
+#define PAYLOAD_BYTES (32u * 1024u)
+#define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: RFC 3339 has no other */
+
+static int base64url_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '-')
+        return 62;
+    return c == '_' ? 63 : -1;
+}
+
+/* Unpadded, as RFC 7515 has it. */
+static int base64url_decode(const char *text, size_t len, struct buffer *out)
+{
+    unsigned bits = 0;
+    unsigned count = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        int digit = base64url_digit(text[i]);
+        if (digit < 0)
+            return -EINVAL;
+        bits = (bits << 6 | (unsigned)digit) & 0xffffu;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            buffer_append_byte(out, (uint8_t)(bits >> count));
+        }
+    }
+    return out->failed ? -EINVAL : 0;
+}
+
+static void copy_claim(char *to, size_t size, const struct field *field)
+{
+    if (field->text != NULL)
+        utf8_copy(to, size, field->text, strlen(field->text));
+}
+
+static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
+{
+    enum { ISSUER, SUBJECT, AUDIENCE, EXPIRES, COUNT };
+    struct field fields[COUNT] = {
+        [ISSUER] = {.name = "iss"},
+        [SUBJECT] = {.name = "sub"},
+        [AUDIENCE] = {.name = "aud"},
+        [EXPIRES] = {.name = "exp"},
+    };
+    char why[80];
+
+    if (fields_read(payload->data, payload->len, fields, COUNT, why, sizeof(why)) < 0)
+        return -EINVAL;
+    copy_claim(claims->issuer, sizeof(claims->issuer), &fields[ISSUER]);
+    copy_claim(claims->subject, sizeof(claims->subject), &fields[SUBJECT]);
+    copy_claim(claims->audience, sizeof(claims->audience), &fields[AUDIENCE]);
+    if (fields[EXPIRES].number > 0 && fields[EXPIRES].number <= EXPIRES_MAX)
+        claims->expires_s = fields[EXPIRES].number;
+    fields_clear(fields, COUNT);
+    return 0;
+}
+
+int jwt_read_claims(const char *token, size_t len, struct jwt_claims *claims)
+{
+    const char *first = memchr(token, '.', len);
+    const char *second;
+    struct buffer payload;
+    int r;
+
+    *claims = (struct jwt_claims){.expires_s = 0};
+    if (first == NULL)
+        return -EINVAL;
+    first++;
+    second = memchr(first, '.', len - (size_t)(first - token));
+    if (second == NULL)
+        return -EINVAL;
+    buffer_init_secret(&payload, PAYLOAD_BYTES);
+    r = base64url_decode(first, (size_t)(second - first), &payload);
+    if (r == 0)
+        r = read_payload(&payload, claims);
+    buffer_free(&payload);
+    return r;
+}
+
+void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size)
+{
+    const char *issuer = claims->issuer;
+
+    /* IAM names an OIDC provider without the scheme. */
+    if (strncmp(issuer, "https://", 8) == 0)
+        issuer += 8;
+    if (*issuer == '\0')
+        issuer = "the token's issuer";
+    snprintf(text, size,
+        "allow sts:AssumeRoleWithWebIdentity to the OIDC provider %s where its :sub is %s and its "
+        ":aud is %s",
+        issuer, claims->subject[0] != '\0' ? claims->subject : "(none)",
+        claims->audience[0] != '\0' ? claims->audience : "(none)");
+}
+
+/* ==== token file ============================================================================== */
+
+#define RETRY_MS 200
+#define LIMIT_MS 1500 /* well within the usual deadline of who waits */
+
+static void trim(struct buffer *token)
+{
+    while (token->len > 0 && token->data[token->len - 1] != '\0' &&
+           strchr(" \t\r\n", token->data[token->len - 1]) != NULL)
+        buffer_truncate(token, token->len - 1);
+}
+
+bool token_text_valid(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool is_token(struct buffer *token)
+{
+    return token->len <= TOKEN_BYTES && strlen(buffer_string(token)) == token->len &&
+           token_text_valid(buffer_string(token));
+}
+
+/* 0, -EAGAIN where it may be there in a moment, or another negative errno; failure is set. */
+static int read_now(const char *path, struct buffer *token, struct failure *failure)
+{
+    char why[sizeof(failure->message)];
+    int r = file_read(path, token);
+
+    trim(token);
+    if (r < 0) {
+        file_explain(path, r, why, sizeof(why));
+        failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
+        if (r != -EACCES && r != -EPERM && r != -EMSGSIZE && r != -EISDIR)
+            return -EAGAIN;
+        failure->retryable = false; /* the kubelet is not at it: somebody has to change the mount */
+        return r;
+    }
+    if (token->len == 0) {
+        failure_set(failure, ERROR_CREDENTIALS, "token file: %s is empty", path);
+        return -EAGAIN;
+    }
+    if (is_token(token))
+        return 0;
+    failure_set(failure, ERROR_CREDENTIALS,
+        "token file: %s holds no token, which has one line of at most %d characters", path,
+        TOKEN_BYTES);
+    return -EINVAL;
+}
+
+static void try_it(void *data)
+{
+    struct token_file *file = data;
+    int64_t waited = loop_now(file->context->loop) - file->started_ms;
+    struct failure failure;
+    int r;
+
+    buffer_clear(&file->token);
+    r = read_now(file->path, &file->token, &failure);
+    if (r == -EAGAIN && waited < LIMIT_MS) {
+        loop_timer_start(file->timer, RETRY_MS);
+        provider_trouble(file->data, &failure);
+    } else {
+        file->done(file->data, r < 0 ? &failure : NULL);
+    }
+}
+
+void token_file_read(struct token_file *file)
+{
+    file->started_ms = loop_now(file->context->loop);
+    try_it(file);
+}
+
+bool token_file_changed(struct token_file *file)
+{
+    struct failure failure;
+    struct buffer token;
+    bool changed;
+
+    buffer_init_secret(&token, file->token.max);
+    changed =
+        read_now(file->path, &token, &failure) == 0 &&
+        (token.len != file->token.len || memcmp(token.data, file->token.data, token.len) != 0);
+    if (changed) {
+        struct buffer old = file->token;
+        file->token = token;
+        token = old;
+    }
+    buffer_free(&token);
+    return changed;
+}
+
+void token_file_forget(struct token_file *file)
+{
+    buffer_free(&file->token);
+}
+
+int token_file_init(struct token_file *file, const struct identity_context *context,
+    const char *path, token_file_done_fn *done, void *data)
+{
+    *file = (struct token_file){.context = context, .path = path, .done = done, .data = data};
+    buffer_init_secret(&file->token, 2 * TOKEN_BYTES);
+    file->timer = loop_timer_create(context->loop, try_it, file);
+    return file->timer != NULL ? 0 : -ENOMEM;
+}
+
+void token_file_clear(struct token_file *file)
+{
+    loop_timer_destroy(file->timer);
+    file->timer = NULL;
+    buffer_free(&file->token);
+}
+
+/* ==== web identity ============================================================================ */
+
+struct web_identity {
+    struct provider base;
+    struct web_identity_options options;
+    struct sts_exchange exchange;
+    struct token_file file; /* its token is kept while STS is asked */
+    struct buffer role;
+    bool replayed;
+};
+
+static void end(
+    struct web_identity *self, struct credentials *credentials, const struct failure *failure)
+{
+    token_file_forget(&self->file);
+    provider_finish(&self->base, credentials, failure);
+}
+
+/* ---- what to do about a refusal -------------------------------------------------------------- */
+
+static void explain_expired(
+    const struct web_identity *self, const struct jwt_claims *claims, char *hint, size_t size)
+{
+    int64_t wall_s = loop_wall(self->options.context->loop) / 1000;
+
+    if (claims->expires_s == 0 || claims->expires_s > wall_s)
+        snprintf(hint, size, "the token in %s expired by AWS's clock; is this machine's right?",
+            self->options.token_file);
+    else
+        snprintf(hint, size,
+            "the token in %s expired %lld s ago: the kubelet does not renew it, or this file is "
+            "a copy",
+            self->options.token_file, (long long)saturating_subtract(wall_s, claims->expires_s));
+}
+
+/* What the token of EKS Pod Identity is for: its agent takes it, STS does not. */
+#define POD_IDENTITY_AUDIENCE "pods.eks.amazonaws.com"
+
+/* What the code alone does not tell, and the sentence does together with the token. */
+static void explain_token(
+    const struct jwt_claims *claims, const struct failure *failure, char *hint, size_t size)
+{
+    char trust[sizeof(*claims) + 160];
+
+    if (strstr(claims->audience, POD_IDENTITY_AUDIENCE) != NULL) {
+        snprintf(hint, size,
+            "this token is for EKS Pod Identity (audience %s): use "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI "
+            "and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or mount the token for sts.amazonaws.com",
+            POD_IDENTITY_AUDIENCE);
+    } else if (failure_lacks_permission(failure)) {
+        jwt_explain_trust(claims, trust, sizeof(trust));
+        snprintf(hint, size, "its trust policy must %s", trust);
+    } else if (strcasestr(failure->message, "No OpenIDConnect provider found") != NULL) {
+        snprintf(hint, size,
+            "the role's account needs an IAM OIDC provider for %s that lists the audience %s",
+            claims->issuer, claims->audience);
+    } else if (strcasestr(failure->message, "audience") != NULL) {
+        snprintf(hint, size, "the account's IAM OIDC provider for %s must list the audience %s",
+            claims->issuer, claims->audience);
+    }
+}
+
+static void explain(
+    const struct web_identity *self, const struct failure *failure, char *hint, size_t size)
+{
+    const char *advice = failure_advice(failure);
+    const char *code = failure->aws_code;
+    struct jwt_claims claims;
+
+    hint[0] = '\0';
+    if (advice != NULL)
+        snprintf(hint, size, "%s", advice);
+    else if (code[0] == '\0')
+        return;
+    else if (jwt_read_claims((const char *)self->file.token.data, self->file.token.len, &claims) <
+             0)
+        snprintf(hint, size, "%s holds no JWT", self->options.token_file);
+    else if (strncmp(code, "ExpiredToken", 12) == 0)
+        explain_expired(self, &claims, hint, size);
+    else if (strncmp(code, "AccessDenied", 12) == 0 || strcmp(code, "InvalidIdentityToken") == 0)
+        explain_token(&claims, failure, hint, size);
+}
+
+static void finish_explained(struct web_identity *self, const struct failure *failure)
+{
+    struct failure explained = *failure;
+    char hint[1024];
+
+    explain(self, failure, hint, sizeof(hint));
+    if (hint[0] != '\0')
+        failure_explain(&explained, "%s", hint);
+    end(self, NULL, &explained);
+}
+
+bool web_identity_refused(const struct failure *failure)
+{
+    if (strcmp(failure->aws_code, "AccessDenied") == 0)
+        return true;
+    /* The same code is retryable where STS could not fetch the issuer's keys: that may pass. */
+    return strcmp(failure->aws_code, "InvalidIdentityToken") == 0 && !failure->retryable;
+}
+
+/* ---- asking STS -------------------------------------------------------------------------------
+ */
+
+static const char *session_name(const struct web_identity *self)
+{
+    return self->options.session_name != NULL ? self->options.session_name
+                                              : self->options.context->session_name;
+}
+
+static void send_token(struct web_identity *self)
+{
+    const char *role = buffer_string(&self->role);
+
+    snprintf(self->exchange.what, sizeof(self->exchange.what),
+        "AssumeRoleWithWebIdentity of role %s", role);
+    sts_web_identity_body(&self->exchange.form, role, session_name(self),
+        (const char *)self->file.token.data, self->file.token.len, self->options.duration_s);
+    sts_exchange_start(&self->exchange, NULL);
+}
+
+static void on_token(void *data, const struct failure *failure)
+{
+    struct web_identity *self = data;
+
+    if (failure != NULL)
+        end(self, NULL, failure);
+    else
+        send_token(self);
+}
+
+/* The token may have been replaced while STS looked at the old one: only another token is worth
+ * asking again. */
+static bool replay(struct web_identity *self)
+{
+    if (self->replayed || !token_file_changed(&self->file))
+        return false;
+    self->replayed = true;
+    send_token(self);
+    return true;
+}
+
+static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
+    enum aws_outcome outcome)
+{
+    struct web_identity *self = data;
+
+    if (credentials != NULL)
+        end(self, credentials, NULL);
+    else if (outcome != AWS_EXPIRED || !replay(self))
+        finish_explained(self, failure);
+}
+
+/* ---- the provider ---------------------------------------------------------------------------- */
+
+/* What can be known without asking anybody; negative with *failure: the rest cannot work. */
+static int prepare(struct web_identity *self, struct failure *failure)
+{
+    struct facts *facts = self->options.facts;
+    int r = -EINVAL;
+
+    facts->kind = self->base.ops->kind;
+    facts_set(&facts->token_file, self->options.token_file);
+    facts_set(&facts->session_name, session_name(self));
+    buffer_clear(&self->role);
+    if (self->options.token_file == NULL)
+        failure_set_settings(failure,
+            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
+            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+    else
+        r = value_read(&self->options.role, self->options.context->getenv, &self->role, failure);
+    if (r == -ENODATA)
+        failure_set_settings(
+            failure, "web identity: the token file is there, but no role: set AWS_ROLE_ARN");
+    if (r == 0)
+        facts_set(&facts->role, buffer_string(&self->role));
+    return r;
+}
+
+static void web_identity_fetch(struct provider *provider)
+{
+    struct web_identity *self = (struct web_identity *)provider;
+    struct failure failure;
+
+    self->replayed = false;
+    if (prepare(self, &failure) < 0)
+        end(self, NULL, &failure);
+    else
+        token_file_read(&self->file);
+}
+
+static void web_identity_destroy(struct provider *provider)
+{
+    struct web_identity *self = (struct web_identity *)provider;
+
+    sts_exchange_clear(&self->exchange);
+    token_file_clear(&self->file);
+    buffer_free(&self->role);
+    free(self);
+}
+
+static const struct provider_ops web_identity_ops = {
+    .kind = "web-identity", .fetch = web_identity_fetch, .destroy = web_identity_destroy};
+
+struct provider *web_identity_create(const struct web_identity_options *options)
+{
+    struct web_identity *self = calloc(1, sizeof(*self));
+    struct failure failure;
+
+    if (self == NULL)
+        return NULL;
+    self->options = *options;
+    if (token_file_init(&self->file, options->context, options->token_file, on_token, self) < 0) {
+        free(self);
+        return NULL;
+    }
+    provider_init(&self->base, &web_identity_ops);
+    sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
+    buffer_init_secret(&self->role, VALUE_BYTES);
+    prepare(self, &failure); /* for whoami, which may be asked first */
+    return &self->base;
+}
