@@ -2,24 +2,41 @@
 
 #include <stddef.h>
 
-/* Whoever asks while the answers go out waits in a fresh ring, whoever leaves meanwhile still
- * finds its neighbours; and a callback may destroy the provider: all that is used is local. */
-static void answer_all(
+/* The providers that have finished and whose requests are still to be answered. One provider stands
+ * on another, so an answer often finishes the next provider: it is answered after the first has
+ * returned, not from within it. What a request then sends has each function once on its stack. */
+static struct {
+    struct ring waiting; /* provider::finished */
+    bool answering;
+} finished = {.waiting = {&finished.waiting, &finished.waiting}};
+
+/* A request that comes while the answers go out waits in a fresh ring, one that is cancelled
+ * meanwhile still finds its neighbours; and a callback may destroy the provider: all that is used
+ * is local. */
+static void provider_answer(
     struct provider *provider, struct credentials *credentials, const struct failure *failure)
 {
-    struct failure copy = {0};
     struct ring waiting;
 
-    if (failure != NULL)
-        copy = *failure;
     ring_take_all(&provider->waiting, &waiting);
     while (!ring_is_empty(&waiting)) {
         struct provider_request *request = RING_MEMBER(waiting.next, struct provider_request, link);
 
         ring_remove(&request->link);
         request->provider = NULL;
-        request->done(request->data, credentials, credentials != NULL ? NULL : &copy);
+        request->done(request->data, credentials, credentials != NULL ? NULL : failure);
     }
+}
+
+static void provider_answer_finished(struct provider *provider)
+{
+    struct credentials *credentials = provider->credentials;
+    struct failure failure = provider->failure;
+
+    provider->credentials = NULL;
+    provider->fetching = false;
+    provider_answer(provider, credentials, &failure);
+    credentials_unref(credentials);
 }
 
 static void set_shutting_down(struct failure *failure)
@@ -31,6 +48,8 @@ void provider_init(struct provider *provider, const struct provider_ops *ops)
 {
     provider->ops = ops;
     ring_init(&provider->waiting);
+    ring_init(&provider->finished);
+    provider->credentials = NULL;
     provider->fetching = false;
     provider->closing = false;
 }
@@ -62,13 +81,18 @@ void provider_cancel(struct provider_request *request)
 void provider_finish(
     struct provider *provider, struct credentials *credentials, const struct failure *failure)
 {
-    struct credentials *held = NULL;
-
-    provider->fetching = false;
     if (credentials != NULL)
-        held = credentials_ref(credentials);
-    answer_all(provider, held, failure);
-    credentials_unref(held);
+        provider->credentials = credentials_ref(credentials);
+    else
+        provider->failure = *failure;
+    ring_add(&finished.waiting, &provider->finished);
+    if (finished.answering)
+        return;
+    finished.answering = true;
+    while (!ring_is_empty(&finished.waiting))
+        provider_answer_finished(
+            RING_MEMBER(ring_pop(&finished.waiting), struct provider, finished));
+    finished.answering = false;
 }
 
 void provider_trouble(void *data, const struct failure *failure)
@@ -90,7 +114,9 @@ void provider_destroy(struct provider *provider)
     if (provider == NULL)
         return;
     provider->closing = true;
+    ring_remove(&provider->finished);
+    credentials_unref(provider->credentials);
     set_shutting_down(&failure);
-    answer_all(provider, NULL, &failure);
+    provider_answer(provider, NULL, &failure);
     provider->ops->destroy(provider);
 }

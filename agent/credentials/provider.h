@@ -44,7 +44,10 @@ struct provider_ops {
 /* The first member of every kind's own struct. */
 struct provider {
     const struct provider_ops *ops;
-    struct ring waiting; /* provider_request::link */
+    struct ring waiting;             /* provider_request::link */
+    struct ring finished;            /* while its requests are to be answered, with: */
+    struct credentials *credentials; /* held; NULL: `failure` */
+    struct failure failure;
     bool fetching;
     bool closing; /* being destroyed: whoever asks now is answered SHUTTING_DOWN */
 };
