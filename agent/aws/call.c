@@ -8,6 +8,7 @@
 #include "agent/random.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
+#include "proto/saturating.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -210,6 +211,7 @@ struct aws_call {
     bool clock_corrected;
     aws_call_done_fn *done;
     void *data;
+    bool is_final; /* the latest reply: another attempt would bring the same */
 };
 
 /* ---- the client ----------------------------------------------------------------------------- */
@@ -399,9 +401,12 @@ static void read_reply(
         snprintf(error->message, sizeof(error->message), "the reply does not fit its CRC-32");
     } else if (response->status < 200 || response->status > 299) {
         request->parse_error(response->status, response->body, response->body_len, error);
-    } else if (request->parse_reply != NULL && request->parse_reply(call->data, response->body,
-                                                   response->body_len, why, sizeof(why)) < 0) {
-        set_invalid(error, response, why);
+    } else if (request->parse_reply != NULL) {
+        int r = request->parse_reply(
+            call->data, response->body, response->body_len, why, sizeof(why));
+        call->is_final = r == -ELOOP;
+        if (r < 0)
+            set_invalid(error, response, why);
     }
     if (error->request_id[0] == '\0')
         memcpy(error->request_id, response->headers.request_id, sizeof(error->request_id));
@@ -482,19 +487,22 @@ static bool retry(struct aws_call *call, const struct aws_reply *reply)
     enum aws_outcome outcome = reply->error.outcome;
     int64_t delay;
 
-    if (outcome != AWS_THROTTLED && outcome != AWS_TRANSIENT)
+    if ((outcome != AWS_THROTTLED && outcome != AWS_TRANSIENT) || call->is_final)
         return false;
     if (request->max_attempts != 0 && call->attempts >= request->max_attempts)
         return false;
     delay = retry_delay(outcome, call->attempts - 1,
         request->retry_base_ms > 0 ? request->retry_base_ms : RETRY_BASE_MS, reply->retry_after_ms,
         random_bits());
-    if (request->retry_wanted != NULL && !request->retry_wanted(call->data, &reply->failure, delay))
+    if (request->patience != NULL && !retry_allowed(request->patience, call->attempts,
+                                         saturating_add(loop_now(call->client->loop), delay)))
         return false;
     if (!retry_quota_take(&call->client->quotas[request->service], outcome))
         return false;
     call->paid_retries++;
     call->last_outcome = outcome;
+    if (request->retrying != NULL)
+        request->retrying(call->data, &reply->failure, delay);
     return call_wait(call, delay);
 }
 

@@ -1,6 +1,6 @@
 /* One call of an AWS service, attempts included: signs, sends, checks, classifies, and asks
  * again where that can help. What a call may cost is bounded by the service's retry quota and
- * by the caller, who is asked before each wait.
+ * by the patience of its caller.
  *
  * One repeat is free, once for a call: after a refused clock, signed anew by the reply's Date.
  * (http repeats by itself what a kept connection lost.) Refreshing credentials is the caller's
@@ -11,6 +11,7 @@
 #include "agent/aws/aws_error.h"
 #include "agent/aws/credentials.h"
 #include "agent/aws/http.h"
+#include "agent/aws/retry.h"
 #include "agent/endpoint.h"
 #include "proto/buffer.h"
 
@@ -58,20 +59,22 @@ struct aws_request {
     size_t body_len;
     struct credentials *credentials; /* NULL: not signed */
     size_t max_reply;
-    int64_t stall_ms;      /* 0: HTTP_STALL_MS */
-    int64_t retry_base_ms; /* 0: RETRY_BASE_MS */
-    unsigned max_attempts; /* 0: as long as `retry_wanted` agrees */
+    int64_t stall_ms;                      /* 0: HTTP_STALL_MS */
+    int64_t retry_base_ms;                 /* 0: RETRY_BASE_MS */
+    unsigned max_attempts;                 /* 0: as `patience` says */
+    const struct retry_patience *patience; /* borrowed to the end; NULL: as max_attempts says */
 
     /* Reads a whole 2xx reply; negative: it is none that the service sends (`why` says what is
-     * wrong), which counts as a transient fault. Called at most once for each attempt. */
+     * wrong), which counts as a transient fault, with -ELOOP as one that another attempt does not
+     * mend. Called at most once for each attempt. */
     int (*parse_reply)(void *data, const void *body, size_t len, char *why, size_t why_size);
 
     /* The service's error reply -> *error (sts_parse_error, dynamodb_parse_error, …). */
     void (*parse_error)(int status, const void *body, size_t len, struct aws_error *error);
 
-    /* Asked before waiting delay_ms and trying again, with what the last attempt met; false
-     * ends the call with that. NULL: always agreed. It may not cancel the call. */
-    bool (*retry_wanted)(void *data, const struct failure *failure, int64_t delay_ms);
+    /* An attempt failed, and the next one is made after delay_ms. NULL: not reported. It may not
+     * cancel the call. */
+    void (*retrying)(void *data, const struct failure *failure, int64_t delay_ms);
 };
 
 struct aws_reply {

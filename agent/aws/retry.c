@@ -7,6 +7,11 @@ static int cost(enum aws_outcome outcome)
     return outcome == AWS_THROTTLED ? RETRY_COST_THROTTLE : RETRY_COST;
 }
 
+bool retry_allowed(const struct retry_patience *patience, unsigned attempts, int64_t begins_at)
+{
+    return attempts < patience->attempts || begins_at < patience->until;
+}
+
 void retry_quota_init(struct retry_quota *quota)
 {
     quota->tokens = RETRY_QUOTA_TOKENS;

@@ -16,6 +16,15 @@
 #define RETRY_AFTER_MAX_MS     3600000 /* the most that a reply can ask for */
 #define RETRY_AFTER_EXTRA_MS   5000 /* how much longer than our own delay a service may ask for */
 
+/* How long the one who wants a result lets it be tried: kept up to date there, read here before
+ * each wait. One more attempt is made while fewer than `attempts` were, or where it begins before
+ * `until` (loop_now). */
+struct retry_patience {
+    int64_t until;
+    unsigned attempts;
+};
+bool retry_allowed(const struct retry_patience *patience, unsigned attempts, int64_t begins_at);
+
 #define RETRY_QUOTA_TOKENS  500
 #define RETRY_COST          14
 #define RETRY_COST_THROTTLE 5

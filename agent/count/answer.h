@@ -57,6 +57,7 @@ struct count_watch {
         void *data); /* the configuration has another query now, or none: the watch is over */
     void *data;
     struct ring link; /* the question's own; ring_init before the first use */
+    struct question *question;
 };
 
 /* After how long someone who wants the answer within timeout_ms is given one: early enough for

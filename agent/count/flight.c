@@ -16,6 +16,7 @@ struct flight {
     int64_t joined_at;        /* the latest request, or the take-off */
     struct flight_progress progress;
     struct page_log pages;
+    const struct flight_patience *patience;
     const struct flight_events *events;
     void *data;
 };
@@ -54,13 +55,14 @@ static void on_page(void *data, const struct scan_page *page, const struct count
     page_log_add(&flight->pages, page);
 }
 
-static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     struct flight *flight = data;
 
     flight->progress.failed_attempts++;
     flight->progress.last_attempt = *failure;
-    return flight->events->retry_wanted(flight->data, delay_ms);
+    if (flight->events->retrying != NULL)
+        flight->events->retrying(flight->data, delay_ms);
 }
 
 static void on_trouble(void *data, const struct failure *failure)
@@ -110,8 +112,7 @@ static void check_limits(struct flight *flight)
 
     if (left <= 0)
         too_long(flight);
-    else if (flight->events->still_wanted != NULL &&
-             !flight->events->still_wanted(flight->data, unattended_ms))
+    else if (unattended_ms >= flight->patience->unattended_ms)
         unattended(flight, unattended_ms);
     else
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
@@ -119,10 +120,8 @@ static void check_limits(struct flight *flight)
 
 static void take_off(struct flight *flight)
 {
-    static const struct scan_events events = {.page = on_page,
-        .trouble = on_trouble,
-        .retry_wanted = on_retry_wanted,
-        .done = on_scan_done};
+    static const struct scan_events events = {
+        .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_scan_done};
     struct scan *scan;
 
     flight->joined_at = loop_now(flight->context->loop);
@@ -148,7 +147,8 @@ static void timer_fired(void *data)
 
 struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
     const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
-    const struct failure *last, const struct flight_events *events, void *data)
+    const struct failure *last, const struct flight_patience *patience,
+    const struct flight_events *events, void *data)
 {
     struct flight *flight = calloc(1, sizeof(*flight));
 
@@ -166,7 +166,9 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
         .environment = &context->environment,
         .identity = identity,
         .query = query,
-        .values = values};
+        .values = values,
+        .patience = &patience->retry};
+    flight->patience = patience;
     flight->events = events;
     flight->data = data;
     if (last != NULL)

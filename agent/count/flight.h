@@ -42,14 +42,16 @@ struct flight_progress {
     struct count_value so_far;
 };
 
+/* How long the caller wants the flight to go on: kept up to date by the caller, read by the flight.
+ */
+struct flight_patience {
+    struct retry_patience retry;
+    int64_t unattended_ms; /* it ends when no request has joined for so long; INT64_MAX: never */
+};
+
 struct flight_events {
-    /* Whether anybody wants the failed page tried again after delay_ms. */
-    bool (*retry_wanted)(void *data, int64_t delay_ms);
-
-    /* Whether to go on, though no request has joined for unattended_ms; asked now and then. NULL:
-     * always, because its caller ends it when it leaves. */
-    bool (*still_wanted)(void *data, int64_t unattended_ms);
-
+    /* An attempt failed, and the next one is made after delay_ms. May be NULL. */
+    void (*retrying)(void *data, int64_t delay_ms);
     /* The end. The flight frees itself afterwards. Never before flight_start returned. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
@@ -57,10 +59,11 @@ struct flight_events {
 struct flight;
 
 /* Takes off after delay_ms (0: in the next turn of the loop); `last`: what the delay is for, or
- * NULL. Holds the snapshot, and through it the query. NULL: no memory. */
+ * NULL. Holds the snapshot, and through it the query; borrows the patience. NULL: no memory. */
 struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
     const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
-    const struct failure *last, const struct flight_events *events, void *data);
+    const struct failure *last, const struct flight_patience *patience,
+    const struct flight_events *events, void *data);
 
 const struct flight_progress *flight_progress(const struct flight *flight);
 

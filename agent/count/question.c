@@ -136,6 +136,7 @@ static void deadlines_passed(void *data)
     flight_late(question->flight, &failure);
     waiters_take_late(&question->waiters, &late);
     answer_each(question, &late, &failure);
+    question_set_patience(question);
     end_if_unwanted(question);
 }
 
@@ -195,29 +196,28 @@ static void log_recovered(struct question *question)
 
 /* Those whom a stale value cannot help are worth every attempt that fits their deadline; for
  * others a few attempts do. */
-static bool on_retry_wanted(void *data, int64_t delay_ms)
+void question_set_patience(struct question *question)
+{
+    bool is_wanted = question_is_kept_fresh(question) || !waiters_are_none(&question->waiters);
+    int64_t twice_polling = saturating_add(
+        question->trigger->polling_ms, question->trigger->polling_ms);
+
+    question->patience = (struct flight_patience){
+        .retry = {.until = may_serve_stale(question) ? INT64_MIN : question->waiters.latest,
+            .attempts = is_wanted ? PATIENT_ATTEMPTS : 0},
+        .unattended_ms = is_wanted                       ? INT64_MAX
+                         : twice_polling > UNATTENDED_MS ? twice_polling
+                                                         : UNATTENDED_MS};
+}
+
+/* A flight may go on for minutes: what it meets is logged before it ends. */
+static void on_retrying(void *data, int64_t delay_ms)
 {
     struct question *question = data;
     const struct flight_progress *progress = flight_progress(question->flight);
 
-    /* A flight may go on for minutes: what it meets is logged before it ends. */
     if (progress->failed_attempts >= PATIENT_ATTEMPTS)
         log_failed(question, &progress->last_attempt, delay_ms);
-    if (!may_serve_stale(question) &&
-        waiters_outlast(&question->waiters, saturating_add(question_now(question), delay_ms)))
-        return true;
-    return (question_is_kept_fresh(question) || !waiters_are_none(&question->waiters)) &&
-           progress->failed_attempts < PATIENT_ATTEMPTS;
-}
-
-static bool on_still_wanted(void *data, int64_t unattended_ms)
-{
-    const struct question *question = data;
-    int64_t polling = question->trigger->polling_ms;
-    int64_t twice_polling = saturating_add(polling, polling);
-
-    return question_is_kept_fresh(question) || !waiters_are_none(&question->waiters) ||
-           unattended_ms < (twice_polling > UNATTENDED_MS ? twice_polling : UNATTENDED_MS);
 }
 
 static void on_flight_done(
@@ -246,15 +246,15 @@ static void on_flight_done(
 /* Takes off now, or when the back-off after a failure is over. */
 void question_start_flight(struct question *question)
 {
-    static const struct flight_events events = {
-        .retry_wanted = on_retry_wanted, .still_wanted = on_still_wanted, .done = on_flight_done};
+    static const struct flight_events events = {.retrying = on_retrying, .done = on_flight_done};
     const struct cache *cache = &question->cache;
     int64_t wait = cache->failures > 0 ? cache->not_before - question_now(question) : 0;
     struct failure failure;
 
+    question_set_patience(question);
     question->flight = flight_start(question->context, question->snapshot,
         &question->trigger->query, question->identity, question->values, wait > 0 ? wait : 0,
-        wait > 0 ? cache_failure(cache) : NULL, &events, question);
+        wait > 0 ? cache_failure(cache) : NULL, &question->patience, &events, question);
     if (question->flight == NULL) {
         failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
         answer_all(question, &failure);
@@ -328,6 +328,7 @@ void question_ask(struct question *question, struct count_request *request)
         answer_request(question, request, &failure);
     } else if (question->flight != NULL) {
         context->stats.joined++;
+        question_set_patience(question);
         flight_join(question->flight);
     } else {
         context->stats.misses++;
@@ -340,6 +341,7 @@ void question_leave(struct count_request *request)
     if (ring_is_empty(&request->link))
         return;
     waiters_leave(&request->question->waiters, request);
+    question_set_patience(request->question);
     end_if_unwanted(request->question);
 }
 
@@ -406,12 +408,14 @@ void question_adopt(
     /* Whoever reloads has perhaps mended what was refused. */
     question->cache.not_before = 0;
     question->cache.refused = false;
+    question_set_patience(question);
     question_schedule_refresh(question);
 }
 
 void question_abandon(struct question *question)
 {
     question->abandoned = true;
+    question_set_patience(question);
     end_if_unwanted(question);
 }
 

@@ -18,6 +18,7 @@ struct question {
     struct packed_answer packed; /* of the fresh answer */
     struct page_log pages;       /* of the value, as long as it may be told to who asks anew */
     struct flight *flight;       /* NULL: none */
+    struct flight_patience patience;
     struct waiters waiters;
     struct watchers watchers;
     struct loop_timer *refresh; /* of a warm or watched question */
@@ -33,6 +34,9 @@ int64_t question_age_now(const struct question *question);
  * failure, which is borrowed. */
 struct count_answer question_fresh(const struct question *question);
 struct count_answer question_failed(const struct question *question, const struct failure *failure);
+
+/* After those who wait or watch have become others: how long a flight is to go on. */
+void question_set_patience(struct question *question);
 
 /* None may be under way. Takes off now, or when the back-off after a failure is over. */
 void question_start_flight(struct question *question);

@@ -92,16 +92,22 @@ int question_watch(struct question *question, struct count_watch *watch)
 {
     int r;
 
+    watch->question = question;
     watchers_add(&question->watchers, watch);
+    question_set_patience(question);
     r = question_schedule_refresh(question);
     if (r < 0)
-        watchers_remove(watch);
+        question_unwatch(watch);
     return r;
 }
 
 void question_unwatch(struct count_watch *watch)
 {
+    bool watches = !ring_is_empty(&watch->link);
+
     watchers_remove(watch);
+    if (watches)
+        question_set_patience(watch->question);
 }
 
 bool question_known(
@@ -137,4 +143,5 @@ void question_tell_watchers(struct question *question)
 void question_dismiss_watchers(struct question *question)
 {
     watchers_dismiss(&question->watchers);
+    question_set_patience(question);
 }

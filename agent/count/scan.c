@@ -4,6 +4,7 @@
 #include "agent/aws/retry.h"
 #include "agent/backoff.h"
 #include "agent/fnv.h"
+#include "proto/saturating.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +31,6 @@ struct scan {
     uint64_t mark;        /* hash of the key of the latest page whose number is a power of two */
     int64_t unix_seconds; /* "$now" of all pages */
     unsigned credential_failures;
-    bool key_repeated;
     bool replayed; /* this page was sent again with fresh credentials already */
     bool starting; /* scan_start has not returned */
     bool ended;
@@ -77,19 +77,16 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
     if (r < 0 || scan->page.last_key == NULL || !key_repeats(scan, scan->page.last_key))
         return r;
     dynamodb_page_clear(&scan->page);
-    scan->key_repeated = true;
     snprintf(why, why_size, "its LastEvaluatedKey is that of an earlier page");
-    return -EPROTO;
+    return -ELOOP; /* a server that answers with its keys in turn would be asked without end */
 }
 
-static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     struct scan *scan = data;
 
-    /* Else a server that answers with the keys in turn would be asked for as long. */
-    if (scan->key_repeated)
-        return false;
-    return scan->events.retry_wanted(scan->data, failure, delay_ms);
+    if (scan->events.retrying != NULL)
+        scan->events.retrying(scan->data, failure, delay_ms);
 }
 
 static bool limit_reached(const struct scan *scan)
@@ -159,7 +156,8 @@ static void send_page(struct scan *scan)
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
         .parse_reply = parse_reply,
         .parse_error = dynamodb_parse_error,
-        .retry_wanted = retry_wanted};
+        .patience = scan->options.patience,
+        .retrying = on_retrying};
     struct failure failure;
 
     buffer_clear(&scan->body);
@@ -188,9 +186,12 @@ static bool wait_for_credentials(struct scan *scan, const struct failure *failur
 {
     int64_t delay = backoff_ms(
         CREDENTIALS_RETRY_MS, CREDENTIALS_RETRY_MAX_MS, scan->credential_failures++);
+    int64_t then = saturating_add(loop_now(scan->options.loop), delay);
 
-    if (!failure->retryable || !scan->events.retry_wanted(scan->data, failure, delay))
+    if (!failure->retryable ||
+        !retry_allowed(scan->options.patience, scan->credential_failures, then))
         return false;
+    on_retrying(scan, failure, delay);
     if (scan->timer == NULL)
         scan->timer = loop_timer_create(scan->options.loop, credentials_timer_fired, scan);
     if (scan->timer == NULL)
@@ -224,6 +225,7 @@ static void on_credentials(
         fail_in_clear(scan);
         return;
     }
+    scan->credential_failures = 0;
     credentials_ref(credentials);
     credentials_unref(scan->credentials);
     scan->credentials = credentials;

@@ -4,6 +4,7 @@
 #ifndef TALLY_AGENT_COUNT_SCAN_H
 #define TALLY_AGENT_COUNT_SCAN_H
 
+#include "agent/aws/retry.h"
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
 #include "agent/credentials/identity.h"
@@ -28,8 +29,8 @@ struct scan_events {
     /* An attempt to get credentials failed and is made again. May be NULL. */
     void (*trouble)(void *data, const struct failure *failure);
 
-    /* Asked before waiting and trying again; false ends the scan with this failure. */
-    bool (*retry_wanted)(void *data, const struct failure *failure, int64_t delay_ms);
+    /* An attempt failed, and the next one is made after delay_ms. May be NULL. */
+    void (*retrying)(void *data, const struct failure *failure, int64_t delay_ms);
 
     /* The end: a value, or NULL and a failure. Called exactly once unless cancelled, perhaps
      * before scan_start returns (then scan_start's result must not be used). */
@@ -40,9 +41,10 @@ struct scan_options {
     struct loop *loop;
     struct aws_client *client;
     const struct endpoint_environment *environment;
-    struct identity *identity; /* borrowed until the end */
-    const struct query *query; /* borrowed until the end */
-    const char *values;        /* replaces query->values; NULL: does not. Borrowed */
+    struct identity *identity;             /* borrowed until the end */
+    const struct query *query;             /* borrowed until the end */
+    const char *values;                    /* replaces query->values; NULL: does not. Borrowed */
+    const struct retry_patience *patience; /* for a page, or for credentials. Borrowed */
 };
 
 /* NULL: done was called already. */

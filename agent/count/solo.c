@@ -12,7 +12,7 @@ struct solo {
     struct loop_timer *timer;
     struct snapshot *snapshot;
     struct identity *identity;
-    int64_t deadline;
+    struct flight_patience patience; /* to its deadline */
     const struct solo_events *events;
     void *data;
 };
@@ -38,13 +38,6 @@ static void solo_end(
     solo->events->done(solo->data, value, failure);
 }
 
-static bool on_retry_wanted(void *data, int64_t delay_ms)
-{
-    const struct solo *solo = data;
-
-    return saturating_add(loop_now(solo->context->loop), delay_ms) < solo->deadline;
-}
-
 static void on_done(void *data, const struct count_value *value, const struct failure *failure)
 {
     solo_end(data, value, failure);
@@ -63,17 +56,19 @@ static void on_deadline(void *data)
 struct solo *solo_start(struct count_context *context, const struct solo_options *options,
     const struct solo_events *events, void *data)
 {
-    static const struct flight_events flight_events = {
-        .retry_wanted = on_retry_wanted, .done = on_done};
+    static const struct flight_events flight_events = {.done = on_done};
     struct solo *solo = calloc(1, sizeof(*solo));
     int64_t patience = count_patience(options->timeout_ms);
 
     if (solo == NULL)
         return NULL;
+    solo->patience = (struct flight_patience){
+        .retry = {.until = saturating_add(loop_now(context->loop), patience)},
+        .unattended_ms = INT64_MAX};
     solo->timer = loop_timer_create(context->loop, on_deadline, solo);
     if (solo->timer != NULL)
         solo->flight = flight_start(context, options->snapshot, options->query, options->identity,
-            options->values, 0, NULL, &flight_events, solo);
+            options->values, 0, NULL, &solo->patience, &flight_events, solo);
     if (solo->flight == NULL) {
         loop_timer_destroy(solo->timer);
         free(solo);
@@ -82,7 +77,6 @@ struct solo *solo_start(struct count_context *context, const struct solo_options
     solo->context = context;
     solo->snapshot = snapshot_ref(options->snapshot);
     solo->identity = options->identity;
-    solo->deadline = saturating_add(loop_now(context->loop), patience);
     solo->events = events;
     solo->data = data;
     loop_timer_start(solo->timer, patience);

@@ -24,6 +24,7 @@ void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, voi
     waiters->loop = loop;
     waiters->timer = NULL;
     waiters->earliest = INT64_MAX;
+    waiters->latest = INT64_MIN;
     waiters->late = late;
     waiters->data = data;
     ring_init(&waiters->requests);
@@ -46,6 +47,8 @@ int waiters_join(struct waiters *waiters, struct count_request *request)
         return -ENOMEM;
     ring_add(&waiters->requests, &request->link);
     deadlines_set(&waiters->deadlines, &request->deadline, request->deadline.at);
+    if (request->deadline.at > waiters->latest)
+        waiters->latest = request->deadline.at;
     if (request->deadline.at < waiters->earliest)
         arm(waiters);
     return 0;
@@ -56,6 +59,7 @@ static void settle(struct waiters *waiters)
 {
     if (!ring_is_empty(&waiters->requests) || waiters->timer == NULL)
         return;
+    waiters->latest = INT64_MIN;
     deadlines_free(&waiters->deadlines);
     arm(waiters);
 }
@@ -71,14 +75,6 @@ void waiters_leave(struct waiters *waiters, struct count_request *request)
 bool waiters_are_none(const struct waiters *waiters)
 {
     return ring_is_empty(&waiters->requests);
-}
-
-bool waiters_outlast(struct waiters *waiters, int64_t then)
-{
-    for (struct ring *at = waiters->requests.next; at != &waiters->requests; at = at->next)
-        if (request_of(at)->deadline.at > then)
-            return true;
-    return false;
 }
 
 void waiters_take_all(struct waiters *waiters, struct ring *taken)

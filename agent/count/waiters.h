@@ -11,6 +11,7 @@ struct waiters {
     int64_t earliest;           /* a deadline, or one that has left; INT64_MAX: it does not run */
     struct ring requests;       /* count_request::link, in the order in which they joined */
     struct deadlines deadlines; /* count_request::deadline */
+    int64_t latest;             /* of their deadlines since there was none; INT64_MIN: none */
     loop_fn *late;              /* some deadlines passed: waiters_take_late gets them */
     void *data;
 };
@@ -23,9 +24,6 @@ int waiters_join(struct waiters *waiters, struct count_request *request);
 void waiters_leave(struct waiters *waiters, struct count_request *request);
 
 bool waiters_are_none(const struct waiters *waiters);
-
-/* Whether somebody's deadline is later than `then`. */
-bool waiters_outlast(struct waiters *waiters, int64_t then);
 
 /* Moves everyone, or those whose deadline has passed, to `taken`, out of reach of what the
  * callbacks do next; a request that leaves is taken out of there, too. */

@@ -65,15 +65,14 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
     return r;
 }
 
-static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+static void retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct sts_exchange *exchange = data;
     struct failure shown = *failure;
 
+    (void)delay_ms;
     failure_hide_tokens(&shown);
     provider_trouble(exchange->data, &shown);
-    return saturating_add(loop_now(exchange->context->loop), delay_ms) <
-           exchange->started_ms + RETRY_UNTIL_MS;
 }
 
 /* To a client it is a matter of credentials, not of its query, what STS rejects. */
@@ -118,10 +117,11 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
         .max_attempts = ATTEMPTS_MAX,
         .parse_reply = parse_reply,
         .parse_error = sts_parse_error,
-        .retry_wanted = retry_wanted,
+        .patience = &exchange->patience,
+        .retrying = retrying,
     };
 
-    exchange->started_ms = loop_now(context->loop);
+    exchange->patience = (struct retry_patience){.until = loop_now(context->loop) + RETRY_UNTIL_MS};
     if (exchange->form.failed) {
         failure_set_buffer(&failure, exchange->what, &exchange->form);
     } else if (endpoint_sts(&endpoint, &context->environment, exchange->region, why, sizeof(why)) <

@@ -22,7 +22,7 @@ struct sts_exchange {
     char what[256];        /* subject of messages, filled by the owner */
     struct aws_call *call; /* NULL while none is under way */
     struct credentials *credentials;
-    int64_t started_ms;
+    struct retry_patience patience;
 };
 
 /* `data` is the provider that asks: whoever waits for it is told of trouble, too. */

@@ -70,15 +70,14 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
     return credentials_json_parse(body, len, &exchange->credentials, why, why_size);
 }
 
-static bool retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+static void retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct metadata_exchange *exchange = data;
     struct failure shown = *failure;
 
+    (void)delay_ms;
     failure_hide_tokens(&shown);
     provider_trouble(exchange->data, &shown);
-    return saturating_add(loop_now(exchange->context->loop), delay_ms) <
-           exchange->started_ms + RETRY_UNTIL_MS;
 }
 
 static void on_reply(void *data, const struct aws_reply *reply)
@@ -110,12 +109,14 @@ void metadata_exchange_start(struct metadata_exchange *exchange, const char *met
                                                     : METADATA_EXCHANGE_ATTEMPTS_MAX,
         .parse_reply = parse_reply,
         .parse_error = credentials_json_parse_error,
-        .retry_wanted = retry_wanted,
+        .patience = &exchange->patience,
+        .retrying = retrying,
     };
 
     drop_reply(exchange);
     exchange->wants_credentials = wants_credentials;
-    exchange->started_ms = loop_now(exchange->context->loop);
+    exchange->patience = (struct retry_patience){
+        .until = loop_now(exchange->context->loop) + RETRY_UNTIL_MS};
     exchange->call = aws_call_start(
         exchange->context->client, &request, on_reply, exchange, &failure);
     if (exchange->call != NULL)

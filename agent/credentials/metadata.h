@@ -25,7 +25,7 @@ struct metadata_exchange {
     bool wants_credentials;
     struct credentials *credentials;
     struct buffer text; /* secret: a metadata token is one */
-    int64_t started_ms;
+    struct retry_patience patience;
 };
 
 /* `data` is the provider that asks: whoever waits for it is told of trouble, too. */

@@ -3,7 +3,7 @@
 
 #include "tests/unit/count_world.h"
 
-#define DELAYS 6
+#define DELAYS 5
 
 struct listener {
     int64_t delays[DELAYS];
@@ -12,13 +12,12 @@ struct listener {
     bool ended;
 };
 
-static bool on_retry_wanted(void *data, const struct failure *failure, int64_t delay_ms)
+static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     struct listener *listener = data;
 
     listener->code = failure->code;
     listener->delays[listener->count++] = delay_ms;
-    return listener->count < DELAYS;
 }
 
 static void on_done(void *data, const struct count_value *value, const struct failure *failure)
@@ -31,13 +30,14 @@ static void on_done(void *data, const struct count_value *value, const struct fa
 
 TEST(credentials_that_are_not_there_yet_are_asked_for_ever_less_often)
 {
-    static const int64_t expected[DELAYS] = {500, 1000, 2000, 4000, 5000, 5000};
+    static const int64_t expected[DELAYS] = {500, 1000, 2000, 4000, 5000};
     static const struct identity_spec spec = {.kind = IDENTITY_STATIC,
         .reason = "the test",
         .key_id = {SOURCE_LITERAL, "AKIDEXAMPLE", NULL, "key id"},
         .secret_key = {SOURCE_FILE, "/nowhere/secret", NULL, "secret key"}};
-    static const struct scan_events events = {.retry_wanted = on_retry_wanted, .done = on_done};
+    static const struct scan_events events = {.retrying = on_retrying, .done = on_done};
     static const struct endpoint_environment environment;
+    static const struct retry_patience patience = {.until = INT64_MIN, .attempts = DELAYS + 1};
     static struct bench bench;
     struct listener listener = {.count = 0};
     struct identity *identity;
@@ -48,7 +48,8 @@ TEST(credentials_that_are_not_there_yet_are_asked_for_ever_less_often)
                          .client = bench.client,
                          .environment = &environment,
                          .identity = identity,
-                         .query = &counter_config(bench.counter)->triggers[0].query},
+                         .query = &counter_config(bench.counter)->triggers[0].query,
+                         .patience = &patience},
               &events, &listener) != NULL);
     for (size_t i = 0; i < DELAYS; i++) {
         CHECK_INT(i + 1, listener.count);
