@@ -1,4 +1,5 @@
 /* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
+#include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
 #include "agent/aws/trust.h"
 #include "agent/config/config.h"
@@ -7,6 +8,7 @@
 #include "agent/config/config_watch.h"
 #include "agent/count/counter.h"
 #include "agent/credentials/identity.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/server.h"
 #include "agent/log.h"
 #include "agent/loop.h"
@@ -366,6 +368,7 @@ static int serve(struct agent *agent)
         .grace_ms = agent->options.grace_ms,
         .linger_ms = agent->options.linger_ms,
         .allow_query = agent->options.allow_query,
+        .hooks = &dispatch_hooks,
         .drained = drained,
         .data = agent};
 

@@ -1,6 +1,6 @@
 #include "agent/aws/tls_bearssl.h"
 
-#include "agent/aws/trust.h"
+#include "agent/aws/ca_bundle.h"
 #include "agent/file.h"
 
 #include <bearssl.h>

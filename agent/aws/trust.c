@@ -1,7 +1,6 @@
 #include "agent/aws/trust.h"
 
 #include "agent/aws/tls_bearssl.h"
-#include "agent/file.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -12,32 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ==== ca bundle =============================================================================== */
-
-int ca_bundle_check(const char *path, char *why, size_t why_size)
-{
-    struct stat status = {.st_size = 0};
-    int r = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0 || fstat(fd, &status) < 0)
-        r = -errno;
-    else if (!S_ISREG(status.st_mode))
-        r = -EINVAL;
-    else if (status.st_size > (off_t)CA_BUNDLE_BYTES)
-        r = -EFBIG;
-    if (fd >= 0)
-        close(fd);
-    if (r == -EFBIG)
-        snprintf(why, why_size, "%s has %lld bytes, and %u is the limit", path,
-            (long long)status.st_size, CA_BUNDLE_BYTES);
-    else if (r < 0)
-        file_explain(path, r, why, why_size);
-    return r;
-}
-
-/* ==== trust =================================================================================== */
 
 #define CA_SECONDS 10L /* until a bundle that was replaced is read anew; libcurl's is a day */
 

@@ -1,9 +1,10 @@
-/* What is known of one question: the last good count, and what went wrong since. Pure: the
+/* What is known of one trigger: the last good count, and what went wrong since. Pure: the
  * time comes in, in milliseconds: of a clock that goes on while the machine sleeps for the value's
  * age, of the one that timers use for failures. */
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 
+#include "agent/config/config.h"
 #include "proto/failure.h"
 
 #include <stdbool.h>
@@ -45,5 +46,18 @@ bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);
 
 /* Whether a value that is not fresh may still be told, marked stale. */
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now);
+
+/* A configuration in force, counted: a reload replaces it, and a flight that began under it
+ * keeps it until the flight ends. */
+
+struct snapshot {
+    struct config *config;
+    unsigned references;
+};
+
+/* Takes the config over. One reference; NULL: no memory, and the config is still the caller's. */
+struct snapshot *snapshot_create(struct config *config);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
 
 #endif

@@ -1,6 +1,6 @@
 #include "agent/count/counter.h"
 
-#include "agent/count/solo.h"
+#include "agent/count/adhoc_count.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 /* What there is for one trigger of the configuration. */
 struct slot {
     struct identity *identity;
-    struct question *question;  /* of the trigger's own values; NULL: nobody asked yet */
-    struct question **variants; /* of clients' values, the latest used first; NULL: none */
+    struct trigger_state *state;     /* of the trigger's own values; NULL: nobody asked yet */
+    struct trigger_state **variants; /* of clients' values, the latest used first; NULL: none */
     size_t variant_count;
 };
 
@@ -22,9 +22,9 @@ struct counter {
     struct slot *slots; /* as the configuration's triggers */
     unsigned generation;
     int64_t loaded_wall;
-    unsigned rejections;       /* of newer configurations, in a row */
-    char rejection[320];       /* why */
-    struct question **orphans; /* of triggers that are gone, until their flights have ended */
+    unsigned rejections;            /* of newer configurations, in a row */
+    char rejection[320];            /* why */
+    struct trigger_state **orphans; /* of triggers that are gone, until their flights have ended */
     size_t orphan_count;
 };
 
@@ -36,10 +36,10 @@ static void reap(void *data)
     struct counter *counter = data;
     size_t kept = 0;
 
-    solos_reap(&counter->context);
+    adhoc_counts_reap(&counter->context);
     for (size_t i = 0; i < counter->orphan_count; i++) {
-        if (question_is_idle(counter->orphans[i]))
-            question_destroy(counter->orphans[i]);
+        if (trigger_state_is_idle(counter->orphans[i]))
+            trigger_state_destroy(counter->orphans[i]);
         else
             counter->orphans[kept++] = counter->orphans[i];
     }
@@ -50,7 +50,8 @@ static void reap(void *data)
 static int reserve_orphans(struct counter *counter, size_t more)
 {
     size_t wanted = counter->orphan_count + more + 1; /* never 0 */
-    struct question **orphans = reallocarray(counter->orphans, wanted, sizeof(struct question *));
+    struct trigger_state **orphans = reallocarray(
+        counter->orphans, wanted, sizeof(struct trigger_state *));
 
     if (orphans == NULL)
         return -ENOMEM;
@@ -58,12 +59,12 @@ static int reserve_orphans(struct counter *counter, size_t more)
     return 0;
 }
 
-static void abandon(struct counter *counter, struct question *question)
+static void abandon(struct counter *counter, struct trigger_state *state)
 {
-    if (question == NULL)
+    if (state == NULL)
         return;
-    counter->orphans[counter->orphan_count++] = question;
-    question_abandon(question);
+    counter->orphans[counter->orphan_count++] = state;
+    trigger_state_abandon(state);
 }
 
 /* ---- slots --------------------------------------------------------------------------------------
@@ -72,9 +73,9 @@ static void abandon(struct counter *counter, struct question *question)
 static void slots_free(struct slot *slots, size_t count)
 {
     for (size_t i = 0; slots != NULL && i < count; i++) {
-        question_destroy(slots[i].question);
+        trigger_state_destroy(slots[i].state);
         for (size_t k = 0; k < slots[i].variant_count; k++)
-            question_destroy(slots[i].variants[k]);
+            trigger_state_destroy(slots[i].variants[k]);
         free(slots[i].variants);
         identity_release(slots[i].identity);
     }
@@ -117,26 +118,26 @@ static bool same_query(const struct query *a, const struct query *b)
 
 static void slot_abandon(struct counter *counter, struct slot *slot)
 {
-    abandon(counter, slot->question);
+    abandon(counter, slot->state);
     for (size_t i = 0; i < slot->variant_count; i++)
         abandon(counter, slot->variants[i]);
-    slot->question = NULL;
+    slot->state = NULL;
     slot->variant_count = 0;
 }
 
 static void slot_move(
     struct slot *to, struct slot *from, struct snapshot *snapshot, const struct trigger *trigger)
 {
-    to->question = from->question;
+    to->state = from->state;
     to->variants = from->variants;
     to->variant_count = from->variant_count;
-    from->question = NULL;
+    from->state = NULL;
     from->variants = NULL;
     from->variant_count = 0;
-    if (to->question != NULL)
-        question_adopt(to->question, snapshot, trigger);
+    if (to->state != NULL)
+        trigger_state_adopt(to->state, snapshot, trigger);
     for (size_t i = 0; i < to->variant_count; i++)
-        question_adopt(to->variants[i], snapshot, trigger);
+        trigger_state_adopt(to->variants[i], snapshot, trigger);
 }
 
 /* Both configurations are sorted by name, so one walk over both finds what stayed. */
@@ -165,10 +166,10 @@ static void start_warm(struct counter *counter)
     /* One that cannot be made now is made when somebody asks. */
     for (size_t i = 0; i < config->trigger_count; i++)
         if (config->triggers[i].warm)
-            counter_question(counter, &config->triggers[i], NULL);
+            counter_state(counter, &config->triggers[i], NULL);
 }
 
-static size_t count_questions(const struct counter *counter)
+static size_t count_states(const struct counter *counter)
 {
     size_t triggers = counter->snapshot != NULL ? counter->snapshot->config->trigger_count : 0;
     size_t count = 0;
@@ -182,10 +183,10 @@ static size_t count_questions(const struct counter *counter)
 static void tell_watchers(struct counter *counter, size_t first_orphan)
 {
     for (size_t i = 0; i < counter->snapshot->config->trigger_count; i++)
-        if (counter->slots[i].question != NULL)
-            question_tell_watchers(counter->slots[i].question);
+        if (counter->slots[i].state != NULL)
+            trigger_state_tell_watchers(counter->slots[i].state);
     for (size_t i = first_orphan; i < counter->orphan_count; i++)
-        question_dismiss_watchers(counter->orphans[i]);
+        trigger_state_dismiss_watchers(counter->orphans[i]);
 }
 
 int counter_load(struct counter *counter, struct config *config)
@@ -196,7 +197,7 @@ int counter_load(struct counter *counter, struct config *config)
 
     if (snapshot == NULL)
         return -ENOMEM;
-    if (reserve_orphans(counter, count_questions(counter)) == 0)
+    if (reserve_orphans(counter, count_states(counter)) == 0)
         slots = slots_create(counter->identities, config);
     if (slots == NULL) {
         free(snapshot);
@@ -217,7 +218,7 @@ int counter_load(struct counter *counter, struct config *config)
     return 0;
 }
 
-/* ---- questions
+/* ---- states
  * ------------------------------------------------------------------------------------ */
 
 static struct slot *slot_of(const struct counter *counter, const struct trigger *trigger)
@@ -225,28 +226,28 @@ static struct slot *slot_of(const struct counter *counter, const struct trigger 
     return &counter->slots[trigger - counter->snapshot->config->triggers];
 }
 
-static struct question *make(
+static struct trigger_state *make(
     struct counter *counter, const struct trigger *trigger, const char *values)
 {
     struct identity *identity = identity_acquire(counter->identities, trigger->identity);
-    struct question *question;
+    struct trigger_state *state;
 
     if (identity == NULL)
         return NULL;
-    question = question_create(&counter->context, counter->snapshot, trigger, identity, values);
-    if (question == NULL)
+    state = trigger_state_create(&counter->context, counter->snapshot, trigger, identity, values);
+    if (state == NULL)
         identity_release(identity);
-    return question;
+    return state;
 }
 
 /* The variant with these values, moved to the front; NULL where there is none. */
-static struct question *find_variant(struct slot *slot, const char *values)
+static struct trigger_state *find_variant(struct slot *slot, const char *values)
 {
     for (size_t i = 0; i < slot->variant_count; i++) {
-        struct question *found = slot->variants[i];
+        struct trigger_state *found = slot->variants[i];
 
-        if (strcmp(question_values(found), values) == 0) {
-            memmove(&slot->variants[1], &slot->variants[0], i * sizeof(struct question *));
+        if (strcmp(trigger_state_values(found), values) == 0) {
+            memmove(&slot->variants[1], &slot->variants[0], i * sizeof(struct trigger_state *));
             slot->variants[0] = found;
             return found;
         }
@@ -258,7 +259,7 @@ static struct question *find_variant(struct slot *slot, const char *values)
 static size_t find_unwanted(const struct slot *slot)
 {
     for (size_t i = slot->variant_count; i-- > 0;)
-        if (!question_is_wanted(slot->variants[i]))
+        if (!trigger_state_is_wanted(slot->variants[i]))
             return i;
     return slot->variant_count;
 }
@@ -268,46 +269,46 @@ static void remove_variant(struct counter *counter, struct slot *slot, size_t pl
     abandon(counter, slot->variants[place]);
     slot->variant_count--;
     memmove(&slot->variants[place], &slot->variants[place + 1],
-        (slot->variant_count - place) * sizeof(struct question *));
+        (slot->variant_count - place) * sizeof(struct trigger_state *));
 }
 
-static struct question *add_variant(
+static struct trigger_state *add_variant(
     struct counter *counter, const struct trigger *trigger, struct slot *slot, const char *values)
 {
     bool full = slot->variant_count == COUNTER_VARIANTS_MAX;
     size_t place = full ? find_unwanted(slot) : 0;
-    struct question *question;
+    struct trigger_state *state;
 
     if (full && place == slot->variant_count)
         return NULL;
     if (slot->variants == NULL)
-        slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct question *));
+        slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct trigger_state *));
     if (slot->variants == NULL || reserve_orphans(counter, 1) < 0)
         return NULL;
-    question = make(counter, trigger, values);
-    if (question == NULL)
+    state = make(counter, trigger, values);
+    if (state == NULL)
         return NULL;
     if (full)
         remove_variant(counter, slot, place);
-    memmove(
-        &slot->variants[1], &slot->variants[0], slot->variant_count * sizeof(struct question *));
-    slot->variants[0] = question;
+    memmove(&slot->variants[1], &slot->variants[0],
+        slot->variant_count * sizeof(struct trigger_state *));
+    slot->variants[0] = state;
     slot->variant_count++;
-    return question;
+    return state;
 }
 
-struct question *counter_question(
+struct trigger_state *counter_state(
     struct counter *counter, const struct trigger *trigger, const char *values)
 {
     struct slot *slot = slot_of(counter, trigger);
-    struct question *question;
+    struct trigger_state *state;
 
-    if (values == NULL && slot->question != NULL)
-        return slot->question;
+    if (values == NULL && slot->state != NULL)
+        return slot->state;
     if (values == NULL)
-        return slot->question = make(counter, trigger, NULL);
-    question = find_variant(slot, values);
-    return question != NULL ? question : add_variant(counter, trigger, slot, values);
+        return slot->state = make(counter, trigger, NULL);
+    state = find_variant(slot, values);
+    return state != NULL ? state : add_variant(counter, trigger, slot, values);
 }
 
 bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger)
@@ -323,8 +324,8 @@ void counter_peek(
 {
     const struct slot *slot = slot_of(counter, trigger);
 
-    if (slot->question != NULL)
-        question_peek(slot->question, answer);
+    if (slot->state != NULL)
+        trigger_state_peek(slot->state, answer);
     else
         *answer = (struct count_answer){.trigger = trigger};
 }
@@ -350,8 +351,8 @@ struct counter *counter_create(const struct counter_options *options)
         .min_age_ms = options->min_age_ms,
         .flight_timeout_ms = options->flight_timeout_ms,
         .random = options->random};
-    ring_init(&counter->context.solos);
-    ring_init(&counter->context.ended_solos);
+    ring_init(&counter->context.adhoc_counts);
+    ring_init(&counter->context.ended_adhoc_counts);
     counter->identities = options->identities;
     counter->context.reaper = loop_timer_create(options->loop, reap, counter);
     if (counter->context.reaper == NULL) {
@@ -365,11 +366,11 @@ void counter_destroy(struct counter *counter)
 {
     if (counter == NULL)
         return;
-    solos_end(&counter->context);
+    adhoc_counts_end(&counter->context);
     if (counter->snapshot != NULL)
         slots_free(counter->slots, counter->snapshot->config->trigger_count);
     for (size_t i = 0; i < counter->orphan_count; i++)
-        question_destroy(counter->orphans[i]);
+        trigger_state_destroy(counter->orphans[i]);
     free(counter->orphans);
     loop_timer_destroy(counter->context.reaper);
     snapshot_unref(counter->snapshot);

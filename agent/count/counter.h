@@ -1,9 +1,9 @@
-/* The count service: the configuration in force, and a question for each trigger that anybody
+/* The count service: the configuration in force, and a state for each trigger that anybody
  * asked about. This is what the socket side talks to. */
 #ifndef TALLY_AGENT_COUNT_COUNTER_H
 #define TALLY_AGENT_COUNT_COUNTER_H
 
-#include "agent/count/question.h"
+#include "agent/count/trigger_state.h"
 
 #define COUNTER_VARIANTS_MAX 64 /* sets of client values kept for one trigger */
 
@@ -36,17 +36,17 @@ int counter_load(struct counter *counter, struct config *config);
 const struct config *counter_config(const struct counter *counter);
 unsigned counter_generation(const struct counter *counter);
 
-/* The question of one of the configuration's triggers, made when first asked for. values:
+/* The state of one of the configuration's triggers, made when first asked for. values:
  * ExpressionAttributeValues with a client's merged in, in canonical order; NULL: the trigger's
  * own. NULL: no memory, or crowded. The trigger's own is valid while its configuration is in
  * force, another until the loop turns. */
-struct question *counter_question(
+struct trigger_state *counter_state(
     struct counter *counter, const struct trigger *trigger, const char *values);
 
 /* Whether somebody waits for each set of values that is kept: there is no room for one more. */
 bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger);
 
-/* What is known of the trigger, without making a question. */
+/* What is known of the trigger, without making a state. */
 void counter_peek(
     const struct counter *counter, const struct trigger *trigger, struct count_answer *answer);
 

@@ -9,11 +9,11 @@
 struct flight {
     struct count_context *context;
     struct snapshot *snapshot;
-    struct scan_options options;
-    struct scan *scan;        /* NULL before take-off */
-    struct loop_timer *timer; /* to take-off, then to the next look at the limits */
-    int64_t ends_at;          /* the flight timeout */
-    int64_t joined_at;        /* the latest request, or the take-off */
+    struct count_query_options options;
+    struct count_query *counting; /* NULL before take-off */
+    struct loop_timer *timer;     /* to take-off, then to the next look at the limits */
+    int64_t ends_at;              /* the flight timeout */
+    int64_t joined_at;            /* the latest request, or the take-off */
     struct flight_progress progress;
     struct page_log pages;
     const struct flight_patience *patience;
@@ -43,7 +43,8 @@ static void flight_end(
     flight_free(flight);
 }
 
-static void on_page(void *data, const struct scan_page *page, const struct count_value *so_far)
+static void on_page(
+    void *data, const struct count_query_page *page, const struct count_value *so_far)
 {
     struct flight *flight = data;
 
@@ -51,7 +52,7 @@ static void on_page(void *data, const struct scan_page *page, const struct count
     flight->progress.last_attempt.code = ERROR_NONE;
     flight->progress.so_far = *so_far;
     flight->context->stats.consumed_rcu += page->consumed_rcu;
-    flight->pages.unix_seconds = scan_unix_seconds(flight->scan);
+    flight->pages.unix_seconds = count_query_unix_seconds(flight->counting);
     page_log_add(&flight->pages, page);
 }
 
@@ -87,7 +88,7 @@ static void too_long(struct flight *flight)
         "counting took longer than the flight timeout of %lld ms: %llu items on %u pages so far",
         (long long)flight->context->flight_timeout_ms,
         (unsigned long long)flight->progress.so_far.count, flight->progress.so_far.pages);
-    scan_cancel(flight->scan);
+    count_query_cancel(flight->counting);
     flight_end(flight, NULL, &failure);
 }
 
@@ -100,7 +101,7 @@ static void unattended(struct flight *flight, int64_t unattended_ms)
         "so far",
         (long long)(unattended_ms / 1000), (unsigned long long)flight->progress.so_far.count,
         flight->progress.so_far.pages);
-    scan_cancel(flight->scan);
+    count_query_cancel(flight->counting);
     flight_end(flight, NULL, &failure);
 }
 
@@ -120,18 +121,18 @@ static void check_limits(struct flight *flight)
 
 static void take_off(struct flight *flight)
 {
-    static const struct scan_events events = {
+    static const struct count_query_events events = {
         .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_scan_done};
-    struct scan *scan;
+    struct count_query *counting;
 
     flight->joined_at = loop_now(flight->context->loop);
     flight->ends_at = saturating_add(flight->joined_at, flight->context->flight_timeout_ms);
     loop_timer_start(flight->timer, flight->context->flight_timeout_ms < ATTENDANCE_MS
                                         ? flight->context->flight_timeout_ms
                                         : ATTENDANCE_MS);
-    scan = scan_start(&flight->options, &events, flight);
-    if (scan != NULL)
-        flight->scan = scan;
+    counting = count_query_start(&flight->options, &events, flight);
+    if (counting != NULL)
+        flight->counting = counting;
     /* else it has ended already, and the flight with it */
 }
 
@@ -139,7 +140,7 @@ static void timer_fired(void *data)
 {
     struct flight *flight = data;
 
-    if (flight->scan != NULL)
+    if (flight->counting != NULL)
         check_limits(flight);
     else
         take_off(flight);
@@ -161,7 +162,7 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
     }
     flight->context = context;
     flight->snapshot = snapshot_ref(snapshot);
-    flight->options = (struct scan_options){.loop = context->loop,
+    flight->options = (struct count_query_options){.loop = context->loop,
         .client = context->client,
         .environment = &context->environment,
         .identity = identity,
@@ -215,8 +216,8 @@ void flight_late(const struct flight *flight, struct failure *failure)
 
 void flight_cancel(struct flight *flight)
 {
-    if (flight->scan != NULL)
-        scan_cancel(flight->scan);
+    if (flight->counting != NULL)
+        count_query_cancel(flight->counting);
     flight->context->stats.flights_active--;
     flight_free(flight);
 }

@@ -4,10 +4,10 @@
 #ifndef TALLY_AGENT_COUNT_FLIGHT_H
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
-#include "agent/count/page_log.h"
-#include "agent/count/snapshot.h"
+#include "agent/count/cache.h"
+#include "agent/count/count_query.h"
 
-/* Counters that `status` shows; one set for all questions. */
+/* Counters that `status` shows; one set for all triggers. */
 struct count_stats {
     uint64_t hits;   /* answered from the cache */
     uint64_t misses; /* waited for a flight that was not under way */
@@ -20,7 +20,7 @@ struct count_stats {
     double consumed_rcu;
 };
 
-/* What all questions and flights share; owned by the counter. */
+/* What all triggers and flights share; owned by the counter. */
 struct count_context {
     struct loop *loop;
     struct aws_client *client;
@@ -29,9 +29,10 @@ struct count_context {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
-    struct loop_timer *reaper; /* started when an abandoned question has become idle, or a solo */
-    struct ring solos;         /* solo::link, those under way */
-    struct ring ended_solos;   /* and those that are to be freed */
+    struct loop_timer
+        *reaper; /* started when an abandoned state has become idle, or an ad-hoc count */
+    struct ring adhoc_counts;       /* adhoc_count::link, those under way */
+    struct ring ended_adhoc_counts; /* and those that are to be freed */
     struct count_stats stats;
 };
 

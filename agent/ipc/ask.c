@@ -115,17 +115,17 @@ bool ask_read_name(struct method_call *call, struct text *name)
     return params_close(&params);
 }
 
-struct question *ask_question(const struct ask *ask, struct method_call *call)
+struct trigger_state *ask_state(const struct ask *ask, struct method_call *call)
 {
     struct counter *counter = call->session->server->options.counter;
-    struct question *question = counter_question(counter, ask->trigger, ask->values);
+    struct trigger_state *state = counter_state(counter, ask->trigger, ask->values);
 
-    if (question == NULL && ask->values != NULL && counter_is_crowded(counter, ask->trigger))
+    if (state == NULL && ask->values != NULL && counter_is_crowded(counter, ask->trigger))
         method_fail(call, ERROR_BUSY,
             "trigger %s: %d sets of values are being counted, its limit; ask again when some are "
             "done",
             ask->trigger->name, COUNTER_VARIANTS_MAX);
-    else if (question == NULL)
-        method_fail(call, ERROR_INTERNAL, "no memory for the question");
-    return question;
+    else if (state == NULL)
+        method_fail(call, ERROR_INTERNAL, "no memory for the trigger's state");
+    return state;
 }

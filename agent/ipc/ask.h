@@ -20,7 +20,7 @@ struct ask {
     int64_t max_age_ms;            /* COUNT_AGE_DEFAULT: not said */
     int64_t timeout_ms;
     int32_t replicas; /* REPLICAS_UNKNOWN: not said */
-    char *values;     /* for counter_question; owned; NULL: the trigger's own */
+    char *values;     /* for counter_state; owned; NULL: the trigger's own */
 };
 
 /* False: an error was answered, and there is nothing to clear. A trigger that takes no values of
@@ -32,7 +32,7 @@ void ask_clear(struct ask *ask);
  * without. False: an error was answered. */
 bool ask_read_name(struct method_call *call, struct text *name);
 
-/* The question that is asked. Or an error was answered (NULL). */
-struct question *ask_question(const struct ask *ask, struct method_call *call);
+/* The state that is asked. Or an error was answered (NULL). */
+struct trigger_state *ask_state(const struct ask *ask, struct method_call *call);
 
 #endif

@@ -1,5 +1,6 @@
 #include "agent/ipc/methods.h"
 
+#include "agent/ipc/pending.h"
 #include "proto/writer.h"
 
 #include <stdarg.h>
@@ -160,7 +161,7 @@ static void call_method(struct session *session, const struct message *message)
         (int)(message->method.len < 80 ? message->method.len : 80), message->method.data);
 }
 
-bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len)
+static bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len)
 {
     struct message message;
 
@@ -171,3 +172,14 @@ bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len)
     /* A notification gets no answer, and the agent acts on none. */
     return true;
 }
+
+static void dispatch_closing(struct session *session)
+{
+    pending_forget(session);
+    method_watch_forget(session);
+}
+
+const struct session_hooks dispatch_hooks = {.frame = dispatch_frame,
+    .repeated = method_count_repeated,
+    .caught_up = method_watch_catch_up,
+    .closing = dispatch_closing};

@@ -146,7 +146,7 @@ static void pack_pages(struct buffer *buffer, const struct explanation *explanat
 {
     write_array(buffer, (uint32_t)explanation->pages->count);
     for (size_t i = 0; i < explanation->pages->count; i++) {
-        const struct scan_page *page = &explanation->pages->pages[i];
+        const struct count_query_page *page = &explanation->pages->pages[i];
         struct pairs pairs = pairs_begin(buffer);
 
         put_set(&pairs, "count", true, page->count);

@@ -45,7 +45,7 @@ static void leave(struct pending *pending)
 {
     struct count_call *call = call_of(pending);
 
-    question_leave(&call->request);
+    trigger_state_leave(&call->request);
     free(call);
 }
 
@@ -64,7 +64,7 @@ static void on_answer(void *data, const struct count_answer *answer)
         answer_failure(session, id, answer, replicas);
 }
 
-static void ask(struct question *question, struct method_call *call, const struct ask *asked)
+static void ask(struct trigger_state *state, struct method_call *call, const struct ask *asked)
 {
     struct count_call *waiting = calloc(1, sizeof(*waiting));
 
@@ -78,25 +78,83 @@ static void ask(struct question *question, struct method_call *call, const struc
     waiting->request.done = on_answer;
     waiting->request.data = waiting;
     pending_begin(&waiting->pending, call, leave);
-    question_ask(question, &waiting->request);
+    trigger_state_ask(state, &waiting->request);
 }
 
 void method_count(struct method_call *call)
 {
     struct count_answer answer;
-    struct question *question;
+    struct trigger_state *state;
     struct ask asked;
 
     if (!pending_may_begin(call) ||
         !ask_read(
             &asked, call, ASK_MAX_AGE | ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES | ASK_NAME_ALONE))
         return;
-    question = ask_question(&asked, call);
-    if (question != NULL && question_answer(question, asked.max_age_ms, &answer)) {
+    state = ask_state(&asked, call);
+    if (state != NULL && trigger_state_answer(state, asked.max_age_ms, &answer)) {
         method_count_answer(call->session, call->id, &answer, asked.replicas);
-        repeat_remember(call, &asked, question);
-    } else if (question != NULL) {
-        ask(question, call, &asked);
+        method_count_remember(call, &asked, state);
+    } else if (state != NULL) {
+        ask(state, call, &asked);
     }
     ask_clear(&asked);
+}
+
+/* ---- repeated requests ---- */
+
+void method_count_remember(
+    const struct method_call *call, const struct ask *asked, struct trigger_state *state)
+{
+    struct session *session = call->session;
+    struct repeat *repeat = &session->repeat;
+
+    repeat->len = 0;
+    if (call->body.len > sizeof(repeat->bytes) || asked->values != NULL)
+        return;
+    memcpy(repeat->bytes, call->body.data, call->body.len);
+    repeat->len = call->body.len;
+    repeat->method = call->method;
+    repeat->generation = counter_generation(session->server->options.counter);
+    repeat->state = state;
+    repeat->max_age_ms = asked->max_age_ms;
+    repeat->replicas = asked->replicas;
+}
+
+/* The length of the request at the front where it is the remembered one, and its msgid; or 0. */
+static size_t repeat_match(
+    const struct repeat *repeat, const uint8_t *data, size_t len, uint64_t *id)
+{
+    static const uint8_t start[] = {0x94, MESSAGE_REQUEST};
+    struct reader reader;
+
+    if (repeat->len == 0 || len < sizeof(start) || memcmp(data, start, sizeof(start)) != 0)
+        return 0;
+    reader_init(&reader, data + sizeof(start), len - sizeof(start));
+    if (!reader_uint(&reader, id) || *id > MSGID_MAX ||
+        (size_t)(reader.end - reader.at) < repeat->len ||
+        memcmp(reader.at, repeat->bytes, repeat->len) != 0)
+        return 0;
+    return (size_t)(reader.at - data) + repeat->len;
+}
+
+size_t method_count_repeated(struct session *session, const uint8_t *data, size_t len)
+{
+    const struct repeat *repeat = &session->repeat;
+    struct server *server = session->server;
+    struct counter *counter = server->options.counter;
+    struct count_answer answer;
+    uint64_t id;
+    size_t taken = repeat_match(repeat, data, len, &id);
+
+    if (taken == 0 || repeat->generation != counter_generation(counter) ||
+        session->in_flight >= LIMIT_IN_FLIGHT)
+        return 0;
+    if (!trigger_state_answer(repeat->state, repeat->max_age_ms, &answer))
+        return 0;
+    server->stats.requests++;
+    session->requests++;
+    server->method_requests[repeat->method]++;
+    method_count_answer(session, (uint32_t)id, &answer, repeat->replicas);
+    return taken;
 }

@@ -58,7 +58,7 @@ static void pack(struct buffer *buffer, const struct explain_call *call,
     struct explanation explanation = {.config = call->snapshot->config,
         .trigger = call->trigger,
         .counter = counter_of(call),
-        .identity = question_identity(call->request.question),
+        .identity = trigger_state_identity(call->request.state),
         .request = request,
         .pages = answer->pages,
         .value = answer->value,
@@ -72,7 +72,7 @@ static void pack(struct buffer *buffer, const struct explain_call *call,
 static bool pack_answer(
     struct buffer *buffer, const struct explain_call *call, const struct count_answer *answer)
 {
-    const struct question *question = call->request.question;
+    const struct trigger_state *state = call->request.state;
     const struct query *query = &call->trigger->query;
     struct endpoint endpoint;
     struct buffer body;
@@ -89,11 +89,11 @@ static bool pack_answer(
         query->endpoint, why, sizeof(why));
     if (r == 0)
         r = dynamodb_query_body(
-            &body, query, question_values(question), answer->pages->unix_seconds, NULL);
+            &body, query, trigger_state_values(state), answer->pages->unix_seconds, NULL);
     if (r == 0) {
         request.body = body.data;
         request.body_len = body.len;
-        request.credentials = credentials_at_hand(question_identity(question));
+        request.credentials = credentials_at_hand(trigger_state_identity(state));
         pack(buffer, call, &request, answer);
         credentials_unref(request.credentials);
     }
@@ -139,11 +139,11 @@ static void on_leave(struct pending *pending)
 {
     struct explain_call *call = RING_MEMBER(pending, struct explain_call, pending);
 
-    question_leave(&call->request);
+    trigger_state_leave(&call->request);
     explain_free(call);
 }
 
-static void explain(struct question *question, struct method_call *call, const struct ask *asked)
+static void explain(struct trigger_state *state, struct method_call *call, const struct ask *asked)
 {
     struct explain_call *explaining = calloc(1, sizeof(*explaining));
 
@@ -159,19 +159,19 @@ static void explain(struct question *question, struct method_call *call, const s
     explaining->request.done = on_answer;
     explaining->request.data = explaining;
     pending_begin(&explaining->pending, call, on_leave);
-    question_ask(question, &explaining->request);
+    trigger_state_ask(state, &explaining->request);
 }
 
 void method_explain(struct method_call *call)
 {
-    struct question *question;
+    struct trigger_state *state;
     struct ask asked;
 
     if (!pending_may_begin(call) ||
         !ask_read(&asked, call, ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES))
         return;
-    question = ask_question(&asked, call);
-    if (question != NULL)
-        explain(question, call, &asked);
+    state = ask_state(&asked, call);
+    if (state != NULL)
+        explain(state, call, &asked);
     ask_clear(&asked);
 }

@@ -1,4 +1,5 @@
 #include "agent/ipc/params.h"
+#include "agent/ipc/server.h"
 #include "agent/log.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"

@@ -1,4 +1,4 @@
-#include "agent/count/solo.h"
+#include "agent/count/adhoc_count.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/pack_count.h"
@@ -25,7 +25,7 @@ static const char *const text_names[TEXT_COUNT] = {[TABLE] = "table",
 /* A query from when it was decoded until it is answered. */
 struct query_call {
     struct pending pending;
-    struct solo *solo;
+    struct adhoc_count *adhoc;
     struct query query; /* of these texts: */
     char *texts[TEXT_COUNT];
     char *names;
@@ -327,7 +327,7 @@ static void on_leave(struct pending *pending)
 {
     struct query_call *query = call_of(pending);
 
-    solo_cancel(query->solo);
+    adhoc_count_cancel(query->adhoc);
     release(query);
     query_free(query);
 }
@@ -377,20 +377,20 @@ static struct identity *find_identity(struct server *server, const struct query_
 /* False: no memory. */
 static bool start(struct query_call *query, const struct method_call *call)
 {
-    static const struct solo_events events = {.done = on_done};
+    static const struct adhoc_count_events events = {.done = on_done};
     struct server *server = call->session->server;
     struct counter *counter = server->options.counter;
-    struct solo_options options = {.snapshot = counter_snapshot(counter),
+    struct adhoc_count_options options = {.snapshot = counter_snapshot(counter),
         .query = &query->query,
         .identity = find_identity(server, query),
         .timeout_ms = query->timeout_ms};
 
     if (options.identity == NULL)
         return false;
-    query->solo = solo_start(counter_context(counter), &options, &events, query);
-    if (query->solo == NULL)
+    query->adhoc = adhoc_count_start(counter_context(counter), &options, &events, query);
+    if (query->adhoc == NULL)
         identity_release(options.identity);
-    return query->solo != NULL;
+    return query->adhoc != NULL;
 }
 
 void method_query(struct method_call *call)

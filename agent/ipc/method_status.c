@@ -1,4 +1,5 @@
 #include "agent/ipc/methods.h"
+#include "agent/ipc/server.h"
 #include "proto/writer.h"
 
 #include <stdio.h>

@@ -14,7 +14,7 @@ struct trigger_watch {
     struct count_watch watch;
     struct ring link; /* session::watches */
     struct session *session;
-    struct question *question;
+    struct trigger_state *state;
     char *name; /* the trigger's own goes with its configuration */
     bool told;  /* something, by now: */
     uint64_t print;
@@ -108,7 +108,7 @@ static void tell_known(struct trigger_watch *watch)
     struct count_answer answer;
 
     watch->behind = false;
-    if (question_known(watch->question, &watch->watch, &answer))
+    if (trigger_state_known(watch->state, &watch->watch, &answer))
         tell(watch, &answer);
     /* else a flight is about to find out, and its end is told */
 }
@@ -128,7 +128,7 @@ static struct trigger_watch *watch_of(struct ring *link)
 
 static void watch_destroy(struct trigger_watch *watch)
 {
-    question_unwatch(&watch->watch);
+    trigger_state_unwatch(&watch->watch);
     ring_remove(&watch->link);
     watch->session->watch_count--;
     free(watch->name);
@@ -186,8 +186,8 @@ static void on_gone(void *data)
         end_watch(watch, &failure);
         return;
     }
-    watch->question = counter_question(counter, trigger, NULL);
-    if (watch->question == NULL || question_watch(watch->question, &watch->watch) < 0) {
+    watch->state = counter_state(counter, trigger, NULL);
+    if (watch->state == NULL || trigger_state_watch(watch->state, &watch->watch) < 0) {
         failure_set(&failure, ERROR_INTERNAL, "no memory to watch trigger %s on", watch->name);
         end_watch(watch, &failure);
         return;
@@ -270,7 +270,7 @@ static void start_watch(struct method_call *call, const struct ask *asked)
 {
     struct session *session = call->session;
     struct trigger_watch *watch = watch_find(session, asked->trigger->name);
-    struct question *question;
+    struct trigger_state *state;
 
     if (watch == NULL && session->watch_count >= LIMIT_WATCHES) {
         method_fail(call, ERROR_BUSY,
@@ -278,22 +278,22 @@ static void start_watch(struct method_call *call, const struct ask *asked)
             LIMIT_WATCHES);
         return;
     }
-    question = ask_question(asked, call);
-    if (question == NULL)
+    state = ask_state(asked, call);
+    if (state == NULL)
         return;
     if (watch == NULL)
         watch = watch_create(session, asked->trigger->name);
     if (watch != NULL) {
-        bool again = watch->question != NULL;
+        bool again = watch->state != NULL;
 
-        question_unwatch(&watch->watch);
-        watch->question = question;
+        trigger_state_unwatch(&watch->watch);
+        watch->state = state;
         watch->watch.max_age_ms =
             again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
                   : asked->max_age_ms;
         watch->told = false; /* one more in the same program wants to know */
     }
-    if (watch == NULL || question_watch(question, &watch->watch) < 0) {
+    if (watch == NULL || trigger_state_watch(state, &watch->watch) < 0) {
         if (watch != NULL)
             watch_destroy(watch);
         method_fail(call, ERROR_INTERNAL, "no memory for the watch");

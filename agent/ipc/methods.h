@@ -21,14 +21,22 @@ typedef void method_fn(struct method_call *call);
 method_fn method_hello, method_ping, method_count, method_list, method_status, method_whoami,
     method_explain, method_watch, method_unwatch, method_query;
 
-/* Answers one complete frame. False: it is no message that can be answered, close. */
-bool dispatch_frame(struct session *session, const uint8_t *frame, size_t len);
-
 /* Packs the names of all methods that the agent allows, as an array. */
 void dispatch_pack_names(struct buffer *buffer, bool allow_query);
 
 /* Packs how often each method was called, as one map. */
 void dispatch_pack_requests(struct buffer *buffer, const struct server *server);
+
+/* Remembers what the call asks, and the state that it came to, for a repeated request. */
+struct ask;
+void method_count_remember(
+    const struct method_call *call, const struct ask *asked, struct trigger_state *state);
+
+/* session_hooks::repeated. */
+size_t method_count_repeated(struct session *session, const uint8_t *data, size_t len);
+
+/* What the sessions of a server call. */
+extern const struct session_hooks dispatch_hooks;
 
 /* The session is closing: whatever the methods keep for it goes. */
 void method_watch_forget(struct session *session);

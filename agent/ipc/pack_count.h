@@ -3,7 +3,7 @@
 #ifndef TALLY_AGENT_IPC_PACK_COUNT_H
 #define TALLY_AGENT_IPC_PACK_COUNT_H
 
-#include "agent/count/answer.h"
+#include "agent/count/trigger_state.h"
 #include "proto/buffer.h"
 
 /* What every count has, as pairs of the caller's map: count, quality, age_ms, pages, scanned,

@@ -1,7 +1,5 @@
 #include "agent/ipc/session.h"
 
-#include "agent/ipc/methods.h"
-#include "agent/ipc/pending.h"
 #include "agent/log.h"
 
 #include <errno.h>
@@ -273,7 +271,7 @@ static size_t process_frame(
         close_malformed(session, frame_refusal(&session->scan, data, len), taken);
         return 0;
     }
-    if (!dispatch_frame(session, data, taken)) {
+    if (!session->server->options.hooks->frame(session, data, taken)) {
         close_malformed(session, "no_request", 0);
         return 0;
     }
@@ -294,12 +292,13 @@ static void set_cut(struct session *session, bool cut)
  * the peer does not take its answers, and where its share of the turn is used up. */
 static size_t process(struct session *session, const uint8_t *data, size_t len)
 {
+    const struct session_hooks *hooks = session->server->options.hooks;
     struct share share = {.started_us = 0};
     bool is_over = false;
     size_t taken = 0;
 
     while (taken < len && session_may_go_on(session) && !is_over) {
-        size_t n = session->scan.offset == 0 ? repeat_answer(session, data + taken, len - taken)
+        size_t n = session->scan.offset == 0 ? hooks->repeated(session, data + taken, len - taken)
                                              : 0;
 
         if (n > 0) {
@@ -429,7 +428,7 @@ static void on_events(void *data, unsigned events)
         if (!session->closing && !is_blocked(session))
             process_kept(session);
         if (!session->closing && session->behind && !session_is_slow(session))
-            method_watch_catch_up(session);
+            session->server->options.hooks->caught_up(session);
     }
     if ((events & LOOP_READABLE) && !session->held && session_may_go_on(session))
         on_readable(session);
@@ -439,7 +438,7 @@ static void on_events(void *data, unsigned events)
 
         session_close(session);
         if (served)
-            server_session_closed(server);
+            server->session_closed(server);
         return;
     }
     session_update(session);
@@ -513,8 +512,7 @@ static void session_detach(struct session *session)
 {
     struct server *server = session->server;
 
-    pending_forget(session);
-    method_watch_forget(session);
+    server->options.hooks->closing(session);
     set_cut(session, false);
     server->queued_bytes -= session->output.len;
     buffer_free(&session->output);

@@ -20,7 +20,7 @@
 
 #define FIELDS_MAX 64
 
-struct question {
+struct trigger_state {
     size_t count;
     char *fields[FIELDS_MAX]; /* terminated; NULL: not there */
     size_t lengths[FIELDS_MAX];
@@ -36,16 +36,16 @@ static void die(const char *what)
     exit(2);
 }
 
-static const char *text(const struct question *question, size_t index)
+static const char *text(const struct trigger_state *state, size_t index)
 {
-    if (index >= question->count || question->fields[index] == NULL)
+    if (index >= state->count || state->fields[index] == NULL)
         die("a field is missing");
-    return question->fields[index];
+    return state->fields[index];
 }
 
-static const char *optional_text(const struct question *question, size_t index)
+static const char *optional_text(const struct trigger_state *state, size_t index)
 {
-    return index < question->count ? question->fields[index] : NULL;
+    return index < state->count ? state->fields[index] : NULL;
 }
 
 static bool is_same(const char *left, const char *right)
@@ -65,50 +65,50 @@ static void take_credentials(const char *id, const char *secret, const char *tok
         die("no memory");
 }
 
-static void answer_sign(const struct question *question)
+static void answer_sign(const struct trigger_state *state)
 {
     struct sigv4_header headers[FIELDS_MAX / 2];
-    struct sigv4_request request = {.method = text(question, 7),
-        .path = text(question, 8),
-        .query = text(question, 9),
+    struct sigv4_request request = {.method = text(state, 7),
+        .path = text(state, 8),
+        .query = text(state, 9),
         .headers = headers,
-        .body = text(question, 10),
-        .body_len = question->lengths[10]};
+        .body = text(state, 10),
+        .body_len = state->lengths[10]};
     struct sigv4_signature signature;
     int r;
 
-    take_credentials(text(question, 1), text(question, 2), optional_text(question, 3));
-    for (size_t i = 11; i < question->count; i += 2)
+    take_credentials(text(state, 1), text(state, 2), optional_text(state, 3));
+    for (size_t i = 11; i < state->count; i += 2)
         headers[request.header_count++] = (struct sigv4_header){
-            text(question, i), text(question, i + 1)};
-    r = sigv4_sign(&request, credentials, text(question, 4), text(question, 5),
-        strtoll(text(question, 6), NULL, 10), &signature);
+            text(state, i), text(state, i + 1)};
+    r = sigv4_sign(&request, credentials, text(state, 4), text(state, 5),
+        strtoll(text(state, 6), NULL, 10), &signature);
     if (r == 0)
         printf("ok\t%s\t%s\n", signature.date, signature.authorization);
     else
         printf("refused\t%s\n", strerror(-r));
 }
 
-static void answer_endpoint(const struct question *question)
+static void answer_endpoint(const struct trigger_state *state)
 {
-    const char *verb = text(question, 0);
+    const char *verb = text(state, 0);
     struct endpoint_environment environment = {.region = NULL};
     struct endpoint endpoint;
     char why[256] = "";
     int r;
 
     if (strcmp(verb, "url") == 0) {
-        r = endpoint_parse_url(&endpoint, text(question, 1), false, why, sizeof(why));
+        r = endpoint_parse_url(&endpoint, text(state, 1), false, why, sizeof(why));
     } else if (strcmp(verb, "credentials-url") == 0) {
-        r = endpoint_parse_credentials_url(&endpoint, text(question, 1), why, sizeof(why));
+        r = endpoint_parse_credentials_url(&endpoint, text(state, 1), why, sizeof(why));
     } else {
-        environment.fips = strstr(text(question, 1), "fips") != NULL;
-        environment.dual_stack = strstr(text(question, 1), "dualstack") != NULL;
-        environment.sts_legacy = strstr(text(question, 1), "legacy") != NULL;
+        environment.fips = strstr(text(state, 1), "fips") != NULL;
+        environment.dual_stack = strstr(text(state, 1), "dualstack") != NULL;
+        environment.sts_legacy = strstr(text(state, 1), "legacy") != NULL;
         r = strcmp(verb, "sts") == 0
-                ? endpoint_sts(&endpoint, &environment, text(question, 2), why, sizeof(why))
-                : endpoint_dynamodb(&endpoint, &environment, text(question, 2),
-                      optional_text(question, 3), why, sizeof(why));
+                ? endpoint_sts(&endpoint, &environment, text(state, 2), why, sizeof(why))
+                : endpoint_dynamodb(&endpoint, &environment, text(state, 2),
+                      optional_text(state, 3), why, sizeof(why));
     }
     if (r == 0)
         printf("ok\t%s\t%s\t%s\t%s\n", endpoint.url, endpoint.host, endpoint.path, endpoint.region);
@@ -137,17 +137,17 @@ static size_t decode(char *hex, size_t len)
     return len / 2;
 }
 
-static void split(struct question *question, char *line)
+static void split(struct trigger_state *state, char *line)
 {
     char *field;
 
-    question->count = 0;
+    state->count = 0;
     while ((field = strsep(&line, "\t")) != NULL) {
         bool there = strcmp(field, "-") != 0;
-        if (question->count == FIELDS_MAX)
+        if (state->count == FIELDS_MAX)
             die("a line has too many fields");
-        question->lengths[question->count] = there ? decode(field, strlen(field)) : 0;
-        question->fields[question->count++] = there ? field : NULL;
+        state->lengths[state->count] = there ? decode(field, strlen(field)) : 0;
+        state->fields[state->count++] = there ? field : NULL;
     }
 }
 
@@ -156,16 +156,16 @@ int main(void)
     char *line = NULL;
     size_t size = 0;
     ssize_t len;
-    struct question question;
+    struct trigger_state state;
 
     while ((len = getline(&line, &size, stdin)) > 0) {
         if (line[len - 1] == '\n')
             line[len - 1] = '\0';
-        split(&question, line);
-        if (strcmp(text(&question, 0), "sign") == 0)
-            answer_sign(&question);
+        split(&state, line);
+        if (strcmp(text(&state, 0), "sign") == 0)
+            answer_sign(&state);
         else
-            answer_endpoint(&question);
+            answer_endpoint(&state);
         fflush(stdout);
     }
     free(line);

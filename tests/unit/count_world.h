@@ -108,21 +108,22 @@ __attribute__((unused)) static void on_answer(void *data, const struct count_ans
         answer->failure != NULL ? answer->failure->message : "");
 }
 
-__attribute__((unused)) static struct question *question_of(struct bench *bench, const char *values)
+__attribute__((unused)) static struct trigger_state *trigger_state_of(
+    struct bench *bench, const char *values)
 {
-    return counter_question(bench->counter, &counter_config(bench->counter)->triggers[0], values);
+    return counter_state(bench->counter, &counter_config(bench->counter)->triggers[0], values);
 }
 
 __attribute__((unused)) static struct asker *ask_values(
     struct bench *bench, int index, const char *values, int64_t max_age_ms, int64_t timeout_ms)
 {
     struct asker *asker = &bench->askers[index];
-    struct question *question = question_of(bench, values);
+    struct trigger_state *state = trigger_state_of(bench, values);
 
     memset(asker, 0, sizeof(*asker));
     asker->request = (struct count_request){
         .max_age_ms = max_age_ms, .timeout_ms = timeout_ms, .done = on_answer, .data = asker};
-    question_ask(question, &asker->request);
+    trigger_state_ask(state, &asker->request);
     fake_loop_advance(bench->loop, 0);
     return asker;
 }

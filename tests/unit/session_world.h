@@ -3,6 +3,7 @@
 #ifndef TALLY_TESTS_UNIT_SESSION_WORLD_H
 #define TALLY_TESTS_UNIT_SESSION_WORLD_H
 
+#include "agent/ipc/methods.h"
 #include "agent/ipc/server.h"
 #include "agent/ipc/session.h"
 #include "proto/frame.h"
@@ -16,8 +17,8 @@
 
 #define CLIENTS 4
 
-/* An answer or notification, as far as the tests look. */
-struct heard {
+    /* An answer or notification, as far as the tests look. */
+    struct heard {
     enum message_kind kind;
     uint32_t id;
     enum error_code error;
@@ -57,6 +58,7 @@ __attribute__((unused)) static void house_open(struct house *house, size_t max_b
         .client = house->bench.client,
         .socket_path = &house->socket_path,
         .max_buffer = max_buffer,
+        .hooks = &dispatch_hooks,
         .drained = on_drained};
     house->server = server_create(&options);
     CHECK(house->server != NULL);

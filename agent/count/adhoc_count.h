@@ -1,35 +1,35 @@
 /* A count that nobody shares and nothing remembers: one asker with a flight of its own and a
  * deadline, for `query`. */
-#ifndef TALLY_AGENT_COUNT_SOLO_H
-#define TALLY_AGENT_COUNT_SOLO_H
+#ifndef TALLY_AGENT_COUNT_ADHOC_COUNT_H
+#define TALLY_AGENT_COUNT_ADHOC_COUNT_H
 
 #include "agent/count/flight.h"
 
-struct solo;
+struct adhoc_count;
 
-struct solo_events {
-    /* The end, exactly once unless cancelled, never before solo_start returned: a value, or NULL
-     * and a failure. The query and the values are no longer needed. */
+struct adhoc_count_events {
+    /* The end, exactly once unless cancelled, never before adhoc_count_start returned: a value, or
+     * NULL and a failure. The query and the values are no longer needed. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
-struct solo_options {
+struct adhoc_count_options {
     struct snapshot *snapshot; /* referenced until after `done` */
     const struct query *query; /* borrowed to the end */
-    struct identity *identity; /* the reference goes over to the solo */
+    struct identity *identity; /* the reference goes over to the count */
     const char *values;        /* replaces query->values; NULL: does not. Borrowed */
     int64_t timeout_ms;        /* in which the asker wants its answer */
 };
 
 /* NULL: no memory, and the identity is still the caller's. */
-struct solo *solo_start(struct count_context *context, const struct solo_options *options,
-    const struct solo_events *events, void *data);
+struct adhoc_count *adhoc_count_start(struct count_context *context,
+    const struct adhoc_count_options *options, const struct adhoc_count_events *events, void *data);
 
 /* Ends it without calling done. Not for use inside an event. */
-void solo_cancel(struct solo *solo);
+void adhoc_count_cancel(struct adhoc_count *adhoc);
 
 /* For the counter: frees those that have ended; ends all of them with SHUTTING_DOWN. */
-void solos_reap(struct count_context *context);
-void solos_end(struct count_context *context);
+void adhoc_counts_reap(struct count_context *context);
+void adhoc_counts_end(struct count_context *context);
 
 #endif

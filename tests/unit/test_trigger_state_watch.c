@@ -24,7 +24,7 @@ static void on_gone(void *data)
     watcher->gone++;
     watcher->triggers_when_gone = counter_config(watcher->bench->counter)->trigger_count;
     if (watcher->moves)
-        CHECK_INT(0, question_watch(question_of(watcher->bench, NULL), &watcher->watch));
+        CHECK_INT(0, trigger_state_watch(trigger_state_of(watcher->bench, NULL), &watcher->watch));
 }
 
 static void watch(struct watcher *watcher, struct bench *bench, int64_t max_age_ms)
@@ -34,7 +34,7 @@ static void watch(struct watcher *watcher, struct bench *bench, int64_t max_age_
     watcher->watch = (struct count_watch){
         .max_age_ms = max_age_ms, .changed = on_change, .gone = on_gone, .data = watcher};
     ring_init(&watcher->watch.link);
-    CHECK_INT(0, question_watch(question_of(bench, NULL), &watcher->watch));
+    CHECK_INT(0, trigger_state_watch(trigger_state_of(bench, NULL), &watcher->watch));
     fake_loop_advance(bench->loop, 0);
 }
 
@@ -58,7 +58,7 @@ TEST(a_watched_question_is_counted_whenever_it_gets_too_old)
     CHECK_INT(2, watcher.told.answers);
     CHECK_INT(10, watcher.told.value.count);
     CHECK_INT(QUALITY_EXACT, watcher.told.quality);
-    question_unwatch(&watcher.watch);
+    trigger_state_unwatch(&watcher.watch);
     fake_loop_advance(bench.loop, 60000);
     CHECK_INT(2, fake_http_count());
     bench_close(&bench);
@@ -96,7 +96,7 @@ TEST(the_most_demanding_watcher_sets_the_pace)
     page(&bench, LAST_PAGE(10));
     CHECK_INT(2, calm.told.answers);
     CHECK_INT(1, eager.told.answers);
-    question_unwatch(&eager.watch);
+    trigger_state_unwatch(&eager.watch);
     fake_loop_advance(bench.loop, 19999);
     CHECK_INT(2, fake_http_count());
     fake_loop_advance(bench.loop, 1);
@@ -168,23 +168,23 @@ TEST(what_is_known_is_what_is_fresh_or_has_failed)
     struct bench bench;
     struct watcher watcher, late;
     struct count_answer answer;
-    struct question *question;
+    struct trigger_state *state;
 
     bench_open(&bench, "false");
-    question = question_of(&bench, NULL);
+    state = trigger_state_of(&bench, NULL);
     watch(&watcher, &bench, 10000);
-    CHECK(!question_known(question, &watcher.watch, &answer));
+    CHECK(!trigger_state_known(state, &watcher.watch, &answer));
     page(&bench, LAST_PAGE(9));
     fake_loop_advance(bench.loop, 9000);
-    CHECK(question_known(question, &watcher.watch, &answer));
+    CHECK(trigger_state_known(state, &watcher.watch, &answer));
     CHECK_INT(9000, answer.age_ms);
     CHECK_INT(QUALITY_EXACT, answer.quality);
     fake_loop_advance(bench.loop, 1000);
-    CHECK(!question_known(question, &watcher.watch, &answer));
+    CHECK(!trigger_state_known(state, &watcher.watch, &answer));
     watch(&late, &bench, 60000); /* its wish is met */
-    CHECK(question_known(question, &late.watch, &answer));
+    CHECK(trigger_state_known(state, &late.watch, &answer));
     refuse(&bench, 400, "AccessDeniedException");
-    CHECK(question_known(question, &watcher.watch, &answer));
+    CHECK(trigger_state_known(state, &watcher.watch, &answer));
     CHECK_INT(QUALITY_STALE, answer.quality);
     CHECK_INT(ERROR_ACCESS_DENIED, answer.failure->code);
     bench_close(&bench);
@@ -267,11 +267,11 @@ TEST(a_set_that_somebody_waits_for_does_not_go)
     ask_values(&bench, 0, set_of(1000), 0, 5000);
     ask_values(&bench, 1, set_of(1001), 0, 5000);
     for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
-        question_of(&bench, set_of(i));
+        trigger_state_of(&bench, set_of(i));
     CHECK_INT(2, fake_http_open());
-    question_leave(&bench.askers[1].request);
+    trigger_state_leave(&bench.askers[1].request);
     for (int i = 100; i < 100 + COUNTER_VARIANTS_MAX; i++)
-        question_of(&bench, set_of(i));
+        trigger_state_of(&bench, set_of(i));
     CHECK_INT(1, fake_http_open()); /* nobody waits for 1001, and nobody could ask for it */
     page(&bench, LAST_PAGE(3));
     CHECK_INT(3, bench.askers[0].value.count);
@@ -291,16 +291,16 @@ TEST(where_all_sets_are_waited_for_there_is_no_room_for_one_more)
         CHECK(!counter_is_crowded(bench.counter, trigger));
         waiting[i] = (struct asker){.request = {.timeout_ms = 5000, .done = on_answer}};
         waiting[i].request.data = &waiting[i];
-        question_ask(question_of(&bench, set_of(i)), &waiting[i].request);
+        trigger_state_ask(trigger_state_of(&bench, set_of(i)), &waiting[i].request);
     }
     CHECK(counter_is_crowded(bench.counter, trigger));
-    CHECK(question_of(&bench, set_of(1000)) == NULL);
-    CHECK(question_of(&bench, set_of(7)) != NULL); /* one of them can be joined */
-    CHECK(question_of(&bench, NULL) != NULL);
-    question_leave(&waiting[5].request);
-    CHECK(question_of(&bench, set_of(1000)) != NULL);
+    CHECK(trigger_state_of(&bench, set_of(1000)) == NULL);
+    CHECK(trigger_state_of(&bench, set_of(7)) != NULL); /* one of them can be joined */
+    CHECK(trigger_state_of(&bench, NULL) != NULL);
+    trigger_state_leave(&waiting[5].request);
+    CHECK(trigger_state_of(&bench, set_of(1000)) != NULL);
     for (int i = 0; i < COUNTER_VARIANTS_MAX; i++)
-        question_leave(&waiting[i].request);
+        trigger_state_leave(&waiting[i].request);
     bench_close(&bench);
 }
 

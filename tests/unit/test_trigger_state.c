@@ -85,8 +85,8 @@ TEST(who_leaves_takes_the_request_along_but_not_the_flight)
 
     bench_open(&bench, "false");
     ask(&bench, 0, 0, 5000);
-    question_leave(&bench.askers[0].request);
-    question_leave(&bench.askers[0].request); /* allowed twice */
+    trigger_state_leave(&bench.askers[0].request);
+    trigger_state_leave(&bench.askers[0].request); /* allowed twice */
     page(&bench, LAST_PAGE(9));
     CHECK_INT(0, bench.askers[0].answers);
     CHECK_INT(1, ask(&bench, 1, COUNT_AGE_DEFAULT, 5000)->answers);
@@ -136,7 +136,7 @@ TEST(a_failing_flight_without_anybody_waiting_ends)
 
     bench_open(&bench, "false");
     ask(&bench, 0, 0, 60000);
-    question_leave(&bench.askers[0].request);
+    trigger_state_leave(&bench.askers[0].request);
     refuse(&bench, 500, "InternalServerError");
     fake_loop_advance(bench.loop, 60000);
     CHECK_INT(1, fake_http_count());

@@ -1,5 +1,6 @@
-/* How long a scan waits between its attempts to get credentials. (Its pages: see test_question.) */
-#include "agent/count/scan.h"
+/* How long a count waits between its attempts to get credentials. (Its pages: see test_question.)
+ */
+#include "agent/count/count_query.h"
 
 #include "tests/unit/count_world.h"
 
@@ -35,7 +36,7 @@ TEST(credentials_that_are_not_there_yet_are_asked_for_ever_less_often)
         .reason = "the test",
         .key_id = {SOURCE_LITERAL, "AKIDEXAMPLE", NULL, "key id"},
         .secret_key = {SOURCE_FILE, "/nowhere/secret", NULL, "secret key"}};
-    static const struct scan_events events = {.retrying = on_retrying, .done = on_done};
+    static const struct count_query_events events = {.retrying = on_retrying, .done = on_done};
     static const struct endpoint_environment environment;
     static const struct retry_patience patience = {.until = INT64_MIN, .attempts = DELAYS + 1};
     static struct bench bench;
@@ -44,12 +45,12 @@ TEST(credentials_that_are_not_there_yet_are_asked_for_ever_less_often)
 
     bench_open(&bench, "false");
     identity = identity_acquire(bench.identities, &spec);
-    CHECK(scan_start(&(struct scan_options){.loop = bench.loop,
-                         .client = bench.client,
-                         .environment = &environment,
-                         .identity = identity,
-                         .query = &counter_config(bench.counter)->triggers[0].query,
-                         .patience = &patience},
+    CHECK(count_query_start(&(struct count_query_options){.loop = bench.loop,
+                                .client = bench.client,
+                                .environment = &environment,
+                                .identity = identity,
+                                .query = &counter_config(bench.counter)->triggers[0].query,
+                                .patience = &patience},
               &events, &listener) != NULL);
     for (size_t i = 0; i < DELAYS; i++) {
         CHECK_INT(i + 1, listener.count);

@@ -1,18 +1,20 @@
 /* One Query over all its pages: credentials, body, call, parse, sum, until a reply has no
  * LastEvaluatedKey or a limit of the trigger is reached. A page that fails is asked again with
  * the sum kept; the pages of one scan are no snapshot of the table. */
-#ifndef TALLY_AGENT_COUNT_SCAN_H
-#define TALLY_AGENT_COUNT_SCAN_H
+#ifndef TALLY_AGENT_COUNT_COUNT_QUERY_H
+#define TALLY_AGENT_COUNT_COUNT_QUERY_H
 
 #include "agent/aws/retry.h"
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
 #include "agent/credentials/identity.h"
 
-struct scan;
+#include <stddef.h>
+
+struct count_query;
 
 /* One page, as `explain` shows it. */
-struct scan_page {
+struct count_query_page {
     uint32_t number; /* from 1 */
     uint64_t count;
     uint64_t scanned;
@@ -22,9 +24,9 @@ struct scan_page {
     bool last;
 };
 
-struct scan_events {
+struct count_query_events {
     /* A page arrived; `so_far` is the sum with it. May be NULL. Must not cancel the scan. */
-    void (*page)(void *data, const struct scan_page *page, const struct count_value *so_far);
+    void (*page)(void *data, const struct count_query_page *page, const struct count_value *so_far);
 
     /* An attempt to get credentials failed and is made again. May be NULL. */
     void (*trouble)(void *data, const struct failure *failure);
@@ -37,7 +39,7 @@ struct scan_events {
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
-struct scan_options {
+struct count_query_options {
     struct loop *loop;
     struct aws_client *client;
     const struct endpoint_environment *environment;
@@ -48,13 +50,32 @@ struct scan_options {
 };
 
 /* NULL: done was called already. */
-struct scan *scan_start(
-    const struct scan_options *options, const struct scan_events *events, void *data);
+struct count_query *count_query_start(
+    const struct count_query_options *options, const struct count_query_events *events, void *data);
 
 /* When it began, by AWS's clock: what "$now" is on all of its pages. */
-int64_t scan_unix_seconds(const struct scan *scan);
+int64_t count_query_unix_seconds(const struct count_query *counting);
 
 /* Ends the scan without calling done. */
-void scan_cancel(struct scan *scan);
+void count_query_cancel(struct count_query *counting);
+
+/* The pages of one count, for those who want to see how it came about. */
+
+#define PAGE_LOG_MAX 1000 /* kept; all are counted */
+
+struct page_log { /* zeroed: none */
+    struct count_query_page *pages;
+    size_t count;
+    size_t room;
+    int64_t unix_seconds; /* "$now" of the requests */
+    uint64_t first_count; /* of the first page */
+};
+
+/* Without memory the log ends here. */
+void page_log_add(struct page_log *log, const struct count_query_page *page);
+
+/* `to` is replaced and `from` is empty then. */
+void page_log_move(struct page_log *to, struct page_log *from);
+void page_log_clear(struct page_log *log);
 
 #endif

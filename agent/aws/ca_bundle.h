@@ -1,0 +1,13 @@
+/* The file with the certificates of the authorities that are trusted (AWS_CA_BUNDLE). */
+#ifndef TALLY_AGENT_AWS_CA_BUNDLE_H
+#define TALLY_AGENT_AWS_CA_BUNDLE_H
+
+#include <stddef.h>
+
+#define CA_BUNDLE_BYTES (16u * 1024u * 1024u) /* the system's has a quarter of a megabyte */
+
+/* Whether a TLS library may be given it: one that reads it whole, whatever its size. 0, or a
+ * negative errno and what is wrong with which file. */
+int ca_bundle_check(const char *path, char *why, size_t why_size);
+
+#endif

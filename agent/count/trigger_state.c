@@ -1,0 +1,841 @@
+#include "agent/count/trigger_state.h"
+
+#include "agent/log.h"
+#include "proto/limits.h"
+#include "proto/saturating.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct waiters {
+    struct loop *loop;
+    struct loop_timer *timer;   /* made when first needed; for: */
+    int64_t earliest;           /* a deadline, or one that has left; INT64_MAX: it does not run */
+    struct ring requests;       /* count_request::link, in the order in which they joined */
+    struct deadlines deadlines; /* count_request::deadline */
+    int64_t latest;             /* of their deadlines since there was none; INT64_MIN: none */
+    loop_fn *late;              /* some deadlines passed: waiters_take_late gets them */
+    void *data;
+};
+
+struct watchers {
+    struct ring watching; /* count_watch::link */
+};
+
+/* What each of them is told; it may stop watching meanwhile. */
+typedef void watchers_tell_fn(void *data, struct count_watch *watch);
+
+struct trigger_state {
+    struct count_context *context;
+    struct snapshot *snapshot;
+    const struct trigger *trigger;
+    struct identity *identity;
+    char *values;
+    struct cache cache;
+    struct packed_answer packed; /* of the fresh answer */
+    struct page_log pages;       /* of the value, as long as it may be told to who asks anew */
+    struct flight *flight;       /* NULL: none */
+    struct flight_patience patience;
+    struct waiters waiters;
+    struct watchers watchers;
+    struct loop_timer *refresh; /* of a warm or watched trigger */
+    struct outage outage;       /* of its flights, for the log */
+    bool abandoned;
+};
+
+static void trigger_state_set_patience(struct trigger_state *state);
+static bool trigger_state_is_kept_fresh(const struct trigger_state *state);
+static int trigger_state_schedule_refresh(struct trigger_state *state);
+static void trigger_state_tell(struct trigger_state *state, const struct failure *failure);
+
+/* ==== waiters ================================================================================= */
+
+static struct count_request *request_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct count_request, link);
+}
+
+/* Sets the timer to the earliest deadline there is. */
+static void arm(struct waiters *waiters)
+{
+    const struct deadline *first = deadlines_first(&waiters->deadlines);
+
+    waiters->earliest = first != NULL ? first->at : INT64_MAX;
+    if (first == NULL)
+        loop_timer_stop(waiters->timer);
+    else
+        loop_timer_start(waiters->timer, first->at - loop_now(waiters->loop));
+}
+
+static void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *late, void *data)
+{
+    waiters->loop = loop;
+    waiters->timer = NULL;
+    waiters->earliest = INT64_MAX;
+    waiters->latest = INT64_MIN;
+    waiters->late = late;
+    waiters->data = data;
+    ring_init(&waiters->requests);
+    waiters->deadlines = (struct deadlines){.heap = NULL};
+}
+
+/* nobody waits any more */
+static void waiters_clear(struct waiters *waiters)
+{
+    loop_timer_destroy(waiters->timer);
+    waiters->timer = NULL;
+    deadlines_free(&waiters->deadlines);
+}
+
+/* The request's deadline is set. 0, or -ENOMEM: then the request does not wait. */
+static int waiters_join(struct waiters *waiters, struct count_request *request)
+{
+    if (waiters->timer == NULL)
+        waiters->timer = loop_timer_create(waiters->loop, waiters->late, waiters->data);
+    if (waiters->timer == NULL ||
+        deadlines_reserve(&waiters->deadlines, waiters->deadlines.count + 1) < 0)
+        return -ENOMEM;
+    ring_add(&waiters->requests, &request->link);
+    deadlines_set(&waiters->deadlines, &request->deadline, request->deadline.at);
+    if (request->deadline.at > waiters->latest)
+        waiters->latest = request->deadline.at;
+    if (request->deadline.at < waiters->earliest)
+        arm(waiters);
+    return 0;
+}
+
+/* Without requests nothing is kept: a crowd that waited once would cost its memory for ever. */
+static void settle(struct waiters *waiters)
+{
+    if (!ring_is_empty(&waiters->requests) || waiters->timer == NULL)
+        return;
+    waiters->latest = INT64_MIN;
+    deadlines_free(&waiters->deadlines);
+    arm(waiters);
+}
+
+static void waiters_leave(struct waiters *waiters, struct count_request *request)
+{
+    ring_remove(&request->link);
+    deadlines_remove(&waiters->deadlines, &request->deadline);
+    /* Among others the timer may fire too early, which costs less than to set it at each leave. */
+    settle(waiters);
+}
+
+static bool waiters_are_none(const struct waiters *waiters)
+{
+    return ring_is_empty(&waiters->requests);
+}
+
+/* Moves everyone, or those whose deadline has passed, to `taken`, out of reach of what the
+ * callbacks do next; a request that leaves is taken out of there, too. */
+static void waiters_take_all(struct waiters *waiters, struct ring *taken)
+{
+    ring_take_all(&waiters->requests, taken);
+    for (struct ring *at = taken->next; at != taken; at = at->next)
+        request_of(at)->deadline.place = 0;
+    settle(waiters);
+}
+
+static void waiters_take_late(struct waiters *waiters, struct ring *taken)
+{
+    int64_t now = loop_now(waiters->loop);
+    struct deadline *first;
+
+    ring_init(taken);
+    while ((first = deadlines_first(&waiters->deadlines)) != NULL && first->at <= now) {
+        struct count_request *request = RING_MEMBER(first, struct count_request, deadline);
+
+        deadlines_remove(&waiters->deadlines, first);
+        ring_remove(&request->link);
+        ring_add(taken, &request->link);
+    }
+    arm(waiters);
+    settle(waiters);
+}
+
+/* ==== watchers ================================================================================ */
+
+static struct count_watch *watch_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct count_watch, link);
+}
+
+static void watchers_init(struct watchers *watchers)
+{
+    ring_init(&watchers->watching);
+}
+
+static void watchers_add(struct watchers *watchers, struct count_watch *watch)
+{
+    ring_add(&watchers->watching, &watch->link);
+}
+
+/* allowed when it does not watch */
+static void watchers_remove(struct count_watch *watch)
+{
+    ring_remove(&watch->link);
+}
+
+static bool watchers_are_none(const struct watchers *watchers)
+{
+    return ring_is_empty(&watchers->watching);
+}
+
+/* How fresh the most demanding of them wants the count; default_ms stands for "not said".
+ * INT64_MAX: there are none. */
+static int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms)
+{
+    int64_t least = INT64_MAX;
+
+    for (struct ring *at = watchers->watching.next; at != &watchers->watching; at = at->next) {
+        int64_t wish = watch_of(at)->max_age_ms;
+
+        if (wish == COUNT_AGE_DEFAULT)
+            wish = default_ms;
+        if (wish < least)
+            least = wish;
+    }
+    return least;
+}
+
+static void watchers_tell_each(struct watchers *watchers, watchers_tell_fn *tell, void *data)
+{
+    struct ring untold;
+
+    ring_take_all(&watchers->watching, &untold);
+    while (!ring_is_empty(&untold)) {
+        struct count_watch *watch = watch_of(ring_pop(&untold));
+
+        ring_add(&watchers->watching, &watch->link);
+        tell(data, watch);
+    }
+}
+
+/* None of them watches any more. */
+static void watchers_clear(struct watchers *watchers)
+{
+    while (!watchers_are_none(watchers))
+        ring_pop(&watchers->watching);
+}
+
+/* each is told that it is gone */
+static void watchers_dismiss(struct watchers *watchers)
+{
+    while (!watchers_are_none(watchers)) {
+        struct count_watch *watch = watch_of(ring_pop(&watchers->watching));
+
+        watch->gone(watch->data);
+    }
+}
+
+/* ==== state ================================================================================ */
+
+#define UNATTENDED_MS                                                                              \
+    60000 /* that a count goes on for a request to come; or twice the pollingInterval */
+#define PATIENT_ATTEMPTS 3 /* of a page, where nobody needs more: AWS's standard number */
+
+const char *count_quality_name(enum count_quality quality)
+{
+    switch (quality) {
+    case QUALITY_EXACT:
+        return "exact";
+    case QUALITY_AT_LEAST:
+        return "at_least";
+    case QUALITY_STALE:
+        return "stale";
+    }
+    return "stale";
+}
+
+/* For back-offs and deadlines, and for the age of the value. */
+static int64_t trigger_state_now(const struct trigger_state *state)
+{
+    return loop_now(state->context->loop);
+}
+
+static int64_t trigger_state_age_now(const struct trigger_state *state)
+{
+    return loop_now_with_sleep(state->context->loop);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+static bool may_serve_stale(const struct trigger_state *state)
+{
+    return cache_may_serve_stale(
+        &state->cache, state->context->max_stale_ms, trigger_state_age_now(state));
+}
+
+static struct count_answer answer_base(const struct trigger_state *state)
+{
+    const struct trigger_scaling *scaling = &state->trigger->scaling;
+    struct count_answer answer = {.trigger = state->trigger};
+
+    answer.fallback = scaling->has_fallback &&
+                      state->cache.failures > (uint32_t)scaling->fallback_threshold;
+    return answer;
+}
+
+static struct count_answer fresh_at(const struct trigger_state *state, int64_t now)
+{
+    struct count_answer answer = answer_base(state);
+
+    answer.value = &state->cache.value;
+    answer.quality = state->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
+    answer.age_ms = cache_age(&state->cache, now);
+    if (state->pages.count > 0)
+        answer.pages = &state->pages;
+    return answer;
+}
+
+/* Answers: the value as it is; the value marked stale where it is young enough, else the
+ * failure, which is borrowed. */
+static struct count_answer trigger_state_fresh(const struct trigger_state *state)
+{
+    return fresh_at(state, trigger_state_age_now(state));
+}
+
+/* The last good value marked stale where it is young enough, else the failure. */
+static struct count_answer trigger_state_failed(
+    const struct trigger_state *state, const struct failure *failure)
+{
+    struct count_answer answer = answer_base(state);
+
+    answer.failure = failure;
+    if (may_serve_stale(state)) {
+        answer.value = &state->cache.value;
+        answer.quality = QUALITY_STALE;
+        answer.age_ms = cache_age(&state->cache, trigger_state_age_now(state));
+    }
+    return answer;
+}
+
+/* failure NULL: the value is fresh. */
+static void answer_request(
+    struct trigger_state *state, struct count_request *request, const struct failure *failure)
+{
+    struct count_answer answer = failure == NULL ? trigger_state_fresh(state)
+                                                 : trigger_state_failed(state, failure);
+
+    if (failure == NULL)
+        answer.packed = &state->packed;
+    if (answer.value != NULL && answer.quality == QUALITY_STALE)
+        state->context->stats.stale_served++;
+    request->done(request->data, &answer);
+}
+
+static void answer_each(
+    struct trigger_state *state, struct ring *requests, const struct failure *failure)
+{
+    while (!ring_is_empty(requests)) {
+        answer_request(state, RING_MEMBER(ring_pop(requests), struct count_request, link), failure);
+    }
+}
+
+static void answer_all(struct trigger_state *state, const struct failure *failure)
+{
+    struct ring taken;
+
+    waiters_take_all(&state->waiters, &taken);
+    answer_each(state, &taken, failure);
+}
+
+/* Nobody can ask an abandoned state any more: without anyone waiting its flight is for
+ * nothing. */
+static void end_if_unwanted(struct trigger_state *state)
+{
+    if (!state->abandoned || !waiters_are_none(&state->waiters))
+        return;
+    if (state->flight != NULL)
+        flight_cancel(state->flight);
+    state->flight = NULL;
+    loop_timer_start(state->context->reaper, 0);
+}
+
+static void deadlines_passed(void *data)
+{
+    struct trigger_state *state = data;
+    struct failure failure;
+    struct ring late;
+
+    flight_late(state->flight, &failure);
+    waiters_take_late(&state->waiters, &late);
+    answer_each(state, &late, &failure);
+    trigger_state_set_patience(state);
+    end_if_unwanted(state);
+}
+
+static void store(struct trigger_state *state, const struct count_value *value)
+{
+    cache_store(&state->cache, value, trigger_state_age_now(state));
+    page_log_move(&state->pages, flight_pages(state->flight));
+    buffer_clear(&state->packed.bytes);
+}
+
+/* *told is what everybody hears of it: how long it is remembered, too. */
+static void store_failure(
+    struct trigger_state *state, const struct failure *failure, struct failure *told)
+{
+    struct cache *cache = &state->cache;
+
+    cache_fail(cache, failure, trigger_state_now(state), state->context->random());
+    buffer_clear(&state->packed.bytes);
+    *told = *failure;
+    if (cache->refused || told->retry_after_ms > 0)
+        told->retry_after_ms = cache->not_before - trigger_state_now(state);
+}
+
+/* ---- the log ----------------------------------------------------------------------------------
+ */
+
+/* next_ms: when it is asked again at the earliest; where nothing keeps the count fresh, by the next
+ * client. */
+static void log_failed(struct trigger_state *state, const struct failure *failure, int64_t next_ms)
+{
+    struct log_field fields[LOG_FAILURE_FIELDS + 5] = {0};
+    size_t count = 0;
+
+    if (!outage_failed(&state->outage, trigger_state_now(state)))
+        return;
+    fields[count++] = LOG_TEXT("trigger", state->trigger->name);
+    count += log_failure_fields(&fields[count], failure);
+    fields[count++] = LOG_NUMBER("failures", state->outage.failures);
+    fields[count++] = LOG_NUMBER("next_attempt_ms", next_ms > 0 ? next_ms : 0);
+    if (!trigger_state_is_kept_fresh(state))
+        fields[count++] = LOG_TEXT("next_attempt", "on_request");
+    log_write(LOG_LEVEL_WARN, "count_failed", fields);
+}
+
+static void log_recovered(struct trigger_state *state)
+{
+    struct outage ended;
+
+    if (outage_over(&state->outage, &ended))
+        log_event(LOG_LEVEL_WARN, "count_recovered", LOG_TEXT("trigger", state->trigger->name),
+            LOG_NUMBER("failures", ended.failures),
+            LOG_NUMBER("failed_for_ms", trigger_state_now(state) - ended.since_ms));
+}
+
+/* ---- the flight -------------------------------------------------------------------------------
+ */
+
+/* Those whom a stale value cannot help are worth every attempt that fits their deadline; for
+ * others a few attempts do. */
+static void trigger_state_set_patience(struct trigger_state *state)
+{
+    bool is_wanted = trigger_state_is_kept_fresh(state) || !waiters_are_none(&state->waiters);
+    int64_t twice_polling = saturating_add(state->trigger->polling_ms, state->trigger->polling_ms);
+
+    state->patience = (struct flight_patience){
+        .retry = {.until = may_serve_stale(state) ? INT64_MIN : state->waiters.latest,
+            .attempts = is_wanted ? PATIENT_ATTEMPTS : 0},
+        .unattended_ms = is_wanted                       ? INT64_MAX
+                         : twice_polling > UNATTENDED_MS ? twice_polling
+                                                         : UNATTENDED_MS};
+}
+
+/* A flight may go on for minutes: what it meets is logged before it ends. */
+static void on_retrying(void *data, int64_t delay_ms)
+{
+    struct trigger_state *state = data;
+    const struct flight_progress *progress = flight_progress(state->flight);
+
+    if (progress->failed_attempts >= PATIENT_ATTEMPTS)
+        log_failed(state, &progress->last_attempt, delay_ms);
+}
+
+static void on_flight_done(
+    void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct trigger_state *state = data;
+    struct failure told;
+
+    if (value != NULL) {
+        store(state, value);
+        log_recovered(state);
+    } else {
+        store_failure(state, failure, &told);
+        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
+        failure = &told;
+    }
+    state->flight = NULL;
+    trigger_state_schedule_refresh(state);
+    answer_all(state, failure);
+    if (state->context->min_age_ms == 0) /* whoever asks for age 0 gets a flight */
+        page_log_clear(&state->pages);
+    trigger_state_tell(state, failure);
+    end_if_unwanted(state);
+}
+
+/* Takes off now, or when the back-off after a failure is over. */
+static void trigger_state_start_flight(struct trigger_state *state)
+{
+    static const struct flight_events events = {.retrying = on_retrying, .done = on_flight_done};
+    const struct cache *cache = &state->cache;
+    int64_t wait = cache->failures > 0 ? cache->not_before - trigger_state_now(state) : 0;
+    struct failure failure;
+
+    trigger_state_set_patience(state);
+    state->flight = flight_start(state->context, state->snapshot, &state->trigger->query,
+        state->identity, state->values, wait > 0 ? wait : 0, wait > 0 ? cache_failure(cache) : NULL,
+        &state->patience, &events, state);
+    if (state->flight == NULL) {
+        failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
+        answer_all(state, &failure);
+    }
+}
+
+/* ---- asking ------------------------------------------------------------------------------------
+ */
+
+/* A failure that is still to be respected answers at once: what was refused, what cannot be tried
+ * again in time, and what a stale value can help over. */
+static bool answer_from_failure(struct trigger_state *state, struct count_request *request)
+{
+    struct cache *cache = &state->cache;
+    int64_t wait = cache->not_before - trigger_state_now(state);
+    struct failure failure;
+
+    if (state->flight != NULL || cache->failures == 0 || wait <= 0)
+        return false;
+    if (!cache->refused && cache->not_before < request->deadline.at && !may_serve_stale(state))
+        return false;
+    failure = *cache_failure(cache);
+    failure.retry_after_ms = wait;
+    answer_request(state, request, &failure);
+    return true;
+}
+
+int64_t count_patience(int64_t timeout_ms)
+{
+    int64_t margin = timeout_ms > 2 * TIMEOUT_MARGIN_MS ? TIMEOUT_MARGIN_MS : timeout_ms / 2;
+
+    return timeout_ms - margin;
+}
+
+bool trigger_state_answer(
+    struct trigger_state *state, int64_t max_age_ms, struct count_answer *answer)
+{
+    struct count_context *context = state->context;
+    int64_t now = trigger_state_age_now(state);
+
+    if (max_age_ms == COUNT_AGE_DEFAULT)
+        max_age_ms = state->trigger->polling_ms;
+    if (max_age_ms < context->min_age_ms)
+        max_age_ms = context->min_age_ms;
+    if (!cache_is_fresh(&state->cache, max_age_ms, now))
+        return false;
+    context->stats.hits++;
+    *answer = fresh_at(state, now);
+    answer->packed = &state->packed;
+    return true;
+}
+
+void trigger_state_ask(struct trigger_state *state, struct count_request *request)
+{
+    struct count_context *context = state->context;
+    struct count_answer answer;
+
+    ring_init(&request->link);
+    request->state = state;
+    request->deadline = (struct deadline){
+        .at = saturating_add(trigger_state_now(state), count_patience(request->timeout_ms))};
+    if (trigger_state_answer(state, request->max_age_ms, &answer)) {
+        request->done(request->data, &answer);
+        return;
+    }
+    if (answer_from_failure(state, request))
+        return;
+    if (waiters_join(&state->waiters, request) < 0) {
+        struct failure failure;
+
+        failure_set(&failure, ERROR_INTERNAL, "no memory for a deadline");
+        answer_request(state, request, &failure);
+    } else if (state->flight != NULL) {
+        context->stats.joined++;
+        trigger_state_set_patience(state);
+        flight_join(state->flight);
+    } else {
+        context->stats.misses++;
+        trigger_state_start_flight(state);
+    }
+}
+
+void trigger_state_leave(struct count_request *request)
+{
+    if (ring_is_empty(&request->link))
+        return;
+    waiters_leave(&request->state->waiters, request);
+    trigger_state_set_patience(request->state);
+    end_if_unwanted(request->state);
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
+    const struct trigger *trigger, struct identity *identity, const char *values)
+{
+    struct trigger_state *state = calloc(1, sizeof(*state));
+
+    if (state == NULL)
+        return NULL;
+    if (values != NULL) {
+        state->values = strdup(values);
+        if (state->values == NULL) {
+            free(state);
+            return NULL;
+        }
+    }
+    state->context = context;
+    state->snapshot = snapshot_ref(snapshot);
+    state->trigger = trigger;
+    state->identity = identity;
+    cache_init(&state->cache);
+    buffer_init(&state->packed.bytes, LIMIT_OUTPUT_BYTES);
+    waiters_init(&state->waiters, context->loop, deadlines_passed, state);
+    watchers_init(&state->watchers);
+    trigger_state_schedule_refresh(state);
+    return state;
+}
+
+void trigger_state_destroy(struct trigger_state *state)
+{
+    struct failure failure;
+
+    if (state == NULL)
+        return;
+    if (state->flight != NULL)
+        flight_cancel(state->flight);
+    state->flight = NULL;
+    failure_set(&failure, ERROR_SHUTTING_DOWN, "the agent is shutting down");
+    answer_all(state, &failure);
+    watchers_clear(&state->watchers);
+    waiters_clear(&state->waiters);
+    loop_timer_destroy(state->refresh);
+    snapshot_unref(state->snapshot);
+    identity_release(state->identity);
+    buffer_free(&state->packed.bytes);
+    page_log_clear(&state->pages);
+    cache_clear(&state->cache);
+    free(state->values);
+    free(state);
+}
+
+void trigger_state_adopt(
+    struct trigger_state *state, struct snapshot *snapshot, const struct trigger *trigger)
+{
+    snapshot_ref(snapshot);
+    snapshot_unref(state->snapshot);
+    state->snapshot = snapshot;
+    state->trigger = trigger;
+    buffer_clear(&state->packed.bytes);
+    /* Whoever reloads has perhaps mended what was refused. */
+    state->cache.not_before = 0;
+    state->cache.refused = false;
+    trigger_state_set_patience(state);
+    trigger_state_schedule_refresh(state);
+}
+
+void trigger_state_abandon(struct trigger_state *state)
+{
+    state->abandoned = true;
+    trigger_state_set_patience(state);
+    end_if_unwanted(state);
+}
+
+bool trigger_state_is_idle(const struct trigger_state *state)
+{
+    return state->flight == NULL;
+}
+
+bool trigger_state_is_wanted(const struct trigger_state *state)
+{
+    return !waiters_are_none(&state->waiters) || !watchers_are_none(&state->watchers);
+}
+
+void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer)
+{
+    const struct cache *cache = &state->cache;
+
+    *answer = answer_base(state);
+    if (cache->failures > 0)
+        answer->failure = cache_failure(cache);
+    if (!cache->has_value)
+        return;
+    answer->value = &cache->value;
+    answer->age_ms = cache_age(cache, trigger_state_age_now(state));
+    answer->quality = !cache_is_fresh(
+                          cache, state->trigger->polling_ms, trigger_state_age_now(state))
+                          ? QUALITY_STALE
+                      : cache->value.at_least ? QUALITY_AT_LEAST
+                                              : QUALITY_EXACT;
+}
+
+const struct trigger *trigger_state_trigger(const struct trigger_state *state)
+{
+    return state->trigger;
+}
+
+const char *trigger_state_values(const struct trigger_state *state)
+{
+    return state->values;
+}
+
+struct identity *trigger_state_identity(const struct trigger_state *state)
+{
+    return state->identity;
+}
+
+/* ==== refresh ========================================================================== */
+
+/* Questions that are kept fresh: warm ones, and those that somebody watches. */
+
+#define REFRESH_LEAST_MS 1000 /* between counts that nobody asked for */
+
+/* Not for the values of clients: each set that somebody asked for once would cost as much as the
+ * trigger itself, for ever. */
+static bool is_warm(const struct trigger_state *state)
+{
+    return state->trigger->warm && state->values == NULL;
+}
+
+/* Whether it is counted without anybody asking. */
+static bool trigger_state_is_kept_fresh(const struct trigger_state *state)
+{
+    return !state->abandoned && (is_warm(state) || !watchers_are_none(&state->watchers));
+}
+
+static void tell_watch(void *data, struct count_watch *watch)
+{
+    watch->changed(watch->data, data);
+}
+
+/* Tells the watchers what the latest flight found; failure NULL: a value. */
+static void trigger_state_tell(struct trigger_state *state, const struct failure *failure)
+{
+    struct count_answer answer = failure == NULL ? trigger_state_fresh(state)
+                                                 : trigger_state_failed(state, failure);
+
+    watchers_tell_each(&state->watchers, tell_watch, &answer);
+}
+
+/* How old the count of a warm or watched trigger may get. */
+static int64_t refresh_interval(const struct trigger_state *state)
+{
+    int64_t polling = state->trigger->polling_ms;
+    int64_t interval = watchers_max_age(&state->watchers, polling);
+
+    if (is_warm(state) && polling < interval)
+        interval = polling;
+    if (interval < state->context->min_age_ms)
+        interval = state->context->min_age_ms;
+    return interval > REFRESH_LEAST_MS ? interval : REFRESH_LEAST_MS;
+}
+
+static int64_t refresh_delay(const struct trigger_state *state)
+{
+    const struct cache *cache = &state->cache;
+    int64_t interval = refresh_interval(state);
+    int64_t wait = cache->not_before - trigger_state_now(state);
+
+    if (cache->failures > 0) /* what AWS refused is not pressed for */
+        return cache->refused && wait < interval ? interval : wait;
+    if (!cache->has_value)
+        return 0;
+    return interval - cache_age(cache, trigger_state_age_now(state));
+}
+
+/* The most demanding watcher may have left meanwhile. */
+static void refresh_fired(void *data)
+{
+    struct trigger_state *state = data;
+
+    if (state->flight != NULL || !trigger_state_is_kept_fresh(state))
+        return;
+    if (state->cache.failures == 0 && refresh_delay(state) > 0) {
+        trigger_state_schedule_refresh(state);
+        return;
+    }
+    trigger_state_start_flight(state);
+    if (state->flight == NULL)
+        loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* there may be memory by then */
+}
+
+/* Sets the timer for the next refresh, where it is to be kept fresh. 0 or -ENOMEM. */
+static int trigger_state_schedule_refresh(struct trigger_state *state)
+{
+    if (!trigger_state_is_kept_fresh(state)) {
+        loop_timer_destroy(state->refresh);
+        state->refresh = NULL;
+        return 0;
+    }
+    if (state->refresh == NULL)
+        state->refresh = loop_timer_create(state->context->loop, refresh_fired, state);
+    if (state->refresh == NULL)
+        return -ENOMEM; /* the next flight's end tries again */
+    if (state->flight == NULL)
+        loop_timer_start(state->refresh, refresh_delay(state));
+    return 0;
+}
+
+int trigger_state_watch(struct trigger_state *state, struct count_watch *watch)
+{
+    int r;
+
+    watch->state = state;
+    watchers_add(&state->watchers, watch);
+    trigger_state_set_patience(state);
+    r = trigger_state_schedule_refresh(state);
+    if (r < 0)
+        trigger_state_unwatch(watch);
+    return r;
+}
+
+void trigger_state_unwatch(struct count_watch *watch)
+{
+    bool watches = !ring_is_empty(&watch->link);
+
+    watchers_remove(watch);
+    if (watches)
+        trigger_state_set_patience(watch->state);
+}
+
+bool trigger_state_known(
+    const struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer)
+{
+    const struct cache *cache = &state->cache;
+    int64_t wish = watch->max_age_ms != COUNT_AGE_DEFAULT ? watch->max_age_ms
+                                                          : state->trigger->polling_ms;
+    int64_t interval = refresh_interval(state);
+
+    if (cache->failures > 0)
+        *answer = trigger_state_failed(state, cache_failure(cache));
+    else if (cache_is_fresh(cache, wish > interval ? wish : interval, trigger_state_age_now(state)))
+        *answer = trigger_state_fresh(state);
+    else
+        return false;
+    return true;
+}
+
+static void tell_known(void *data, struct count_watch *watch)
+{
+    struct count_answer answer;
+
+    if (trigger_state_known(data, watch, &answer))
+        watch->changed(watch->data, &answer);
+}
+
+void trigger_state_tell_watchers(struct trigger_state *state)
+{
+    watchers_tell_each(&state->watchers, tell_known, state);
+}
+
+void trigger_state_dismiss_watchers(struct trigger_state *state)
+{
+    watchers_dismiss(&state->watchers);
+    trigger_state_set_patience(state);
+}
