@@ -60,6 +60,9 @@ CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
 SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
+# One word for the shell.
+shell_quoted = '$(subst ','\'',$(1))'
+
 # ---- sources: a new file in a folder is found by itself ----------------------
 comma := ,
 PROTO_SRC := $(wildcard proto/*.c)
@@ -73,7 +76,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_OBJ := $(call obj,$(PROTO_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC)) $(BUILD)/obj/sandbox_filter.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
-CLI_OBJ := $(call obj,$(CLI_SRC))
+CLI_OBJ := $(call obj,$(filter-out client/cli/tally.c,$(CLI_SRC)))
 # The shared library needs position-independent code and hides all but tally_*.
 CLIENT_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(CLIENT_SRC) $(PROTO_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -124,6 +127,11 @@ $(BUILD)/libclient.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
 
+$(BUILD)/libcli.a: $(CLI_OBJ)
+	@rm -f $@
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
+
 # For programs: one object in which only tally_* is left visible, so that no name of ours can
 # bind to one of theirs.
 $(BUILD)/libtally.a: $(CLIENT_PIC)
@@ -144,18 +152,39 @@ $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--export-dynamic-symbol=_gnutls_global_init_skip \
 	  -o $@ $^ $(AGENT_LIBS)
 
-$(BUILD)/tally: $(CLI_OBJ) $(BUILD)/libclient.a
+$(BUILD)/tally: $(call obj,client/cli/tally.c) $(BUILD)/libcli.a $(BUILD)/libclient.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 # ---- unit tests: one program per leaf, linked against everything but main ----
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libclient.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
+  $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
 
+.PHONY: unit-programs
+unit-programs: need-libraries $(UNIT_BIN)
+
+# One alone: build/unit/test_sigv4, or one of its tests by name: build/unit/test_sigv4 a_name
 .PHONY: unit
-unit: need-libraries $(UNIT_BIN)
+unit: unit-programs
+	@tests/unit.sh $(BUILD)
+
+# What takes less than a minute of `make test`.
+.PHONY: check
+check: unit
+	@git ls-files -co --exclude-standard '*.c' '*.h' | sort -u | xargs clang-format --dry-run -Werror
+	@/usr/bin/python3 tests/includes.py
+	@/usr/bin/python3 tests/banned.py
+
+# For clangd and other tools that read C as the compiler does.
+COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(UNIT_SRC) $(FAKE_SRC)
+compile_commands.json: Makefile
+	@{ printf '['; separator=; for source in $(COMMAND_SRC); do \
+	  printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$separator" "$(CURDIR)" \
+	    "$$source" "$$(printf '%s' $(call shell_quoted,$(CC) $(ALL_CFLAGS)) | sed 's/[\\"]/\\&/g') -c $$source"; \
+	  separator=,; done; printf '\n]\n'; } >$@
 
 # ---- helper programs that the integration tests hold against independent judges ----
 HELPER_BIN := $(patsubst tests/helpers/%.c,$(BUILD)/helpers/%,$(wildcard tests/helpers/*.c))
@@ -175,13 +204,14 @@ FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
 TIME ?= 60
 
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
-  $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a
+  $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
 
 # Wants CC=clang, and SANITIZE=fuzzer-no-link,… to be worth running (tests/fuzz/run.sh).
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a \
+  $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
@@ -207,12 +237,12 @@ TORTURE_LD = $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP))
 TORTURE_LIBS = -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
   $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
 
-$(BUILD)/torture/%.o: $(BUILD)/obj/%/main.o
+$(BUILD)/torture/%.o: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) --redefine-sym main=tortured_main $< $@
 
-$(BUILD)/torture/tallyd: $(BUILD)/torture/agent.o $(BUILD)/libagent.a
-$(BUILD)/torture/tally: $(BUILD)/torture/client/cli.o $(filter-out %/main.o,$(CLI_OBJ)) $(BUILD)/libclient.a
+$(BUILD)/torture/tallyd: $(BUILD)/torture/agent/main.o $(BUILD)/libagent.a
+$(BUILD)/torture/tally: $(BUILD)/torture/client/cli/tally.o $(BUILD)/libcli.a $(BUILD)/libclient.a
 $(BUILD)/torture/tallyd $(BUILD)/torture/tally: $(BUILD)/obj/tests/torture/failing.o
 	$(say) LD $@
 	$(Q)$(CC) $(TORTURE_LD) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TORTURE_LIBS)
@@ -346,6 +376,8 @@ help:
 	@echo "make bench      tallyd beside a floor, redis, memcached, the Go SDK, boto3 (SUITES=socket: one)"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"
+	@echo "make check      unit tests, formatting, includes: in less than a minute"
+	@echo "make unit       the unit tests alone"
 	@echo "make lint       formatting, static analysis, directions of includes"
 	@echo "make format     format all C files"
 	@echo "make deps       install the Debian packages that the build needs"

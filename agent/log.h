@@ -3,7 +3,7 @@
 #ifndef TALLY_AGENT_LOG_H
 #define TALLY_AGENT_LOG_H
 
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdbool.h>
 #include <stddef.h>

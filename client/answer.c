@@ -1,12 +1,122 @@
 #include "client/answer.h"
 
-#include "client/address.h"
-#include "client/field.h"
+#include "client/connection.h"
+#include "client/tally.h"
+#include "proto/errors.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ==== field =================================================================================== */
+
+static bool find_key(struct reader *reader, const char *key, size_t key_len)
+{
+    uint32_t pairs = 0;
+    if (!reader_map(reader, &pairs))
+        return false;
+    for (; pairs > 0; pairs--) {
+        /* A key of another type is passed over with its value, as unknown keys are. */
+        enum value_type type = reader_peek(reader);
+        struct text name = {NULL, 0};
+        if (type == VALUE_STRING || type == VALUE_BINARY)
+            reader_text(reader, &name);
+        else
+            reader_skip(reader, NULL);
+        if (name.len == key_len && name.data != NULL && memcmp(name.data, key, key_len) == 0)
+            return !reader->failed;
+        if (!reader_skip(reader, NULL))
+            return false;
+    }
+    return false;
+}
+
+static bool find_position(struct reader *reader, const char *digits, size_t len)
+{
+    uint32_t count = 0;
+    if (len == 0 || len > 9 || !reader_array(reader, &count))
+        return false;
+    uint32_t position = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        position = position * 10 + (uint32_t)(digits[i] - '0');
+    }
+    if (position >= count)
+        return false;
+    for (; position > 0; position--) {
+        if (!reader_skip(reader, NULL))
+            return false;
+    }
+    return true;
+}
+
+bool field_find(struct reader *reader, const char *path)
+{
+    while (path != NULL && path[0] != '\0') {
+        size_t len = strcspn(path, ".");
+        bool found = reader_peek(reader) == VALUE_ARRAY ? find_position(reader, path, len)
+                                                        : find_key(reader, path, len);
+        if (!found)
+            return false;
+        path += len;
+        if (path[0] == '.')
+            path++;
+    }
+    return !reader->failed;
+}
+
+/* ==== error =================================================================================== */
+
+/* The agent's codes are the same numbers, negated. */
+#define SAME_NUMBER(number, name, retryable, text)                                                 \
+    _Static_assert(TALLY_E##name == -(number), "error numbers of protocol and library differ");
+ERROR_MAP(SAME_NUMBER)
+#undef SAME_NUMBER
+
+const char *tally_error_name(int error)
+{
+    if (error == TALLY_OK)
+        return "OK";
+    switch ((enum tally_error)error) {
+#define NAME(number, name, text)                                                                   \
+    case TALLY_E##name:                                                                            \
+        return #name;
+        TALLY_ERROR_MAP(NAME)
+#undef NAME
+    case TALLY_OK:
+        break;
+    }
+    return "UNKNOWN";
+}
+
+const char *tally_strerror(int error)
+{
+    switch ((enum tally_error)error) {
+#define TEXT(number, name, text)                                                                   \
+    case TALLY_E##name:                                                                            \
+        return text;
+        TALLY_ERROR_MAP(TEXT)
+#undef TEXT
+    case TALLY_OK:
+        return "no error";
+    }
+    return "an error that this version does not know";
+}
+
+int tally_error_is_timeout(int error)
+{
+    return error == TALLY_ETIMEOUT || error == TALLY_EDEADLINE;
+}
+
+const char *tally_version(void)
+{
+    return TALLY_VERSION;
+}
+
+/* ==== answer ================================================================================== */
 
 void answer_clear(struct tally_answer *answer)
 {
@@ -148,4 +258,184 @@ int tally_answer_retryable(const struct tally_answer *answer)
 int64_t tally_answer_retry_after_ms(const struct tally_answer *answer)
 {
     return answer->failure.retry_after_ms;
+}
+
+/* ==== answer fields =========================================================================== */
+
+static bool find(const struct tally_answer *answer, const char *path, struct reader *reader)
+{
+    if (answer->data == NULL)
+        return false;
+    reader_init(reader, answer->data, answer->len);
+    return field_find(reader, path);
+}
+
+enum tally_quality tally_answer_quality(const struct tally_answer *answer)
+{
+    struct reader reader;
+    struct text text;
+    if (!find(answer, "quality", &reader) || !reader_text(&reader, &text))
+        return TALLY_QUALITY_UNKNOWN;
+    if (text_equals(text, "exact"))
+        return TALLY_EXACT;
+    if (text_equals(text, "at_least"))
+        return TALLY_AT_LEAST;
+    return TALLY_STALE; /* a word that this version does not know promises nothing better */
+}
+
+int tally_answer_integer(const struct tally_answer *answer, const char *path, int64_t *value)
+{
+    struct reader reader;
+    int64_t found = 0;
+    if (!find(answer, path, &reader) || !reader_int(&reader, &found))
+        return TALLY_ENOFIELD;
+    *value = found;
+    return 0;
+}
+
+int tally_answer_number(const struct tally_answer *answer, const char *path, double *value)
+{
+    struct reader reader;
+    double found = 0;
+    if (!find(answer, path, &reader) || !reader_float(&reader, &found))
+        return TALLY_ENOFIELD;
+    *value = found;
+    return 0;
+}
+
+int tally_answer_bool(const struct tally_answer *answer, const char *path, int *value)
+{
+    struct reader reader;
+    bool found = false;
+    if (!find(answer, path, &reader) || !reader_bool(&reader, &found))
+        return TALLY_ENOFIELD;
+    *value = found;
+    return 0;
+}
+
+int tally_answer_text(
+    const struct tally_answer *answer, const char *path, const char **text, size_t *len)
+{
+    struct reader reader;
+    struct text found = {NULL, 0};
+    if (!find(answer, path, &reader) || !reader_text(&reader, &found))
+        return TALLY_ENOFIELD;
+    *text = found.data;
+    *len = found.len;
+    return 0;
+}
+
+int tally_answer_string(
+    const struct tally_answer *answer, const char *path, char *buffer, size_t size)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    if (size == 0)
+        return TALLY_EARGUMENT;
+    buffer[0] = '\0';
+    int r = tally_answer_text(answer, path, &text, &len);
+    if (r < 0)
+        return r;
+    size_t fits = len < size ? len : size - 1;
+    if (fits > 0)
+        memcpy(buffer, text, fits);
+    buffer[fits] = '\0';
+    return fits == len ? 0 : TALLY_EARGUMENT;
+}
+
+int tally_answer_size(const struct tally_answer *answer, const char *path, size_t *size)
+{
+    struct reader reader;
+    uint32_t count = 0;
+    if (!find(answer, path, &reader))
+        return TALLY_ENOFIELD;
+    bool read = reader_peek(&reader) == VALUE_MAP ? reader_map(&reader, &count)
+                                                  : reader_array(&reader, &count);
+    if (!read)
+        return TALLY_ENOFIELD;
+    *size = count;
+    return 0;
+}
+
+int tally_answer_packed(
+    const struct tally_answer *answer, const char *path, const void **data, size_t *len)
+{
+    struct reader reader;
+    struct text bytes = {NULL, 0};
+    if (!find(answer, path, &reader) || !reader_skip(&reader, &bytes))
+        return TALLY_ENOFIELD;
+    *data = bytes.data;
+    *len = bytes.len;
+    return 0;
+}
+
+struct tally_cursor {
+    struct reader reader; /* at what comes after the present element */
+    struct tally_answer value;
+    struct text key; /* data NULL: none */
+    uint32_t left;
+    bool map;
+};
+
+int tally_cursor_new(
+    struct tally_cursor **cursor, const struct tally_answer *answer, const char *path)
+{
+    *cursor = NULL;
+    struct tally_cursor made = {.left = 0};
+    if (!find(answer, path, &made.reader))
+        return TALLY_ENOFIELD;
+    made.map = reader_peek(&made.reader) == VALUE_MAP;
+    if (!(made.map ? reader_map(&made.reader, &made.left) : reader_array(&made.reader, &made.left)))
+        return TALLY_ENOFIELD;
+    *cursor = malloc(sizeof(**cursor));
+    if (*cursor == NULL)
+        return TALLY_ENOMEM;
+    **cursor = made;
+    return 0;
+}
+
+void tally_cursor_free(struct tally_cursor *cursor)
+{
+    free(cursor);
+}
+
+/* Leaves the key without data where it is no text. */
+static bool cursor_read_key(struct tally_cursor *cursor)
+{
+    enum value_type type = reader_peek(&cursor->reader);
+    if (type == VALUE_STRING || type == VALUE_BINARY)
+        return reader_text(&cursor->reader, &cursor->key);
+    return reader_skip(&cursor->reader, NULL);
+}
+
+int tally_cursor_next(struct tally_cursor *cursor)
+{
+    struct text bytes = {NULL, 0};
+    if (cursor == NULL)
+        return 0;
+    cursor->key = bytes;
+    answer_clear(&cursor->value);
+    if (cursor->left == 0 || (cursor->map && !cursor_read_key(cursor)) ||
+        !reader_skip(&cursor->reader, &bytes)) {
+        cursor->left = 0;
+        return 0;
+    }
+    cursor->left--;
+    cursor->value.data = (const uint8_t *)bytes.data;
+    cursor->value.len = bytes.len;
+    return 1;
+}
+
+const struct tally_answer *tally_cursor_value(const struct tally_cursor *cursor)
+{
+    return &cursor->value;
+}
+
+int tally_cursor_key(const struct tally_cursor *cursor, const char **key, size_t *len)
+{
+    if (cursor->key.data == NULL)
+        return TALLY_ENOFIELD;
+    *key = cursor->key.data;
+    *len = cursor->key.len;
+    return 0;
 }

@@ -1,9 +1,16 @@
-/* What came of a call: a packed result, or an error with its packed map. */
+/* Finds a field of a packed answer by its path: keys and positions, with dots. */
 #ifndef TALLY_CLIENT_ANSWER_H
 #define TALLY_CLIENT_ANSWER_H
 
 #include "client/tally.h"
 #include "proto/message.h"
+#include "proto/reader.h"
+
+/* Moves the reader from a value to the field inside it; an empty path or NULL is the value
+ * itself. False where there is none: the reader is then of no more use. */
+bool field_find(struct reader *reader, const char *path);
+
+/* What came of a call: a packed result, or an error with its packed map. */
 
 struct tally_answer {
     int error;              /* 0 or a negative enum tally_error */

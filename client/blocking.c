@@ -1,7 +1,6 @@
 #include "client/answer.h"
 #include "client/clock.h"
 #include "client/connection.h"
-#include "client/field.h"
 #include "client/request.h"
 #include "proto/limits.h"
 

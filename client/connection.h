@@ -1,5 +1,5 @@
-/* One connection to the agent: bytes out, whole frames in. Nothing here waits, so blocking
- * calls and event loops share it. Results are 0 or a negative errno. */
+/* Where the agent listens. Socket paths may be longer than the 107 bytes of sun_path: on a
+ * node, a pod's volume easily is. */
 #ifndef TALLY_CLIENT_CONNECTION_H
 #define TALLY_CLIENT_CONNECTION_H
 
@@ -7,7 +7,21 @@
 #include "proto/frame.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+/* `path`, or TALLY_SOCKET of the environment, or the built-in path. Borrowed. */
+const char *address_default(const char *path);
+
+/* A connected stream socket, non-blocking and close-on-exec, owned by the caller. Never
+ * waits. A negative errno otherwise: -EAGAIN where the agent's backlog is full. */
+int address_connect(const char *path);
+
+/* Writes why the connection failed and what to do about it. `error` is a negative errno. */
+void address_explain(const char *path, int error, char *text, size_t size);
+
+/* One connection to the agent: bytes out, whole frames in. Nothing here waits, so blocking
+ * calls and event loops share it. Results are 0 or a negative errno. */
 
 struct connection {
     char *path;        /* owned */

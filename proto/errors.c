@@ -1,6 +1,12 @@
 #include "proto/errors.h"
 
+#include "proto/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+/* ==== errors ================================================================================== */
 
 struct error_row {
     enum error_code code;
@@ -52,4 +58,52 @@ bool error_retryable(enum error_code code)
     const struct error_row *row = error_row(code);
 
     return row != NULL && row->retryable;
+}
+
+/* ==== failure ================================================================================= */
+
+void failure_vset(
+    struct failure *failure, enum error_code code, const char *format, va_list arguments)
+{
+    /* Apart from *failure, so that its old message may be among the arguments; longer, so
+     * that a character cut here is beyond what fits there. */
+    char message[sizeof(failure->message) + 8];
+
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        snprintf(message, sizeof(message), "%s", error_text(code));
+    *failure = (struct failure){.code = code, .retryable = error_retryable(code)};
+    utf8_copy(failure->message, sizeof(failure->message), message, strlen(message));
+}
+
+void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    failure_vset(failure, code, format, arguments);
+    va_end(arguments);
+}
+
+void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer)
+{
+    if (buffer->error == -ENOMEM)
+        failure_set(failure, ERROR_INTERNAL, "%s: no memory", what);
+    else
+        failure_set(
+            failure, ERROR_INTERNAL, "%s: longer than the limit of %zu bytes", what, buffer->max);
+}
+
+static void set_text(char *to, size_t size, const char *text)
+{
+    if (text == NULL)
+        text = "";
+    utf8_copy(to, size, text, strlen(text));
+}
+
+void failure_set_aws(
+    struct failure *failure, const char *code, const char *request_id, const char *reasons)
+{
+    set_text(failure->aws_code, sizeof(failure->aws_code), code);
+    set_text(failure->aws_request_id, sizeof(failure->aws_request_id), request_id);
+    set_text(failure->aws_reasons, sizeof(failure->aws_reasons), reasons);
 }

@@ -3,8 +3,12 @@
 #ifndef TALLY_PROTO_ERRORS_H
 #define TALLY_PROTO_ERRORS_H
 
+#include "proto/buffer.h"
+
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ERROR_MAP(XX)                                                                              \
     XX(1, INVALID_REQUEST, false, "the request is not valid")                                      \
@@ -38,5 +42,34 @@ enum error_code error_of_name(const char *name, size_t len);
 
 /* Whether the same request may succeed later without anybody changing anything. */
 bool error_retryable(enum error_code code);
+
+/* A failure as it is told to a client: the error map of PROTOCOL.md as a value that owns
+ * nothing, so that it can be copied, remembered and compared. Texts that do not fit are cut
+ * at a character boundary, and bytes that are no UTF-8 become '?': a strict client could not
+ * decode the answer. Nothing secret may be put here: it is answered, logged and shown. */
+
+struct failure {
+    enum error_code code;
+    bool retryable;
+    int64_t retry_after_ms; /* 0: not said */
+    char message[400];      /* for people: what, where, what to do */
+    char aws_code[80];      /* "" where AWS did not answer */
+    char aws_request_id[80];
+    char aws_reasons[240]; /* ThrottlingReasons: "reason resource", comma-separated */
+};
+
+/* Makes *failure a fresh one: the message is formatted, `retryable` is the code's own. */
+void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void failure_vset(struct failure *failure, enum error_code code, const char *format,
+    va_list arguments) __attribute__((format(printf, 3, 0)));
+
+/* `what` could not be written into the buffer, which has failed: it is longer than the buffer's
+ * maximum, or there is no memory. */
+void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer);
+
+/* Adds what AWS said; NULL means not said. */
+void failure_set_aws(
+    struct failure *failure, const char *code, const char *request_id, const char *reasons);
 
 #endif

@@ -9,7 +9,7 @@
 #define TALLY_PROTO_MESSAGE_H
 
 #include "proto/buffer.h"
-#include "proto/failure.h"
+#include "proto/errors.h"
 #include "proto/reader.h"
 
 enum message_kind {

@@ -44,7 +44,7 @@ long_attacks() {
       -n "$(nproc)" tests/integration -k attack
 }
 
-step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit helpers
+step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit-programs helpers
 step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck

@@ -37,7 +37,7 @@ OWNERS = {
     "expat.h": {"agent/aws/sts.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/config/expressions.c", "agent/config/auth.c",
                   "agent/config/expressions.c", "agent/credentials/credentials_json.c",
-                  "agent/ipc/attribute_unpack.c", "agent/ipc/client_values.c", "agent/json.c",
+                  "agent/ipc/client_values.c", "agent/ipc/client_values.c", "agent/json_value.c",
                   "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
     "seccomp.h": {"agent/sandbox_compile.c"},

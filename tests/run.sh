@@ -40,10 +40,10 @@ make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
 # A deadline that passed on a busy machine gets one more chance, and is told as "rerun".
 python_tests=(/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --tb=short --reruns 1 -n "$((3 * $(nproc)))")
 
-step "build with gcc" "${make[@]}" BUILD="$plain" all unit helpers
-step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit helpers \
+step "build with gcc" "${make[@]}" BUILD="$plain" all unit-programs helpers
+step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit-programs helpers \
   fuzz-programs
-step "build with sanitizers" "${make_sanitized[@]}" all unit helpers
+step "build with sanitizers" "${make_sanitized[@]}" all unit-programs helpers
 step "unit tests" tests/unit.sh "$plain"
 step "unit tests, sanitized" tests/unit.sh "$sanitized"
 step "fuzz seeds, sanitized" "${make_sanitized[@]}" fuzz-replay

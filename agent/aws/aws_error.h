@@ -4,7 +4,7 @@
 #ifndef TALLY_AGENT_AWS_AWS_ERROR_H
 #define TALLY_AGENT_AWS_AWS_ERROR_H
 
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "agent/aws/dynamodb.h"
 
-#include "agent/json.h"
+#include "agent/json_value.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -1,6 +1,6 @@
 #include "agent/config/auth.h"
 
-#include "agent/json.h"
+#include "agent/json_value.h"
 #include "proto/base64.h"
 #include "proto/suggest.h"
 

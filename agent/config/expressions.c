@@ -1,6 +1,6 @@
 #include "agent/config/expressions.h"
 
-#include "agent/json.h"
+#include "agent/json_value.h"
 #include "agent/library_text.h"
 #include "proto/base64.h"
 

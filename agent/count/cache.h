@@ -5,7 +5,7 @@
 #define TALLY_AGENT_COUNT_CACHE_H
 
 #include "agent/config/config.h"
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 #ifndef TALLY_AGENT_COUNT_DENIALS_H
 #define TALLY_AGENT_COUNT_DENIALS_H
 
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdint.h>
 

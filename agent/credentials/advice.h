@@ -2,7 +2,7 @@
 #ifndef TALLY_AGENT_CREDENTIALS_ADVICE_H
 #define TALLY_AGENT_CREDENTIALS_ADVICE_H
 
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdbool.h>
 

@@ -6,7 +6,7 @@
 
 #include "agent/config/identity_spec.h"
 #include "agent/credentials/context.h"
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 enum source_kind {
     SOURCE_KIND_CHAIN,        /* what the environment configures */

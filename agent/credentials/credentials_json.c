@@ -1,7 +1,7 @@
 #include "agent/credentials/credentials_json.h"
 
 #include "agent/aws/iso8601.h"
-#include "agent/json.h"
+#include "agent/json_value.h"
 #include "proto/buffer.h"
 #include "proto/reader.h"
 #include "proto/utf8.h"

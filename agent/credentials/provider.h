@@ -6,7 +6,7 @@
 
 #include "agent/aws/credentials.h"
 #include "agent/ring.h"
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #include <stdbool.h>
 

@@ -4,7 +4,7 @@
 
 #include "agent/config/identity_spec.h"
 #include "proto/buffer.h"
-#include "proto/failure.h"
+#include "proto/errors.h"
 
 #define VALUE_BYTES (64u * 1024u)
 

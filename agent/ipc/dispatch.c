@@ -1,6 +1,6 @@
 #include "agent/ipc/methods.h"
 
-#include "agent/ipc/pending.h"
+#include "agent/ipc/pending_request.h"
 #include "proto/writer.h"
 
 #include <stdarg.h>

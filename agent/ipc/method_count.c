@@ -1,6 +1,5 @@
-#include "agent/ipc/ask.h"
-#include "agent/ipc/pack_count.h"
-#include "agent/ipc/pending.h"
+#include "agent/ipc/reply.h"
+#include "agent/ipc/pending_request.h"
 
 #include <stdlib.h>
 

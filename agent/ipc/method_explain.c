@@ -1,7 +1,6 @@
 #include "agent/aws/dynamodb.h"
-#include "agent/ipc/ask.h"
 #include "agent/ipc/explanation.h"
-#include "agent/ipc/pending.h"
+#include "agent/ipc/pending_request.h"
 
 #include <stdlib.h>
 

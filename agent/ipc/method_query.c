@@ -1,9 +1,9 @@
 #include "agent/count/adhoc_count.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/pack_count.h"
 #include "agent/ipc/params.h"
-#include "agent/ipc/pending.h"
+#include "agent/ipc/reply.h"
+#include "agent/ipc/pending_request.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 

@@ -1,8 +1,8 @@
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
-#include "agent/ipc/ask.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/pack_count.h"
+#include "agent/ipc/reply.h"
+#include "agent/ipc/pending_request.h"
 #include "proto/writer.h"
 
 #include <errno.h>

@@ -3,9 +3,11 @@
 #include "client/cli/terminal.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 const char *cli_operand(const struct cli *cli, size_t i)
 {

@@ -3,8 +3,8 @@
 #ifndef TALLY_CLI_CLI_H
 #define TALLY_CLI_CLI_H
 
+#include "client/cli/arguments.h"
 #include "client/cli/json.h"
-#include "client/cli/options.h"
 #include "client/tally.h"
 
 enum cli_exit {

@@ -1,15 +1,99 @@
-/* tally count. */
 #include "client/cli/count.h"
-#include "client/cli/terminal.h"
-
 #include "client/cli/memory.h"
+
+#include "client/cli/cli.h"
 #include "client/cli/prometheus.h"
-#include "client/cli/value.h"
+#include "client/cli/terminal.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ==== value =================================================================================== */
+
+/* Wraps what is no AttributeValue yet. `json` is owned by the result, which may be NULL. */
+static struct json *typed(const char *type, struct json *json)
+{
+    struct json *value = json_new_map();
+    if (json_set(value, type, json))
+        return value;
+    json_free(value);
+    return NULL;
+}
+
+/* The value of some text; NULL and `error` where it is none. */
+static struct json *read_value(const char *text, char *error, size_t size)
+{
+    char reason[160];
+    struct json *json = json_parse(text, reason, sizeof(reason));
+    if (json == NULL && (text[0] == '{' || text[0] == '"')) {
+        snprintf(error, size, "invalid JSON: %s", reason);
+        return NULL;
+    }
+    struct json *value = NULL;
+    switch (json != NULL ? json_kind(json) : JSON_KIND_STRING) {
+    case JSON_KIND_MAP:
+        return json;
+    case JSON_KIND_BOOL:
+        return typed("BOOL", json);
+    case JSON_KIND_STRING:
+        value = typed("S", json != NULL ? json : json_new_string(text));
+        if (value == NULL)
+            snprintf(error, size, "the text is not UTF-8");
+        return value;
+    case JSON_KIND_INTEGER:
+    case JSON_KIND_REAL: /* its digits as written: AWS takes more than a double holds */
+        json_free(json);
+        return typed("N", json_new_string(text));
+    case JSON_KIND_NULL:
+    case JSON_KIND_ARRAY:
+        break;
+    }
+    json_free(json);
+    snprintf(error, size, "write an AttributeValue such as {\"S\": \"text\"} or {\"N\": \"5\"}");
+    return NULL;
+}
+
+/* Splits "<mark>placeholder=rest"; the rest, or NULL where it is not written so. */
+static const char *split(const char *text, char mark, char *name, size_t size)
+{
+    size_t len = strcspn(text, "=");
+    if (text[0] != mark || text[len] != '=' || len < 2 || len >= size)
+        return NULL;
+    memcpy(name, text, len);
+    name[len] = '\0';
+    return text + len + 1;
+}
+
+bool value_add(struct json *values, const char *text, char *error, size_t size)
+{
+    char name[256], reason[200] = "the placeholder is not UTF-8";
+    const char *rest = split(text, ':', name, sizeof(name));
+    if (rest == NULL) {
+        snprintf(error, size, "--value: \"%s\" is not :placeholder=VALUE", text);
+        return false;
+    }
+    struct json *value = read_value(rest, reason, sizeof(reason));
+    if (value != NULL && json_set(values, name, value))
+        return true;
+    snprintf(error, size, "--value %s: %s", name, reason);
+    return false;
+}
+
+bool value_add_name(struct json *names, const char *text, char *error, size_t size)
+{
+    char name[256];
+    const char *rest = split(text, '#', name, sizeof(name));
+    if (rest != NULL && rest[0] != '\0' && json_set(names, name, json_new_string(rest)))
+        return true;
+    snprintf(error, size, "--name: \"%s\" is not #placeholder=attribute", text);
+    return false;
+}
+
+/* ==== count =================================================================================== */
+
+/* tally count. */
 
 int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
     const char *field, bool (*add)(struct json *, const char *, char *, size_t))
@@ -121,6 +205,63 @@ int run_count(struct cli *cli)
         code = refuse_inexact(answer, count);
     else
         code = print_count(cli, answer, count);
+    json_free(answer);
+    return code;
+}
+
+/* ==== query =================================================================================== */
+
+/* tally query: a count that no trigger describes. */
+
+static int fill(const struct cli *cli, struct tally_request *request)
+{
+    static const struct {
+        enum option_id option;
+        const char *field;
+    } texts[] = {
+        {OPTION_FILTER, "filter"},
+        {OPTION_INDEX, "index"},
+        {OPTION_REGION, "region"},
+        {OPTION_IDENTITY_OF, "identity_of"},
+        {OPTION_ENDPOINT, "endpoint"},
+    };
+    tally_request_set_string(request, "table", cli_operand(cli, 0));
+    tally_request_set_string(request, "key_condition", cli_operand(cli, 1));
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (cli_given(cli, texts[i].option))
+            tally_request_set_string(request, texts[i].field, cli->arguments.text[texts[i].option]);
+    }
+    if (cli_given(cli, OPTION_CONSISTENT))
+        tally_request_set_bool(request, "consistent_read", 1);
+    if (cli_given(cli, OPTION_MAX_PAGES))
+        tally_request_set_integer(request, "max_pages", cli_number(cli, OPTION_MAX_PAGES, 0));
+    int code = count_add_list(cli, request, OPTION_NAME, "names", value_add_name);
+    if (code == EXIT_OK)
+        code = count_add_list(cli, request, OPTION_VALUE, "values", value_add);
+    return code;
+}
+
+int run_query(struct cli *cli)
+{
+    struct tally_request *request = NULL;
+    struct json *answer = NULL;
+    int64_t count = 0;
+    if (tally_request_new(&request, "query") < 0)
+        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+    int code = fill(cli, request);
+    if (code != EXIT_OK) {
+        tally_request_free(request);
+        return code;
+    }
+    code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
+    if (code != EXIT_OK)
+        return code;
+    json_get_integer(answer, "count", &count);
+    if (cli->output == OUTPUT_JSON)
+        json_print(stdout, answer, false);
+    else
+        terminal_print(stdout, "%" PRId64 "\n", count);
+    count_remark(answer);
     json_free(answer);
     return code;
 }

@@ -1,8 +1,19 @@
-/* The request for a count, and the remarks on its answer, shared by several verbs. */
-#ifndef TALLY_CLI_COUNT_H
-#define TALLY_CLI_COUNT_H
+/* Client values: what --value says, as the protocol's map of AttributeValues. */
+#ifndef TALLY_CLIENT_CLI_COUNT_H
+#define TALLY_CLIENT_CLI_COUNT_H
 
 #include "client/cli/cli.h"
+#include "client/cli/json.h"
+
+/* Adds one ":placeholder=VALUE" to the map. VALUE is an AttributeValue ({"N": "5"}), a JSON
+ * string, number or boolean for S, N or BOOL, or plain text for S. False where it is none;
+ * `error` then says what is wrong. */
+bool value_add(struct json *values, const char *text, char *error, size_t size);
+
+/* Adds one "#placeholder=NAME" to a map of expression attribute names. */
+bool value_add_name(struct json *names, const char *text, char *error, size_t size);
+
+/* The request for a count, and the remarks on its answer, shared by several verbs. */
 
 /* A request for the first operand, with --max-age, --value and --replicas. *request is owned
  * by the caller. EXIT_OK, or the exit code of an error that was told. */

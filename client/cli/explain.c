@@ -1,9 +1,8 @@
 /* tally explain: from the configuration to the decision. */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"
+#include "client/cli/table.h"
 #include "client/cli/terminal.h"
-#include "client/cli/tree.h"
-#include "client/cli/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>

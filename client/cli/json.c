@@ -1,7 +1,7 @@
 #include "client/cli/json.h"
+#include "client/cli/memory.h"
 #include "client/cli/terminal.h"
 
-#include "client/cli/memory.h"
 #include "proto/base64.h"
 #include "proto/reader.h"
 #include "proto/utf8.h"

@@ -1,10 +1,18 @@
-/* Rows of text in aligned columns. Columns that stay empty in every row are left out. */
-#ifndef TALLY_CLI_TABLE_H
-#define TALLY_CLI_TABLE_H
+/* A bar for a number, in eighths of a character where the terminal writes UTF-8. */
+#ifndef TALLY_CLIENT_CLI_TABLE_H
+#define TALLY_CLIENT_CLI_TABLE_H
+
+#include "client/cli/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+
+/* Draws value / scale of `columns` characters, any value over 0 at least a sliver. */
+void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *text, size_t size);
+
+/* Rows of text in aligned columns. Columns that stay empty in every row are left out. */
 
 #define TABLE_COLUMNS_MAX 16
 
@@ -31,5 +39,22 @@ void table_print(const struct table *table, FILE *file, int indent);
 /* Prints one cell of a row that is shown before the others are known. The last one ends the line.
  */
 void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last);
+
+/* Shows any answer to people: maps as aligned names and values, maps inside as indented
+ * sections, arrays of maps as tables. Fields that a newer agent adds appear by themselves. */
+
+/* Prints the fields of a map behind `indent` spaces, without those whose keys are in
+ * `without` (ends with NULL; may be NULL). */
+void tree_print(FILE *file, const struct json *map, int indent, const char *const *without);
+
+/* Prints an array of maps as a table. */
+void tree_table(FILE *file, const struct json *array, int indent);
+
+/* A field as people read it: durations for keys that end in _ms, yes and no, 1,234,567 for
+ * large numbers, words joined by commas. */
+void tree_value(const char *key, const struct json *value, char *text, size_t size);
+
+/* The key as people read it: without its unit, with spaces. */
+void tree_label(const char *key, char *text, size_t size);
 
 #endif

@@ -1,12 +1,21 @@
-/* What a terminal can show: colours where they are wanted, and never a control character
- * that came from elsewhere. */
-#ifndef TALLY_CLI_TERMINAL_H
-#define TALLY_CLI_TERMINAL_H
+/* Shows long output of the command through a pager, as git and systemctl do. */
+#ifndef TALLY_CLIENT_CLI_TERMINAL_H
+#define TALLY_CLIENT_CLI_TERMINAL_H
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+
+/* Where standard output is a terminal, what follows goes through TALLY_PAGER, else PAGER, else
+ * less, which ends by itself where all fits on the screen. "cat" or "" stands for none. */
+void pager_begin(void);
+
+/* Waits until the pager was left. */
+void pager_end(void);
+
+/* What a terminal can show: colours where they are wanted, and never a control character
+ * that came from elsewhere. */
 
 enum colour {
     COLOUR_NONE,

@@ -1,6 +1,6 @@
 /* tally watch: a line per change. */
-#include "client/cli/bar.h"
 #include "client/cli/cli.h"
+#include "client/cli/table.h"
 #include "client/cli/terminal.h"
 
 #include <inttypes.h>

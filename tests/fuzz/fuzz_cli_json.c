@@ -2,17 +2,15 @@
  * `tally call` and --value. What was read can be packed and read again as the same, and nothing
  * that is shown as text moves the terminal. */
 #include "client/cli/json.h"
-#include "client/cli/tree.h"
+#include "client/cli/table.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
 #include "tests/fuzz/fuzz.h"
 
-/* The command is no library that a target could link. */
-#include "client/cli/json.c"
-#include "client/cli/memory.c"
-#include "client/cli/table.c"
-#include "client/cli/terminal.c"
-#include "client/cli/tree.c"
+#include "client/cli/cli.h"
+#include "client/cli/json.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
 
 static char *printed(const struct json *json, bool one_line)
 {

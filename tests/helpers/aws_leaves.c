@@ -10,8 +10,8 @@
  *   url URL                                   likewise, by the rule for configured endpoints
  *   credentials-url URL                       likewise, by the rule for credential endpoints
  */
-#include "agent/endpoint.h"
 #include "agent/aws/sigv4.h"
+#include "agent/endpoint.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -79,8 +79,7 @@ static void answer_sign(const struct trigger_state *state)
 
     take_credentials(text(state, 1), text(state, 2), optional_text(state, 3));
     for (size_t i = 11; i < state->count; i += 2)
-        headers[request.header_count++] = (struct sigv4_header){
-            text(state, i), text(state, i + 1)};
+        headers[request.header_count++] = (struct sigv4_header){text(state, i), text(state, i + 1)};
     r = sigv4_sign(&request, credentials, text(state, 4), text(state, 5),
         strtoll(text(state, 6), NULL, 10), &signature);
     if (r == 0)

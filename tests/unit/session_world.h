@@ -17,8 +17,8 @@
 
 #define CLIENTS 4
 
-    /* An answer or notification, as far as the tests look. */
-    struct heard {
+/* An answer or notification, as far as the tests look. */
+struct heard {
     enum message_kind kind;
     uint32_t id;
     enum error_code error;

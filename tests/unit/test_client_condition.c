@@ -1,7 +1,6 @@
-/* The command's own files are in no library: they are taken in as they are. */
-#include "client/cli/condition.c"
-#include "client/cli/json.c"
-#include "client/cli/memory.c"
+#include "client/cli/cli.h"
+#include "client/cli/json.h"
+#include "client/cli/wait.h"
 #include "tests/unit/test.h"
 
 static enum verdict check(const char *condition, const char *answer)

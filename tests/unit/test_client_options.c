@@ -1,5 +1,4 @@
-/* The command's own files are in no library: they are taken in as they are. */
-#include "client/cli/options.c"
+#include "client/cli/arguments.c"
 #include "tests/unit/test.h"
 
 /* Splits at spaces, as a shell would. */

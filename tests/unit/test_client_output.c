@@ -1,12 +1,10 @@
-/* What the command prints. Its own files are in no library: they are taken in as they are. */
-#include "client/cli/bar.c"
-#include "client/cli/json.c"
-#include "client/cli/memory.c"
-#include "client/cli/prometheus.c"
-#include "client/cli/table.c"
-#include "client/cli/terminal.c"
-#include "client/cli/tree.c"
-#include "client/cli/value.c"
+/* What the command prints. */
+#include "client/cli/cli.h"
+#include "client/cli/count.h"
+#include "client/cli/json.h"
+#include "client/cli/prometheus.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
 #include "tests/unit/test.h"
 
 static struct json *read_json(const char *text)

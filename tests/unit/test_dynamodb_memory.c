@@ -15,7 +15,7 @@ static void *failing_malloc(size_t size)
 /* Compiled into this file, so that its allocations, jansson's among them, can fail. */
 #define malloc failing_malloc
 #include "agent/aws/dynamodb.c"
-#include "agent/json.c"
+#include "agent/json_value.c"
 #include "agent/wiping_heap.c"
 #undef malloc
 

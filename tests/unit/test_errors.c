@@ -1,4 +1,4 @@
-#include "proto/failure.h"
+#include "proto/errors.h"
 #include "proto/utf8.h"
 #include "tests/unit/test.h"
 

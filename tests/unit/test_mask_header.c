@@ -1,6 +1,6 @@
 /* What of a request's headers may be shown. */
 #include "agent/aws/credentials.h"
-#include "agent/ipc/pack_request.h"
+#include "agent/ipc/explanation.h"
 #include "tests/unit/test.h"
 
 static const char *shown(const char *name, const char *value)

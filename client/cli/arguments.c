@@ -1,4 +1,4 @@
-#include "client/cli/options.h"
+#include "client/cli/arguments.h"
 
 #include "proto/duration.h"
 #include "proto/suggest.h"

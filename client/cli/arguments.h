@@ -1,7 +1,7 @@
 /* The command line: every option of every verb once, with its type. Options may stand before
  * and behind the verb and its operands. */
-#ifndef TALLY_CLI_OPTIONS_H
-#define TALLY_CLI_OPTIONS_H
+#ifndef TALLY_CLIENT_CLI_ARGUMENTS_H
+#define TALLY_CLIENT_CLI_ARGUMENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

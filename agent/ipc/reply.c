@@ -1,8 +1,10 @@
-#include "agent/ipc/pack_count.h"
+#include "agent/ipc/reply.h"
 
 #include "agent/count/decision.h"
 #include "proto/message.h"
 #include "proto/writer.h"
+
+/* ==== pack count ============================================================================== */
 
 /* In one width for all ages but those of 49 days and more, so that it can be overwritten. */
 static void pack_age(struct buffer *buffer, int64_t age_ms)
@@ -135,4 +137,34 @@ uint32_t pack_failed_decision(
     write_string(buffer, "fallback");
     write_bool(buffer, answer->fallback);
     return answer->fallback ? 1 + pack_desired(buffer, answer, (struct decision){0}, replicas) : 1;
+}
+
+/* ==== pack identity =========================================================================== */
+
+/* All of them: they say what the identity is for. */
+static void pack_triggers(
+    struct buffer *buffer, const struct counter *counter, const struct identity *identity)
+{
+    const struct config *config = counter_config(counter);
+    size_t array;
+    uint16_t count = 0;
+
+    write_string(buffer, "triggers");
+    array = write_array_begin(buffer);
+    for (size_t i = 0; i < config->trigger_count && count < UINT16_MAX; i++) {
+        if (counter_identity(counter, &config->triggers[i]) == identity) {
+            write_string(buffer, config->triggers[i].name);
+            count++;
+        }
+    }
+    write_array_end(buffer, array, count);
+}
+
+uint16_t pack_identity(
+    struct buffer *buffer, const struct counter *counter, const struct identity *identity)
+{
+    uint32_t pairs = identity_describe_pairs(identity, buffer);
+
+    pack_triggers(buffer, counter, identity);
+    return (uint16_t)(pairs + 1);
 }

@@ -1,6 +1,6 @@
 /* What --help prints, of the command and of each verb. */
-#ifndef TALLY_CLI_HELP_H
-#define TALLY_CLI_HELP_H
+#ifndef TALLY_CLIENT_CLI_VERBS_H
+#define TALLY_CLIENT_CLI_VERBS_H
 
 #include "client/cli/cli.h"
 

@@ -4,8 +4,8 @@
  * become another one, and a count a wrong one: here whatever was made in spite of a failed
  * allocation is thrown away. Its heap is wiped, because JSON carries credentials. And it makes a
  * tree of what it reads, of which a megabyte of "{}" takes 80: so values are counted before. */
-#ifndef TALLY_AGENT_JSON_H
-#define TALLY_AGENT_JSON_H
+#ifndef TALLY_AGENT_JSON_VALUE_H
+#define TALLY_AGENT_JSON_VALUE_H
 
 #include <stdbool.h>
 #include <stddef.h>

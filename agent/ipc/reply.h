@@ -1,8 +1,9 @@
 /* Packs counts as the protocol shows them: the result of `count`, which `changed` and `explain`
  * carry, too. */
-#ifndef TALLY_AGENT_IPC_PACK_COUNT_H
-#define TALLY_AGENT_IPC_PACK_COUNT_H
+#ifndef TALLY_AGENT_IPC_REPLY_H
+#define TALLY_AGENT_IPC_REPLY_H
 
+#include "agent/count/counter.h"
 #include "agent/count/trigger_state.h"
 #include "proto/buffer.h"
 
@@ -21,5 +22,12 @@ void pack_count_answer(
 /* For an answer without: the pairs that it adds to its error map; returns how many. */
 uint32_t pack_failed_decision(
     struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+
+/* Packs identities as `whoami` and `explain` show them. */
+
+/* What is known of the identity, and the names of all triggers that use it, as pairs of the
+ * caller's map. Returns how many. */
+uint16_t pack_identity(
+    struct buffer *buffer, const struct counter *counter, const struct identity *identity);
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent/json.h"
+#include "agent/json_value.h"
 
 #include "agent/wiping_heap.h"
 
