@@ -103,6 +103,12 @@ int request_copy(struct tally_request *copy, const struct tally_request *request
     return TALLY_ENOMEM;
 }
 
+static void append_pairs(struct map *map, const struct buffer *pairs, uint32_t count)
+{
+    buffer_append(map->buffer, pairs->data, pairs->len);
+    map->pairs += count;
+}
+
 int request_encode(
     const struct tally_request *request, uint32_t id, int64_t remaining, struct buffer *out)
 {
@@ -112,19 +118,17 @@ int request_encode(
     if (request->raw != NULL) {
         buffer_append(out, request->raw, request->raw_len);
     } else {
-        bool values = request->value_pairs > 0;
         write_array(out, 1);
-        write_map(out, request->pairs + (values ? 1 : 0) + (request->has_timeout ? 0 : 1));
-        buffer_append(out, request->fields.data, request->fields.len);
-        if (values) {
-            write_string(out, "values");
-            write_map(out, request->value_pairs);
-            buffer_append(out, request->values.data, request->values.len);
+        struct map map = map_begin(out);
+        append_pairs(&map, &request->fields, request->pairs);
+        if (request->value_pairs > 0) {
+            struct map values = map_begin_in(&map, "values");
+            append_pairs(&values, &request->values, request->value_pairs);
+            map_end(&values);
         }
-        if (!request->has_timeout) {
-            write_string(out, "timeout_ms");
-            write_int(out, remaining);
-        }
+        if (!request->has_timeout)
+            map_int(&map, "timeout_ms", remaining);
+        map_end(&map);
     }
     /* What nests too deep would make the agent hang up. */
     if (!out->failed)
@@ -261,12 +265,12 @@ int tally_request_set_value(struct tally_request *request, const char *placehold
             data == NULL ? "the value is missing (NULL)" : TOO_LONG);
     struct buffer packed;
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
-    write_map(&packed, 1);
-    write_string(&packed, type);
+    struct map map = map_begin(&packed);
     if (type[0] == 'B')
-        write_binary(&packed, data, len);
+        write_binary(map_key(&map, type), data, len);
     else
-        write_text(&packed, data, len);
+        write_text(map_key(&map, type), data, len);
+    map_end(&map);
     int r = set_pair(request, &request->values, &request->value_pairs, placeholder, &packed);
     buffer_free(&packed);
     return r;

@@ -112,57 +112,44 @@ void message_error_string(struct buffer *buffer, uint32_t id, const struct failu
     write_nil(buffer);
 }
 
-void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
-    const struct buffer *extra, uint32_t extra_pairs)
+void message_error(
+    struct buffer *buffer, uint32_t id, const struct failure *failure, const struct map *extra)
 {
     write_array(buffer, 4);
     write_uint(buffer, MESSAGE_ANSWER);
     write_uint(buffer, id);
-    failure_pack(buffer, failure, extra, extra_pairs);
+    failure_pack(buffer, failure, extra);
     write_nil(buffer);
 }
 
 /* ---- the error map ------------------------------------------------------------------ */
 
-static void pack_aws(struct buffer *buffer, const struct failure *failure)
+static void pack_aws(struct map *error, const struct failure *failure)
 {
-    bool has_reasons = failure->aws_reasons[0] != '\0';
+    struct map map = map_begin_in(error, "aws");
 
-    write_string(buffer, "aws");
-    write_map(buffer, has_reasons ? 3 : 2);
-    write_string(buffer, "code");
-    write_string(buffer, failure->aws_code);
-    write_string(buffer, "request_id");
-    write_string(buffer, failure->aws_request_id);
-    if (has_reasons) {
-        write_string(buffer, "reasons");
-        write_string(buffer, failure->aws_reasons);
-    }
+    map_string(&map, "code", failure->aws_code);
+    map_string(&map, "request_id", failure->aws_request_id);
+    if (failure->aws_reasons[0] != '\0')
+        map_string(&map, "reasons", failure->aws_reasons);
+    map_end(&map);
 }
 
-void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
-    uint32_t extra_pairs)
+void failure_pack(struct buffer *buffer, const struct failure *failure, const struct map *extra)
 {
-    bool has_wait = failure->retry_after_ms > 0;
-    bool has_aws = failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0';
+    struct map map = map_begin(buffer);
 
-    write_map(buffer, 4 + (has_wait ? 1u : 0u) + (has_aws ? 1u : 0u) + extra_pairs);
-    write_string(buffer, "code");
-    write_uint(buffer, failure->code);
-    write_string(buffer, "name");
-    write_string(buffer, error_name(failure->code));
-    write_string(buffer, "message");
-    write_string(buffer, failure->message);
-    write_string(buffer, "retryable");
-    write_bool(buffer, failure->retryable);
-    if (has_wait) {
-        write_string(buffer, "retry_after_ms");
-        write_int(buffer, failure->retry_after_ms);
-    }
-    if (has_aws)
-        pack_aws(buffer, failure);
-    if (extra_pairs > 0)
-        buffer_append(buffer, extra->data, extra->len);
+    map_uint(&map, "code", failure->code);
+    map_string(&map, "name", error_name(failure->code));
+    map_string(&map, "message", failure->message);
+    map_bool(&map, "retryable", failure->retryable);
+    if (failure->retry_after_ms > 0)
+        map_int(&map, "retry_after_ms", failure->retry_after_ms);
+    if (failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0')
+        pack_aws(&map, failure);
+    if (extra != NULL)
+        map_append(&map, extra);
+    map_end(&map);
 }
 
 static bool is_text(enum value_type type)

@@ -11,6 +11,7 @@
 #include "proto/buffer.h"
 #include "proto/errors.h"
 #include "proto/reader.h"
+#include "proto/writer.h"
 
 enum message_kind {
     MESSAGE_REQUEST = 0,
@@ -47,8 +48,8 @@ void message_begin_answer(struct buffer *buffer, uint32_t id);
 
 /* A whole error answer. `extra`, `extra_pairs`: further packed key/value pairs of the error
  * map (fallback, desired_replicas), or NULL, 0. */
-void message_error(struct buffer *buffer, uint32_t id, const struct failure *failure,
-    const struct buffer *extra, uint32_t extra_pairs);
+void message_error(
+    struct buffer *buffer, uint32_t id, const struct failure *failure, const struct map *extra);
 
 /* The same with the error as one string, "NAME: message [AWS code, request id]": for libraries that
  * take no other type for it. */
@@ -59,8 +60,7 @@ void message_error_string(struct buffer *buffer, uint32_t id, const struct failu
  * `code`. It accepts a string too: "NAME: message", or as foreign servers send, then the code
  * is INTERNAL.
  * False: neither map nor string. */
-void failure_pack(struct buffer *buffer, const struct failure *failure, const struct buffer *extra,
-    uint32_t extra_pairs);
+void failure_pack(struct buffer *buffer, const struct failure *failure, const struct map *extra);
 bool failure_unpack(struct reader *reader, struct failure *failure);
 
 #endif

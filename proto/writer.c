@@ -144,14 +144,84 @@ static void head_end(struct buffer *buffer, size_t offset, uint16_t count)
     buffer->data[offset + 2] = (uint8_t)(count & 0xff);
 }
 
-size_t write_map_begin(struct buffer *buffer)
+struct map map_begin(struct buffer *buffer)
 {
-    return head_begin(buffer, 0xde);
+    static const uint8_t head = 0x80;
+    struct map map = {.buffer = buffer, .head = buffer->len};
+
+    buffer_append(buffer, &head, 1);
+    return map;
 }
 
-void write_map_end(struct buffer *buffer, size_t offset, uint16_t pairs)
+struct map map_begin_in(struct map *outer, const char *key)
 {
-    head_end(buffer, offset, pairs);
+    return map_begin(map_key(outer, key));
+}
+
+void map_append(struct map *map, const struct map *pairs)
+{
+    size_t start = pairs->head + 1;
+
+    if (pairs->buffer->failed)
+        map->buffer->failed = true;
+    else
+        buffer_append(map->buffer, pairs->buffer->data + start, pairs->buffer->len - start);
+    map->pairs += pairs->pairs;
+}
+
+size_t map_end(const struct map *map)
+{
+    const uint8_t wide[] = {0xde, (uint8_t)(map->pairs >> 8), (uint8_t)map->pairs};
+    struct buffer *buffer = map->buffer;
+
+    if (buffer->failed)
+        return 0;
+    if (map->pairs <= 15) {
+        buffer->data[map->head] = (uint8_t)(0x80 | map->pairs);
+        return 0;
+    }
+    /* The header takes the place of the first byte and of two that are made for it. */
+    if (map->pairs > UINT16_MAX || buffer_append(buffer, wide, 2) < 0) {
+        buffer->failed = true;
+        return 0;
+    }
+    memmove(buffer->data + map->head + sizeof(wide), buffer->data + map->head + 1,
+        buffer->len - map->head - sizeof(wide));
+    memcpy(buffer->data + map->head, wide, sizeof(wide));
+    return sizeof(wide) - 1;
+}
+
+struct buffer *map_key(struct map *map, const char *key)
+{
+    write_string(map->buffer, key);
+    map->pairs++;
+    return map->buffer;
+}
+
+void map_string(struct map *map, const char *key, const char *value)
+{
+    if (value != NULL)
+        write_string(map_key(map, key), value);
+}
+
+void map_bool(struct map *map, const char *key, bool value)
+{
+    write_bool(map_key(map, key), value);
+}
+
+void map_uint(struct map *map, const char *key, uint64_t value)
+{
+    write_uint(map_key(map, key), value);
+}
+
+void map_int(struct map *map, const char *key, int64_t value)
+{
+    write_int(map_key(map, key), value);
+}
+
+void map_float(struct map *map, const char *key, double value)
+{
+    write_float(map_key(map, key), value);
 }
 
 size_t write_array_begin(struct buffer *buffer)

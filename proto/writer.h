@@ -21,10 +21,32 @@ void write_binary(struct buffer *buffer, const void *data, size_t len);
 void write_array(struct buffer *buffer, uint32_t count);
 void write_map(struct buffer *buffer, uint32_t pairs);
 
-/* A map or array whose count is known only at the end: packs a 16-bit header, returns its
- * offset; *_end writes the count into it. */
-size_t write_map_begin(struct buffer *buffer);
-void write_map_end(struct buffer *buffer, size_t offset, uint16_t pairs);
+/* A map that counts its pairs, so that none can be forgotten in its header. No more than UINT16_MAX
+ * pairs. */
+struct map {
+    struct buffer *buffer;
+    size_t head; /* offset of the header */
+    uint32_t pairs;
+};
+struct map map_begin(struct buffer *buffer);
+struct map map_begin_in(struct map *outer, const char *key); /* as a value of another map */
+
+/* Appends the pairs of a map that has not ended, and stands at the end of its buffer. */
+void map_append(struct map *map, const struct map *pairs);
+
+/* Returns by how many bytes the pairs moved: the header of more than 15 takes two more. */
+size_t map_end(const struct map *map);
+
+/* One more pair: its key; the caller packs exactly one value into the buffer that is returned. */
+struct buffer *map_key(struct map *map, const char *key);
+void map_string(struct map *map, const char *key, const char *value); /* NULL: no pair */
+void map_bool(struct map *map, const char *key, bool value);
+void map_uint(struct map *map, const char *key, uint64_t value);
+void map_int(struct map *map, const char *key, int64_t value);
+void map_float(struct map *map, const char *key, double value);
+
+/* An array whose count is known only at the end: packs a 16-bit header, returns its offset; the end
+ * writes the count into it. */
 size_t write_array_begin(struct buffer *buffer);
 void write_array_end(struct buffer *buffer, size_t offset, uint16_t count);
 

@@ -15,36 +15,17 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Packs pairs and counts them. */
-struct pairs {
-    struct buffer *out;
-    uint32_t count;
-};
-
-static void put_key(struct pairs *pairs, const char *key)
-{
-    write_string(pairs->out, key);
-    pairs->count++;
-}
-
-static void put_text(struct pairs *pairs, const char *key, const char *text)
+static void put_text(struct map *map, const char *key, const char *text)
 {
     char shown[4096];
 
     if (text == NULL || text[0] == '\0')
         return;
-    put_key(pairs, key);
     utf8_copy(shown, sizeof(shown), text, strlen(text));
-    write_string(pairs->out, shown);
+    map_string(map, key, shown);
 }
 
-static void put_number(struct pairs *pairs, const char *key, int64_t number)
-{
-    put_key(pairs, key);
-    write_int(pairs->out, number);
-}
-
-static void put_time(struct pairs *pairs, const char *key, int64_t wall_s)
+static void put_time(struct map *map, const char *key, int64_t wall_s)
 {
     char text[40];
     struct tm parts;
@@ -53,21 +34,21 @@ static void put_time(struct pairs *pairs, const char *key, int64_t wall_s)
     if (gmtime_r(&seconds, &parts) == NULL ||
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
         return;
-    put_text(pairs, key, text);
+    put_text(map, key, text);
 }
 
 /* ---- the token file -------------------------------------------------------------------------- */
 
-static void put_claims(struct pairs *pairs, const struct jwt_claims *claims)
+static void put_claims(struct map *map, const struct jwt_claims *claims)
 {
-    put_text(pairs, "subject", claims->subject);
-    put_text(pairs, "audience", claims->audience);
-    put_text(pairs, "issuer", claims->issuer);
+    put_text(map, "subject", claims->subject);
+    put_text(map, "audience", claims->audience);
+    put_text(map, "issuer", claims->issuer);
     if (claims->expires_s != 0)
-        put_time(pairs, "expires_at", claims->expires_s);
+        put_time(map, "expires_at", claims->expires_s);
 }
 
-static void put_status(struct pairs *pairs, const char *path)
+static void put_status(struct map *map, const char *path)
 {
     struct stat status;
     char mode[8];
@@ -75,10 +56,10 @@ static void put_status(struct pairs *pairs, const char *path)
     if (stat(path, &status) < 0)
         return;
     snprintf(mode, sizeof(mode), "%04o", (unsigned)status.st_mode & 07777u);
-    put_number(pairs, "owner_uid", status.st_uid);
-    put_number(pairs, "owner_gid", status.st_gid);
-    put_text(pairs, "mode", mode);
-    put_number(pairs, "size", status.st_size);
+    map_int(map, "owner_uid", status.st_uid);
+    map_int(map, "owner_gid", status.st_gid);
+    put_text(map, "mode", mode);
+    map_int(map, "size", status.st_size);
 }
 
 static bool read_claims(const char *path, struct jwt_claims *claims)
@@ -93,18 +74,15 @@ static bool read_claims(const char *path, struct jwt_claims *claims)
     return ok;
 }
 
-static void put_token_file(struct pairs *pairs, const char *path, const struct jwt_claims *claims)
+static void put_token_file(struct map *map, const char *path, const struct jwt_claims *claims)
 {
-    struct pairs inner = {.out = pairs->out};
-    size_t map;
+    struct map inner = map_begin_in(map, "token_file");
 
-    put_key(pairs, "token_file");
-    map = write_map_begin(pairs->out);
     put_text(&inner, "path", path);
     put_status(&inner, path);
     if (claims != NULL)
         put_claims(&inner, claims);
-    write_map_end(pairs->out, map, (uint16_t)inner.count);
+    map_end(&inner);
 }
 
 static const char *token_file_of(const struct source *source)
@@ -115,8 +93,7 @@ static const char *token_file_of(const struct source *source)
     return NULL;
 }
 
-static void put_trust(
-    struct pairs *pairs, const struct facts *facts, const struct jwt_claims *claims)
+static void put_trust(struct map *map, const struct facts *facts, const struct jwt_claims *claims)
 {
     char text[sizeof(*claims) + 160];
 
@@ -124,13 +101,13 @@ static void put_trust(
         return;
     if (strcmp(facts->kind, "web-identity") == 0 && claims != NULL) {
         jwt_explain_trust(claims, text, sizeof(text));
-        put_text(pairs, "trust", text);
+        put_text(map, "trust", text);
     } else if (strcmp(facts->kind, "container") == 0) {
-        put_text(pairs, "trust",
+        put_text(map, "trust",
             "allow sts:AssumeRole and sts:TagSession to the service pods.eks.amazonaws.com (EKS), "
             "or sts:AssumeRole to ecs-tasks.amazonaws.com (ECS)");
     } else if (strcmp(facts->kind, "assume-role") == 0) {
-        put_text(pairs, "trust",
+        put_text(map, "trust",
             "allow sts:AssumeRole to the base identity, under the external ID where one is "
             "configured; the base identity's own policy must allow it too");
     }
@@ -148,7 +125,7 @@ static const char *state_of(const struct cached_state *state)
 }
 
 /* arn:aws:sts::123456789012:assumed-role/… */
-static void put_account(struct pairs *pairs, const char *arn)
+static void put_account(struct map *map, const char *arn)
 {
     char account[16] = "";
     const char *at = arn;
@@ -161,66 +138,61 @@ static void put_account(struct pairs *pairs, const char *arn)
     if (at == NULL || strspn(at, "0123456789") != 12)
         return;
     snprintf(account, sizeof(account), "%.12s", at);
-    put_text(pairs, "account", account);
+    put_text(map, "account", account);
 }
 
 static void put_caller(
-    struct pairs *pairs, const struct credentials *credentials, const struct facts *facts)
+    struct map *map, const struct credentials *credentials, const struct facts *facts)
 {
     if (!caller_known(facts, credentials))
         return;
-    put_text(pairs, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
+    put_text(map, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
     if (credentials->arn != NULL)
-        put_account(pairs, credentials->arn);
+        put_account(map, credentials->arn);
     else
-        put_text(pairs, "account", facts->account);
+        put_text(map, "account", facts->account);
 }
 
-static void put_credentials(
-    struct pairs *pairs, const struct credentials *credentials, int64_t wall_ms)
+static void put_credentials(struct map *map, const struct credentials *credentials, int64_t wall_ms)
 {
     char masked[CREDENTIALS_MASKED_SIZE];
 
     credentials_mask_id(credentials->access_key_id, masked);
-    put_text(pairs, "access_key_id", masked);
+    put_text(map, "access_key_id", masked);
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
-    put_number(pairs, "expires_in_ms", saturating_subtract(credentials->expires_ms, wall_ms));
-    put_time(pairs, "expires_at", credentials->expires_ms / 1000);
+    map_int(map, "expires_in_ms", saturating_subtract(credentials->expires_ms, wall_ms));
+    put_time(map, "expires_at", credentials->expires_ms / 1000);
 }
 
-static void put_cached(struct pairs *pairs, const struct source *keeper)
+static void put_cached(struct map *map, const struct source *keeper)
 {
     struct cached_state state;
 
     cached_describe(keeper->provider, &state);
-    put_text(pairs, "state", state_of(&state));
+    put_text(map, "state", state_of(&state));
     if (state.credentials != NULL) {
-        put_credentials(pairs, state.credentials, aws_client_wall(keeper->pool->context.client));
-        put_caller(pairs, state.credentials, &keeper->facts);
+        put_credentials(map, state.credentials, aws_client_wall(keeper->pool->context.client));
+        put_caller(map, state.credentials, &keeper->facts);
     }
     if (state.refresh_in_ms >= 0)
-        put_number(pairs, "refresh_in_ms", state.refresh_in_ms);
-    if (state.failure != NULL) {
-        put_key(pairs, "last_error");
-        failure_pack(pairs->out, state.failure, NULL, 0);
-    }
+        map_int(map, "refresh_in_ms", state.refresh_in_ms);
+    if (state.failure != NULL)
+        failure_pack(map_key(map, "last_error"), state.failure, NULL);
 }
 
 /* A chain that has not chosen. */
-static void put_unsettled(struct pairs *pairs, const struct source *source)
+static void put_unsettled(struct map *map, const struct source *source)
 {
     bool failed = source->failure.code != ERROR_NONE;
 
-    put_text(pairs, "state", failed ? "failed" : "none");
+    put_text(map, "state", failed ? "failed" : "none");
     if (!failed)
         return;
-    put_key(pairs, "last_error");
-    failure_pack(pairs->out, &source->failure, NULL, 0);
+    failure_pack(map_key(map, "last_error"), &source->failure, NULL);
 }
 
-static void put_why(
-    struct pairs *pairs, const struct identity_spec *spec, const struct source *source)
+static void put_why(struct map *map, const struct identity_spec *spec, const struct source *source)
 {
     const char *chosen = NULL;
     char why[1024];
@@ -229,9 +201,9 @@ static void put_why(
         chosen = source->facts.why;
     if (spec->reason != NULL && chosen != NULL) {
         snprintf(why, sizeof(why), "%s; %s", spec->reason, chosen);
-        put_text(pairs, "why", why);
+        put_text(map, "why", why);
     } else {
-        put_text(pairs, "why", spec->reason != NULL ? spec->reason : chosen);
+        put_text(map, "why", spec->reason != NULL ? spec->reason : chosen);
     }
 }
 
@@ -243,12 +215,11 @@ struct unused {
 static void put_one_unused(void *data, const char *source, const char *reason)
 {
     struct unused *unused = data;
+    struct map map = map_begin(unused->out);
 
-    write_map(unused->out, 2);
-    write_string(unused->out, "source");
-    write_string(unused->out, source);
-    write_string(unused->out, "reason");
-    write_string(unused->out, reason);
+    map_string(&map, "source", source);
+    map_string(&map, "reason", reason);
+    map_end(&map);
     unused->count++;
 }
 
@@ -260,39 +231,34 @@ static enum source_kind root_kind(const struct source *source)
     return source->kind == SOURCE_KIND_AWS ? SOURCE_KIND_WEB_IDENTITY : source->kind;
 }
 
-static void put_unused(struct pairs *pairs, const struct source *source)
+static void put_unused(struct map *map, const struct source *source)
 {
-    struct unused unused = {.out = pairs->out};
-    size_t array;
+    struct unused unused = {.out = map_key(map, "not_used")};
+    size_t array = write_array_begin(map->buffer);
 
-    put_key(pairs, "not_used");
-    array = write_array_begin(pairs->out);
     chain_list_unused(&source->pool->context, root_kind(source), source->kind == SOURCE_KIND_CHAIN,
         put_one_unused, &unused);
-    write_array_end(pairs->out, array, unused.count);
+    write_array_end(map->buffer, array, unused.count);
 }
 
-uint32_t describe_pairs(
-    const struct identity_spec *spec, const struct source *source, struct buffer *out)
+void describe_source(const struct identity_spec *spec, const struct source *source, struct map *map)
 {
     const struct source *keeper = source_keeper(source);
     const struct facts *facts = keeper != NULL ? &keeper->facts : &source->facts;
     const char *token_file = token_file_of(source);
-    struct pairs pairs = {.out = out};
     struct jwt_claims claims;
     bool readable = token_file != NULL && read_claims(token_file, &claims);
 
-    put_text(&pairs, "kind", facts->kind);
-    put_why(&pairs, spec, source);
-    put_text(&pairs, "role", facts->role);
-    put_text(&pairs, "session_name", facts->session_name);
+    put_text(map, "kind", facts->kind);
+    put_why(map, spec, source);
+    put_text(map, "role", facts->role);
+    put_text(map, "session_name", facts->session_name);
     if (keeper != NULL)
-        put_cached(&pairs, keeper);
+        put_cached(map, keeper);
     else
-        put_unsettled(&pairs, source);
+        put_unsettled(map, source);
     if (token_file != NULL)
-        put_token_file(&pairs, token_file, readable ? &claims : NULL);
-    put_trust(&pairs, facts, readable ? &claims : NULL);
-    put_unused(&pairs, source);
-    return pairs.count;
+        put_token_file(map, token_file, readable ? &claims : NULL);
+    put_trust(map, facts, readable ? &claims : NULL);
+    put_unused(map, source);
 }

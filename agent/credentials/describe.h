@@ -3,12 +3,12 @@
 #define TALLY_AGENT_CREDENTIALS_DESCRIBE_H
 
 #include "agent/credentials/source.h"
-#include "proto/buffer.h"
+#include "proto/writer.h"
 
 #include <stdint.h>
 
-/* As identity_describe_pairs. */
-uint32_t describe_pairs(
-    const struct identity_spec *spec, const struct source *source, struct buffer *out);
+/* As identity_describe. */
+void describe_source(
+    const struct identity_spec *spec, const struct source *source, struct map *map);
 
 #endif

@@ -178,9 +178,9 @@ void identity_refresh(struct identity *identity)
     source_refresh(identity->source);
 }
 
-uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out)
+void identity_describe(const struct identity *identity, struct map *map)
 {
-    return describe_pairs(&identity->spec, identity->source, out);
+    describe_source(&identity->spec, identity->source, map);
 }
 
 bool identity_find_fault(const struct identity *identity, struct failure *failure)

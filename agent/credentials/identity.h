@@ -7,7 +7,7 @@
 #include "agent/aws/call.h"
 #include "agent/config/identity_spec.h"
 #include "agent/credentials/provider.h"
-#include "proto/buffer.h"
+#include "proto/writer.h"
 
 struct identity;
 struct identities;
@@ -46,11 +46,10 @@ void identity_refused(
  * anew; the present credentials serve until that has succeeded. */
 void identity_refresh(struct identity *identity);
 
-/* Packs the pairs of this identity's map for `whoami` and returns how many there are; the caller
- * packs the map's header and may add pairs of its own: kind, why, state, and where known role,
- * session_name, account, arn, expiry, next refresh, token_file, trust, last_error. Never a
- * secret. Asks nothing of AWS. */
-uint32_t identity_describe_pairs(const struct identity *identity, struct buffer *out);
+/* Packs what is known of this identity as pairs of the caller's map, for `whoami`: kind, why,
+ * state, and where known role, session_name, account, arn, expiry, next refresh, token_file, trust,
+ * last_error. Never a secret. Asks nothing of AWS. */
+void identity_describe(const struct identity *identity, struct map *map);
 
 /* What can be seen without asking AWS to keep this identity from working: nothing is configured, or
  * its token file cannot be read. False: nothing. */

@@ -30,17 +30,13 @@ _Static_assert(METHOD_COUNT <= SERVER_METHODS_MAX, "a counter for each method");
 
 void dispatch_pack_requests(struct buffer *buffer, const struct server *server)
 {
-    size_t map = write_map_begin(buffer);
-    uint16_t pairs = 0;
+    struct map map = map_begin(buffer);
 
     for (size_t i = 0; i < METHOD_COUNT; i++) {
-        if (server->method_requests[i] == 0)
-            continue;
-        write_string(buffer, methods[i].name);
-        write_uint(buffer, server->method_requests[i]);
-        pairs++;
+        if (server->method_requests[i] > 0)
+            map_uint(&map, methods[i].name, server->method_requests[i]);
     }
-    write_map_end(buffer, map, pairs);
+    map_end(&map);
 }
 
 void dispatch_pack_names(struct buffer *buffer, bool allow_query)

@@ -45,7 +45,7 @@ void mask_header(const char *name, const char *value, char *shown, size_t size)
 }
 
 /* "Name: value" */
-static void pack_header(struct buffer *buffer, const char *line)
+static void pack_header(struct map *map, const char *line)
 {
     const char *colon = strchr(line, ':');
     char name[NAME_SIZE], shown[SHOWN_SIZE];
@@ -60,119 +60,81 @@ static void pack_header(struct buffer *buffer, const char *line)
     }
     name[len] = '\0';
     mask_header(name, colon + 1 + strspn(colon + 1, " "), shown, sizeof(shown));
-    write_string(buffer, name);
-    write_string(buffer, shown);
+    map_string(map, name, shown);
 }
 
-static void pack_headers(
-    struct buffer *buffer, const struct aws_request *request, int64_t unix_seconds)
+static void pack_headers(struct map *outer, const struct aws_request *request, int64_t unix_seconds)
 {
+    struct map map = map_begin_in(outer, "headers");
     struct header_lines lines;
 
-    write_string(buffer, "headers");
     if (header_lines_build(&lines, request, unix_seconds) < 0)
         lines.count = 0;
-    write_map(buffer, (uint32_t)lines.count);
     for (size_t i = 0; i < lines.count; i++)
-        pack_header(buffer, lines.lines[i]);
+        pack_header(&map, lines.lines[i]);
+    map_end(&map);
     header_lines_free(&lines);
 }
 
 void pack_request(struct buffer *buffer, const struct aws_request *request, int64_t unix_seconds)
 {
-    write_map(buffer, 3);
-    write_string(buffer, "target");
-    write_string(buffer, request->target);
-    pack_headers(buffer, request, unix_seconds);
-    write_string(buffer, "body");
-    write_text(buffer, request->body, request->body_len);
+    struct map map = map_begin(buffer);
+
+    map_string(&map, "target", request->target);
+    pack_headers(&map, request, unix_seconds);
+    write_text(map_key(&map, "body"), request->body, request->body_len);
+    map_end(&map);
 }
 
 /* ==== explanation ============================================================================= */
 
 #define DAY_MS 86400000
 
-/* Pairs of the map that is being packed. */
-struct pairs {
-    struct buffer *buffer;
-    size_t map;
-    uint16_t count;
-};
-
-static struct pairs pairs_begin(struct buffer *buffer)
-{
-    return (struct pairs){.buffer = buffer, .map = write_map_begin(buffer)};
-}
-
-static void pairs_end(const struct pairs *pairs)
-{
-    write_map_end(pairs->buffer, pairs->map, pairs->count);
-}
-
-static struct buffer *put(struct pairs *pairs, const char *name)
-{
-    write_string(pairs->buffer, name);
-    pairs->count++;
-    return pairs->buffer;
-}
-
-/* Nothing where there is no text. */
-static void put_text(struct pairs *pairs, const char *name, const char *text)
-{
-    if (text != NULL)
-        write_string(put(pairs, name), text);
-}
-
-static void put_number(struct pairs *pairs, const char *name, int64_t number)
-{
-    write_int(put(pairs, name), number);
-}
-
 /* Nothing where it is not set. */
-static void put_set(struct pairs *pairs, const char *name, bool is_set, uint64_t number)
+static void put_set(struct map *map, const char *name, bool is_set, uint64_t number)
 {
     if (is_set)
-        write_uint(put(pairs, name), number);
+        write_uint(map_key(map, name), number);
 }
 
 /* ---- the configuration ------------------------------------------------------------------------
  */
 
-static void put_query(struct pairs *pairs, const struct query *query)
+static void put_query(struct map *map, const struct query *query)
 {
-    put_text(pairs, "table", query->table);
-    put_text(pairs, "index", query->index);
-    put_text(pairs, "endpoint", query->endpoint);
-    put_text(pairs, "key_condition", query->key_condition);
-    put_text(pairs, "filter", query->filter);
-    put_text(pairs, "names", query->names);
-    put_text(pairs, "values", query->values);
-    write_bool(put(pairs, "consistent_read"), query->consistent_read);
-    put_set(pairs, "count_limit", query->count_limit > 0, query->count_limit);
-    put_set(pairs, "max_pages", query->max_pages > 0, query->max_pages);
+    map_string(map, "table", query->table);
+    map_string(map, "index", query->index);
+    map_string(map, "endpoint", query->endpoint);
+    map_string(map, "key_condition", query->key_condition);
+    map_string(map, "filter", query->filter);
+    map_string(map, "names", query->names);
+    map_string(map, "values", query->values);
+    map_bool(map, "consistent_read", query->consistent_read);
+    put_set(map, "count_limit", query->count_limit > 0, query->count_limit);
+    put_set(map, "max_pages", query->max_pages > 0, query->max_pages);
     if (query->client_value_count == 0)
         return;
-    write_array(put(pairs, "client_values"), (uint32_t)query->client_value_count);
+    write_array(map_key(map, "client_values"), (uint32_t)query->client_value_count);
     for (size_t i = 0; i < query->client_value_count; i++)
-        write_string(pairs->buffer, query->client_values[i]);
+        write_string(map->buffer, query->client_values[i]);
 }
 
-static void put_scaling(struct pairs *pairs, const struct trigger_scaling *scaling)
+static void put_scaling(struct map *map, const struct trigger_scaling *scaling)
 {
-    put_text(pairs, "metric_type",
+    map_string(map, "metric_type",
         scaling->metric_type == METRIC_AVERAGE_VALUE ? "AverageValue" : "Value");
-    put_number(pairs, "target", scaling->target);
-    put_number(pairs, "activation_target", scaling->activation);
-    put_number(pairs, "min_replicas", scaling->min_replicas);
-    put_number(pairs, "max_replicas", scaling->max_replicas);
+    map_int(map, "target", scaling->target);
+    map_int(map, "activation_target", scaling->activation);
+    map_int(map, "min_replicas", scaling->min_replicas);
+    map_int(map, "max_replicas", scaling->max_replicas);
     if (scaling->idle_replicas >= 0)
-        put_number(pairs, "idle_replicas", scaling->idle_replicas);
+        map_int(map, "idle_replicas", scaling->idle_replicas);
     if (!scaling->has_fallback)
         return;
-    put_number(pairs, "fallback_threshold", scaling->fallback_threshold);
-    put_number(pairs, "fallback_replicas", scaling->fallback_replicas);
+    map_int(map, "fallback_threshold", scaling->fallback_threshold);
+    map_int(map, "fallback_replicas", scaling->fallback_replicas);
     if (scaling->fallback_behavior != FALLBACK_STATIC)
-        put_text(pairs, "fallback_behavior", fallback_behavior_name(scaling->fallback_behavior));
+        map_string(map, "fallback_behavior", fallback_behavior_name(scaling->fallback_behavior));
 }
 
 static const char *kind_name(enum trigger_owner owner)
@@ -190,23 +152,23 @@ static const char *kind_name(enum trigger_owner owner)
 
 static void pack_config(struct buffer *buffer, const struct trigger *trigger)
 {
-    struct pairs pairs = pairs_begin(buffer);
+    struct map map = map_begin(buffer);
 
-    put_text(&pairs, "kind", kind_name(trigger->owner));
-    put_query(&pairs, &trigger->query);
-    put_scaling(&pairs, &trigger->scaling);
-    put_number(&pairs, "polling_interval_ms", trigger->polling_ms);
-    write_bool(put(&pairs, "warm"), trigger->warm);
-    pairs_end(&pairs);
+    map_string(&map, "kind", kind_name(trigger->owner));
+    put_query(&map, &trigger->query);
+    put_scaling(&map, &trigger->scaling);
+    map_int(&map, "polling_interval_ms", trigger->polling_ms);
+    map_bool(&map, "warm", trigger->warm);
+    map_end(&map);
 }
 
 static void pack_source(struct buffer *buffer, const struct trigger *trigger)
 {
-    struct pairs pairs = pairs_begin(buffer);
+    struct map map = map_begin(buffer);
 
-    put_text(&pairs, "file", trigger->file);
-    put_number(&pairs, "line", trigger->line);
-    pairs_end(&pairs);
+    map_string(&map, "file", trigger->file);
+    map_int(&map, "line", trigger->line);
+    map_end(&map);
 }
 
 /* ---- the request and the pages ----------------------------------------------------------------
@@ -214,12 +176,12 @@ static void pack_source(struct buffer *buffer, const struct trigger *trigger)
 
 static void pack_endpoint(struct buffer *buffer, const struct endpoint *endpoint)
 {
-    struct pairs pairs = pairs_begin(buffer);
+    struct map map = map_begin(buffer);
 
-    put_text(&pairs, "url", endpoint->url);
-    put_text(&pairs, "region", endpoint->region);
-    put_text(&pairs, "host", endpoint->host);
-    pairs_end(&pairs);
+    map_string(&map, "url", endpoint->url);
+    map_string(&map, "region", endpoint->region);
+    map_string(&map, "host", endpoint->host);
+    map_end(&map);
 }
 
 static void pack_pages(struct buffer *buffer, const struct explanation *explanation)
@@ -227,14 +189,14 @@ static void pack_pages(struct buffer *buffer, const struct explanation *explanat
     write_array(buffer, (uint32_t)explanation->pages->count);
     for (size_t i = 0; i < explanation->pages->count; i++) {
         const struct count_query_page *page = &explanation->pages->pages[i];
-        struct pairs pairs = pairs_begin(buffer);
+        struct map map = map_begin(buffer);
 
-        put_set(&pairs, "count", true, page->count);
-        put_set(&pairs, "scanned", true, page->scanned);
-        write_float(put(&pairs, "rcu"), page->consumed_rcu);
-        write_float(put(&pairs, "elapsed_ms"), (double)page->elapsed_us / 1000);
-        put_number(&pairs, "attempts", page->attempts);
-        pairs_end(&pairs);
+        put_set(&map, "count", true, page->count);
+        put_set(&map, "scanned", true, page->scanned);
+        map_float(&map, "rcu", page->consumed_rcu);
+        map_float(&map, "elapsed_ms", (double)page->elapsed_us / 1000);
+        map_int(&map, "attempts", page->attempts);
+        map_end(&map);
     }
 }
 
@@ -251,40 +213,38 @@ static void pack_total(struct buffer *buffer, const struct explanation *explanat
     pack_count(buffer, &answer, explanation->replicas);
 }
 
-static void put_cost(struct pairs *pairs, const struct explanation *explanation)
+static void put_cost(struct map *map, const struct explanation *explanation)
 {
     double rcu = explanation->value->consumed_rcu;
     int64_t interval = explanation->trigger->polling_ms;
-    struct pairs cost;
+    struct map cost;
 
-    put(pairs, "cost");
-    cost = pairs_begin(pairs->buffer);
-    write_float(put(&cost, "rcu_per_poll"), rcu);
+    cost = map_begin_in(map, "cost");
+    map_float(&cost, "rcu_per_poll", rcu);
     if (interval > 0) { /* else there is no saying */
         if (DAY_MS % interval == 0)
-            put_number(&cost, "polls_per_day", DAY_MS / interval);
+            map_int(&cost, "polls_per_day", DAY_MS / interval);
         else
-            write_float(put(&cost, "polls_per_day"), (double)DAY_MS / (double)interval);
-        write_float(put(&cost, "rcu_per_day"), rcu * (double)DAY_MS / (double)interval);
+            map_float(&cost, "polls_per_day", (double)DAY_MS / (double)interval);
+        map_float(&cost, "rcu_per_day", rcu * (double)DAY_MS / (double)interval);
     }
-    pairs_end(&cost);
+    map_end(&cost);
 }
 
-static void put_decision(struct pairs *pairs, const struct explanation *explanation)
+static void put_decision(struct map *map, const struct explanation *explanation)
 {
     const struct trigger_scaling *scaling = &explanation->trigger->scaling;
     uint64_t count = explanation->value->count;
     struct decision decision = decision_make(scaling, count, explanation->replicas);
-    struct pairs packed;
+    struct map packed;
     char why[400];
 
     decision_explain(&decision, scaling, count, explanation->replicas, why, sizeof(why));
-    put(pairs, "decision");
-    packed = pairs_begin(pairs->buffer);
-    write_bool(put(&packed, "active"), decision.active);
+    packed = map_begin_in(map, "decision");
+    map_bool(&packed, "active", decision.active);
     put_set(&packed, "desired_replicas", decision.has_desired, (uint64_t)decision.desired);
-    put_text(&packed, "why", why);
-    pairs_end(&packed);
+    map_string(&packed, "why", why);
+    map_end(&packed);
 }
 
 /* ---- KEDA -------------------------------------------------------------------------------------
@@ -318,7 +278,7 @@ static bool is_about_keda(const struct finding *finding)
     return false;
 }
 
-static void put_note(struct pairs *pairs, const struct explanation *explanation)
+static void put_note(struct map *map, const struct explanation *explanation)
 {
     const struct config *config = explanation->config;
     bool one_page = explanation->value->pages <= 1 && !explanation->value->at_least;
@@ -337,42 +297,40 @@ static void put_note(struct pairs *pairs, const struct explanation *explanation)
                 named ? "" : finding->subject, named ? "" : " ", finding->message);
     }
     utf8_copy(note, sizeof(note), note, strlen(note)); /* cut between characters */
-    put_text(pairs, "note", note);
+    map_string(map, "note", note);
 }
 
-static void put_keda(struct pairs *pairs, const struct explanation *explanation)
+static void put_keda(struct map *map, const struct explanation *explanation)
 {
     const struct count_value *value = explanation->value;
-    struct pairs keda;
+    struct map keda;
 
-    put(pairs, "keda");
-    keda = pairs_begin(pairs->buffer);
+    keda = map_begin_in(map, "keda");
     put_set(&keda, "count", true, explanation->pages->first_count);
-    put_number(&keda, "pages_ignored", value->pages - 1);
+    map_int(&keda, "pages_ignored", value->pages - 1);
     put_set(&keda, "undercount", true, value->count - explanation->pages->first_count);
     put_note(&keda, explanation);
-    pairs_end(&keda);
+    map_end(&keda);
 }
 
 void explanation_pack(struct buffer *buffer, const struct explanation *explanation)
 {
     const struct trigger *trigger = explanation->trigger;
-    struct pairs pairs = pairs_begin(buffer);
-    struct pairs identity;
+    struct map map = map_begin(buffer);
+    struct map identity;
 
-    put_text(&pairs, "trigger", trigger->name);
-    pack_source(put(&pairs, "source"), trigger);
-    pack_config(put(&pairs, "config"), trigger);
-    put(&pairs, "identity");
-    identity = pairs_begin(buffer);
-    identity.count = pack_identity(buffer, explanation->counter, explanation->identity);
-    pairs_end(&identity);
-    pack_endpoint(put(&pairs, "endpoint"), explanation->request->endpoint);
-    pack_request(put(&pairs, "request"), explanation->request, explanation->pages->unix_seconds);
-    pack_pages(put(&pairs, "pages"), explanation);
-    pack_total(put(&pairs, "total"), explanation);
-    put_cost(&pairs, explanation);
-    put_decision(&pairs, explanation);
-    put_keda(&pairs, explanation);
-    pairs_end(&pairs);
+    map_string(&map, "trigger", trigger->name);
+    pack_source(map_key(&map, "source"), trigger);
+    pack_config(map_key(&map, "config"), trigger);
+    identity = map_begin_in(&map, "identity");
+    pack_identity(&identity, explanation->counter, explanation->identity);
+    map_end(&identity);
+    pack_endpoint(map_key(&map, "endpoint"), explanation->request->endpoint);
+    pack_request(map_key(&map, "request"), explanation->request, explanation->pages->unix_seconds);
+    pack_pages(map_key(&map, "pages"), explanation);
+    pack_total(map_key(&map, "total"), explanation);
+    put_cost(&map, explanation);
+    put_decision(&map, explanation);
+    put_keda(&map, explanation);
+    map_end(&map);
 }

@@ -1,5 +1,5 @@
-#include "agent/ipc/reply.h"
 #include "agent/ipc/pending_request.h"
+#include "agent/ipc/reply.h"
 
 #include <stdlib.h>
 
@@ -24,13 +24,14 @@ void method_count_answer(
 static void answer_failure(
     struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
-    struct buffer extra;
-    uint32_t pairs;
+    struct buffer buffer;
+    struct map extra;
 
-    buffer_init(&extra, 256);
-    pairs = pack_failed_decision(&extra, answer, replicas);
-    session_fail_with(session, id, answer->failure, &extra, pairs);
-    buffer_free(&extra);
+    buffer_init(&buffer, 256);
+    extra = map_begin(&buffer);
+    pack_failed_decision(&extra, answer, replicas);
+    session_fail_with(session, id, answer->failure, &extra);
+    buffer_free(&buffer);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 #include "agent/ipc/methods.h"
 #include "agent/ipc/params.h"
-#include "agent/ipc/reply.h"
 #include "agent/ipc/pending_request.h"
+#include "agent/ipc/reply.h"
 #include "agent/ipc/server.h"
 #include "agent/log.h"
 #include "proto/utf8.h"
@@ -16,12 +16,6 @@
 /* ==== method hello ============================================================================ */
 
 #define CLIENT_NAME_BYTES 64 /* of what a program calls itself, the rest is cut off */
-
-static void pack_limit(struct buffer *buffer, const char *name, uint64_t value)
-{
-    write_string(buffer, name);
-    write_uint(buffer, value);
-}
 
 /* Remembers and logs what the program calls itself; the log tells it once a minute for each uid.
  * Without memory it stays without a name. */
@@ -58,7 +52,7 @@ void method_hello(struct method_call *call)
     struct params params;
     struct text name;
     struct session_answer out;
-    struct buffer *buffer;
+    struct map map, limits;
 
     params_open(&params, call);
     while (params_next(&params, &name)) {
@@ -75,29 +69,25 @@ void method_hello(struct method_call *call)
     if (client.data != NULL)
         name_client(call->session, client);
     out = session_begin(call->session);
-    buffer = out.buffer;
-    message_begin_answer(buffer, call->id);
-    write_map(buffer, 6);
-    write_string(buffer, "protocol");
-    write_string(buffer, PROTOCOL_NAME);
-    pack_limit(buffer, "version", PROTOCOL_VERSION);
-    write_string(buffer, "agent");
-    write_string(buffer, TALLY_VERSION);
-    write_string(buffer, "errors");
-    write_string(buffer, call->session->errors_as_string ? "string" : "map");
-    write_string(buffer, "methods");
-    dispatch_pack_names(buffer, server->options.allow_query);
-    write_string(buffer, "limits");
-    write_map(buffer, 9);
-    pack_limit(buffer, "request_bytes", LIMIT_REQUEST_BYTES);
-    pack_limit(buffer, "depth", LIMIT_DEPTH);
-    pack_limit(buffer, "in_flight", LIMIT_IN_FLIGHT);
-    pack_limit(buffer, "watches", LIMIT_WATCHES);
-    pack_limit(buffer, "connections", server->connection_limit);
-    pack_limit(buffer, "connections_of_user", server_user_limit(server));
-    pack_limit(buffer, "output_bytes", server->output_bytes);
-    pack_limit(buffer, "timeout_ms_default", TIMEOUT_DEFAULT_MS);
-    pack_limit(buffer, "timeout_ms_max", TIMEOUT_MAX_MS);
+    message_begin_answer(out.buffer, call->id);
+    map = map_begin(out.buffer);
+    map_string(&map, "protocol", PROTOCOL_NAME);
+    map_uint(&map, "version", PROTOCOL_VERSION);
+    map_string(&map, "agent", TALLY_VERSION);
+    map_string(&map, "errors", call->session->errors_as_string ? "string" : "map");
+    dispatch_pack_names(map_key(&map, "methods"), server->options.allow_query);
+    limits = map_begin_in(&map, "limits");
+    map_uint(&limits, "request_bytes", LIMIT_REQUEST_BYTES);
+    map_uint(&limits, "depth", LIMIT_DEPTH);
+    map_uint(&limits, "in_flight", LIMIT_IN_FLIGHT);
+    map_uint(&limits, "watches", LIMIT_WATCHES);
+    map_uint(&limits, "connections", server->connection_limit);
+    map_uint(&limits, "connections_of_user", server_user_limit(server));
+    map_uint(&limits, "output_bytes", server->output_bytes);
+    map_uint(&limits, "timeout_ms_default", TIMEOUT_DEFAULT_MS);
+    map_uint(&limits, "timeout_ms_max", TIMEOUT_MAX_MS);
+    map_end(&limits);
+    map_end(&map);
     session_end(call->session, out, call->id);
 }
 
@@ -105,13 +95,13 @@ void method_ping(struct method_call *call)
 {
     struct server *server = call->session->server;
     struct session_answer out = session_begin(call->session);
+    struct map map;
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, 2);
-    write_string(out.buffer, "pid");
-    write_int(out.buffer, getpid());
-    write_string(out.buffer, "uptime_ms");
-    write_int(out.buffer, loop_now(server->options.loop) - server->started_at);
+    map = map_begin(out.buffer);
+    map_int(&map, "pid", getpid());
+    map_int(&map, "uptime_ms", loop_now(server->options.loop) - server->started_at);
+    map_end(&map);
     session_end(call->session, out, call->id);
 }
 
@@ -129,9 +119,10 @@ static size_t list_bytes(const struct server *server)
     return room > LIST_BYTES ? LIST_BYTES : room < LIST_LEAST_BYTES ? LIST_LEAST_BYTES : room;
 }
 
-static void pack_client_values(struct buffer *buffer, const struct query *query)
+static void pack_client_values(struct map *map, const struct query *query)
 {
-    write_string(buffer, "client_values");
+    struct buffer *buffer = map_key(map, "client_values");
+
     write_array(buffer, (uint32_t)query->client_value_count);
     for (size_t i = 0; i < query->client_value_count; i++)
         write_string(buffer, query->client_values[i]);
@@ -145,67 +136,40 @@ static const char *state_of(const struct count_answer *known)
     return known->quality == QUALITY_STALE ? "stale" : "fresh";
 }
 
-static uint16_t pack_known(struct buffer *buffer, const struct count_answer *known)
+static void pack_known(struct map *map, const struct count_answer *known)
 {
-    uint16_t pairs = 1;
-
-    write_string(buffer, "state");
-    write_string(buffer, state_of(known));
+    map_string(map, "state", state_of(known));
     if (known->value != NULL) {
-        write_string(buffer, "count");
-        write_uint(buffer, known->value->count);
-        write_string(buffer, "age_ms");
-        write_int(buffer, known->age_ms);
-        pairs = (uint16_t)(pairs + 2);
+        map_uint(map, "count", known->value->count);
+        map_int(map, "age_ms", known->age_ms);
     }
-    if (known->failure != NULL) {
-        write_string(buffer, "last_error");
-        failure_pack(buffer, known->failure, NULL, 0);
-        pairs++;
-    }
-    return pairs;
+    if (known->failure != NULL)
+        failure_pack(map_key(map, "last_error"), known->failure, NULL);
 }
 
 static void pack_trigger(
     struct buffer *buffer, const struct counter *counter, const struct trigger *trigger)
 {
-    size_t map = write_map_begin(buffer);
-    uint16_t pairs = 10;
+    struct map map = map_begin(buffer);
     struct count_answer known;
 
-    write_string(buffer, "name");
-    write_string(buffer, trigger->name);
-    write_string(buffer, "table");
-    write_string(buffer, trigger->query.table);
-    write_string(buffer, "region");
-    write_string(buffer, trigger->query.region);
-    write_string(buffer, "identity");
-    write_string(buffer, identity_source(counter_identity(counter, trigger)));
-    write_string(buffer, "target");
-    write_int(buffer, trigger->scaling.target);
-    write_string(buffer, "activation_target");
-    write_int(buffer, trigger->scaling.activation);
-    write_string(buffer, "polling_interval_ms");
-    write_int(buffer, trigger->polling_ms);
-    write_string(buffer, "metric_type");
-    write_string(
-        buffer, trigger->scaling.metric_type == METRIC_AVERAGE_VALUE ? "AverageValue" : "Value");
-    write_string(buffer, "metric_name");
-    write_string(buffer, trigger->metric_name);
-    write_string(buffer, "warm");
-    write_bool(buffer, trigger->warm);
-    if (trigger->query.index != NULL) {
-        write_string(buffer, "index");
-        write_string(buffer, trigger->query.index);
-        pairs++;
-    }
-    if (trigger->query.client_value_count > 0) {
-        pack_client_values(buffer, &trigger->query);
-        pairs++;
-    }
+    map_string(&map, "name", trigger->name);
+    map_string(&map, "table", trigger->query.table);
+    map_string(&map, "region", trigger->query.region);
+    map_string(&map, "identity", identity_source(counter_identity(counter, trigger)));
+    map_int(&map, "target", trigger->scaling.target);
+    map_int(&map, "activation_target", trigger->scaling.activation);
+    map_int(&map, "polling_interval_ms", trigger->polling_ms);
+    map_string(&map, "metric_type",
+        trigger->scaling.metric_type == METRIC_AVERAGE_VALUE ? "AverageValue" : "Value");
+    map_string(&map, "metric_name", trigger->metric_name);
+    map_bool(&map, "warm", trigger->warm);
+    map_string(&map, "index", trigger->query.index);
+    if (trigger->query.client_value_count > 0)
+        pack_client_values(&map, &trigger->query);
     counter_peek(counter, trigger, &known);
-    pairs = (uint16_t)(pairs + pack_known(buffer, &known));
-    write_map_end(buffer, map, pairs);
+    pack_known(&map, &known);
+    map_end(&map);
 }
 
 /* `after`: the name behind which to begin; an empty text: at the first. */
@@ -241,7 +205,8 @@ void method_list(struct method_call *call)
     const struct config *config = counter_config(counter);
     struct session_answer out;
     struct text after;
-    size_t map, array, i = 0, packed = 0, most = list_bytes(server);
+    struct map map;
+    size_t array, i = 0, packed = 0, most = list_bytes(server);
 
     if (!read_after(call, &after))
         return;
@@ -249,30 +214,21 @@ void method_list(struct method_call *call)
         i++;
     out = session_begin(call->session);
     message_begin_answer(out.buffer, call->id);
-    map = write_map_begin(out.buffer);
-    write_string(out.buffer, "triggers");
-    array = write_array_begin(out.buffer);
+    map = map_begin(out.buffer);
+    array = write_array_begin(map_key(&map, "triggers"));
     for (; i < config->trigger_count && packed < UINT16_MAX && out.buffer->len - out.start < most;
          i++, packed++)
         pack_trigger(out.buffer, counter, &config->triggers[i]);
     write_array_end(out.buffer, array, (uint16_t)packed);
-    if (i < config->trigger_count) {
-        write_string(out.buffer, "next");
-        write_string(out.buffer, config->triggers[i - 1].name);
-    }
-    write_map_end(out.buffer, map, i < config->trigger_count ? 2 : 1);
+    if (i < config->trigger_count)
+        map_string(&map, "next", config->triggers[i - 1].name);
+    map_end(&map);
     session_end(call->session, out, call->id);
 }
 
 /* ==== method status =========================================================================== */
 
 #define PEERS_SHOWN 64
-
-static void pack_number(struct buffer *buffer, const char *name, uint64_t value)
-{
-    write_string(buffer, name);
-    write_uint(buffer, value);
-}
 
 /* The memory that the process has, in KiB; 0 where /proc is not mounted. */
 static uint64_t resident_kb(void)
@@ -293,7 +249,7 @@ static uint64_t resident_kb(void)
 }
 
 /* A point of the wall clock as RFC 3339 has it. */
-static void pack_time(struct buffer *buffer, const char *name, int64_t wall_ms)
+static void pack_time(struct map *map, const char *name, int64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm utc;
@@ -301,63 +257,60 @@ static void pack_time(struct buffer *buffer, const char *name, int64_t wall_ms)
 
     if (gmtime_r(&seconds, &utc) != NULL)
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    write_string(buffer, name);
-    write_string(buffer, text);
+    map_string(map, name, text);
 }
 
-static void pack_config(struct buffer *buffer, const struct counter *counter)
+static void pack_config(struct map *outer, const struct counter *counter)
 {
     unsigned rejections = counter_rejections(counter);
 
-    write_string(buffer, "config");
-    write_map(buffer, rejections > 0 ? 5 : 4);
-    pack_number(buffer, "triggers", counter_config(counter)->trigger_count);
-    pack_time(buffer, "loaded_at", counter_loaded_wall(counter));
-    pack_number(buffer, "generation", counter_generation(counter));
-    pack_number(buffer, "reload_failures", rejections);
-    if (rejections > 0) {
-        write_string(buffer, "reload_error");
-        write_string(buffer, counter_rejection(counter));
-    }
+    struct map map = map_begin_in(outer, "config");
+
+    map_uint(&map, "triggers", counter_config(counter)->trigger_count);
+    pack_time(&map, "loaded_at", counter_loaded_wall(counter));
+    map_uint(&map, "generation", counter_generation(counter));
+    map_uint(&map, "reload_failures", rejections);
+    if (rejections > 0)
+        map_string(&map, "reload_error", counter_rejection(counter));
+    map_end(&map);
 }
 
 static void pack_peer(struct buffer *buffer, const struct session *session, int64_t now)
 {
-    write_map(buffer, session->client != NULL ? 6 : 5);
-    if (session->client != NULL) {
-        write_string(buffer, "client");
-        write_string(buffer, session->client);
-    }
-    pack_number(buffer, "uid", session->uid);
-    pack_number(buffer, "gid", session->gid);
-    write_string(buffer, "pid");
-    write_int(buffer, session->pid);
-    pack_number(buffer, "requests", session->requests);
-    pack_number(buffer, "age_ms", (uint64_t)(now - session->opened_at));
+    struct map map = map_begin(buffer);
+
+    map_string(&map, "client", session->client);
+    map_uint(&map, "uid", session->uid);
+    map_uint(&map, "gid", session->gid);
+    map_int(&map, "pid", session->pid);
+    map_uint(&map, "requests", session->requests);
+    map_uint(&map, "age_ms", (uint64_t)(now - session->opened_at));
+    map_end(&map);
 }
 
-static void pack_connections(struct buffer *buffer, const struct server *server)
+static void pack_connections(struct map *outer, const struct server *server)
 {
     size_t array;
     uint16_t shown = 0;
 
-    write_string(buffer, "connections");
-    write_map(buffer, 10);
-    pack_number(buffer, "open", server->session_count - server->linger_count);
-    pack_number(buffer, "limit", server->connection_limit);
-    pack_number(buffer, "limit_of_user", server_user_limit(server));
-    pack_number(buffer, "evicted", server->stats.evicted);
-    pack_number(buffer, "lingering", server->linger_count);
-    pack_number(buffer, "accepted", server->stats.accepted);
-    pack_number(buffer, "refused", server->stats.refused);
-    pack_number(buffer, "malformed", server->stats.malformed);
-    pack_number(buffer, "dropped", server->stats.dropped);
-    write_string(buffer, "peers");
-    array = write_array_begin(buffer);
+    struct map map = map_begin_in(outer, "connections");
+
+    map_uint(&map, "open", server->session_count - server->linger_count);
+    map_uint(&map, "limit", server->connection_limit);
+    map_uint(&map, "limit_of_user", server_user_limit(server));
+    map_uint(&map, "evicted", server->stats.evicted);
+    map_uint(&map, "lingering", server->linger_count);
+    map_uint(&map, "accepted", server->stats.accepted);
+    map_uint(&map, "refused", server->stats.refused);
+    map_uint(&map, "malformed", server->stats.malformed);
+    map_uint(&map, "dropped", server->stats.dropped);
+    array = write_array_begin(map_key(&map, "peers"));
     for (struct ring *at = server->sessions.next; at != &server->sessions && shown < PEERS_SHOWN;
          at = at->next, shown++)
-        pack_peer(buffer, RING_MEMBER(at, struct session, link), loop_now(server->options.loop));
-    write_array_end(buffer, array, shown);
+        pack_peer(
+            map.buffer, RING_MEMBER(at, struct session, link), loop_now(server->options.loop));
+    write_array_end(map.buffer, array, shown);
+    map_end(&map);
 }
 
 static uint64_t in_flight(const struct server *server)
@@ -369,135 +322,134 @@ static uint64_t in_flight(const struct server *server)
     return sum;
 }
 
-static void pack_requests(struct buffer *buffer, const struct server *server)
+static void pack_requests(struct map *outer, const struct server *server)
 {
-    write_string(buffer, "requests");
-    write_map(buffer, 5);
-    pack_number(buffer, "total", server->stats.requests);
-    pack_number(buffer, "answered", server->stats.answered);
-    pack_number(buffer, "errors", server->stats.errors);
-    pack_number(buffer, "in_flight", in_flight(server));
-    write_string(buffer, "by_method");
-    dispatch_pack_requests(buffer, server);
+    struct map map = map_begin_in(outer, "requests");
+
+    map_uint(&map, "total", server->stats.requests);
+    map_uint(&map, "answered", server->stats.answered);
+    map_uint(&map, "errors", server->stats.errors);
+    map_uint(&map, "in_flight", in_flight(server));
+    dispatch_pack_requests(map_key(&map, "by_method"), server);
+    map_end(&map);
 }
 
-static void pack_ms(struct buffer *buffer, const char *name, int64_t us)
+static void pack_ms(struct map *map, const char *name, int64_t us)
 {
-    write_string(buffer, name);
-    write_float(buffer, (double)us / 1000);
+    map_float(map, name, (double)us / 1000);
 }
 
-static void pack_latency(struct buffer *buffer, struct latency *latency, int64_t now_us)
+static void pack_latency(struct map *outer, struct latency *latency, int64_t now_us)
 {
     struct latency_histogram lately;
     int64_t since = latency_lately(latency, now_us, &lately);
 
-    write_string(buffer, "latency_ms");
-    write_map(buffer, 6);
-    pack_ms(buffer, "p50", latency_percentile(&lately, 0.5));
-    pack_ms(buffer, "p90", latency_percentile(&lately, 0.9));
-    pack_ms(buffer, "p99", latency_percentile(&lately, 0.99));
-    pack_ms(buffer, "max", lately.max_us);
-    pack_number(buffer, "samples", lately.samples);
-    pack_number(buffer, "window_ms", (uint64_t)((now_us - since) / 1000));
+    struct map map = map_begin_in(outer, "latency_ms");
+
+    pack_ms(&map, "p50", latency_percentile(&lately, 0.5));
+    pack_ms(&map, "p90", latency_percentile(&lately, 0.9));
+    pack_ms(&map, "p99", latency_percentile(&lately, 0.99));
+    pack_ms(&map, "max", lately.max_us);
+    map_uint(&map, "samples", lately.samples);
+    map_uint(&map, "window_ms", (uint64_t)((now_us - since) / 1000));
+    map_end(&map);
 }
 
 /* Since the start, as a counter that may be scraped: how many took less than 64 µs, 256 µs, …, 4.5
  * minutes. */
-static void pack_histogram(struct buffer *buffer, const struct latency *latency)
+static void pack_histogram(struct map *outer, const struct latency *latency)
 {
     enum { FIRST = 6, LAST = 28, STEP = 2, COUNT = (LAST - FIRST) / STEP + 1 };
     struct latency_histogram total;
 
     latency_total(latency, &total);
-    write_string(buffer, "latency_histogram");
-    write_map(buffer, 4);
-    write_string(buffer, "below_ms");
+    struct map map = map_begin_in(outer, "latency_histogram");
+
+    struct buffer *buffer = map_key(&map, "below_ms");
     write_array(buffer, COUNT);
     for (unsigned power = FIRST; power <= LAST; power += STEP)
         write_float(buffer, (double)(UINT64_C(1) << power) / 1000);
-    write_string(buffer, "answers");
-    write_array(buffer, COUNT);
+    write_array(map_key(&map, "answers"), COUNT);
     for (unsigned power = FIRST; power <= LAST; power += STEP)
         write_uint(buffer, latency_below(&total, power));
-    pack_number(buffer, "samples", total.samples);
-    pack_ms(buffer, "sum_ms", total.sum_us);
+    map_uint(&map, "samples", total.samples);
+    pack_ms(&map, "sum_ms", total.sum_us);
+    map_end(&map);
 }
 
-static void pack_counts(struct buffer *buffer, const struct count_stats *stats)
+static void pack_counts(struct map *outer, const struct count_stats *stats)
 {
-    write_string(buffer, "cache");
-    write_map(buffer, 4);
-    pack_number(buffer, "hits", stats->hits);
-    pack_number(buffer, "misses", stats->misses);
-    pack_number(buffer, "joined", stats->joined);
-    pack_number(buffer, "stale_served", stats->stale_served);
-    write_string(buffer, "flights");
-    write_map(buffer, 4);
-    pack_number(buffer, "active", stats->flights_active);
-    pack_number(buffer, "started", stats->flights_started);
-    pack_number(buffer, "succeeded", stats->flights_succeeded);
-    pack_number(buffer, "failed", stats->flights_failed);
-    write_string(buffer, "consumed_rcu");
-    write_float(buffer, stats->consumed_rcu);
+    struct map map = map_begin_in(outer, "cache");
+
+    map_uint(&map, "hits", stats->hits);
+    map_uint(&map, "misses", stats->misses);
+    map_uint(&map, "joined", stats->joined);
+    map_uint(&map, "stale_served", stats->stale_served);
+    map_end(&map);
+    map = map_begin_in(outer, "flights");
+    map_uint(&map, "active", stats->flights_active);
+    map_uint(&map, "started", stats->flights_started);
+    map_uint(&map, "succeeded", stats->flights_succeeded);
+    map_uint(&map, "failed", stats->flights_failed);
+    map_end(&map);
+    map_float(outer, "consumed_rcu", stats->consumed_rcu);
 }
 
-static void pack_service(
-    struct buffer *buffer, const char *name, const struct aws_counters *counters)
+static void pack_service(struct map *outer, const char *name, const struct aws_counters *counters)
 {
-    write_string(buffer, name);
-    write_map(buffer, 5);
-    pack_number(buffer, "calls", counters->calls);
-    pack_number(buffer, "ok", counters->ok);
-    pack_number(buffer, "throttled", counters->throttled);
-    pack_number(buffer, "failed", counters->failed);
-    pack_number(buffer, "connections", counters->connections);
+    struct map map = map_begin_in(outer, name);
+
+    map_uint(&map, "calls", counters->calls);
+    map_uint(&map, "ok", counters->ok);
+    map_uint(&map, "throttled", counters->throttled);
+    map_uint(&map, "failed", counters->failed);
+    map_uint(&map, "connections", counters->connections);
+    map_end(&map);
 }
 
-static void pack_aws(struct buffer *buffer, const struct aws_client *client)
+static void pack_aws(struct map *outer, const struct aws_client *client)
 {
-    write_string(buffer, "aws");
-    write_map(buffer, 3);
-    pack_service(buffer, "dynamodb", aws_client_counters(client, AWS_DYNAMODB));
-    pack_service(buffer, "sts", aws_client_counters(client, AWS_STS));
-    pack_service(buffer, "credentials", aws_client_counters(client, AWS_CREDENTIAL_ENDPOINT));
+    struct map map = map_begin_in(outer, "aws");
+
+    pack_service(&map, "dynamodb", aws_client_counters(client, AWS_DYNAMODB));
+    pack_service(&map, "sts", aws_client_counters(client, AWS_STS));
+    pack_service(&map, "credentials", aws_client_counters(client, AWS_CREDENTIAL_ENDPOINT));
+    map_end(&map);
 }
 
-static void pack_memory(struct buffer *buffer, const struct server *server)
+static void pack_memory(struct map *outer, const struct server *server)
 {
-    write_string(buffer, "memory");
-    write_map(buffer, 4);
-    pack_number(buffer, "rss_kb", resident_kb());
-    pack_number(buffer, "output_queue_bytes", server->queued_bytes);
-    pack_number(buffer, "unread_bytes", server->unread_bytes);
-    pack_number(buffer, "timers", loop_timers(server->options.loop));
+    struct map map = map_begin_in(outer, "memory");
+
+    map_uint(&map, "rss_kb", resident_kb());
+    map_uint(&map, "output_queue_bytes", server->queued_bytes);
+    map_uint(&map, "unread_bytes", server->unread_bytes);
+    map_uint(&map, "timers", loop_timers(server->options.loop));
+    map_end(&map);
 }
 
 void method_status(struct method_call *call)
 {
     struct server *server = call->session->server;
     struct session_answer out = session_begin(call->session);
+    struct map map;
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, 15);
-    write_string(out.buffer, "version");
-    write_string(out.buffer, TALLY_VERSION);
-    write_string(out.buffer, "pid");
-    write_int(out.buffer, getpid());
-    pack_number(
-        out.buffer, "uptime_ms", (uint64_t)(loop_now(server->options.loop) - server->started_at));
-    write_string(out.buffer, "draining");
-    write_bool(out.buffer, server->draining);
-    pack_config(out.buffer, server->options.counter);
-    pack_connections(out.buffer, server);
-    pack_requests(out.buffer, server);
-    pack_latency(out.buffer, &server->latency, loop_microseconds(server->options.loop));
-    pack_histogram(out.buffer, &server->latency);
-    pack_counts(out.buffer, counter_stats(server->options.counter)); /* three pairs */
-    pack_aws(out.buffer, server->options.client);
-    write_string(out.buffer, "clock_skew_ms");
-    write_int(out.buffer, aws_client_skew(server->options.client));
-    pack_memory(out.buffer, server);
+    map = map_begin(out.buffer);
+    map_string(&map, "version", TALLY_VERSION);
+    map_int(&map, "pid", getpid());
+    map_uint(&map, "uptime_ms", (uint64_t)(loop_now(server->options.loop) - server->started_at));
+    map_bool(&map, "draining", server->draining);
+    pack_config(&map, server->options.counter);
+    pack_connections(&map, server);
+    pack_requests(&map, server);
+    pack_latency(&map, &server->latency, loop_microseconds(server->options.loop));
+    pack_histogram(&map, &server->latency);
+    pack_counts(&map, counter_stats(server->options.counter));
+    pack_aws(&map, server->options.client);
+    map_int(&map, "clock_skew_ms", aws_client_skew(server->options.client));
+    pack_memory(&map, server);
+    map_end(&map);
     session_end(call->session, out, call->id);
 }
 
@@ -527,15 +479,12 @@ struct whoami_call {
 
 static void pack_told(struct buffer *buffer, const struct counter *counter, const struct told *told)
 {
-    size_t map = write_map_begin(buffer);
-    uint16_t pairs = pack_identity(buffer, counter, told->identity);
+    struct map map = map_begin(buffer);
 
-    if (told->failed) {
-        write_string(buffer, "caller_error");
-        failure_pack(buffer, &told->failure, NULL, 0);
-        pairs++;
-    }
-    write_map_end(buffer, map, pairs);
+    pack_identity(&map, counter, told->identity);
+    if (told->failed)
+        failure_pack(map_key(&map, "caller_error"), &told->failure, NULL);
+    map_end(&map);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -558,15 +507,16 @@ static void answer(void *data)
     struct session *session = call->pending.session;
     uint32_t id = call->pending.id;
     struct session_answer out;
+    struct map map;
 
     pending_end(&call->pending); /* first: what follows may close the session */
     out = session_begin(session);
     message_begin_answer(out.buffer, id);
-    write_map(out.buffer, 1);
-    write_string(out.buffer, "identities");
-    write_array(out.buffer, (uint32_t)call->count);
+    map = map_begin(out.buffer);
+    write_array(map_key(&map, "identities"), (uint32_t)call->count);
     for (size_t i = 0; i < call->count; i++)
         pack_told(out.buffer, session->server->options.counter, &call->told[i]);
+    map_end(&map);
     session_end(session, out, id);
     whoami_free(call);
 }

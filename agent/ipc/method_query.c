@@ -2,8 +2,8 @@
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/params.h"
-#include "agent/ipc/reply.h"
 #include "agent/ipc/pending_request.h"
+#include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
@@ -338,8 +338,7 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     struct session *session = query->pending.session;
     uint32_t id = query->pending.id;
     struct session_answer out;
-    uint16_t pairs;
-    size_t map;
+    struct map map;
 
     pending_end(&query->pending);
     remember(query, failure);
@@ -351,9 +350,9 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     }
     out = session_begin(session);
     message_begin_answer(out.buffer, id);
-    map = write_map_begin(out.buffer);
-    pairs = pack_value(out.buffer, value, value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT, 0);
-    write_map_end(out.buffer, map, pairs);
+    map = map_begin(out.buffer);
+    pack_value(&map, value, value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT, 0);
+    map_end(&map);
     session_end(session, out, id);
 }
 

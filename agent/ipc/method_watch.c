@@ -1,8 +1,8 @@
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/reply.h"
 #include "agent/ipc/pending_request.h"
+#include "agent/ipc/reply.h"
 #include "proto/writer.h"
 
 #include <errno.h>
@@ -24,29 +24,30 @@ struct trigger_watch {
 /* ---- what is told ------------------------------------------------------------------------------
  */
 
-static void pack_error(struct buffer *buffer, const char *name, const struct failure *failure,
-    struct buffer *extra, uint32_t extra_pairs)
+static void pack_error(
+    struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
 {
-    write_map(buffer, 2);
-    write_string(buffer, "trigger");
-    write_string(buffer, name);
-    write_string(buffer, "error");
-    failure_pack(buffer, failure, extra, extra_pairs);
+    struct map map = map_begin(buffer);
+
+    map_string(&map, "trigger", name);
+    failure_pack(map_key(&map, "error"), failure, extra);
+    map_end(&map);
 }
 
 static void pack_answer(struct buffer *buffer, const struct count_answer *answer)
 {
-    struct buffer extra;
-    uint32_t pairs;
+    struct buffer extra_buffer;
+    struct map extra;
 
     if (answer->value != NULL) {
         pack_count(buffer, answer, REPLICAS_UNKNOWN);
         return;
     }
-    buffer_init(&extra, 256);
-    pairs = pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
-    pack_error(buffer, answer->trigger->name, answer->failure, &extra, pairs);
-    buffer_free(&extra);
+    buffer_init(&extra_buffer, 256);
+    extra = map_begin(&extra_buffer);
+    pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
+    pack_error(buffer, answer->trigger->name, answer->failure, &extra);
+    buffer_free(&extra_buffer);
 }
 
 /* A fingerprint of the answer without what differs from one flight to the next in any case.
@@ -143,7 +144,7 @@ static void end_watch(struct trigger_watch *watch, const struct failure *failure
 
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
-    pack_error(out.buffer, watch->name, failure, NULL, 0);
+    pack_error(out.buffer, watch->name, failure, NULL);
     session_end_notification(session, out);
     watch_destroy(watch);
 }
@@ -245,15 +246,13 @@ void method_watch_catch_up(struct session *session)
 static void answer_watching(struct method_call *call, bool watching, const char *name)
 {
     struct session_answer out = session_begin(call->session);
+    struct map map;
 
     message_begin_answer(out.buffer, call->id);
-    write_map(out.buffer, name != NULL ? 2 : 1);
-    write_string(out.buffer, "watching");
-    write_bool(out.buffer, watching);
-    if (name != NULL) {
-        write_string(out.buffer, "trigger");
-        write_string(out.buffer, name);
-    }
+    map = map_begin(out.buffer);
+    map_bool(&map, "watching", watching);
+    map_string(&map, "trigger", name);
+    map_end(&map);
     session_end(call->session, out, call->id);
 }
 

@@ -16,43 +16,33 @@ static void pack_age(struct buffer *buffer, int64_t age_ms)
 }
 
 /* *age_at: where the age stands in the buffer. */
-static uint16_t pack_value_and_place(struct buffer *buffer, const struct count_value *value,
+static void pack_value_and_place(struct map *map, const struct count_value *value,
     enum count_quality quality, int64_t age_ms, size_t *age_at)
 {
-    write_string(buffer, "count");
-    write_uint(buffer, value->count);
-    write_string(buffer, "quality");
-    write_string(buffer, count_quality_name(quality));
-    write_string(buffer, "age_ms");
-    *age_at = buffer->len;
-    pack_age(buffer, age_ms);
-    write_string(buffer, "pages");
-    write_uint(buffer, value->pages);
-    write_string(buffer, "scanned");
-    write_uint(buffer, value->scanned);
-    write_string(buffer, "consumed_rcu");
-    write_float(buffer, value->consumed_rcu);
-    return 6;
+    map_uint(map, "count", value->count);
+    map_string(map, "quality", count_quality_name(quality));
+    *age_at = map_key(map, "age_ms")->len;
+    pack_age(map->buffer, age_ms);
+    map_uint(map, "pages", value->pages);
+    map_uint(map, "scanned", value->scanned);
+    map_float(map, "consumed_rcu", value->consumed_rcu);
 }
 
-uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
-    enum count_quality quality, int64_t age_ms)
+void pack_value(
+    struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms)
 {
     size_t age_at;
 
-    return pack_value_and_place(buffer, value, quality, age_ms, &age_at);
+    pack_value_and_place(map, value, quality, age_ms, &age_at);
 }
 
-static uint32_t pack_desired(struct buffer *buffer, const struct count_answer *answer,
-    struct decision decision, int32_t replicas)
+static void pack_desired(
+    struct map *map, const struct count_answer *answer, struct decision decision, int32_t replicas)
 {
     if (answer->fallback)
         decision = decision_fallback(&answer->trigger->scaling, replicas);
-    if (!decision.has_desired)
-        return 0;
-    write_string(buffer, "desired_replicas");
-    write_int(buffer, decision.desired);
-    return 1;
+    if (decision.has_desired)
+        map_int(map, "desired_replicas", decision.desired);
 }
 
 /* Returns where the age stands in the buffer. */
@@ -61,32 +51,20 @@ static size_t pack_map(struct buffer *buffer, const struct count_answer *answer,
     const struct trigger *trigger = answer->trigger;
     const struct count_value *value = answer->value;
     struct decision decision = decision_make(&trigger->scaling, value->count, replicas);
-    size_t map = write_map_begin(buffer);
-    uint16_t pairs = 6;
+    struct map map = map_begin(buffer);
     size_t age_at;
 
-    write_string(buffer, "trigger");
-    write_string(buffer, trigger->name);
-    pairs = (uint16_t)(pairs + pack_value_and_place(
-                                   buffer, value, answer->quality, answer->age_ms, &age_at));
-    write_string(buffer, "active");
-    write_bool(buffer, decision.active);
-    write_string(buffer, "target");
-    write_int(buffer, trigger->scaling.target);
-    write_string(buffer, "activation_target");
-    write_int(buffer, trigger->scaling.activation);
-    write_string(buffer, "fallback");
-    write_bool(buffer, answer->fallback);
-    write_string(buffer, "metric_name");
-    write_string(buffer, trigger->metric_name);
-    pairs = (uint16_t)(pairs + pack_desired(buffer, answer, decision, replicas));
-    if (answer->failure != NULL) {
-        write_string(buffer, "last_error");
-        failure_pack(buffer, answer->failure, NULL, 0);
-        pairs++;
-    }
-    write_map_end(buffer, map, pairs);
-    return age_at;
+    map_string(&map, "trigger", trigger->name);
+    pack_value_and_place(&map, value, answer->quality, answer->age_ms, &age_at);
+    map_bool(&map, "active", decision.active);
+    map_int(&map, "target", trigger->scaling.target);
+    map_int(&map, "activation_target", trigger->scaling.activation);
+    map_bool(&map, "fallback", answer->fallback);
+    map_string(&map, "metric_name", trigger->metric_name);
+    pack_desired(&map, answer, decision, replicas);
+    if (answer->failure != NULL)
+        failure_pack(map_key(&map, "last_error"), answer->failure, NULL);
+    return age_at + map_end(&map);
 }
 
 void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
@@ -129,28 +107,26 @@ void pack_count_answer(
         pack_whole(buffer, id, answer, replicas);
 }
 
-uint32_t pack_failed_decision(
-    struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+void pack_failed_decision(struct map *map, const struct count_answer *answer, int32_t replicas)
 {
     if (!answer->trigger->scaling.has_fallback)
-        return 0;
-    write_string(buffer, "fallback");
-    write_bool(buffer, answer->fallback);
-    return answer->fallback ? 1 + pack_desired(buffer, answer, (struct decision){0}, replicas) : 1;
+        return;
+    map_bool(map, "fallback", answer->fallback);
+    if (answer->fallback)
+        pack_desired(map, answer, (struct decision){0}, replicas);
 }
 
 /* ==== pack identity =========================================================================== */
 
 /* All of them: they say what the identity is for. */
 static void pack_triggers(
-    struct buffer *buffer, const struct counter *counter, const struct identity *identity)
+    struct map *map, const struct counter *counter, const struct identity *identity)
 {
     const struct config *config = counter_config(counter);
-    size_t array;
+    struct buffer *buffer = map_key(map, "triggers");
+    size_t array = write_array_begin(buffer);
     uint16_t count = 0;
 
-    write_string(buffer, "triggers");
-    array = write_array_begin(buffer);
     for (size_t i = 0; i < config->trigger_count && count < UINT16_MAX; i++) {
         if (counter_identity(counter, &config->triggers[i]) == identity) {
             write_string(buffer, config->triggers[i].name);
@@ -160,11 +136,8 @@ static void pack_triggers(
     write_array_end(buffer, array, count);
 }
 
-uint16_t pack_identity(
-    struct buffer *buffer, const struct counter *counter, const struct identity *identity)
+void pack_identity(struct map *map, const struct counter *counter, const struct identity *identity)
 {
-    uint32_t pairs = identity_describe_pairs(identity, buffer);
-
-    pack_triggers(buffer, counter, identity);
-    return (uint16_t)(pairs + 1);
+    identity_describe(identity, map);
+    pack_triggers(map, counter, identity);
 }

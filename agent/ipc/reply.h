@@ -5,12 +5,12 @@
 
 #include "agent/count/counter.h"
 #include "agent/count/trigger_state.h"
-#include "proto/buffer.h"
+#include "proto/writer.h"
 
 /* What every count has, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
- * consumed_rcu. Returns how many. */
-uint16_t pack_value(struct buffer *buffer, const struct count_value *value,
-    enum count_quality quality, int64_t age_ms);
+ * consumed_rcu. */
+void pack_value(
+    struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms);
 
 /* An answer that has a value, as one map. `replicas` as for decision_make. */
 void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
@@ -19,15 +19,13 @@ void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_
 void pack_count_answer(
     struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas);
 
-/* For an answer without: the pairs that it adds to its error map; returns how many. */
-uint32_t pack_failed_decision(
-    struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+/* For an answer without: the pairs that it adds to its error map. */
+void pack_failed_decision(struct map *map, const struct count_answer *answer, int32_t replicas);
 
 /* Packs identities as `whoami` and `explain` show them. */
 
 /* What is known of the identity, and the names of all triggers that use it, as pairs of the
- * caller's map. Returns how many. */
-uint16_t pack_identity(
-    struct buffer *buffer, const struct counter *counter, const struct identity *identity);
+ * caller's map. */
+void pack_identity(struct map *map, const struct counter *counter, const struct identity *identity);
 
 #endif

@@ -284,10 +284,12 @@ static bool holds_up(const struct server *server, const struct session *session)
 static void dismiss(struct session *session)
 {
     struct session_answer out = session_begin(session);
+    struct map map;
 
     message_begin_notification(out.buffer, "draining");
     write_array(out.buffer, 1);
-    write_map(out.buffer, 0);
+    map = map_begin(out.buffer);
+    map_end(&map);
     session_end_notification(session, out);
     session_close(session);
 }

@@ -156,12 +156,12 @@ static void send_packed(struct session *session, struct session_answer answer)
 }
 
 static void pack_error(const struct session *session, struct buffer *buffer, uint32_t id,
-    const struct failure *failure, const struct buffer *extra, uint32_t extra_pairs)
+    const struct failure *failure, const struct map *extra)
 {
     if (session->errors_as_string)
         message_error_string(buffer, id, failure);
     else
-        message_error(buffer, id, failure, extra, extra_pairs);
+        message_error(buffer, id, failure, extra);
 }
 
 void session_end(struct session *session, struct session_answer answer, uint32_t id)
@@ -170,7 +170,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
 
     if (take_back(answer)) {
         failure_set_buffer(&failure, "the answer", answer.buffer);
-        pack_error(session, answer.buffer, id, &failure, NULL, 0);
+        pack_error(session, answer.buffer, id, &failure, NULL);
         if (take_back(answer))
             session->closing = true;
     }
@@ -199,16 +199,16 @@ bool session_is_slow(struct session *session)
 
 void session_fail(struct session *session, uint32_t id, const struct failure *failure)
 {
-    session_fail_with(session, id, failure, NULL, 0);
+    session_fail_with(session, id, failure, NULL);
 }
 
-void session_fail_with(struct session *session, uint32_t id, const struct failure *failure,
-    const struct buffer *extra, uint32_t extra_pairs)
+void session_fail_with(
+    struct session *session, uint32_t id, const struct failure *failure, const struct map *extra)
 {
     struct session_answer answer = session_begin(session);
 
     session->server->stats.errors++;
-    pack_error(session, answer.buffer, id, failure, extra, extra_pairs);
+    pack_error(session, answer.buffer, id, failure, extra);
     session_end(session, answer, id);
 }
 

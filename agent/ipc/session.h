@@ -207,8 +207,8 @@ bool session_is_slow(struct session *session);
 
 /* A whole error answer, in the form that the client asked for. `extra`: as message_error. */
 void session_fail(struct session *session, uint32_t id, const struct failure *failure);
-void session_fail_with(struct session *session, uint32_t id, const struct failure *failure,
-    const struct buffer *extra, uint32_t extra_pairs);
+void session_fail_with(
+    struct session *session, uint32_t id, const struct failure *failure, const struct map *extra);
 
 /* ---- memory over all sessions: session_memory.c ---- */
 

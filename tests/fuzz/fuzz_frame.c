@@ -247,7 +247,7 @@ static void check_message(const uint8_t *frame, size_t len)
     if (message.kind == MESSAGE_ANSWER && message.has_error &&
         failure_unpack(&message.error, &failure)) {
         buffer_init(&packed, LIMIT_REQUEST_BYTES);
-        message_error(&packed, message.id, &failure, NULL, 0);
+        message_error(&packed, message.id, &failure, NULL);
         MUST(!packed.failed && memchr(failure.message, '\0', sizeof(failure.message)) != NULL);
         buffer_free(&packed);
     }

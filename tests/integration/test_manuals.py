@@ -65,7 +65,7 @@ def test_the_configurations_page_has_every_parameter():
     parameters = words_of("parameters.c", "known")
     assert len(parameters) > 15
     for name in [*parameters, *words_of("auth.c", "parameter_names"), *(
-            word for word in words_of("lint_object.c", "snippet_fields"))]:
+            word for word in words_of("lint.c", "snippet_fields"))]:
         assert re.search(rf"^\.(It )?.*Va {name}\b", page, re.M), name
     for name in re.findall(r"^    {\"(\w+)\", check_", read(ROOT, "agent/config/expressions.c"), re.M):
         assert re.search(rf"^\.Ql {name}\b", page, re.M), name

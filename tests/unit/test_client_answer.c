@@ -188,22 +188,22 @@ static int take(struct buffer *frame, struct tally_answer *answer)
 
 TEST(an_error_keeps_its_fields)
 {
-    struct buffer frame, extra;
+    struct buffer frame, extra_buffer;
     struct failure failure;
     struct tally_answer answer;
     int64_t replicas = 0;
     buffer_init(&frame, LIMIT_ANSWER_BYTES);
-    buffer_init(&extra, LIMIT_ANSWER_BYTES);
+    buffer_init(&extra_buffer, LIMIT_ANSWER_BYTES);
+    struct map extra = map_begin(&extra_buffer);
     failure_set(&failure, ERROR_ACCESS_DENIED, "no");
-    write_string(&extra, "desired_replicas");
-    write_int(&extra, 6);
-    message_error(&frame, 3, &failure, &extra, 1);
+    map_int(&extra, "desired_replicas", 6);
+    message_error(&frame, 3, &failure, &extra);
     CHECK_INT(TALLY_EACCESS_DENIED, take(&frame, &answer));
     CHECK_INT(0, tally_answer_retryable(&answer));
     CHECK_INT(0, tally_answer_integer(&answer, "desired_replicas", &replicas));
     CHECK_INT(6, replicas);
     buffer_free(&frame);
-    buffer_free(&extra);
+    buffer_free(&extra_buffer);
 }
 
 TEST(error_numbers_of_the_future_stay_errors)

@@ -371,7 +371,7 @@ static void push_error(struct world *world, enum error_code code)
     write_string(&frame, "trigger");
     write_string(&frame, "default/orders");
     write_string(&frame, "error");
-    failure_pack(&frame, &failure, NULL, 0);
+    failure_pack(&frame, &failure, NULL);
     fake_agent_push(world->agent, &frame);
     buffer_free(&frame);
 }
@@ -427,7 +427,7 @@ static bool reply_unknown(
     (void)count;
     (void)data;
     failure_set(&failure, ERROR_UNKNOWN_TRIGGER, "no such trigger");
-    message_error(out, request->id, &failure, NULL, 0);
+    message_error(out, request->id, &failure, NULL);
     return true;
 }
 

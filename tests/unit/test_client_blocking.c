@@ -83,7 +83,7 @@ static bool reply_refusal(
     failure_set(&failure, ERROR_THROTTLED, "slow down");
     failure_set_aws(&failure, "ThrottlingException", "REQ-1", NULL);
     failure.retry_after_ms = 250;
-    message_error(out, request->id, &failure, NULL, 0);
+    message_error(out, request->id, &failure, NULL);
     return true;
 }
 

@@ -91,7 +91,7 @@ static bool reply_shutdown(
         return true;
     }
     failure_set(&failure, ERROR_SHUTTING_DOWN, "bye");
-    message_error(out, request->id, &failure, NULL, 0);
+    message_error(out, request->id, &failure, NULL);
     return false;
 }
 

@@ -20,8 +20,14 @@ static const char *pack(struct buffer *buffer, const char *text);
 
 static const char *pack_members(struct buffer *buffer, const char *text, bool map)
 {
-    size_t head = map ? write_map_begin(buffer) : write_array_begin(buffer);
+    struct map members = {.buffer = NULL};
+    size_t head = 0;
     uint16_t count = 0;
+
+    if (map)
+        members = map_begin(buffer);
+    else
+        head = write_array_begin(buffer);
 
     while (*text != '}' && *text != ']') {
         text = pack(buffer, text);
@@ -32,7 +38,7 @@ static const char *pack_members(struct buffer *buffer, const char *text, bool ma
         count++;
     }
     if (map)
-        write_map_end(buffer, head, count);
+        members.pairs = count, map_end(&members);
     else
         write_array_end(buffer, head, count);
     return text + 1;

@@ -56,17 +56,16 @@ static void stop(void)
 static struct reader describe(uint32_t *pairs)
 {
     struct reader reader;
-    uint32_t counted;
-    size_t map;
+    struct map map;
 
     buffer_clear(&told);
-    map = write_map_begin(&told);
-    counted = identity_describe_pairs(identity, &told);
-    write_map_end(&told, map, (uint16_t)counted);
+    map = map_begin(&told);
+    identity_describe(identity, &map);
+    map_end(&map);
     CHECK(!told.failed);
     reader_init(&reader, told.data, told.len);
     CHECK(reader_map(&reader, pairs));
-    CHECK_INT(counted, *pairs);
+    CHECK_INT(map.pairs, *pairs);
     return reader;
 }
 

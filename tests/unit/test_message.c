@@ -156,7 +156,7 @@ static struct failure through_the_wire(const struct failure *failure)
     struct failure read;
 
     buffer_init(&buffer, LIMIT_ANSWER_BYTES);
-    message_error(&buffer, 9, failure, NULL, 0);
+    message_error(&buffer, 9, failure, NULL);
     check_is_frame(&buffer);
     CHECK_INT(0, message_decode(&message, buffer.data, buffer.len));
     CHECK_INT(MESSAGE_ANSWER, message.kind);
@@ -207,20 +207,20 @@ TEST(what_aws_said_comes_back)
 TEST(extra_pairs_follow_the_error_map)
 {
     struct buffer buffer;
-    struct buffer extra;
+    struct buffer extra_buffer;
+    struct map extra;
     struct failure failure;
     struct message message;
     uint32_t pairs;
     struct text key;
 
     buffer_init(&buffer, LIMIT_ANSWER_BYTES);
-    buffer_init(&extra, 1000);
-    write_string(&extra, "fallback");
-    write_bool(&extra, true);
-    write_string(&extra, "desired_replicas");
-    write_uint(&extra, 6);
+    buffer_init(&extra_buffer, 1000);
+    extra = map_begin(&extra_buffer);
+    map_bool(&extra, "fallback", true);
+    map_uint(&extra, "desired_replicas", 6);
     failure_set(&failure, ERROR_TIMEOUT, "late");
-    message_error(&buffer, 1, &failure, &extra, 2);
+    message_error(&buffer, 1, &failure, &extra);
     check_is_frame(&buffer);
     CHECK_INT(0, message_decode(&message, buffer.data, buffer.len));
     struct reader error = message.error;
@@ -234,7 +234,7 @@ TEST(extra_pairs_follow_the_error_map)
         CHECK(reader_skip(&message.error, NULL));
     }
     CHECK(reader_text(&message.error, &key) && text_equals(key, "fallback"));
-    buffer_free(&extra);
+    buffer_free(&extra_buffer);
     buffer_free(&buffer);
 }
 

@@ -239,7 +239,7 @@ TEST(requests_are_packed_as_in_the_vectors)
     buffer_free(&buffer);
 }
 
-static void check_repacked(const char *name, const struct buffer *extra, uint32_t extra_pairs)
+static void check_repacked(const char *name, const struct map *extra)
 {
     struct message message;
     struct failure failure;
@@ -249,7 +249,7 @@ static void check_repacked(const char *name, const struct buffer *extra, uint32_
     CHECK_INT(0, message_decode(&message, vector.bytes.data, vector.bytes.len));
     CHECK(failure_unpack(&message.error, &failure));
     buffer_init(&buffer, LIMIT_ANSWER_BYTES);
-    message_error(&buffer, message.id, &failure, extra, extra_pairs);
+    message_error(&buffer, message.id, &failure, extra);
     check_packed(name, &buffer);
     buffer_free(&buffer);
     vector_free(&vector);
@@ -257,18 +257,18 @@ static void check_repacked(const char *name, const struct buffer *extra, uint32_
 
 TEST(errors_are_packed_as_in_the_vectors)
 {
-    struct buffer extra;
+    struct buffer buffer;
+    struct map extra;
 
-    check_repacked("valid/error-unknown-trigger.hex", NULL, 0);
-    check_repacked("valid/error-access-denied.hex", NULL, 0);
-    check_repacked("valid/error-throttled.hex", NULL, 0);
-    buffer_init(&extra, 100);
-    write_string(&extra, "fallback");
-    write_bool(&extra, true);
-    write_string(&extra, "desired_replicas");
-    write_uint(&extra, 6);
-    check_repacked("valid/error-timeout-fallback.hex", &extra, 2);
-    buffer_free(&extra);
+    check_repacked("valid/error-unknown-trigger.hex", NULL);
+    check_repacked("valid/error-access-denied.hex", NULL);
+    check_repacked("valid/error-throttled.hex", NULL);
+    buffer_init(&buffer, 100);
+    extra = map_begin(&buffer);
+    map_bool(&extra, "fallback", true);
+    map_uint(&extra, "desired_replicas", 6);
+    check_repacked("valid/error-timeout-fallback.hex", &extra);
+    buffer_free(&buffer);
 }
 
 /* ---- the document --------------------------------------------------------------------- */

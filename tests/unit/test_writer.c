@@ -1,3 +1,4 @@
+#include "proto/reader.h"
 #include "proto/writer.h"
 
 #include "tests/unit/test.h"
@@ -79,25 +80,80 @@ TEST(containers_and_constants)
     buffer_free(&buffer);
 }
 
-TEST(counts_may_come_last)
+TEST(an_arrays_count_may_come_last)
 {
     struct buffer buffer = made(100);
-    size_t map;
     size_t array;
 
     write_nil(&buffer);
-    map = write_map_begin(&buffer);
-    write_string(&buffer, "a");
     array = write_array_begin(&buffer);
     write_uint(&buffer, 7);
     write_array_end(&buffer, array, 1);
-    write_map_end(&buffer, map, 1);
-    CHECK_PACKED("\xc0\xde\x00\x01\xa1"
-                 "a\xdc\x00\x01\x07",
+    CHECK_PACKED("\xc0\xdc\x00\x01\x07", &buffer);
+    buffer_free(&buffer);
+}
+
+TEST(a_map_counts_its_pairs)
+{
+    struct buffer buffer = made(100);
+    struct map map = map_begin(&buffer);
+    struct map inner;
+
+    map_string(&map, "a", NULL); /* no pair */
+    map_string(&map, "b", "x");
+    inner = map_begin_in(&map, "c");
+    map_bool(&inner, "d", true);
+    CHECK_INT(0, map_end(&inner));
+    CHECK_INT(0, map_end(&map));
+    CHECK_PACKED("\x82\xa1"
+                 "b\xa1x\xa1"
+                 "c\x81\xa1"
+                 "d\xc3",
         &buffer);
-    map = write_map_begin(&buffer);
-    write_map_end(&buffer, map, 0x1234);
-    CHECK_PACKED("\xde\x12\x34", &buffer);
+    buffer_free(&buffer);
+}
+
+TEST(a_map_of_more_than_15_pairs_has_a_longer_header)
+{
+    for (uint32_t pairs = 14; pairs < 400; pairs += pairs < 18 ? 1 : 191) {
+        struct buffer buffer = made(10000);
+        struct reader reader;
+        struct text key;
+        uint32_t found;
+        int64_t number;
+
+        write_nil(&buffer);
+        struct map map = map_begin(&buffer);
+        for (uint32_t i = 0; i < pairs; i++)
+            map_int(&map, "key", i);
+        size_t end = buffer.len;
+        CHECK_INT(pairs > 15 ? 2 : 0, map_end(&map));
+        CHECK_INT(end + (pairs > 15 ? 2 : 0), buffer.len);
+        reader_init(&reader, buffer.data + 1, buffer.len - 1);
+        CHECK(reader_map(&reader, &found));
+        CHECK_INT(pairs, found);
+        for (uint32_t i = 0; i < pairs; i++) {
+            CHECK(reader_text(&reader, &key) && text_equals(key, "key"));
+            CHECK(reader_int(&reader, &number));
+            CHECK_INT(i, number);
+        }
+        CHECK(reader.at == reader.end);
+        buffer_free(&buffer);
+    }
+}
+
+TEST(pairs_of_another_map_are_appended_and_counted)
+{
+    struct buffer buffer = made(100), other = made(100);
+    struct map map = map_begin(&buffer), more;
+
+    write_nil(&other);
+    more = map_begin(&other);
+    map_uint(&more, "n", 1);
+    map_append(&map, &more);
+    map_end(&map);
+    CHECK_PACKED("\x81\xa1n\x01", &buffer);
+    buffer_free(&other);
     buffer_free(&buffer);
 }
 
@@ -105,14 +161,23 @@ TEST(one_check_after_the_whole_message_is_enough)
 {
     for (size_t max = 0; max < 20; max++) {
         struct buffer buffer = made(max);
-        size_t map = write_map_begin(&buffer);
-        write_string(&buffer, "trigger");
-        write_string(&buffer, "orders");
+        struct map map = map_begin(&buffer);
+        map_string(&map, "trigger", "orders");
+        map_key(&map, "n");
         write_uint(&buffer, 1);
-        write_map_end(&buffer, map, 1);
+        map_end(&map);
         CHECK_INT(max < 19, buffer.failed);
         CHECK_INT(max < 19 ? -EMSGSIZE : 0, buffer.error);
         CHECK(buffer.len <= max);
+        buffer_free(&buffer);
+    }
+    for (size_t max = 0; max < 52; max++) {
+        struct buffer buffer = made(max);
+        struct map map = map_begin(&buffer);
+        for (unsigned i = 0; i < 16; i++)
+            map_bool(&map, "a", true);
+        map_end(&map);
+        CHECK_INT(max < 51, buffer.failed);
         buffer_free(&buffer);
     }
 }
@@ -142,6 +207,8 @@ TEST(packing_into_room_keeps_the_memory)
 }
 
 TEST_MAIN(RUN(numbers_take_the_shortest_form), RUN(texts_are_str_and_bytes_are_bin),
-    RUN(containers_and_constants), RUN(counts_may_come_last),
+    RUN(containers_and_constants), RUN(an_arrays_count_may_come_last), RUN(a_map_counts_its_pairs),
+    RUN(a_map_of_more_than_15_pairs_has_a_longer_header),
+    RUN(pairs_of_another_map_are_appended_and_counted),
     RUN(one_check_after_the_whole_message_is_enough), RUN(a_string_longer_than_msgpack_has_fails),
     RUN(packing_into_room_keeps_the_memory))
