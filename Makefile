@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # tally: build, test, install. `make help` lists the targets people type.
 #
 # Variables: BUILD (folder, default build), PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS,

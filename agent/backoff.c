@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/backoff.h"
 
 #define REFUSED_FIRST_MS 10000

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waits that get longer with each failure in a row. Pure. */
 #ifndef TALLY_AGENT_BACKOFF_H
 #define TALLY_AGENT_BACKOFF_H

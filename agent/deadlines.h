@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Deadlines, the earliest first: a binary heap of what its owners embed. Pure. */
 #ifndef TALLY_AGENT_DEADLINES_H
 #define TALLY_AGENT_DEADLINES_H

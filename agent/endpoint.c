@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/endpoint.h"
 
 #include <arpa/inet.h>
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== endpoint ================================================================================ */
+/* ---- endpoint ---- */
 
 #define GLOBAL_STS_HOST   "sts.amazonaws.com"
 #define GLOBAL_STS_REGION "us-east-1"
@@ -40,7 +41,7 @@ static const char *const legacy_sts_regions[] = {"ap-northeast-1", "ap-south-1",
     "ap-southeast-2", "aws-global", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1",
     "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"};
 
-/* ---- environment ----------------------------------------------------------------------------- */
+/* ---- environment ---- */
 
 static const char *read_text(const char *(*get)(const char *name), const char *name)
 {
@@ -72,7 +73,7 @@ void endpoint_environment_read(
     environment->dual_stack = is_set_to(get, "AWS_USE_DUALSTACK_ENDPOINT", "true");
 }
 
-/* ---- regions --------------------------------------------------------------------------------- */
+/* ---- regions ---- */
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -151,7 +152,7 @@ static int read_wish(struct wish *wish, const struct endpoint_environment *envir
     return is_region(wish->region) ? 0 : refuse_region(region, why, why_size);
 }
 
-/* ---- endpoints ------------------------------------------------------------------------------- */
+/* ---- endpoints ---- */
 
 static void set_host(struct endpoint *endpoint, const char *host)
 {
@@ -304,7 +305,7 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
     return r;
 }
 
-/* ==== endpoint url ============================================================================ */
+/* ---- endpoint url ---- */
 
 /* The URLs that people configure. A strict reader: what it lets through means the same to every
  * other reader of URLs. */
@@ -332,7 +333,7 @@ static int refuse(char *why, size_t why_size, const char *reason)
     return -EINVAL;
 }
 
-/* ---- host ------------------------------------------------------------------------------------ */
+/* ---- host ---- */
 
 static void copy_lower(char *to, const char *from, size_t len)
 {
@@ -432,8 +433,7 @@ static bool is_credentials_host(const char *host)
     return false;
 }
 
-/* ---- the parts of the text --------------------------------------------------------------------
- */
+/* ---- the parts of the text ---- */
 
 static int read_port(const char *text, size_t len, unsigned *port, char *why, size_t why_size)
 {
@@ -535,7 +535,7 @@ static int read_parts(
     return check_path(parts->path, query_allowed, why, why_size);
 }
 
-/* ---- the endpoint ---------------------------------------------------------------------------- */
+/* ---- the endpoint ---- */
 
 /* Names below `localhost` are loopback, too (RFC 6761, 6.3). */
 static bool in_clear(const struct parts *parts)

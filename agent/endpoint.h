@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a service is: URL, Host header and signing region, from region and environment.
  * Pure: the environment comes in as a struct. Names are made by endpoint.c, URLs that somebody
  * configured are read by endpoint_url.c. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small files that others write: configuration, projected tokens, mounted Secrets. */
 #ifndef TALLY_AGENT_FILE_H
 #define TALLY_AGENT_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FNV-1a: a short number for what is long, where nobody gains by making two alike. Begins as
  * FNV_START. */
 #ifndef TALLY_AGENT_FNV_H

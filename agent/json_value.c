@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/json_value.h"
 
 #include "agent/wiping_heap.h"

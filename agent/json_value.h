@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* jansson without its traps: the only way JSON is read and written in the agent.
  *
  * jansson 2.14 goes on without a byte where a string cannot grow, so that a name or a key could

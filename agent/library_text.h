@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a library (libcurl, jansson, libyaml, expat) says of an error, made fit to be answered,
  * logged and shown: the only way such a text becomes part of a message. A library quotes its input,
  * which may be a URL with a password in it, or a token. Pure. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/log.h"
 
 #include "agent/fnv.h"
@@ -10,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ==== log ===================================================================================== */
+/* ---- log ---- */
 
 /* A longer line is dropped whole: better none than a forged half. A pipe that can be written to
  * takes so much without blocking. */
@@ -249,7 +250,7 @@ size_t log_failure_fields(struct log_field *fields, const struct failure *failur
     return count;
 }
 
-/* ==== log rate ================================================================================ */
+/* ---- log rate ---- */
 
 /* Its own entry, or the one that it may take: a free one, or the one that was logged longest ago.
  */

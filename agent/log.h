@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One event per line on stderr, as logfmt or JSON, with stable keys. Values are escaped, so
  * no input can forge a line. There is deliberately no field type for a secret. */
 #ifndef TALLY_AGENT_LOG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/loop.h"
 
 #include "agent/deadlines.h"
@@ -59,7 +60,7 @@ struct loop_signal {
     void *data;
 };
 
-/* ---- timers ---------------------------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static void near_fired(uv_timer_t *near);
 
@@ -165,7 +166,7 @@ size_t loop_timers(const struct loop *loop)
     return loop->timer_count;
 }
 
-/* ---- the loop -------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 struct loop *loop_create(void)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop: timers, descriptors, signals and the clocks. Everything in the agent
  * that waits, waits here; libuv stays behind this header, and the unit tests link a loop
  * whose clocks they move by hand (tests/fake/fake_loop.h). One thread. */

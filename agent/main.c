@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
 #include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
@@ -52,8 +53,7 @@ static const char *environment_get(const char *name)
     return getenv(name);
 }
 
-/* ---- configuration ------------------------------------------------------------------------------
- */
+/* ---- configuration ---- */
 
 static struct config *read_config(const struct agent *agent)
 {
@@ -177,8 +177,7 @@ static void reload(void *data)
         take_new_config(agent);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static void drained(void *data)
 {

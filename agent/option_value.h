@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The values that options of tallyd take, as people write them: each reads a whole text, and says
  * whether it is one. */
 #ifndef TALLY_AGENT_OPTION_VALUE_H

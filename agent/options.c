@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/options.h"
 
 #include "agent/option_value.h"
@@ -66,7 +67,7 @@ static const struct row {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-/* ---- one value ------------------------------------------------------------------------------ */
+/* ---- one value ---- */
 
 /* What a value has to be, for messages. */
 static const char *const wanted[] = {
@@ -148,7 +149,7 @@ static int set(struct options *options, const struct row *row, const char *value
     return -EINVAL;
 }
 
-/* ---- the environment ------------------------------------------------------------------------ */
+/* ---- the environment ---- */
 
 static void environment_name(const struct row *row, char *name, size_t size)
 {
@@ -209,7 +210,7 @@ static int read_environment(struct options *options, char *why, size_t why_size)
     return 0;
 }
 
-/* ---- the arguments -------------------------------------------------------------------------- */
+/* ---- the arguments ---- */
 
 /* A repeatable option on the command line replaces what the environment listed. */
 static void forget_environment(struct options *options, const struct row *row, bool *forgotten)
@@ -267,7 +268,7 @@ static int read_arguments(
     return 0;
 }
 
-/* ---- all together --------------------------------------------------------------------------- */
+/* ---- all together ---- */
 
 int options_read(struct options *options, int argc, char **argv, char *why, size_t why_size)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of tallyd and the TALLY_… environment. */
 #ifndef TALLY_AGENT_OPTIONS_H
 #define TALLY_AGENT_OPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the process owes its surroundings: no core file, no new privileges, and the word with
  * systemd. */
 #ifndef TALLY_AGENT_PROCESS_H

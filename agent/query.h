@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a DynamoDB Query asks, as plain data: made from a trigger or from a client's `query`, sent
  * page by page. The JSON texts are valid, compact objects. */
 #ifndef TALLY_AGENT_QUERY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random bits for jitter. Not for keys. */
 #ifndef TALLY_AGENT_RANDOM_H
 #define TALLY_AGENT_RANDOM_H

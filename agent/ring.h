@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An intrusive ring: members carry the link, so joining and leaving allocate nothing and leaving
  * needs no search. An empty head, and a link that is in no ring, points to itself. */
 #ifndef TALLY_AGENT_RING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/sandbox.h"
 
 #include "agent/log.h"
@@ -15,8 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* ---- what happens to the rest ------------------------------------------------------------------
- */
+/* ---- what happens to the rest ---- */
 
 struct sandbox {
     int pipe[2]; /* numbers of calls, from the signal handler to the loop */
@@ -109,8 +109,7 @@ static void on_report(void *data, unsigned events)
     }
 }
 
-/* ---- the filter -------------------------------------------------------------------------------
- */
+/* ---- the filter ---- */
 
 /* For threads that run already, too. Without the second flag old kernels slow down memory access,
  * for programs that run foreign code; still older ones do neither, and do not know it. */

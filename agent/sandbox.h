@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A filter on system calls (seccomp): from the start-up's end on, the process may do what serving
  * and asking AWS takes, and nothing else. It starts no program and no process, traces nobody,
  * opens no file for writing, runs no memory that it wrote, and has no sockets but local ones, TCP,

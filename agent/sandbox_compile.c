@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compiles the filter of system calls, when tallyd is built: libseccomp makes it, and this program
  * prints it as the C of agent/sandbox_filter.h. So no start of tallyd pays for its making, which
  * took a static tallyd a third of the time to its first answer, and none carries the library. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The filter of system calls as agent/sandbox_compile.c printed it when tallyd was built. */
 #ifndef TALLY_AGENT_SANDBOX_FILTER_H
 #define TALLY_AGENT_SANDBOX_FILTER_H

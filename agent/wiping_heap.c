@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/wiping_heap.h"
 
 #include "proto/buffer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
 
 #include "client/connection.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== field =================================================================================== */
+/* ---- field ---- */
 
 static bool find_key(struct reader *reader, const char *key, size_t key_len)
 {
@@ -68,7 +69,7 @@ bool field_find(struct reader *reader, const char *path)
     return !reader->failed;
 }
 
-/* ==== error =================================================================================== */
+/* ---- error ---- */
 
 /* The agent's codes are the same numbers, negated. */
 #define SAME_NUMBER(number, name, retryable, text)                                                 \
@@ -116,7 +117,7 @@ const char *tally_version(void)
     return TALLY_VERSION;
 }
 
-/* ==== answer ================================================================================== */
+/* ---- answer ---- */
 
 void answer_clear(struct tally_answer *answer)
 {
@@ -260,7 +261,7 @@ int64_t tally_answer_retry_after_ms(const struct tally_answer *answer)
     return answer->failure.retry_after_ms;
 }
 
-/* ==== answer fields =========================================================================== */
+/* ---- answer fields ---- */
 
 static bool find(const struct tally_answer *answer, const char *path, struct reader *reader)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds a field of a packed answer by its path: keys and positions, with dots. */
 #ifndef TALLY_CLIENT_ANSWER_H
 #define TALLY_CLIENT_ANSWER_H

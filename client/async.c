@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/async.h"
 
 #include "client/answer.h"
@@ -12,7 +13,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* ==== async =================================================================================== */
+/* ---- async ---- */
 
 enum {
     PAUSE_MS_FIRST = 5,
@@ -369,7 +370,7 @@ int tally_async_process(struct tally_async *async)
     return r == -ENOMEM ? TALLY_ENOMEM : 0;
 }
 
-/* ==== async exchange ========================================================================== */
+/* ---- async exchange ---- */
 
 /* What one turn may take, so that a stream of frames delays neither the caller's loop nor the
  * deadlines of the calls. */

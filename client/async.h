@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An event-loop handle: its connection, what is pending, and the rule that callbacks run in
  * tally_async_process and tally_async_close only. Callbacks add and mark; only those two
  * take out and free. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Milliseconds of the monotonic clock: what every deadline of the library counts in. */
 #ifndef TALLY_CLIENT_CLOCK_H
 #define TALLY_CLIENT_CLOCK_H

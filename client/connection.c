@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/connection.h"
 
 #include "client/tally.h"
@@ -13,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ==== address ================================================================================= */
+/* ---- address ---- */
 
 const char *address_default(const char *path)
 {
@@ -119,7 +120,7 @@ void address_explain(const char *path, int error, char *text, size_t size)
     }
 }
 
-/* ==== connection ============================================================================== */
+/* ---- connection ---- */
 
 enum {
     READ_CHUNK = 4096,

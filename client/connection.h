@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the agent listens. Socket paths may be longer than the 107 bytes of sun_path: on a
  * node, a pod's volume easily is. */
 #ifndef TALLY_CLIENT_CONNECTION_H

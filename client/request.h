@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A method and its arguments, packed as they are set, put into an envelope when sent. */
 #ifndef TALLY_CLIENT_REQUEST_H
 #define TALLY_CLIENT_REQUEST_H

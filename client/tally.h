@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libtally: how many DynamoDB items wait, asked of the tally agent over a Unix socket.
  *
  *     struct tally *tally;
@@ -114,7 +115,7 @@ enum tally_quality {
                                 * what a newer agent calls by a word unknown here */
 };
 
-/* ---- Handles -----------------------------------------------------------------------------*/
+/* ---- Handles ---- */
 
 struct tally;         /* a blocking connection to one agent */
 struct tally_async;   /* the same for event loops */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Base64 as Kubernetes Secrets and DynamoDB's B have it: standard alphabet, padded; line
  * breaks and blanks are skipped. */
 #ifndef TALLY_PROTO_BASE64_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Growable bytes with a mandatory maximum. An append that does not fit or cannot be
  * allocated leaves the bytes as they were and makes `failed` true; it stays true until
  * buffer_clear, so several appends need only one check. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Durations as people write them: 500, 250ms, 30s, 5m, 2h. */
 #ifndef TALLY_PROTO_DURATION_H
 #define TALLY_PROTO_DURATION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/errors.h"
 
 #include "proto/utf8.h"
@@ -6,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ==== errors ================================================================================== */
+/* ---- errors ---- */
 
 struct error_row {
     enum error_code code;
@@ -60,7 +61,7 @@ bool error_retryable(enum error_code code)
     return row != NULL && row->retryable;
 }
 
-/* ==== failure ================================================================================= */
+/* ---- failure ---- */
 
 void failure_vset(
     struct failure *failure, enum error_code code, const char *format, va_list arguments)

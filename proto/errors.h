@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The errors that the agent answers: number, name, whether asking again can help, and
  * a sentence for people. Numbers and names are never re-used; new ones are added at the end. */
 #ifndef TALLY_PROTO_ERRORS_H

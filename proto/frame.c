@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/frame.h"
 
 /* What the first byte of a value says of its shape. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the end of one msgpack value in untrusted bytes. Allocates nothing, trusts no
  * declared length or count, and resumes where it stopped, so a value that arrives byte by
  * byte costs one pass. msgpack-c must only ever see what this has accepted: it reserves

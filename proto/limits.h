@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every limit of the protocol, once. PROTOCOL.md states the same numbers; the agent
  * tells them in its answer to `hello`. */
 #ifndef TALLY_PROTO_LIMITS_H

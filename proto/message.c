@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/message.h"
 
 #include "proto/limits.h"
@@ -8,7 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* ---- the envelope ------------------------------------------------------------------- */
+/* ---- the envelope ---- */
 
 /* Hands the last value over: the frame is one value, so what is left of it is just this one. */
 static int take_rest(const struct reader *reader, struct reader *value)
@@ -122,7 +123,7 @@ void message_error(
     write_nil(buffer);
 }
 
-/* ---- the error map ------------------------------------------------------------------ */
+/* ---- the error map ---- */
 
 static void pack_aws(struct map *error, const struct failure *failure)
 {

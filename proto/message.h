@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The msgpack-RPC envelope:
  *
  *     request       [0, msgid, method, params]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads values out of a frame that frame_scan accepted. Allocates nothing; strings are
  * borrowed from the frame. A read of another type fails, sets `failed` and reads nothing
  * further, so several reads need one check. Every valid width of integer is accepted;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums and differences that stop at the ends of int64_t. Every duration that is added to a time,
  * and every time that is subtracted from another, goes through these: a number from outside,
  * however large, is then a moment that never comes, and not one in the past. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* "Did you mean …?" for misspelt words. */
 #ifndef TALLY_PROTO_SUGGEST_H
 #define TALLY_PROTO_SUGGEST_H

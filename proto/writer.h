@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packs msgpack values at the end of a buffer, by msgpack-c. Errors stay in the buffer
  * (`buffer->failed`): pack a whole message, check once. Strings are packed as str. */
 #ifndef TALLY_PROTO_WRITER_H

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Finds calls that must not be in the tree, each with what to use instead."""
 
 import re

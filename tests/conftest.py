@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every Python test shares: one gateway with its DynamoDB Local, and the tables."""
 
 import os

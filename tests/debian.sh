@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Sourced by fresh.sh and systemd.sh, which run as root: a Debian 12 of their own in a folder.
 

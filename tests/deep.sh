@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What takes too long for every change: `make check-deep`, before an issue ends.
 # FUZZ=seconds for each fuzz target (60).
 set -uo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The whole path once, on this machine: a pod's own identity, a DynamoDB table of 25,000 items, a
 # count on the socket. `make demo` runs this.
 #

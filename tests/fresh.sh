@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What the README promises, on a machine that has nothing: a minimal Debian 12 with make, gcc and git
 # in a folder of its own, a clone of the last commit, and the two commands.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks who includes whom: the rooms of the tree know each other in one direction only, a
 third-party header stays with its owner, no units include each other in a circle, and what must be a pure function sees no loop, no network
 and no clock. `--self-test` shows that it can fail."""

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What can be said about the code without running it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -38,7 +39,16 @@ for name in sys.argv[1:]:
         compile(file.read(), name, "exec")' "${python_files[@]}"
 }
 
+# Each source says by which licence it may be used; examples are for everyone to paste.
+licence_lines() {
+  local missing
+  missing=$(each "${c_files[@]}" "${shell_files[@]}" "${python_files[@]}" Makefile |
+    xargs -0 grep -L '^[/#].*SPDX-License-Identifier: Apache-2.0' | grep -v '^client/examples/')
+  [ -z "$missing" ] || { printf 'no SPDX-License-Identifier:\n%s\n' "$missing"; return 1; }
+}
+
 step "lint: clang-format" clang-format --dry-run -Werror "${c_files[@]}"
+step "lint: licence lines" licence_lines
 step "lint: directions of includes" /usr/bin/python3 tests/includes.py
 step "lint: banned functions" /usr/bin/python3 tests/banned.py
 step "lint: shellcheck" shellcheck -x "${shell_files[@]}"

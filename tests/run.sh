@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Every test, on a fresh Debian 12 or an old checkout: `make test`. The last line is
 # "N passed, N failed".
 set -uo pipefail

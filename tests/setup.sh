@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, for `make deps`, `make demo` and `make test`.
 #
 #   tests/setup.sh build    compiler and libraries

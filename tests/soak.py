@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mixed load on one agent for some minutes, while AWS fails in every way, tokens rotate, credentials
 end, the configuration changes, and clients come and go, some of them hostile.
 

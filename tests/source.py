@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C sources as the checks of this folder see them."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Sourced by run.sh and lint.sh: named steps, one line of progress each, and the count at the end.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The units under systemd itself: a minimal Debian 12 boots in namespaces of its own, tally is
 # installed in it as deploy/systemd.mk says, started by its socket, reloaded, restarted, killed,
 # misconfigured and stopped. Part of `make check-deep`.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the unit tests of a build, several at a time: tests/unit.sh BUILD
 # TALLY_WRAP: a command to run each under, as valgrind.
 set -uo pipefail

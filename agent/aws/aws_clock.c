@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/aws_clock.h"
 
 #include "agent/fnv.h"
@@ -5,7 +6,7 @@
 
 #include <stddef.h>
 
-/* ==== skews =================================================================================== */
+/* ---- skews ---- */
 
 static uint64_t hash_of(const char *host)
 {
@@ -34,7 +35,7 @@ void skews_learn(struct skews *skews, const char *host, int64_t offset_ms)
     skews->entries[at] = (struct skew){.host = hash, .offset_ms = offset_ms};
 }
 
-/* ==== aws clock =============================================================================== */
+/* ---- aws clock ---- */
 
 /* A time that AWS can have: since the year in which DynamoDB began, as long as nobody has to think
  * of this again. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* By how much the clocks of those we sign for differ from this machine's. A refusal teaches it, for
  * the host that refused alone: what one odd endpoint takes for the time is not AWS's clock. Fixed
  * memory; sees no clock. */

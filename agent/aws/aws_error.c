@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/aws_error.h"
 
 #include "proto/utf8.h"
@@ -106,7 +107,7 @@ enum aws_outcome aws_error_classify(int status, const char *code, const char *me
     return classify_status(status);
 }
 
-/* ---- texts from the network ------------------------------------------------------------------ */
+/* ---- texts from the network ---- */
 
 /* Copies a code or an id; a text with anything but visible ASCII in it is none. */
 static void copy_name(char *to, size_t size, const char *from, size_t len)
@@ -169,7 +170,7 @@ void aws_error_set(struct aws_error *error, int status, const char *code, size_t
     error->outcome = aws_error_classify(status, error->code, error->message);
 }
 
-/* ---- pages of proxies, gateways and portals -------------------------------------------------- */
+/* ---- pages of proxies, gateways and portals ---- */
 
 static bool is_html(const char *text, size_t len)
 {
@@ -251,7 +252,7 @@ void aws_error_add_reason(struct aws_error *error, const char *reason, const cha
         utf8_copy(error->reasons + used, sizeof(error->reasons) - used, text, (size_t)len);
 }
 
-/* ---- as clients are told --------------------------------------------------------------------- */
+/* ---- as clients are told ---- */
 
 static void failure_of_transient(
     const struct aws_error *error, const char *what, struct failure *failure)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What an AWS service said when it did not do what was asked, and what follows from it.
  * Pure: texts and numbers in, values out. Which codes mean what is one table (aws_error.c),
  * taken from botocore's standard retry mode and the SDKs' issue threads. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/ca_bundle.h"
 
 #include "agent/file.h"

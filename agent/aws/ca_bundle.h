@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The file with the certificates of the authorities that are trusted (AWS_CA_BUNDLE). */
 #ifndef TALLY_AGENT_AWS_CA_BUNDLE_H
 #define TALLY_AGENT_AWS_CA_BUNDLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/call.h"
 
 #include "agent/aws/aws_clock.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== transport error ========================================================================= */
+/* ---- transport error ---- */
 
 #define REASON "%.160s" /* of libcurl's texts */
 
@@ -94,7 +95,7 @@ void transport_error_set(
     }
 }
 
-/* ==== header lines ============================================================================ */
+/* ---- header lines ---- */
 
 #define TEXT_BYTES (48u * 1024u) /* a session token may take 16 KiB */
 
@@ -177,7 +178,7 @@ void header_lines_free(struct header_lines *lines)
     buffer_free(&lines->text);
 }
 
-/* ==== call ==================================================================================== */
+/* ---- call ---- */
 
 #define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
 
@@ -214,7 +215,7 @@ struct aws_call {
     bool is_final; /* the latest reply: another attempt would bring the same */
 };
 
-/* ---- the client ----------------------------------------------------------------------------- */
+/* ---- the client ---- */
 
 struct aws_client *aws_client_create(struct loop *loop, struct http *http)
 {
@@ -279,7 +280,7 @@ const struct aws_counters *aws_client_counters(
     return &client->counters[service];
 }
 
-/* ---- one attempt ---------------------------------------------------------------------------- */
+/* ---- one attempt ---- */
 
 static void on_response(void *data, const struct http_response *response);
 
@@ -318,7 +319,7 @@ static int call_send(struct aws_call *call)
     return r;
 }
 
-/* ---- the queue in front of each service ----------------------------------------------------- */
+/* ---- the queue in front of each service ---- */
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply);
 
@@ -371,7 +372,7 @@ static int call_send_or_queue(struct aws_call *call)
     return 0;
 }
 
-/* ---- what an attempt met -------------------------------------------------------------------- */
+/* ---- what an attempt met ---- */
 
 /* A captive portal or a proxy answers with a page of its own. */
 static void set_invalid(
@@ -553,7 +554,7 @@ static void on_response(void *data, const struct http_response *response)
     release_slot(client, service);
 }
 
-/* ---- start and cancel ----------------------------------------------------------------------- */
+/* ---- start and cancel ---- */
 
 static int copy_headers(struct aws_call *call, const char *const *headers)
 {

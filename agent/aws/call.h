@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One call of an AWS service, attempts included: signs, sends, checks, classifies, and asks
  * again where that can help. What a call may cost is bounded by the service's retry quota and
  * by the patience of its caller.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/credentials.h"
 
 #include "proto/buffer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One set of AWS credentials: immutable but for what is derived from it, counted, wiped when the
  * last reference goes. A request under way keeps its own reference, so a refresh never pulls keys
  * from under a signature. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/dynamodb.h"
 
 #include "agent/json_value.h"
@@ -25,7 +26,7 @@ static json_t *load(const void *text, size_t len, bool *no_memory)
     return json_read(text, len, PARSE_FLAGS, NULL, no_memory);
 }
 
-/* ---- request body ---------------------------------------------------------------------------- */
+/* ---- request body ---- */
 
 static void fail_memory(struct buffer *body)
 {
@@ -208,7 +209,7 @@ char *dynamodb_merge_values(const char *values, const char *overrides)
     return text;
 }
 
-/* ---- replies --------------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 static int parse_count(
     const json_t *reply, const char *name, uint64_t *count, char *why, size_t why_size)
@@ -304,7 +305,7 @@ void dynamodb_page_clear(struct dynamodb_page *page)
     page->last_key = NULL;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors ---- */
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -342,7 +343,7 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
     json_decref(reply);
 }
 
-/* ---- checksum -------------------------------------------------------------------------------- */
+/* ---- checksum ---- */
 
 /* CRC-32 as in zlib, by the two halves of each byte: replies of a count are a few hundred bytes,
  * for which a table of 256 would not pay. */

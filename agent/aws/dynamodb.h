@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DynamoDB's Query as a counter. Pure: JSON (by jansson) out and in.
  * https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html */
 #ifndef TALLY_AGENT_AWS_DYNAMODB_H

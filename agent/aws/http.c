@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/http.h"
 
 #include "agent/aws/multi.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== handle ================================================================================== */
+/* ---- handle ---- */
 
 #define TOTAL_MS   30000L /* a reply that drips for ever is no reply */
 #define READ_BYTES 4096L  /* taken and wiped for each transfer; most replies are shorter */
@@ -69,7 +70,7 @@ void handle_destroy(struct handle *handle)
     free(handle);
 }
 
-/* ==== http ==================================================================================== */
+/* ---- http ---- */
 
 #define ISSUER_MS    60000 /* an issuer that was seen stands for later refusals of the same URL */
 #define IDLE_HANDLES 16    /* kept for the next request to the same URL, which then costs little */
@@ -124,7 +125,7 @@ static int global_init(void)
     return 0;
 }
 
-/* ---- the end of a transfer --------------------------------------------------------------- */
+/* ---- the end of a transfer ---- */
 
 static enum http_outcome outcome_of(CURLcode code)
 {
@@ -363,7 +364,7 @@ static void stall_fired(void *data)
     transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
 }
 
-/* ---- bytes of one transfer ---------------------------------------------------------------- */
+/* ---- bytes of one transfer ---- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
@@ -404,7 +405,7 @@ static int on_connected(
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- start -------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static bool add_header(struct http_transfer *transfer, const char *header)
 {

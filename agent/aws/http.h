@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An easy handle of libcurl for one URL, which it parses once, used for one request after another:
  * what is the same for all of them is set once, too. */
 #ifndef TALLY_AGENT_AWS_HTTP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Times as AWS writes them, by plain arithmetic: no time zone, no locale, no clock. */
 #ifndef TALLY_AGENT_AWS_ISO8601_H
 #define TALLY_AGENT_AWS_ISO8601_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/multi.h"
 
 #include <curl/curl.h>
@@ -7,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ==== sockets ================================================================================= */
+/* ---- sockets ---- */
 
 struct socket {
     struct sockets *sockets;
@@ -158,7 +159,7 @@ void sockets_clear(struct sockets *sockets)
         drop(socket_of(ring_pop(&sockets->known)));
 }
 
-/* ==== multi =================================================================================== */
+/* ---- multi ---- */
 
 /* Connections are kept for the next request: four for each transfer under way, which is libcurl's
  * own limit, but no fewer than this. Else, of five endpoints that are asked in turn, none would
@@ -175,7 +176,7 @@ struct multi {
     multi_ended_fn *ended;
 };
 
-/* ---- what libcurl is told ------------------------------------------------------------------- */
+/* ---- what libcurl is told ---- */
 
 /* libcurl's own multi-uv example reads this only while transfers run, and so never reports a
  * last transfer that ends by time-out. */
@@ -247,7 +248,7 @@ static void timer_fired(void *data)
     drive(multi, curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
-/* ---- what libcurl wants --------------------------------------------------------------------- */
+/* ---- what libcurl wants ---- */
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
 {
@@ -294,7 +295,7 @@ static int on_timer(CURLM *curl, long timeout_ms, void *data)
     return 0;
 }
 
-/* ---- transfers ------------------------------------------------------------------------------ */
+/* ---- transfers ---- */
 
 int multi_prepare(struct multi *multi, void *easy)
 {

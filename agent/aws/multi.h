@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The descriptors that libcurl wants watched. A connection that it keeps for the next request
  * stays watched while it is idle, so that no request costs the kernel's bookkeeping. */
 #ifndef TALLY_AGENT_AWS_MULTI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/proxy.h"
 
 #include "agent/endpoint.h"
@@ -29,7 +30,7 @@ static const struct {
 
 #define SCHEME_COUNT ((int)(sizeof(schemes) / sizeof(schemes[0])))
 
-/* ---- environment ----------------------------------------------------------------------------- */
+/* ---- environment ---- */
 
 static void proxy_read(
     struct proxy *proxy, const char *(*get)(const char *name), const char *const names[4])
@@ -75,7 +76,7 @@ int proxy_environment_check(const struct proxy_environment *environment, char *w
     return 0;
 }
 
-/* ---- the URL of a proxy ---------------------------------------------------------------------- */
+/* ---- the URL of a proxy ---- */
 
 /* Cuts "host:port", "[address]:port" or what has no port into its two texts; false: too long. */
 static bool split_port(const char *text, size_t len, char *host, char *port, size_t port_size)
@@ -178,7 +179,7 @@ int proxy_parse(const struct proxy *proxy, struct proxy_parts *parts, char *why,
     return 0;
 }
 
-/* ---- the choice ------------------------------------------------------------------------------ */
+/* ---- the choice ---- */
 
 struct target {
     char host[HOST_SIZE]; /* lower case, without brackets */

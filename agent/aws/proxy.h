@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which proxy leads to a URL, by the rules of Go's net/http (golang.org/x/net/http/httpproxy),
  * which are those of KEDA. Pure: the environment comes in as a struct.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the header lines of a reply tell that matters here. Pure. */
 #ifndef TALLY_AGENT_AWS_REPLY_HEADERS_H
 #define TALLY_AGENT_AWS_REPLY_HEADERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long to wait before asking again, and whether at all: the standard mode of AWS's SDKs as
  * they agreed on it in 2026 (botocore's retries/standard.py, mode 2.1: base delays, costs and
  * the limits of x-amz-retry-after). Pure: randomness comes in. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/sigv4.h"
 
 #include "proto/buffer.h"
@@ -71,7 +72,7 @@ static bool is_header_text(const char *text)
     return true;
 }
 
-/* ---- canonical request ----------------------------------------------------------------------- */
+/* ---- canonical request ---- */
 
 struct header_list {
     struct sigv4_header headers[HEADERS_MAX];
@@ -187,7 +188,7 @@ static void hash_request(
     wipe(&hash, sizeof(hash)); /* its last block may hold a part of the token */
 }
 
-/* ---- signing key ----------------------------------------------------------------------------- */
+/* ---- signing key ---- */
 
 _Static_assert(sizeof(br_hmac_key_context) <= sizeof(((struct signing_key *)NULL)->hmac),
     "an HMAC key fits its room");
@@ -272,7 +273,7 @@ static const struct signing_key *key_for(const struct credentials *credentials, 
     return key;
 }
 
-/* ---- signature ------------------------------------------------------------------------------- */
+/* ---- signature ---- */
 
 static int write_authorization(char *to, const char *key_id, const char *scope,
     const struct header_list *list, const char *signature)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS Signature Version 4 over SHA-256/HMAC of BearSSL. Pure: no clock, no allocation.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html */
 #ifndef TALLY_AGENT_AWS_SIGV4_H

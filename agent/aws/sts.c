@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/sts.h"
 
 #include "agent/library_text.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ==== xml fields ============================================================================== */
+/* ---- xml fields ---- */
 
 #define DEPTH_MAX    16
 #define PATH_BYTES   512
@@ -35,7 +36,7 @@ struct reading {
     size_t why_size;
 };
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 /* The first reason counts; expat may still send events after it was stopped. */
 static __attribute__((format(printf, 2, 3))) void stop(
@@ -183,7 +184,7 @@ static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char 
     stop(data, "it has a document type, which is not accepted");
 }
 
-/* ---- the document ---------------------------------------------------------------------------- */
+/* ---- the document ---- */
 
 static int parse(struct reading *reading, const void *xml, size_t len)
 {
@@ -230,13 +231,13 @@ int xml_fields_read(const void *xml, size_t len, const char *const *bases,
     return r;
 }
 
-/* ==== sts ===================================================================================== */
+/* ---- sts ---- */
 
 #define VERSION       "2011-06-15"
 #define TIME_BYTES    64
 #define MESSAGE_BYTES 2048
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static bool is_alphanumeric(char c)
 {
@@ -316,7 +317,7 @@ void sts_session_name(const char *wanted, char *name)
     name[len] = '\0';
 }
 
-/* ---- replies --------------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 /* Keys, tokens and ARNs are plain; a line end in one would end a header line of a request. */
 static bool is_plain(const char *text)

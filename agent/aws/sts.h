@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the texts of named elements out of a small XML document, by expat, whose memory is
  * wiped: replies hold credentials. Pure. A document type is refused, so there are no entities;
  * so are a named element twice or with elements inside, nesting that is too deep, and bytes that

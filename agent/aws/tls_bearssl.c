@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/tls_bearssl.h"
 
 #include "agent/aws/ca_bundle.h"
@@ -66,7 +67,7 @@ size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls)
     return tls->current.count;
 }
 
-/* ---- the bundle --------------------------------------------------------------------------- */
+/* ---- the bundle ---- */
 
 /* One certificate after the other, as they come out of the PEM decoder. */
 struct reading {
@@ -257,7 +258,7 @@ int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t 
     return 0;
 }
 
-/* ---- one connection ------------------------------------------------------------------------ */
+/* ---- one connection ---- */
 
 /* The server's choice among these; ChaCha20 for what has no AES instructions. */
 static const uint16_t suites[] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TLS for the build whose libcurl runs on BearSSL (TALLY_TLS_BEARSSL, the small image). libcurl's
  * own set-up would parse the CA bundle again for each connection, and would take TLS 1.0, old
  * cipher suites, SHA-1 and short RSA keys; here the bundle is parsed once, and each connection

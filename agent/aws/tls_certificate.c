@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/tls_certificate.h"
 
 #include "agent/library_text.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Certificate message of a TLS handshake (RFC 5246, 7.4.2; RFC 8446, 4.4.2), read only to say
  * who issued what was not trusted. Pure; what is no such message has no issuer. */
 #ifndef TALLY_AGENT_AWS_TLS_CERTIFICATE_H

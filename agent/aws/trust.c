@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/trust.h"
 
 #include "agent/aws/tls_bearssl.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whose certificates the servers of AWS may show: the machine's bundle of authorities, or another.
  * It is parsed once, not for each connection, and read anew when it was replaced. */
 #ifndef TALLY_AGENT_AWS_TRUST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that is taken in small pieces and given back all at once, wiped. A configuration
  * lives in one, because Secrets are among its strings. */
 #ifndef TALLY_AGENT_CONFIG_ARENA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/auth.h"
 
 #include "agent/json_value.h"
@@ -8,7 +9,7 @@
 #include <jansson.h>
 #include <string.h>
 
-/* ==== auth ==================================================================================== */
+/* ---- auth ---- */
 
 static const struct {
     const char *name;
@@ -373,7 +374,7 @@ const char *auth_value_now(struct parser *parser, const struct value_ref *value)
     return text;
 }
 
-/* ==== auth file =============================================================================== */
+/* ---- auth file ---- */
 
 #define AUTH_FILE_BYTES (64u * 1024u)
 
@@ -495,7 +496,7 @@ const char *auth_file_member(struct parser *parser, const char *json, const char
     return kept;
 }
 
-/* ==== secret value ============================================================================ */
+/* ---- secret value ---- */
 
 static struct value_ref broken(struct parser *parser, const char *origin, const char *why)
 {

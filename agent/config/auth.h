@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a TriggerAuthentication gives: a pod identity, and auth parameters whose values may
  * live in Secrets, mounted files or the environment. */
 #ifndef TALLY_AGENT_CONFIG_AUTH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What AWS accepts as names: tables, indexes, regions, ARNs. Pure. */
 #ifndef TALLY_AGENT_CONFIG_AWS_NAMES_H
 #define TALLY_AGENT_CONFIG_AWS_NAMES_H

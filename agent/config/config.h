@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the configuration: files or folders of YAML and JSON documents in, triggers and
  * findings out. Knows no network and no clock. A config is immutable once read; all its
  * strings live in one arena that is wiped when it is destroyed, because Secrets are in it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `tallyd --check`: what is wrong with the configuration, or a short table of it. */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_CHECK_H
 #define TALLY_AGENT_CONFIG_CONFIG_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config_read.h"
 
 #include "agent/config/lint.h"
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ==== config files ============================================================================ */
+/* ---- config files ---- */
 
 bool path_is_folder(const char *path)
 {
@@ -96,7 +97,7 @@ void folder_free(struct folder *folder)
     *folder = (struct folder){0};
 }
 
-/* ==== config read ============================================================================= */
+/* ---- config read ---- */
 
 #define MEBIBYTE   (1024u * 1024u)
 #define FILE_MAX   MEBIBYTE
@@ -157,7 +158,7 @@ void config_read_add(struct parser *parser, const char *file, const void *data, 
 
     if (parser->first_file == NULL)
         parser->first_file = input.file;
-    if (parser->failed || parser->documents.seen > DOCUMENTS_MAX)
+    if (kept == NULL || parser->failed || parser->documents.seen > DOCUMENTS_MAX)
         return;
     read_documents(parser, &input);
     if (!parser->failed && parser->documents.count == before &&

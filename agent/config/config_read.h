@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which files a configuration path stands for. */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_READ_H
 #define TALLY_AGENT_CONFIG_CONFIG_READ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config_watch.h"
 
 #include "agent/config/config_read.h"
@@ -29,8 +30,7 @@ struct config_watch {
     void *data;
 };
 
-/* ---- which files there are, in one number ------------------------------------------------------
- */
+/* ---- which files there are, in one number ---- */
 
 static void mix_number(uint64_t *stamp, uint64_t number)
 {
@@ -69,8 +69,7 @@ uint64_t config_stamp(const char *const *paths, size_t path_count)
     return stamp;
 }
 
-/* ---- events -------------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
 static void look_soon(struct config_watch *watch)
 {
@@ -168,8 +167,7 @@ int config_watch_error(const struct config_watch *watch)
     return watch->error;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 struct config_watch *config_watch_create(struct loop *loop, const char *const *paths,
     size_t path_count, uint64_t stamp, loop_fn *changed, void *data)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Notices that the configuration's files changed: edited in place, replaced, added, removed, or
  * swapped as a ConfigMap mount does (its `..data` link is renamed, the files' names stay). */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_WATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/documents.h"
 
 #include "proto/suggest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Kubernetes documents of all files, found by kind, namespace and name. */
 #ifndef TALLY_AGENT_CONFIG_DOCUMENTS_H
 #define TALLY_AGENT_CONFIG_DOCUMENTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/expressions.h"
 
 #include "agent/json_value.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== attribute =============================================================================== */
+/* ---- attribute ---- */
 
 #define PATH_SIZE 512
 #define CRASH     " (KEDA crashes on this)"
@@ -292,7 +293,7 @@ bool attribute_check(struct attribute_check *check, const char *key, json_t *val
     return check_value(&path, value);
 }
 
-/* ==== values ================================================================================== */
+/* ---- values ---- */
 
 #define NAMES  "expressionAttributeNames"
 #define VALUES "expressionAttributeValues"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. Pure: what is
  * wrong is told to whoever asks, who knows where the value came from. */
 #ifndef TALLY_AGENT_CONFIG_EXPRESSIONS_H

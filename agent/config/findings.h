@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is wrong with a configuration, collected while it is read. */
 #ifndef TALLY_AGENT_CONFIG_FINDINGS_H
 #define TALLY_AGENT_CONFIG_FINDINGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Picks the row of the table "whose identity" that a trigger's YAML selects. */
 #ifndef TALLY_AGENT_CONFIG_IDENTITY_CHOICE_H
 #define TALLY_AGENT_CONFIG_IDENTITY_CHOICE_H

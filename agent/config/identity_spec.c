@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/identity_spec.h"
 
 #include "proto/buffer.h"

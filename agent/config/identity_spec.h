@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which identity a trigger is configured to use, before anything was asked or read from
  * outside: the row of the table "whose identity" that its YAML selects. */
 #ifndef TALLY_AGENT_CONFIG_IDENTITY_SPEC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/lint.h"
 
 #include "agent/config/aws_names.h"
@@ -6,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ==== lint object ============================================================================= */
+/* ---- lint object ---- */
 
 #define DYNAMODB_NAME_MAXKEDA 63 /* KEDA writes it into a label */
 #define PREFIX                "autoscaling.keda.sh/"
@@ -198,7 +199,7 @@ void lint_object(const struct scaled_object *object)
     lint_spec(object);
 }
 
-/* ==== lint auth =============================================================================== */
+/* ---- lint auth ---- */
 
 static void lint_role(struct parser *parser, const struct value_ref *role,
     const struct place *place, const char *subject)
@@ -244,7 +245,7 @@ void lint_auth(struct parser *parser, struct auth *auth)
     lint_secret(parser, auth, AUTH_SESSION_TOKEN, "awsSessionToken");
 }
 
-/* ==== lint ==================================================================================== */
+/* ---- lint ---- */
 
 #define PLACEHOLDER    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPRESSION_MAX 4096 /* DynamoDB's own limit */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What KEDA would say of an object that tally can use: its fields, names, annotations and bounds.
  */
 #ifndef TALLY_AGENT_CONFIG_LINT_H

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/node.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== node ==================================================================================== */
+/* ---- node ---- */
 
 #define DIGITS       "0123456789"
 #define NUMBER_BYTES 512 /* more than any number of a configuration has */
@@ -217,7 +218,7 @@ enum node_kind scalar_kind(const char *text)
     return NODE_STRING;
 }
 
-/* ==== node map ================================================================================ */
+/* ---- node map ---- */
 
 /* Up to this many keys are compared each with each, which is what real files have. */
 #define SMALL_MAP 16

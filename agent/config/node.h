@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A YAML document as a tree. Scalars keep their text as it was written. */
 #ifndef TALLY_AGENT_CONFIG_NODE_H
 #define TALLY_AGENT_CONFIG_NODE_H

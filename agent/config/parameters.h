@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The `metadata` of a trigger: texts by name. */
 #ifndef TALLY_AGENT_CONFIG_PARAMETERS_H
 #define TALLY_AGENT_CONFIG_PARAMETERS_H

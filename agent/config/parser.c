@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/parser.h"
 
 #include "agent/config/config.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration in the making: documents go in one after the other, then triggers and
  * findings come out. Pure but for the two functions it is given. */
 #ifndef TALLY_AGENT_CONFIG_PARSER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A ScaledObject, ScaledJob or bare list of triggers: what its triggers share. */
 #ifndef TALLY_AGENT_CONFIG_SCALED_OBJECT_H
 #define TALLY_AGENT_CONFIG_SCALED_OBJECT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one `aws-dynamodb` trigger asks, as plain data: the result of reading the
  * configuration, and all that counting needs to know. Strings are owned by the config
  * that holds the trigger and live as long as it. */

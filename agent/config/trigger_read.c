@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/trigger_read.h"
 
 #include "agent/config/auth.h"

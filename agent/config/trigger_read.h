@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One `aws-dynamodb` entry of a `triggers` list becomes a struct trigger. */
 #ifndef TALLY_AGENT_CONFIG_TRIGGER_READ_H
 #define TALLY_AGENT_CONFIG_TRIGGER_READ_H

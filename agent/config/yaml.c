@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/yaml.h"
 
 #include "agent/config/node.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
-/* ==== yaml ==================================================================================== */
+/* ---- yaml ---- */
 
 struct anchor {
     const char *name;
@@ -396,7 +397,7 @@ int yaml_read(const struct yaml_input *input, struct arena *arena, struct findin
     return r;
 }
 
-/* ==== surrogates ============================================================================== */
+/* ---- surrogates ---- */
 
 #define ESCAPE_LEN 6 /* of `\ud83d` */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads YAML bytes into trees, within limits that no input can get round. Follows what
  * Kubernetes' own reader does with anchors, aliases, merge keys and repeated keys. Pure. */
 #ifndef TALLY_AGENT_CONFIG_YAML_H

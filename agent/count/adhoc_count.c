@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/adhoc_count.h"
 
 #include "agent/count/trigger_state.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A count that nobody shares and nothing remembers: one asker with a flight of its own and a
  * deadline, for `query`. */
 #ifndef TALLY_AGENT_COUNT_ADHOC_COUNT_H

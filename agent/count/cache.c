@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/cache.h"
 
 #include "agent/backoff.h"
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== cache =================================================================================== */
+/* ---- cache ---- */
 
 #define REJECTED_MS      2000 /* a missing table may be created, a filter mended, at any moment */
 #define BACKOFF_FIRST_MS 250
@@ -82,7 +83,7 @@ bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int6
     return cache->has_value && cache_age(cache, now) <= max_stale_ms;
 }
 
-/* ==== snapshot ================================================================================ */
+/* ---- snapshot ---- */
 
 struct snapshot *snapshot_create(struct config *config)
 {

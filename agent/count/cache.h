@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of one trigger: the last good count, and what went wrong since. Pure: the
  * time comes in, in milliseconds: of a clock that goes on while the machine sleeps for the value's
  * age, of the one that timers use for failures. */

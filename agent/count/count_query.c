@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/count_query.h"
 
 #include "agent/aws/dynamodb.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== scan ==================================================================================== */
+/* ---- scan ---- */
 
 #define BODY_BYTES               (512u * 1024u) /* expressions and values, 64 KiB at most each, and a key */
 #define CREDENTIALS_RETRY_MS     500 /* the identity paces its own attempts; this is between them */
@@ -61,8 +62,7 @@ static void count_query_end(
         count_query_free(counting);
 }
 
-/* ---- pages ------------------------------------------------------------------------------------
- */
+/* ---- pages ---- */
 
 /* DynamoDB goes through a table in one direction: a key that comes again would be asked for without
  * end. By Brent's way a cycle of any length is found, with one key kept. */
@@ -177,8 +177,7 @@ static void send_page(struct count_query *counting)
         count_query_end(counting, NULL, &failure);
 }
 
-/* ---- credentials ------------------------------------------------------------------------------
- */
+/* ---- credentials ---- */
 
 static void credentials_timer_fired(void *data)
 {
@@ -253,8 +252,7 @@ static void count_query_get_credentials(struct count_query *counting)
     identity_get(counting->options.identity, &counting->credentials_request);
 }
 
-/* ---- start and cancel -------------------------------------------------------------------------
- */
+/* ---- start and cancel ---- */
 
 static int count_query_find_endpoint(struct count_query *counting, struct failure *failure)
 {
@@ -321,7 +319,7 @@ void count_query_cancel(struct count_query *counting)
     count_query_free(counting);
 }
 
-/* ==== page log ================================================================================ */
+/* ---- page log ---- */
 
 #define ROOM_FIRST 4
 

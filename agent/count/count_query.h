@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One Query over all its pages: credentials, body, call, parse, sum, until a reply has no
  * LastEvaluatedKey or a limit of the trigger is reached. A page that fails is asked again with
  * the sum kept; the pages of one scan are no snapshot of the table. */

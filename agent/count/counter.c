@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/counter.h"
 
 #include "agent/count/adhoc_count.h"
@@ -28,8 +29,7 @@ struct counter {
     size_t orphan_count;
 };
 
-/* ---- what has ended ---------------------------------------------------------------------------
- */
+/* ---- what has ended ---- */
 
 static void reap(void *data)
 {
@@ -67,8 +67,7 @@ static void abandon(struct counter *counter, struct trigger_state *state)
     trigger_state_abandon(state);
 }
 
-/* ---- slots --------------------------------------------------------------------------------------
- */
+/* ---- slots ---- */
 
 static void slots_free(struct slot *slots, size_t count)
 {
@@ -218,8 +217,7 @@ int counter_load(struct counter *counter, struct config *config)
     return 0;
 }
 
-/* ---- states
- * ------------------------------------------------------------------------------------ */
+/* ---- states ---- */
 
 static struct slot *slot_of(const struct counter *counter, const struct trigger *trigger)
 {
@@ -335,8 +333,7 @@ struct identity *counter_identity(const struct counter *counter, const struct tr
     return slot_of(counter, trigger)->identity;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 struct counter *counter_create(const struct counter_options *options)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The count service: the configuration in force, and a state for each trigger that anybody
  * asked about. This is what the socket side talks to. */
 #ifndef TALLY_AGENT_COUNT_COUNTER_H

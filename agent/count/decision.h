@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From a count to what an autoscaler would make of it: KEDA's and the HPA's arithmetic. Pure.
  * The HPA's tolerance and stabilisation are not modelled. */
 #ifndef TALLY_AGENT_COUNT_DECISION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What AWS denied lately to those who ask for what no trigger describes, so that they cannot have
  * it asked again and again. Fixed memory; sees no clock. */
 #ifndef TALLY_AGENT_COUNT_DENIALS_H

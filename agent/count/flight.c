@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/flight.h"
 
 #include "proto/saturating.h"

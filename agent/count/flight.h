@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A flight is one scan shared by everyone who asks at once: from the decision to count, perhaps
  * after a back-off, to the result. It ends by itself: by the result, by a failure that nobody
  * wants retried, or by the flight timeout. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/trigger_state.h"
 
 #include "agent/log.h"
@@ -49,7 +50,7 @@ static bool trigger_state_is_kept_fresh(const struct trigger_state *state);
 static int trigger_state_schedule_refresh(struct trigger_state *state);
 static void trigger_state_tell(struct trigger_state *state, const struct failure *failure);
 
-/* ==== waiters ================================================================================= */
+/* ---- waiters ---- */
 
 static struct count_request *request_of(struct ring *link)
 {
@@ -155,7 +156,7 @@ static void waiters_take_late(struct waiters *waiters, struct ring *taken)
     settle(waiters);
 }
 
-/* ==== watchers ================================================================================ */
+/* ---- watchers ---- */
 
 static struct count_watch *watch_of(struct ring *link)
 {
@@ -230,7 +231,7 @@ static void watchers_dismiss(struct watchers *watchers)
     }
 }
 
-/* ==== state ================================================================================ */
+/* ---- state ---- */
 
 #define UNATTENDED_MS                                                                              \
     60000 /* that a count goes on for a request to come; or twice the pollingInterval */
@@ -260,8 +261,7 @@ static int64_t trigger_state_age_now(const struct trigger_state *state)
     return loop_now_with_sleep(state->context->loop);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static bool may_serve_stale(const struct trigger_state *state)
 {
@@ -388,8 +388,7 @@ static void store_failure(
         told->retry_after_ms = cache->not_before - trigger_state_now(state);
 }
 
-/* ---- the log ----------------------------------------------------------------------------------
- */
+/* ---- the log ---- */
 
 /* next_ms: when it is asked again at the earliest; where nothing keeps the count fresh, by the next
  * client. */
@@ -419,8 +418,7 @@ static void log_recovered(struct trigger_state *state)
             LOG_NUMBER("failed_for_ms", trigger_state_now(state) - ended.since_ms));
 }
 
-/* ---- the flight -------------------------------------------------------------------------------
- */
+/* ---- the flight ---- */
 
 /* Those whom a stale value cannot help are worth every attempt that fits their deadline; for
  * others a few attempts do. */
@@ -488,8 +486,7 @@ static void trigger_state_start_flight(struct trigger_state *state)
     }
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---- */
 
 /* A failure that is still to be respected answers at once: what was refused, what cannot be tried
  * again in time, and what a stale value can help over. */
@@ -573,8 +570,7 @@ void trigger_state_leave(struct count_request *request)
     end_if_unwanted(request->state);
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
     const struct trigger *trigger, struct identity *identity, const char *values)
@@ -690,7 +686,7 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
     return state->identity;
 }
 
-/* ==== refresh ========================================================================== */
+/* ---- refresh ---- */
 
 /* Questions that are kept fresh: warm ones, and those that somebody watches. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One thing that can be asked: a trigger, with the values that a client supplied for it. It
  * remembers the last count, and joins everyone who asks at once into one flight.
  *

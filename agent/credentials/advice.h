@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Makes of a failure what people may and should read. */
 #ifndef TALLY_AGENT_CREDENTIALS_ADVICE_H
 #define TALLY_AGENT_CREDENTIALS_ADVICE_H

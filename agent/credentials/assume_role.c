@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/assume_role.h"
 
 #include "agent/aws/sts.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== sts exchange ============================================================================ */
+/* ---- sts exchange ---- */
 
 #define ATTEMPTS_MAX   4
 #define RETRY_UNTIL_MS 15000 /* since the start: whoever waits has a deadline */
@@ -135,7 +136,7 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
     finish(exchange, NULL, &failure, AWS_TRANSIENT);
 }
 
-/* ==== assume role ============================================================================= */
+/* ---- assume role ---- */
 
 struct assume_role {
     struct provider base;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One AssumeRole or AssumeRoleWithWebIdentity: a form body in, credentials out. */
 #ifndef TALLY_AGENT_CREDENTIALS_ASSUME_ROLE_H
 #define TALLY_AGENT_CREDENTIALS_ASSUME_ROLE_H

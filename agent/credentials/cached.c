@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/cached.h"
 
 #include "agent/backoff.h"
@@ -184,7 +185,7 @@ static void cached_fetch(struct provider *provider)
     }
 }
 
-/* ---- the end of a fetch ---------------------------------------------------------------------- */
+/* ---- the end of a fetch ---- */
 
 static int64_t advisory_window(int64_t life)
 {
@@ -291,7 +292,7 @@ static void on_source(void *data, struct credentials *credentials, const struct 
         schedule(self);
 }
 
-/* ---- the provider ---------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 void cached_refused(
     struct provider *provider, const struct credentials *credentials, const char *aws_code)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps the credentials of one provider, and refreshes them before they expire:
  *
  *     |--- serves at once ---|-- serves at once, --|-- waits for --|  expired: waits,

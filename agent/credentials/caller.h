@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who AWS says that a source's credentials are: GetCallerIdentity. */
 #ifndef TALLY_AGENT_CREDENTIALS_CALLER_H
 #define TALLY_AGENT_CREDENTIALS_CALLER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/chain.h"
 
 #include "agent/credentials/advice.h"

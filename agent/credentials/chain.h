@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The default chain: the first kind of source that the environment configures. Its failure is
  * final: it never becomes another identity. A function of the environment; what was chosen is a
  * source's to keep. */

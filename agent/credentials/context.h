@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What all kinds of providers need: borrowed, alive as long as the identities. */
 #ifndef TALLY_AGENT_CREDENTIALS_CONTEXT_H
 #define TALLY_AGENT_CREDENTIALS_CONTEXT_H

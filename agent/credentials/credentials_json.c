@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/credentials_json.h"
 
 #include "agent/aws/iso8601.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== fields ================================================================================== */
+/* ---- fields ---- */
 
 #define TEXTS_BYTES 4096
 
@@ -109,7 +110,7 @@ void fields_clear(struct field *fields, size_t count)
     }
 }
 
-/* ==== credentials json ======================================================================== */
+/* ---- credentials json ---- */
 
 enum { CODE, MESSAGE, KEY_ID, SECRET_KEY, TOKEN, EXPIRATION, FIELD_COUNT };
 
@@ -191,8 +192,7 @@ int credentials_json_parse(
     return r;
 }
 
-/* ---- error replies ----------------------------------------------------------------------------
- */
+/* ---- error replies ---- */
 
 static void copy_field(char *to, size_t size, const struct field *field)
 {

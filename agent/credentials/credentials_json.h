@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Picks named members out of a JSON object. Pure. The texts may be secrets: they are wiped by
  * fields_clear, and no message holds a part of the input. */
 #ifndef TALLY_AGENT_CREDENTIALS_CREDENTIALS_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/describe.h"
 
 #include "agent/credentials/cached.h"
@@ -37,7 +38,7 @@ static void put_time(struct map *map, const char *key, int64_t wall_s)
     put_text(map, key, text);
 }
 
-/* ---- the token file -------------------------------------------------------------------------- */
+/* ---- the token file ---- */
 
 static void put_claims(struct map *map, const struct jwt_claims *claims)
 {
@@ -113,7 +114,7 @@ static void put_trust(struct map *map, const struct facts *facts, const struct j
     }
 }
 
-/* ---- the credentials ------------------------------------------------------------------------- */
+/* ---- the credentials ---- */
 
 static const char *state_of(const struct cached_state *state)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `whoami` tells of an identity. */
 #ifndef TALLY_AGENT_CREDENTIALS_DESCRIBE_H
 #define TALLY_AGENT_CREDENTIALS_DESCRIBE_H

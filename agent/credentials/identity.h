@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The identities of the agent: one for each distinct identity_spec of the configuration,
  * shared by all triggers that use it. An identity is a provider (or a chain of them) behind
  * the cache that refreshes credentials before they expire. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/metadata.h"
 
 #include "agent/credentials/advice.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ==== metadata exchange ======================================================================= */
+/* ---- metadata exchange ---- */
 
 /* On a new node the endpoint may not be up yet. */
 #define METADATA_EXCHANGE_ATTEMPTS_MAX 4
@@ -124,7 +125,7 @@ void metadata_exchange_start(struct metadata_exchange *exchange, const char *met
     exchange->done(exchange->data, &failure, AWS_TRANSIENT, 0);
 }
 
-/* ==== container =============================================================================== */
+/* ---- container ---- */
 
 #define ECS_HOST     "http://169.254.170.2"
 #define HEADER_BYTES (TOKEN_BYTES + 64)
@@ -296,7 +297,7 @@ struct provider *container_create(const struct identity_context *context, struct
     return &self->base;
 }
 
-/* ==== imds ==================================================================================== */
+/* ---- imds ---- */
 
 #define BASE_URL          "http://169.254.169.254"
 #define TOKEN_PATH        "/latest/api/token"
@@ -322,8 +323,7 @@ static void imds_end(
     provider_finish(&self->base, credentials, failure);
 }
 
-/* ---- one step: a request of a path, the imds_end in on_…
- * ------------------------------------------ */
+/* ---- one step: a request of a path, the imds_end in on_… ---- */
 
 static int imds_find_endpoint(struct imds *self, const char *path, const char *name,
     struct endpoint *endpoint, struct failure *failure)
@@ -372,7 +372,7 @@ static void step(struct imds *self, const char *method, const char *path, const 
     metadata_exchange_start(&self->exchange, method, &endpoint, headers, name[0] != '\0');
 }
 
-/* ---- token, then role, then credentials ------------------------------------------------------ */
+/* ---- token, then role, then credentials ---- */
 
 static void on_credentials(
     void *data, const struct failure *failure, enum aws_outcome outcome, int status)
@@ -446,7 +446,7 @@ static void imds_on_token(
     step(self, "GET", CREDENTIALS_PATH, "", on_role);
 }
 
-/* ---- the provider ---------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 static void imds_fetch(struct provider *provider)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One request to a credential endpoint (EKS Pod Identity, ECS, the instance metadata): never
  * signed, never through a proxy. */
 #ifndef TALLY_AGENT_CREDENTIALS_METADATA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/profile.h"
 
 #include "agent/credentials/advice.h"
@@ -14,7 +15,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* ==== ini ===================================================================================== */
+/* ---- ini ---- */
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -138,7 +139,7 @@ int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *lin
     return r;
 }
 
-/* ==== shared files ============================================================================ */
+/* ---- shared files ---- */
 
 /* A path from a variable, where "~/" is the home; else the default below the home. */
 static void find(const struct identity_context *context, const char *variable,
@@ -242,7 +243,7 @@ const char *shared_profile_name(const struct identity_context *context, bool *na
     return name != NULL ? name : "default";
 }
 
-/* ==== profile ================================================================================= */
+/* ---- profile ---- */
 
 /* The settings that are understood, by their place in struct profile. */
 static const struct setting {
@@ -428,7 +429,7 @@ bool profile_names_source(const struct profile *profile)
            profile->token_file != NULL || profile->unsupported != NULL;
 }
 
-/* ==== profile chain =========================================================================== */
+/* ---- profile chain ---- */
 
 #define PROFILES_MAX 8 /* that stand on each other */
 
@@ -453,8 +454,7 @@ static void set_failure(
     failure_set_settings(failure, "profile %s: %s%s", name, what, detail);
 }
 
-/* ---- reading the profiles ---------------------------------------------------------------------
- */
+/* ---- reading the profiles ---- */
 
 static bool has_keys(const struct profile *profile)
 {
@@ -538,8 +538,7 @@ static int load(struct profile_chain *self, const char *name, struct failure *fa
     return 0;
 }
 
-/* ---- from profiles to providers ---------------------------------------------------------------
- */
+/* ---- from profiles to providers ---- */
 
 static struct value_ref literal(const char *text, const char *origin)
 {
@@ -678,7 +677,7 @@ static void drop(struct profile_chain *self)
     facts_clear(&self->inner);
 }
 
-/* ---- the provider ---------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 static void on_top(void *data, struct credentials *credentials, const struct failure *failure)
 {

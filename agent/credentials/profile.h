@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The shared AWS files: their INI format, their profiles, and credentials by a profile. */
 #ifndef TALLY_AGENT_CREDENTIALS_PROFILE_H
 #define TALLY_AGENT_CREDENTIALS_PROFILE_H

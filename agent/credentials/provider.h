@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A provider finds credentials. Each kind implements two functions; waiting, joining and
  * leaving are the same for all and live in provider.c: while a fetch is under way, further
  * requests join it, and a requester that leaves takes its request along, never the fetch. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/source.h"
 
 #include "agent/credentials/advice.h"
@@ -11,7 +12,7 @@
 
 #include <stdlib.h>
 
-/* ==== source ================================================================================== */
+/* ---- source ---- */
 
 /* ---- the chain passes on to the source that it chose ---- */
 
@@ -88,7 +89,7 @@ static struct provider *chain_create(struct source *source)
     return &self->base;
 }
 
-/* ---- one function for each kind: from its spec to a provider --------------------------------- */
+/* ---- one function for each kind: from its spec to a provider ---- */
 
 static struct provider *make_chain(struct source *source)
 {
@@ -200,7 +201,7 @@ static const struct source_maker {
     [SOURCE_KIND_KIAM] = {make_imds, true},
 };
 
-/* ---- the pool -------------------------------------------------------------------------------- */
+/* ---- the pool ---- */
 
 static bool asks_sts(enum source_kind kind)
 {
@@ -316,7 +317,7 @@ void source_refresh(struct source *source)
     }
 }
 
-/* ==== aws rule ================================================================================ */
+/* ---- aws rule ---- */
 
 struct aws_rule {
     struct provider base;

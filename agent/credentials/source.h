@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sources of credentials that exist: each way to get them once, however many identities
  * stand on it. A source is a provider behind the cache; only the chain passes through to the
  * source it chose. Counted; the last release drops the credentials. */

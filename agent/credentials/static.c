@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/static.h"
 
 #include "agent/aws/sigv4.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Access keys that somebody configured: in metadata, the environment, a mounted Secret. Finds
  * them at once, and reads files anew only when they have changed. */
 #ifndef TALLY_AGENT_CREDENTIALS_STATIC_H

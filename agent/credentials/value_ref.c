@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/value_ref.h"
 
 #include "agent/credentials/credentials_json.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Resolves a value_ref of the configuration: the environment and mounted files are read now. */
 #ifndef TALLY_AGENT_CREDENTIALS_VALUE_REF_H
 #define TALLY_AGENT_CREDENTIALS_VALUE_REF_H

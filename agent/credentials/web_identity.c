@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/web_identity.h"
 
 #include "agent/aws/sts.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== jwt ===================================================================================== */
+/* ---- jwt ---- */
 
 #define PAYLOAD_BYTES (32u * 1024u)
 #define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: RFC 3339 has no other */
@@ -119,7 +120,7 @@ void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size)
         claims->audience[0] != '\0' ? claims->audience : "(none)");
 }
 
-/* ==== token file ============================================================================== */
+/* ---- token file ---- */
 
 #define RETRY_MS 200
 #define LIMIT_MS 1500 /* well within the usual deadline of who waits */
@@ -235,7 +236,7 @@ void token_file_clear(struct token_file *file)
     buffer_free(&file->token);
 }
 
-/* ==== web identity ============================================================================ */
+/* ---- web identity ---- */
 
 struct web_identity {
     struct provider base;
@@ -253,7 +254,7 @@ static void end(
     provider_finish(&self->base, credentials, failure);
 }
 
-/* ---- what to do about a refusal -------------------------------------------------------------- */
+/* ---- what to do about a refusal ---- */
 
 static void explain_expired(
     const struct web_identity *self, const struct jwt_claims *claims, char *hint, size_t size)
@@ -338,8 +339,7 @@ bool web_identity_refused(const struct failure *failure)
     return strcmp(failure->aws_code, "InvalidIdentityToken") == 0 && !failure->retryable;
 }
 
-/* ---- asking STS -------------------------------------------------------------------------------
- */
+/* ---- asking STS ---- */
 
 static const char *session_name(const struct web_identity *self)
 {
@@ -390,7 +390,7 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
         finish_explained(self, failure);
 }
 
-/* ---- the provider ---------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 /* What can be known without asking anybody; negative with *failure: the rest cannot work. */
 static int prepare(struct web_identity *self, struct failure *failure)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The claims of a web-identity token, decoded without any verification: for messages and
  * `whoami` only. Pure. */
 #ifndef TALLY_AGENT_CREDENTIALS_WEB_IDENTITY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/client_values.h"
 
 #include "agent/aws/dynamodb.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== attribute unpack ======================================================================== */
+/* ---- attribute unpack ---- */
 
 void trouble_refuse(struct trouble *trouble, const char *format, ...)
 {
@@ -175,12 +176,11 @@ json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
     return convert(reader, SPOT_ATTRIBUTE, trouble);
 }
 
-/* ==== client values =========================================================================== */
+/* ---- client values ---- */
 
 #define PLACEHOLDER_MAX 255 /* DynamoDB's limit */
 
-/* ---- checks ------------------------------------------------------------------------------------
- */
+/* ---- checks ---- */
 
 static void tell_flaw(
     void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
@@ -262,8 +262,7 @@ static void check_complete(
     }
 }
 
-/* ---- all of them -------------------------------------------------------------------------------
- */
+/* ---- all of them ---- */
 
 static json_t *read_listed(
     const struct query *query, const struct reader *map, const json_t *own, struct trouble *trouble)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AttributeValues from msgpack to JSON. Pure. Whether they are any is checked afterwards, by
  * agent/config/expressions.h: what cannot be one becomes JSON that is refused there. */
 #ifndef TALLY_AGENT_IPC_CLIENT_VALUES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/methods.h"
 
 #include "agent/ipc/pending_request.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/explanation.h"
 
 #include "agent/aws/call.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ==== pack request ============================================================================ */
+/* ---- pack request ---- */
 
 #define NAME_SIZE  64
 #define SHOWN_SIZE 1024
@@ -86,7 +87,7 @@ void pack_request(struct buffer *buffer, const struct aws_request *request, int6
     map_end(&map);
 }
 
-/* ==== explanation ============================================================================= */
+/* ---- explanation ---- */
 
 #define DAY_MS 86400000
 
@@ -97,8 +98,7 @@ static void put_set(struct map *map, const char *name, bool is_set, uint64_t num
         write_uint(map_key(map, name), number);
 }
 
-/* ---- the configuration ------------------------------------------------------------------------
- */
+/* ---- the configuration ---- */
 
 static void put_query(struct map *map, const struct query *query)
 {
@@ -171,8 +171,7 @@ static void pack_source(struct buffer *buffer, const struct trigger *trigger)
     map_end(&map);
 }
 
-/* ---- the request and the pages ----------------------------------------------------------------
- */
+/* ---- the request and the pages ---- */
 
 static void pack_endpoint(struct buffer *buffer, const struct endpoint *endpoint)
 {
@@ -200,8 +199,7 @@ static void pack_pages(struct buffer *buffer, const struct explanation *explanat
     }
 }
 
-/* ---- what follows -----------------------------------------------------------------------------
- */
+/* ---- what follows ---- */
 
 static void pack_total(struct buffer *buffer, const struct explanation *explanation)
 {
@@ -247,8 +245,7 @@ static void put_decision(struct map *map, const struct explanation *explanation)
     map_end(&packed);
 }
 
-/* ---- KEDA -------------------------------------------------------------------------------------
- */
+/* ---- KEDA ---- */
 
 /* Whether the finding is about this trigger: about none in the same file that begins behind it. */
 static bool is_about(

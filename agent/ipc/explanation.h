@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packs a request to AWS so that people can see what is sent, and nobody can send it. */
 #ifndef TALLY_AGENT_IPC_EXPLANATION_H
 #define TALLY_AGENT_IPC_EXPLANATION_H

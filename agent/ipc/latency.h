@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long answers took: a histogram of microseconds with eight steps to each doubling, so that
  * a percentile is right within an eighth. Pure, of fixed size; the time comes in. */
 #ifndef TALLY_AGENT_IPC_LATENCY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/pending_request.h"
 #include "agent/ipc/reply.h"
 
@@ -10,7 +11,7 @@ struct count_call {
     int32_t replicas;
 };
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 void method_count_answer(
     struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
@@ -34,7 +35,7 @@ static void answer_failure(
     buffer_free(&buffer);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 static struct count_call *call_of(struct pending *pending)
 {

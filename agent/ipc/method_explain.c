@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/dynamodb.h"
 #include "agent/ipc/explanation.h"
 #include "agent/ipc/pending_request.h"
@@ -27,8 +28,7 @@ static struct counter *counter_of(const struct explain_call *call)
     return call->pending.session->server->options.counter;
 }
 
-/* ---- the answer -------------------------------------------------------------------------------
- */
+/* ---- the answer ---- */
 
 static void on_credentials(
     void *data, struct credentials *credentials, const struct failure *failure)
@@ -131,8 +131,7 @@ static void on_answer(void *data, const struct count_answer *answer)
     explain_free(call);
 }
 
-/* ---- the request ------------------------------------------------------------------------------
- */
+/* ---- the request ---- */
 
 static void on_leave(struct pending *pending)
 {

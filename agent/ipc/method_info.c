@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/methods.h"
 #include "agent/ipc/params.h"
 #include "agent/ipc/pending_request.h"
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ==== method hello ============================================================================ */
+/* ---- method hello ---- */
 
 #define CLIENT_NAME_BYTES 64 /* of what a program calls itself, the rest is cut off */
 
@@ -105,7 +106,7 @@ void method_ping(struct method_call *call)
     session_end(call->session, out, call->id);
 }
 
-/* ==== method list ============================================================================= */
+/* ---- method list ---- */
 
 /* An answer ends at about so many bytes, or sooner where they would be too much to keep for a
  * client that does not read them; `next` then tells where to go on. */
@@ -226,7 +227,7 @@ void method_list(struct method_call *call)
     session_end(call->session, out, call->id);
 }
 
-/* ==== method status =========================================================================== */
+/* ---- method status ---- */
 
 #define PEERS_SHOWN 64
 
@@ -453,7 +454,7 @@ void method_status(struct method_call *call)
     session_end(call->session, out, call->id);
 }
 
-/* ==== method whoami =========================================================================== */
+/* ---- method whoami ---- */
 
 /* AWS is asked about so many identities at the most; the others are told as they are known. */
 #define CALLERS_MAX 64
@@ -487,7 +488,7 @@ static void pack_told(struct buffer *buffer, const struct counter *counter, cons
     map_end(&map);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------ */
+/* ---- the answer ---- */
 
 static void whoami_free(struct whoami_call *call)
 {
@@ -526,7 +527,7 @@ static void on_leave(struct pending *pending)
     whoami_free(RING_MEMBER(pending, struct whoami_call, pending));
 }
 
-/* ---- asking AWS ------------------------------------------------------------------------------ */
+/* ---- asking AWS ---- */
 
 static void on_caller(void *data, const struct failure *failure)
 {
@@ -561,7 +562,7 @@ static void add(struct whoami_call *call, struct identity *identity)
     told->identity = identity_ref(identity);
 }
 
-/* ---- the request ----------------------------------------------------------------------------- */
+/* ---- the request ---- */
 
 /* The trigger's identity, or NULL: all of them. False: an error was answered. */
 static bool read_params(struct method_call *call, struct identity **identity, int64_t *timeout_ms)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/adhoc_count.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
@@ -50,8 +51,7 @@ static void query_free(struct query_call *query)
     free(query);
 }
 
-/* ---- params ------------------------------------------------------------------------------------
- */
+/* ---- params ---- */
 
 static enum text_id find_text(struct text name)
 {
@@ -235,8 +235,7 @@ static bool complete(struct query_call *query, struct method_call *call)
     return check_endpoint(query, call);
 }
 
-/* ---- what others pay for it --------------------------------------------------------------------
- */
+/* ---- what others pay for it ---- */
 
 static size_t length_of(const char *text)
 {
@@ -315,8 +314,7 @@ static void remember(const struct query_call *query, const struct failure *failu
         denials_add(&server->denials, query->key, failure, loop_now(server->options.loop));
 }
 
-/* ---- the count ---------------------------------------------------------------------------------
- */
+/* ---- the count ---- */
 
 static struct query_call *call_of(struct pending *pending)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
@@ -21,8 +22,7 @@ struct trigger_watch {
     bool behind; /* what is known now was not told, because the peer is slow */
 };
 
-/* ---- what is told ------------------------------------------------------------------------------
- */
+/* ---- what is told ---- */
 
 static void pack_error(
     struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
@@ -119,8 +119,7 @@ static void on_change(void *data, const struct count_answer *answer)
     tell(data, answer);
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static struct trigger_watch *watch_of(struct ring *link)
 {
@@ -240,8 +239,7 @@ void method_watch_catch_up(struct session *session)
             tell_known(watch_of(at));
 }
 
-/* ---- requests ----------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static void answer_watching(struct method_call *call, bool watching, const char *name)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The methods of the protocol. dispatch finds the method of a request and calls it; a method
  * answers at once, or keeps a struct pending and answers later. */
 #ifndef TALLY_AGENT_IPC_METHODS_H
@@ -44,7 +45,7 @@ void method_watch_forget(struct session *session);
 /* A slow client took its answers: it is told the newest of what it watches. */
 void method_watch_catch_up(struct session *session);
 
-/* ---- for the methods ---------------------------------------------------------------------- */
+/* ---- for the methods ---- */
 
 /* Answers an error. */
 void method_fail(struct method_call *call, enum error_code code, const char *format, ...)

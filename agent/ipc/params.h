@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the params of a request: a map, name by name. What is wrong stays, so that one check at
  * the end does:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/pending_request.h"
 
 #include "agent/count/decision.h"
@@ -7,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ==== pending ================================================================================= */
+/* ---- pending ---- */
 
 bool pending_may_begin(struct method_call *call)
 {
@@ -58,7 +59,7 @@ void pending_forget(struct session *session)
     }
 }
 
-/* ==== ask ===================================================================================== */
+/* ---- ask ---- */
 
 /* What the params say, before it is known what it means. */
 struct said {

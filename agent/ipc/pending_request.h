@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A request that is answered later: from when it was decoded until then its session knows it, so
  * that it ends with the session, and so that one connection cannot have too many. The methods put
  * it into what they keep for the request. */

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/reply.h"
 
 #include "agent/count/decision.h"
 #include "proto/message.h"
 #include "proto/writer.h"
 
-/* ==== pack count ============================================================================== */
+/* ---- pack count ---- */
 
 /* In one width for all ages but those of 49 days and more, so that it can be overwritten. */
 static void pack_age(struct buffer *buffer, int64_t age_ms)
@@ -116,7 +117,7 @@ void pack_failed_decision(struct map *map, const struct count_answer *answer, in
         pack_desired(map, answer, (struct decision){0}, replicas);
 }
 
-/* ==== pack identity =========================================================================== */
+/* ---- pack identity ---- */
 
 /* All of them: they say what the identity is for. */
 static void pack_triggers(

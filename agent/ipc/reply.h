@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packs counts as the protocol shows them: the result of `count`, which `changed` and `explain`
  * carry, too. */
 #ifndef TALLY_AGENT_IPC_REPLY_H

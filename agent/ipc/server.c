@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/server.h"
 
 #include "agent/log.h"
@@ -23,8 +24,7 @@
 
 static void on_connections(void *data, unsigned events);
 
-/* ---- who may connect
- * ----------------------------------------------------------------------------- */
+/* ---- who may connect ---- */
 
 static bool is_allowed(const struct server_options *options, const struct ucred *peer)
 {
@@ -175,8 +175,7 @@ static bool admit(struct server *server, const struct ucred *peer, struct failur
     return make_room(server, peer->uid, refusal);
 }
 
-/* ---- accepting
- * ----------------------------------------------------------------------------------- */
+/* ---- accepting ---- */
 
 static void watch_listener(struct server *server)
 {
@@ -250,8 +249,7 @@ static void on_connections(void *data, unsigned events)
     }
 }
 
-/* ---- sessions
- * ------------------------------------------------------------------------------------ */
+/* ---- sessions ---- */
 
 static void on_session_closed(struct server *server)
 {
@@ -261,8 +259,7 @@ static void on_session_closed(struct server *server)
     loop_timer_start(server->drain, 0);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* Whether the agent stays for this connection: something is asked, or was a moment ago, so that
  * more may follow. A client that watches waits for nothing but the next change. */

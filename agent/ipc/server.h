@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The socket side of the agent: who may connect, the open sessions, and their shared limits. */
 #ifndef TALLY_AGENT_IPC_SERVER_H
 #define TALLY_AGENT_IPC_SERVER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/session.h"
 
 #include "agent/log.h"
@@ -24,7 +25,7 @@
 
 static void session_update(struct session *session);
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* Whether the peer has to read before it is served again. While much is kept for all together, each
  * waits for its own answers to be taken, and no client that reads has to be disconnected. */
@@ -212,7 +213,7 @@ void session_fail_with(
     session_end(session, answer, id);
 }
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 /* How much of the session's share of this turn is used up. */
 struct share {
@@ -462,7 +463,7 @@ static void session_update(struct session *session)
     session->events = events;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 struct session *session_create(
     struct server *server, int fd, const struct ucred *peer, const struct failure *refusal)

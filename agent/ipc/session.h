@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One connection: bytes in, requests to the methods, answers out in any order. It reads no more
  * while its answers are not taken, and costs little while it is idle. */
 #ifndef TALLY_AGENT_IPC_SESSION_H

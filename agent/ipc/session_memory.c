@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is kept for all sessions together, in the agent and in the kernel, and which of them are
  * closed when it is too much. */
 #include "agent/ipc/session.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/socket_path.h"
 
 #include "agent/random.h"

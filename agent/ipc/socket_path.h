@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The listening socket in the file system: bound in a private folder beside its path and renamed
  * into place, so that the path appears only when the agent listens, with the right owner and mode
  * from the first moment, and a left-over of a killed agent is replaced without a gap. Other users

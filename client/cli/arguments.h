@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command line: every option of every verb once, with its type. Options may stand before
  * and behind the verb and its operands. */
 #ifndef TALLY_CLIENT_CLI_ARGUMENTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the verbs share: the parsed command line, the handle, how results and errors are
  * told, and the exit codes. */
 #ifndef TALLY_CLI_CLI_H

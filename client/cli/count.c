@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/count.h"
 #include "client/cli/memory.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== value =================================================================================== */
+/* ---- value ---- */
 
 /* Wraps what is no AttributeValue yet. `json` is owned by the result, which may be NULL. */
 static struct json *typed(const char *type, struct json *json)
@@ -91,7 +92,7 @@ bool value_add_name(struct json *names, const char *text, char *error, size_t si
     return false;
 }
 
-/* ==== count =================================================================================== */
+/* ---- count ---- */
 
 /* tally count. */
 
@@ -209,7 +210,7 @@ int run_count(struct cli *cli)
     return code;
 }
 
-/* ==== query =================================================================================== */
+/* ---- query ---- */
 
 /* tally query: a count that no trigger describes. */
 

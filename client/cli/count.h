@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Client values: what --value says, as the protocol's map of AttributeValues. */
 #ifndef TALLY_CLIENT_CLI_COUNT_H
 #define TALLY_CLIENT_CLI_COUNT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally explain: from the configuration to the decision. */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"

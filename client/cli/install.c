@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally install: puts this program into a shared volume. */
 #include "client/cli/cli.h"
 #include "client/cli/terminal.h"

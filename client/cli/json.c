@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/json.h"
 #include "client/cli/memory.h"
 #include "client/cli/terminal.h"

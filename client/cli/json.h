@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values of the protocol as JSON: read from msgpack, looked into, shown, and packed again. */
 #ifndef TALLY_CLI_JSON_H
 #define TALLY_CLI_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command, unlike the library, gives up when there is no memory: half a table or an empty
  * list would look like an answer. */
 #ifndef TALLY_CLI_MEMORY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's counters in the Prometheus text format. */
 #ifndef TALLY_CLI_PROMETHEUS_H
 #define TALLY_CLI_PROMETHEUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally ready and tally ping: is the agent there? */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"

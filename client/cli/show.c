@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/cli.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== list ==================================================================================== */
+/* ---- list ---- */
 
 /* tally list. */
 
@@ -104,7 +105,7 @@ int run_list(struct cli *cli)
     return EXIT_OK;
 }
 
-/* ==== status ================================================================================== */
+/* ---- status ---- */
 
 /* tally status. */
 
@@ -139,7 +140,7 @@ int run_status(struct cli *cli)
     return code;
 }
 
-/* ==== whoami ================================================================================== */
+/* ---- whoami ---- */
 
 /* tally whoami. */
 
@@ -212,7 +213,7 @@ int run_whoami(struct cli *cli)
     return EXIT_OK;
 }
 
-/* ==== call ==================================================================================== */
+/* ---- call ---- */
 
 /* tally call: any method, as it is. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally sockets: the agents of the pods on this node. What lies in a pod's volume is the pod's: no
  * link there is followed, and what answers may be anything. */
 #include "client/cli/cli.h"

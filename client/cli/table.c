@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/table.h"
 #include "client/cli/memory.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== bar ===================================================================================== */
+/* ---- bar ---- */
 
 static size_t eighths(int64_t value, int64_t scale, size_t columns)
 {
@@ -38,7 +39,7 @@ void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *tex
     }
 }
 
-/* ==== table =================================================================================== */
+/* ---- table ---- */
 
 #define TABLE_CUT_LEAST 12 /* no text is cut to fewer columns */
 
@@ -181,7 +182,7 @@ void table_print(const struct table *table, FILE *file, int indent)
             table, file, (const char *const *)&table->cells[row * table->columns], widths, indent);
 }
 
-/* ==== tree ==================================================================================== */
+/* ---- tree ---- */
 
 #define MS_MAX 1e15 /* 30,000 years: what is longer, or no number, is no time of anything */
 

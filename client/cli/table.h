@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A bar for a number, in eighths of a character where the terminal writes UTF-8. */
 #ifndef TALLY_CLIENT_CLI_TABLE_H
 #define TALLY_CLIENT_CLI_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally: the command that asks a tally agent. Options, the choice of the verb, and help. */
 #include "client/cli/cli.h"
 #include "client/cli/json.h"

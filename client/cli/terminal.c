@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/terminal.h"
 #include "client/cli/memory.h"
 
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ==== pager =================================================================================== */
+/* ---- pager ---- */
 
 static pid_t pager_pid; /* 0: none */
 
@@ -88,7 +89,7 @@ void pager_end(void)
     pager_pid = 0;
 }
 
-/* ==== terminal ================================================================================ */
+/* ---- terminal ---- */
 
 /* Of the terminal to which a pager passes standard output; 0: there is no pager. */
 static size_t paged_columns, paged_rows;

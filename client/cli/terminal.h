@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shows long output of the command through a pager, as git and systemctl do. */
 #ifndef TALLY_CLIENT_CLI_TERMINAL_H
 #define TALLY_CLIENT_CLI_TERMINAL_H

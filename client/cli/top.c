@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally top: status, live. */
 #include "client/cli/cli.h"
 #include "client/cli/table.h"

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/verbs.h"
 
 #include "client/cli/cli.h"
 
-/* ==== help ==================================================================================== */
+/* ---- help ---- */
 
 void help_print(FILE *file)
 {
@@ -39,7 +40,7 @@ void help_print_verb(const struct verb *verb, FILE *file)
     options_print(OPTIONS_GLOBAL, file);
 }
 
-/* ==== verbs =================================================================================== */
+/* ---- verbs ---- */
 
 /* The table of verbs: name, operands, options, help, function. */
 

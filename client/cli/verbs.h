@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What --help prints, of the command and of each verb. */
 #ifndef TALLY_CLIENT_CLI_VERBS_H
 #define TALLY_CLIENT_CLI_VERBS_H

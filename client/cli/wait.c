@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/wait.h"
 
 #include "client/cli/count.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ==== condition =============================================================================== */
+/* ---- condition ---- */
 
 enum { DEPTH_MAX = 16 };
 
@@ -260,7 +261,7 @@ enum verdict condition_check(const struct condition *condition, const struct jso
     return check_node(condition, condition->root, answer, at_least);
 }
 
-/* ==== wait ==================================================================================== */
+/* ---- wait ---- */
 
 /* tally wait. */
 

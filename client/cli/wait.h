@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The conditions of `tally wait`, over the fields of an answer to `count`:
  *
  *     condition   = conjunction { ("or" | "||") conjunction }

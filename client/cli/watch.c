@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tally watch: a line per change. */
 #include "client/cli/cli.h"
 #include "client/cli/table.h"

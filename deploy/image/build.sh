@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the image of one flavour: `make image TLS=bearssl|openssl`.
 #
 #   deploy/image/build.sh bearssl|openssl VERSION OUT

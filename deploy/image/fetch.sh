@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fetches what goes into the image: Debian packages and Debian source packages, the versions that
 # Debian offers now, security updates included. Nothing is installed, and the machine's own apt
 # configuration is read, not changed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What Debian's libexpat.a calls of glibc and musl 1.2.3 lacks. Of all libraries of the small image
  * this one is taken as Debian built it: not every mirror has its source with the newest security
  * patches. */

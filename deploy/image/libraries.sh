@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the static libraries of one flavour of the image, and a compiler that links against them.
 #
 #   deploy/image/libraries.sh bearssl|openssl DIR

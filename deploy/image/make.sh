@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # `make` for one flavour of the image: static, with the libraries of .deps/image.
 #
 #   deploy/image/make.sh bearssl|openssl OUT TARGET...

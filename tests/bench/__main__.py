@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """make bench: everything compared in one run, as a table of ratios, and as JSON.
 
     /usr/bin/python3 -m tests.bench [--quick] [--rounds N] [SUITE ...]

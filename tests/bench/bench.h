@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the programs of the benchmark share: an end with a reason, clocks, numbers. */
 #ifndef TALLY_TESTS_BENCH_H
 #define TALLY_TESTS_BENCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a call of libtally costs its process beside the socket calls under it.
  *
  *     call_cost SOCKET TRIGGER CALLS      CPU of each in microseconds, as JSON

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A canned DynamoDB and STS on a loopback port, as fair to every client as it can be: reads the
  * whole request, answers at once with x-amz-crc32, keeps connections. Checks nothing.
  *

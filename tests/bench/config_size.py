@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures what a large configuration costs: tests/bench/config_size.py [COUNT] [BUILD].
 
 COUNT ScaledObjects (1000), each in a file of its own, are checked, and an agent starts with them;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The floor that tallyd is held against: raw epoll, no parsing, no memory but the stack's.
  *
  *     floor SOCKET REQUEST_BYTES ANSWER_BYTES

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one client for all servers on Unix sockets.
  *
  *     load SOCKET REQUEST_FILE --milliseconds MS | --requests N
@@ -38,7 +39,7 @@ static uint32_t samples[SAMPLES_MAX]; /* ns of each round trip */
 static size_t sample_count;
 static int64_t answered;
 
-/* ---- the server's CPU ------------------------------------------------------------------------ */
+/* ---- the server's CPU ---- */
 
 static int64_t thread_cpu_ns(long pid, const char *thread)
 {
@@ -76,7 +77,7 @@ static int64_t server_cpu_ns(void)
     return sum;
 }
 
-/* ---- one connection -------------------------------------------------------------------------- */
+/* ---- one connection ---- */
 
 static void send_all(int fd, const char *data, size_t len)
 {
@@ -151,8 +152,7 @@ static void run_one_connection(int64_t end)
     close(fd);
 }
 
-/* ---- many connections, one request in flight on each ------------------------------------------
- */
+/* ---- many connections, one request in flight on each ---- */
 
 static struct {
     int64_t sent_at;
@@ -210,7 +210,7 @@ static void run_connections(int64_t end)
     close(loop);
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static int compare(const void *a, const void *b)
 {

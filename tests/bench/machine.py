@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This machine: what it is, where programs are placed on it, and what they take of it."""
 
 import json

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LD_PRELOAD: counts what a program asks of the heap.
  *
  * At each SIGUSR2 the counts so far are written to the file MALLOC_COUNT_FILE, as JSON: calls of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plot as SVG: panels of one or two curves, logarithmic across, from zero up."""
 
 import math

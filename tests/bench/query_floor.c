@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The floors of a Query: what one costs the process that sends it, unsigned and unread.
  *
  *     query_floor bare|curl PORT QUERIES      CPU of each, in microseconds, as JSON

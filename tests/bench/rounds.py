@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Interleaved runs: in each round every contestant once, so that what disturbs the machine
 disturbs all; and ratios, made within a round and then compared over the rounds."""
 

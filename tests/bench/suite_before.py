@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This tallyd beside an earlier one, both in one run: what a change costs or gains.
 
     make bench SUITES=before BEFORE=/path/to/an/earlier/tallyd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answers per second against triggers and connections, and what warm triggers cost; as a plot."""
 
 import os

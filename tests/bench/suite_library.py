@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What libtally adds to the socket calls under it, and how large it is."""
 
 import os

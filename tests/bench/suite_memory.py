@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory, from smaps_rollup: PSS counts a shared page for those who share it, private dirty is what
 is one's own for sure, RSS counts all as if nobody shared. Other programs that use the same libraries
 make the PSS of the shared-library build less."""

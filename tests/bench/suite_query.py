@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One Query: what a warm one costs the process that sends it, signed, parsed and checked; and what
 many pages cost beside the service's own time."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cached answers on the Unix socket: tallyd, a floor without any work, redis and memcached, all
 asked by the same program, all answering as many bytes.
 

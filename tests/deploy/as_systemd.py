@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts a program as systemd starts a service with a socket: as_systemd.py FD PROGRAM ARGUMENT..."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tallyd(8) says what the program says."""
 
 import glob

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts behind `make demo` and `make test`: they end at once, leave each other alone, and say what
 they need."""
 

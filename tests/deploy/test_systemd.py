@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The units, and tallyd as systemd starts it: with a socket that is open already and an address to
 tell how it is."""
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An agent that says what a test wants: a thread behind a Unix socket in a folder of its
  * own. Frames are read by the real scan; what is answered is up to the test. */
 #ifndef TALLY_TESTS_FAKE_AGENT_H

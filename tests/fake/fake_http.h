@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/aws/http.h without a network: a test scripts the replies in order and reads what was
  * asked. Linked into every unit test in place of agent/aws/http.c. The honest peer of the
  * integration tests is tests/gateway; this one exists to reach states that need exact timing. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of agent/loop.h with clocks that tests move by hand. Linked into every unit test in
  * place of agent/loop.c: a test that links it can never sleep. */
 #ifndef TALLY_TESTS_FAKE_FAKE_LOOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every fuzz target has: its entry, a check that works in every build, and what more than one
  * of them wants of an input or a text. */
 #ifndef TALLY_TESTS_FUZZ_FUZZ_H

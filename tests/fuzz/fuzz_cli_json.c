@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the command reads and shows: answers of an agent that may be any process, and the JSON of
  * `tally call` and --value. What was read can be packed and read again as the same, and nothing
  * that is shown as text moves the terminal. */
@@ -8,8 +9,6 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "client/cli/cli.h"
-#include "client/cli/json.h"
-#include "client/cli/table.h"
 #include "client/cli/terminal.h"
 
 static char *printed(const struct json *json, bool one_line)

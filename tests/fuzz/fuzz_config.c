@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of a configuration file: read, looked up, checked and destroyed. */
 #include "agent/config/config_check.h"
 #include "agent/config/config_read.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of credential endpoints and the claims of tokens. */
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/web_identity.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes from a socket: the frame scan against msgpack-c, the reader and the writer against each
  * other, the envelope and the error map against whatever was accepted. */
 #include "proto/frame.h"
@@ -8,7 +9,7 @@
 
 #include <msgpack.h>
 
-/* ---- the scan ------------------------------------------------------------------------ */
+/* ---- the scan ---- */
 
 static bool is_ext(uint8_t byte)
 {
@@ -115,7 +116,7 @@ static enum frame_status check_scan(
     return status;
 }
 
-/* ---- the reader and the writer -------------------------------------------------------- */
+/* ---- the reader and the writer ---- */
 
 /* Reads one value and packs it again. The bytes need not be accepted ones: then it fails
  * somewhere, and must not leave them. */
@@ -223,7 +224,7 @@ static void check_unaccepted(const uint8_t *data, size_t size)
     buffer_free(&copy);
 }
 
-/* ---- the envelope --------------------------------------------------------------------- */
+/* ---- the envelope ---- */
 
 static void check_inside(const void *at, const uint8_t *frame, size_t len)
 {

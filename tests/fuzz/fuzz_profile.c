@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The shared AWS files: the first byte says which of the two, the first line whose profile. */
 #include "agent/credentials/profile.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever clients send, in whatever pieces, while time passes, AWS answers, and others come and
  * go: each byte of the input is a step, see `step`. What the agent sends is well-formed, its sums
  * are right after each step, and at the end nothing is left. */

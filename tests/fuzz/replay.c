@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a fuzz target over files, for builds without libFuzzer: replay FILE...
  * A file named *.hex is hex with lines of '#' comment, as in proto/vectors. */
 #include "proto/buffer.h"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fuzzes: tests/fuzz/run.sh SECONDS NAME... (make fuzz). Starts from the committed seeds and from
 # what earlier runs found (build/fuzzing/corpus). An input that fails is left in build/fuzzing and
 # becomes a seed when its cause is cured.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays AWS on loopback, honestly enough that it can say no.
 
 The gateway stands between the agent and Amazon DynamoDB Local. It recomputes every SigV4

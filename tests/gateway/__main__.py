@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway for people and scripts.
 
     python3 -m tests.gateway serve --folder DIR     DynamoDB Local and the gateway, until SIGTERM

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests use of the gateway: its process, a world in it, and the control API as Python
 calls."""
 

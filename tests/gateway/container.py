@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays the credential endpoints of containers: the EKS Pod Identity agent, which wants the pod's
 token, and the ECS agent, which knows a task by its path."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays DynamoDB: checks who asks, lets DynamoDB Local answer, and speaks as AWS does."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Misbehaviour on request: which calls it hits, and what it does to them."""
 
 from dataclasses import asdict, dataclass, field, fields

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays the instance metadata service: version 2 with its session tokens, version 1 without, and
 kiam, which speaks version 1 to pods."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The access keys of an account: who holds them, until when, and every secret ever issued."""
 
 import base64

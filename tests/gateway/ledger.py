@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happened: every connection and every request, for tests to count and to look at."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One service of a world on its own port: reads requests, lets the service answer, and sends
 the answers well or, where a fault says so, badly."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts and stops Amazon DynamoDB Local on a free port of loopback, in memory."""
 
 import glob

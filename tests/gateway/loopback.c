@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded into a server that listens on every address and has no option against it: a bind
  * to "any" becomes a bind to loopback. */
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A projected volume as kubelet makes it: files are symlinks through `..data`, which is swapped
 in one step when the content changes."""
 

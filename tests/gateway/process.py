@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Child processes that end with whoever started them, however that one ends."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays a company's proxy that leads to AWS: CONNECT to the real names of AWS ends here, in TLS
 with a certificate for that name, at this world's services."""
 

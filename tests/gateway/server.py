@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The control API: JSON over HTTP on a port of its own.
 
     POST /worlds                  {"region": …}      → {"name": …, "urls": {…}}

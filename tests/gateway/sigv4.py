@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks a request's signature from the bytes on the wire, with botocore's own signer."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plays STS: web-identity tokens and signed calls in, temporary credentials out."""
 
 import fnmatch

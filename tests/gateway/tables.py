@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes and fills the tables that tests and the demonstration ask about."""
 
 import base64

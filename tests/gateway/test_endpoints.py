@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The other sources of credentials, and TLS, asked by AWS's own client."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway misbehaves exactly as asked."""
 
 import json

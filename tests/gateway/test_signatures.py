@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gateway says no: a request that AWS would refuse is refused, in AWS's words."""
 
 import json

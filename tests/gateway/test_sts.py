@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """STS as the gateway plays it, asked by AWS's own client."""
 
 import json

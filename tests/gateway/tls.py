@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A certificate authority of the tests' own, and servers' certificates good and bad."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cluster's token issuer: signs web-identity tokens as Kubernetes does, and checks them."""
 
 import secrets

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls DynamoDB Local over kept connections."""
 
 import asyncio

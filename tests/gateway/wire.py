@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 as bytes: requests in, replies out, one connection at a time.
 
 Written by hand, because the faults need control over every byte that leaves and the ledger

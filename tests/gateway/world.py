@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One AWS account as a test sees it: its services, keys, roles, clock, ledger and faults."""
 
 import asyncio

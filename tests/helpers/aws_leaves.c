@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lets Python tests ask the pure parts of agent/aws, to compare their answers with those of
  * independent programs. A question is a line of standard input: fields in hex, separated by
  * tabs, "-" for a field that is not there. The answer is a line of standard output: fields

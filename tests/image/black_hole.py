@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a program where every name is looked up at a server that takes questions and never
 answers: black_hole.py PROGRAM ARGUMENT...
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certificates good and bad, for servers that a TLS client must tell apart."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent of the flavour under test (TALLY_BUILD), and TLS servers for it."""
 
 import contextlib

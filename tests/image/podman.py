@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Debian's podman with storage and settings of its own: it leaves nothing on the machine, and works
 where containers may not raise limits and cgroups are of the first kind."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the images a second time, from this tree at another place, libraries included, and compares:
 # the same inputs must make the same digest. Fetches nothing.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds both images and holds them to what they promise. Takes half an hour; part of
 # `make check-deep`. As root: it runs containers.
 set -uo pipefail

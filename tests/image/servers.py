@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A DynamoDB of one answer behind TLS, and a slow network in front of any server."""
 
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Sizes and memory of each build side by side, measured: the two images and the build with
 Debian's shared libraries.
 

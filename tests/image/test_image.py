@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is in the image that `make image` built, and nothing else."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every flavour must do on a network that is slow or silent."""
 
 import os

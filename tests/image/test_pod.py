@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two-container pod of deploy/kubernetes for real: podman plays it, with the image as sidecar
 and an application that uses libtally, against DynamoDB Local behind the gateway.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the small flavour's TLS takes and refuses: TLS 1.2 with ECDHE and AEAD, SHA-2, RSA from
 2048 bits on."""
 

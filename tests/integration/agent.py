@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A pod around tallyd: its folder, its mounted token, its environment, and what came out of it."""
 
 import os

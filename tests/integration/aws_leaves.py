@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Asks the pure parts of agent/aws through tests/helpers/aws_leaves.c."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run in a new network namespace: gives it addresses, hands over sockets that listen there, and
 becomes the command.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent that says what a test wants, for what the real one says too seldom."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The examples of KEDA's page on its aws-dynamodb scaler, as of KEDA 2.7, as they stand there."""
 
 SNIPPET = """\

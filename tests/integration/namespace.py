@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network namespace for one tallyd, with addresses that the machine does not have. It listens
 inside and leads outside: a socket stays in the namespace it was made in, whoever holds it."""
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A resolver module (hosts: noisy) that does what such modules do besides: it asks the kernel for
  * things that it can do without. It knows no name. */
 #include <netdb.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Another user of the folder in which tallyd makes its socket: `racer FOLDER FILE VICTIM NAME`
  * takes whatever appears there away at once, and puts a symbolic link in its place: to FILE, or,
  * for a folder, to the folder VICTIM. It leaves FOLDER/NAME alone, the socket, and ends when its

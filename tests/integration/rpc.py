@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A msgpack-RPC client of the agent that shares no code with it."""
 
 import socket

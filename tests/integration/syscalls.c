@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Loaded into tallyd by the tests (LD_PRELOAD): at SIGUSR1 it tries what an intruder would, from
  * within, and writes to the file PROBE_OUT what came of it, one "name error" for each line. With
  * PROBE_GENTLY it leaves out what would harm where it is not refused. */

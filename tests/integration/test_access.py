@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may ask, who is told what when not, and what strangers cannot write into the log."""
 
 import json

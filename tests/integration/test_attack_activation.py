@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Descriptors that systemd passes, and that tallyd must not serve as its socket."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A hostile agent: what a pod may answer to the command that root runs on its node."""
 
 import contextlib
@@ -17,6 +18,8 @@ import time
 
 import msgpack
 import pytest
+
+from tests.gateway.local import ROOT
 
 from .agent import BUILD, SANITIZER_OPTIONS, TALLY
 from .fake_agent import FakeAgent, Refusal, result
@@ -322,6 +325,8 @@ def test_only_one_file_of_the_command_writes():
     writers = "printf|fprintf|vfprintf|puts|putchar|fputs|fputc|putc|fwrite|vprintf|dprintf"
     for path in glob.glob(os.path.join(BUILD, "obj", "client", "cli", "*.o")):
         name = os.path.basename(path)
+        if not os.path.exists(os.path.join(ROOT, "client", "cli", name[:-2] + ".c")):
+            continue  # an older build's
         done = subprocess.run(["nm", "-u", path], capture_output=True, text=True, check=True)
         used = re.findall(rf" U (?:__)?((?:{writers}|_IO_putc|json_dumpf)(?:_chk|_unlocked)?)$", done.stdout, re.M)
         # The texts of help and of its options, and of a want of memory, are the command's own.

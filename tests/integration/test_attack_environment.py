@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Variables that other programs of the pod may want, and that must not make the agent's libraries
 write secrets; and variables that say nothing, or the wrong thing."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Another user who may write where tallyd makes its socket, as in an emptyDir volume, which is 0777;
 and configuration files that are cut off."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers from outside at the ends of every integer type: in each numeric field of each method, each
 option and variable of tallyd, each option of the command, each integer of the YAML, and in what AWS
 and the token say. Whatever they are, others are served, timers fire, a reload works, SIGTERM ends.

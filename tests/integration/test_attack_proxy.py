@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Proxies that are unusable, that refuse, or that would see what they must not: no output holds a
 password, loopback is never asked through one, and a failure names the proxy."""
 

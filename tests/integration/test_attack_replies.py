@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replies of a hostile DynamoDB, STS or credential endpoint: memory stays bounded and comes back, and a
 count ends."""
 

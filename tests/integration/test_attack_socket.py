@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that flood, wait in crowds, say nothing or read nothing:
 others are served, and memory and descriptors stay bounded."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs of the tally command, against an agent that says what the test wants."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that a request supplies for the placeholders which the trigger lists."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tally command, as people and probes use it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The other ways in which a pod can have an identity."""
 
 import pytest

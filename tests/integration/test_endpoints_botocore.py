@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our endpoints against those of botocore: every region and partition that it knows, with FIPS,
 dual-stack and the legacy STS setting. What it does not know yet is in the table of
 tests/unit/test_endpoint.c."""

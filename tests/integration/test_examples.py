@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The clients of client/examples/, each as a program beside an agent."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """explain: one count with everything about it, and no secret."""
 
 import contextlib

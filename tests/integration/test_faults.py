@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every fault at every service: what a client is told and when, what the agent does meanwhile, and
 that all is well when the fault is over.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Other msgpack-RPC libraries as clients: Neovim, pynvim, Go's ugorji. Each is told errors in a form that
 it can show, and goes on afterwards."""
 

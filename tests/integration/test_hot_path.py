@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A cached answer: what one read of the socket costs, in numbers that repeat; and that a request
 which is the same as the one before it means the same only as long as it does."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose credentials: one call each, refreshed in time, never lost, never leaked."""
 
 import os

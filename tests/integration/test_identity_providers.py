@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every identity a pod can have, each against services that verify what they are sent: what
 test_identity.py (web identity) and test_credential_sources.py leave open."""
 

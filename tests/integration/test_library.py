@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libtally as programs meet it: its header, its symbols, its size, and a program in C and C++."""
 
 import os

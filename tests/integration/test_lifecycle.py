@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How it starts, when nothing else has; how it ends, while others still need it; and what lies at
 the path of its socket."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent's log says of failures, and how often."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AWS on a bad day: the page is retried, the sum is kept, and no trick is fallen for."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the main job costs, counted: the same at each run, on any machine. `make numbers` prints it."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Too many, too much, too slow: memory stays bounded, and whoever behaves is served."""
 
 import contextlib

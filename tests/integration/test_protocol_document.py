@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """proto/PROTOCOL.md and proto/vectors/, read by another implementation of msgpack.
 
 The unit test test_vectors.c holds the hex examples of the document against the vector files and

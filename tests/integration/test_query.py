@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ad-hoc counts: where they are allowed, what they ask, whose identity asks."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Credentials of an ECS task, from the one address that Amazon ECS has for them."""
 
 from urllib.parse import urlsplit

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process may do once it serves, and what it keeps to itself. That everything still works
 within the filter is what all other tests show: none may find a denied call in a log."""
 

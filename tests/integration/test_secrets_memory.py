@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Secrets that are no longer needed are no longer in memory: what root finds in the process after
 its credentials were replaced."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shared AWS files as the SDKs read them, with botocore as the judge where it can be one."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our signatures against those of botocore, for requests that no table would think of."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A machine that sleeps: the monotonic clock stands still meanwhile, the items do not. A library in
 front of the C library's lets the clock that goes on go on at once."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The socket: who may come, what harms whom, and how it ends."""
 
 import contextlib

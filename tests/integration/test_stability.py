@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known serves on while AWS is away: credentials to their end, the last count to its age
 limit, then an error, and never a zero."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What comes on a connection that has asked again and again before, in pieces and all at once."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS: who is believed, who is not, what a client is told then, and that it is not tried without
 end."""
 

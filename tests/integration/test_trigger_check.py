@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tallyd --check`: what people read before they deploy. It needs no pod, no AWS and no socket."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a count to replicas, as the socket tells it."""
 
 import time

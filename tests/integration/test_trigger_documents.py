@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The documents that a configuration is made of: whose identity they give, and what they name."""
 
 import base64

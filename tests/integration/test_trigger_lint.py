@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `tallyd --check` says of files that KEDA, Kubernetes or AWS would not take as they are meant.
 Each finding also reaches the log of an agent that starts with the file, unless it is a note."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every example of KEDA's page as a configuration, with its tables on the real engine."""
 
 import base64

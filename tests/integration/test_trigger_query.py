@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every parameter of a trigger against the real engine: what is configured is what is counted."""
 
 import base64

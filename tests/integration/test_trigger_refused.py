@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What DynamoDB refuses is a warning at most: the agent starts, sends it, and passes on what
 DynamoDB says."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A new configuration: noticed however it comes, taken as a whole or not at all, and without any
 client noticing more than what it changes."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What our reader of URLs lets through must mean the same to the one who connects: libcurl."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """proto/vectors/invalid/ sent to the agent: each is handled as its file says."""
 
 import re

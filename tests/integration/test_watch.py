@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """watch, unwatch and what is told in between."""
 
 import signal

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Holds every document of deploy/kubernetes, and those in its ConfigMaps, against the schemas of
 // Kubernetes and KEDA, and against their TypeScript types, which also find a misspelt field.
 //

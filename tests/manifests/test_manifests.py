@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What holds for every manifest beyond its schema: nobody is root, each number is there, and
 names, commands and policies fit each other."""
 

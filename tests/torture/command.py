@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command under torture: each verb with each of its allocations failing. It answers as if
 nothing had failed, or says that there is no memory and exits 1; it never shows half an answer as
 a whole one."""

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tallyd, or the command, with an allocator that fails once. Each line on stdin is a number n: a
  * child process then runs it with this program's arguments, and its n-th allocation returns NULL
  * (0: none does). Answers "started PID" and, when the child has ended, "ended STATUS ALLOCATIONS",

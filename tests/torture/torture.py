@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fails the 1st, 2nd, 3rd, … allocation of tallyd, each in a run of its own that goes through a
 start, a cold count, a reload, more counts, and the end: no crash, no leak, no wrong answer, and
 well again where it is still there. Then those of the command.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the blocking library share: a fake agent and a handle for it. */
 #ifndef TALLY_TESTS_UNIT_CLIENT_WORLD_H
 #define TALLY_TESTS_UNIT_CLIENT_WORLD_H

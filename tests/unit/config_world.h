@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the configuration share: reading from memory, a made-up environment and
  * made-up files, and findings as the lines that people see. */
 #ifndef TALLY_TESTS_UNIT_CONFIG_WORLD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of counting share: a counter with one trigger, a clock moved by hand, a network
  * that answers when told, and those who ask. */
 #ifndef TALLY_TESTS_UNIT_COUNT_WORLD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the whole identity room share: identities in a world, asked by their public
  * functions, and STS answered by hand. */
 #ifndef TALLY_TESTS_UNIT_IDENTITY_ROOM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in front of a source of credentials that the test drives. */
 #ifndef TALLY_TESTS_UNIT_IDENTITY_SOURCE_H
 #define TALLY_TESTS_UNIT_IDENTITY_SOURCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the identity room share: a loop whose clocks they move, a network they
  * script, an environment they set, and someone who asks for credentials. */
 #ifndef TALLY_TESTS_UNIT_IDENTITY_WORLD_H

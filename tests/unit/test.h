@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The whole unit-test harness: typed asserts that print both sides and work in
  * every build, and a main that runs a table of tests.
  *
@@ -62,18 +63,39 @@ struct test_case {
             TEST_FAIL("%s: the bytes differ", #actual);                                            \
     } while (0)
 
+static inline int test_is_wanted(const struct test_case *test, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], test->name) == 0)
+            return 1;
+    }
+    return argc < 2;
+}
+
+/* All of them, or those that are named as arguments. */
+static inline int test_main(const struct test_case *cases, size_t count, int argc, char **argv)
+{
+    size_t passed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!test_is_wanted(&cases[i], argc, argv))
+            continue;
+        cases[i].run();
+        printf("ok %s\n", cases[i].name);
+        fflush(stdout);
+        passed++;
+    }
+    for (size_t i = 0; passed == 0 && i < count; i++)
+        printf("%s\n", cases[i].name);
+    printf("%zu passed\n", passed);
+    return passed == 0;
+}
+
 #define TEST_MAIN(...)                                                                             \
-    int main(void)                                                                                 \
+    int main(int argc, char **argv)                                                                \
     {                                                                                              \
         static const struct test_case cases[] = {__VA_ARGS__};                                     \
-        size_t count = sizeof(cases) / sizeof(cases[0]);                                           \
-        for (size_t i = 0; i < count; i++) {                                                       \
-            cases[i].run();                                                                        \
-            printf("ok %s\n", cases[i].name);                                                      \
-            fflush(stdout);                                                                        \
-        }                                                                                          \
-        printf("%zu passed\n", count);                                                             \
-        return 0;                                                                                  \
+        return test_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);                     \
     }
 
 #endif

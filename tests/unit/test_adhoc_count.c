@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts that nobody shares: a flight of one's own, with a deadline. */
 #include "agent/count/adhoc_count.h"
 

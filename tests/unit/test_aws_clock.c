@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What replies teach of AWS's time. */
 #include "agent/aws/aws_clock.h"
 

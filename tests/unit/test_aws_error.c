@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What each error of AWS leads to, and what of it may be shown. */
 #include "agent/aws/aws_error.h"
 #include "tests/unit/test.h"

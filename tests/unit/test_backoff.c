@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waits that get longer, and those after a refusal. */
 #include "agent/backoff.h"
 #include "tests/unit/test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Calls of a service: the queue in front of it. */
 #include "agent/aws/call.h"
 

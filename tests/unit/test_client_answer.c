@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
 #include "proto/limits.h"
 #include "proto/writer.h"

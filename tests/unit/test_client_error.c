@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/tally.h"
 #include "proto/errors.h"
 #include "tests/unit/test.h"

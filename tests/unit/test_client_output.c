@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the command prints. */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"

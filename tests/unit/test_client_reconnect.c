@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/clock.h"
 #include "tests/unit/client_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/request.h"
 #include "proto/limits.h"
 #include "proto/message.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values that clients supply, written as msgpack by hand. */
 #include "agent/ipc/client_values.h"
 

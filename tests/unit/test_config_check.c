@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `tallyd --check` prints. */
 #include "tests/unit/config_world.h"
 

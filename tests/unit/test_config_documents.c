@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which documents are read, which are skipped, and how that is told. */
 #include "tests/unit/config_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files and folders on disk, as a pod and a node have them. */
 #include "tests/unit/config_world.h"
 

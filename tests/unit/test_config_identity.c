@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which identity the YAML selects, and where its values come from. */
 #include "tests/unit/config_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a client may call a trigger. */
 #include "tests/unit/config_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every example of KEDA's page on its aws-dynamodb scaler, as of KEDA 2.7. */
 #include "tests/unit/config_world.h"
 

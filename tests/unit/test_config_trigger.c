@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parameters of a trigger, and the fields of the object that it is in. */
 #include "tests/unit/config_world.h"
 

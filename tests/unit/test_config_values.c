@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* expressionAttributeNames, expressionAttributeValues, and what the expressions use of them. */
 #include "tests/unit/config_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When the configuration's files count as changed. Events and the clock are made by hand. */
 #include "agent/config/config_watch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the YAML reader takes and refuses, hostile input included. */
 #include "tests/unit/config_world.h"
 

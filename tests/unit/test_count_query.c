@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long a count waits between its attempts to get credentials. (Its pages: see test_question.)
  */
 #include "agent/count/count_query.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counting, copying, and that no key survives the last reference. */
 #include "tests/unit/test.h"
 

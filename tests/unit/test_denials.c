@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is remembered of denied queries, and how long. */
 #include "agent/count/denials.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Durations from outside, and the arithmetic that meets them. */
 #include "proto/duration.h"
 #include "proto/saturating.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The body of a Query, the reading of its pages and errors, and the checksum. Replies are as
  * DynamoDB sends them, apart from the ones that nobody should send. */
 #include "agent/aws/dynamodb.h"
@@ -17,7 +18,7 @@ static const char *build(const struct query *query, const char *values, const ch
     return buffer_string(&body);
 }
 
-/* ---- request body */
+/* ---- request body ---- */
 
 TEST(a_small_query_has_only_what_it_needs)
 {
@@ -150,7 +151,7 @@ TEST(values_are_merged_by_placeholder)
     CHECK(dynamodb_merge_values("{}", "{\":a\":1,\":a\":2}") == NULL);
 }
 
-/* ---- pages */
+/* ---- pages ---- */
 
 struct page_case {
     const char *json;
@@ -287,7 +288,7 @@ TEST(a_key_survives_the_way_back)
     dynamodb_page_clear(&again);
 }
 
-/* ---- errors */
+/* ---- errors ---- */
 
 static const struct {
     int status;
@@ -355,7 +356,7 @@ TEST(errors_are_read_and_classified)
     }
 }
 
-/* ---- checksum */
+/* ---- checksum ---- */
 
 TEST(crc_is_zlib_s)
 {

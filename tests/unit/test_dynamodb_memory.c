@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whichever allocation fails while DynamoDB's JSON is read or written: an error, or the right
  * result; nothing in between. */
 #include "tests/unit/test.h"

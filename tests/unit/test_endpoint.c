@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where requests go, and which configured URLs are refused. The names of all regions are
  * compared with botocore's in tests/integration/test_endpoints_botocore.py. */
 #include "agent/endpoint.h"
@@ -29,7 +30,7 @@ static int sts(const struct endpoint_environment *environment, const char *fallb
     return endpoint_sts(&endpoint, environment, fallback, why, sizeof(why));
 }
 
-/* ---- names by region */
+/* ---- names by region ---- */
 
 static const struct {
     const char *region;
@@ -105,7 +106,7 @@ TEST(a_region_is_a_host_label)
                      "a123456789-123456789-123456789-123456789-123456789-123456789-12", NULL));
 }
 
-/* ---- STS */
+/* ---- STS ---- */
 
 TEST(sts_is_regional)
 {
@@ -152,7 +153,7 @@ TEST(the_legacy_setting_sends_old_regions_to_the_global_endpoint)
     }
 }
 
-/* ---- precedence of configured URLs */
+/* ---- precedence of configured URLs ---- */
 
 TEST(configured_urls_come_first_in_their_order)
 {
@@ -203,7 +204,7 @@ TEST(a_bad_url_is_told_with_its_source)
     CHECK_STR("awsEndpoint: a user or password cannot be in it", why);
 }
 
-/* ---- URLs */
+/* ---- URLs ---- */
 
 static const struct {
     const char *url, *as, *host, *path;
@@ -298,7 +299,7 @@ TEST(a_url_may_be_as_long_as_its_room)
     CHECK_STR("the host name is too long", why);
 }
 
-/* ---- credential endpoints */
+/* ---- credential endpoints ---- */
 
 static const char *const credential_urls[] = {"http://169.254.170.2/v2/credentials/x",
     "http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials",
@@ -325,7 +326,7 @@ TEST(credential_endpoints_are_local_or_https)
             TEST_FAIL("accepted: %s", no_credential_urls[i]);
 }
 
-/* ---- environment */
+/* ---- environment ---- */
 
 static const char *const *variables;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/frame.h"
 
 #include "tests/unit/test.h"
@@ -47,7 +48,7 @@ static enum frame_status scan_in_bytes(
     return status;
 }
 
-/* ---- a slow model to compare with: recursive, straight from the specification --------- */
+/* ---- a slow model to compare with: recursive, straight from the specification ---- */
 
 struct model {
     const uint8_t *data;
@@ -155,7 +156,7 @@ TEST(agrees_with_a_model_of_the_specification)
     CHECK(complete > 50000 && complete < 350000);
 }
 
-/* ---- by hand ------------------------------------------------------------------------- */
+/* ---- by hand ---- */
 
 TEST(each_type_ends_where_the_specification_says)
 {

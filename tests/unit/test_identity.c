@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/identity_room.h"
 
 TEST(a_hundred_triggers_with_one_role_make_one_call)
@@ -108,8 +109,7 @@ TEST(the_last_holder_may_let_go_in_the_callback)
     }
 }
 
-/* ---- what AWS calls expired, what changes -----------------------------------------------------
- */
+/* ---- what AWS calls expired, what changes ---- */
 
 TEST(expired_credentials_are_dropped_and_fetched_once)
 {

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/identity_source.h"
 
-/* ---- serving --------------------------------------------------------------------------------- */
+/* ---- serving ---- */
 
 TEST(a_fetch_serves_everyone_until_it_is_nearly_expired)
 {
@@ -169,7 +170,7 @@ TEST(when_it_is_refreshed_follows_from_the_lifetime)
     }
 }
 
-/* ---- clocks, expiry told by AWS, changes from outside ---------------------------------------- */
+/* ---- clocks, expiry told by AWS, changes from outside ---- */
 
 TEST(after_a_suspend_expired_credentials_are_not_used)
 {

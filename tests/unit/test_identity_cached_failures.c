@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/dynamodb.h"
 #include "tests/unit/identity_source.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/identity_room.h"
 
 static struct failure chain_failure(void)
@@ -111,8 +112,7 @@ TEST(aws_eks_needs_the_web_identity_and_takes_nothing_else)
     stop();
 }
 
-/* ---- further down the chain -------------------------------------------------------------------
- */
+/* ---- further down the chain ---- */
 
 #define POD_IDENTITY "http://169.254.170.23/v1/credentials"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/advice.h"
 #include "tests/unit/test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/web_identity.h"
 #include "tests/unit/test.h"
@@ -63,8 +64,7 @@ TEST(deep_nesting_is_refused)
     CHECK_INT(-EPROTO, fields_read(deep, sizeof(deep), &field, 1, why, sizeof(why)));
 }
 
-/* ---- the token's claims -----------------------------------------------------------------------
- */
+/* ---- the token's claims ---- */
 
 TEST(claims_are_read_from_a_token_of_kubernetes)
 {
@@ -114,8 +114,7 @@ TEST(claims_of_wrong_types_are_absent)
     CHECK_INT(0, claims.expires_s);
 }
 
-/* ---- credentials ------------------------------------------------------------------------------
- */
+/* ---- credentials ---- */
 
 static int parse(const char *json, struct credentials **credentials)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/metadata.h"
 #include "tests/unit/identity_world.h"
 
@@ -51,8 +52,7 @@ static void never_answer(void)
     }
 }
 
-/* ---- the container endpoint -------------------------------------------------------------------
- */
+/* ---- the container endpoint ---- */
 
 TEST(pod_identity_sends_the_raw_token_past_every_proxy)
 {
@@ -254,8 +254,7 @@ TEST(hostile_replies_are_refused)
     }
 }
 
-/* ---- the instance metadata --------------------------------------------------------------------
- */
+/* ---- the instance metadata ---- */
 
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 

@@ -1,8 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/profile.h"
 #include "tests/unit/identity_world.h"
 
-/* ---- the INI text -----------------------------------------------------------------------------
- */
+/* ---- the INI text ---- */
 
 static char seen[1024];
 
@@ -105,7 +105,7 @@ TEST(a_profile_is_found_by_the_rules_of_each_file)
     }
 }
 
-/* ---- the provider ---------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 #define ROLE_A "arn:aws:iam::111122223333:role/a"
 #define ROLE_B "arn:aws:iam::111122223333:role/b"

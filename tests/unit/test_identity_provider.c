@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/provider.h"
 #include "tests/unit/identity_world.h"
 
@@ -80,7 +81,7 @@ TEST(who_leaves_is_not_answered_and_the_fetch_goes_on)
     credentials_unref(credentials);
 }
 
-/* ---- callbacks that do things ---------------------------------------------------------------- */
+/* ---- callbacks that do things ---- */
 
 static struct provider *meddled;
 static struct asker neighbour;

@@ -1,7 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/identity_room.h"
 
-/* ---- AssumeRole on top ------------------------------------------------------------------------
- */
+/* ---- AssumeRole on top ---- */
 
 TEST(a_role_is_assumed_by_the_chain_with_its_external_id)
 {
@@ -111,8 +111,7 @@ TEST(an_expired_base_is_refreshed_and_the_call_replayed_once)
     stop();
 }
 
-/* ---- podIdentity aws --------------------------------------------------------------------------
- */
+/* ---- podIdentity aws ---- */
 
 TEST(podidentity_aws_assumes_a_role_only_after_a_refusal)
 {

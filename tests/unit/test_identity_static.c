@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/cached.h"
 #include "agent/credentials/static.h"
 #include "tests/unit/identity_world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What libraries say, as it may be shown. */
 #include "agent/library_text.h"
 #include "tests/unit/test.h"

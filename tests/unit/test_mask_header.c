@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of a request's headers may be shown. */
 #include "agent/aws/credentials.h"
 #include "agent/ipc/explanation.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The values of options, as people write them. */
 #include "agent/option_value.h"
 

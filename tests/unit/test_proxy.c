@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which proxy leads where: the cases of Go's httpproxy (proxy_test.go), and what is no proxy. */
 #include "agent/aws/proxy.h"
 #include "tests/unit/test.h"
@@ -86,7 +87,7 @@ TEST(proxy_bypasses_are_those_of_go)
             TEST_FAIL("no_proxy \"%s\": %s", cases[i].no_proxy, cases[i].url);
 }
 
-/* ---- environment */
+/* ---- environment ---- */
 
 static const char *const *variables; /* name, value, …, NULL */
 
@@ -126,7 +127,7 @@ TEST(proxy_variables_are_those_of_go_then_all_proxy)
         variable_for(https, SET("ALL_PROXY", "p", "NO_PROXY", "b", "no_proxy", "a.example")));
 }
 
-/* ---- the URL of a proxy */
+/* ---- the URL of a proxy ---- */
 
 TEST(proxy_urls_are_read_with_the_ports_of_go)
 {

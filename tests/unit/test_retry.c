@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Delays and the retry quota. */
 #include "agent/aws/retry.h"
 #include "tests/unit/test.h"

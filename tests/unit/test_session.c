@@ -1,8 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Connections: frames in, answers out, and what they may cost. */
 #include "tests/unit/session_world.h"
 
-/* ---- frames ------------------------------------------------------------------------------------
- */
+/* ---- frames ---- */
 
 TEST(a_request_may_come_byte_by_byte)
 {
@@ -134,8 +134,7 @@ TEST(a_client_that_goes_is_forgotten)
     house_close(&house);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------
- */
+/* ---- limits ---- */
 
 TEST(the_65th_request_in_flight_is_busy)
 {

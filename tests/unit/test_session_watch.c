@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What connections hear of the triggers that they watch. */
 #include "tests/unit/session_world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Signatures, compared with AWS's published examples and with ones made by botocore; and what
  * is left of the secret in memory. Random requests are compared with botocore itself in
  * tests/integration/test_sigv4_botocore.py. */
@@ -116,7 +117,7 @@ TEST(the_date_is_the_published_one)
     CHECK_STR("20150830T123600Z", signature.date);
 }
 
-/* ---- the keys that are kept with the credentials --------------------------------------------- */
+/* ---- the keys that are kept with the credentials ---- */
 
 static struct sigv4_signature sign_in(
     const struct credentials *credentials, const char *region, const char *service, int64_t time)
@@ -164,8 +165,7 @@ TEST(keys_of_many_days_regions_and_services_are_told_apart)
     credentials_unref(credentials);
 }
 
-/* ---- what is the same, and what is not --------------------------------------------------------
- */
+/* ---- what is the same, and what is not ---- */
 
 static struct sigv4_signature sign_simple(
     const char *secret, const char *path, const char *host, int *r)
@@ -264,7 +264,7 @@ TEST(what_cannot_be_signed_is_refused)
     credentials_unref(token_end);
 }
 
-/* ---- what is left in memory: the signature is made on a stack that can be searched afterwards */
+/* ---- what is left in memory: the signature is made on a stack that can be searched afterwards ---- */
 
 static uint8_t stack[256 * 1024];
 static ucontext_t main_context, signing_context;

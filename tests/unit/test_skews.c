@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is remembered of other clocks. */
 #include "agent/aws/aws_clock.h"
 

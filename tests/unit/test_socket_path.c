@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The socket's place in the file system, where others are there first. */
 #include "agent/ipc/socket_path.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/multi.h"
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"

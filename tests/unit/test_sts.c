@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The forms that go to STS and the XML that comes back. The valid replies have the shape of the
  * ones in AWS's documentation; the error is one that users have quoted. */
 #include "agent/aws/sts.h"
@@ -5,7 +6,7 @@
 
 #include <errno.h>
 
-/* ---- requests */
+/* ---- requests ---- */
 
 static struct buffer body;
 
@@ -72,7 +73,7 @@ TEST(session_names_fit_the_rule_of_sts)
     }
 }
 
-/* ---- credentials */
+/* ---- credentials ---- */
 
 #define XMLNS " xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\""
 #define CREDENTIALS                                                                                \
@@ -256,7 +257,7 @@ TEST(a_long_element_name_is_refused)
     }
 }
 
-/* ---- identity */
+/* ---- identity ---- */
 
 TEST(an_identity_is_read)
 {
@@ -277,7 +278,7 @@ TEST(an_identity_is_read)
     CHECK_STR("Account is missing", why);
 }
 
-/* ---- errors */
+/* ---- errors ---- */
 
 #define ERROR_XML(code, message)                                                                   \
     "<ErrorResponse" XMLNS ">\n  <Error>\n    <Type>Sender</Type>\n    <Code>" code "</Code>\n"    \

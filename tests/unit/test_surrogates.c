@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Escapes of characters beyond U+FFFF, as JSON has them. */
 #include "agent/config/yaml.h"
 

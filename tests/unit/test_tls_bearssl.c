@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CA bundle that is parsed once, and what a connection is set up with. */
 #include "agent/aws/tls_bearssl.h"
 #include "tests/unit/test.h"

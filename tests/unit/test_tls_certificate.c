@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The issuer in a Certificate message, and messages that end anywhere. */
 #include "agent/aws/tls_certificate.h"
 #include "tests/unit/test.h"

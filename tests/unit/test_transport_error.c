@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who failed, as it is said. */
 #include "agent/aws/call.h"
 #include "tests/unit/test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Questions, flights and the counter, from a request to the bytes that leave for DynamoDB: with a
  * clock moved by hand and a network that answers when told. */
 #include "tests/unit/count_world.h"

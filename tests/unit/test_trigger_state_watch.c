@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Questions that are kept fresh, those who watch them, and the sets of client values. */
 #include "tests/unit/count_world.h"
 

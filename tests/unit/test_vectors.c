@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* proto/vectors/ against the decoder, and proto/PROTOCOL.md against both. Runs in the
  * repository's root, as make does. */
 #include "proto/frame.h"
@@ -205,7 +206,7 @@ TEST(invalid_vectors_are_handled_as_they_say)
     CHECK(each_vector("invalid", check_invalid) > 30);
 }
 
-/* ---- what we pack is what the vectors hold ------------------------------------------- */
+/* ---- what we pack is what the vectors hold ---- */
 
 static void check_packed(const char *name, const struct buffer *packed)
 {
@@ -271,7 +272,7 @@ TEST(errors_are_packed_as_in_the_vectors)
     buffer_free(&buffer);
 }
 
-/* ---- the document --------------------------------------------------------------------- */
+/* ---- the document ---- */
 
 TEST(examples_of_the_document_are_the_vectors)
 {

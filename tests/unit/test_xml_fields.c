@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the XML parser does with memory: nothing secret in freed blocks, and a clean end whichever
  * allocation fails. What it reads is in test_sts.c. */
 #include "tests/unit/test.h"

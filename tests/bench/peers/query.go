@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Query as KEDA's scaler makes it: the AWS SDK for Go, static keys, one client for all.
 //
 //	query PORT QUERIES        CPU of each, in microseconds, and the memory afterwards, as JSON

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Query through boto3, static keys, one client for all.
 
     query_boto3.py PORT QUERIES [SECONDS]   CPU of each, in microseconds, as JSON; then waits
