@@ -39,7 +39,7 @@ static void put(struct deadlines *deadlines, struct deadline *deadline, size_t p
     deadline->place = place;
 }
 
-/* Puts it at this place, or above where its parents are later. */
+/* Places it here, or higher up while its parents are later. */
 static void rise(struct deadlines *deadlines, struct deadline *deadline, size_t place)
 {
     while (place > 1 && is_before(deadline, deadlines->heap[place / 2])) {
@@ -49,7 +49,7 @@ static void rise(struct deadlines *deadlines, struct deadline *deadline, size_t 
     put(deadlines, deadline, place);
 }
 
-/* Puts it at this place, or below where its children are earlier. */
+/* Places it here, or further down while its children are earlier. */
 static void sink(struct deadlines *deadlines, struct deadline *deadline, size_t place)
 {
     for (size_t child = 2 * place; child <= deadlines->count; child = 2 * place) {

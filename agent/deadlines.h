@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deadlines, the earliest first: a binary heap of what its owners embed. Pure. */
+/* Deadlines, the earliest first: a binary heap of structs that their owners embed. Pure. */
 #ifndef TALLY_AGENT_DEADLINES_H
 #define TALLY_AGENT_DEADLINES_H
 
@@ -8,8 +8,8 @@
 
 struct deadline {
     int64_t at;
-    uint64_t turn; /* the earlier one of two with the same time goes first */
-    size_t place;  /* in the heap, from 1; 0: in none */
+    uint64_t turn; /* of two with the same time the one set earlier comes first */
+    size_t place;  /* position in the heap, from 1; 0: in no heap */
 };
 
 /* Zeroed: empty. */
@@ -17,15 +17,15 @@ struct deadlines {
     struct deadline **heap; /* heap[1] is the earliest */
     size_t count;
     size_t room;
-    uint64_t turn; /* of the next one */
+    uint64_t turn; /* of the next deadline */
 };
 
-/* Room for so many in all, so that setting one cannot fail. 0 or -ENOMEM. */
+/* Reserves room for this many in total, so that setting one cannot fail. 0 or -ENOMEM. */
 int deadlines_reserve(struct deadlines *deadlines, size_t room);
 void deadlines_free(struct deadlines *deadlines);
 
 void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64_t at);
-void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline); /* also of none */
+void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline); /* or in no heap */
 struct deadline *deadlines_first(const struct deadlines *deadlines);           /* NULL: none */
 
 #endif

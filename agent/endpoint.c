@@ -16,14 +16,14 @@
 
 struct partition {
     const char *prefix; /* of its regions */
-    const char *global; /* the pseudo-region of the partition as a whole begins so; or NULL */
+    const char *global; /* prefix of the pseudo-region of the whole partition; or NULL */
     const char *suffix;
     const char *dual_stack_suffix;
-    bool plain_is_fips; /* its ordinary names are the FIPS ones */
+    bool plain_is_fips; /* its ordinary host names are the FIPS ones */
 };
 
-/* AWS's partitions.json as SDKs carry it; a region that fits none of the others is in the
- * first, as new ones mostly are. */
+/* AWS's partitions.json as SDKs carry it; a region that matches no other partition is in the first,
+ * as most new regions are. */
 static const struct partition partitions[] = {
     {"", NULL, "amazonaws.com", "api.aws", false},
     {"cn-", "aws-cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", false},
@@ -35,8 +35,8 @@ static const struct partition partitions[] = {
     {"us-isof-", "aws-iso-f-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", false},
 };
 
-/* Where AWS_STS_REGIONAL_ENDPOINTS=legacy means the one global endpoint; regions that are
- * younger than this list never had it. */
+/* Regions where AWS_STS_REGIONAL_ENDPOINTS=legacy means the one global endpoint; regions newer than
+ * this list never had it. */
 static const char *const legacy_sts_regions[] = {"ap-northeast-1", "ap-south-1", "ap-southeast-1",
     "ap-southeast-2", "aws-global", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1",
     "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"};
@@ -92,8 +92,8 @@ static const struct partition *partition_of(const char *region)
     return &partitions[0];
 }
 
-/* A host label, because it becomes one: what else is in it could lead the request, and its
- * signature, to another host. */
+/* Must be a host label, because it becomes one: any other character could direct the request, and
+ * its signature, to another host. */
 static bool is_region(const char *region)
 {
     size_t len = strlen(region);
@@ -114,7 +114,7 @@ static void trim_region(const char *text, char *region, size_t size)
     snprintf(region, size, "%.*s", (int)len, begin);
 }
 
-/* What is asked for, once it is known to be possible. */
+/* The requested endpoint, once it is known to be possible. */
 struct wish {
     char region[ENDPOINT_REGION_SIZE];
     bool fips;
@@ -123,7 +123,7 @@ struct wish {
 
 static int refuse_region(const char *region, char *why, size_t why_size)
 {
-    snprintf(why, why_size, "\"%.40s\" is no region; one looks like eu-west-1", region);
+    snprintf(why, why_size, "\"%.40s\" is not a region; one looks like eu-west-1", region);
     return -EINVAL;
 }
 
@@ -161,8 +161,8 @@ static void set_host(struct endpoint *endpoint, const char *host)
     snprintf(endpoint->path, sizeof(endpoint->path), "/");
 }
 
-/* The host that AWS gives the service there. Both variants together have a name of their own in
- * every partition. */
+/* The service's AWS host in that region. FIPS and dual-stack combined have a separate name in every
+ * partition. */
 static void set_aws_host(struct endpoint *endpoint, const char *service, const struct wish *wish)
 {
     const struct partition *partition = partition_of(wish->region);
@@ -192,7 +192,7 @@ static int set_custom(struct endpoint *endpoint, const struct wish *wish, const 
     return 0;
 }
 
-/* Where the environment gives the URL of a service; NULL: nowhere. */
+/* The service's URL from the environment; NULL: not set. */
 static const char *configured_url(const struct endpoint_environment *environment,
     const char *own_name, const char *own_url, const char **source)
 {
@@ -254,7 +254,7 @@ static bool is_global_sts(const struct endpoint_environment *environment, const 
     return false;
 }
 
-/* Tokens are sent there, so --allow-http does not concern it. */
+/* Tokens are sent there, so --allow-http does not apply. */
 static int set_custom_sts(struct endpoint *endpoint, const struct wish *wish, const char *source,
     const char *url, char *why, size_t why_size)
 {
@@ -307,8 +307,8 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
 
 /* ---- endpoint url ---- */
 
-/* The URLs that people configure. A strict reader: what it lets through means the same to every
- * other reader of URLs. */
+/* The URLs that users configure. A strict parser: what it accepts means the same to every other URL
+ * parser. */
 
 #define HOST_MAX  253
 #define LABEL_MAX 63
@@ -324,7 +324,7 @@ struct parts {
     char host[HOST_MAX + 1]; /* lower case, canonical; an IPv6 address without its brackets */
     bool bracketed;
     unsigned port;    /* 0: the scheme's */
-    const char *path; /* of the text, up to its end; "" or from "/" or "?" */
+    const char *path; /* points into the text, up to its end; "" or from "/" or "?" */
 };
 
 static int refuse(char *why, size_t why_size, const char *reason)
@@ -342,7 +342,7 @@ static void copy_lower(char *to, const char *from, size_t len)
     to[len] = '\0';
 }
 
-/* Names that other readers take for IPv4 addresses: 127.1, 0x7f.1, 2130706433. */
+/* Names that other parsers take for IPv4 addresses: 127.1, 0x7f.1, 2130706433. */
 static bool ends_in_number(const char *host)
 {
     const char *dot = strrchr(host, '.');
@@ -381,8 +381,8 @@ static bool canonical_ipv6(char host[HOST_MAX + 1])
            inet_ntop(AF_INET6, &address, host, HOST_MAX + 1) != NULL;
 }
 
-/* An address as bytes: IPv4 as IPv4-mapped IPv6. Nothing but a whole, canonical address is
- * one, so a name like 127.example.org never is. */
+/* An address as bytes: IPv4 as IPv4-mapped IPv6. Only a whole, canonical address counts, so a name
+ * like 127.example.org never does. */
 static bool read_address(const char *host, struct in6_addr *address)
 {
     char mapped[INET6_ADDRSTRLEN + 8];
@@ -480,8 +480,8 @@ static int read_authority(
     return read_port(text + 1, len - 1, &parts->port, why, why_size);
 }
 
-/* A segment "." or "..", in any spelling: other readers would shorten the path, and the
- * signature would be for another one. */
+/* A segment "." or "..", in any spelling: other parsers would shorten the path, and the signature
+ * would be for another one. */
 static bool has_dot_segment(const char *path, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a service is: URL, Host header and signing region, from region and environment.
- * Pure: the environment comes in as a struct. Names are made by endpoint.c, URLs that somebody
- * configured are read by endpoint_url.c. */
+/* Where a service is: URL, Host header and signing region, from region and environment. Pure: the
+ * environment comes in as a struct. endpoint.c builds the AWS host names and parses the URLs that
+ * users configure. */
 #ifndef TALLY_AGENT_ENDPOINT_H
 #define TALLY_AGENT_ENDPOINT_H
 
@@ -16,7 +16,7 @@ struct endpoint_environment {
     const char *endpoint_url;          /* AWS_ENDPOINT_URL */
     const char *endpoint_url_dynamodb; /* AWS_ENDPOINT_URL_DYNAMODB */
     const char *endpoint_url_sts;      /* AWS_ENDPOINT_URL_STS */
-    const char *region;                /* of region_variable; blanks around it do not count */
+    const char *region;                /* of region_variable; surrounding blanks are ignored */
     const char *region_variable;       /* AWS_REGION, else AWS_DEFAULT_REGION */
     bool ignore_configured;            /* AWS_IGNORE_CONFIGURED_ENDPOINT_URLS */
     bool sts_legacy;                   /* AWS_STS_REGIONAL_ENDPOINTS=legacy */
@@ -26,18 +26,17 @@ struct endpoint_environment {
 };
 
 /* Fills it from a getenv-like function, whose texts it borrows; a blank one counts as unset.
- * `allow_http` is left alone. */
+ * `allow_http` stays unchanged. */
 void endpoint_environment_read(
     struct endpoint_environment *environment, const char *(*get)(const char *name));
 
 struct endpoint {
-    char url[ENDPOINT_URL_SIZE];  /* "https://dynamodb.eu-west-1.amazonaws.com/" */
-    char host[ENDPOINT_URL_SIZE]; /* as the Host header has it: with a port that is not the scheme's
-                                   */
-    char path[ENDPOINT_URL_SIZE]; /* "/", or the custom endpoint's path, without a query */
+    char url[ENDPOINT_URL_SIZE];       /* "https://dynamodb.eu-west-1.amazonaws.com/" */
+    char host[ENDPOINT_URL_SIZE];      /* the Host header, with any non-default port */
+    char path[ENDPOINT_URL_SIZE];      /* "/", or the custom endpoint's path, without a query */
     char region[ENDPOINT_REGION_SIZE]; /* for the signature */
-    bool in_clear; /* plain http, and not to a loopback address: no token goes there */
-    bool own;      /* somebody's own for one trigger or query: it says nothing of AWS elsewhere */
+    bool in_clear; /* plain http, and not to a loopback address: no token is sent there */
+    bool own;      /* custom, for one trigger or query: implies nothing about other AWS endpoints */
 };
 
 /* 0, or -EINVAL with what is wrong and what to do in `why`. `custom`: the trigger's awsEndpoint
@@ -45,17 +44,18 @@ struct endpoint {
 int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *region, const char *custom, char *why, size_t why_size);
 
-/* `fallback_region`: the trigger's, where the environment names none; NULL: none either. */
+/* `fallback_region`: the trigger's, where the environment sets no region; NULL: the trigger sets
+ * none either. */
 int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *environment,
     const char *fallback_region, char *why, size_t why_size);
 
-/* A URL that somebody configured: https, or http to a loopback address or `localhost` or with
- * allow_http; no user, query or fragment. Checks, and fills url, host and path; `region` is left
- * empty. 0, or -EINVAL with `why`, which never repeats the URL: a password may be in it. */
+/* A configured URL: https, or http to a loopback address or `localhost` or with allow_http; no
+ * user, query or fragment. Checks it, and fills url, host and path; `region` stays empty. 0, or
+ * -EINVAL with `why`, which never repeats the URL: a password may be in it. */
 int endpoint_parse_url(
     struct endpoint *endpoint, const char *url, bool allow_http, char *why, size_t why_size);
 
-/* A whole, canonical address (without brackets) as bytes, IPv4 as IPv4-mapped IPv6; false: none. */
+/* A whole, canonical address (without brackets) as bytes, IPv4 as IPv4-mapped IPv6; else false. */
 bool endpoint_read_address(const char *host, unsigned char address[16], bool *is_ipv4);
 
 /* A loopback address, or `localhost`. */

@@ -131,7 +131,7 @@ void file_explain(const char *path, int error, char *why, size_t why_size)
         snprintf(why, why_size, "%s is too long for what it should hold", path);
         break;
     case -EINVAL:
-        snprintf(why, why_size, "%s is no regular file", path);
+        snprintf(why, why_size, "%s is not a regular file", path);
         break;
     default:
         snprintf(why, why_size, "%s cannot be read: %s", path, strerror(-error));

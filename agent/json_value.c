@@ -24,9 +24,9 @@ static void watch_memory(void)
     memory_failed = false;
 }
 
-/* Where the text has too many values, or its length: what begins or separates them is counted
- * outside of strings. In a text that is no JSON the number means nothing, and jansson reads no
- * further than the fault. */
+/* The offset at which the text has too many values, or its length: counts the characters outside of
+ * strings that begin or separate values. If the text is not JSON the number means nothing, and
+ * jansson stops at the error. */
 static size_t find_excess(const char *text, size_t len)
 {
     unsigned values = 1;

@@ -17,7 +17,7 @@ static void hide_user(char *text)
     if (at == NULL)
         return;
     scheme += strlen("://");
-    /* A user shorter than the mark leaves a shorter mark. */
+    /* A user name shorter than the mark gets a shorter mark. */
     for (size_t i = 0; i < len && scheme < at; i++)
         *scheme++ = HIDDEN[i];
     memmove(scheme, at, strlen(at) + 1);

@@ -13,11 +13,11 @@
 
 /* ---- log ---- */
 
-/* A longer line is dropped whole: better none than a forged half. A pipe that can be written to
- * takes so much without blocking. */
+/* A longer line is dropped whole: a truncated line could be misread. A writable pipe accepts this
+ * much without blocking. */
 #define LINE_BYTES PIPE_BUF
 
-#define FIELDS_OFTEN 6 /* of an event that comes often, at most */
+#define FIELDS_OFTEN 6 /* of a rate-limited event, at most */
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
@@ -55,7 +55,7 @@ static void put_escaped(struct buffer *line, const char *text)
         } else if (byte < 0x20 || byte == 0x7f) {
             buffer_printf(line, "\\u%04x", byte);
         } else if (byte == 0xc2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] <= 0x9f) {
-            buffer_printf(line, "\\u%04x", (unsigned char)*++at); /* C1: terminals obey them, too */
+            buffer_printf(line, "\\u%04x", (unsigned char)*++at); /* C1: terminals act on it, too */
         } else {
             buffer_append_byte(line, byte);
         }
@@ -63,7 +63,7 @@ static void put_escaped(struct buffer *line, const char *text)
     buffer_append_byte(line, '"');
 }
 
-/* logfmt leaves simple words bare; everything else is quoted as in JSON. */
+/* logfmt does not quote simple words; everything else is quoted as in JSON. */
 static bool is_bare(const char *text)
 {
     if (*text == '\0')
@@ -114,7 +114,7 @@ static void put_time(struct buffer *line)
     put_text(line, "ts", text);
 }
 
-/* One write for one line. Neither a full disk nor a reader that hangs stops the agent. */
+/* One write for one line. Neither a full disk nor a stuck reader stops the agent. */
 static bool put_out(const struct buffer *line)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -125,7 +125,7 @@ static bool put_out(const struct buffer *line)
 
 static void write_line(enum log_level level, const char *event, const struct log_field *fields)
 {
-    static struct buffer line = {.max = LINE_BYTES}; /* kept, for the next one */
+    static struct buffer line = {.max = LINE_BYTES}; /* kept for the next line */
 
     buffer_clear(&line);
     put_time(&line);
@@ -162,7 +162,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     write_line(level, event, fields);
 }
 
-/* Whether what has this key is to be told now. */
+/* Whether the event with this key is to be logged now. */
 static bool is_due(uint64_t key, int64_t *repeated)
 {
     struct timespec now;
@@ -177,7 +177,7 @@ static uint64_t often_key(uint64_t key, const struct log_field *field)
     char number[24];
 
     if (strcmp(field->key, "client") == 0)
-        return key; /* a peer may call itself another name each time */
+        return key; /* a peer may use another name each time */
     if (field->text != NULL)
         return fnv_text(key, field->text);
     if (strcmp(field->key, "uid") != 0 && strcmp(field->key, "gid") != 0)
@@ -204,7 +204,7 @@ void log_write_often(enum log_level level, const char *event, const struct log_f
     log_write(level, event, all);
 }
 
-/* The request id is another one each time. */
+/* The request id differs each time. */
 static uint64_t failure_key(const char *event, const char *subject, const struct failure *failure)
 {
     uint64_t key = fnv_text(fnv_text(FNV_START, event), subject != NULL ? subject : "");
@@ -252,8 +252,7 @@ size_t log_failure_fields(struct log_field *fields, const struct failure *failur
 
 /* ---- log rate ---- */
 
-/* Its own entry, or the one that it may take: a free one, or the one that was logged longest ago.
- */
+/* Its own entry, or the one to reuse: a free one, or the one that was logged longest ago. */
 static struct log_rate_entry *log_rate_find(struct log_rate *rate, uint64_t key)
 {
     struct log_rate_entry *oldest = &rate->entries[0];

@@ -16,7 +16,7 @@ const char *log_level_name(enum log_level level); /* "warn", in lines and option
 
 struct log_field {
     const char *key;
-    const char *text; /* NULL: `number` counts */
+    const char *text; /* NULL: `number` is used */
     int64_t number;
 };
 
@@ -37,33 +37,33 @@ struct log_field {
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* An event that others can cause as often as they like. The same one, of the same uid and gid and
- * whatever its other numbers are, is told once a minute; `repeated` is then how often it came in
+/* An event that clients can cause at any rate. The same event, with the same uid and gid and
+ * whatever its other numbers are, is logged once a minute; `repeated` is how often it occurred in
  * between. */
 #define log_often(level, event, ...)                                                               \
     log_write_often((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
 
 void log_write_often(enum log_level level, const char *event, const struct log_field *fields);
 
-/* An event about a failure, as often: message, error name, AWS code and request id as fields. Only
- * the request id may differ in the same one. */
+/* A failure event with the same rate limit: message, error name, AWS code and request id as fields.
+ * Events that differ only in the request id are the same event. */
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure);
 
-/* The fields of a failure, for an event of the caller's own: error name, message, and where AWS
- * answered its code, request id and reasons. Returns how many, at most LOG_FAILURE_FIELDS. The
- * texts are borrowed from the failure. */
+/* The fields of a failure, for the caller's event: error name, message, and where AWS answered its
+ * code, request id and reasons. Returns how many, at most LOG_FAILURE_FIELDS. The texts are
+ * borrowed from the failure. */
 #define LOG_FAILURE_FIELDS 5
 size_t log_failure_fields(struct log_field *fields, const struct failure *failure);
 
-/* Whether events of this level are written, for callers to whom the fields cost something. */
+/* Whether events of this level are written, for callers whose fields are costly to compute. */
 bool log_is_on(enum log_level level);
 
 void log_set_level(enum log_level level);
 void log_set_json(bool json);
 
-/* How often the same thing is logged: the first time at once, then once a minute with how often it
- * came meanwhile. Fixed memory; the time comes in. */
+/* Rate limit for the same event: logged at once the first time, then once a minute with the number
+ * of repeats. Fixed memory; the time is a parameter. */
 
 #define LOG_RATE_QUIET_MS 60000
 #define LOG_RATE_ENTRIES  64
@@ -76,23 +76,23 @@ struct log_rate { /* zeroed: nothing was logged */
     } entries[LOG_RATE_ENTRIES];
 };
 
-/* Whether to log it now; *count is then how often it was passed over since it was last logged. Of
- * more things than there are entries all are logged, those of longest ago again: better twice than
+/* Whether to log it now; *count is then how often it was suppressed since it was last logged. With
+ * more distinct events than entries all are logged, the oldest ones repeatedly: better twice than
  * never. */
 bool log_rate_admit(struct log_rate *rate, uint64_t key, int64_t now_ms, int64_t *count);
 
-/* A failure that goes on, of one thing that is tried again and again: it is to be logged when it
- * begins, once a minute while it continues, and when it is over. Zeroed: all is well. */
+/* A continuing failure of one operation that is retried: logged when it begins, once a minute while
+ * it continues, and when it is over. Zeroed: no outage. */
 struct outage {
     int64_t since_ms;
     int64_t logged_ms;
-    uint32_t failures; /* in a row; 0: all is well */
+    uint32_t failures; /* in a row; 0: no outage */
 };
 
-/* It failed (once more). Whether that is to be logged now. */
+/* Records a failure. Whether it is to be logged now. */
 bool outage_failed(struct outage *outage, int64_t now_ms);
 
-/* It succeeded. Whether an outage ends with that: then *ended (may be NULL) tells which. */
+/* Records a success. Whether it ends an outage: then *ended (may be NULL) holds that outage. */
 bool outage_over(struct outage *outage, struct outage *ended);
 
 #endif

@@ -16,20 +16,20 @@
 #define NEAR_MS 1000
 #define NEVER   INT64_MAX
 
-/* A time-out makes each wait of the kernel's dearer, by a twentieth of a whole round trip on the
- * socket, and some timer is always running. So those that are far off are behind a timerfd, which
- * costs only when it is set: seldom, because it may well go off too early. */
+/* A timeout makes each wait in the kernel slower, by a twentieth of a whole round trip on the
+ * socket, and some timer is always running. So distant timers use a timerfd, which costs only when
+ * it is set: rarely, because it may fire too early. */
 struct loop {
     uv_loop_t uv;
     struct deadlines timers;
     size_t timer_count;
-    uv_timer_t near; /* the earliest timer, where it is less than NEAR_MS away */
+    uv_timer_t near; /* the earliest timer, if less than NEAR_MS away */
     uv_poll_t far;
     int far_fd;
-    int64_t far_at; /* for when it is set */
+    int64_t far_at; /* the time it is set to */
 
-    /* The clock that goes on, as it was at this loop_now: to look at it costs a cached answer a
-     * tenth where many are asked for at once. */
+    /* The clock that runs during suspend, as read at this loop_now: reading it each time makes a
+     * cached answer a tenth slower where many are requested at once. */
     int64_t awake_at, with_sleep;
 };
 
@@ -45,7 +45,7 @@ struct loop_watch {
     uv_poll_t uv;
     loop_watch_fn *fn;
     void *data;
-    unsigned events; /* that are wanted */
+    unsigned events; /* that are watched for */
 };
 
 struct loop_folder {
@@ -88,7 +88,7 @@ static void wake_for_first(struct loop *loop)
         uv_timer_start(&loop->near, near_fired, delay > 0 ? (uint64_t)delay : 0, 0);
 }
 
-/* Those that are started meanwhile wait for the next turn. */
+/* Timers started meanwhile wait for the next turn. */
 static void run_timers(struct loop *loop)
 {
     uint64_t turn = loop->timers.turn;
@@ -117,7 +117,7 @@ static void far_fired(uv_poll_t *far, int status, int events)
 
     (void)status;
     (void)events;
-    (void)n; /* nothing to read is as good */
+    (void)n; /* an empty read is fine */
     loop->far_at = NEVER;
     run_timers(loop);
 }
@@ -200,7 +200,7 @@ void loop_destroy(struct loop *loop)
     uv_close((uv_handle_t *)&loop->near, NULL);
     if (loop->far.type == UV_POLL)
         uv_close((uv_handle_t *)&loop->far, NULL);
-    /* The close callbacks of handles that were destroyed last are still to run. */
+    /* The close callbacks of the handles destroyed last have yet to run. */
     while (uv_loop_close(&loop->uv) == UV_EBUSY)
         uv_run(&loop->uv, UV_RUN_NOWAIT);
     close(loop->far_fd);
@@ -270,8 +270,8 @@ static void watch_fired(uv_poll_t *uv, int status, int events)
     if (events & UV_WRITABLE)
         seen |= LOOP_WRITABLE;
     watch->fn(watch->data, seen);
-    /* libuv has stopped a watch that has an error. One that its own callback destroyed is freed at
-     * the end of the turn. */
+    /* libuv has stopped a watch that has an error. A watch destroyed by its own callback is freed
+     * at the end of the turn. */
     if (status < 0 && !uv_is_closing((uv_handle_t *)uv))
         loop_watch_set(watch, watch->events);
 }

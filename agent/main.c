@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tallyd: puts the rooms together, runs the loop, and takes them apart again. */
+/* tallyd: creates the modules, runs the loop, and destroys them again. */
 #include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
 #include "agent/aws/trust.h"
@@ -33,8 +33,8 @@ struct agent {
     struct options options;
     struct endpoint_environment environment;
     struct proxy_environment proxies;
-    uint64_t config_stamp; /* of the files as they were when they were read first */
-    struct config *config; /* until the counter has it */
+    uint64_t config_stamp; /* of the files when they were first read */
+    struct config *config; /* until the counter takes it over */
     struct loop *loop;
     struct http *http;
     struct aws_client *client;
@@ -43,7 +43,7 @@ struct agent {
     struct socket_path socket_path;
     struct server *server;
     struct config_watch *config_watch;
-    bool reload_demanded; /* by SIGHUP, since a configuration was read last */
+    bool reload_demanded; /* by SIGHUP, since the last configuration was read */
     struct sandbox *sandbox;
     struct loop_signal *signals[SIGNAL_COUNT];
 };
@@ -66,7 +66,7 @@ static struct config *read_config(const struct agent *agent)
     return config_read(&options);
 }
 
-/* Notes are for those who write the configuration, but for what is skipped: people wonder. */
+/* Notes are for configuration authors, except on skipped documents, since users ask about them. */
 static enum log_level level_of(const struct finding *finding)
 {
     switch (finding->level) {
@@ -91,7 +91,7 @@ static void log_findings(const struct config *config)
     }
 }
 
-/* A new configuration is also the moment to look at the environment and refusals anew. */
+/* A new configuration also re-evaluates the environment and earlier refusals. */
 static void refresh_identities(const struct agent *agent)
 {
     for (size_t i = 0; i < identities_count(agent->identities); i++)
@@ -112,14 +112,14 @@ static void describe_first_error(const struct config *config, char *why, size_t 
     }
 }
 
-/* Puts it in force and takes it over. False: why not. */
+/* Puts it in force and takes it over. False: `why` says why not. */
 static bool load_config(struct agent *agent, struct config *config, char *why, size_t why_size)
 {
     const struct config *old = counter_config(agent->counter);
     size_t removed;
     const char *emptied;
 
-    snprintf(why, why_size, "there is no memory for it");
+    snprintf(why, why_size, "out of memory");
     if (config == NULL)
         return false;
     log_findings(config);
@@ -152,7 +152,7 @@ static void take_new_config(void *data)
     char why[320];
 
     if (!config_watch_confirm(agent->config_watch)) {
-        config_destroy(config); /* somebody is writing */
+        config_destroy(config); /* the files are being written */
         return;
     }
     process_notify("RELOADING=1");
@@ -191,7 +191,7 @@ static void stop(void *data)
     struct agent *agent = data;
 
     if (agent->server->draining) {
-        loop_stop(agent->loop); /* asked twice: at once */
+        loop_stop(agent->loop); /* second signal: stops at once */
         return;
     }
     log_event(LOG_LEVEL_INFO, "stopping", LOG_NUMBER("connections", agent->server->session_count));
@@ -207,8 +207,8 @@ static const char *ca_bundle(void)
     return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
-/* Before anybody can see that we are there: whoever does may send one. They are handled once the
- * loop runs. */
+/* Before the agent is visible to clients, since a process that sees it may send a signal. Signals
+ * are handled once the loop runs. */
 static int take_signals(struct agent *agent)
 {
     agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
@@ -275,7 +275,7 @@ static int open_listener(struct agent *agent, char *why, size_t why_size)
     return socket_path_listen(&agent->socket_path, why, why_size);
 }
 
-/* An exit status; says itself what went wrong. */
+/* Returns an exit status; reports errors itself. */
 static int listen_at(struct agent *agent)
 {
     char why[512];
@@ -286,7 +286,7 @@ static int listen_at(struct agent *agent)
     return r == 0 ? STATUS_OK : r == -EINVAL ? STATUS_USAGE : STATUS_FAILURE;
 }
 
-/* From here on the process can do less. */
+/* From here on the process has fewer rights. */
 static bool confine(struct agent *agent)
 {
     const char *reason = agent->options.no_seccomp ? "--no-seccomp" : sandbox_missing();
@@ -315,7 +315,7 @@ static void log_config_watch(const struct config_watch *watch)
                 "raise fs.inotify.max_user_instances or max_user_watches"));
 }
 
-/* The variables by which other programs of the pod are given a private authority. */
+/* The variables that give other programs of the pod a private certificate authority. */
 static void log_ignored_bundle(void)
 {
     static const char *const names[] = {
@@ -328,7 +328,7 @@ static void log_ignored_bundle(void)
                                     "set it to the same file"));
 }
 
-/* Nothing can be asked over TLS then: said at once, and not at the first count. */
+/* No TLS request can succeed then: reported at once, and not at the first count. */
 static void log_missing_bundle(void)
 {
     const char *path = ca_bundle() == NULL ? trust_default_bundle() : NULL;
@@ -341,7 +341,7 @@ static void log_missing_bundle(void)
                 "AWS_CA_BUNDLE"));
 }
 
-/* What will keep counts from working is said before somebody asks for one. */
+/* Whatever will make counts fail is reported before a client requests one. */
 static void log_identities(const struct agent *agent)
 {
     struct failure failure;
@@ -394,8 +394,8 @@ static int serve(struct agent *agent)
     return STATUS_OK;
 }
 
-/* In reverse: whoever uses a thing goes before it. The counter answers those who still wait, so
- * the sessions go after it. */
+/* In reverse: a user of a module is destroyed before it. The counter answers pending requests, so
+ * the sessions are destroyed after it. */
 static void take_apart(struct agent *agent)
 {
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
@@ -446,9 +446,9 @@ static int run(struct agent *agent)
     return status == STATUS_OK ? serve(agent) : status;
 }
 
-/* Debian's libcurl brings GnuTLS along for protocols that are never spoken here, and GnuTLS makes
- * itself ready when it is loaded, which takes 0.35 ms and 0.9 MB, unless the program has this
- * function: GNUTLS_SKIP_GLOBAL_INIT in its header. A libcurl that means to use it asks for it. */
+/* Debian's libcurl links GnuTLS for protocols that the agent never uses, and GnuTLS initialises
+ * itself when loaded, which takes 0.35 ms and 0.9 MB, unless the program defines this function:
+ * GNUTLS_SKIP_GLOBAL_INIT in its header. A libcurl that uses GnuTLS initialises it explicitly. */
 int _gnutls_global_init_skip(void);
 
 int _gnutls_global_init_skip(void)

@@ -24,7 +24,7 @@ static const char *read_digits(const char *text, int base, unsigned long *number
     return errno == 0 ? end : NULL;
 }
 
-/* A whole number that ends the text. */
+/* A whole number up to the end of the text. */
 static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
 {
     const char *end = read_digits(text, base, number);
@@ -68,7 +68,7 @@ bool option_value_mode(const char *text, mode_t *mode)
     return true;
 }
 
-/* The largest number means none: it is never somebody's. */
+/* The largest number means "no id": it never belongs to a user. */
 bool option_value_id(const char *text, uint32_t *id)
 {
     unsigned long number;

@@ -46,7 +46,7 @@ static const struct row {
         "plain http to DynamoDB endpoints that are not loopback"},
     {"allow-query", KIND_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
     {"max-stale", KIND_DURATION, AT(max_stale_ms), "TIME",
-        "how old a count may be told while AWS fails [15m]"},
+        "how old a count may be answered while AWS fails [15m]"},
     {"min-age", KIND_DURATION, AT(min_age_ms), "TIME",
         "no client gets a count fresher than this [0]"},
     {"flight-timeout", KIND_DURATION, AT(flight_timeout_ms), "TIME",
@@ -69,7 +69,7 @@ static const struct row {
 
 /* ---- one value ---- */
 
-/* What a value has to be, for messages. */
+/* What a value must be, for messages. */
 static const char *const wanted[] = {
     [KIND_TEXT] = "a path",
     [KIND_TEXTS] = "a path, or there are more than 64",

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define OPTIONS_LIST_MAX 64 /* of each option that may be repeated */
+#define OPTIONS_LIST_MAX 64 /* for each repeatable option */
 
 struct options {
     const char *config[OPTIONS_LIST_MAX]; /* files and folders; at least one */
@@ -39,11 +39,11 @@ struct options {
     bool check;
     bool help;
     bool version;
-    char *environment_lists; /* what the lists of the environment point into; owned */
+    char *environment_lists; /* the environment's lists point into it; owned */
 };
 
-/* Fills *options from the defaults, then the environment, then the arguments. 0, or -EINVAL
- * with one line of what is wrong and what to do in `why`. Texts are borrowed from both. */
+/* Fills *options from the defaults, then the environment, then the arguments. 0, or -EINVAL with
+ * one line in `why` on what is wrong and what to do. Texts are borrowed from both. */
 int options_read(struct options *options, int argc, char **argv, char *why, size_t why_size);
 void options_clear(struct options *options);
 

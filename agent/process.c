@@ -15,7 +15,7 @@
 
 #define DESCRIPTORS_WANTED 4096
 
-/* Else the first socket would become "stderr", and get the log lines. */
+/* Else the first socket would become stderr, and receive the log lines. */
 static void fill_standard_descriptors(void)
 {
     int fd;
@@ -28,21 +28,21 @@ static void fill_standard_descriptors(void)
 }
 
 /* Debugging aids of linked libraries, which write secrets to files or to stderr, or need system
- * calls that the filter refuses: whoever sets one for another program in the same pod does not mean
- * the agent. What chooses trust, providers or resolvers (OPENSSL_CONF, SSL_CERT_FILE, RES_OPTIONS)
- * stays. */
+ * calls that the filter refuses: a user who sets one for another program in the same pod does not
+ * mean the agent. Variables that choose trust, providers or resolvers (OPENSSL_CONF, SSL_CERT_FILE,
+ * RES_OPTIONS) stay. */
 static void remove_debugging_variables(void)
 {
     static const char *const names[] = {
         "SSLKEYLOGFILE", /* libcurl, OpenSSL, GnuTLS: the keys of each TLS session */
-        "EXPAT_ACCOUNTING_DEBUG", "EXPAT_ENTITY_DEBUG", /* pieces of what STS answers */
+        "EXPAT_ACCOUNTING_DEBUG", "EXPAT_ENTITY_DEBUG", /* parts of STS's replies */
         "EXPAT_ENTROPY_DEBUG", "GNUTLS_DEBUG_LEVEL", "KRB5_TRACE", "CURL_DEBUG", "UV_USE_IO_URING"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unsetenv(names[i]);
 }
 
-/* A soft limit is made for programs that use select; what the agent serves needs more. */
+/* The soft limit is meant for programs that use select; the agent needs more descriptors. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;

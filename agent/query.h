@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a DynamoDB Query asks, as plain data: made from a trigger or from a client's `query`, sent
- * page by page. The JSON texts are valid, compact objects. */
+/* The parameters of a DynamoDB Query, as plain data: built from a trigger or from a client's
+ * `query`, sent page by page. The JSON texts are valid, compact objects. */
 #ifndef TALLY_AGENT_QUERY_H
 #define TALLY_AGENT_QUERY_H
 
@@ -10,7 +10,7 @@
 
 struct query {
     const char *region;
-    const char *endpoint; /* NULL: by region; DynamoDB only, never STS */
+    const char *endpoint; /* NULL: by region; for DynamoDB only, never STS */
     const char *table;
     const char *index; /* NULL: the table itself */
     const char *key_condition;
@@ -19,9 +19,9 @@ struct query {
     const char *values; /* ExpressionAttributeValues, NULL: none; may hold "$now" */
     bool uses_now;      /* an N is "$now" or "$now-3600": the values change with time */
     bool consistent_read;
-    uint64_t count_limit;             /* stop once the count reaches it; 0: none */
-    uint32_t max_pages;               /* 0: none */
-    const char *const *client_values; /* placeholders that a request may supply, with ":" */
+    uint64_t count_limit;             /* stop once the count reaches it; 0: no limit */
+    uint32_t max_pages;               /* 0: no limit */
+    const char *const *client_values; /* placeholders that a request may set, with ":" */
     size_t client_value_count;
 };
 

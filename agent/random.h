@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* 32 uniform bits from the kernel; 0 where it has none yet, which makes delays short. */
+/* 32 uniform bits from the kernel; 0 where the kernel has none yet, which makes delays short. */
 uint32_t random_bits(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An intrusive ring: members carry the link, so joining and leaving allocate nothing and leaving
+/* An intrusive ring: members carry the link, so insertion and removal allocate nothing and removal
  * needs no search. An empty head, and a link that is in no ring, points to itself. */
 #ifndef TALLY_AGENT_RING_H
 #define TALLY_AGENT_RING_H
@@ -51,8 +51,8 @@ static inline struct ring *ring_pop(struct ring *head)
     return first;
 }
 
-/* Moves all members to `to`, which is initialised: the way to call out over a list that the
- * callbacks may change. */
+/* Moves all members to `to`, which is initialised: for calling callbacks over a list that they may
+ * change. */
 static inline void ring_take_all(struct ring *from, struct ring *to)
 {
     if (ring_is_empty(from)) {

@@ -16,14 +16,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* ---- what happens to the rest ---- */
+/* ---- denied calls ---- */
 
 struct sandbox {
-    int pipe[2]; /* numbers of calls, from the signal handler to the loop */
+    int pipe[2]; /* syscall numbers, from the signal handler to the loop */
     struct loop_watch *watch;
 };
 
-static int report_fd = -1; /* where the signal handler writes; it gets no pointer */
+static int report_fd = -1; /* where the signal handler writes; it cannot be passed a pointer */
 
 #if SANDBOX_TRAPS
 
@@ -41,7 +41,7 @@ static void on_denied(int number, siginfo_t *info, void *context)
     (void)number;
     CALL_RESULT((ucontext_t *)context) = -EPERM;
     written = write(report_fd, &call, sizeof(call));
-    (void)written; /* a full pipe has told enough */
+    (void)written; /* a full pipe has reported enough */
 }
 
 static int catch_denied(void)
@@ -71,8 +71,8 @@ static const char *call_name(int call)
     return *name != '\0' ? name : "?";
 }
 
-/* What the C library, libuv and modules of the resolver (NSS) also try, and do without: it is no
- * sign of an attack. */
+/* Calls that the C library, libuv and resolver modules (NSS) try, and can do without: not a sign of
+ * an attack. */
 static bool is_expected(const char *call)
 {
     static const char *const expected[] = {"prctl", "inotify_init", "inotify_init1",
@@ -111,8 +111,8 @@ static void on_report(void *data, unsigned events)
 
 /* ---- the filter ---- */
 
-/* For threads that run already, too. Without the second flag old kernels slow down memory access,
- * for programs that run foreign code; still older ones do neither, and do not know it. */
+/* For running threads, too. Without the second flag old kernels slow down memory access, to protect
+ * programs that run foreign code; still older ones do not, and reject the flag. */
 static int install(const struct sock_fprog *program)
 {
     long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
@@ -122,7 +122,7 @@ static int install(const struct sock_fprog *program)
         r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program);
     if (r < 0)
         return -errno;
-    return r == 0 ? 0 : -EBUSY; /* the thread that could not take it over */
+    return r == 0 ? 0 : -EBUSY; /* the thread that could not be synchronised */
 }
 
 static int load_filter(void)

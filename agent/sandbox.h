@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter on system calls (seccomp): from the start-up's end on, the process may do what serving
- * and asking AWS takes, and nothing else. It starts no program and no process, traces nobody,
- * opens no file for writing, runs no memory that it wrote, and has no sockets but local ones, TCP,
- * UDP and the kernel's routing table, for the threads of the resolver as for itself.
+/* A filter on system calls (seccomp): after start-up, the process may make only the calls needed to
+ * serve clients and to query AWS. It starts no program or process, traces no process, opens no file
+ * for writing, executes no memory that it wrote, and has only local sockets, TCP, UDP and the
+ * kernel's routing table. This includes the resolver's threads.
  *
- * Whatever else is tried fails with EPERM and is logged (event syscall_denied), rather than
- * ending the process: should a new C library want a call that is not listed, tally serves on, and
- * the log says what to add. Calls that libraries are known to try and do without are logged at
+ * Any other call fails with EPERM and is logged (event syscall_denied), rather than ending the
+ * process: if a new C library needs a call that is not listed, tally keeps serving, and the log
+ * says what to add. Calls that libraries are known to try and can do without are logged at
  * debug. */
 #ifndef TALLY_AGENT_SANDBOX_H
 #define TALLY_AGENT_SANDBOX_H
@@ -17,14 +17,14 @@
 
 struct sandbox;
 
-/* Why this build has no filter; NULL: it has. */
+/* Why this build has no filter; NULL: it has one. */
 const char *sandbox_missing(void);
 
-/* Everything that needs more has been done, such as listening and watching files. NULL, with what
- * to do in `why`: there is no filter. */
+/* Call it after everything that needs more rights, such as listening and watching files. NULL:
+ * there is no filter, and `why` says what to do. */
 struct sandbox *sandbox_enter(struct loop *loop, char *why, size_t why_size);
 
-/* Nothing is logged any more. The filter stays. NULL is allowed. */
+/* Stops the logging. The filter stays. NULL is allowed. */
 void sandbox_destroy(struct sandbox *sandbox);
 
 #endif

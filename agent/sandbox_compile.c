@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles the filter of system calls, when tallyd is built: libseccomp makes it, and this program
- * prints it as the C of agent/sandbox_filter.h. So no start of tallyd pays for its making, which
- * took a static tallyd a third of the time to its first answer, and none carries the library. */
+/* Compiles the system call filter when tallyd is built: libseccomp generates it, and this program
+ * prints it as C for agent/sandbox_filter.h. So tallyd does not generate it at start-up, which took
+ * a static tallyd a third of the time to its first answer, and does not link the library. */
 #include "agent/sandbox_filter.h"
 
 #include <errno.h>
@@ -18,35 +18,34 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-/* Needed as they are, whatever their arguments. A name that an architecture does not have is
- * passed over. */
+/* Allowed with any arguments. A name that an architecture does not have is skipped. */
 static const int plain_calls[] = {
-    /* bytes in and out of what is open */
+    /* I/O on open descriptors */
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
     SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fcntl64),
     SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
     SCMP_SYS(sendmmsg),
-    /* sockets; which kinds may be made is below */
+    /* sockets; the allowed kinds are below */
     SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(shutdown),
     SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-    /* waiting; newer versions of libcurl make a pipe or an eventfd for each look-up of a name */
+    /* waiting; newer versions of libcurl create a pipe or an eventfd for each name lookup */
     SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(timerfd_settime), SCMP_SYS(poll),
     SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(nanosleep),
     SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
-    /* looking at files; reading them is below. The socket's file goes with the agent. */
+    /* file metadata; reading files is below. The agent removes its socket's file at exit. */
     SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
     SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
     SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(inotify_add_watch),
     SCMP_SYS(inotify_rm_watch), SCMP_SYS(unlinkat),
     /* memory */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-    /* threads and signals of its own */
+    /* its own threads and signals */
     SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(set_tid_address),
     SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(membarrier),
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
     SCMP_SYS(exit), SCMP_SYS(exit_group),
-    /* clocks, chance, and who it is */
+    /* clocks, random numbers, and its own ids */
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time),
     SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
     SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getgroups), SCMP_SYS(uname), SCMP_SYS(sysinfo),
@@ -60,7 +59,7 @@ static const int plain_calls[] = {
 
 #define WRITING (O_ACCMODE | O_CREAT | O_TRUNC)
 
-/* Needed with these arguments only: one rule for each line. */
+/* Allowed with these arguments only: one rule per line. */
 static const struct {
     int call;
     unsigned count;
@@ -68,7 +67,7 @@ static const struct {
 } limited_calls[] = {
     {SCMP_SYS(open), 1, {MASKED(1, WRITING, O_RDONLY)}},
     {SCMP_SYS(openat), 1, {MASKED(2, WRITING, O_RDONLY)}},
-    /* Memory is written or run, never both; a library of the resolver may be loaded. */
+    /* Memory is writable or executable, never both; a resolver library may be loaded. */
     {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC, 0)}},
     {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
     {SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC, 0)}},
@@ -101,7 +100,8 @@ static int add_rules(scmp_filter_ctx filter)
     /* abort() signals itself. */
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, own_pid);
-    /* Its flags are in memory, where a filter cannot look; the C library then takes clone. */
+    /* Its flags are in memory, which a filter cannot read; the C library then falls back to
+     * clone. */
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     /* As a tree: kernels before 5.11 run it at each call. */
@@ -110,7 +110,7 @@ static int add_rules(scmp_filter_ctx filter)
     return r;
 }
 
-/* The filter as a file of the kernel's instructions. NULL: errno says why. */
+/* The filter as a file of BPF instructions. NULL: errno says why. */
 static FILE *export_filter(void)
 {
     scmp_filter_ctx filter = seccomp_init(SANDBOX_TRAPS ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));

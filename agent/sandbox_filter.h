@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The filter of system calls as agent/sandbox_compile.c printed it when tallyd was built. */
+/* The system call filter as agent/sandbox_compile.c printed it when tallyd was built. */
 #ifndef TALLY_AGENT_SANDBOX_FILTER_H
 #define TALLY_AGENT_SANDBOX_FILTER_H
 
 #include <linux/filter.h>
 #include <stddef.h>
 
-/* Whether a refused call raises SIGSYS, whose handler then reports it, or just fails: the handler
- * has to know how this machine returns EPERM. */
+/* Whether a denied call raises SIGSYS, whose handler then reports it, or just fails: the handler
+ * must know how this architecture returns EPERM. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define SANDBOX_TRAPS 1
 #else
 #define SANDBOX_TRAPS 0
 #endif
 
-/* Stands for the agent's own process id, which is written over it when the filter is loaded; no
- * process has this one. */
+/* Placeholder for the agent's process id, which replaces it when the filter is loaded; no process
+ * has this id. */
 #define SANDBOX_OWN_PID 0x7ffffff1
 
 extern struct sock_filter sandbox_filter[];

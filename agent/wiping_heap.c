@@ -24,9 +24,9 @@ char *wiping_strdup(const char *text)
     return strdup(text);
 }
 
-/* musl gives a page back to the kernel as soon as nothing is left in it, and asks for it anew with
- * the next block of such a size: again and again while replies are read. The first block of each
- * size that is freed stays, and the page with it. glibc keeps its pages by itself. */
+/* musl returns a page to the kernel as soon as it is empty, and requests it again with the next
+ * block of that size: repeatedly while replies are read. So the first freed block of each size is
+ * kept, and its page with it. glibc keeps its pages by itself. */
 static bool keeps_page(void *block, size_t size)
 {
 #ifndef __GLIBC__
@@ -58,7 +58,7 @@ void wiping_free(void *block)
         free(block);
 }
 
-/* Not realloc, which may leave the old bytes behind. */
+/* Not realloc, which may not wipe the old bytes. */
 void *wiping_realloc(void *old, size_t size)
 {
     size_t old_size = old != NULL ? malloc_usable_size(old) : 0;

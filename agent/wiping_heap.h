@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* malloc whose blocks are wiped when they are freed or moved: for the libraries through whose
- * heaps tokens and keys pass (libcurl, expat, jansson). libcurl's resolver calls it from threads of
- * its own. */
+/* malloc whose blocks are wiped when they are freed or moved: for the libraries through whose heaps
+ * tokens and keys pass (libcurl, expat, jansson). libcurl's resolver calls it from its own
+ * threads. */
 #ifndef TALLY_AGENT_WIPING_HEAP_H
 #define TALLY_AGENT_WIPING_HEAP_H
 

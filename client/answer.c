@@ -19,7 +19,7 @@ static bool find_key(struct reader *reader, const char *key, size_t key_len)
     if (!reader_map(reader, &pairs))
         return false;
     for (; pairs > 0; pairs--) {
-        /* A key of another type is passed over with its value, as unknown keys are. */
+        /* A key of another type is skipped with its value, as unknown keys are. */
         enum value_type type = reader_peek(reader);
         struct text name = {NULL, 0};
         if (type == VALUE_STRING || type == VALUE_BINARY)
@@ -137,7 +137,7 @@ static int take_failure(struct tally_answer *answer, struct reader error)
 {
     if (!failure_unpack(&error, &answer->failure))
         return answer_fail(answer, TALLY_EPROTOCOL, "the agent's error cannot be read");
-    /* -1 to -99 are the agent's; a number beyond cannot be told apart from the library's. */
+    /* -1 to -99 are the agent's; a larger number could be confused with the library's. */
     unsigned code = (unsigned)answer->failure.code;
     answer->error = code >= 1 && code <= 99 ? -(int)code : TALLY_EINTERNAL;
     return answer->error;
@@ -206,9 +206,7 @@ int answer_fail_connection(struct tally_answer *answer, const char *path, int er
     answer->error = result;
     if (result == TALLY_EPROTOCOL)
         return answer_fail(answer, result,
-            "%s: what answers is no msgpack-RPC, or larger than an answer may be: does tallyd "
-            "listen there?",
-            path);
+            "%s: the answer is not msgpack-RPC, or is too large: does tallyd listen there?", path);
     address_explain(path, error, answer->failure.message, sizeof(answer->failure.message));
     return result;
 }
@@ -281,7 +279,7 @@ enum tally_quality tally_answer_quality(const struct tally_answer *answer)
         return TALLY_EXACT;
     if (text_equals(text, "at_least"))
         return TALLY_AT_LEAST;
-    return TALLY_STALE; /* a word that this version does not know promises nothing better */
+    return TALLY_STALE; /* an unknown word gives no better guarantee */
 }
 
 int tally_answer_integer(const struct tally_answer *answer, const char *path, int64_t *value)
@@ -371,7 +369,7 @@ int tally_answer_packed(
 }
 
 struct tally_cursor {
-    struct reader reader; /* at what comes after the present element */
+    struct reader reader; /* at what follows the present element */
     struct tally_answer value;
     struct text key; /* data NULL: none */
     uint32_t left;
@@ -400,7 +398,7 @@ void tally_cursor_free(struct tally_cursor *cursor)
     free(cursor);
 }
 
-/* Leaves the key without data where it is no text. */
+/* Leaves the key without data if it is not a string. */
 static bool cursor_read_key(struct tally_cursor *cursor)
 {
     enum value_type type = reader_peek(&cursor->reader);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds a field of a packed answer by its path: keys and positions, with dots. */
+/* Finds a field of a packed answer by its path: keys and positions, separated by dots. */
 #ifndef TALLY_CLIENT_ANSWER_H
 #define TALLY_CLIENT_ANSWER_H
 
@@ -7,29 +7,29 @@
 #include "proto/message.h"
 #include "proto/reader.h"
 
-/* Moves the reader from a value to the field inside it; an empty path or NULL is the value
- * itself. False where there is none: the reader is then of no more use. */
+/* Moves the reader from a value to the field inside it; an empty path or NULL is the value itself.
+ * False if there is no such field: the reader is then unusable. */
 bool field_find(struct reader *reader, const char *path);
 
-/* What came of a call: a packed result, or an error with its packed map. */
+/* The outcome of a call: a packed result, or an error with its packed map. */
 
 struct tally_answer {
     int error;              /* 0 or a negative enum tally_error */
-    struct failure failure; /* its texts; those of the library's own errors, too */
+    struct failure failure; /* its texts; also those of the library's own errors */
     const uint8_t *data;    /* the result or the error map, borrowed from the frame */
     size_t len;
 };
 
 void answer_clear(struct tally_answer *answer);
 
-/* Takes what the agent answered. The frame must outlive the answer's use. Both return the
- * error of the answer. */
+/* Takes the agent's answer. The frame must outlive the use of the answer. Both return the error of
+ * the answer. */
 int answer_take(struct tally_answer *answer, const struct message *message);
 
 /* Takes the params of a notification: an array that holds one map, a count or an `error`. */
 int answer_take_notification(struct tally_answer *answer, const struct message *message);
 
-/* Makes it an error of the library's own. Returns `error`. */
+/* Sets an error of the library's own. Returns `error`. */
 int answer_fail(struct tally_answer *answer, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

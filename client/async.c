@@ -179,7 +179,7 @@ int tally_async_count(struct tally_async *async, const char *trigger, int timeou
 {
     struct tally_request request;
     request_init(&request, "count");
-    tally_request_set_string(&request, "trigger", trigger); /* a failure stays in the request */
+    tally_request_set_string(&request, "trigger", trigger); /* the request keeps a failure */
     int r = tally_async_call(async, &request, timeout, callback, data, id);
     request_free(&request);
     return r;
@@ -233,7 +233,7 @@ void async_disconnect(struct tally_async *async)
         at->sent = at->answered = false;
 }
 
-/* Tells a watch once that the agent is away; it stays. */
+/* Notifies a watch once that the agent is away; the watch stays. */
 static void tell_lost(struct pending *watch, const struct tally_answer *answer)
 {
     if (watch->told_lost)
@@ -242,7 +242,7 @@ static void tell_lost(struct pending *watch, const struct tally_answer *answer)
     watch->callback(answer, watch->data);
 }
 
-/* The agent cannot be reached. Calls fail, unless there is reason to wait for it. */
+/* The agent cannot be reached. Calls fail, unless there is a reason to wait for it. */
 static void lose(struct tally_async *async, int error)
 {
     struct tally_answer answer;
@@ -280,7 +280,7 @@ static int connect_now(struct tally_async *async)
     return epoll_ctl(async->epoll, EPOLL_CTL_ADD, async->connection.fd, &event) < 0 ? -errno : 0;
 }
 
-/* Asks the agent to say no more, unless another watch wants the same. */
+/* Unsubscribes at the agent, unless another watch has the same trigger. */
 static int unsubscribe(struct tally_async *async, const struct pending *watch)
 {
     struct tally_request request;
@@ -307,7 +307,7 @@ static void fail_deadline(
     async_finish(link, answer);
 }
 
-/* Ends what was cancelled or is past its deadline. */
+/* Ends what is cancelled or past its deadline. */
 static void expire(struct tally_async *async)
 {
     int64_t now = clock_ms();
@@ -328,7 +328,7 @@ static void expire(struct tally_async *async)
     }
 }
 
-/* Whether a subscription was not answered in time: such a connection is not worth keeping. */
+/* Whether a subscription was not answered in time: such a connection is given up. */
 static bool is_stuck(const struct tally_async *async)
 {
     int64_t now = clock_ms();
@@ -372,7 +372,7 @@ int tally_async_process(struct tally_async *async)
 
 /* ---- async exchange ---- */
 
-/* What one turn may take, so that a stream of frames delays neither the caller's loop nor the
+/* The limits of one turn, so that a stream of frames delays neither the caller's loop nor the
  * deadlines of the calls. */
 enum { READS_MAX = 16, TURN_MS = 10 };
 
@@ -396,7 +396,7 @@ static void encode(struct tally_async *async, struct pending **link)
     async_finish(link, &answer);
 }
 
-/* Sends one request after the other, as long as the socket and the agent's limit allow. */
+/* Sends one request after the other, as far as the socket and the agent's limit allow. */
 static int send_pending(struct tally_async *async)
 {
     unsigned in_flight = async_in_flight(async);
@@ -417,7 +417,7 @@ static int send_pending(struct tally_async *async)
     return r == -EAGAIN ? 0 : r;
 }
 
-/* Takes over the full name, which notifications use. */
+/* Stores the full name, which notifications use. */
 static void take_subscription(struct pending *watch, const struct tally_answer *answer)
 {
     const char *name = NULL;
@@ -428,7 +428,7 @@ static void take_subscription(struct pending *watch, const struct tally_answer *
         return;
     char *copy = strndup(name, len);
     if (copy == NULL)
-        return; /* the name that was asked for may well be the full one */
+        return; /* the requested name may already be the full one */
     free(watch->trigger);
     watch->trigger = copy;
 }
@@ -441,12 +441,12 @@ static int take_answer(struct tally_async *async, const struct message *message)
         link = &(*link)->next;
     struct pending *at = *link;
     if (at == NULL || at->cancelled)
-        return 0; /* late: what it answers has ended */
+        return 0; /* late: its request has ended */
     async->reached = true;
     async->pause_ms = 0;
     answer_take(&answer, message);
     if (answer.error == TALLY_ESHUTTING_DOWN)
-        return -ECONNRESET; /* asked again when the agent is back */
+        return -ECONNRESET; /* sent again when the agent is back */
     if (at->watch && answer.error == 0)
         take_subscription(at, &answer);
     else
@@ -517,6 +517,6 @@ int async_exchange(struct tally_async *async)
             r = take_frames(async, end);
     }
     if (r == 0 || r == -EAGAIN)
-        r = async->closing ? 0 : send_pending(async); /* what the callbacks asked */
+        r = async->closing ? 0 : send_pending(async); /* the requests that the callbacks added */
     return r;
 }

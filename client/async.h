@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An event-loop handle: its connection, what is pending, and the rule that callbacks run in
- * tally_async_process and tally_async_close only. Callbacks add and mark; only those two
- * take out and free. */
+/* An event-loop handle: its connection, its pending requests, and the rule that callbacks run in
+ * tally_async_process and tally_async_close only. Callbacks add and mark requests; only those two
+ * functions remove and free them. */
 #ifndef TALLY_CLIENT_ASYNC_H
 #define TALLY_CLIENT_ASYNC_H
 
@@ -13,16 +13,16 @@
 struct pending {
     struct pending *next;
     struct tally_request request;
-    tally_callback *callback; /* NULL for what the library asks for itself */
+    tally_callback *callback; /* NULL for the library's own requests */
     void *data;
-    uint32_t id;      /* the caller's name for it */
-    uint32_t wire_id; /* msgid of its last sending */
+    uint32_t id;      /* the caller's id for it */
+    uint32_t wire_id; /* msgid of the last time it was sent */
     int64_t deadline; /* of a watch: of its subscription, once it was sent */
     bool sent;
     bool cancelled;
     bool watch;
     bool answered;  /* of a watch: subscribed on this connection */
-    bool told_lost; /* of a watch: the callback knows that the agent is away */
+    bool told_lost; /* of a watch: the callback was notified that the agent is away */
     char *trigger;  /* of a watch: its name in notifications, owned */
 };
 
@@ -30,7 +30,7 @@ struct tally_async {
     struct connection connection;
     int epoll; /* the descriptor that the caller watches */
     bool watching_output;
-    bool unread; /* the last turn ended before all that had arrived was taken */
+    bool unread; /* the last turn ended before all received data was processed */
     bool wait_for_agent;
     bool reached;
     bool processing; /* a callback may be running */
@@ -45,20 +45,20 @@ struct tally_async {
 int async_add(struct tally_async *async, const struct tally_request *request, int64_t deadline,
     tally_callback *callback, void *data, struct pending **added);
 
-/* Takes *link out of the list, frees it, and runs its callback. `answer` is borrowed. */
+/* Removes *link from the list, frees it, and runs its callback. `answer` is borrowed. */
 void async_finish(struct pending **link, const struct tally_answer *answer);
 
-/* Whether it was there when `last` was the newest id: what callbacks add has to wait for the
- * next turn, or a callback that always asks again would never let the loop go. */
+/* Whether it existed when `last` was the newest id: requests that callbacks add wait for the next
+ * turn, or a callback that always adds another would keep the loop busy for ever. */
 bool async_is_older(const struct pending *pending, uint32_t last);
 
 /* How many requests the agent has not answered. */
 unsigned async_in_flight(const struct tally_async *async);
 
-/* Hangs up; everything is sent again on the next connection. */
+/* Closes the connection; everything is sent again on the next connection. */
 void async_disconnect(struct tally_async *async);
 
-/* Sends and receives what can be now. 0, or a negative errno: the connection is of no use. */
+/* Sends and receives what is possible now. 0, or a negative errno: the connection is unusable. */
 int async_exchange(struct tally_async *async);
 
 #endif

@@ -15,11 +15,11 @@ enum { RETRY_MS_MAX = 100, LIST_BYTES = 256 * 1024 * 1024 };
 struct tally {
     struct connection connection;
     struct tally_answer answer;
-    struct tally_request scratch; /* of the calls that need no request of the caller's */
+    struct tally_request scratch; /* of the calls without a request of the caller */
     struct buffer list;           /* the pages of tally_list as one answer */
     int timeout_ms;
     uint32_t next_id;
-    bool reached; /* the agent answered, and was not missing since */
+    bool reached; /* the agent answered, and was not away since */
     bool wait_for_agent;
 };
 
@@ -73,11 +73,11 @@ const struct tally_answer *tally_last_answer(const struct tally *tally)
 const char *tally_error_message(const struct tally *tally)
 {
     if (tally == NULL)
-        return "there is no handle: tally_open failed";
+        return "no handle: tally_open failed";
     return tally_answer_error_message(&tally->answer);
 }
 
-/* Waits until the socket can be read, or written where bytes are left to send.
+/* Waits until the socket is readable, or writable if bytes are left to send.
  * 0, or -ETIMEDOUT. */
 static int wait_ready(const struct connection *connection, int64_t deadline)
 {
@@ -95,8 +95,8 @@ static int wait_ready(const struct connection *connection, int64_t deadline)
     }
 }
 
-/* Looks for the answer with this id among the frames that have arrived. Late answers to
- * earlier calls and notifications are passed over.
+/* Searches the received frames for the answer with this id. Late answers to earlier calls, and
+ * notifications, are skipped.
  * 1: found, `answer` is set; 0: not yet; or a negative errno. */
 static int take_answer(struct tally *tally, uint32_t id)
 {
@@ -116,7 +116,7 @@ static int take_answer(struct tally *tally, uint32_t id)
     return r;
 }
 
-/* One attempt: 0 where `answer` is set, or a negative errno. */
+/* One attempt: 0 if `answer` is set, or a negative errno. */
 static int exchange(struct tally *tally, const struct tally_request *request, int64_t deadline)
 {
     struct connection *connection = &tally->connection;
@@ -141,13 +141,13 @@ static int exchange(struct tally *tally, const struct tally_request *request, in
         if (r == 0)
             r = take_answer(tally, id);
         if (r == 0 && clock_ms() >= deadline)
-            r = -ETIMEDOUT; /* bytes came all the time, but never the answer */
+            r = -ETIMEDOUT; /* bytes kept arriving, but not the answer */
         if (r != 0)
             return r > 0 ? 0 : r;
     }
 }
 
-/* Whether the agent may be back in a moment. */
+/* Whether the agent may be back soon. */
 static bool is_absence(int error)
 {
     return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
@@ -160,7 +160,7 @@ static int fail_deadline(struct tally *tally)
 }
 
 /* Sleeps before the next attempt: not at all at first, then longer and longer.
- * False where the deadline comes first. */
+ * False if the deadline comes first. */
 static bool pause_until_next(int *pause_ms, int64_t deadline)
 {
     if (clock_ms() + *pause_ms >= deadline)
@@ -189,11 +189,11 @@ static int call(struct tally *tally, const struct tally_request *request)
             connection_close(&tally->connection);
             if (patient && pause_until_next(&pause_ms, deadline))
                 continue;
-            tally->answer.data = NULL; /* stood in the buffer that is gone */
+            tally->answer.data = NULL; /* pointed into the freed buffer */
             tally->answer.len = 0;
             return tally->answer.error;
         }
-        /* A request that left in part cannot be followed by another on this connection. */
+        /* After a partly sent request, no other can be sent on this connection. */
         if (r != -ETIMEDOUT || connection_sending(&tally->connection))
             connection_close(&tally->connection);
         if (r == -ETIMEDOUT)
@@ -213,7 +213,7 @@ int tally_call(struct tally *tally, const struct tally_request *request)
 
 static struct tally_request *scratch(struct tally *tally, const char *method)
 {
-    request_reset(&tally->scratch, method); /* a failure stays in the request */
+    request_reset(&tally->scratch, method); /* the request keeps a failure */
     return &tally->scratch;
 }
 
@@ -263,7 +263,7 @@ int tally_count(struct tally *tally, const char *trigger, int64_t *count)
     return tally_count_quality(tally, trigger, count, NULL, NULL);
 }
 
-/* {"triggers": [ of so many elements, which follow. */
+/* {"triggers": [ and the type of a 32-bit count; count and elements follow. */
 static const uint8_t list_head[] = "\x81\xa8triggers\xdd";
 
 /* Appends the triggers of the latest answer; *count grows by their number. */
@@ -297,7 +297,7 @@ static int list_page(struct tally *tally, const char *after, int64_t deadline)
     return r;
 }
 
-/* The agent answers a long list in pages: all of them within one deadline, as one answer. */
+/* The agent answers a long list in pages: all are fetched within one deadline, as one answer. */
 int tally_list(struct tally *tally)
 {
     int64_t deadline = clock_ms() + tally->timeout_ms;
@@ -305,20 +305,20 @@ int tally_list(struct tally *tally)
     uint32_t count = 0;
     buffer_clear(&tally->list);
     buffer_append(&tally->list, list_head, sizeof(list_head) - 1);
-    buffer_append(&tally->list, "\0\0\0", 4); /* the number, once it is known */
+    buffer_append(&tally->list, "\0\0\0", 4); /* the count, filled in later */
     for (;;) {
         int r = list_page(tally, after, deadline);
         if (r < 0)
             return r;
         bool last = tally_answer_string(&tally->answer, "next", next, sizeof(next)) < 0;
         if (last && count == 0)
-            return 0; /* one page is the answer as it came */
+            return 0; /* a single page is the answer as it came */
         r = list_append(tally, &count);
         if (r < 0)
             return r;
         if (last)
             break;
-        if (strcmp(next, after) <= 0) /* it would go on for ever */
+        if (strcmp(next, after) <= 0) /* it would loop for ever */
             return answer_fail(&tally->answer, TALLY_EPROTOCOL,
                 "%s: the agent's list does not go on", tally->connection.path);
         memcpy(after, next, sizeof(after));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Milliseconds of the monotonic clock: what every deadline of the library counts in. */
+/* Milliseconds of the monotonic clock: the unit of every deadline of the library. */
 #ifndef TALLY_CLIENT_CLOCK_H
 #define TALLY_CLIENT_CLOCK_H
 

@@ -38,8 +38,8 @@ static int connect_short(int fd, const char *path)
     return 0;
 }
 
-/* The kernel follows /proc/self/fd/N to the socket that an O_PATH descriptor stands for, so
- * that neither a long folder nor a long name matters. */
+/* The kernel resolves /proc/self/fd/N to the socket of an O_PATH descriptor, so that neither a long
+ * folder nor a long name matters. */
 static int connect_long(int fd, const char *path)
 {
     int place = open(path, O_PATH | O_CLOEXEC);
@@ -95,14 +95,15 @@ void address_explain(const char *path, int error, char *text, size_t size)
         return;
     case ENOENT:
         snprintf(text, size,
-            "%s: there is no socket: is tallyd running, and is its folder mounted here?", path);
+            "%s: no such socket: is tallyd running, and is its folder mounted here?", path);
         return;
     case ECONNREFUSED:
         if (stat(path, &info) == 0 && !S_ISSOCK(info.st_mode))
-            snprintf(text, size, "%s is no socket: check --socket and TALLY_SOCKET", path);
+            snprintf(text, size, "%s is not a socket: check --socket and TALLY_SOCKET", path);
         else
             snprintf(text, size,
-                "%s: nobody listens: tallyd has ended, or this is a left-over of another", path);
+                "%s: connection refused: tallyd has ended, or another one left this socket behind",
+                path);
         return;
     case EAGAIN:
         snprintf(text, size, "%s: the agent does not accept connections fast enough", path);
@@ -125,7 +126,7 @@ void address_explain(const char *path, int error, char *text, size_t size)
 enum {
     READ_CHUNK = 4096,
     READ_MAX = 64 * 1024,
-    KEEP_BYTES = 64 * 1024, /* an input buffer beyond this is given back when it is empty */
+    KEEP_BYTES = 64 * 1024, /* a larger input buffer is freed when it is empty */
 };
 
 int connection_init(struct connection *connection, const char *path)
@@ -202,8 +203,8 @@ int connection_flush(struct connection *connection)
     return 0;
 }
 
-/* Makes room to read into. Frames that were handed out stay in front until at least as many
- * bytes go as have to be moved: one move for each frame would be quadratic. */
+/* Makes room to read into. Returned frames stay in front until at least as many bytes are dropped
+ * as have to be moved: one move for each frame would be quadratic. */
 static int make_room(struct connection *connection)
 {
     struct buffer *in = &connection->in;

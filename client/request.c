@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is the envelope's */
+enum { ROOM = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is for the envelope */
 
 /* Ends a setter: the first failure makes the request unusable. `argument`, `what`: which of the
- * caller's arguments is wrong, and how. */
+ * caller's arguments is wrong, and why. */
 static int finish_setter(
     struct tally_request *request, int error, const char *argument, const char *what)
 {
@@ -28,7 +28,7 @@ static int finish_setter(
 #define TOO_LONG "too long for a request of 65536 bytes"
 _Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG tells the limit");
 
-/* Whether a text or bytes can be part of any request. */
+/* Whether a text or bytes can fit into any request. */
 static bool fits(const void *data, size_t len)
 {
     return data != NULL && len <= ROOM;
@@ -65,7 +65,7 @@ int request_reset(struct tally_request *request, const char *method)
     return 0;
 }
 
-/* Whether the bytes are exactly one msgpack value that the agent would take. */
+/* Whether the bytes are exactly one msgpack value that the agent would accept. */
 static bool is_one_value(const void *data, size_t len)
 {
     struct frame_scan scan;
@@ -131,7 +131,7 @@ int request_encode(
             map_int(&map, "timeout_ms", remaining);
         map_end(&map);
     }
-    /* What nests too deep would make the agent hang up. */
+    /* The agent would close the connection if the nesting is too deep. */
     if (!out->failed)
         return is_one_value(out->data, out->len) ? 0 : TALLY_EARGUMENT;
     size_t size = request->fields.len + request->values.len + request->raw_len;
@@ -161,7 +161,7 @@ void tally_request_free(struct tally_request *request)
     free(request);
 }
 
-/* Takes a pair out, if there is one with this key. */
+/* Removes the pair with this key, if there is one. */
 static void remove_pair(struct buffer *pairs, uint32_t *count, const char *key)
 {
     struct reader reader;
@@ -192,7 +192,7 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
     write_string(&pair, key);
     buffer_append(&pair, value->data, value->len);
     int r = 0;
-    /* Room first, so that the old pair goes only when the new one is certain to fit. */
+    /* Checks the room first, so that the old pair is removed only when the new one fits. */
     if (strlen(key) + value->len + pairs->len > ROOM)
         r = TALLY_EARGUMENT;
     else if (value->failed || pair.failed || buffer_reserve(pairs, pair.len) < 0)

@@ -18,27 +18,27 @@ struct tally_request {
     bool has_timeout; /* the caller set timeout_ms */
     const void *raw;  /* params that replace the map, borrowed; NULL: none */
     size_t raw_len;
-    int error;     /* the first failed setter's */
-    char why[160]; /* which argument of it, and what is wrong */
+    int error;     /* of the first setter that failed */
+    char why[160]; /* which of its arguments is wrong, and why */
 };
 
 /* Each returns 0 or a negative enum tally_error. */
 int request_init(struct tally_request *request, const char *method);
 void request_free(struct tally_request *request);
 
-/* Makes it a new request in the same memory. */
+/* Turns it into a new request in the same memory. */
 int request_reset(struct tally_request *request, const char *method);
 
-/* Params as they are, instead of fields: one msgpack array (NULL: an empty one), borrowed. */
+/* Params as given, instead of fields: one msgpack array (NULL: an empty one), borrowed. */
 int request_set_raw(struct tally_request *request, const void *params, size_t len);
 
 int request_copy(struct tally_request *copy, const struct tally_request *request);
 
-/* Packs the whole frame; `remaining` ms go into timeout_ms where the caller set none. */
+/* Packs the whole frame; `remaining` ms go into timeout_ms if the caller set none. */
 int request_encode(
     const struct tally_request *request, uint32_t id, int64_t remaining, struct buffer *out);
 
-/* Makes the answer the error that request_encode returned, with the argument that is wrong. */
+/* Sets the answer to the error of request_encode, with the argument that is wrong. */
 int request_fail(const struct tally_request *request, int error, struct tally_answer *answer);
 
 #endif

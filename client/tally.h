@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libtally: how many DynamoDB items wait, asked of the tally agent over a Unix socket.
+/* libtally: gets the number of waiting DynamoDB items from the tally agent over a Unix socket.
  *
  *     struct tally *tally;
  *     int64_t count;
@@ -12,7 +12,7 @@
  *
  * Results. Every `int` function returns 0 or a negative number of `enum tally_error`, unless
  * its comment says otherwise. An error is never a count: output arguments are written on
- * success only. Numbers are never re-used, and a newer agent may answer one that this
+ * success only. Numbers are never reused, and a newer agent may return one that this
  * header does not know: treat any negative number as a failure.
  *
  * Deadlines. Every call has one total deadline on the monotonic clock: connecting, sending,
@@ -21,8 +21,8 @@
  *
  * Connections. Opening a handle does not connect; the first call does. A handle that has
  * reached its agent once reconnects by itself inside the deadline of a call, and sends the
- * request again: an agent that restarts is not seen by the program. (Every method of
- * protocol version 1 may be asked twice.) A handle that has never reached an agent fails
+ * request again: the program does not notice an agent restart. (Every method of
+ * protocol version 1 may be sent twice.) A handle that has never reached an agent fails
  * at once, unless tally_set_wait_for_agent was called. Answers that arrive after their
  * deadline are ignored.
  *
@@ -30,11 +30,11 @@
  * of threads, each handle in one thread at a time. It starts no thread, installs no signal
  * handler and raises no SIGPIPE; its descriptors are closed by exec.
  *
- * Fork. A child may go on with a blocking handle: it gets a connection of its own, and the
- * parent's stays as it is. Of an event handle a child may only call tally_async_close.
+ * Fork. A child may keep using a blocking handle: it gets its own connection, and the
+ * parent's is not affected. On an event handle a child may only call tally_async_close.
  *
  * Ownership. Strings and bytes that go in are copied. Pointers that come out are borrowed,
- * and each function says until when. What was opened or made is closed or freed by the
+ * and each function says until when. What was opened or created is closed or freed by the
  * caller, never by the library; closing NULL does nothing.
  *
  * Sockets. A path may be as long as the file system allows, far beyond the 107 bytes of
@@ -99,20 +99,20 @@ enum tally_error {
 TALLY_API const char *tally_error_name(int error);
 TALLY_API const char *tally_strerror(int error);
 
-/* Whether the error says that time ran out, whoever noticed: the agent (TALLY_ETIMEOUT) or the
- * library (TALLY_EDEADLINE). 1 or 0. */
+/* Whether the error reports a timeout, detected by the agent (TALLY_ETIMEOUT) or by the library
+ * (TALLY_EDEADLINE). 1 or 0. */
 TALLY_API int tally_error_is_timeout(int error);
 
 /* The version of the library, such as "0.1.0". Static. */
 TALLY_API const char *tally_version(void);
 
-/* How far a count can be trusted. */
+/* How reliable a count is. */
 enum tally_quality {
-    TALLY_QUALITY_UNKNOWN = 0, /* the answer is no count */
+    TALLY_QUALITY_UNKNOWN = 0, /* the answer is not a count */
     TALLY_EXACT = 1,           /* counted over every page */
     TALLY_AT_LEAST = 2,        /* counting stopped at a configured limit: this many or more */
-    TALLY_STALE = 3            /* the last good number, because a newer one cannot be had; also
-                                * what a newer agent calls by a word unknown here */
+    TALLY_STALE = 3            /* the last good number, because no newer one is available; also
+                                * the value for an unknown word of a newer agent */
 };
 
 /* ---- Handles ---- */
@@ -120,10 +120,10 @@ enum tally_quality {
 struct tally;         /* a blocking connection to one agent */
 struct tally_async;   /* the same for event loops */
 struct tally_request; /* a method and its arguments */
-struct tally_answer;  /* what came of a call: a result or an error */
+struct tally_answer;  /* the outcome of a call: a result or an error */
 
-/* Makes a handle for the agent at `path`, or the default one where it is NULL. Nothing is
- * connected yet. *tally is owned by the caller: tally_close it.
+/* Creates a handle for the agent at `path`, or the default one if it is NULL. Does not connect yet.
+ * *tally is owned by the caller: tally_close it.
  * Actionable errors: TALLY_EARGUMENT for an empty path.
  * Returns 0, or a negative error number, and then *tally is NULL. */
 TALLY_API int tally_open(struct tally **tally, const char *path);
@@ -131,12 +131,12 @@ TALLY_API int tally_open(struct tally **tally, const char *path);
 /* Closes the connection and frees the handle, its last answer included. */
 TALLY_API void tally_close(struct tally *tally);
 
-/* The total deadline of the calls that follow: 1 to 300000 ms; 5000 at first.
- * Returns 0, or TALLY_EARGUMENT where it is out of bounds. */
+/* The total deadline of the calls that follow: 1 to 300000 ms; 5000 by default.
+ * Returns 0, or TALLY_EARGUMENT if it is out of range. */
 TALLY_API int tally_set_timeout(struct tally *tally, int milliseconds);
 
-/* Whether a call waits, inside its deadline, for an agent that has never been there: 1 for
- * programs that start beside their sidecar, 0 at first.
+/* Whether a call waits, inside its deadline, for an agent that was never reached: 1 for programs
+ * that start beside their sidecar, 0 by default.
  * Returns 0, always. */
 TALLY_API int tally_set_wait_for_agent(struct tally *tally, int wait);
 
@@ -146,20 +146,20 @@ TALLY_API int tally_set_wait_for_agent(struct tally *tally, int wait);
  * tally_last_answer. Errors that any of them may return: the agent's own, TALLY_ENOAGENT,
  * TALLY_EPERMISSION, TALLY_EDEADLINE, TALLY_EPROTOCOL, TALLY_ENOMEM, TALLY_ESYSTEM. */
 
-/* Counts. `trigger` is any unambiguous form of <namespace>/<object>/<trigger>. *count may
- * come from the agent's cache, no older than the trigger's polling interval; where AWS
- * fails it may be the last good number: tally_answer_quality tells. `count` may be NULL.
+/* Counts. `trigger` is any unambiguous form of <namespace>/<object>/<trigger>. *count may come from
+ * the agent's cache, no older than the trigger's polling interval; if AWS fails it may be the last
+ * good number: tally_answer_quality shows this. `count` may be NULL.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_count(struct tally *tally, const char *trigger, int64_t *count);
 
-/* The same with how far the number can be trusted and how old it is, in one call: for programs
- * that must not act on a stale count. Each of the three may be NULL; the age is in ms.
+/* As tally_count, with the quality and the age of the number in one call: for programs that must
+ * not act on a stale count. Each of the three may be NULL; the age is in ms.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
     enum tally_quality *quality, int64_t *age_ms);
 
-/* The configured triggers and what is known of each: field `triggers` of the answer, all of them,
- * however many pages the agent answers.
+/* The configured triggers and what is known about each: field `triggers` of the answer, all of
+ * them, however many pages the agent returns.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_list(struct tally *tally);
 
@@ -167,39 +167,39 @@ TALLY_API int tally_list(struct tally *tally);
  * Returns 0, or a negative error number. */
 TALLY_API int tally_status(struct tally *tally);
 
-/* The identities in use: field `identities`; those of one trigger where it is not NULL.
+/* The identities in use: field `identities`; those of one trigger if it is not NULL.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_whoami(struct tally *tally, const char *trigger);
 
-/* A count with everything that led to it.
+/* A count with every step that led to it.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_explain(struct tally *tally, const char *trigger);
 
-/* Asks for nothing but a sign of life.
+/* Checks only that the agent answers.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_ping(struct tally *tally);
 
-/* Sends a request that was put together below; it stays the caller's and may be used again.
- * Actionable errors: TALLY_EARGUMENT for a request over 64 KiB, or what a setter of the
- * request returned earlier.
+/* Sends a request created with the functions below; the caller keeps it and may use it again.
+ * Actionable errors: TALLY_EARGUMENT for a request over 64 KiB, or what a setter of the request
+ * returned earlier.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_call(struct tally *tally, const struct tally_request *request);
 
-/* Any method with params in msgpack as they are (an array; NULL, 0 for an empty one), and
- * the result in msgpack. *result is borrowed until the next call on the handle, or its
+/* Calls any method with params in msgpack as they are (an array; NULL, 0 for an empty one), and
+ * returns the result in msgpack. *result is borrowed until the next call on the handle, or its
  * close; `result` and `result_len` may be NULL.
- * Actionable errors: TALLY_EARGUMENT where params are not one whole msgpack array.
+ * Actionable errors: TALLY_EARGUMENT if params are not one whole msgpack array.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_call_packed(struct tally *tally, const char *method, const void *params,
     size_t params_len, const void **result, size_t *result_len);
 
-/* What came of the last call, good or bad; borrowed until the next call on the handle, or
+/* The outcome of the last call, success or error; borrowed until the next call on the handle, or
  * its close. Never NULL: before the first call it is an empty result. */
 TALLY_API const struct tally_answer *tally_last_answer(const struct tally *tally);
 
-/* The sentence for people about the last call's error: what, where and, where known, what to
- * do. "" where there was none. Borrowed until the next call on the handle, or its close. NULL,
- * as a failed tally_open leaves it, has a sentence, too. */
+/* The readable message of the last call's error: what, where and, if known, what to do. "" if there
+ * was no error. Borrowed until the next call on the handle, or its close. NULL, the result of a
+ * failed tally_open, has a message, too. */
 TALLY_API const char *tally_error_message(const struct tally *tally);
 
 /* ---- Requests ----------------------------------------------------------------------------
@@ -213,7 +213,7 @@ TALLY_API const char *tally_error_message(const struct tally *tally);
  * Methods and their fields are those of tally-protocol(7). Setting a field again replaces
  * it. A setter that fails leaves the request as it was and makes it unusable: a later call
  * returns the same error, so that one check is enough. Where `timeout_ms` is not set, the
- * library tells the agent how much of the call's deadline is left. */
+ * library sends the agent the rest of the call's deadline. */
 
 /* Returns 0, or a negative error number, and then *request is NULL. */
 TALLY_API int tally_request_new(struct tally_request **request, const char *method);
@@ -229,8 +229,8 @@ TALLY_API int tally_request_set_bool(struct tally_request *request, const char *
 TALLY_API int tally_request_set_packed(
     struct tally_request *request, const char *key, const void *data, size_t len);
 
-/* A value for one placeholder of the trigger's expressions, which must be among its
- * `clientValues`. `type` is DynamoDB's: "S" or "N" (text), "B" (bytes).
+/* A value for one placeholder of the trigger's expressions, which its `clientValues` must list.
+ * `type` is DynamoDB's: "S" or "N" (text), "B" (bytes).
  * Returns 0, or a negative error number. */
 TALLY_API int tally_request_set_value(struct tally_request *request, const char *placeholder,
     const char *type, const void *data, size_t len);
@@ -241,28 +241,28 @@ TALLY_API int tally_request_set_value(struct tally_request *request, const char 
  * fallback is configured). Fields are named by a path: keys and positions, with dots:
  * "count", "last_error.name", "triggers.0.table". */
 
-/* 0, or the error number; its name (""); the sentence for people (""). The strings are
- * borrowed as long as the answer. */
+/* 0, or the error number; its name (""); its readable message (""). The strings are borrowed as
+ * long as the answer. */
 TALLY_API int tally_answer_error(const struct tally_answer *answer);
 TALLY_API const char *tally_answer_error_name(const struct tally_answer *answer);
 TALLY_API const char *tally_answer_error_message(const struct tally_answer *answer);
 
-/* What AWS said, each "" where it did not answer: its error code, the request id to quote
- * to AWS, and the reasons of a throttle. Borrowed as long as the answer. */
+/* What AWS reported, each "" if it did not answer: its error code, the request id to quote to AWS,
+ * and the reasons of a throttle. Borrowed as long as the answer. */
 TALLY_API const char *tally_answer_aws_code(const struct tally_answer *answer);
 TALLY_API const char *tally_answer_aws_request_id(const struct tally_answer *answer);
 TALLY_API const char *tally_answer_aws_reasons(const struct tally_answer *answer);
 
-/* Whether the same request may succeed later by itself (1 or 0), and after how many
- * milliseconds asking again makes sense (0: not said). */
+/* Whether a retry of the same request may succeed without changes (1 or 0), and after how many
+ * milliseconds a retry makes sense (0: not given). */
 TALLY_API int tally_answer_retryable(const struct tally_answer *answer);
 TALLY_API int64_t tally_answer_retry_after_ms(const struct tally_answer *answer);
 
-/* How far the count of an answer can be trusted. */
+/* How reliable the count of an answer is. */
 TALLY_API enum tally_quality tally_answer_quality(const struct tally_answer *answer);
 
 /* Reads one field. A path of NULL or "" is the whole answer.
- * Actionable errors: TALLY_ENOFIELD where it is absent or of another type.
+ * Actionable errors: TALLY_ENOFIELD if it is absent or of another type.
  * Each returns 0, or a negative error number. */
 TALLY_API int tally_answer_integer(
     const struct tally_answer *answer, const char *path, int64_t *value);
@@ -275,8 +275,8 @@ TALLY_API int tally_answer_bool(const struct tally_answer *answer, const char *p
 TALLY_API int tally_answer_text(
     const struct tally_answer *answer, const char *path, const char **text, size_t *len);
 
-/* Copies a text into `buffer`, cut where it does not fit, always terminated.
- * Returns 0, TALLY_EARGUMENT where it was cut or `size` is 0, or TALLY_ENOFIELD. */
+/* Copies a text into `buffer`, cut if it does not fit, always terminated.
+ * Returns 0, TALLY_EARGUMENT if it was cut or `size` is 0, or TALLY_ENOFIELD. */
 TALLY_API int tally_answer_string(
     const struct tally_answer *answer, const char *path, char *buffer, size_t size);
 
@@ -299,17 +299,17 @@ TALLY_API int tally_answer_packed(
  *     }
  *     tally_cursor_free(cursor);
  *
- * It reads the answer, which must stay as it is meanwhile. */
+ * It reads the answer, which must not change meanwhile. */
 struct tally_cursor;
 
-/* *cursor stands before the first element; it is owned by the caller: tally_cursor_free it.
- * Actionable errors: TALLY_ENOFIELD where the field is absent, or neither an array nor a map.
+/* *cursor is positioned before the first element; it is owned by the caller: tally_cursor_free it.
+ * Actionable errors: TALLY_ENOFIELD if the field is absent, or neither an array nor a map.
  * Returns 0, or a negative error number, and then *cursor is NULL. */
 TALLY_API int tally_cursor_new(
     struct tally_cursor **cursor, const struct tally_answer *answer, const char *path);
 TALLY_API void tally_cursor_free(struct tally_cursor *cursor);
 
-/* Goes to the next element. Returns 1 where there is one, 0 at the end, and 0 for NULL. */
+/* Advances to the next element. Returns 1 if there is one, 0 at the end, and 0 for NULL. */
 TALLY_API int tally_cursor_next(struct tally_cursor *cursor);
 
 /* The element, or the value of the pair, to be read by the functions above. Borrowed until the
@@ -317,7 +317,7 @@ TALLY_API int tally_cursor_next(struct tally_cursor *cursor);
 TALLY_API const struct tally_answer *tally_cursor_value(const struct tally_cursor *cursor);
 
 /* The key of the pair: *key is borrowed as long as the answer, *len bytes, without a terminator.
- * Returns 0, or TALLY_ENOFIELD for an element of an array, or a key that is no text. */
+ * Returns 0, or TALLY_ENOFIELD for an element of an array, or a key that is not a string. */
 TALLY_API int tally_cursor_key(const struct tally_cursor *cursor, const char **key, size_t *len);
 
 /* ---- Event loops -------------------------------------------------------------------------
@@ -356,12 +356,12 @@ TALLY_API int tally_async_fd(const struct tally_async *async);
 TALLY_API short tally_async_events(const struct tally_async *async);
 TALLY_API int tally_async_timeout(const struct tally_async *async);
 
-/* Does all that can be done now: connects, sends, receives, ends what is past its deadline
- * and runs the callbacks.
+/* Does all that is possible now: connects, sends, receives, ends what is past its deadline and runs
+ * the callbacks.
  * Returns 0, or TALLY_ENOMEM or TALLY_ESYSTEM, after which it may be called again. */
 TALLY_API int tally_async_process(struct tally_async *async);
 
-/* Asks. The request is copied. `timeout` is the total deadline, 1 to 300000 ms. *id, where
+/* Starts a call. The request is copied. `timeout` is the total deadline, 1 to 300000 ms. *id, if
  * `id` is not NULL, names the call for tally_async_cancel.
  * Returns 0, or a negative error number. */
 TALLY_API int tally_async_call(struct tally_async *async, const struct tally_request *request,
@@ -372,19 +372,19 @@ TALLY_API int tally_async_call(struct tally_async *async, const struct tally_req
 TALLY_API int tally_async_count(struct tally_async *async, const char *trigger, int timeout,
     tally_callback *callback, void *data, uint32_t *id);
 
-/* Reports every change of a trigger's count or of its error, what is known now first; the
- * agent keeps the count at most `max_age_ms` old, or the trigger's polling interval where
- * that is negative; with several watches of a trigger on one handle each of their ages holds, and
- * when one begins the others may be told once more what they know. An error of the count is
- * reported and the watch goes on. While the agent is away the callback gets one TALLY_ENOAGENT, and
- * when it is back the watch subscribes again by itself. A refused subscription, and
- * TALLY_EUNKNOWN_TRIGGER, end the watch. Returns 0, or a negative error number. */
+/* Reports every change of a trigger's count or of its error, the present state first; the agent
+ * keeps the count at most `max_age_ms` old, or the trigger's polling interval if that is negative;
+ * with several watches of a trigger on one handle each of their ages holds, and when one begins the
+ * others may be notified again of the state that they know. An error of the count is reported and
+ * the watch goes on. While the agent is away the callback gets one TALLY_ENOAGENT, and when it is
+ * back the watch subscribes again by itself. A refused subscription, and TALLY_EUNKNOWN_TRIGGER,
+ * end the watch. Returns 0, or a negative error number. */
 TALLY_API int tally_async_watch(struct tally_async *async, const char *trigger, int64_t max_age_ms,
     tally_callback *callback, void *data, uint32_t *id);
 
-/* Ends a call or a watch: its callback runs once more, from the next tally_async_process,
- * with TALLY_ECANCELLED.
- * Returns 0, or TALLY_EARGUMENT where there is none with this id. */
+/* Ends a call or a watch: its callback runs once more, from the next tally_async_process, with
+ * TALLY_ECANCELLED.
+ * Returns 0, or TALLY_EARGUMENT if there is none with this id. */
 TALLY_API int tally_async_cancel(struct tally_async *async, uint32_t id);
 
 #ifdef __cplusplus

@@ -53,7 +53,7 @@ static int buffer_grow(struct buffer *buffer, size_t needed)
     if (capacity == SIZE_MAX)
         return buffer_fail(buffer, -ENOMEM);
 
-    /* realloc may leave a copy behind that nobody can wipe any more. */
+    /* realloc may leave a copy behind that can no longer be wiped. */
     data = buffer->secret ? malloc(capacity + 1) : realloc(buffer->data, capacity + 1);
     if (data == NULL)
         return buffer_fail(buffer, -ENOMEM);
@@ -148,7 +148,7 @@ void buffer_truncate(struct buffer *buffer, size_t len)
 
 void buffer_clear(struct buffer *buffer)
 {
-    /* All of it: a reader may have written into reserved room that was never counted. */
+    /* The whole block: a reader may have written into reserved room that was never counted. */
     if (buffer->secret)
         wipe(buffer->data, buffer->capacity);
     buffer->len = 0;

@@ -16,24 +16,24 @@ struct buffer {
     size_t max;
     bool secret; /* wiped when it grows, is cleared or freed */
     bool failed;
-    int error; /* why `failed`: what the first failing append answered */
+    int error; /* the error of the first append that failed */
 };
 
 void buffer_init(struct buffer *buffer, size_t max);
 void buffer_init_secret(struct buffer *buffer, size_t max);
 void buffer_free(struct buffer *buffer); /* usable again afterwards, with the same maximum */
 
-/* 0, or a negative errno: -EMSGSIZE over the maximum, -ENOMEM. Once one has failed, the
- * later ones append nothing and answer the same, so that no hole can arise. `data` must not
- * point into the buffer itself. */
+/* 0, or a negative errno: -EMSGSIZE over the maximum, -ENOMEM. Once one has failed, the later ones
+ * append nothing and return the same, so that there is no gap. `data` must not point into the
+ * buffer itself. */
 int buffer_append(struct buffer *buffer, const void *data, size_t len);
 int buffer_append_string(struct buffer *buffer, const char *text);
 int buffer_append_byte(struct buffer *buffer, uint8_t byte);
 int buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Makes room for `len` more bytes behind data[len], without counting them as content.
- * Answers and fails as an append. */
+/* Makes room for `len` more bytes behind data[len], without counting them as content. Returns and
+ * fails as an append does. */
 int buffer_reserve(struct buffer *buffer, size_t len);
 
 void buffer_consume(struct buffer *buffer, size_t len);  /* drops that many at the front */

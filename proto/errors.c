@@ -66,8 +66,8 @@ bool error_retryable(enum error_code code)
 void failure_vset(
     struct failure *failure, enum error_code code, const char *format, va_list arguments)
 {
-    /* Apart from *failure, so that its old message may be among the arguments; longer, so
-     * that a character cut here is beyond what fits there. */
+    /* Separate from *failure, so that its old message may be among the arguments; longer, so that a
+     * character cut here is beyond what fits there. */
     char message[sizeof(failure->message) + 8];
 
     if (vsnprintf(message, sizeof(message), format, arguments) < 0)

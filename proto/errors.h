@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The errors that the agent answers: number, name, whether asking again can help, and
- * a sentence for people. Numbers and names are never re-used; new ones are added at the end. */
+/* The errors that the agent answers: number, name, whether a retry can help, and a readable
+ * sentence. Numbers and names are never reused; new ones are added at the end. */
 #ifndef TALLY_PROTO_ERRORS_H
 #define TALLY_PROTO_ERRORS_H
 
@@ -38,38 +38,38 @@ enum error_code {
 const char *error_name(enum error_code code);
 const char *error_text(enum error_code code);
 
-/* The code that this name is of, ERROR_NONE for another. */
+/* The code of this name, ERROR_NONE if it is unknown. */
 enum error_code error_of_name(const char *name, size_t len);
 
-/* Whether the same request may succeed later without anybody changing anything. */
+/* Whether the same request may succeed later without any change. */
 bool error_retryable(enum error_code code);
 
-/* A failure as it is told to a client: the error map of PROTOCOL.md as a value that owns
- * nothing, so that it can be copied, remembered and compared. Texts that do not fit are cut
- * at a character boundary, and bytes that are no UTF-8 become '?': a strict client could not
- * decode the answer. Nothing secret may be put here: it is answered, logged and shown. */
+/* A failure as it is reported to a client: the error map of PROTOCOL.md as a value that owns
+ * nothing, so that it can be copied, stored and compared. Texts that do not fit are cut at a
+ * character boundary, and bytes that are not UTF-8 become '?': a strict client could not decode the
+ * answer. It must not contain secrets: it is answered, logged and shown. */
 
 struct failure {
     enum error_code code;
     bool retryable;
-    int64_t retry_after_ms; /* 0: not said */
+    int64_t retry_after_ms; /* 0: not given */
     char message[400];      /* for people: what, where, what to do */
     char aws_code[80];      /* "" where AWS did not answer */
     char aws_request_id[80];
     char aws_reasons[240]; /* ThrottlingReasons: "reason resource", comma-separated */
 };
 
-/* Makes *failure a fresh one: the message is formatted, `retryable` is the code's own. */
+/* Resets *failure: the message is formatted, `retryable` is the code's own. */
 void failure_set(struct failure *failure, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void failure_vset(struct failure *failure, enum error_code code, const char *format,
     va_list arguments) __attribute__((format(printf, 3, 0)));
 
 /* `what` could not be written into the buffer, which has failed: it is longer than the buffer's
- * maximum, or there is no memory. */
+ * maximum, or out of memory. */
 void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer);
 
-/* Adds what AWS said; NULL means not said. */
+/* Adds what AWS reported; NULL means not given. */
 void failure_set_aws(
     struct failure *failure, const char *code, const char *request_id, const char *reasons);
 

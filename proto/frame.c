@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/frame.h"
 
-/* What the first byte of a value says of its shape. */
+/* The shape of a value, from its first byte. */
 struct shape {
     uint8_t size;   /* bytes up to its end or its first element; 0: never accepted */
     uint8_t values; /* elements that follow, for fixarray and fixmap */
     uint8_t length; /* bytes of the big-endian length or count behind the first byte */
-    uint8_t unit;   /* values for each element of a container (a map has 2); 0: no container */
+    uint8_t unit;   /* values for each element of a container (a map has 2); 0: not a container */
 };
 
 #define EACH_OF_16(X)                                                                              \
@@ -101,7 +101,7 @@ enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, 
             values = length * shape.unit;
             size += shape.unit > 0 ? 0 : length;
         }
-        /* The value owed one byte already. Where size is 0 this wraps and is refused too. */
+        /* One byte of the value is already counted. If size is 0 this wraps and is refused. */
         cost = size + values - 1;
         if (cost > spare || values > scan->room)
             goto finish;

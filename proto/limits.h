@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every limit of the protocol, once. PROTOCOL.md states the same numbers; the agent
- * tells them in its answer to `hello`. */
+/* Every limit of the protocol, in one place. PROTOCOL.md states the same numbers; the agent returns
+ * them in its answer to `hello`. */
 #ifndef TALLY_PROTO_LIMITS_H
 #define TALLY_PROTO_LIMITS_H
 
@@ -19,7 +19,7 @@
 
 #define TIMEOUT_DEFAULT_MS 5000 /* `timeout_ms` absent */
 #define TIMEOUT_MAX_MS     300000
-#define TIMEOUT_MARGIN_MS  50 /* the agent answers this long before it passes */
+#define TIMEOUT_MARGIN_MS  50 /* the agent answers this long before the deadline */
 
 #define MSGID_MAX UINT32_MAX
 

@@ -11,7 +11,7 @@
 
 /* ---- the envelope ---- */
 
-/* Hands the last value over: the frame is one value, so what is left of it is just this one. */
+/* Returns the last value: the frame is one value, so the rest of it is just this one. */
 static int take_rest(const struct reader *reader, struct reader *value)
 {
     *value = *reader;
@@ -82,7 +82,7 @@ void message_begin_notification(struct buffer *buffer, const char *method)
     write_string(buffer, method);
 }
 
-/* By hand and at once: every answer begins so. */
+/* Written by hand and in one append: every answer begins like this. */
 void message_begin_answer(struct buffer *buffer, uint32_t id)
 {
     const uint8_t head[] = {0x94, MESSAGE_ANSWER, 0xce, (uint8_t)(id >> 24), (uint8_t)(id >> 16),
@@ -100,7 +100,7 @@ static void write_error_string(struct buffer *buffer, const struct failure *fail
         failure->message, has_code || has_id ? " [" : "", failure->aws_code,
         has_code && has_id ? ", " : "", failure->aws_request_id, has_code || has_id ? "]" : "");
 
-    (void)len; /* its parts bound it */
+    (void)len; /* bounded by its parts */
     write_string(buffer, text);
 }
 
@@ -203,7 +203,7 @@ static void unpack_integer(struct reader *reader, int64_t max, int64_t *value)
     reader_skip(reader, NULL);
 }
 
-/* `said_retryable` becomes true where the map says whether; else the code decides. */
+/* `said_retryable` becomes true if the map has that field; else the code decides. */
 static void unpack_member(struct reader *reader, struct failure *failure, bool *said_retryable)
 {
     struct text key = {"", 0};

@@ -14,7 +14,7 @@ struct head {
     bool negative;   /* `number` is the two's complement of a negative integer */
 };
 
-/* What the first byte of a value says. */
+/* The meaning of the first byte of a value. */
 static const struct {
     uint8_t type;  /* enum value_type; VALUE_NONE: never used, or ext */
     uint8_t width; /* bytes of the number behind it; 0: the number is in the byte itself, … */
@@ -73,7 +73,7 @@ static inline uint64_t big_endian(const uint8_t *at, unsigned width)
     }
 }
 
-/* VALUE_NONE where no whole head, or not all of a string, is there. */
+/* VALUE_NONE if the head, or a string, is incomplete. */
 static inline struct head head_read(const struct reader *reader)
 {
     struct head head = {.type = VALUE_NONE};
@@ -98,7 +98,7 @@ static inline struct head head_read(const struct reader *reader)
     return head;
 }
 
-/* Passes over the head if `accepted`, else fails. */
+/* Skips the head if `accepted`, else fails. */
 static inline bool head_take(struct reader *reader, const struct head *head, bool accepted)
 {
     if (!accepted) {
@@ -201,8 +201,8 @@ bool reader_text(struct reader *reader, struct text *value)
     return true;
 }
 
-/* A count that the bytes behind it cannot hold would be a bug of the scan; a caller may
- * have memory depend on it all the same. */
+/* A count that exceeds the bytes behind it would be a bug of the scan; but a caller may allocate
+ * memory for it. */
 static bool reader_container(
     struct reader *reader, enum value_type type, unsigned values_each, uint32_t *count)
 {

@@ -23,7 +23,7 @@ enum value_type {
     VALUE_MAP,
 };
 
-struct reader { /* zeroed: at the end of nothing */
+struct reader { /* zeroed: empty, at its end */
     const uint8_t *at;
     const uint8_t *end;
     bool failed;
@@ -45,13 +45,13 @@ bool reader_float(struct reader *reader, double *value);     /* integers too */
 bool reader_text(struct reader *reader, struct text *value); /* str or bin */
 bool reader_array(struct reader *reader, uint32_t *count);
 
-/* An empty array is an empty map: so Lua, PHP and Neovim write it. */
+/* An empty array is read as an empty map: Lua, PHP and Neovim write it like this. */
 bool reader_map(struct reader *reader, uint32_t *pairs);
 
-/* Passes over one whole value of any type; *value (may be NULL) gets its bytes. */
+/* Skips one whole value of any type; *value (may be NULL) gets its bytes. */
 bool reader_skip(struct reader *reader, struct text *value);
 
-/* Inline, so that a comparison with a literal is one of a few registers. */
+/* Inline, so that a comparison with a literal compiles to one of a few registers. */
 static inline bool text_equals(struct text text, const char *string)
 {
     return text.len == strlen(string) &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums and differences that stop at the ends of int64_t. Every duration that is added to a time,
- * and every time that is subtracted from another, goes through these: a number from outside,
- * however large, is then a moment that never comes, and not one in the past. */
+/* Sums and differences that saturate at the ends of int64_t. Every duration added to a time, and
+ * every time subtracted from another, goes through these: a number from outside, however large, is
+ * then a time that never comes, and not one in the past. */
 #ifndef TALLY_PROTO_SATURATING_H
 #define TALLY_PROTO_SATURATING_H
 

@@ -19,7 +19,7 @@ static int letter(const char *word, size_t at)
     return tolower((unsigned char)word[at]);
 }
 
-/* Damerau and Levenshtein's distance; three rows are enough for neighbours that changed places. */
+/* The Damerau-Levenshtein distance; three rows are enough for swapped neighbours. */
 unsigned suggest_distance(const char *a, const char *b)
 {
     unsigned rows[3][WORD_MAX + 1];
@@ -52,7 +52,7 @@ bool suggest_is_near(const char *word, unsigned distance)
     return distance <= EDITS_MAX && (distance == 0 || strlen(word) > 2 * (size_t)distance);
 }
 
-/* Equal but for case and for "_", "-" and "." between the letters: AWS_REGION is awsRegion. */
+/* Equal except for case and for "_", "-" and "." between the letters: AWS_REGION is awsRegion. */
 static bool is_same_word(const char *a, const char *b)
 {
     static const char separators[] = "_-.";

@@ -5,12 +5,12 @@
 
 #include <stdbool.h>
 
-/* How many letters were left out, added, changed or swapped, letter case aside; a large number
- * for long words. */
+/* How many letters were omitted, added, changed or swapped, ignoring case; a large number for long
+ * words. */
 unsigned suggest_distance(const char *a, const char *b);
 
-/* Whether a word of this length can be a slip of one so far away: at most two letters, and less
- * than half of it. */
+/* Whether a word of this length can be a typo at this distance: at most two letters, and less than
+ * half of it. */
 bool suggest_is_near(const char *word, unsigned distance);
 
 /* The nearest known word that is near enough; NULL: none. `known` ends with NULL. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text from outside as text that may be shown and packed as str: valid UTF-8 that fits. */
+/* Makes text from outside safe to show and to pack as str: valid UTF-8 that fits. */
 #ifndef TALLY_PROTO_UTF8_H
 #define TALLY_PROTO_UTF8_H
 

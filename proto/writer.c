@@ -10,7 +10,7 @@ static int append(void *data, const char *bytes, size_t len)
     return buffer_append(data, bytes, len);
 }
 
-/* A packer is two pointers on the stack; making one for each value costs nothing. */
+/* A packer is two pointers on the stack; creating one for each value costs nothing. */
 static msgpack_packer packer(struct buffer *buffer)
 {
     msgpack_packer packer;
@@ -75,7 +75,7 @@ void write_float(struct buffer *buffer, double value)
     msgpack_pack_double(&to, value);
 }
 
-/* msgpack has no longer strings; msgpack-c would cut the length without a word. */
+/* msgpack has no longer strings; msgpack-c would truncate the length silently. */
 static bool string_fits(struct buffer *buffer, size_t len)
 {
     if (len > UINT32_MAX && !buffer->failed) {
@@ -181,7 +181,7 @@ size_t map_end(const struct map *map)
         buffer->data[map->head] = (uint8_t)(0x80 | map->pairs);
         return 0;
     }
-    /* The header takes the place of the first byte and of two that are made for it. */
+    /* The wide header replaces the first byte and two bytes that are inserted for it. */
     if (map->pairs > UINT16_MAX || buffer_append(buffer, wide, 2) < 0) {
         buffer->failed = true;
         return 0;

@@ -11,7 +11,7 @@ void write_bool(struct buffer *buffer, bool value);
 void write_uint(struct buffer *buffer, uint64_t value);
 void write_int(struct buffer *buffer, int64_t value);
 
-/* An integer in five bytes, whatever its value; another value in its place. */
+/* An integer in five bytes, whatever its value; and another value written over it. */
 void write_uint32(struct buffer *buffer, uint32_t value);
 void write_uint32_over(struct buffer *buffer, size_t offset, uint32_t value);
 
@@ -22,8 +22,7 @@ void write_binary(struct buffer *buffer, const void *data, size_t len);
 void write_array(struct buffer *buffer, uint32_t count);
 void write_map(struct buffer *buffer, uint32_t pairs);
 
-/* A map that counts its pairs, so that none can be forgotten in its header. No more than UINT16_MAX
- * pairs. */
+/* A map that counts its pairs, so that its header is always right. At most UINT16_MAX pairs. */
 struct map {
     struct buffer *buffer;
     size_t head; /* offset of the header */
@@ -32,10 +31,10 @@ struct map {
 struct map map_begin(struct buffer *buffer);
 struct map map_begin_in(struct map *outer, const char *key); /* as a value of another map */
 
-/* Appends the pairs of a map that has not ended, and stands at the end of its buffer. */
+/* Appends the pairs of a map that has not ended, and is at the end of its buffer. */
 void map_append(struct map *map, const struct map *pairs);
 
-/* Returns by how many bytes the pairs moved: the header of more than 15 takes two more. */
+/* Returns by how many bytes the pairs moved: a header for more than 15 takes two more. */
 size_t map_end(const struct map *map);
 
 /* One more pair: its key; the caller packs exactly one value into the buffer that is returned. */

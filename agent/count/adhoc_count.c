@@ -14,7 +14,7 @@ struct adhoc_count {
     struct loop_timer *timer;
     struct snapshot *snapshot;
     struct identity *identity;
-    struct flight_patience patience; /* to its deadline */
+    struct flight_patience patience; /* until its deadline */
     const struct adhoc_count_events *events;
     void *data;
 };
@@ -28,7 +28,7 @@ static void adhoc_count_free(struct adhoc_count *adhoc)
     free(adhoc);
 }
 
-/* What it holds goes later: the identity may be the caller. */
+/* Its references are released later: the identity may be the caller. */
 static void adhoc_count_end(
     struct adhoc_count *adhoc, const struct count_value *value, const struct failure *failure)
 {

@@ -9,7 +9,7 @@
 
 /* ---- cache ---- */
 
-#define REJECTED_MS      2000 /* a missing table may be created, a filter mended, at any moment */
+#define REJECTED_MS      2000 /* a missing table may be created, a filter fixed, at any time */
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   20000
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of one trigger: the last good count, and what went wrong since. Pure: the
- * time comes in, in milliseconds: of a clock that goes on while the machine sleeps for the value's
- * age, of the one that timers use for failures. */
+/* The cache of one trigger: the last good count, and the failures since. Pure: the time is a
+ * parameter, in milliseconds: for the value's age of a clock that runs during suspend, for failures
+ * of the timers' clock. */
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 
@@ -17,15 +17,15 @@ struct count_value {
     uint64_t scanned;
     double consumed_rcu;
     uint32_t pages;
-    bool at_least; /* counting stopped at countLimit or maxPages */
+    bool at_least; /* the count stopped at countLimit or maxPages */
 };
 
 struct cache {
     bool has_value;
     struct count_value value;
-    int64_t value_at;        /* when its last page came */
+    int64_t value_at;        /* when its last page arrived */
     uint32_t failures;       /* failed flights in a row */
-    struct failure *failure; /* the last one; it is large and rare, so NULL in most */
+    struct failure *failure; /* the last one; large and rare, so it is usually NULL */
     int64_t not_before;      /* no new flight starts earlier */
     bool refused;            /* until not_before, the failure itself is the answer */
 };
@@ -34,8 +34,8 @@ void cache_init(struct cache *cache);
 void cache_clear(struct cache *cache);
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
 
-/* Remembers a failed flight. What AWS refused (denied or rejected) is answered from memory for
- * a while: see backoff_refused_ms, or 2 s; what may pass is tried again after a back-off of 250 ms,
+/* Remembers a failed flight. What AWS refused (denied or rejected) is answered from the cache for a
+ * while: see backoff_refused_ms, or 2 s; a transient failure is retried after a backoff of 250 ms,
  * doubling to 20 s. `random` is uniform 32 bits. */
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
 
@@ -45,18 +45,18 @@ const struct failure *cache_failure(const struct cache *cache);
 int64_t cache_age(const struct cache *cache, int64_t now);
 bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);
 
-/* Whether a value that is not fresh may still be told, marked stale. */
+/* Whether a value that is not fresh may still be answered, marked stale. */
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now);
 
-/* A configuration in force, counted: a reload replaces it, and a flight that began under it
- * keeps it until the flight ends. */
+/* A configuration in force, reference-counted: a reload replaces it, and a flight that began under
+ * it holds it until the flight ends. */
 
 struct snapshot {
     struct config *config;
     unsigned references;
 };
 
-/* Takes the config over. One reference; NULL: no memory, and the config is still the caller's. */
+/* Takes the config over. One reference; NULL: out of memory, the caller keeps the config. */
 struct snapshot *snapshot_create(struct config *config);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- scan ---- */
+/* ---- count query ---- */
 
-#define BODY_BYTES               (512u * 1024u) /* expressions and values, 64 KiB at most each, and a key */
-#define CREDENTIALS_RETRY_MS     500 /* the identity paces its own attempts; this is between them */
+#define BODY_BYTES               (512u * 1024u) /* expressions, values: at most 64 KiB each; and a key */
+#define CREDENTIALS_RETRY_MS     500 /* between attempts, which the identity spaces itself */
 #define CREDENTIALS_RETRY_MAX_MS 5000
 
 struct count_query {
@@ -26,7 +26,7 @@ struct count_query {
     char what[160];
     struct endpoint endpoint;
     struct provider_request credentials_request;
-    struct credentials *credentials; /* those the page under way was signed with */
+    struct credentials *credentials; /* those that signed the page under way */
     struct aws_call *call;
     struct loop_timer *timer; /* between attempts to get credentials */
     struct buffer body;
@@ -36,7 +36,7 @@ struct count_query {
     int64_t unix_seconds; /* "$now" of all pages */
     unsigned credential_failures;
     bool replayed; /* this page was sent again with fresh credentials already */
-    bool starting; /* scan_start has not returned */
+    bool starting; /* count_query_start has not returned */
     bool ended;
     struct count_value sum;
 };
@@ -64,8 +64,8 @@ static void count_query_end(
 
 /* ---- pages ---- */
 
-/* DynamoDB goes through a table in one direction: a key that comes again would be asked for without
- * end. By Brent's way a cycle of any length is found, with one key kept. */
+/* DynamoDB traverses a table in one direction: a repeated key would cause endless requests. Brent's
+ * algorithm finds a cycle of any length, with one stored key. */
 static bool key_repeats(const struct count_query *counting, const char *key)
 {
     return (counting->start_key != NULL && strcmp(key, counting->start_key) == 0) ||
@@ -81,7 +81,7 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
         return r;
     dynamodb_page_clear(&counting->page);
     snprintf(why, why_size, "its LastEvaluatedKey is that of an earlier page");
-    return -ELOOP; /* a server that answers with its keys in turn would be asked without end */
+    return -ELOOP; /* a server that cycles through its keys would cause endless requests */
 }
 
 static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
@@ -100,7 +100,7 @@ static bool limit_reached(const struct count_query *counting)
            (query->max_pages > 0 && counting->sum.pages >= query->max_pages);
 }
 
-/* Adds the page that parse_reply left; true where another one is to follow. */
+/* Adds the page that parse_reply stored; true if another page follows. */
 static bool take_page(struct count_query *counting, const struct aws_reply *reply)
 {
     struct dynamodb_page *page = &counting->page;
@@ -184,7 +184,7 @@ static void credentials_timer_fired(void *data)
     count_query_get_credentials(data);
 }
 
-/* Waits for better luck with the credentials where somebody still wants the count. */
+/* Waits and retries the credentials while a caller still wants the count. */
 static bool wait_for_credentials(struct count_query *counting, const struct failure *failure)
 {
     int64_t delay = backoff_ms(
@@ -342,7 +342,7 @@ void page_log_add(struct page_log *log, const struct count_query_page *page)
 {
     if (page->number == 1)
         log->first_count = page->count;
-    /* Behind one that is missing the log would be wrong. */
+    /* After a missing page the log would be wrong. */
     if (log->count == page->number - 1 && log->count < PAGE_LOG_MAX && reserve(log))
         log->pages[log->count++] = *page;
 }

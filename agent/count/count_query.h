@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One Query over all its pages: credentials, body, call, parse, sum, until a reply has no
- * LastEvaluatedKey or a limit of the trigger is reached. A page that fails is asked again with
- * the sum kept; the pages of one scan are no snapshot of the table. */
+ * LastEvaluatedKey or a limit of the trigger is reached. A failed page is retried with the sum
+ * kept; the pages of one count are not a snapshot of the table. */
 #ifndef TALLY_AGENT_COUNT_COUNT_QUERY_H
 #define TALLY_AGENT_COUNT_COUNT_QUERY_H
 
@@ -26,17 +26,17 @@ struct count_query_page {
 };
 
 struct count_query_events {
-    /* A page arrived; `so_far` is the sum with it. May be NULL. Must not cancel the scan. */
+    /* A page arrived; `so_far` is the sum with it. May be NULL. Must not cancel the count query. */
     void (*page)(void *data, const struct count_query_page *page, const struct count_value *so_far);
 
-    /* An attempt to get credentials failed and is made again. May be NULL. */
+    /* An attempt to get credentials failed and is retried. May be NULL. */
     void (*trouble)(void *data, const struct failure *failure);
 
     /* An attempt failed, and the next one is made after delay_ms. May be NULL. */
     void (*retrying)(void *data, const struct failure *failure, int64_t delay_ms);
 
-    /* The end: a value, or NULL and a failure. Called exactly once unless cancelled, perhaps
-     * before scan_start returns (then scan_start's result must not be used). */
+    /* The end: a value, or NULL and a failure. Called exactly once unless cancelled, perhaps before
+     * count_query_start returns (then its result must not be used). */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
@@ -54,17 +54,17 @@ struct count_query_options {
 struct count_query *count_query_start(
     const struct count_query_options *options, const struct count_query_events *events, void *data);
 
-/* When it began, by AWS's clock: what "$now" is on all of its pages. */
+/* Its start time by AWS's clock: the value of "$now" on all of its pages. */
 int64_t count_query_unix_seconds(const struct count_query *counting);
 
-/* Ends the scan without calling done. */
+/* Ends the count query without calling done. */
 void count_query_cancel(struct count_query *counting);
 
-/* The pages of one count, for those who want to see how it came about. */
+/* The pages of one count, for callers that show how it was computed. */
 
-#define PAGE_LOG_MAX 1000 /* kept; all are counted */
+#define PAGE_LOG_MAX 1000 /* kept pages; all are counted */
 
-struct page_log { /* zeroed: none */
+struct page_log { /* zeroed: no pages */
     struct count_query_page *pages;
     size_t count;
     size_t room;
@@ -72,10 +72,10 @@ struct page_log { /* zeroed: none */
     uint64_t first_count; /* of the first page */
 };
 
-/* Without memory the log ends here. */
+/* If out of memory the log ends here. */
 void page_log_add(struct page_log *log, const struct count_query_page *page);
 
-/* `to` is replaced and `from` is empty then. */
+/* Replaces `to` and empties `from`. */
 void page_log_move(struct page_log *to, struct page_log *from);
 void page_log_clear(struct page_log *log);
 

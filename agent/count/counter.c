@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What there is for one trigger of the configuration. */
+/* The states of one trigger of the configuration. */
 struct slot {
     struct identity *identity;
-    struct trigger_state *state;     /* of the trigger's own values; NULL: nobody asked yet */
-    struct trigger_state **variants; /* of clients' values, the latest used first; NULL: none */
+    struct trigger_state *state;     /* of the trigger's own values; NULL: not requested yet */
+    struct trigger_state **variants; /* of clients' values, most recently used first; NULL: none */
     size_t variant_count;
 };
 
@@ -25,11 +25,11 @@ struct counter {
     int64_t loaded_wall;
     unsigned rejections;            /* of newer configurations, in a row */
     char rejection[320];            /* why */
-    struct trigger_state **orphans; /* of triggers that are gone, until their flights have ended */
+    struct trigger_state **orphans; /* of removed triggers, until their flights have ended */
     size_t orphan_count;
 };
 
-/* ---- what has ended ---- */
+/* ---- ended states ---- */
 
 static void reap(void *data)
 {
@@ -46,7 +46,7 @@ static void reap(void *data)
     counter->orphan_count = kept;
 }
 
-/* Room for so many more, so that abandoning cannot fail. 0 or -ENOMEM. */
+/* Reserves room for this many more, so that abandoning cannot fail. 0 or -ENOMEM. */
 static int reserve_orphans(struct counter *counter, size_t more)
 {
     size_t wanted = counter->orphan_count + more + 1; /* never 0 */
@@ -139,7 +139,7 @@ static void slot_move(
         trigger_state_adopt(to->variants[i], snapshot, trigger);
 }
 
-/* Both configurations are sorted by name, so one walk over both finds what stayed. */
+/* Both configurations are sorted by name, so one pass over both finds the unchanged triggers. */
 static void slots_take_over(struct counter *counter, struct snapshot *snapshot, struct slot *slots)
 {
     const struct config *old = counter->snapshot->config;
@@ -162,7 +162,7 @@ static void start_warm(struct counter *counter)
 {
     const struct config *config = counter->snapshot->config;
 
-    /* One that cannot be made now is made when somebody asks. */
+    /* A state that cannot be created now is created at the next request. */
     for (size_t i = 0; i < config->trigger_count; i++)
         if (config->triggers[i].warm)
             counter_state(counter, &config->triggers[i], NULL);
@@ -178,7 +178,7 @@ static size_t count_states(const struct counter *counter)
     return count;
 }
 
-/* Now that the configuration is in force: what it makes of each watch. */
+/* Called once the configuration is in force: updates each watch. */
 static void tell_watchers(struct counter *counter, size_t first_orphan)
 {
     for (size_t i = 0; i < counter->snapshot->config->trigger_count; i++)
@@ -238,7 +238,7 @@ static struct trigger_state *make(
     return state;
 }
 
-/* The variant with these values, moved to the front; NULL where there is none. */
+/* The variant with these values, moved to the front; NULL: none. */
 static struct trigger_state *find_variant(struct slot *slot, const char *values)
 {
     for (size_t i = 0; i < slot->variant_count; i++) {
@@ -253,7 +253,7 @@ static struct trigger_state *find_variant(struct slot *slot, const char *values)
     return NULL;
 }
 
-/* The one used least recently of those for which nobody waits; variant_count: there is none. */
+/* The least recently used variant without waiters; variant_count: there is none. */
 static size_t find_unwanted(const struct slot *slot)
 {
     for (size_t i = slot->variant_count; i-- > 0;)

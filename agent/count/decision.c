@@ -20,7 +20,7 @@ static int32_t bounded(uint64_t wanted, int32_t min, int32_t max)
     return wanted > (uint64_t)max ? max : (int32_t)wanted;
 }
 
-/* KEDA ignores activation where at least one replica always runs and no idle count is set. */
+/* KEDA ignores activation if at least one replica always runs and no idle count is set. */
 static bool ignores_activation(const struct trigger_scaling *scaling)
 {
     return scaling->min_replicas >= 1 && scaling->idle_replicas < 0;
@@ -112,7 +112,7 @@ static void say_inactive(
         scaling->activation);
 }
 
-/* " within 0 to 100", and what is special about these bounds. */
+/* " within 0 to 100", and any special property of these bounds. */
 static void say_bounds(const struct decision *decision, const struct trigger_scaling *scaling,
     bool is_zero, char *text, size_t size)
 {

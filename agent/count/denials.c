@@ -26,7 +26,7 @@ void denials_add(
     struct denial *denial = entry_of(denials, key);
 
     if (denial->key == key && now_ms < denial->until)
-        return; /* one that was asked at the same time */
+        return; /* a concurrent request, denied too */
     denial->earlier = denial->key == key ? denial->earlier + 1 : 0;
     denial->key = key;
     denial->until = now_ms + backoff_refused_ms(denial->earlier);

@@ -5,14 +5,14 @@
 
 #include <stdlib.h>
 
-#define ATTENDANCE_MS 5000 /* between two looks at whether the flight is still wanted */
+#define ATTENDANCE_MS 5000 /* between two checks whether the flight is still wanted */
 
 struct flight {
     struct count_context *context;
     struct snapshot *snapshot;
     struct count_query_options options;
     struct count_query *counting; /* NULL before take-off */
-    struct loop_timer *timer;     /* to take-off, then to the next look at the limits */
+    struct loop_timer *timer;     /* until take-off, then until the next check of the limits */
     int64_t ends_at;              /* the flight timeout */
     int64_t joined_at;            /* the latest request, or the take-off */
     struct flight_progress progress;

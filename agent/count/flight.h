@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A flight is one scan shared by everyone who asks at once: from the decision to count, perhaps
- * after a back-off, to the result. It ends by itself: by the result, by a failure that nobody
+/* A flight is one count query shared by all concurrent callers: from the decision to count, perhaps
+ * after a backoff, to the result. It ends by itself: by the result, by a failure that no caller
  * wants retried, or by the flight timeout. */
 #ifndef TALLY_AGENT_COUNT_FLIGHT_H
 #define TALLY_AGENT_COUNT_FLIGHT_H
@@ -11,7 +11,7 @@
 /* Counters that `status` shows; one set for all triggers. */
 struct count_stats {
     uint64_t hits;   /* answered from the cache */
-    uint64_t misses; /* waited for a flight that was not under way */
+    uint64_t misses; /* waited for a new flight */
     uint64_t joined; /* joined a flight under way */
     uint64_t stale_served;
     uint64_t flights_started;
@@ -21,7 +21,7 @@ struct count_stats {
     double consumed_rcu;
 };
 
-/* What all triggers and flights share; owned by the counter. */
+/* State shared by all triggers and flights; owned by the counter. */
 struct count_context {
     struct loop *loop;
     struct aws_client *client;
@@ -32,23 +32,22 @@ struct count_context {
     uint32_t (*random)(void);
     struct loop_timer
         *reaper; /* started when an abandoned state has become idle, or an ad-hoc count */
-    struct ring adhoc_counts;       /* adhoc_count::link, those under way */
-    struct ring ended_adhoc_counts; /* and those that are to be freed */
+    struct ring adhoc_counts;       /* adhoc_count::link, the counts under way */
+    struct ring ended_adhoc_counts; /* the counts to be freed */
     struct count_stats stats;
 };
 
-/* How the flight stands, for those who decide about it and for those who lose patience. */
+/* The flight's progress, for callers that decide about it and callers whose patience ends. */
 struct flight_progress {
     unsigned failed_attempts;    /* of the page under way */
-    struct failure last_attempt; /* what they met; code ERROR_NONE: nothing */
+    struct failure last_attempt; /* their last failure; code ERROR_NONE: none */
     struct count_value so_far;
 };
 
-/* How long the caller wants the flight to go on: kept up to date by the caller, read by the flight.
- */
+/* How long the caller wants the flight to last: updated by the caller, read by the flight. */
 struct flight_patience {
     struct retry_patience retry;
-    int64_t unattended_ms; /* it ends when no request has joined for so long; INT64_MAX: never */
+    int64_t unattended_ms; /* it ends after this time without a new request; INT64_MAX: never */
 };
 
 struct flight_events {
@@ -60,8 +59,9 @@ struct flight_events {
 
 struct flight;
 
-/* Takes off after delay_ms (0: in the next turn of the loop); `last`: what the delay is for, or
- * NULL. Holds the snapshot, and through it the query; borrows the patience. NULL: no memory. */
+/* Takes off after delay_ms (0: in the next turn of the loop); `last`: the failure that caused the
+ * delay, or NULL. Holds the snapshot, and through it the query; borrows the patience. NULL: out of
+ * memory. */
 struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
     const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
     const struct failure *last, const struct flight_patience *patience,
@@ -69,13 +69,13 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
 
 const struct flight_progress *flight_progress(const struct flight *flight);
 
-/* Its pages by now; in `done` the caller may move them out. */
+/* Its pages so far; in `done` the caller may move them out. */
 struct page_log *flight_pages(struct flight *flight);
 
-/* A request has joined. */
+/* Call it when a request has joined. */
 void flight_join(struct flight *flight);
 
-/* Why there is no count yet at somebody's deadline; flight NULL: none is under way. */
+/* Why there is no count yet at a caller's deadline; flight NULL: none is under way. */
 void flight_late(const struct flight *flight, struct failure *failure);
 
 /* Ends it without calling done. */

@@ -11,12 +11,12 @@
 
 struct waiters {
     struct loop *loop;
-    struct loop_timer *timer;   /* made when first needed; for: */
-    int64_t earliest;           /* a deadline, or one that has left; INT64_MAX: it does not run */
+    struct loop_timer *timer; /* created when first needed; for: */
+    int64_t earliest; /* a deadline, perhaps of a request that left; INT64_MAX: it does not run */
     struct ring requests;       /* count_request::link, in the order in which they joined */
     struct deadlines deadlines; /* count_request::deadline */
-    int64_t latest;             /* of their deadlines since there was none; INT64_MIN: none */
-    loop_fn *late;              /* some deadlines passed: waiters_take_late gets them */
+    int64_t latest; /* latest deadline since the waiters were last empty; INT64_MIN: none */
+    loop_fn *late;  /* called when deadlines passed: waiters_take_late gets them */
     void *data;
 };
 
@@ -24,7 +24,7 @@ struct watchers {
     struct ring watching; /* count_watch::link */
 };
 
-/* What each of them is told; it may stop watching meanwhile. */
+/* Notifies one watcher, which may stop watching meanwhile. */
 typedef void watchers_tell_fn(void *data, struct count_watch *watch);
 
 struct trigger_state {
@@ -35,7 +35,7 @@ struct trigger_state {
     char *values;
     struct cache cache;
     struct packed_answer packed; /* of the fresh answer */
-    struct page_log pages;       /* of the value, as long as it may be told to who asks anew */
+    struct page_log pages;       /* of the value, as long as it may answer new requests */
     struct flight *flight;       /* NULL: none */
     struct flight_patience patience;
     struct waiters waiters;
@@ -57,7 +57,7 @@ static struct count_request *request_of(struct ring *link)
     return RING_MEMBER(link, struct count_request, link);
 }
 
-/* Sets the timer to the earliest deadline there is. */
+/* Sets the timer to the earliest deadline. */
 static void arm(struct waiters *waiters)
 {
     const struct deadline *first = deadlines_first(&waiters->deadlines);
@@ -81,7 +81,7 @@ static void waiters_init(struct waiters *waiters, struct loop *loop, loop_fn *la
     waiters->deadlines = (struct deadlines){.heap = NULL};
 }
 
-/* nobody waits any more */
+/* no request waits any more */
 static void waiters_clear(struct waiters *waiters)
 {
     loop_timer_destroy(waiters->timer);
@@ -89,7 +89,7 @@ static void waiters_clear(struct waiters *waiters)
     deadlines_free(&waiters->deadlines);
 }
 
-/* The request's deadline is set. 0, or -ENOMEM: then the request does not wait. */
+/* The caller has set the request's deadline. 0, or -ENOMEM: then the request does not wait. */
 static int waiters_join(struct waiters *waiters, struct count_request *request)
 {
     if (waiters->timer == NULL)
@@ -106,7 +106,7 @@ static int waiters_join(struct waiters *waiters, struct count_request *request)
     return 0;
 }
 
-/* Without requests nothing is kept: a crowd that waited once would cost its memory for ever. */
+/* Frees the heap when it is empty: one burst of waiters would hold its memory for ever. */
 static void settle(struct waiters *waiters)
 {
     if (!ring_is_empty(&waiters->requests) || waiters->timer == NULL)
@@ -120,7 +120,8 @@ static void waiters_leave(struct waiters *waiters, struct count_request *request
 {
     ring_remove(&request->link);
     deadlines_remove(&waiters->deadlines, &request->deadline);
-    /* Among others the timer may fire too early, which costs less than to set it at each leave. */
+    /* While others wait the timer may fire too early, which costs less than resetting it at each
+     * leave. */
     settle(waiters);
 }
 
@@ -129,8 +130,8 @@ static bool waiters_are_none(const struct waiters *waiters)
     return ring_is_empty(&waiters->requests);
 }
 
-/* Moves everyone, or those whose deadline has passed, to `taken`, out of reach of what the
- * callbacks do next; a request that leaves is taken out of there, too. */
+/* Moves all waiters, or those whose deadline has passed, to `taken`, so that callbacks cannot
+ * disturb the loop; a request that leaves is removed from there, too. */
 static void waiters_take_all(struct waiters *waiters, struct ring *taken)
 {
     ring_take_all(&waiters->requests, taken);
@@ -184,8 +185,8 @@ static bool watchers_are_none(const struct watchers *watchers)
     return ring_is_empty(&watchers->watching);
 }
 
-/* How fresh the most demanding of them wants the count; default_ms stands for "not said".
- * INT64_MAX: there are none. */
+/* The smallest max age that a watcher wants; default_ms stands for "not set". INT64_MAX: there are
+ * none. */
 static int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms)
 {
     int64_t least = INT64_MAX;
@@ -214,14 +215,14 @@ static void watchers_tell_each(struct watchers *watchers, watchers_tell_fn *tell
     }
 }
 
-/* None of them watches any more. */
+/* Afterwards none of them watches any more. */
 static void watchers_clear(struct watchers *watchers)
 {
     while (!watchers_are_none(watchers))
         ring_pop(&watchers->watching);
 }
 
-/* each is told that it is gone */
+/* notifies each watcher that the trigger is gone */
 static void watchers_dismiss(struct watchers *watchers)
 {
     while (!watchers_are_none(watchers)) {
@@ -234,8 +235,8 @@ static void watchers_dismiss(struct watchers *watchers)
 /* ---- state ---- */
 
 #define UNATTENDED_MS                                                                              \
-    60000 /* that a count goes on for a request to come; or twice the pollingInterval */
-#define PATIENT_ATTEMPTS 3 /* of a page, where nobody needs more: AWS's standard number */
+    60000 /* how long a count continues without requests; or twice the pollingInterval */
+#define PATIENT_ATTEMPTS 3 /* of a page, if no caller needs more: AWS's standard number */
 
 const char *count_quality_name(enum count_quality quality)
 {
@@ -250,7 +251,7 @@ const char *count_quality_name(enum count_quality quality)
     return "stale";
 }
 
-/* For back-offs and deadlines, and for the age of the value. */
+/* For backoff and deadlines, and for the age of the value. */
 static int64_t trigger_state_now(const struct trigger_state *state)
 {
     return loop_now(state->context->loop);
@@ -291,14 +292,14 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     return answer;
 }
 
-/* Answers: the value as it is; the value marked stale where it is young enough, else the
- * failure, which is borrowed. */
+/* Answers: the value as it is; the value marked stale if it is young enough, else the failure,
+ * which is borrowed. */
 static struct count_answer trigger_state_fresh(const struct trigger_state *state)
 {
     return fresh_at(state, trigger_state_age_now(state));
 }
 
-/* The last good value marked stale where it is young enough, else the failure. */
+/* The last good value marked stale if it is young enough, else the failure. */
 static struct count_answer trigger_state_failed(
     const struct trigger_state *state, const struct failure *failure)
 {
@@ -343,8 +344,7 @@ static void answer_all(struct trigger_state *state, const struct failure *failur
     answer_each(state, &taken, failure);
 }
 
-/* Nobody can ask an abandoned state any more: without anyone waiting its flight is for
- * nothing. */
+/* No request can reach an abandoned state: without waiters its flight is useless. */
 static void end_if_unwanted(struct trigger_state *state)
 {
     if (!state->abandoned || !waiters_are_none(&state->waiters))
@@ -375,7 +375,7 @@ static void store(struct trigger_state *state, const struct count_value *value)
     buffer_clear(&state->packed.bytes);
 }
 
-/* *told is what everybody hears of it: how long it is remembered, too. */
+/* *told is the failure as answered to callers: it includes how long it is remembered. */
 static void store_failure(
     struct trigger_state *state, const struct failure *failure, struct failure *told)
 {
@@ -390,8 +390,8 @@ static void store_failure(
 
 /* ---- the log ---- */
 
-/* next_ms: when it is asked again at the earliest; where nothing keeps the count fresh, by the next
- * client. */
+/* next_ms: the earliest retry; if nothing keeps the count fresh, the next client's request starts
+ * it. */
 static void log_failed(struct trigger_state *state, const struct failure *failure, int64_t next_ms)
 {
     struct log_field fields[LOG_FAILURE_FIELDS + 5] = {0};
@@ -420,8 +420,8 @@ static void log_recovered(struct trigger_state *state)
 
 /* ---- the flight ---- */
 
-/* Those whom a stale value cannot help are worth every attempt that fits their deadline; for
- * others a few attempts do. */
+/* Callers that a stale value cannot serve get every attempt that fits their deadline; for others a
+ * few attempts are enough. */
 static void trigger_state_set_patience(struct trigger_state *state)
 {
     bool is_wanted = trigger_state_is_kept_fresh(state) || !waiters_are_none(&state->waiters);
@@ -435,7 +435,7 @@ static void trigger_state_set_patience(struct trigger_state *state)
                                                          : UNATTENDED_MS};
 }
 
-/* A flight may go on for minutes: what it meets is logged before it ends. */
+/* A flight may last minutes: its failures are logged before it ends. */
 static void on_retrying(void *data, int64_t delay_ms)
 {
     struct trigger_state *state = data;
@@ -462,13 +462,13 @@ static void on_flight_done(
     state->flight = NULL;
     trigger_state_schedule_refresh(state);
     answer_all(state, failure);
-    if (state->context->min_age_ms == 0) /* whoever asks for age 0 gets a flight */
+    if (state->context->min_age_ms == 0) /* a request for age 0 gets a flight */
         page_log_clear(&state->pages);
     trigger_state_tell(state, failure);
     end_if_unwanted(state);
 }
 
-/* Takes off now, or when the back-off after a failure is over. */
+/* Takes off now, or after the backoff of a failure. */
 static void trigger_state_start_flight(struct trigger_state *state)
 {
     static const struct flight_events events = {.retrying = on_retrying, .done = on_flight_done};
@@ -486,10 +486,10 @@ static void trigger_state_start_flight(struct trigger_state *state)
     }
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-/* A failure that is still to be respected answers at once: what was refused, what cannot be tried
- * again in time, and what a stale value can help over. */
+/* A remembered failure answers at once if AWS refused, if no retry fits the deadline, or if a stale
+ * value can be answered instead. */
 static bool answer_from_failure(struct trigger_state *state, struct count_request *request)
 {
     struct cache *cache = &state->cache;
@@ -629,7 +629,7 @@ void trigger_state_adopt(
     state->snapshot = snapshot;
     state->trigger = trigger;
     buffer_clear(&state->packed.bytes);
-    /* Whoever reloads has perhaps mended what was refused. */
+    /* The reload may have fixed the cause of the refusal. */
     state->cache.not_before = 0;
     state->cache.refused = false;
     trigger_state_set_patience(state);
@@ -688,18 +688,18 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
 
 /* ---- refresh ---- */
 
-/* Questions that are kept fresh: warm ones, and those that somebody watches. */
+/* Trigger states that are kept fresh: warm ones, and watched ones. */
 
-#define REFRESH_LEAST_MS 1000 /* between counts that nobody asked for */
+#define REFRESH_LEAST_MS 1000 /* between counts without a request */
 
-/* Not for the values of clients: each set that somebody asked for once would cost as much as the
- * trigger itself, for ever. */
+/* Not for clients' values: each set requested once would cost as much as the trigger itself, for
+ * ever. */
 static bool is_warm(const struct trigger_state *state)
 {
     return state->trigger->warm && state->values == NULL;
 }
 
-/* Whether it is counted without anybody asking. */
+/* Whether it is counted without a request. */
 static bool trigger_state_is_kept_fresh(const struct trigger_state *state)
 {
     return !state->abandoned && (is_warm(state) || !watchers_are_none(&state->watchers));
@@ -710,7 +710,7 @@ static void tell_watch(void *data, struct count_watch *watch)
     watch->changed(watch->data, data);
 }
 
-/* Tells the watchers what the latest flight found; failure NULL: a value. */
+/* Notifies the watchers of the latest flight's result; failure NULL: a value. */
 static void trigger_state_tell(struct trigger_state *state, const struct failure *failure)
 {
     struct count_answer answer = failure == NULL ? trigger_state_fresh(state)
@@ -719,7 +719,7 @@ static void trigger_state_tell(struct trigger_state *state, const struct failure
     watchers_tell_each(&state->watchers, tell_watch, &answer);
 }
 
-/* How old the count of a warm or watched trigger may get. */
+/* The maximum age of the count of a warm or watched trigger. */
 static int64_t refresh_interval(const struct trigger_state *state)
 {
     int64_t polling = state->trigger->polling_ms;
@@ -738,7 +738,7 @@ static int64_t refresh_delay(const struct trigger_state *state)
     int64_t interval = refresh_interval(state);
     int64_t wait = cache->not_before - trigger_state_now(state);
 
-    if (cache->failures > 0) /* what AWS refused is not pressed for */
+    if (cache->failures > 0) /* a refused count is not retried early */
         return cache->refused && wait < interval ? interval : wait;
     if (!cache->has_value)
         return 0;
@@ -758,10 +758,10 @@ static void refresh_fired(void *data)
     }
     trigger_state_start_flight(state);
     if (state->flight == NULL)
-        loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* there may be memory by then */
+        loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* memory may be available by then */
 }
 
-/* Sets the timer for the next refresh, where it is to be kept fresh. 0 or -ENOMEM. */
+/* Sets the timer for the next refresh, if it is to be kept fresh. 0 or -ENOMEM. */
 static int trigger_state_schedule_refresh(struct trigger_state *state)
 {
     if (!trigger_state_is_kept_fresh(state)) {

@@ -44,7 +44,7 @@ void failure_explain(struct failure *failure, const char *format, ...)
     utf8_copy(failure->message, sizeof(failure->message), whole, strlen(whole));
 }
 
-/* By words of the sentences that AWS sends: one code stands for many faults. */
+/* By words in AWS's messages: one code covers many faults. */
 static const struct advice {
     const char *code; /* NULL: any */
     const char *words;

@@ -14,7 +14,7 @@
 /* ---- sts exchange ---- */
 
 #define ATTEMPTS_MAX   4
-#define RETRY_UNTIL_MS 15000 /* since the start: whoever waits has a deadline */
+#define RETRY_UNTIL_MS 15000 /* since the start: waiting callers have a deadline */
 
 void sts_exchange_init(struct sts_exchange *exchange, const struct identity_context *context,
     const char *region, sts_exchange_done_fn *done, void *data)
@@ -34,7 +34,7 @@ void sts_exchange_clear(struct sts_exchange *exchange)
     buffer_free(&exchange->form);
 }
 
-/* Ends the exchange; it may be gone when this returns. */
+/* Ends the exchange; it may be freed when this returns. */
 static void finish(struct sts_exchange *exchange, struct credentials *credentials,
     const struct failure *failure, enum aws_outcome outcome)
 {
@@ -76,7 +76,7 @@ static void retrying(void *data, const struct failure *failure, int64_t delay_ms
     provider_trouble(exchange->data, &shown);
 }
 
-/* To a client it is a matter of credentials, not of its query, what STS rejects. */
+/* To a client, a rejection by STS is a credentials error, not an error in its query. */
 static void set_code(struct failure *failure, enum aws_outcome outcome)
 {
     if (outcome != AWS_REFUSED && outcome != AWS_EXPIRED && outcome != AWS_SKEWED)
@@ -224,7 +224,7 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
     }
 }
 
-/* What can be known without asking anybody; negative with *failure: the rest cannot work. */
+/* Checks what is known without a request; negative with *failure: the rest cannot work. */
 static int prepare(struct assume_role *self, struct failure *failure)
 {
     const struct assume_role_options *options = &self->options;
@@ -239,7 +239,7 @@ static int prepare(struct assume_role *self, struct failure *failure)
     if (options->role.source == SOURCE_ABSENT)
         failure_set_settings(failure, "AssumeRole: no role is configured");
     else if (r == -ENODATA)
-        return 0; /* an auth parameter that is empty: the base's credentials are what is left */
+        return 0; /* an empty auth parameter: the base's credentials remain */
     if (r < 0)
         return r;
     facts_set(&options->facts->role, buffer_string(&self->role));
@@ -290,7 +290,7 @@ struct provider *assume_role_create(const struct assume_role_options *options)
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     buffer_init_secret(&self->external_id, VALUE_BYTES);
-    prepare(self, &failure); /* for whoami, which may be asked first */
+    prepare(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }
 

@@ -12,8 +12,8 @@
 
 #define MANDATORY_MS (1 * MINUTE_MS)
 
-/* How long before their end credentials are refreshed behind those who use them, by their lifetime:
- * as botocore has it since 2026. The longer they live, the longer an outage of STS they outlast. */
+/* How long before expiry credentials are refreshed in the background, by their lifetime: as in
+ * botocore since 2026. The longer they live, the longer an STS outage they outlast. */
 static const struct window {
     int64_t life_ms; /* up to this lifetime */
     int64_t advisory_ms;
@@ -23,22 +23,21 @@ static const struct window {
     {INT64_MAX, 60 * MINUTE_MS},
 };
 
-/* A refresh that failed while valid credentials are there: the next try after a uniformly
- * random time in [pause, 2 * pause], pause being at most this and at most a quarter of the
- * life that is left. */
+/* After a failed refresh with valid credentials: the next retry is after a uniformly random time in
+ * [pause, 2 * pause]; pause is at most this and at most a quarter of the remaining lifetime. */
 #define PAUSE_MAX_MS (5 * MINUTE_MS)
 #define PAUSE_MIN_MS 1000
 
-/* Without valid credentials whoever waits has little time: a fault that may pass is remembered
- * only to space the tries, which get fewer while a service is away; a refusal as all are. */
+/* Without valid credentials waiting callers have little time: a transient fault is remembered only
+ * to space the retries, which back off while a service is down; a refusal as usual. */
 #define FAULT_MS     1000
 #define FAULT_MAX_MS 8000
 
-/* How long a request waits for a refresh while what is kept is still valid. */
+/* How long a request waits for a refresh while the kept credentials are still valid. */
 #define PATIENCE_MS 2000
 
-/* A monotonic timer does not see a suspend or a set clock, so the wall clock is looked at
- * now and then. */
+/* A monotonic timer does not notice a suspend or a clock change, so the wall clock is checked
+ * periodically. */
 #define RECHECK_MS MINUTE_MS
 
 struct cached {
@@ -47,19 +46,19 @@ struct cached {
     struct provider_request request; /* to the source */
     const struct identity_context *context;
     const struct facts *facts;
-    struct loop_timer *timer; /* the next refresh; while one is waited for, the patience */
+    struct loop_timer *timer; /* the next refresh; during a refresh, the patience of the waiters */
     struct credentials *current;
     int64_t advisory_at, mandatory_at; /* wall clock */
-    bool stale;                        /* others are wanted, since the last success */
-    bool was_stale;                    /* for the fetch under way */
-    bool used;                         /* since they were fetched: else nobody needs the next */
+    bool stale;                        /* new credentials are wanted, since the last success */
+    bool was_stale;                    /* the same, for the fetch under way */
+    bool used;                         /* since they were fetched: else the next are not needed */
     bool failed;                       /* the last fetch, with this: */
     struct failure failure;
     int64_t failed_at; /* monotonic, as all below */
-    int64_t pause_ms;  /* before the next try while credentials are valid */
-    int64_t memory_ms; /* before the next try without */
+    int64_t pause_ms;  /* before the next retry while credentials are valid */
+    int64_t memory_ms; /* before the next retry without valid credentials */
     uint32_t refusals; /* in a row */
-    uint32_t faults;   /* of a service, in a row, without them */
+    uint32_t faults;   /* of a service, in a row, without valid credentials */
 };
 
 enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
@@ -103,7 +102,7 @@ static uint32_t random_below(const struct cached *self, int64_t bound)
     return bound > 0 ? (uint32_t)(self->context->random() % (uint64_t)bound) : 0;
 }
 
-/* -1: nobody needs the next credentials, or they never expire. */
+/* -1: no caller needs the next credentials, or they never expire. */
 static int64_t refresh_in(const struct cached *self)
 {
     int64_t delay;
@@ -126,7 +125,7 @@ static void schedule(struct cached *self)
         loop_timer_start(self->timer, delay < RECHECK_MS ? delay : RECHECK_MS);
 }
 
-/* Answers whoever waits with what there is. The provider may be gone afterwards. */
+/* Answers the waiters with the present state. The provider may be freed afterwards. */
 static void answer(struct cached *self)
 {
     struct failure failure;
@@ -144,7 +143,7 @@ static void answer(struct cached *self)
     provider_finish(&self->base, NULL, &failure);
 }
 
-/* The provider may be gone afterwards. */
+/* The provider may be freed afterwards. */
 static void start_fetch(struct cached *self)
 {
     self->was_stale = self->stale;
@@ -181,7 +180,7 @@ static void cached_fetch(struct provider *provider)
     } else if (need == NEED_MANDATORY && pause_left(self) == 0) {
         start_fetch(self);
     } else {
-        answer(self); /* for NEED_ADVISORY the timer starts the refresh behind it */
+        answer(self); /* for NEED_ADVISORY the timer starts the background refresh */
     }
 }
 
@@ -217,7 +216,7 @@ static void keep(struct cached *self, struct credentials *credentials)
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
     self->mandatory_at = saturating_subtract(credentials->expires_ms, mandatory);
-    /* Pods that were started together shall not refresh together. */
+    /* Pods that started together must not refresh together. */
     self->advisory_at = saturating_add(saturating_subtract(credentials->expires_ms, advisory),
         random_below(self, (advisory - mandatory) / 4));
 }
@@ -228,7 +227,7 @@ static bool is_refusal(const struct failure *failure)
            (failure->aws_code[0] != '\0' && !failure->retryable);
 }
 
-/* Of a service, not of a file that is missing: to look again costs nobody anything. */
+/* A fault of a service, not a missing file: checking a file again costs nothing. */
 static bool is_fault(const struct failure *failure)
 {
     return failure->code == ERROR_AWS_UNAVAILABLE || failure->code == ERROR_THROTTLED;
@@ -245,7 +244,7 @@ static void set_pauses(struct cached *self)
     self->memory_ms = self->refusals > 0 ? backoff_refused_ms(self->refusals - 1)
                                          : fault / 2 + random_below(self, fault / 2);
     if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
-        pause = PAUSE_MIN_MS; /* a file that is being replaced: there again in a moment */
+        pause = PAUSE_MIN_MS; /* a file that is being replaced: present again in a moment */
     else if (is_valid(self) &&
              saturating_subtract(self->current->expires_ms, wall(self)) / 4 < pause)
         pause = saturating_subtract(self->current->expires_ms, wall(self)) / 4;
@@ -302,7 +301,7 @@ void cached_refused(
     if (self->current == NULL || self->current != credentials)
         return;
     if (strncmp(aws_code, "ExpiredToken", strlen("ExpiredToken")) != 0) {
-        /* A fetch under way brings others already: it is worth waiting for. */
+        /* A fetch under way already brings new credentials: it is worth waiting for. */
         *(is_fetching(self) ? &self->was_stale : &self->stale) = true;
         return;
     }

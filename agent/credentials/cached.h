@@ -6,28 +6,28 @@
  *                            by lifetime:          1 min before    expiry
  *                            | 5, 15 or 60 min before
  *
- * A short life has proportionally shorter windows. A refresh that fails leaves the credentials
- * in place until they really expire. Credentials that never expire (access keys) are asked of
- * the provider each time, which notices changed files. */
+ * A short lifetime has proportionally shorter windows. After a failed refresh the credentials are
+ * used until they really expire. Credentials that never expire (access keys) are requested from the
+ * provider each time, which notices changed files. */
 #ifndef TALLY_AGENT_CREDENTIALS_CACHED_H
 #define TALLY_AGENT_CREDENTIALS_CACHED_H
 
 #include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 
-/* Takes over `source`, also where it answers NULL (no memory). `facts`: for the log. */
+/* Takes over `source`, even if it returns NULL (out of memory). `facts`: for the log. */
 struct provider *cached_create(
     const struct identity_context *context, const struct facts *facts, struct provider *source);
 
-/* AWS refused these credentials with this code; nothing happens where they are not the ones kept.
- * What it calls expired is dropped. Any other word can be about one service or region alone, as
- * one that is not enabled for the account, and they may be good everywhere else: the next request
- * waits for others, and they serve should that fail. */
+/* AWS refused these credentials with this code; ignored if they are not the kept ones. Credentials
+ * that AWS calls expired are dropped. Any other code may concern one service or region alone, such
+ * as one not enabled for the account, and they may be valid everywhere else: the next request waits
+ * for new ones, and uses them if that fails. */
 void cached_refused(
     struct provider *provider, const struct credentials *credentials, const char *aws_code);
 
-/* The next request waits for a refresh, whatever was remembered; what is kept serves should
- * that fail. */
+/* The next request waits for a refresh, whatever is remembered; if it fails, the kept credentials
+ * are used. */
 void cached_refresh(struct provider *provider);
 
 struct cached_state {

@@ -15,7 +15,7 @@ struct caller {
     struct source *source;
     caller_done_fn *done;
     void *data;
-    struct loop_timer *timer; /* to begin later, as promised */
+    struct loop_timer *timer; /* defers the start, as promised */
     struct provider_request request;
     struct aws_call *call;
     struct buffer form;

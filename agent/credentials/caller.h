@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who AWS says that a source's credentials are: GetCallerIdentity. */
+/* The identity of a source's credentials according to AWS: GetCallerIdentity. */
 #ifndef TALLY_AGENT_CREDENTIALS_CALLER_H
 #define TALLY_AGENT_CREDENTIALS_CALLER_H
 
 #include "agent/credentials/source.h"
 
-/* failure NULL: the source's facts tell it now. */
+/* failure NULL: the source's facts now hold it. */
 typedef void caller_done_fn(void *data, const struct failure *failure);
 
 struct caller;
 
-/* Holds the source until its end. NULL: no memory, and done is never called; else done is called
- * exactly once, later, unless cancelled. */
+/* Holds the source until its end. NULL: out of memory, and done is never called; else done is
+ * called exactly once, later, unless cancelled. */
 struct caller *caller_start(struct source *source, caller_done_fn *done, void *data);
 void caller_cancel(struct caller *caller);
 

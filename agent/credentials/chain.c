@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Each rule: whether the environment configures its kind; then the choice or the failure is
- * filled in. */
+/* Each rule returns whether the environment configures its kind; if so, it sets the choice or the
+ * failure. */
 typedef bool rule_fn(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The default chain: the first kind of source that the environment configures. Its failure is
- * final: it never becomes another identity. A function of the environment; what was chosen is a
- * source's to keep. */
+ * final: there is no fallback to another identity. A function of the environment; the source stores
+ * the choice. */
 #ifndef TALLY_AGENT_CREDENTIALS_CHAIN_H
 #define TALLY_AGENT_CREDENTIALS_CHAIN_H
 
@@ -13,7 +13,7 @@ enum source_kind {
     SOURCE_KIND_CHAIN,        /* what the environment configures */
     SOURCE_KIND_STATIC,       /* spec: key_id, secret_key, session_token */
     SOURCE_KIND_WEB_IDENTITY, /* by AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN */
-    SOURCE_KIND_AWS,         /* spec: role, external_id; web identity, after a refusal AssumeRole */
+    SOURCE_KIND_AWS, /* spec: role, external_id; web identity; after a refusal, AssumeRole */
     SOURCE_KIND_ASSUME_ROLE, /* spec: role, external_id; kind: of the base */
     SOURCE_KIND_PROFILE,     /* by the shared AWS files */
     SOURCE_KIND_CONTAINER,   /* by AWS_CONTAINER_CREDENTIALS_… */
@@ -21,19 +21,19 @@ enum source_kind {
     SOURCE_KIND_KIAM,
 };
 
-/* What the environment configures, first found. */
+/* The first kind that the environment configures. */
 struct chain_choice {
     enum source_kind kind;
     struct identity_spec spec;
-    char why[200]; /* for people */
+    char why[200]; /* for users */
 };
 
-/* 0 with *choice, or -1 with *failure: nothing is configured, or half of something. */
+/* 0 with *choice, or -1 with *failure: nothing is configured, or only part of a source. */
 int chain_choose(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
 
 /* Calls fn for each source of credentials that the environment configures and that is not the kind
- * in use, with why it is not. by_chain: the kind was chosen by the chain; else the trigger's
+ * in use, with the reason. by_chain: the kind was chosen by the chain; else the trigger's
  * configuration chose it. */
 typedef void chain_unused_fn(void *data, const char *source, const char *reason);
 void chain_list_unused(const struct identity_context *context, enum source_kind used, bool by_chain,

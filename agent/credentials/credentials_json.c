@@ -81,7 +81,7 @@ int fields_read(
     for (size_t i = 0; i < count; i++)
         fields[i] = (struct field){.name = fields[i].name};
     if (object == NULL) {
-        /* Not error.text: it quotes the input near the fault. */
+        /* Not error.text: it quotes the input near the error. */
         snprintf(why, why_size, "it is not valid JSON, or too much of it (line %d, column %d)",
             error.line, error.column);
         return no_memory ? -ENOMEM : -EPROTO;
@@ -122,7 +122,7 @@ bool credentials_text_valid(const char *text)
     return true;
 }
 
-/* The metadata service answers 200 with an error inside, too. */
+/* The metadata service also returns errors with status 200. */
 static bool is_error(const struct field *fields, char *why, size_t why_size)
 {
     char code[80];
@@ -139,7 +139,7 @@ static bool is_usable(const struct field *field, char *why, size_t why_size)
     if (field->type == FIELD_ABSENT)
         snprintf(why, why_size, "%s is missing", field->name);
     else if (field->type != FIELD_TEXT)
-        snprintf(why, why_size, "%s is no string", field->name);
+        snprintf(why, why_size, "%s is not a string", field->name);
     else if (field->text[0] == '\0')
         snprintf(why, why_size, "%s is empty", field->name);
     else if (!credentials_text_valid(field->text))
@@ -161,7 +161,7 @@ static int build(
         if (!is_usable(&fields[i], why, why_size))
             return -EPROTO;
     if (iso8601_parse(expiration, strlen(expiration), &expires_ms) < 0) {
-        snprintf(why, why_size, "Expiration is no ISO 8601 time in UTC");
+        snprintf(why, why_size, "Expiration is not an ISO 8601 time in UTC");
         return -EPROTO;
     }
     *credentials = credentials_create(
@@ -221,7 +221,7 @@ static bool read_error_object(const void *body, size_t len, struct aws_error *er
     return true;
 }
 
-/* Takes what stands between two marks at the front of the text, and the text behind them. */
+/* Extracts the text between two marks at the start, and advances past them. */
 static bool take_between(struct text *text, const char *open, const char *close, struct text *found)
 {
     size_t open_len = strlen(open);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Picks named members out of a JSON object. Pure. The texts may be secrets: they are wiped by
- * fields_clear, and no message holds a part of the input. */
+/* Extracts named members of a JSON object. Pure. The texts may be secrets: they are wiped by
+ * fields_clear, and no message contains any of the input. */
 #ifndef TALLY_AGENT_CREDENTIALS_CREDENTIALS_JSON_H
 #define TALLY_AGENT_CREDENTIALS_CREDENTIALS_JSON_H
 
@@ -21,32 +21,32 @@ enum field_type {
 struct field {
     const char *name;
     enum field_type type;
-    char *text;     /* NUL-terminated, without further NULs; NULL where not text */
-    int64_t number; /* cut to whole; 0 where no number */
+    char *text;     /* NUL-terminated, without further NULs; NULL if not text */
+    int64_t number; /* truncated to an integer; 0 if not a number */
 };
 
-/* Fills type, text and number of `count` fields by their names. 0, -ENOMEM, or -EPROTO where
- * the bytes are no JSON object (`why` says what is wrong); then nothing is to be cleared. */
+/* Fills type, text and number of `count` fields by their names. 0, -ENOMEM, or -EPROTO where the
+ * bytes are not a JSON object (`why` says what is wrong); then there is nothing to clear. */
 int fields_read(
     const void *json, size_t len, struct field *fields, size_t count, char *why, size_t why_size);
 void fields_clear(struct field *fields, size_t count);
 
-/* The JSON by which credential endpoints (EKS Pod Identity, ECS, the instance metadata) hand
- * out credentials. Pure. */
+/* The JSON by which credential endpoints (EKS Pod Identity, ECS, the instance metadata) return
+ * credentials. Pure. */
 
 #define CREDENTIALS_JSON_BYTES (64u * 1024u)
 
-/* 0 with *credentials (owned); -ENOMEM; or -EPROTO: `why` says what is wrong, without any part
- * of a key. All four of key id, secret, token and expiry must be there and be usable. */
+/* 0 with *credentials (owned); -ENOMEM; or -EPROTO: `why` says what is wrong, without any part of a
+ * key. Key id, secret, token and expiry must all be present and usable. */
 int credentials_json_parse(
     const void *json, size_t len, struct credentials **credentials, char *why, size_t why_size);
 
-/* An error reply: {"code": …, "message": …}, or the Pod Identity agent's line of text; another
+/* An error reply: {"code": …, "message": …}, or the Pod Identity agent's line of text; any other
  * body is classified by the status. */
 void credentials_json_parse_error(
     int status, const void *body, size_t len, struct aws_error *error);
 
-/* Whether the text can be a part of AWS credentials, which travel in headers. */
+/* Whether the text can be part of AWS credentials, which are sent in headers. */
 bool credentials_text_valid(const char *text);
 
 #endif

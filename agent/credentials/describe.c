@@ -224,7 +224,7 @@ static void put_one_unused(void *data, const char *source, const char *reason)
     unused->count++;
 }
 
-/* Supplies that stand on what the environment gives use it, too. */
+/* Sources based on what the environment configures use it, too. */
 static enum source_kind root_kind(const struct source *source)
 {
     while (source->below != NULL)

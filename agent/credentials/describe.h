@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `whoami` tells of an identity. */
+/* What `whoami` reports about an identity. */
 #ifndef TALLY_AGENT_CREDENTIALS_DESCRIBE_H
 #define TALLY_AGENT_CREDENTIALS_DESCRIBE_H
 

@@ -34,7 +34,7 @@ static const char *process_getenv(const char *name)
     return getenv(name);
 }
 
-/* In a pod the host name is the pod's: CloudTrail then tells which pod it was. */
+/* In a pod the host name is the pod's: CloudTrail then shows which pod it was. */
 static void set_session_name(struct identity_context *context)
 {
     const char *name = context_variable(context, "AWS_ROLE_SESSION_NAME");

@@ -56,7 +56,7 @@ static int parse_line(
     if (len > 0 && strlen(buffer_string(&exchange->text)) == len &&
         credentials_text_valid(buffer_string(&exchange->text)))
         return 0;
-    snprintf(why, why_size, "it is no single line of plain text");
+    snprintf(why, why_size, "it is not a single line of plain text");
     return -EPROTO;
 }
 
@@ -135,7 +135,7 @@ struct container {
     const struct identity_context *context;
     struct facts *facts;
     struct metadata_exchange exchange;
-    struct token_file file; /* path NULL: no file */
+    struct token_file file; /* path NULL: no token file */
     bool replayed;
 };
 
@@ -169,7 +169,7 @@ static int container_find_endpoint(
     return -1;
 }
 
-/* authorization: NULL for none. It goes out as it is: no "Bearer" in front. */
+/* authorization: NULL for none. It is sent as it is: without a "Bearer" prefix. */
 static void ask(struct container *self, const char *authorization)
 {
     const char *headers[3] = {"Accept: application/json"};
@@ -217,7 +217,7 @@ static void on_exchange(
         credentials_unref(credentials);
         return;
     }
-    /* The token may have been replaced while it was looked at. */
+    /* The token may have been replaced while the endpoint checked it. */
     if (outcome == AWS_EXPIRED && !self->replayed && self->file.path != NULL &&
         token_file_changed(&self->file)) {
         self->replayed = true;
@@ -367,7 +367,7 @@ static void step(struct imds *self, const char *method, const char *path, const 
     snprintf(
         self->exchange.what, sizeof(self->exchange.what), "instance metadata %s%s", path, name);
     self->exchange.done = done;
-    /* Where version 1 will do, version 2 is not worth waiting for. */
+    /* If version 1 is allowed, version 2 is not worth waiting for. */
     self->exchange.max_attempts = put && self->kiam ? 1 : IMDS_ATTEMPTS_MAX;
     metadata_exchange_start(&self->exchange, method, &endpoint, headers, name[0] != '\0');
 }

@@ -10,8 +10,8 @@
 
 struct metadata_exchange;
 
-/* Success is outcome AWS_OK: exchange->credentials or exchange->text hold what came, until the
- * callback returns or starts another. Else a failure (borrowed), and the HTTP status, 0: none. */
+/* Success is outcome AWS_OK: exchange->credentials or exchange->text hold the result until the
+ * callback returns or starts another. Else a failure (borrowed), and the HTTP status; 0: none. */
 typedef void metadata_exchange_done_fn(
     void *data, const struct failure *failure, enum aws_outcome outcome, int status);
 
@@ -29,30 +29,30 @@ struct metadata_exchange {
     struct retry_patience patience;
 };
 
-/* `data` is the provider that asks: whoever waits for it is told of trouble, too. */
+/* `data` is the requesting provider: its waiters are notified of trouble, too. */
 void metadata_exchange_init(struct metadata_exchange *exchange,
     const struct identity_context *context, metadata_exchange_done_fn *done, void *data);
 
-/* wants_credentials: the reply is the JSON of credentials_json.h; else one line of text. Calls
- * done exactly once, perhaps before it returns: as the last thing. `headers` as aws_request. */
+/* wants_credentials: the reply is the JSON of credentials_json.h; else one line of text. Calls done
+ * exactly once, perhaps before it returns, as the last step. `headers` as aws_request. */
 void metadata_exchange_start(struct metadata_exchange *exchange, const char *method,
     const struct endpoint *endpoint, const char *const *headers, bool wants_credentials);
 
 /* Ends it without calling done, and wipes what it holds. Allowed at any time. */
 void metadata_exchange_clear(struct metadata_exchange *exchange);
 
-/* Credentials from a container endpoint: EKS Pod Identity and ECS. The authorization token's
- * file is read anew for each request. */
+/* Credentials from a container endpoint: EKS Pod Identity and ECS. The authorization token's file
+ * is read for each request. */
 
 /* By AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or …_FULL_URI, and AWS_CONTAINER_AUTHORIZATION_TOKEN
  * or …_TOKEN_FILE. */
 struct provider *container_create(const struct identity_context *context, struct facts *facts);
 
-/* The role of the machine, from the instance metadata service, version 2: only where somebody
- * asked for it, since from a pod the service often never answers. kiam plays this service in
- * pods, and speaks version 1 too. */
+/* The role of the machine, from the instance metadata service, version 2: only if enabled, since
+ * from a pod the service often never answers. kiam emulates this service in pods, and supports
+ * version 1, too. */
 
-/* kiam: version 1 is allowed where version 2 is refused. */
+/* kiam: version 1 is allowed if version 2 is refused. */
 struct provider *imds_create(
     const struct identity_context *context, struct facts *facts, bool kiam);
 

@@ -85,9 +85,9 @@ static int scan_setting(struct text line, struct text *name, struct text *value)
 
 struct scanning {
     struct ini_entry entry;
-    struct text above; /* the latest setting that is no sub-setting */
+    struct text above; /* the latest setting that is not a sub-setting */
     size_t indent;     /* its own */
-    bool is_open;      /* it has no value, so deeper lines are its own */
+    bool is_open;      /* it has no value, so deeper lines belong to it */
 };
 
 static int scan_line(struct scanning *scanning, struct text raw, ini_fn *fn, void *data)
@@ -110,7 +110,7 @@ static int scan_line(struct scanning *scanning, struct text raw, ini_fn *fn, voi
         entry->parent = scanning->above;
         if (r == 0)
             fn(data, entry);
-        return 0; /* what is below a setting is the affair of those who know the setting */
+        return 0; /* sub-settings are validated by the code that knows the setting */
     }
     if (r < 0)
         return r;
@@ -141,7 +141,7 @@ int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *lin
 
 /* ---- shared files ---- */
 
-/* A path from a variable, where "~/" is the home; else the default below the home. */
+/* A path from a variable, with "~/" for the home folder; else the default below the home folder. */
 static void find(const struct identity_context *context, const char *variable,
     const char *default_path, char *path, size_t size)
 {
@@ -179,9 +179,9 @@ bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stam
            file_stamp_equal(&a->credentials, &b->credentials);
 }
 
-/* A file that is not there configures nothing, be it named by a variable or not, and /dev/null is
- * how people say that there is none. So is one below a folder that is not ours to enter, as another
- * user's home; one that is there and cannot be read is a fault. */
+/* A missing file configures nothing, whether a variable names it or not, and users set /dev/null to
+ * mean "no file". A file below a folder that the agent may not enter, such as another user's home,
+ * counts as missing; one that exists and cannot be read is an error. */
 static bool is_as_good_as_empty(const char *path, int error)
 {
     struct stat status;
@@ -245,7 +245,7 @@ const char *shared_profile_name(const struct identity_context *context, bool *na
 
 /* ---- profile ---- */
 
-/* The settings that are understood, by their place in struct profile. */
+/* The supported settings, by their offset in struct profile. */
 static const struct setting {
     const char *name;
     size_t offset;
@@ -270,7 +270,7 @@ static const struct setting {
     {"sts_regional_endpoints", offsetof(struct profile, sts_regional)},
 };
 
-/* Ways to get credentials that need a browser, a person or another program. */
+/* Ways to get credentials that need a browser, a user or another program. */
 static const char *const unsupported[] = {
     "credential_process", "mfa_serial", "sso_session", "sso_start_url", "login_session"};
 
@@ -297,7 +297,7 @@ struct parsing {
     bool no_memory;
 };
 
-/* [profile name], [profile "a name"] and [default]; in the credentials file plainly [name]. */
+/* [profile name], [profile "a name"] and [default]; in the credentials file just [name]. */
 static bool is_section_of(const struct parsing *parsing, struct text section)
 {
     bool prefixed = section.len > 7 && memcmp(section.data, "profile", 7) == 0 &&
@@ -377,7 +377,7 @@ static bool is_text(const char *value, const char *text)
     return value != NULL && strcasecmp(value, text) == 0;
 }
 
-/* The environment stands above the files. */
+/* The environment takes precedence over the files. */
 static bool is_endpoint_chosen(const struct profile *profile, const char *(*get)(const char *name))
 {
     return is_set(get, "AWS_ENDPOINT_URL") || is_text(profile->ignore_configured, "true") ||
@@ -431,16 +431,16 @@ bool profile_names_source(const struct profile *profile)
 
 /* ---- profile chain ---- */
 
-#define PROFILES_MAX 8 /* that stand on each other */
+#define PROFILES_MAX 8 /* in one source_profile chain */
 
 struct profile_chain {
     struct provider base;
     const struct identity_context *context;
     struct facts *facts; /* of the first profile */
-    struct facts inner;  /* of those it stands on */
+    struct facts inner;  /* of the profiles it is based on */
     const char *region;
     struct shared_stamps stamps;
-    struct profile profiles[PROFILES_MAX]; /* the chosen one, then what it stands on */
+    struct profile profiles[PROFILES_MAX]; /* the chosen one, then its source profiles */
     char names[PROFILES_MAX][128];
     int count;
     struct provider *providers[PROFILES_MAX + 1]; /* from the root to the last role */
@@ -461,7 +461,7 @@ static bool has_keys(const struct profile *profile)
     return profile->key_id != NULL || profile->secret_key != NULL;
 }
 
-/* Its own keys serve a profile that names itself as its source. */
+/* A profile that names itself as its source uses its own keys. */
 static bool is_own_source(const struct profile_chain *self, int index)
 {
     const struct profile *profile = &self->profiles[index];
@@ -470,7 +470,7 @@ static bool is_own_source(const struct profile_chain *self, int index)
            strcmp(profile->source_profile, self->names[index]) == 0 && has_keys(profile);
 }
 
-/* 0: the role's own default, or no duration that STS takes. */
+/* 0: the role's default, or a duration that STS does not accept. */
 static int duration_of(const struct profile *profile)
 {
     char *end = NULL;
@@ -600,7 +600,7 @@ static struct provider *make_web_identity(
     return web_identity_create(&options);
 }
 
-/* What the last profile's own settings lead to, before any role. */
+/* The provider of the last profile's own settings, before any role. */
 static struct provider *make_root(
     struct profile_chain *self, struct facts *facts, struct failure *failure)
 {
@@ -749,7 +749,7 @@ struct provider *profile_chain_create(
     self->request.trouble = provider_trouble;
     self->request.data = self;
     facts->kind = profile_chain_ops.kind;
-    rebuild(self, &failure); /* for whoami, which may be asked first */
+    rebuild(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }
 

@@ -13,21 +13,21 @@
 
 /* ---- INI: pure; borrows all texts from the input ---- */
 
-/* What one line says, without white space around each text. A line that is indented deeper than a
+/* One parsed line, without white space around each text. A line that is indented deeper than a
  * setting without a value is a sub-setting of it, as in `s3 =`; however else lines are indented,
  * they are settings. */
 struct ini_entry {
     struct text section;
-    struct text parent; /* of a sub-setting; data NULL: it is none */
+    struct text parent; /* of a sub-setting; data NULL: it is not one */
     struct text name;   /* data NULL: the section begins */
     struct text value;
 };
 
-/* Called for each section and for each setting in it. Comments are passed over: whole lines, and
- * behind white space in a value. */
+/* Called for each section and for each setting in it. Comments are skipped: whole lines, and after
+ * white space in a value. */
 typedef void ini_fn(void *data, const struct ini_entry *entry);
 
-/* 0, or -EINVAL where a line is none of these; *line then is its number, from 1. */
+/* 0, or -EINVAL if a line is not valid; *line then is its number, from 1. */
 int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *line);
 
 /* ---- one profile, as settings: pure ---- */
@@ -37,7 +37,7 @@ enum profile_file {
     PROFILE_CREDENTIALS, /* ~/.aws/credentials: [name] */
 };
 
-/* NULL where a setting is absent. */
+/* NULL if a setting is absent. */
 struct profile {
     bool found;
     char *key_id;
@@ -58,33 +58,33 @@ struct profile {
     char *fips;       /* use_fips_endpoint */
     char *dual_stack; /* use_dualstack_endpoint */
     char *sts_regional;
-    const char *unsupported; /* a setting for credentials that tally cannot honour; static */
+    const char *unsupported; /* a credential setting that tally does not support; static */
 };
 
-/* Adds what the file says of the profile, over what is already there. 0; -ENOMEM; or -EINVAL
- * where a line cannot be read: *line then is its number. */
+/* Adds the file's settings of the profile, and overrides present ones. 0; -ENOMEM; or -EINVAL if a
+ * line cannot be parsed: *line then is its number. */
 int profile_parse(struct profile *profile, const char *name, enum profile_file file,
     const char *text, size_t len, unsigned *line);
 void profile_clear(struct profile *profile); /* wipes */
 
-/* The setting by which an SDK would send requests, and with them signatures and tokens, elsewhere
- * than the environment's variables say, and the variable that takes its place; false: there is
- * none. `get`: getenv-like. Both are static. */
+/* The setting that makes an SDK send requests, and with them signatures and tokens, to another
+ * endpoint than the environment's variables, and the variable that replaces it; false: none. `get`:
+ * getenv-like. Both are static. */
 bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
     const char **setting, const char **variable);
 
 /* What to do about `unsupported`. Static. */
 const char *profile_workaround(const struct profile *profile);
 
-/* Whether it names a source of credentials, be it a wrong one. */
+/* Whether it names a source of credentials, even an invalid one. */
 bool profile_names_source(const struct profile *profile);
 
-/* ---- where the files are, and what they say of a profile ---- */
+/* ---- locations of the files, and their settings of a profile ---- */
 
 #define SHARED_FILE_BYTES (256u * 1024u)
 
 struct shared_files {
-    char config[1024]; /* "" where there is no home */
+    char config[1024]; /* "" if there is no home folder */
     char credentials[1024];
 };
 
@@ -97,27 +97,27 @@ struct shared_stamps {
 struct shared_stamps shared_files_stamps(const struct shared_files *files);
 bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b);
 
-/* Reads both files. 0 (profile->found tells whether it is in one), or negative with *failure:
- * a file that is there, but cannot be read or understood. */
+/* Reads both files. 0 (profile->found: whether it is in one), or negative with *failure: a file
+ * exists, but cannot be read or parsed. */
 int shared_files_read(const struct shared_files *files, const char *name, struct profile *profile,
     struct failure *failure);
 
 /* The profile's name that the environment chooses; *named: by a variable, not by default. */
 const char *shared_profile_name(const struct identity_context *context, bool *named);
 
-/* ---- credentials by a profile: its keys, its token file, or its role on top
- * of another profile or source. For people at a laptop or on a node. */
+/* ---- credentials by a profile: its keys, its token file, or its role on top of another profile or
+ * source. For users on a laptop or on a node. */
 
-/* region: for STS where neither environment nor profile names one; may be NULL; borrowed. */
+/* region: for STS if neither environment nor profile sets one; may be NULL; borrowed. */
 struct provider *profile_chain_create(
     const struct identity_context *context, struct facts *facts, const char *region);
 
-/* Whether the shared files configure an identity, rightly or wrongly: the chosen profile names a
- * source of credentials, or a variable chooses one that is not there or cannot be read. */
+/* Whether the shared files configure an identity, valid or not: the chosen profile names a source
+ * of credentials, or a variable chooses one that is missing or cannot be read. */
 bool profile_configured(const struct identity_context *context);
 
-/* Whether the chosen profile sends requests elsewhere than the environment says, whatever the
- * source of the credentials is: the SDKs honour that, tally refuses it by name (*failure). */
+/* Whether the chosen profile sends requests to another endpoint than the environment, whatever the
+ * source of the credentials: the SDKs honour that, tally rejects it by name (*failure). */
 bool profile_redirection(const struct identity_context *context, struct failure *failure);
 
 #endif

@@ -3,17 +3,17 @@
 
 #include <stddef.h>
 
-/* The providers that have finished and whose requests are still to be answered. One provider stands
- * on another, so an answer often finishes the next provider: it is answered after the first has
- * returned, not from within it. What a request then sends has each function once on its stack. */
+/* The finished providers whose requests have yet to be answered. Providers are layered, so an
+ * answer often finishes the next provider: its requests are answered after the first callback has
+ * returned, not from within it. So each function is on the stack only once. */
 static struct {
     struct ring waiting; /* provider::finished */
     bool answering;
 } finished = {.waiting = {&finished.waiting, &finished.waiting}};
 
-/* A request that comes while the answers go out waits in a fresh ring, one that is cancelled
- * meanwhile still finds its neighbours; and a callback may destroy the provider: all that is used
- * is local. */
+/* A request that arrives while answers are sent waits in a new ring, one that is cancelled
+ * meanwhile still has valid neighbours; and a callback may destroy the provider: so only local data
+ * is used. */
 static void provider_answer(
     struct provider *provider, struct credentials *credentials, const struct failure *failure)
 {

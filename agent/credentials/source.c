@@ -14,12 +14,12 @@
 
 /* ---- source ---- */
 
-/* ---- the chain passes on to the source that it chose ---- */
+/* ---- the chain forwards to the source that it chose ---- */
 
 struct chain {
     struct provider base;
     struct source *source;           /* the chain's own */
-    struct provider_request request; /* to the chosen one */
+    struct provider_request request; /* to the chosen source */
 };
 
 static void on_member(void *data, struct credentials *credentials, const struct failure *failure)
@@ -29,7 +29,7 @@ static void on_member(void *data, struct credentials *credentials, const struct 
     provider_finish(&self->base, credentials, failure);
 }
 
-/* 0 with source->below, or -1 with supply->failure. */
+/* 0 with source->below, or -1 with source->failure. */
 static int settle(struct chain *self)
 {
     struct source *source = self->source;
@@ -85,7 +85,7 @@ static struct provider *chain_create(struct source *source)
     self->request.trouble = provider_trouble;
     self->request.data = self;
     source->facts.kind = chain_ops.kind;
-    settle(self); /* for whoami, which may be asked first */
+    settle(self); /* for whoami, which may be called first */
     return &self->base;
 }
 
@@ -164,7 +164,7 @@ static struct provider *make_aws(struct source *source)
 {
     struct provider *assume_role;
 
-    /* Without a token file there is nothing to try before AssumeRole. */
+    /* Without a token file AssumeRole is the first attempt. */
     assume_role = make_assume_role(source);
     if (context_variable(&source->pool->context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL)
         return assume_role;
@@ -209,7 +209,7 @@ static bool asks_sts(enum source_kind kind)
            kind != SOURCE_KIND_IMDS && kind != SOURCE_KIND_KIAM;
 }
 
-/* Only what matters to the kind, so that equal sources are found to be equal. */
+/* Only the fields that the kind uses, so that equal sources compare equal. */
 static struct identity_spec reduce(
     const struct sources *pool, enum source_kind kind, const struct identity_spec *spec)
 {
@@ -323,7 +323,7 @@ struct aws_rule {
     struct provider base;
     struct provider *web_identity; /* owned, as the next */
     struct provider *assume_role;
-    struct provider_request request; /* to the one that is being tried */
+    struct provider_request request; /* to the provider that is being tried */
     struct failure refusal;          /* of the web identity */
 };
 

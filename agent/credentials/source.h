@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sources of credentials that exist: each way to get them once, however many identities
- * stand on it. A source is a provider behind the cache; only the chain passes through to the
- * source it chose. Counted; the last release drops the credentials. */
+/* The sources of credentials that exist: each exists once, however many identities use it. A source
+ * is a provider behind the cache; only the chain forwards to the source it chose.
+ * Reference-counted; the last release drops the credentials. */
 #ifndef TALLY_AGENT_CREDENTIALS_SOURCE_H
 #define TALLY_AGENT_CREDENTIALS_SOURCE_H
 
@@ -20,34 +20,34 @@ struct source {
     struct sources *pool;
     unsigned references;
     enum source_kind kind;
-    struct identity_spec spec; /* a copy of what matters to the kind */
+    struct identity_spec spec; /* a copy of the fields that the kind uses */
     struct facts facts;
-    struct provider *provider; /* the one to ask */
-    bool cached;               /* it is a cached one; else it passes on to `below` */
-    struct source *below;      /* what it stands on, held; NULL: nothing else */
-    bool reconsider;           /* a chain: shall choose anew */
+    struct provider *provider; /* the provider to request from */
+    bool cached;               /* it is a cached one; else it forwards to `below` */
+    struct source *below;      /* the source it is based on, held; NULL: none */
+    bool reconsider;           /* a chain: must choose again */
     struct failure failure;    /* a chain: why it could not choose; code NONE: it could */
 };
 
-/* NULL: no memory. */
+/* NULL: out of memory. */
 struct source *source_acquire(
     struct sources *pool, enum source_kind kind, const struct identity_spec *spec);
 void source_release(struct source *source); /* NULL is allowed */
 
-/* Whose cache keeps the credentials of this source; NULL while a chain has not chosen. */
+/* The source whose cache keeps the credentials of this one; NULL while a chain has not chosen. */
 const struct source *source_keeper(const struct source *source);
 
-/* AWS refused these credentials with this code: told to whoever keeps them. */
+/* AWS refused these credentials with this code: notifies the cache that keeps them. */
 void sources_refused(
     struct sources *pool, const struct credentials *credentials, const char *aws_code);
 
-/* The source and what it stands on resolve anew at the next request. */
+/* The source and the sources it is based on resolve again at the next request. */
 void source_refresh(struct source *source);
 
-/* The rule of podIdentity `aws` for a role: by web identity; only where STS refuses that, by
- * AssumeRole. Decided anew at each fetch: a fault that may pass is no refusal. */
+/* The rule of podIdentity `aws` for a role: by web identity; only if STS refuses that, by
+ * AssumeRole. Decided at each fetch: a transient fault is not a refusal. */
 
-/* Takes over both, also where one is NULL (no memory): then the result is NULL. */
+/* Takes over both, even if one is NULL (out of memory): then the result is NULL. */
 struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role);
 
 #endif

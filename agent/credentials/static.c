@@ -61,8 +61,8 @@ static int check_pair(int key_id, int secret_key, struct failure *failure)
     return key_id < 0 ? key_id : secret_key;
 }
 
-/* Such a text cannot be signed with: a whole file, most often, where one of its values was meant.
- */
+/* Such a text is not usable as a key: most often it is a whole file, where one of its values was
+ * meant. */
 static int check_length(
     const struct buffer *value, const char *what, size_t most, struct failure *failure)
 {

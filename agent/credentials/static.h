@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Access keys that somebody configured: in metadata, the environment, a mounted Secret. Finds
- * them at once, and reads files anew only when they have changed. */
+/* Configured access keys: in metadata, the environment, a mounted Secret. Returns them at once, and
+ * reads files again only when they have changed. */
 #ifndef TALLY_AGENT_CREDENTIALS_STATIC_H
 #define TALLY_AGENT_CREDENTIALS_STATIC_H
 
@@ -11,11 +11,11 @@
 struct static_options {
     const struct identity_context *context;
     struct facts *facts;
-    struct value_ref key_id; /* what the refs point to stays alive with the provider's owner */
+    struct value_ref key_id; /* the refs' targets live as long as the provider's owner */
     struct value_ref secret_key;
     struct value_ref session_token;
 };
 
-struct provider *static_create(const struct static_options *options); /* NULL: no memory */
+struct provider *static_create(const struct static_options *options); /* NULL: out of memory */
 
 #endif

@@ -117,7 +117,7 @@ int value_read(const struct value_ref *ref, const char *(*get)(const char *name)
     }
     if (r < 0) {
         failure_set(failure, ERROR_CREDENTIALS, "%s: %s", origin, why);
-        failure->retryable = value_file(ref) != NULL; /* all else stays as it is */
+        failure->retryable = value_file(ref) != NULL; /* no other source changes by itself */
     }
     return r;
 }

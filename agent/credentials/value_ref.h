@@ -9,18 +9,18 @@
 
 #define VALUE_BYTES (64u * 1024u)
 
-/* Appends the value, without white space around it, to the secret buffer `out`. 0; -ENODATA
- * where the configuration names no such value, which is no failure; or another negative errno
- * with *failure: named but not to be had; -ENOENT where it is missing or empty. */
+/* Appends the value, without white space around it, to the secret buffer `out`. 0; -ENODATA if the
+ * configuration names no such value, which is not a failure; or another negative errno with
+ * *failure: named but not available; -ENOENT if it is missing or empty. */
 int value_read(const struct value_ref *ref, const char *(*get)(const char *name),
     struct buffer *out, struct failure *failure);
 
-/* The same of a value that may be missing (awsRoleArn, awsExternalId, awsSessionToken): -ENODATA
- * also where it is named but unset, missing or empty. KEDA goes on without it, too. */
+/* The same for a value that may be missing (awsRoleArn, awsExternalId, awsSessionToken): -ENODATA
+ * also if it is named but unset, missing or empty. KEDA continues without it, too. */
 int value_read_optional(const struct value_ref *ref, const char *(*get)(const char *name),
     struct buffer *out, struct failure *failure);
 
-/* The file that the value is in, NULL where it is in none. */
+/* The file that holds the value; NULL: it is not in a file. */
 const char *value_file(const struct value_ref *ref);
 
 #endif

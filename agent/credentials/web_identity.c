@@ -19,7 +19,7 @@
 /* ---- jwt ---- */
 
 #define PAYLOAD_BYTES (32u * 1024u)
-#define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: RFC 3339 has no other */
+#define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: the last one in RFC 3339 */
 
 static int base64url_digit(char c)
 {
@@ -34,7 +34,7 @@ static int base64url_digit(char c)
     return c == '_' ? 63 : -1;
 }
 
-/* Unpadded, as RFC 7515 has it. */
+/* Unpadded, as in RFC 7515. */
 static int base64url_decode(const char *text, size_t len, struct buffer *out)
 {
     unsigned bits = 0;
@@ -108,7 +108,7 @@ void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size)
 {
     const char *issuer = claims->issuer;
 
-    /* IAM names an OIDC provider without the scheme. */
+    /* IAM names OIDC providers without the scheme. */
     if (strncmp(issuer, "https://", 8) == 0)
         issuer += 8;
     if (*issuer == '\0')
@@ -123,7 +123,7 @@ void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size)
 /* ---- token file ---- */
 
 #define RETRY_MS 200
-#define LIMIT_MS 1500 /* well within the usual deadline of who waits */
+#define LIMIT_MS 1500 /* well within the usual deadline of a waiting caller */
 
 static void trim(struct buffer *token)
 {
@@ -146,7 +146,7 @@ static bool is_token(struct buffer *token)
            token_text_valid(buffer_string(token));
 }
 
-/* 0, -EAGAIN where it may be there in a moment, or another negative errno; failure is set. */
+/* 0, -EAGAIN if it may appear in a moment, or another negative errno; failure is set. */
 static int read_now(const char *path, struct buffer *token, struct failure *failure)
 {
     char why[sizeof(failure->message)];
@@ -158,7 +158,7 @@ static int read_now(const char *path, struct buffer *token, struct failure *fail
         failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
         if (r != -EACCES && r != -EPERM && r != -EMSGSIZE && r != -EISDIR)
             return -EAGAIN;
-        failure->retryable = false; /* the kubelet is not at it: somebody has to change the mount */
+        failure->retryable = false; /* not a kubelet swap: the user must change the mount */
         return r;
     }
     if (token->len == 0) {
@@ -242,7 +242,7 @@ struct web_identity {
     struct provider base;
     struct web_identity_options options;
     struct sts_exchange exchange;
-    struct token_file file; /* its token is kept while STS is asked */
+    struct token_file file; /* its token is kept during the STS request */
     struct buffer role;
     bool replayed;
 };
@@ -271,10 +271,10 @@ static void explain_expired(
             self->options.token_file, (long long)saturating_subtract(wall_s, claims->expires_s));
 }
 
-/* What the token of EKS Pod Identity is for: its agent takes it, STS does not. */
+/* The audience of the EKS Pod Identity token: its agent accepts it, STS does not. */
 #define POD_IDENTITY_AUDIENCE "pods.eks.amazonaws.com"
 
-/* What the code alone does not tell, and the sentence does together with the token. */
+/* Advice that needs the message and the token, since the code alone is ambiguous. */
 static void explain_token(
     const struct jwt_claims *claims, const struct failure *failure, char *hint, size_t size)
 {
@@ -335,11 +335,11 @@ bool web_identity_refused(const struct failure *failure)
 {
     if (strcmp(failure->aws_code, "AccessDenied") == 0)
         return true;
-    /* The same code is retryable where STS could not fetch the issuer's keys: that may pass. */
+    /* The same code is transient if STS could not fetch the issuer's keys: then retryable. */
     return strcmp(failure->aws_code, "InvalidIdentityToken") == 0 && !failure->retryable;
 }
 
-/* ---- asking STS ---- */
+/* ---- the STS request ---- */
 
 static const char *session_name(const struct web_identity *self)
 {
@@ -368,8 +368,8 @@ static void on_token(void *data, const struct failure *failure)
         send_token(self);
 }
 
-/* The token may have been replaced while STS looked at the old one: only another token is worth
- * asking again. */
+/* The token may have been replaced while STS checked the old one: only a new token is worth a
+ * retry. */
 static bool replay(struct web_identity *self)
 {
     if (self->replayed || !token_file_changed(&self->file))
@@ -392,7 +392,7 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
 
 /* ---- the provider ---- */
 
-/* What can be known without asking anybody; negative with *failure: the rest cannot work. */
+/* Checks what is known without a request; negative with *failure: the rest cannot work. */
 static int prepare(struct web_identity *self, struct failure *failure)
 {
     struct facts *facts = self->options.facts;
@@ -456,6 +456,6 @@ struct provider *web_identity_create(const struct web_identity_options *options)
     provider_init(&self->base, &web_identity_ops);
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
-    prepare(self, &failure); /* for whoami, which may be asked first */
+    prepare(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }

@@ -19,16 +19,16 @@ struct jwt_claims {
     int64_t expires_s;  /* 0 where absent */
 };
 
-/* 0, or -EINVAL where the bytes are no JWT with a readable payload: then all is empty. */
+/* 0, or -EINVAL where the bytes are not a JWT with a readable payload: then all is empty. */
 int jwt_read_claims(const char *token, size_t len, struct jwt_claims *claims);
 
-/* What the role's trust policy must hold for this token, in words. */
+/* What the role's trust policy must contain for this token, in words. */
 void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size);
 
-/* The token that Kubernetes mounts and rotates: read anew for each use. While the kubelet swaps
- * the projected volume the file is missing or empty for a moment, which is waited for. */
+/* The token that Kubernetes mounts and rotates: read for each use. While the kubelet swaps the
+ * projected volume the file is missing or empty for a moment; the reader waits for it. */
 
-#define TOKEN_BYTES 20000 /* STS accepts no longer token */
+#define TOKEN_BYTES 20000 /* STS rejects longer tokens */
 
 /* failure NULL: file->token holds the token, without white space at its end. */
 typedef void token_file_done_fn(void *data, const struct failure *failure);
@@ -43,17 +43,17 @@ struct token_file {
     int64_t started_ms;
 };
 
-/* 0 or -ENOMEM. `data` is the provider that reads it: whoever waits for it is told while the file
- * is missing. */
+/* 0 or -ENOMEM. `data` is the provider that reads it: its waiters are notified while the file is
+ * missing. */
 int token_file_init(struct token_file *file, const struct identity_context *context,
     const char *path, token_file_done_fn *done, void *data);
 void token_file_clear(struct token_file *file); /* does not call done; allowed if zeroed */
 
-/* Calls done exactly once, as the last thing, perhaps before it returns. */
+/* Calls done exactly once, as the last step, perhaps before it returns. */
 void token_file_read(struct token_file *file);
 
-/* Reads once, now. True: the file holds another token than before, which is now in file->token;
- * false: it is the same, or there is none, and file->token is as it was. */
+/* Reads once, now. True: the file holds a new token, which is now in file->token; false: it is the
+ * same, or there is none, and file->token is unchanged. */
 bool token_file_changed(struct token_file *file);
 
 /* Wipes the token. */
@@ -62,23 +62,23 @@ void token_file_forget(struct token_file *file);
 /* Whether the text may be sent as one header's value. */
 bool token_text_valid(const char *text);
 
-/* The identity that Kubernetes mounts as a token (IRSA): AssumeRoleWithWebIdentity. The token
- * file is read anew at each fetch, because it is rotated under us. */
+/* The identity that Kubernetes mounts as a token (IRSA): AssumeRoleWithWebIdentity. The token file
+ * is read at each fetch, because Kubernetes rotates it. */
 
 struct web_identity_options {
     const struct identity_context *context;
     struct facts *facts;
-    const char *token_file; /* the texts stay alive with the provider's owner */
+    const char *token_file; /* the texts live as long as the provider's owner */
     struct value_ref role;
     const char *session_name; /* NULL: the context's */
-    const char *region;       /* for STS where the environment names none; may be NULL */
+    const char *region;       /* for STS if the environment sets none; may be NULL */
     int duration_s;           /* of the session; 0: the default of the role */
 };
 
 struct provider *web_identity_create(const struct web_identity_options *options);
 
 /* Whether this failure is STS's refusal of the token or the role, after which podIdentity `aws`
- * tries AssumeRole; never true for a fault that may pass. */
+ * tries AssumeRole; never true for a transient fault. */
 bool web_identity_refused(const struct failure *failure);
 
 #endif

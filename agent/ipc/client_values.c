@@ -35,7 +35,7 @@ void trouble_memory(struct trouble *trouble)
         trouble->r = -ENOMEM;
 }
 
-/* What stands where an AttributeValue is taken apart. */
+/* The position in an AttributeValue that is converted. */
 enum spot {
     SPOT_ATTRIBUTE,  /* {"S": "text"} */
     SPOT_ATTRIBUTES, /* inside L or M */
@@ -99,7 +99,7 @@ static enum spot spot_inside(enum spot spot, struct text key)
     return text_equals(key, "B") || text_equals(key, "BS") ? SPOT_BINARY : SPOT_PLAIN;
 }
 
-/* An empty array in the place of a map is an empty one; false: nothing was read. */
+/* Reads an empty array in the position of a map as an empty map; false: nothing was read. */
 static bool take_empty_map(struct reader *reader)
 {
     struct reader probe = *reader;
@@ -124,7 +124,7 @@ static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble
     while (trouble->r == 0 && pairs-- > 0) {
         if (!reader_text(reader, &key) || !utf8_is_valid(key.data, key.len) ||
             memchr(key.data, '\0', key.len) != NULL) {
-            trouble_refuse(trouble, "a map has a key that is no text");
+            trouble_refuse(trouble, "a map has a key that is not a string");
             break;
         }
         value = spot == SPOT_ATTRIBUTE && text_equals(key, "M") && take_empty_map(reader)
@@ -136,8 +136,8 @@ static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble
     return object;
 }
 
-/* One value of whatever shape, for attribute_check to judge. NULL, or a part of it, where there
- * is trouble. */
+/* Converts one value of any shape; attribute_check validates it. NULL, or a part of the value, on
+ * error. */
 static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble)
 {
     enum value_type type = reader_peek(reader);
@@ -168,7 +168,7 @@ static json_t *convert(struct reader *reader, enum spot spot, struct trouble *tr
         break;
     }
     reader_skip(reader, NULL);
-    return json_null(); /* wrong wherever it stands */
+    return json_null(); /* invalid in every position */
 }
 
 json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
@@ -245,7 +245,7 @@ static void refuse_unlisted(const struct query *query, struct text name, struct 
             "it takes no values of clients; its clientValues would have to list \"%s\"", shown);
     else
         trouble_refuse(
-            trouble, "\"%s\" is none of the values that clients may supply: %s", shown, listed);
+            trouble, "clients may not supply \"%s\"; they may supply: %s", shown, listed);
 }
 
 static void check_complete(
@@ -294,7 +294,7 @@ static json_t *read_listed(
     return supplied;
 }
 
-/* Whether the supplied values are the trigger's own ones: then its cache serves them, too. */
+/* Whether the supplied values equal the trigger's own: then its cache serves them, too. */
 static bool are_own(json_t *supplied, const json_t *own)
 {
     const char *name;
@@ -337,7 +337,7 @@ int client_values_merge(const struct query *query, const struct reader *supplied
     return trouble.r;
 }
 
-/* The next key of the map, which must be a placeholder; false: there is trouble. */
+/* Reads the next key of the map, which must be a placeholder; false: an error was recorded. */
 static bool read_placeholder(
     struct reader *reader, char mark, char name[PLACEHOLDER_MAX + 1], struct trouble *trouble)
 {
@@ -369,7 +369,7 @@ static void take_name(
     json_decref(value);
 }
 
-/* A map of placeholders that begin with `mark`. */
+/* Reads a map of placeholders that begin with `mark`. */
 static int read_any(const struct reader *supplied, char mark,
     void (*take)(json_t *, const char *, struct reader *, struct trouble *), char **json, char *why,
     size_t why_size)

@@ -77,7 +77,7 @@ static void list_names(char *text, size_t size, const char *const *names, size_t
         snprintf(text + len, size - len, ", … ('tally list' shows all)");
 }
 
-/* The first names there are, for a client that asked for none of them. */
+/* The first few trigger names, for a client that named an unknown trigger. */
 static void list_triggers(char *text, size_t size, const struct config *config)
 {
     const char *names[NAMES_SHOWN];
@@ -114,7 +114,7 @@ const struct trigger *method_trigger(struct method_call *call, struct text name)
     return NULL;
 }
 
-/* params: an array that holds one map, or nothing. `count` alone also takes its trigger's name. */
+/* params: an array that holds one map, or nothing. Only `count` also accepts the trigger's name. */
 static bool open_params(struct method_call *call, struct reader params)
 {
     uint32_t count = 0;
@@ -166,7 +166,7 @@ static bool dispatch_frame(struct session *session, const uint8_t *frame, size_t
         return false;
     if (message.kind == MESSAGE_REQUEST)
         call_method(session, &message);
-    /* A notification gets no answer, and the agent acts on none. */
+    /* A notification gets no answer, and the agent ignores all of them. */
     return true;
 }
 

@@ -25,7 +25,7 @@ static void mask_authorization(const char *value, char *shown, size_t size)
     char id[CREDENTIALS_ID_SIZE], masked[CREDENTIALS_MASKED_SIZE];
 
     if (signature == NULL || (size_t)(scope - credential) - 11 >= sizeof(id)) {
-        snprintf(shown, size, MASK); /* of a form that is not known here */
+        snprintf(shown, size, MASK); /* of an unknown form */
         return;
     }
     credential += 11;
@@ -91,7 +91,7 @@ void pack_request(struct buffer *buffer, const struct aws_request *request, int6
 
 #define DAY_MS 86400000
 
-/* Nothing where it is not set. */
+/* Adds nothing if it is not set. */
 static void put_set(struct map *map, const char *name, bool is_set, uint64_t number)
 {
     if (is_set)
@@ -219,7 +219,7 @@ static void put_cost(struct map *map, const struct explanation *explanation)
 
     cost = map_begin_in(map, "cost");
     map_float(&cost, "rcu_per_poll", rcu);
-    if (interval > 0) { /* else there is no saying */
+    if (interval > 0) { /* else the cost is unknown */
         if (DAY_MS % interval == 0)
             map_int(&cost, "polls_per_day", DAY_MS / interval);
         else
@@ -247,7 +247,7 @@ static void put_decision(struct map *map, const struct explanation *explanation)
 
 /* ---- KEDA ---- */
 
-/* Whether the finding is about this trigger: about none in the same file that begins behind it. */
+/* Whether the finding is about this trigger, and not about a later one in the same file. */
 static bool is_about(
     const struct finding *finding, const struct trigger *trigger, const struct config *config)
 {
@@ -263,7 +263,7 @@ static bool is_about(
     return true;
 }
 
-/* Whether it tells what KEDA would make of a parameter of the trigger. */
+/* Whether it reports how KEDA interprets a parameter of the trigger. */
 static bool is_about_keda(const struct finding *finding)
 {
     static const char *const parameters[] = {"expressionAttributeNames",
@@ -293,7 +293,7 @@ static void put_note(struct map *map, const struct explanation *explanation)
             len += (size_t)snprintf(note + len, sizeof(note) - len, "; %s%s%s",
                 named ? "" : finding->subject, named ? "" : " ", finding->message);
     }
-    utf8_copy(note, sizeof(note), note, strlen(note)); /* cut between characters */
+    utf8_copy(note, sizeof(note), note, strlen(note)); /* cut at a character boundary */
     map_string(map, "note", note);
 }
 

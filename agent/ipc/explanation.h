@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packs a request to AWS so that people can see what is sent, and nobody can send it. */
+/* Packs a request to AWS so that it can be read, but not sent by a reader. */
 #ifndef TALLY_AGENT_IPC_EXPLANATION_H
 #define TALLY_AGENT_IPC_EXPLANATION_H
 
@@ -7,18 +7,18 @@
 #include "agent/count/counter.h"
 #include "proto/buffer.h"
 
-/* As one map: target, headers and body. Signature, session token and the middle of the key id
- * are masked. Signed as of unix_seconds, where the request has credentials. */
+/* As one map: target, headers and body. Signature, session token and the middle of the key id are
+ * masked. Signed as of unix_seconds, if the request has credentials. */
 void pack_request(struct buffer *buffer, const struct aws_request *request, int64_t unix_seconds);
 
-/* One header line as it may be shown; `name` is lower case. Pure. */
+/* One header line in the form that may be shown; `name` is lower case. Pure. */
 void mask_header(const char *name, const char *value, char *shown, size_t size);
 
-/* Everything about one count, from the configuration to the decision: what `explain` answers. */
+/* Everything about one count, from the configuration to the decision: the result of `explain`. */
 
 /* All borrowed. */
 struct explanation {
-    const struct config *config; /* that the trigger is of */
+    const struct config *config; /* of the trigger */
     const struct trigger *trigger;
     const struct counter *counter;
     const struct identity *identity;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/latency.h"
 
-#define STEP_BITS 3 /* eight steps to a doubling */
+#define STEP_BITS 3 /* eight buckets per doubling */
 #define STEPS     (1u << STEP_BITS)
 
-/* Below eight each number has a bucket of its own; above, its leading bit and the three behind it
- * decide. */
+/* Values below eight have a bucket each; above, the leading bit and the three behind it select the
+ * bucket. */
 static unsigned bucket_of(uint64_t us)
 {
     unsigned top, bucket;
@@ -17,7 +17,7 @@ static unsigned bucket_of(uint64_t us)
     return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
-/* The largest number that falls into the bucket. */
+/* The largest value in the bucket. */
 static int64_t upper_end(unsigned bucket)
 {
     unsigned top = bucket / STEPS + STEP_BITS - 1;
@@ -51,7 +51,7 @@ static void histogram_merge(struct latency_histogram *sum, const struct latency_
         sum->buckets[i] += other->buckets[i];
 }
 
-/* Begins a new half of the window where the present one is full. */
+/* Starts a new half of the window when the present one is full. */
 static void latency_turn(struct latency *latency, int64_t now_us)
 {
     int64_t age = now_us - latency->current_since_us;
@@ -63,7 +63,7 @@ static void latency_turn(struct latency *latency, int64_t now_us)
     latency->previous_since_us = latency->current_since_us;
     latency->current = (struct latency_histogram){0};
     latency->current_since_us = now_us;
-    if (age >= LATENCY_WINDOW_US) { /* what was current is over, too */
+    if (age >= LATENCY_WINDOW_US) { /* the current half has expired, too */
         histogram_merge(&latency->older, &latency->previous);
         latency->previous = (struct latency_histogram){0};
         latency->previous_since_us = 0;
@@ -108,7 +108,7 @@ int64_t latency_percentile(const struct latency_histogram *histogram, double sha
     if (histogram->samples == 0)
         return 0;
     if ((double)wanted < exact || wanted < 1)
-        wanted++; /* of 5 answers, 99 % is all 5 */
+        wanted++; /* 99 % of 5 answers is all 5 */
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
         seen += histogram->buckets[i];
         if (seen >= wanted)

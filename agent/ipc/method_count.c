@@ -122,7 +122,7 @@ void method_count_remember(
     repeat->replicas = asked->replicas;
 }
 
-/* The length of the request at the front where it is the remembered one, and its msgid; or 0. */
+/* The length of the request at the front if it is the remembered one, and its msgid; else 0. */
 static size_t repeat_match(
     const struct repeat *repeat, const uint8_t *data, size_t len, uint64_t *id)
 {

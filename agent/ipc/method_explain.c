@@ -5,14 +5,14 @@
 
 #include <stdlib.h>
 
-#define BODY_BYTES (512u * 1024u) /* as long as a count's own may get */
+#define BODY_BYTES (512u * 1024u) /* the maximum of a count's own body */
 
-/* A trigger that is explained to one client, from when it was asked until it is answered. The
- * count is that of everyone who asks, so that explanations cannot multiply what AWS is asked. */
+/* One `explain` request, from its arrival until its answer. Its count is shared with all other
+ * callers, so that explanations do not multiply the calls to AWS. */
 struct explain_call {
     struct pending pending;
     struct count_request request;
-    struct snapshot *snapshot;     /* a reference */
+    struct snapshot *snapshot;     /* holds a reference */
     const struct trigger *trigger; /* of the snapshot */
     int32_t replicas;
 };
@@ -40,7 +40,7 @@ static void on_credentials(
         *kept = credentials_ref(credentials);
 }
 
-/* Those at hand, after a count as good as always; NULL: they would have to be waited for. */
+/* The cached credentials, which a count almost always leaves; NULL: they need a wait. */
 static struct credentials *credentials_at_hand(struct identity *identity)
 {
     struct credentials *credentials = NULL;
@@ -67,7 +67,7 @@ static void pack(struct buffer *buffer, const struct explain_call *call,
     explanation_pack(buffer, &explanation);
 }
 
-/* The same request that went out for the first page. False: no memory. */
+/* Packs the answer with the same request that was sent for the first page. False: out of memory. */
 static bool pack_answer(
     struct buffer *buffer, const struct explain_call *call, const struct count_answer *answer)
 {
@@ -117,7 +117,7 @@ static void answer_value(const struct explain_call *call, const struct count_ans
     session_fail(session, id, &failure);
 }
 
-/* A count that is stale was made with a request of some time ago: why there is none now says
+/* A stale count was made with an earlier request: the reason why there is no newer one says
  * more. */
 static void on_answer(void *data, const struct count_answer *answer)
 {

@@ -16,10 +16,10 @@
 
 /* ---- method hello ---- */
 
-#define CLIENT_NAME_BYTES 64 /* of what a program calls itself, the rest is cut off */
+#define CLIENT_NAME_BYTES 64 /* of a program's name, the rest is cut off */
 
-/* Remembers and logs what the program calls itself; the log tells it once a minute for each uid.
- * Without memory it stays without a name. */
+/* Stores and logs the program's name; the log shows it at most once a minute for each uid. When out
+ * of memory, the session stays without a name. */
 static void name_client(struct session *session, struct text name)
 {
     char text[CLIENT_NAME_BYTES + 1];
@@ -108,8 +108,8 @@ void method_ping(struct method_call *call)
 
 /* ---- method list ---- */
 
-/* An answer ends at about so many bytes, or sooner where they would be too much to keep for a
- * client that does not read them; `next` then tells where to go on. */
+/* An answer ends at about this size, or sooner if it would take too much memory for a client that
+ * does not read it; `next` then shows where to continue. */
 #define LIST_BYTES       (1024u * 1024u)
 #define LIST_LEAST_BYTES 4096u
 
@@ -129,7 +129,7 @@ static void pack_client_values(struct map *map, const struct query *query)
         write_string(buffer, query->client_values[i]);
 }
 
-/* The state of what is known, in one word. */
+/* The state of the known answer, in one word. */
 static const char *state_of(const struct count_answer *known)
 {
     if (known->value == NULL)
@@ -173,7 +173,7 @@ static void pack_trigger(
     map_end(&map);
 }
 
-/* `after`: the name behind which to begin; an empty text: at the first. */
+/* `after`: the name behind which the list begins; an empty text: at the first. */
 static bool read_after(struct method_call *call, struct text *after)
 {
     struct params params;
@@ -231,7 +231,7 @@ void method_list(struct method_call *call)
 
 #define PEERS_SHOWN 64
 
-/* The memory that the process has, in KiB; 0 where /proc is not mounted. */
+/* The resident memory of the process, in KiB; 0 if /proc is not mounted. */
 static uint64_t resident_kb(void)
 {
     char line[128] = "";
@@ -249,7 +249,7 @@ static uint64_t resident_kb(void)
     return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-/* A point of the wall clock as RFC 3339 has it. */
+/* A wall-clock time in RFC 3339 format. */
 static void pack_time(struct map *map, const char *name, int64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
@@ -356,7 +356,7 @@ static void pack_latency(struct map *outer, struct latency *latency, int64_t now
     map_end(&map);
 }
 
-/* Since the start, as a counter that may be scraped: how many took less than 64 µs, 256 µs, …, 4.5
+/* Since the start, as a counter for scraping: how many took less than 64 µs, 256 µs, …, 4.5
  * minutes. */
 static void pack_histogram(struct map *outer, const struct latency *latency)
 {
@@ -456,11 +456,11 @@ void method_status(struct method_call *call)
 
 /* ---- method whoami ---- */
 
-/* AWS is asked about so many identities at the most; the others are told as they are known. */
+/* AWS is queried about at most this many identities; the others are reported as known so far. */
 #define CALLERS_MAX 64
 #define CALLER      "GetCallerIdentity"
 
-/* An identity that the answer tells of. */
+/* An identity in the answer. */
 struct told {
     struct whoami_call *call;
     struct identity *identity; /* held */
@@ -469,7 +469,7 @@ struct told {
     struct failure failure; /* why AWS did not say who it is */
 };
 
-/* A request from when AWS was asked until everyone has answered, or the deadline is near. */
+/* A request from the query to AWS until all callers have answered, or the deadline is near. */
 struct whoami_call {
     struct pending pending;
     struct loop_timer *timer;
@@ -510,7 +510,7 @@ static void answer(void *data)
     struct session_answer out;
     struct map map;
 
-    pending_end(&call->pending); /* first: what follows may close the session */
+    pending_end(&call->pending); /* first: the following code may close the session */
     out = session_begin(session);
     message_begin_answer(out.buffer, id);
     map = map_begin(out.buffer);
@@ -535,12 +535,12 @@ static void on_caller(void *data, const struct failure *failure)
     struct whoami_call *call = told->call;
 
     told->caller = NULL;
-    /* Missing credentials are told as the identity's own last_error. */
+    /* Missing credentials are reported as the identity's own last_error. */
     told->failed = failure != NULL && strncmp(failure->message, CALLER, strlen(CALLER)) == 0;
     if (told->failed)
         told->failure = *failure;
     if (--call->asked == 0)
-        loop_timer_start(call->timer, 0); /* not from inside the room that answers */
+        loop_timer_start(call->timer, 0); /* not from inside the callback */
 }
 
 static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
@@ -551,7 +551,10 @@ static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
         told->caller = identity_ask_caller(told->identity, on_caller, told);
         call->asked += told->caller != NULL;
     }
-    loop_timer_start(call->timer, call->asked > 0 ? timeout_ms : 0);
+    if (call->asked > 0)
+        loop_timer_start(call->timer, timeout_ms);
+    else
+        answer(call); /* now, so that it counts for the session's share of this turn */
 }
 
 static void add(struct whoami_call *call, struct identity *identity)
@@ -564,7 +567,7 @@ static void add(struct whoami_call *call, struct identity *identity)
 
 /* ---- the request ---- */
 
-/* The trigger's identity, or NULL: all of them. False: an error was answered. */
+/* The trigger's identity, or NULL: all identities. False: an error was answered. */
 static bool read_params(struct method_call *call, struct identity **identity, int64_t *timeout_ms)
 {
     const struct trigger *trigger;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The params that are texts. */
+/* The params that are strings. */
 enum text_id { TABLE, KEY_CONDITION, REGION, INDEX, FILTER, ENDPOINT, IDENTITY_OF, TEXT_COUNT };
 
 static const char *const text_names[TEXT_COUNT] = {[TABLE] = "table",
@@ -23,18 +23,19 @@ static const char *const text_names[TEXT_COUNT] = {[TABLE] = "table",
     [ENDPOINT] = "endpoint",
     [IDENTITY_OF] = "identity_of"};
 
-/* A query from when it was decoded until it is answered. */
+/* A query, from decoding until its answer. */
 struct query_call {
     struct pending pending;
     struct adhoc_count *adhoc;
-    struct query query; /* of these texts: */
+    struct query query; /* its strings: */
     char *texts[TEXT_COUNT];
     char *names;
     char *values;
-    const struct trigger *trigger; /* of identity_of; NULL: the default chain. For now only */
+    const struct trigger
+        *trigger; /* of identity_of; NULL: the default chain. Valid until the query starts */
     int64_t timeout_ms;
-    uint64_t key; /* of what a denial is about */
-    size_t bytes; /* that are counted for it in the server */
+    uint64_t key; /* of the resource, for denials */
+    size_t bytes; /* counted for it in the server */
 };
 
 static struct server *server_of(const struct query_call *query)
@@ -62,7 +63,7 @@ static enum text_id find_text(struct text name)
     return id;
 }
 
-/* A copy that ends with NUL. */
+/* A NUL-terminated copy. */
 static void read_text(struct params *params, const char *name, char **copy)
 {
     struct text text;
@@ -75,7 +76,7 @@ static void read_text(struct params *params, const char *name, char **copy)
         params_fail(params, "%s must be a text of at least one character, in UTF-8", name);
         return;
     }
-    free(*copy); /* a name that came twice */
+    free(*copy); /* a repeated name */
     *copy = strndup(text.data, text.len);
     if (*copy == NULL)
         params_fail_memory(params);
@@ -160,8 +161,8 @@ static struct identity_spec spec_of(const struct query_call *query)
         .region = query->query.region};
 }
 
-/* Whether the configuration sends these credentials there: the environment does, or a trigger with
- * the same identity. A client must not choose who gets them. */
+/* Whether the configuration sends these credentials to the endpoint: in the environment, or by a
+ * trigger with the same identity. A client must not choose where credentials are sent. */
 static bool endpoint_is_configured(const struct query_call *query, const struct config *config,
     const struct endpoint_environment *environment, const char *url)
 {
@@ -176,7 +177,7 @@ static bool endpoint_is_configured(const struct query_call *query, const struct 
     for (size_t i = 0; i < config->trigger_count; i++) {
         const struct trigger *trigger = &config->triggers[i];
 
-        spec.region = trigger->identity->region; /* where STS is asked does not matter here */
+        spec.region = trigger->identity->region; /* the region of STS does not matter here */
         if (trigger->query.endpoint != NULL && identity_spec_equal(&spec, trigger->identity) &&
             endpoint_dynamodb(&endpoint, environment, trigger->query.region,
                 trigger->query.endpoint, why, sizeof(why)) == 0 &&
@@ -210,7 +211,7 @@ static bool check_endpoint(struct query_call *query, struct method_call *call)
     return false;
 }
 
-/* Puts the query together, and sees whether it can be sent at all. False: answered. */
+/* Builds the query, and checks whether it can be sent at all. False: answered. */
 static bool complete(struct query_call *query, struct method_call *call)
 {
     const struct endpoint_environment *environment =
@@ -242,7 +243,7 @@ static size_t length_of(const char *text)
     return text != NULL ? strlen(text) : 0;
 }
 
-/* What it asks is kept until it is answered, and so is the request to AWS that is made of it. */
+/* The params of the query and the AWS request made of them are both kept until the answer. */
 static size_t measure(const struct query_call *query)
 {
     size_t bytes = length_of(query->names) + length_of(query->values);
@@ -252,8 +253,8 @@ static size_t measure(const struct query_call *query)
     return 2 * bytes;
 }
 
-/* AWS denies whoever asks what they ask about, whatever the expressions are. A new configuration
- * may have been made because of the denial. */
+/* AWS denies an identity access to a resource, whatever the expressions are. A new configuration
+ * may be a reaction to the denial. */
 static uint64_t key_of(const struct query_call *query, const struct server *server)
 {
     const char *parts[] = {query->texts[IDENTITY_OF], query->query.region, query->query.endpoint,
@@ -265,7 +266,7 @@ static uint64_t key_of(const struct query_call *query, const struct server *serv
     return key;
 }
 
-/* Whether it may be asked now, which it then counts for. False: answered. */
+/* Whether the query may start now; it is then counted. False: answered. */
 static bool reserve(struct query_call *query, struct method_call *call)
 {
     struct server *server = call->session->server;
@@ -284,7 +285,7 @@ static bool reserve(struct query_call *query, struct method_call *call)
             LIMIT_QUERIES);
         return false;
     }
-    /* The other half is for those who read slowly, or send in pieces. */
+    /* The other half is for clients that read slowly, or send in pieces. */
     if (server->query_bytes + bytes > server->options.max_buffer / 2) {
         method_fail(call, ERROR_BUSY,
             "what the queries under way ask takes its half of --max-buffer; ask again when some "
@@ -303,7 +304,7 @@ static void release(const struct query_call *query)
     server_of(query)->query_count--;
 }
 
-/* failure NULL: it was counted. */
+/* failure NULL: the count succeeded. */
 static void remember(const struct query_call *query, const struct failure *failure)
 {
     struct server *server = server_of(query);
@@ -354,8 +355,8 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     session_end(session, out, id);
 }
 
-/* Of the trigger, or the default chain's, which stays for the next query: its credentials would
- * go with it. NULL: no memory. */
+/* The trigger's identity, or the default chain's, which stays for the next query: otherwise its
+ * credentials would be lost. NULL: out of memory. */
 static struct identity *find_identity(struct server *server, const struct query_call *query)
 {
     struct identity_spec chain = spec_of(query);
@@ -371,7 +372,7 @@ static struct identity *find_identity(struct server *server, const struct query_
     return identity;
 }
 
-/* False: no memory. */
+/* False: out of memory. */
 static bool start(struct query_call *query, const struct method_call *call)
 {
     static const struct adhoc_count_events events = {.done = on_done};

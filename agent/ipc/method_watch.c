@@ -10,19 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One trigger that one connection watches. */
+/* One trigger that is watched on one connection. */
 struct trigger_watch {
     struct count_watch watch;
     struct ring link; /* session::watches */
     struct session *session;
     struct trigger_state *state;
-    char *name; /* the trigger's own goes with its configuration */
-    bool told;  /* something, by now: */
+    char *name; /* a copy: the trigger's own is freed with its configuration */
+    bool told;  /* a notification was sent, with: */
     uint64_t print;
-    bool behind; /* what is known now was not told, because the peer is slow */
+    bool behind; /* the newest state was not sent, because the peer is slow */
 };
 
-/* ---- what is told ---- */
+/* ---- notifications ---- */
 
 static void pack_error(
     struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
@@ -50,8 +50,8 @@ static void pack_answer(struct buffer *buffer, const struct count_answer *answer
     buffer_free(&extra_buffer);
 }
 
-/* A fingerprint of the answer without what differs from one flight to the next in any case.
- * False: no memory. */
+/* A fingerprint of the answer, without the fields that differ between flights in any case. False:
+ * out of memory. */
 static bool take_print(const struct count_answer *answer, uint64_t *print)
 {
     struct count_answer copy = *answer;
@@ -80,8 +80,8 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
     return taken;
 }
 
-/* Tells the client, unless it knows that already. One that does not take what it was sent is told
- * the newest when it does. */
+/* Notifies the client, unless it has this state already. A slow client gets the newest state once
+ * it has read its output. */
 static void tell(struct trigger_watch *watch, const struct count_answer *answer)
 {
     struct session *session = watch->session;
@@ -111,7 +111,7 @@ static void tell_known(struct trigger_watch *watch)
     watch->behind = false;
     if (trigger_state_known(watch->state, &watch->watch, &answer))
         tell(watch, &answer);
-    /* else a flight is about to find out, and its end is told */
+    /* else a flight is under way, and its end is reported */
 }
 
 static void on_change(void *data, const struct count_answer *answer)
@@ -135,7 +135,7 @@ static void watch_destroy(struct trigger_watch *watch)
     free(watch);
 }
 
-/* The last word on a trigger, which is told whether the client is slow or not. */
+/* The last notification of a watch, which is sent whether the client is slow or not. */
 static void end_watch(struct trigger_watch *watch, const struct failure *failure)
 {
     struct session *session = watch->session;
@@ -148,7 +148,7 @@ static void end_watch(struct trigger_watch *watch, const struct failure *failure
     watch_destroy(watch);
 }
 
-/* The trigger of the configuration in force that has just this name, where it can be watched. */
+/* The trigger of exactly this name in the present configuration, if it can be watched. */
 static const struct trigger *find_again(
     const struct trigger_watch *watch, const struct counter *counter, struct failure *failure)
 {
@@ -174,7 +174,7 @@ static const struct trigger *find_again(
     return trigger;
 }
 
-/* A new configuration: perhaps the trigger asks something else now, perhaps there is none. */
+/* A new configuration: the trigger may have another query now, or may be gone. */
 static void on_gone(void *data)
 {
     struct trigger_watch *watch = data;
@@ -203,7 +203,7 @@ static struct trigger_watch *watch_find(struct session *session, const char *nam
     return NULL;
 }
 
-/* NULL: no memory. */
+/* NULL: out of memory. */
 static struct trigger_watch *watch_create(struct session *session, const char *name)
 {
     struct trigger_watch *watch = calloc(1, sizeof(*watch));
@@ -254,7 +254,7 @@ static void answer_watching(struct method_call *call, bool watching, const char 
     session_end(call->session, out, call->id);
 }
 
-/* Several watches of a trigger on one connection are one, which keeps what each was promised. */
+/* Watches of a trigger on one connection are merged into one, which honours each max_age_ms. */
 static int64_t lesser_age(const struct trigger *trigger, int64_t a, int64_t b)
 {
     int64_t age_a = a != COUNT_AGE_DEFAULT ? a : trigger->polling_ms;
@@ -288,7 +288,7 @@ static void start_watch(struct method_call *call, const struct ask *asked)
         watch->watch.max_age_ms =
             again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
                   : asked->max_age_ms;
-        watch->told = false; /* one more in the same program wants to know */
+        watch->told = false; /* another watch in the same program needs the state */
     }
     if (watch == NULL || trigger_state_watch(state, &watch->watch) < 0) {
         if (watch != NULL)

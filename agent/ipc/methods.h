@@ -6,8 +6,8 @@
 
 #include "agent/ipc/session.h"
 
-/* One request that was decoded. `params` stands at the map of parameters, or where there is none
- * (no params, or an empty array) has has_params false. */
+/* One decoded request. `params` is positioned at the map of parameters; without one (no params, or
+ * an empty array), has_params is false. */
 struct method_call {
     struct session *session;
     uint32_t id;
@@ -28,7 +28,7 @@ void dispatch_pack_names(struct buffer *buffer, bool allow_query);
 /* Packs how often each method was called, as one map. */
 void dispatch_pack_requests(struct buffer *buffer, const struct server *server);
 
-/* Remembers what the call asks, and the state that it came to, for a repeated request. */
+/* Remembers what the call asks for, and the state that it resolved to, for a repeated request. */
 struct ask;
 void method_count_remember(
     const struct method_call *call, const struct ask *asked, struct trigger_state *state);
@@ -39,10 +39,10 @@ size_t method_count_repeated(struct session *session, const uint8_t *data, size_
 /* What the sessions of a server call. */
 extern const struct session_hooks dispatch_hooks;
 
-/* The session is closing: whatever the methods keep for it goes. */
+/* The session is closing: frees what the methods keep for it. */
 void method_watch_forget(struct session *session);
 
-/* A slow client took its answers: it is told the newest of what it watches. */
+/* A slow client has read its answers: sends it the newest state of what it watches. */
 void method_watch_catch_up(struct session *session);
 
 /* ---- for the methods ---- */

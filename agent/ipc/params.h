@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the params of a request: a map, name by name. What is wrong stays, so that one check at
- * the end does:
+/* Reads the params of a request: a map, name by name. Errors are sticky, so one check at
+ * the end is enough:
  *
  *     params_open(&params, call);
  *     while (params_next(&params, &name)) {
@@ -25,30 +25,30 @@ struct params {
     char why[300];
 };
 
-/* No params at all are as good as an empty map. */
+/* No params are equivalent to an empty map. */
 void params_open(struct params *params, struct method_call *call);
 
-/* The next name that has a value: nil is as good as absent. False: no more, or failed. */
+/* The next name that has a value: nil counts as absent. False: no more, or failed. */
 bool params_next(struct params *params, struct text *name);
 
-/* Exactly one of these for each name. */
+/* Call exactly one of these for each name. */
 void params_skip(struct params *params);
 void params_text(struct params *params, const char *name, struct text *value);
 void params_bool(struct params *params, const char *name, bool *value);
 void params_integer(
     struct params *params, const char *name, int64_t least, int64_t most, int64_t *value);
 
-/* Milliseconds, of which more than DURATION_MAX_MS is as good as that. */
+/* Milliseconds; values above DURATION_MAX_MS count as DURATION_MAX_MS. */
 void params_age(struct params *params, const char *name, int64_t *value);
 void params_map(struct params *params, const char *name, struct reader *value); /* at the map */
 
 void params_fail(struct params *params, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Not the client's fault. */
+/* An error that the client did not cause. */
 void params_fail_memory(struct params *params);
 
-/* False where something was wrong; then it was answered INVALID_REQUEST, or INTERNAL. */
+/* False on an error, which was then answered: INVALID_REQUEST, or INTERNAL. */
 bool params_close(struct params *params);
 
 #endif

@@ -41,7 +41,7 @@ void pending_end(struct pending *pending)
     struct server *server = pending->session->server;
     int64_t now;
 
-    /* One that is answered while its batch is read is measured with the batch. */
+    /* An answer that is sent while its batch is read is measured with the batch. */
     if (server->batch != pending->session) {
         now = loop_microseconds(server->options.loop);
         latency_add(&server->latency, now, now - pending->started_us, 1);
@@ -61,7 +61,7 @@ void pending_forget(struct session *session)
 
 /* ---- ask ---- */
 
-/* What the params say, before it is known what it means. */
+/* The params as given, before they are resolved. */
 struct said {
     struct text trigger;
     bool has_trigger;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request that is answered later: from when it was decoded until then its session knows it, so
- * that it ends with the session, and so that one connection cannot have too many. The methods put
- * it into what they keep for the request. */
+/* A request that is answered later. Its session knows it from decoding until the answer, so that it
+ * ends with the session, and one connection cannot have too many. The methods embed it in the state
+ * that they keep for the request. */
 #ifndef TALLY_AGENT_IPC_PENDING_REQUEST_H
 #define TALLY_AGENT_IPC_PENDING_REQUEST_H
 
@@ -9,8 +9,8 @@
 
 struct pending;
 
-/* The client is gone: stop what is under way and free what was kept. The pending request has
- * been taken out of its session already. */
+/* The client is gone: cancel the work and free the state of the request. The pending request is
+ * already removed from its session. */
 typedef void pending_leave_fn(struct pending *pending);
 
 struct pending {
@@ -27,13 +27,13 @@ bool pending_may_begin(struct method_call *call);
 void pending_begin(
     struct pending *pending, const struct method_call *call, pending_leave_fn *leave);
 
-/* Before the answer, which may close the session. */
+/* Call it before the answer, which may close the session. */
 void pending_end(struct pending *pending);
 
 /* The session is closing. */
 void pending_forget(struct session *session);
 
-/* What a request asks about: the params that count, explain, watch and unwatch share. */
+/* What a request refers to: the params that count, explain, watch and unwatch share. */
 
 #define ASK_TRIGGER_MISSING "trigger is missing; name one, such as [{\"trigger\": \"name\"}]"
 
@@ -43,27 +43,27 @@ enum ask_param {
     ASK_TIMEOUT = 1 << 1,
     ASK_REPLICAS = 1 << 2,
     ASK_VALUES = 1 << 3,
-    ASK_NAME_ALONE = 1 << 4, /* the trigger's name in place of the map */
+    ASK_NAME_ALONE = 1 << 4, /* the trigger's name instead of the map */
 };
 
 struct ask {
     const struct trigger *trigger; /* of the configuration in force */
-    int64_t max_age_ms;            /* COUNT_AGE_DEFAULT: not said */
+    int64_t max_age_ms;            /* COUNT_AGE_DEFAULT: not given */
     int64_t timeout_ms;
-    int32_t replicas; /* REPLICAS_UNKNOWN: not said */
+    int32_t replicas; /* REPLICAS_UNKNOWN: not given */
     char *values;     /* for counter_state; owned; NULL: the trigger's own */
 };
 
-/* False: an error was answered, and there is nothing to clear. A trigger that takes no values of
- * clients costs no allocation. */
+/* False: an error was answered, and there is nothing to clear. A trigger without clientValues costs
+ * no allocation. */
 bool ask_read(struct ask *ask, struct method_call *call, unsigned params);
 void ask_clear(struct ask *ask);
 
-/* Only the trigger's name; where there is none, *name is left alone. For methods that can do
- * without. False: an error was answered. */
+/* Only the trigger's name; if it is absent, *name stays unchanged. For methods where it is
+ * optional. False: an error was answered. */
 bool ask_read_name(struct method_call *call, struct text *name);
 
-/* The state that is asked. Or an error was answered (NULL). */
+/* The state that the request refers to, or NULL: an error was answered. */
 struct trigger_state *ask_state(const struct ask *ask, struct method_call *call);
 
 #endif

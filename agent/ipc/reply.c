@@ -7,7 +7,7 @@
 
 /* ---- pack count ---- */
 
-/* In one width for all ages but those of 49 days and more, so that it can be overwritten. */
+/* Of one width for all ages below 49 days, so that it can be overwritten. */
 static void pack_age(struct buffer *buffer, int64_t age_ms)
 {
     if (age_ms <= UINT32_MAX)
@@ -16,7 +16,7 @@ static void pack_age(struct buffer *buffer, int64_t age_ms)
         write_int(buffer, age_ms);
 }
 
-/* *age_at: where the age stands in the buffer. */
+/* *age_at: the offset of the age in the buffer. */
 static void pack_value_and_place(struct map *map, const struct count_value *value,
     enum count_quality quality, int64_t age_ms, size_t *age_at)
 {
@@ -46,7 +46,7 @@ static void pack_desired(
         map_int(map, "desired_replicas", decision.desired);
 }
 
-/* Returns where the age stands in the buffer. */
+/* Returns the offset of the age in the buffer. */
 static size_t pack_map(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
 {
     const struct trigger *trigger = answer->trigger;
@@ -80,7 +80,7 @@ static size_t pack_whole(
     return pack_map(buffer, answer, replicas);
 }
 
-/* All but the msgid and the age is as it was when the answer was packed for the first time. */
+/* Only the msgid and the age differ from the answer as it was first packed. */
 static void pack_again(struct buffer *buffer, uint32_t id, const struct count_answer *answer)
 {
     struct packed_answer *packed = answer->packed;
@@ -119,7 +119,7 @@ void pack_failed_decision(struct map *map, const struct count_answer *answer, in
 
 /* ---- pack identity ---- */
 
-/* All of them: they say what the identity is for. */
+/* All triggers: they show what the identity is used for. */
 static void pack_triggers(
     struct map *map, const struct counter *counter, const struct identity *identity)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packs counts as the protocol shows them: the result of `count`, which `changed` and `explain`
- * carry, too. */
+ * also contain. */
 #ifndef TALLY_AGENT_IPC_REPLY_H
 #define TALLY_AGENT_IPC_REPLY_H
 
@@ -8,7 +8,7 @@
 #include "agent/count/trigger_state.h"
 #include "proto/writer.h"
 
-/* What every count has, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
+/* The fields of every count, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
  * consumed_rcu. */
 void pack_value(
     struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms);
@@ -20,12 +20,12 @@ void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_
 void pack_count_answer(
     struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas);
 
-/* For an answer without: the pairs that it adds to its error map. */
+/* For an answer without a value: the pairs that it adds to its error map. */
 void pack_failed_decision(struct map *map, const struct count_answer *answer, int32_t replicas);
 
 /* Packs identities as `whoami` and `explain` show them. */
 
-/* What is known of the identity, and the names of all triggers that use it, as pairs of the
+/* What is known about the identity, and the names of all triggers that use it, as pairs of the
  * caller's map. */
 void pack_identity(struct map *map, const struct counter *counter, const struct identity *identity);
 

@@ -12,15 +12,15 @@
 #include <unistd.h>
 
 #define ACCEPTS_A_TURN 64
-#define PAUSE_MS       100 /* in accepting, without descriptors or memory */
-#define REFUSED_EXTRA  64u /* connections beside the limit that are told why they are not served */
+#define PAUSE_MS       100 /* in accepting, when out of descriptors or memory */
+#define REFUSED_EXTRA  64u /* connections beyond the limit that get the reason, then are closed */
 
-/* Descriptors that clients do not get: for AWS, the configuration, tokens and the log. */
+/* Descriptors that are reserved: for AWS, the configuration, tokens and the log. */
 #define DESCRIPTORS_KEPT    128u
-#define LINGER_EXTRA(limit) ((limit) / 4) /* closed connections whose answers are not read */
+#define LINGER_EXTRA(limit) ((limit) / 4) /* closed connections with unread answers */
 #define DRAIN_STEP_MS       100
 
-#define OUTPUT_SHARE 8 /* of --max-buffer: the answers that wait in one session */
+#define OUTPUT_SHARE 8 /* of --max-buffer: the queued answers of one session */
 
 static void on_connections(void *data, unsigned events);
 
@@ -39,7 +39,7 @@ static bool is_allowed(const struct server_options *options, const struct ucred 
     return false;
 }
 
-/* Root and the agent's own user look after the agent: others cannot shut them out. */
+/* Root and the agent's own user operate the agent: others cannot lock them out. */
 static bool is_operator(uid_t uid)
 {
     return uid == 0 || uid == geteuid();
@@ -50,7 +50,7 @@ unsigned server_user_limit(const struct server *server)
     return server->connection_limit - server->connection_limit / 4;
 }
 
-/* What is left for operators while others have all that they can get. */
+/* What remains for operators while the others use all that they can get. */
 static unsigned operator_limit(const struct server *server)
 {
     return server->connection_limit / 16;
@@ -86,7 +86,7 @@ static bool is_idle(const struct session *session)
            session->watch_count == 0 && session->output.len == 0;
 }
 
-/* Among which connections: those of one user, of all but operators, of all. */
+/* The connections to choose from: those of one user, of all but operators, of all. */
 enum evictable { EVICT_USER, EVICT_USERS, EVICT_ANY };
 
 /* Closes the connection that was idle for longest. False: none is idle. */
@@ -116,7 +116,7 @@ static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
     return true;
 }
 
-/* Whether this user may have one more, perhaps now that one of its idle ones was closed. */
+/* Whether this user may have one more, if needed after one of its idle ones is closed. */
 static bool user_has_room(
     struct server *server, struct crowd *crowd, uid_t uid, struct failure *refusal)
 {
@@ -140,8 +140,8 @@ static bool user_has_room(
     return false;
 }
 
-/* Whether there is room for one more connection, perhaps now that an idle one was closed; else
- * *refusal says why not. */
+/* Whether there is room for one more connection, if needed after an idle one is closed; else
+ * *refusal gives the reason. */
 static bool make_room(struct server *server, uid_t uid, struct failure *refusal)
 {
     struct crowd crowd = count_sessions(server, uid);
@@ -159,7 +159,7 @@ static bool make_room(struct server *server, uid_t uid, struct failure *refusal)
     return false;
 }
 
-/* Whether this peer is served; else *refusal says why not, and what would help. */
+/* Whether this peer is served; else *refusal gives the reason and a remedy. */
 static bool admit(struct server *server, const struct ucred *peer, struct failure *refusal)
 {
     if (!is_allowed(&server->options, peer)) {
@@ -192,8 +192,8 @@ static void timer_fired(void *data)
     watch_listener(data);
 }
 
-/* Out of descriptors or memory: the connections wait in the kernel's queue. Accepting again at
- * once would spin. */
+/* Out of descriptors or memory: the connections wait in the kernel's queue. Accepting again at once
+ * would be a busy loop. */
 static void pause_accepting(struct server *server, int error)
 {
     log_often(LOG_LEVEL_ERROR, "accept_failed", LOG_TEXT("message", strerror(error)),
@@ -202,7 +202,7 @@ static void pause_accepting(struct server *server, int error)
     loop_timer_start(server->timer, PAUSE_MS);
 }
 
-/* A crowd that is refused, and perhaps does not read why, is closed without an answer. */
+/* Whether a refused connection gets the reason; with too many of them it is closed without. */
 static bool may_be_told(const struct server *server)
 {
     return server->refused_count < REFUSED_EXTRA &&
@@ -261,8 +261,8 @@ static void on_session_closed(struct server *server)
 
 /* ---- life ---- */
 
-/* Whether the agent stays for this connection: something is asked, or was a moment ago, so that
- * more may follow. A client that watches waits for nothing but the next change. */
+/* Whether the agent waits for this connection: it has a pending request, or had one a moment ago,
+ * so that more may follow. A client that only watches waits for nothing but the next change. */
 static bool holds_up(const struct server *server, const struct session *session)
 {
     int64_t idle_ms = loop_now(server->options.loop) - session->used_at;
@@ -277,7 +277,7 @@ static bool holds_up(const struct server *server, const struct session *session)
     return recv(session->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* Closes the connection, and says why before, so that its client need not guess. */
+/* Closes the connection after it sent the reason, so that the client knows it. */
 static void dismiss(struct session *session)
 {
     struct session_answer out = session_begin(session);
@@ -291,8 +291,8 @@ static void dismiss(struct session *session)
     session_close(session);
 }
 
-/* Dismisses the connections that hold up nothing. Once there was no other for linger_ms, the agent
- * ends: clients that connect again only to watch would else keep it for the whole grace. */
+/* Dismisses connections that the agent need not wait for. Once there was no other for linger_ms,
+ * it ends: else clients that reconnect only to watch would delay that for the whole grace. */
 static void drain_step(void *data)
 {
     struct server *server = data;
@@ -326,12 +326,12 @@ static void grace_over(void *data)
     server->options.drained(server->options.data);
 }
 
-/* Clients get what DESCRIPTORS_KEPT leaves, and of very few three quarters. */
+/* Clients get the descriptors beyond DESCRIPTORS_KEPT, or three quarters if there are very few. */
 static void set_limits(struct server *server)
 {
     unsigned all = (unsigned)sysconf(_SC_OPEN_MAX);
     unsigned kept = all / 4 < DESCRIPTORS_KEPT ? all / 4 : DESCRIPTORS_KEPT;
-    unsigned most = (all - kept) / 5 * 4; /* closed and refused ones need some, too */
+    unsigned most = (all - kept) / 5 * 4; /* closed and refused connections need some, too */
     size_t share = server->options.max_buffer / OUTPUT_SHARE;
 
     server->descriptor_limit = all - kept;

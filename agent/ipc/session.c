@@ -10,15 +10,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TIMED_BATCHES 16 /* one of so many is timed */
+#define TIMED_BATCHES 16 /* one in this many is timed */
 
-/* A turn of the loop serves each connection for this long at most, so that one that sends without
- * end, or asks for what is dear, delays the others by no more. With many of them the shares get
- * smaller, down to one request. */
+/* One turn of the loop serves each connection for at most this long, so that one with endless or
+ * expensive requests delays the others by no more. With many of them the shares get smaller, down
+ * to one request. */
 #define SHARE_US       250
-#define SHARE_ALL_US   4000 /* for those together that have more to ask */
+#define SHARE_ALL_US   4000 /* for all sessions together that have more requests */
 #define SHARE_LEAST_US 30
-#define SHARE_REPEATS  32 /* answers from the cache that are as good as a look at the clock */
+#define SHARE_REPEATS  32 /* cached answers between two reads of the clock */
 
 #define READ_LEAST_BYTES 512u
 #define READ_FIRST_BYTES 4096u
@@ -28,7 +28,7 @@ static void session_update(struct session *session);
 /* ---- answers ---- */
 
 /* Whether the peer has to read before it is served again. While much is kept for all together, each
- * waits for its own answers to be taken, and no client that reads has to be disconnected. */
+ * waits until its answers are read, so that no client that reads has to be disconnected. */
 static bool is_blocked(const struct session *session)
 {
     return session->output.len > 0 && (session->output.len >= session->server->output_bytes ||
@@ -42,9 +42,9 @@ static void set_unread(struct session *session, size_t bytes)
     session->unread_bytes = bytes;
 }
 
-/* The kernel is not asked at each answer, which would cost a system call. The guess is about as
- * high as its memory can be, for it rounds blocks up to powers of two; server_shed has it measured
- * when the guesses come to more than may be kept. */
+/* Asking the kernel at each answer would cost a system call. The guess is about the maximum, since
+ * the kernel rounds blocks up to powers of two; server_shed measures when the guesses exceed the
+ * limit. */
 static void guess_unread(struct session *session, size_t sent)
 {
     size_t bytes = session->unread_bytes + 2 * sent + 768;
@@ -61,7 +61,7 @@ void session_measure_unread(struct session *session)
     set_unread(session, (size_t)bytes);
 }
 
-/* Sends what it can from the start of `data`: the number of bytes, or -1 where the peer is gone. */
+/* Sends what the kernel accepts of `data`: the number of bytes, or -1 if the peer is gone. */
 static ssize_t send_some(struct session *session, const uint8_t *data, size_t len)
 {
     size_t sent = 0;
@@ -80,7 +80,7 @@ static ssize_t send_some(struct session *session, const uint8_t *data, size_t le
     return (ssize_t)sent;
 }
 
-/* Sends what is queued. */
+/* Sends the queued output. */
 static void flush_output(struct session *session)
 {
     size_t before = session->output.len;
@@ -91,16 +91,16 @@ static void flush_output(struct session *session)
     sent = send_some(session, session->output.data, before);
     if (sent < 0) {
         session->closing = true;
-        sent = (ssize_t)before; /* nobody takes the rest: others need the room */
+        sent = (ssize_t)before; /* the peer is gone: drop the rest, to free the memory */
     }
     if ((size_t)sent == before)
-        buffer_free(&session->output); /* idle again: it costs no memory */
+        buffer_free(&session->output); /* idle again: it needs no memory */
     else
         buffer_consume(&session->output, (size_t)sent);
     session->server->queued_bytes -= (size_t)sent;
 }
 
-/* Sends the answers of a batch at once; what the kernel does not take is queued. */
+/* Sends the answers of a batch at once; what the kernel does not accept is queued. */
 static void flush_batch(struct session *session)
 {
     struct buffer *out = &session->server->out;
@@ -115,7 +115,7 @@ static void flush_batch(struct session *session)
         if (buffer_append(&session->output, out->data + sent, out->len - (size_t)sent) == 0)
             session->server->queued_bytes += out->len - (size_t)sent;
         else
-            session->closing = true; /* an answer would be lost: better no connection */
+            session->closing = true; /* an answer would be lost: close the connection instead */
     }
     buffer_clear(out);
 }
@@ -130,7 +130,7 @@ struct session_answer session_begin(struct session *session)
     return answer;
 }
 
-/* Takes back what was packed since session_begin, if it could not be packed to the end. */
+/* Removes what was packed since session_begin, if it could not be packed completely. */
 static bool take_back(struct session_answer answer)
 {
     if (!answer.buffer->failed)
@@ -140,7 +140,7 @@ static bool take_back(struct session_answer answer)
     return true;
 }
 
-/* Sends what was packed, or leaves it to the end of the batch. */
+/* Sends what was packed, or defers it to the end of the batch. */
 static void send_packed(struct session *session, struct session_answer answer)
 {
     struct server *server = session->server;
@@ -188,8 +188,8 @@ bool session_end_notification(struct session *session, struct session_answer ans
     return packed;
 }
 
-/* One whose share is used up has nothing queued while it waits for the kernel's buffer, which takes
- * more when three quarters of it are free. */
+/* A session whose share is used up has nothing queued while it waits for the kernel's buffer, which
+ * accepts more when three quarters of it are free. */
 bool session_is_slow(struct session *session)
 {
     if (session->output.len > 0 || !session->cut)
@@ -215,7 +215,7 @@ void session_fail_with(
 
 /* ---- requests ---- */
 
-/* How much of the session's share of this turn is used up. */
+/* The used part of the session's share of this turn. */
 struct share {
     int64_t started_us; /* 0: the clock was not read yet */
     int64_t us;
@@ -229,7 +229,7 @@ static int64_t share_of(const struct server *server)
     return us > SHARE_US ? SHARE_US : us < SHARE_LEAST_US ? SHARE_LEAST_US : us;
 }
 
-/* Begins with the first look. A single request, and a batch that the cache answers, go without. */
+/* Starts when the clock is first read. A single request, or a batch from the cache, needs none. */
 static bool share_is_used(struct share *share, const struct server *server)
 {
     int64_t now = loop_microseconds(server->options.loop);
@@ -247,7 +247,7 @@ static bool session_may_go_on(const struct session *session)
     return !session->closing && !is_blocked(session);
 }
 
-/* offset: of what is wrong, in the bytes of the request. */
+/* offset: of the error, in the bytes of the request. */
 static void close_malformed(struct session *session, const char *reason, size_t offset)
 {
     session->server->stats.malformed++;
@@ -257,7 +257,7 @@ static void close_malformed(struct session *session, const char *reason, size_t 
     session->closing = true;
 }
 
-/* Handles the frame at the front where it is whole; returns its length, or 0. */
+/* Handles the frame at the front if it is complete; returns its length, or 0. */
 static size_t process_frame(
     struct session *session, const uint8_t *data, size_t len, struct share *share)
 {
@@ -289,8 +289,8 @@ static void set_cut(struct session *session, bool cut)
     session->cut = cut;
 }
 
-/* Handles the whole frames at the front of `data`; returns the bytes they took. Stops early where
- * the peer does not take its answers, and where its share of the turn is used up. */
+/* Handles the complete frames at the front of `data`; returns the bytes they took. Stops early when
+ * the peer does not read its answers, or when its share of the turn is used up. */
 static size_t process(struct session *session, const uint8_t *data, size_t len)
 {
     const struct session_hooks *hooks = session->server->options.hooks;
@@ -317,7 +317,7 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
     return taken;
 }
 
-/* An idle session keeps nothing; what others keep counts. */
+/* An idle session keeps no input; the input of other sessions is counted. */
 static void settle_input(struct session *session)
 {
     struct server *server = session->server;
@@ -346,8 +346,8 @@ static void batch_begin(struct session *session)
     server->batch_answered = server->stats.answered;
 }
 
-/* What the batch answered is sent at once, and took as long as all of it. Two looks at the clock
- * are dear beside an answer from the cache, so one batch of some stands for the others. */
+/* Sends the answers of the batch at once; each has the latency of the whole batch. Two reads of the
+ * clock are expensive beside a cached answer, so one batch of some stands for the others. */
 static void batch_end(struct session *session)
 {
     struct server *server = session->server;
@@ -382,7 +382,7 @@ static void take_bytes(struct session *session, const uint8_t *data, size_t len)
     batch_end(session);
 }
 
-/* After a blocked peer took its answers: the frames that had to wait. */
+/* After a blocked peer has read its answers: handles the deferred frames. */
 static void process_kept(struct session *session)
 {
     size_t taken;
@@ -395,8 +395,8 @@ static void process_kept(struct session *session)
     batch_end(session);
 }
 
-/* What a session reads beyond its share has to be kept, so one that uses its share up reads less;
- * the rest stays in the memory of the peer. */
+/* Input beyond the share of a session has to be kept, so a session that uses its share up reads
+ * less; the rest stays in the memory of the peer. */
 static void adapt_read(struct session *session, size_t n)
 {
     if (session->cut && session->read_bytes > READ_LEAST_BYTES)
@@ -446,8 +446,8 @@ static void on_events(void *data, unsigned events)
     server_shed(session->server);
 }
 
-/* Watches for what the session can use now. A session that is to close is woken to do so, and so
- * is one that has something to catch up with: what waits may have gone out in another's turn. */
+/* Watches for the events that the session can use now. A session that is to close is woken to do
+ * so, and so is one that has to catch up: its queue may have been sent in another's turn. */
 static void session_update(struct session *session)
 {
     unsigned events = 0;
@@ -508,7 +508,7 @@ struct session *session_create(
     return session;
 }
 
-/* Frees what a connection has that is open. */
+/* Frees what an open connection holds. */
 static void session_detach(struct session *session)
 {
     struct server *server = session->server;
@@ -536,7 +536,7 @@ void session_close(struct session *session)
         return;
     }
     session_detach(session);
-    shutdown(session->fd, SHUT_RDWR); /* the peer reads what there is, and then the end */
+    shutdown(session->fd, SHUT_RDWR); /* the peer reads the remaining bytes, and then the end */
     session->closing = session->lingers = true;
     server_session_lingers(session->server, session);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept for all sessions together, in the agent and in the kernel, and which of them are
- * closed when it is too much. */
+/* What is kept for all sessions together, in the agent and in the kernel, and which sessions are
+ * closed when it exceeds the limit. */
 #include "agent/ipc/session.h"
 
 #include "agent/log.h"
@@ -9,12 +9,12 @@
 
 #define SWEEP_MS     1000
 #define ANSWER_SHARE 4    /* of what is left of it: one long answer */
-#define SEND_SHARE   16   /* and what the kernel may hold of them, about */
-#define SEND_LEAST   2304 /* the kernel's own least */
-#define SHED_LEAST   8192 /* a session that has less is not closed for what others have */
+#define SEND_SHARE   16   /* and about what the kernel may hold of them */
+#define SEND_LEAST   2304 /* the kernel's own minimum */
+#define SHED_LEAST   8192 /* a session below this is not closed because of others */
 
-/* Answers that the peer does not read are in the kernel's memory, which the agent is charged with,
- * also behind the end of the connection. */
+/* Unread answers are in the kernel's memory, which is charged to the agent, even after the end of
+ * the connection. */
 void server_bound_send_buffer(const struct server *server, int fd)
 {
     size_t share = server->options.max_buffer / SEND_SHARE;
@@ -25,7 +25,7 @@ void server_bound_send_buffer(const struct server *server, int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-/* While closed connections have much of what may be kept, the others get little. */
+/* While closed connections use much of the limit, the others get little. */
 static void set_tight(struct server *server, bool tight)
 {
     if (server->tight == tight)
@@ -70,14 +70,14 @@ void server_sweep(void *data)
         loop_timer_start(server->sweep, SWEEP_MS);
 }
 
-/* What closing it frees, or what its peer could free by reading. */
+/* What closing the session frees, or what its peer could free by reading. */
 static size_t kept_for(const struct session *session)
 {
     return session->closing ? 0 : session->output.len + session->kept_bytes + session->unread_bytes;
 }
 
-/* Not destroyed here: it may be the one whose request is being handled or whose answer is being
- * packed. Its peer sees the end at once, and the loop then tells us so. */
+/* Not destroyed here: its request may be being handled, or its answer being packed. Its peer sees
+ * the end at once, and the loop then reports it. */
 static void drop(struct server *server, struct session *session)
 {
     log_often(LOG_LEVEL_WARN, "dropped",
@@ -113,7 +113,7 @@ size_t server_answer_room(const struct server *server)
     return kept < max ? (max - kept) / ANSWER_SHARE : 0;
 }
 
-/* What can be freed, with the kernel's memory as it is now. */
+/* What can be freed, with the kernel's present memory. */
 static size_t measure_kept(const struct server *server)
 {
     size_t sum = server->query_bytes;
@@ -140,8 +140,8 @@ static struct session *largest_session(const struct server *server)
     return largest;
 }
 
-/* What closed connections have cannot be had back, and is bounded by their number; so that they do
- * not take all from the others, those may always keep a quarter. */
+/* The memory of closed connections cannot be reclaimed, and is bounded by their number; so that
+ * they do not take all from the others, open ones may always keep a quarter. */
 void server_shed(struct server *server)
 {
     size_t max = server->options.max_buffer;
@@ -161,7 +161,7 @@ void server_shed(struct server *server)
         drop(server, largest);
     }
     set_tight(server, kept_bytes(server) - kept > max / 4);
-    /* Not to be measured again at each answer. */
+    /* Avoids a measurement at each answer. */
     server->shed_above = kept_bytes(server) > max ? kept_bytes(server) : max;
     if (server->shed_above > max)
         server->shed_above += max / 8;

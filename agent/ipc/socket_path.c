@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #define BACKLOG    1024
-#define LOCK_TRIES 40 /* for the lock on the folder, this apart: */
+#define LOCK_TRIES 40 /* for the lock on the folder, at this interval: */
 #define LOCK_MS    25
-#define NAME_TRIES 100 /* for a name of the private folder that is free */
+#define NAME_TRIES 100 /* for a free name of the private folder */
 
-/* The folder that the socket is to be in, and its name there. */
+/* The folder of the socket, and its name there. */
 static int open_folder(const char *path, const char **name)
 {
     char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -35,8 +35,8 @@ static int open_folder(const char *path, const char **name)
     return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Whether other users can replace what is in the folder, such as a file that was just made there.
- * So it is with an emptyDir volume, which is 0777. */
+/* Whether other users can replace files in the folder, such as one that was just created. This is
+ * the case for an emptyDir volume, which is 0777. */
 static bool folder_is_shared(int folder)
 {
     struct stat stat;
@@ -46,8 +46,8 @@ static bool folder_is_shared(int folder)
     return (stat.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (stat.st_mode & S_ISVTX) == 0;
 }
 
-/* Whether an agent listens at the socket: 0 and *pid, -ECONNREFUSED (a left-over), or another.
- * Through /proc it is the file that was opened, whatever is at the path by now. */
+/* Whether an agent listens at the socket: 0 and *pid, -ECONNREFUSED (stale), or another errno.
+ * Through /proc the opened file is probed, whatever is at the path by now. */
 static int probe(const struct socket_path *self, int file, pid_t *pid)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -65,14 +65,14 @@ static int probe(const struct socket_path *self, int file, pid_t *pid)
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         r = -errno;
     if (r == -EAGAIN)
-        r = 0; /* its queue is full: an agent listens all the same */
+        r = 0; /* its queue is full, but an agent listens */
     if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
         *pid = peer.pid;
     close(fd);
     return r;
 }
 
-/* What is at the path by now must be nothing, or a socket that no agent serves any more. */
+/* The path must be free, or hold a socket that no agent serves any more. */
 static int check_present(const struct socket_path *self, char *why, size_t why_size)
 {
     struct stat stat;
@@ -103,8 +103,8 @@ static int check_present(const struct socket_path *self, char *why, size_t why_s
     return r;
 }
 
-/* A new folder, in which other users can neither make nor replace files: a descriptor. Its name is
- * random, so that no other user can take it before. */
+/* Creates a folder in which other users can neither create nor replace files: a descriptor. Its
+ * name is random, so that no other user can claim it first. */
 static int make_private_folder(int folder, char *name, size_t size)
 {
     struct stat stat;
@@ -121,7 +121,7 @@ static int make_private_folder(int folder, char *name, size_t size)
     private = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (private < 0)
         return -errno;
-    /* Perhaps it was exchanged since. */
+    /* It may have been replaced since. */
     if (fstat(private, &stat) < 0 || stat.st_uid != geteuid() ||
         (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         close(private);
@@ -130,9 +130,9 @@ static int make_private_folder(int folder, char *name, size_t size)
     return private;
 }
 
-/* The address within the private folder. The kernel shows it for ever (ss, lsof), so it is the full
- * path where that fits. Where other users could exchange a folder in it, it is the short way
- * through /proc, which leads to the private folder in any case. */
+/* The address within the private folder. The kernel shows it permanently (ss, lsof), so it is the
+ * full path if that fits. If other users could replace a folder in it, it is the short path through
+ * /proc, which leads to the private folder in any case. */
 static void private_address(const struct socket_path *self, const char *private_name, int private,
     struct sockaddr_un *address)
 {
@@ -183,8 +183,8 @@ static int put_in_place(struct socket_path *self, int private)
     return 0;
 }
 
-/* Other users may write into the folder of the socket: what is made there by a name, and then
- * changed by that name, could be a link to another file by then. */
+/* Other users may have write access to the folder of the socket: a file that is created by name,
+ * and then changed by that name, could be a link to another file by then. */
 static int listen_in(struct socket_path *self)
 {
     char private_name[32];
@@ -203,8 +203,8 @@ static int listen_in(struct socket_path *self)
     return r;
 }
 
-/* Two agents that start at once take turns, a moment each; the lock goes with the descriptor. A
- * folder that cannot be locked, or that somebody else keeps locked, is served all the same. */
+/* Two agents that start at once take turns, for a moment each; the lock ends with the descriptor. A
+ * folder that cannot be locked, or that another process keeps locked, is used anyway. */
 static void take_turn(int folder)
 {
     for (int i = 0; i < LOCK_TRIES && flock(folder, LOCK_EX | LOCK_NB) < 0; i++) {

@@ -48,8 +48,8 @@ static bool take_number(struct parse *parse, size_t id, const char *text)
     return true;
 }
 
-/* A deadline or a pause that is given as a small number without a unit is meant in seconds, as
- * other commands have it, and would be milliseconds here. */
+/* A deadline or a pause that is given as a small number without a unit is meant in seconds, as in
+ * other commands, and would be milliseconds here. */
 static bool lacks_unit(size_t id, const char *text)
 {
     size_t digits = strspn(text, "0123456789");

@@ -56,11 +56,11 @@ struct arguments {
     size_t operand_count;
 };
 
-/* False where the line is wrong; `error` then says what and what to do. */
+/* False if the line is wrong; `error` then says what is wrong and what to do. */
 bool options_parse(
     struct arguments *arguments, int argc, char *const *argv, char *error, size_t size);
 
-/* Finds the option that was given and is not among `allowed`; NULL where there is none. */
+/* Finds an option that was given and is not in `allowed`; NULL if there is none. */
 const char *options_misplaced(const struct arguments *arguments, uint32_t allowed);
 
 /* Prints a help line for each option of the set. */

@@ -183,7 +183,7 @@ struct tally_request *cli_request(const struct cli *cli, const char *method)
     return request;
 }
 
-/* The deadline is that of all calls together: what is asked second has what the first has left. */
+/* One deadline for all calls together: a later call has what the earlier ones leave. */
 static void cli_limit(struct cli *cli)
 {
     if (cli->deadline == 0) {

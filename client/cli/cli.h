@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the verbs share: the parsed command line, the handle, how results and errors are
- * told, and the exit codes. */
+/* Shared by the verbs: the parsed command line, the handle, how results and errors are reported,
+ * and the exit codes. */
 #ifndef TALLY_CLI_CLI_H
 #define TALLY_CLI_CLI_H
 
@@ -13,7 +13,7 @@ enum cli_exit {
     EXIT_ERROR = 1,    /* the agent answered with an error */
     EXIT_USAGE = 2,    /* the command line is wrong */
     EXIT_NO_AGENT = 3, /* there is no agent at the socket */
-    EXIT_DEADLINE = 4, /* the deadline passed, whoever noticed */
+    EXIT_DEADLINE = 4, /* the deadline passed, at the agent or in the library */
 };
 
 enum cli_output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_PROMETHEUS };
@@ -25,7 +25,7 @@ struct cli {
     enum cli_output output;
     const char *socket;  /* NULL: the default */
     struct tally *tally; /* NULL until cli_open */
-    int64_t deadline;    /* of all that is asked, by cli_clock_ms; 0: nothing was asked yet */
+    int64_t deadline;    /* of all calls, by cli_clock_ms; 0: no call yet */
 };
 
 struct verb {
@@ -67,29 +67,29 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_open(struct cli *cli);
 int cli_open_within(struct cli *cli, int64_t timeout_ms);
 
-/* Opens, asks and gives the answer as *result, owned by the caller; or prints the error and
- * returns its exit code. A result without this field is an error: a verb never reports success
- * for what it cannot show. `request` is freed in every case; NULL stands for no memory. */
+/* Opens, sends the request and gives the answer as *result, owned by the caller; or prints the
+ * error and returns its exit code. A result without this field is an error: a verb never reports
+ * success for what it cannot show. `request` is freed in every case; NULL means out of memory. */
 int cli_ask(struct cli *cli, struct tally_request *request, const char *field, enum json_kind kind,
     struct json **result);
 
 /* Whether the answer to `hello` is that of an agent. */
 bool cli_is_hello(const struct json *answer);
 
-/* Before each call that is not made by cli_ask: opens, and leaves the call what is left of the
- * deadline. EXIT_OK or an exit code. */
+/* Before each call that is not made by cli_ask: opens, and sets the call's deadline to the time
+ * that remains. EXIT_OK or an exit code. */
 int cli_begin(struct cli *cli);
 
-/* What came of a call that returned r: as cli_ask. */
+/* Takes the outcome of a call that returned r, as cli_ask does. */
 int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result);
 
 /* With -o json errors are JSON, too: one line on stderr. */
 void cli_print_errors_as_json(void);
 
-/* A request with the first operand, if any, as its `trigger`. NULL without memory. */
+/* A request with the first operand, if any, as its `trigger`. NULL: out of memory. */
 struct tally_request *cli_request(const struct cli *cli, const char *method);
 
-/* One verb for each. */
+/* One function for each verb. */
 int run_call(struct cli *cli);
 int run_count(struct cli *cli);
 int run_explain(struct cli *cli);

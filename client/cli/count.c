@@ -13,7 +13,7 @@
 
 /* ---- value ---- */
 
-/* Wraps what is no AttributeValue yet. `json` is owned by the result, which may be NULL. */
+/* Wraps what is not an AttributeValue yet. `json` is owned by the result, which may be NULL. */
 static struct json *typed(const char *type, struct json *json)
 {
     struct json *value = json_new_map();
@@ -23,7 +23,7 @@ static struct json *typed(const char *type, struct json *json)
     return NULL;
 }
 
-/* The value of some text; NULL and `error` where it is none. */
+/* The value of some text; NULL and `error` if it is not valid. */
 static struct json *read_value(const char *text, char *error, size_t size)
 {
     char reason[160];
@@ -56,7 +56,7 @@ static struct json *read_value(const char *text, char *error, size_t size)
     return NULL;
 }
 
-/* Splits "<mark>placeholder=rest"; the rest, or NULL where it is not written so. */
+/* Splits "<mark>placeholder=rest"; the rest, or NULL if the text has another form. */
 static const char *split(const char *text, char mark, char *name, size_t size)
 {
     size_t len = strcspn(text, "=");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client values: what --value says, as the protocol's map of AttributeValues. */
+/* Client values: the --value options, as the protocol's map of AttributeValues. */
 #ifndef TALLY_CLIENT_CLI_COUNT_H
 #define TALLY_CLIENT_CLI_COUNT_H
 
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
 
-/* Adds one ":placeholder=VALUE" to the map. VALUE is an AttributeValue ({"N": "5"}), a JSON
- * string, number or boolean for S, N or BOOL, or plain text for S. False where it is none;
- * `error` then says what is wrong. */
+/* Adds one ":placeholder=VALUE" to the map. VALUE is an AttributeValue ({"N": "5"}), a JSON string,
+ * number or boolean for S, N or BOOL, or plain text for S. False if it is not valid; `error` then
+ * says what is wrong. */
 bool value_add(struct json *values, const char *text, char *error, size_t size);
 
 /* Adds one "#placeholder=NAME" to a map of expression attribute names. */
@@ -16,16 +16,16 @@ bool value_add_name(struct json *names, const char *text, char *error, size_t si
 
 /* The request for a count, and the remarks on its answer, shared by several verbs. */
 
-/* A request for the first operand, with --max-age, --value and --replicas. *request is owned
- * by the caller. EXIT_OK, or the exit code of an error that was told. */
+/* A request for the first operand, with --max-age, --value and --replicas. *request is owned by the
+ * caller. EXIT_OK, or the exit code of an error that was reported. */
 int count_request(const struct cli *cli, struct tally_request **request);
 
-/* Puts a repeated option into the request as a map, each item added by `add`. EXIT_OK, or the
- * exit code of an error that was told. */
+/* Puts a repeated option into the request as a map, each item added by `add`. EXIT_OK, or the exit
+ * code of an error that was reported. */
 int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
     const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
 
-/* Says on stderr what the number alone does not: stale, at least, fallback. */
+/* Reports on stderr what the number alone does not show: stale, at least, fallback. */
 void count_remark(const struct json *answer);
 
 #endif

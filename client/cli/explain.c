@@ -39,7 +39,7 @@ static void print_source(const struct json *answer)
     tree_print(stdout, config, 2, NULL);
 }
 
-/* The array of pages stands under its own head, so that it gets the whole width. */
+/* The array of pages has a heading of its own, so that it gets the whole width. */
 static void print_pages(const struct json *answer)
 {
     const struct json *pages = json_get(answer, "pages");

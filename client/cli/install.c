@@ -20,7 +20,7 @@ static int refuse(const char *what, const char *path)
     return cli_refuse(TALLY_ESYSTEM, text);
 }
 
-/* Whether the program asks for a dynamic linker, which another image may not have. */
+/* Whether the program needs a dynamic linker, which another image may not have. */
 static bool is_dynamic(int program)
 {
     ElfW(Ehdr) head;
@@ -53,7 +53,7 @@ static bool copy_all(int from, int to)
     return true;
 }
 
-/* A whole program appears under its name, or nothing: it may be run the moment it is there. */
+/* The program appears under its name complete, or not at all: it may be run at once. */
 static int copy_program(int program, const char *folder)
 {
     char *path = NULL, *temporary = NULL;

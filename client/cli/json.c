@@ -64,12 +64,14 @@ static json_t *array_from_msgpack(struct reader *reader)
     return json;
 }
 
-/* A key that is no text is shown as the JSON that it would be. */
+/* A key that is not a string is shown as its JSON. */
 static char *key_from_msgpack(struct reader *reader)
 {
     json_t *json = from_reader(reader);
-    char *text = json_is_string(json) ? strdup(json_string_value(json))
-                                      : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_is_string(json)   ? strdup(json_string_value(json))
+                 : json_is_object(json) ? strdup("(map)")
+                 : json_is_array(json)  ? strdup("(array)")
+                                        : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
     json_decref(json);
     return memory_need(text);
 }
@@ -88,8 +90,8 @@ static json_t *map_from_msgpack(struct reader *reader)
     return json;
 }
 
-/* One value after the other, so that only the JSON takes memory. Its depth and the number of its
- * values are those that the library lets pass. */
+/* Converts one value after the other, so that only the JSON takes memory. The library limits its
+ * depth and the number of its values. */
 static json_t *from_reader(struct reader *reader)
 {
     struct text text = {"", 0};

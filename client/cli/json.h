@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of the protocol as JSON: read from msgpack, looked into, shown, and packed again. */
+/* Values of the protocol as JSON: read from msgpack, searched, shown, and packed again. */
 #ifndef TALLY_CLI_JSON_H
 #define TALLY_CLI_JSON_H
 
@@ -20,15 +20,15 @@ enum json_kind {
     JSON_KIND_MAP,
 };
 
-/* Before all others: from now on, want of memory ends the command wherever it comes. Else some of
- * it would be told as an error in the text that is read. */
+/* Call it before all others: from then on, out of memory ends the command wherever it occurs. Else
+ * a part of it would be reported as an error in the parsed text. */
 void json_need_memory(void);
 
-/* Each result is owned by the caller: json_free it. NULL where the bytes are no msgpack; want
- * of memory ends the command. Text that is not UTF-8 becomes base64. */
+/* Each result is owned by the caller: json_free it. NULL if the bytes are not msgpack; out of
+ * memory ends the command. Text that is not UTF-8 becomes base64. */
 struct json *json_from_msgpack(const void *data, size_t len);
 
-/* NULL where the text is no JSON; `error` then says what is wrong and where. */
+/* NULL if the text is not JSON; `error` then says what is wrong and where. */
 struct json *json_parse(const char *text, char *error, size_t size);
 void json_free(struct json *json);
 
@@ -39,7 +39,7 @@ struct json *json_new_list(void);
 struct json *json_new_integer(int64_t value);
 struct json *json_new_real(double value);
 
-/* Puts a value at the end of a list, which owns it from then on. */
+/* Appends a value to a list, which owns it from then on. */
 void json_append(struct json *list, struct json *value);
 
 /* Puts a value into a map, which owns it from then on. False where the value is NULL or the
@@ -56,7 +56,7 @@ const struct json *json_at(const struct json *json, size_t i); /* of an array, b
 void json_each(const struct json *map,
     void (*visit)(const char *key, const struct json *value, void *data), void *data);
 
-/* The field at a path of keys and positions with dots; borrowed, NULL where there is none. */
+/* The field at a path of keys and positions, separated by dots; borrowed, NULL if there is none. */
 const struct json *json_get(const struct json *json, const char *path);
 
 /* Fields of one type; false or NULL (the fallback) where they are absent or of another. */

@@ -7,7 +7,7 @@
 _Noreturn void memory_exhausted(void)
 {
     fputs("tally: NOMEM: out of memory\n", stderr);
-    _exit(1); /* not exit: what waits for stdout would be half an answer */
+    _exit(1); /* not exit: the buffered stdout would be half an answer */
 }
 
 void *memory_need(void *pointer)

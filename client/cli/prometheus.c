@@ -57,7 +57,7 @@ static void print_head(FILE *file, const char *name, const char *type, const cha
     terminal_print(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* Whole numbers as they are, to the last digit. */
+/* Prints whole numbers exactly, to the last digit. */
 static void print_number(FILE *file, const struct json *map, const char *path, double factor)
 {
     int64_t whole = 0;

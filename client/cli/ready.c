@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally ready and tally ping: is the agent there? */
+/* tally ready and tally ping: does the agent answer? */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"
 #include "client/cli/terminal.h"
@@ -59,7 +59,7 @@ int run_ready(struct cli *cli)
 {
     struct json *answer = NULL;
     int64_t count = 0;
-    /* tallyd binds its socket only after it has read its configuration: an answer is both. */
+    /* tallyd binds its socket only after it has read its configuration: an answer proves both. */
     int code = cli_operand(cli, 0) != NULL
                    ? ready_trigger(cli, &answer)
                    : cli_ask(cli, cli_request(cli, "hello"), "agent", JSON_KIND_STRING, &answer);

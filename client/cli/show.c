@@ -109,7 +109,7 @@ int run_list(struct cli *cli)
 
 /* tally status. */
 
-/* A scraper runs one command: the triggers' counts come along. */
+/* A scraper runs one command: it includes the triggers' counts. */
 static int print_prometheus(struct cli *cli, const struct json *status)
 {
     struct json *list = NULL;
@@ -215,19 +215,19 @@ int run_whoami(struct cli *cli)
 
 /* ---- call ---- */
 
-/* tally call: any method, as it is. */
+/* tally call: any method, unchanged. */
 
 static int print_result(const void *packed, size_t len)
 {
     struct json *json = json_from_msgpack(packed, len);
     if (json == NULL)
-        return cli_refuse(TALLY_EPROTOCOL, "the agent's answer is no msgpack");
+        return cli_refuse(TALLY_EPROTOCOL, "the agent's answer is not msgpack");
     json_print(stdout, json, false);
     json_free(json);
     return EXIT_OK;
 }
 
-/* Params are an array: one that was written as such, or one around what was written. */
+/* Params are an array: the given one, or one around the given value. */
 static int pack_params(const char *text, void **params, size_t *len)
 {
     char error[200];

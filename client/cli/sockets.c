@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally sockets: the agents of the pods on this node. What lies in a pod's volume is the pod's: no
- * link there is followed, and what answers may be anything. */
+/* tally sockets: the agents of the pods on this node. A pod controls its volume: no link there is
+ * followed, and the peer may answer anything. */
 #include "client/cli/cli.h"
 #include "client/cli/memory.h"
 #include "client/cli/table.h"
@@ -32,21 +32,21 @@ static const char *const places[] = {
 };
 
 enum {
-    ANSWER_MS = 1000, /* for all of them; an agent that is alive answers in far less */
-    RETRY_MS = 10,    /* between two attempts to connect where a backlog is full */
+    ANSWER_MS = 1000, /* for all of them; a running agent answers in far less */
+    RETRY_MS = 10,    /* between two attempts to connect when a backlog is full */
     VERSION_WIDTH = 16,
     READ_CHUNK = 4096,
     HELLO_BYTES = 64 * 1024, /* the largest answer, a hundred times that of an agent */
     HELLO_VALUES = 4096,
     PROBES_MAX = 512,
-    FOLDER_MAX = 64, /* in one folder, so that one pod does not take the place of all others */
+    FOLDER_MAX = 64, /* in one folder, so that one pod does not use the limit of all others */
 };
 
-/* One socket that is asked who is there. */
+/* One socket that is probed. */
 struct probe {
     char path[PATH_MAX];
     char pod[300], pod_uid[128];
-    int place; /* O_PATH: the socket that was found, whatever its name stands for by now; or -1 */
+    int place; /* O_PATH: the socket that was found, even if its name was replaced since; or -1 */
     int fd;    /* the connection, or -1 */
     int error; /* 0, or a negative enum tally_error */
     bool done;
@@ -62,7 +62,7 @@ struct search {
     struct probe *probes[PROBES_MAX];
     size_t count, shown;
     size_t links;  /* symbolic links that were not followed */
-    bool too_many; /* there are more sockets than are asked */
+    bool too_many; /* there are more sockets than are probed */
     enum cli_output output;
     size_t pod_width, uid_width;
     int64_t deadline; /* of the search and of all answers */
@@ -130,7 +130,7 @@ static void probe_start_frame(struct probe *probe)
     frame_scan_limit_values(&probe->scan, HELLO_VALUES);
 }
 
-/* Connects through the descriptor and asks. Where the backlog is full it is tried again later. */
+/* Connects through the descriptor and sends the request. Retries later if the backlog is full. */
 static void probe_connect(struct probe *probe)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -177,7 +177,7 @@ static void probe_take_answer(struct probe *probe, const struct message *message
     probe_end(probe, known ? 0 : TALLY_EPROTOCOL);
 }
 
-/* Reads once, so that a peer that sends without end takes its turn like the others. */
+/* Reads once, so that a peer that sends without end does not delay the others. */
 static void probe_read(struct probe *probe)
 {
     struct buffer *in = &probe->in;
@@ -209,7 +209,7 @@ static void probe_read(struct probe *probe)
     }
 }
 
-/* Takes over the descriptor of a socket that was found. */
+/* Takes ownership of the descriptor of a socket that was found. */
 static void search_add(struct search *search, const char *path, int place)
 {
     if (search->count == PROBES_MAX) {
@@ -230,8 +230,8 @@ static void search_add(struct search *search, const char *path, int place)
 
 static void search_folder(struct search *search, int folder, const char *path, const char *rest);
 
-/* Goes on at one name in a folder: a socket at the end of the pattern, a folder before it. True
- * where it is a socket to ask. */
+/* Continues with one name in a folder: a socket at the end of the pattern, a folder before it. True
+ * if it is a socket to probe. */
 static bool search_name(
     struct search *search, int folder, const char *path, const char *name, const char *rest)
 {
@@ -287,7 +287,7 @@ static void search_folder(struct search *search, int folder, const char *path, c
     closedir(names);
 }
 
-/* The length of the part of the pattern that is this node's own: up to the first wildcard, to the
+/* The length of the part of the pattern that belongs to this node: up to the first wildcard, to the
  * folder of the pods, or to the name of the socket. Links in it are followed. */
 static size_t trusted_length(const char *pattern)
 {
@@ -383,7 +383,7 @@ static void show(struct search *search, const struct probe *probe)
     fflush(stdout);
 }
 
-/* One turn of all that have not answered. The number of those that are left. */
+/* One turn of all probes without an answer. Returns the number of those that remain. */
 static size_t search_turn(struct search *search)
 {
     struct pollfd fds[PROBES_MAX];
@@ -417,7 +417,7 @@ static size_t search_turn(struct search *search)
     return left;
 }
 
-/* A descriptor for each socket, where the hard limit allows it. */
+/* One descriptor for each socket, if the hard limit allows it. */
 static void raise_descriptors(void)
 {
     struct rlimit limit;

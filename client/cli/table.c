@@ -64,7 +64,7 @@ void table_column(struct table *table, const char *head, bool right)
     table->right[table->columns++] = right;
 }
 
-/* Takes over `text`. */
+/* Takes ownership of `text`. */
 static void add_owned(struct table *table, char *text)
 {
     if (table->used == table->capacity) {
@@ -128,7 +128,7 @@ static size_t total_width(const struct table *table, const size_t *widths)
     return total;
 }
 
-/* The widest column of text that can be narrower; columns: there is none. */
+/* The widest column of text that can be narrower; columns: none. */
 static size_t widest_text(const struct table *table, const size_t *widths)
 {
     size_t widest = table->columns, least = TABLE_CUT_LEAST;
@@ -141,8 +141,8 @@ static size_t widest_text(const struct table *table, const size_t *widths)
     return widest;
 }
 
-/* Makes the columns fit where people look: texts are cut, the widest first, and then the columns at
- * the right, which say the least, are left out. */
+/* Makes the columns fit on a terminal: texts are cut, the widest first, and then the columns at the
+ * right, which matter least, are omitted. */
 static void table_fit(const struct table *table, size_t *widths, size_t room)
 {
     size_t column;
@@ -184,7 +184,7 @@ void table_print(const struct table *table, FILE *file, int indent)
 
 /* ---- tree ---- */
 
-#define MS_MAX 1e15 /* 30,000 years: what is longer, or no number, is no time of anything */
+#define MS_MAX 1e15 /* 30,000 years: longer times, and NaN, are not valid */
 
 static bool has_suffix(const char *text, const char *suffix)
 {

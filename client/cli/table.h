@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Draws value / scale of `columns` characters, any value over 0 at least a sliver. */
+/* Draws value / scale of `columns` characters; any value over 0 shows at least a sliver. */
 void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *text, size_t size);
 
 /* Rows of text in aligned columns. Columns that stay empty in every row are left out. */
@@ -33,15 +33,15 @@ void table_column(struct table *table, const char *head, bool right); /* `head` 
 void table_add(struct table *table, const char *text);
 void table_addf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints the rows, with a line of heads, each line behind `indent` spaces. Where people look at the
- * stream, no line is wider than the terminal: texts are cut, and columns at the right left out. */
+/* Prints the rows, with a line of heads, each line behind `indent` spaces. If the stream is shown
+ * on a terminal, no line is wider than it: texts are cut, and columns at the right omitted. */
 void table_print(const struct table *table, FILE *file, int indent);
 
 /* Prints one cell of a row that is shown before the others are known. The last one ends the line.
  */
 void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last);
 
-/* Shows any answer to people: maps as aligned names and values, maps inside as indented
+/* Shows any answer in readable form: maps as aligned names and values, maps inside as indented
  * sections, arrays of maps as tables. Fields that a newer agent adds appear by themselves. */
 
 /* Prints the fields of a map behind `indent` spaces, without those whose keys are in
@@ -51,11 +51,11 @@ void tree_print(FILE *file, const struct json *map, int indent, const char *cons
 /* Prints an array of maps as a table. */
 void tree_table(FILE *file, const struct json *array, int indent);
 
-/* A field as people read it: durations for keys that end in _ms, yes and no, 1,234,567 for
- * large numbers, words joined by commas. */
+/* A field in readable form: durations for keys that end in _ms, yes and no, 1,234,567 for large
+ * numbers, words joined by commas. */
 void tree_value(const char *key, const struct json *value, char *text, size_t size);
 
-/* The key as people read it: without its unit, with spaces. */
+/* The key in readable form: without its unit, with spaces. */
 void tree_label(const char *key, char *text, size_t size);
 
 #endif

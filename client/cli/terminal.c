@@ -18,7 +18,7 @@
 
 static pid_t pager_pid; /* 0: none */
 
-/* NULL: none is wanted. */
+/* NULL: no pager is wanted. */
 static const char *pager_command(void)
 {
     const char *own = getenv("TALLY_PAGER");
@@ -28,7 +28,7 @@ static const char *pager_command(void)
     return command[0] == '\0' || strcmp(command, "cat") == 0 ? NULL : command;
 }
 
-/* Whether a program of the command's first word is in PATH, or at its path. */
+/* Whether the program named by the command's first word is in PATH, or at its path. */
 static bool pager_exists(const char *command)
 {
     char path[4096];
@@ -46,7 +46,7 @@ static bool pager_exists(const char *command)
     return false;
 }
 
-/* Less than a screen is printed and left at once, colours are passed on. */
+/* Output of less than a screen is printed and the pager exits, colours are passed on. */
 static _Noreturn void pager_run(const char *command, int input)
 {
     dup2(input, STDIN_FILENO);
@@ -68,7 +68,7 @@ void pager_begin(void)
         pager_run(command, ends[0]);
     if (pid > 0) {
         struct sigaction ignore = {.sa_handler = SIG_IGN};
-        sigaction(SIGPIPE, &ignore, NULL); /* a pager that is left early has shown enough */
+        sigaction(SIGPIPE, &ignore, NULL); /* a user who quits the pager early has seen enough */
         terminal_is_paged();
         dup2(ends[1], STDOUT_FILENO);
         pager_pid = pid;
@@ -91,7 +91,7 @@ void pager_end(void)
 
 /* ---- terminal ---- */
 
-/* Of the terminal to which a pager passes standard output; 0: there is no pager. */
+/* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
 static size_t paged_columns, paged_rows;
 
 bool terminal_is_utf8(void)
@@ -129,7 +129,7 @@ bool terminal_has_colours(FILE *file)
     return terminal_is_seen(file) && !terminal_is_dumb();
 }
 
-/* What terminal_print recognises by its address, which no text from elsewhere can have. */
+/* terminal_print recognises these by their address, which no text from outside can have. */
 static const char *const styles[] = {
     [COLOUR_NONE] = "",
     [COLOUR_BOLD] = "\x1b[1m",
@@ -173,8 +173,8 @@ static bool moves_terminal(uint32_t code)
            (code >= 0x2066 && code <= 0x2069);
 }
 
-/* What stands for the character at the start of text[len] where it is not shown as it is, else
- * "". Returns how many bytes it stands for. */
+/* The replacement of the character at the start of text[len] if it is not shown as it is, else "".
+ * Returns how many bytes it replaces. */
 static size_t escape(const char *text, size_t len, enum form form, char *shown, size_t size)
 {
     uint32_t code = 0;
@@ -215,7 +215,7 @@ static bool is_style(const char *text)
     return false;
 }
 
-/* Passes over the argument of a conversion. */
+/* Skips the argument of a conversion. */
 static void skip_argument(const char *conversion, size_t len, va_list *arguments)
 {
     for (size_t i = 0; i < len; i++) {

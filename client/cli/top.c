@@ -23,7 +23,7 @@ static void on_signal(int number)
     interrupted = 1;
 }
 
-/* The terminal as it was, to be put back however the command ends. */
+/* The previous state of the terminal, restored however the command ends. */
 static struct screen {
     struct termios before;
     bool open, raw;
@@ -40,7 +40,7 @@ static void screen_close(void)
         tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
 }
 
-/* A screen of our own, without echo, so that a single key ends it. */
+/* A separate screen, without echo, so that a single key ends it. */
 static void screen_open(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -81,7 +81,7 @@ static double rate(
     return grown > 0 ? grown * 1000 / (double)elapsed_ms : 0; /* an agent restarts from 0 */
 }
 
-/* One line, cut where the terminal ends. */
+/* One line, cut at the width of the terminal. */
 __attribute__((format(printf, 2, 3))) static void draw_line(size_t columns, const char *format, ...)
 {
     char text[512];
@@ -178,7 +178,7 @@ static void draw_peers(const struct json *status, size_t rows)
     table_free(&table);
 }
 
-/* A key, or the time for the next look. True: end. */
+/* Waits for a key, or for the next refresh. True: end. */
 static bool wait_for_key(int64_t interval)
 {
     struct pollfd keys = {STDIN_FILENO, POLLIN, 0};
@@ -204,7 +204,7 @@ static void draw(
     fflush(stdout);
 }
 
-/* Without telling an error: that has to wait until the terminal is its old self. */
+/* Does not report an error: that has to wait until the terminal is restored. */
 static bool look(struct cli *cli, const char *method, struct json **result)
 {
     const void *packed = NULL;

@@ -84,8 +84,8 @@ const struct verb verbs[] = {
         run_watch, false},
     {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS), TEXT_AND_JSON,
         "configuration, identity, request, pages, cost, decision",
-        "Counts once, anew, and shows every step to the decision, what the trigger costs in a\n"
-        "day, and what KEDA would report. No secret is shown.\n"
+        "Counts once, bypassing the cache, and shows every step to the decision, what the\n"
+        "trigger costs in a day, and what KEDA would report. No secret is shown.\n"
         "\n"
         "  $ tally explain orders\n",
         run_explain, true},
@@ -123,7 +123,7 @@ const struct verb verbs[] = {
         TEXT_AND_JSON, "wait until a condition holds, for init containers and preStop hooks",
         "Looks every --interval (1s) until the condition of --until holds, then prints the\n"
         "count and exits 0; after --timeout (5m) it exits 4. It waits for the agent, too, and\n"
-        "through errors that may pass. The agent counts anew when its count is older than\n"
+        "through errors that may pass. The agent counts again when its count is older than\n"
         "--max-age, or than the polling interval.\n"
         "\n"
         "A condition compares count, scanned, pages, age_ms, consumed_rcu, desired_replicas,\n"

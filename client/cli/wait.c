@@ -37,7 +37,7 @@ enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
 enum comparison { LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, MORE_EQUAL, MORE };
 
-/* Longer signs before those they begin with. */
+/* Longer operators before their prefixes. */
 static const struct {
     const char *sign;
     enum comparison comparison;
@@ -204,7 +204,7 @@ static bool holds(double left, enum comparison comparison, double right)
     return false;
 }
 
-/* The true number is `left` or any larger one. */
+/* The true number is `left` or larger. */
 static enum verdict check_lower_bound(double left, enum comparison comparison, double right)
 {
     switch (comparison) {
@@ -257,7 +257,7 @@ enum verdict condition_check(const struct condition *condition, const struct jso
     const char *quality = json_get_string(answer, "quality", "stale");
     bool exact = strcmp(quality, "exact") == 0, at_least = strcmp(quality, "at_least") == 0;
     if (!exact && !at_least)
-        return VERDICT_UNKNOWN; /* stale, or a newer word, which is to be taken for it */
+        return VERDICT_UNKNOWN; /* stale, or a newer word, which counts as stale */
     return check_node(condition, condition->root, answer, at_least);
 }
 
@@ -267,7 +267,7 @@ enum verdict condition_check(const struct condition *condition, const struct jso
 
 enum {
     WAIT_DEFAULT_MS = 5 * 60 * 1000,
-    LOOK_MS_MAX = 30 * 1000, /* one call, so that an agent that hangs is noticed */
+    LOOK_MS_MAX = 30 * 1000, /* of one call, so that an agent that hangs is noticed */
 };
 
 struct wait {
@@ -275,7 +275,7 @@ struct wait {
     struct condition condition;
     struct tally_request *request;
     int64_t deadline;
-    int last_error; /* of the last look; 0: it was a count */
+    int last_error; /* of the last call; 0: it was a count */
     int64_t count;  /* the last one, where `counted` */
     bool counted;
     char quality[16];
@@ -290,7 +290,7 @@ static void remark(struct wait *wait, const char *name, const char *message)
     cli_note("%s: %s; asking again", name, message);
 }
 
-/* Keeps what the answer says, for the error that may come. */
+/* Stores the answer, for an error that may follow. */
 static enum verdict judge(struct wait *wait, struct json **answer)
 {
     const void *packed = NULL;
@@ -306,7 +306,7 @@ static enum verdict judge(struct wait *wait, struct json **answer)
     return condition_check(&wait->condition, *answer);
 }
 
-/* One look. *done: the exit code is final. */
+/* One call. *done: the exit code is final. */
 static int look(struct wait *wait, bool *done)
 {
     struct json *answer = NULL;

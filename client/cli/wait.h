@@ -15,8 +15,8 @@
 
 enum { CONDITION_NODES_MAX = 64 };
 
-/* What an answer says about a condition. A stale count says nothing, and one that is
- * `at_least` only what holds for every larger number, too. */
+/* What an answer implies for a condition. A stale count implies nothing, and one that is `at_least`
+ * only what also holds for every larger number. */
 enum verdict { VERDICT_NO, VERDICT_UNKNOWN, VERDICT_YES };
 
 struct condition_node {
@@ -33,7 +33,7 @@ struct condition {
     unsigned root;
 };
 
-/* False where the text is none; `error` then says where and what to write. */
+/* False if the text is not a condition; `error` then says where and what to write. */
 bool condition_parse(struct condition *condition, const char *text, char *error, size_t size);
 
 enum verdict condition_check(const struct condition *condition, const struct json *answer);

@@ -33,8 +33,8 @@ static void print_time(void)
     terminal_print(stdout, "%s", text);
 }
 
-/* The scale is the trigger's target, so that two bars can be compared; how often the target is
- * exceeded stands behind a full bar. */
+/* The scale is the trigger's target, so that two bars can be compared; a full bar is followed by
+ * how often the target is exceeded. */
 static void print_bar(struct watch *watch, int64_t count, int64_t target)
 {
     size_t columns, rows;
@@ -119,15 +119,15 @@ static void on_change(const struct tally_answer *answer, void *data)
     json_free(json);
 }
 
-/* Asked beside the watch: that the agent answers at all tells a first count that takes long from an
- * agent that hangs. */
+/* Sent beside the watch: an answer distinguishes a first count that takes long from an agent that
+ * hangs. */
 static void on_ping(const struct tally_answer *answer, void *data)
 {
     struct watch *watch = data;
     watch->alive = tally_answer_error(answer) == 0;
 }
 
-/* While nothing was printed: after the deadline a slow first count of a living agent is waited for,
+/* Before the first output: after the deadline a slow first count of a running agent is waited for,
  * unless --timeout was given. EXIT_OK: go on, for at most *timeout. */
 static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
 {
@@ -146,8 +146,8 @@ static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
     return EXIT_OK;
 }
 
-/* Turns the loop until the watch ends, which without an error only an interrupt does, or the end of
- * the program that reads the lines: of that, poll(2) tells without being asked. */
+/* Runs the loop until the watch ends, without an error only by an interrupt, or by the end of the
+ * program that reads the lines: poll(2) reports that without being asked. */
 static int turn(struct watch *watch, struct tally_async *async)
 {
     int64_t deadline = cli_clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
@@ -165,7 +165,7 @@ static int turn(struct watch *watch, struct tally_async *async)
         if (r < 0)
             return cli_refuse(r, tally_strerror(r));
         if (fflush(stdout) != 0)
-            return EXIT_ERROR; /* main tells */
+            return EXIT_ERROR; /* main reports it */
     }
     return watch->code;
 }

@@ -128,6 +128,7 @@ OVERSIZED = {
     "most": lambda: array(b"\x80", 262_000),
     "deep": lambda: nested(29),
     "too-deep": lambda: nested(1_000_000),
+    "keys-of-keys": lambda: b"\x81" * 28 + b"\xa1x" + b"\xc0" * 28,
     "announced": lambda: b"\xdd\xff\xff\xff\xff",
 }
 

@@ -190,7 +190,7 @@ def test_a_bundle_that_was_replaced_is_read_anew(start, world, tmp_path):
 
 
 @pytest.mark.parametrize("content, word", [
-    (None, "cannot be read"), ("folder", "is no regular file"), ("large", "is the limit")])
+    (None, "cannot be read"), ("folder", "is not a regular file"), ("large", "is the limit")])
 def test_a_bundle_that_cannot_be_one_is_named_at_the_start(pod, tmp_path, content, word):
     bundle = tmp_path / "ca.pem"
     if content == "folder":

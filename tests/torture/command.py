@@ -24,6 +24,7 @@ VERBS = [
     ["explain", "small"],
 ]
 STDOUT_BYTES = 4096
+NO_MEMORY = r'(?:tally: NOMEM: |\{"error":\{"name":"NOMEM",)[^\n]+\n'
 
 
 def comparable(text):
@@ -58,7 +59,7 @@ class TorturedCommand:
         if code == 0:
             assert comparable(told) == comparable(self._whole), told
             return "as if nothing had failed"
-        before, error = re.fullmatch(r"(?s)(.*?)(tally: NOMEM: [^\n]+\n)?", told).groups()
+        before, error = re.fullmatch(rf"(?s)(.*?)({NO_MEMORY})?", told).groups()
         assert code == 1 and error, f"ended with {code}: {told[-500:]}"
         # What is longer than stdout's buffer may have begun.
         assert not before or len(self._whole) > STDOUT_BYTES, f"half an answer: {told[-500:]}"

@@ -122,7 +122,7 @@ TEST(what_is_no_socket_is_told)
     world_open(&world, NULL, NULL);
     int fd = open(world.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     CHECK_INT(TALLY_ENOAGENT, tally_ping(world.tally));
-    CHECK(strstr(tally_error_message(world.tally), "is no socket") != NULL);
+    CHECK(strstr(tally_error_message(world.tally), "is not a socket") != NULL);
     close(fd);
     world_close(&world);
 }

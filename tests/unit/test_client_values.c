@@ -178,7 +178,7 @@ TEST(a_wrong_shape_is_refused_with_its_path)
         {"{'M':['x']}", "values[\":v\"].M must be an object"},
         {"{'M':{'a':{'L':[{'S':'x'},{'S':1}]}}}",
             "values[\":v\"].M[\"a\"].L[1].S must be a string; write {\"S\":\"text\"}"},
-        {"{'M':{1:{'S':'x'}}}", "a map has a key that is no text"},
+        {"{'M':{1:{'S':'x'}}}", "a map has a key that is not a string"},
         {"{'S':'\xff'}", "a text is not UTF-8; for bytes use B"},
     };
 
@@ -192,9 +192,9 @@ TEST(values_take_the_places_that_the_trigger_lists_and_no_others)
         merge(&both, "{':b':{'N':'1'},':a':{'S':'y'}}"));
     CHECK_STR("{\":a\":{\"S\":\"x\"},\":b\":{\"BOOL\":true},\":c\":{\"N\":\"$now-60\"}}",
         merge(&both, "{':b':{'BOOL':true}}"));
-    CHECK_STR("\":c\" is none of the values that clients may supply: :a, :b",
+    CHECK_STR("clients may not supply \":c\"; they may supply: :a, :b",
         merge(&both, "{':b':{'N':'1'},':c':{'N':'1'}}"));
-    CHECK_STR("\"?\" is none of the values that clients may supply: :a, :b",
+    CHECK_STR("clients may not supply \"?\"; they may supply: :a, :b",
         merge(&both, "{'\xff':{'N':'1'}}"));
     CHECK_STR(
         "the keys of values must be strings, such as \":key\"", merge(&both, "{1:{'N':'1'}}"));

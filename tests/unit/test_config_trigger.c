@@ -14,7 +14,7 @@ TEST(each_parameter_is_checked)
             "t.yaml:9:16: error: awsRegion: missing; write the region of the table, such as "
             "eu-west-1\n"},
         {"awsRegion", "evil.example/",
-            "t.yaml:9:16: error: awsRegion: \"evil.example/\" is no region; one looks like "
+            "t.yaml:9:16: error: awsRegion: \"evil.example/\" is not a region; one looks like "
             "eu-west-1\n"},
         {"tableName", NULL,
             "t.yaml:2:3: error: tableName: missing; each aws-dynamodb trigger needs it\n"},

@@ -99,7 +99,7 @@ TEST(a_region_is_a_host_label)
         CHECK_INT(-EINVAL, dynamodb(&environment, no_regions[i], "https://x"));
     }
     CHECK_INT(-EINVAL, dynamodb(&environment, "EU", NULL));
-    CHECK_STR("\"EU\" is no region; one looks like eu-west-1", why);
+    CHECK_STR("\"EU\" is not a region; one looks like eu-west-1", why);
     CHECK_INT(-EINVAL, sts(&environment, NULL));
     CHECK_STR("no region is known; set AWS_REGION", why);
     CHECK_INT(0, dynamodb(&environment,

@@ -153,14 +153,14 @@ TEST(credentials_without_an_end_or_a_part_are_refused_by_name)
         const char *json, *why;
     } cases[] = {
         {"{}", "AccessKeyId is missing"},
-        {"{\"AccessKeyId\":7}", "AccessKeyId is no string"},
+        {"{\"AccessKeyId\":7}", "AccessKeyId is not a string"},
         {"{\"AccessKeyId\":\"\"}", "AccessKeyId is empty"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"x\"}",
             "Token is missing"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}",
             "Expiration is missing"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\"Expiration\":\"x\"}",
-            "Expiration is no ISO 8601 time in UTC"},
+            "Expiration is not an ISO 8601 time in UTC"},
         {"{\"AccessKeyId\":\"A b\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}",
             "AccessKeyId holds characters that cannot be part of it"},
         {"{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"x\"}",

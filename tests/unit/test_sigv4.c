@@ -264,7 +264,8 @@ TEST(what_cannot_be_signed_is_refused)
     credentials_unref(token_end);
 }
 
-/* ---- what is left in memory: the signature is made on a stack that can be searched afterwards ---- */
+/* ---- what is left in memory: the signature is made on a stack that can be searched afterwards
+ * ---- */
 
 static uint8_t stack[256 * 1024];
 static ucontext_t main_context, signing_context;
