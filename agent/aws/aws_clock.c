@@ -37,15 +37,15 @@ void skews_learn(struct skews *skews, const char *host, int64_t offset_ms)
 
 /* ---- aws clock ---- */
 
-/* A time that AWS can have: since the year in which DynamoDB began, as long as nobody has to think
- * of this again. */
+/* A time that AWS can have: since the year in which DynamoDB began, and until far enough ahead that
+ * the limit never needs a change. */
 static bool is_possible(int64_t wall_ms)
 {
     return wall_ms >= AWS_CLOCK_FIRST_MS && wall_ms <= AWS_CLOCK_LAST_MS;
 }
 
-/* What was learned of another time than AWS can have is wrong, or this machine's clock was set
- * since. */
+/* If the corrected time is not one that AWS can have, the offset is wrong, or this machine's clock
+ * was set since. */
 static int64_t shifted(int64_t now_ms, int64_t offset_ms)
 {
     int64_t wall = saturating_add(now_ms, offset_ms);

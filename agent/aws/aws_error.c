@@ -37,15 +37,15 @@ static const struct {
     {"InternalFailure", AWS_TRANSIENT},
     {"InternalServerError", AWS_TRANSIENT},
     {"ServiceUnavailable", AWS_TRANSIENT},
-    /* STS could not reach the cluster's OIDC provider: HTTP 400, but passes. */
+    /* STS could not reach the cluster's OIDC provider: HTTP 400, but transient. */
     {"IDPCommunicationError", AWS_TRANSIENT},
 
     {"ExpiredToken", AWS_EXPIRED},
     {"ExpiredTokenException", AWS_EXPIRED},
     {"UnrecognizedClientException", AWS_EXPIRED},
     {"InvalidClientTokenId", AWS_EXPIRED},
-    /* Not about time (see below), so key id and secret do not belong together, as when a
-     * mounted pair was read while it changed: reading it again may help. */
+    /* Not about time (see below), so key id and secret do not match, as when a mounted pair was
+     * read while it changed: reading it again may help. */
     {"InvalidSignatureException", AWS_EXPIRED},
     {"SignatureDoesNotMatch", AWS_EXPIRED},
 
@@ -54,7 +54,7 @@ static const struct {
     {"RequestInTheFuture", AWS_SKEWED},
 };
 
-/* Codes whose meaning is in the message. */
+/* Codes whose meaning depends on the message. */
 static const struct {
     const char *code;
     const char *text;
@@ -77,7 +77,7 @@ static enum aws_outcome classify_status(int status)
         return AWS_DENIED;
     if (status == 501 || status == 505)
         return AWS_REFUSED;
-    /* No reply, an unfinished one, a slow request, or a service or proxy in trouble. */
+    /* No reply, an incomplete reply, a slow request, or a failing service or proxy. */
     if (status < 200 || status == 408 || status >= 500)
         return AWS_TRANSIENT;
     return AWS_REFUSED;
@@ -101,7 +101,7 @@ enum aws_outcome aws_error_classify(int status, const char *code, const char *me
             return codes[i].outcome;
     if (strncmp(code, "AccessDenied", strlen("AccessDenied")) == 0)
         return AWS_DENIED;
-    /* A code that is not listed says that the request was understood and refused. */
+    /* A code that is not listed means that the request was understood and refused. */
     if (code[0] != '\0' && (status == 401 || status == 403))
         return AWS_REFUSED;
     return classify_status(status);
@@ -109,7 +109,7 @@ enum aws_outcome aws_error_classify(int status, const char *code, const char *me
 
 /* ---- texts from the network ---- */
 
-/* Copies a code or an id; a text with anything but visible ASCII in it is none. */
+/* Copies a code or an id; a text with anything but visible ASCII is not valid and is left out. */
 static void copy_name(char *to, size_t size, const char *from, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -137,8 +137,8 @@ static size_t length_to_show(const char *message, size_t len)
     return len;
 }
 
-/* Word by word, so that a long one can be left out; white space and control characters
- * become one space. */
+/* Word by word, so that a long word can be left out; white space and control characters become one
+ * space. */
 static void copy_message(char *to, size_t size, const char *from, size_t len)
 {
     const char *end = from + length_to_show(from, len);
@@ -252,12 +252,12 @@ void aws_error_add_reason(struct aws_error *error, const char *reason, const cha
         utf8_copy(error->reasons + used, sizeof(error->reasons) - used, text, (size_t)len);
 }
 
-/* ---- as clients are told ---- */
+/* ---- errors for clients ---- */
 
 static void failure_of_transient(
     const struct aws_error *error, const char *what, struct failure *failure)
 {
-    if (error->status < 300) /* what broke is in the message; the status says nothing */
+    if (error->status < 300) /* the cause is in the message; the status carries no information */
         failure_set(failure, ERROR_AWS_UNAVAILABLE, "%s: %s", what,
             error->message[0] != '\0' ? error->message : "no whole reply came");
     else
@@ -284,7 +284,7 @@ static void failure_of_refused(
         failure_set(failure, ERROR_AWS_REJECTED,
             "%s: HTTP %d is a redirect, which is never followed; check the endpoint", what,
             error->status);
-    else if (error->status == 0) /* no reply: what failed is in the message */
+    else if (error->status == 0) /* no reply: the cause is in the message */
         failure_set(failure, ERROR_AWS_REJECTED, "%s: %s", what, error->message);
     else if (error->status == 407)
         failure_set(failure, ERROR_AWS_REJECTED,

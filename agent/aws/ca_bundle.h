@@ -7,8 +7,8 @@
 
 #define CA_BUNDLE_BYTES (16u * 1024u * 1024u) /* the system's has a quarter of a megabyte */
 
-/* Whether a TLS library may be given it: one that reads it whole, whatever its size. 0, or a
- * negative errno and what is wrong with which file. */
+/* Whether the file can be passed to a TLS library, which reads it whole, whatever its size. 0, or a
+ * negative errno, with the file and what is wrong with it. */
 int ca_bundle_check(const char *path, char *why, size_t why_size);
 
 #endif

@@ -18,9 +18,9 @@
 
 /* ---- transport error ---- */
 
-#define REASON "%.160s" /* of libcurl's texts */
+#define REASON "%.160s" /* of libcurl's messages */
 
-/* Of "https://host:port/…" all but the path, in which ECS puts an id that is as good as a key. */
+/* "https://host:port/…" without the path, in which ECS puts an id that is as secret as a key. */
 static int authority_length(const char *url)
 {
     const char *scheme_end = strstr(url, "://");
@@ -60,7 +60,7 @@ static void set_proxy_error(
             response->error);
 }
 
-/* A name that a setting made and that does not exist: not each service is everywhere. */
+/* A host name from a setting that does not exist: not every region has every service. */
 static const char *hint_of_name(const char *url)
 {
     if (strstr(url, "-fips.") != NULL)
@@ -186,7 +186,7 @@ struct aws_client {
     struct loop *loop;
     struct http *http;
     struct aws_clock clock;
-    bool skew_logged; /* and the clocks have not agreed since */
+    bool skew_logged; /* and the clocks still differ */
     struct retry_quota quotas[AWS_SERVICE_COUNT];
     struct aws_counters counters[AWS_SERVICE_COUNT];
     unsigned active[AWS_SERVICE_COUNT];
@@ -212,7 +212,7 @@ struct aws_call {
     bool clock_corrected;
     aws_call_done_fn *done;
     void *data;
-    bool is_final; /* the latest reply: another attempt would bring the same */
+    bool is_final; /* the latest reply: another attempt would get the same one */
 };
 
 /* ---- the client ---- */
@@ -247,7 +247,7 @@ int64_t aws_client_skew(const struct aws_client *client)
     return aws_clock_skew(&client->clock);
 }
 
-/* Once for each time that the clocks part by more than a minute. */
+/* Logs once each time the clocks start to differ by more than a minute. */
 static void client_log_skew(struct aws_client *client)
 {
     int64_t skew = aws_client_skew(client);
@@ -323,7 +323,7 @@ static int call_send(struct aws_call *call)
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply);
 
-/* Why nothing was sent, from what call_send answered. */
+/* Why nothing was sent, from what call_send returned. */
 static void set_unsent(struct failure *failure, const char *what, int error)
 {
     const char *why = "no memory to send it";
@@ -345,7 +345,7 @@ static void call_fail_internal(struct aws_call *call, int error)
     call_finish(call, &reply);
 }
 
-/* An attempt ended: the next in the queue may go, or, where it cannot be sent, the one after. */
+/* An attempt ended: sends the next queued call, or, if that cannot be sent, the one after. */
 static void release_slot(struct aws_client *client, enum aws_service service)
 {
     client->active[service]--;
@@ -372,9 +372,9 @@ static int call_send_or_queue(struct aws_call *call)
     return 0;
 }
 
-/* ---- what an attempt met ---- */
+/* ---- the result of an attempt ---- */
 
-/* A captive portal or a proxy answers with a page of its own. */
+/* A captive portal or a proxy replies with a page of its own. */
 static void set_invalid(
     struct aws_error *error, const struct http_response *response, const char *why)
 {
@@ -434,7 +434,7 @@ static const char *aws_service_name(enum aws_service service)
     return names[service];
 }
 
-/* Each attempt, for those who look for where the time goes or what a service says. */
+/* Logs each attempt, to find where the time goes or what a service returns. */
 static void call_log_attempt(const struct aws_call *call, const struct aws_reply *reply)
 {
     if (log_is_on(LOG_LEVEL_DEBUG))
@@ -469,7 +469,7 @@ static bool call_wait(struct aws_call *call, int64_t delay_ms)
     return true;
 }
 
-/* The clock was refused: AWS's own, from the same reply, is right. */
+/* The service refused our clock: AWS's time, from the same reply, is right. */
 static bool correct_clock(struct aws_call *call, const struct http_response *response)
 {
     struct aws_client *client = call->client;
@@ -510,7 +510,7 @@ static bool retry(struct aws_call *call, const struct aws_reply *reply)
 static void call_free(struct aws_call *call)
 {
     for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
-        wipe(call->headers[i], strlen(call->headers[i])); /* an authorization token, perhaps */
+        wipe(call->headers[i], strlen(call->headers[i])); /* it may be an authorization token */
         free(call->headers[i]);
     }
     free(call->headers);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One call of an AWS service, attempts included: signs, sends, checks, classifies, and asks
- * again where that can help. What a call may cost is bounded by the service's retry quota and
- * by the patience of its caller.
+/* One call of an AWS service, attempts included: signs, sends, checks, classifies, and retries
+ * where that can help. The cost of a call is limited by the service's retry quota and by the
+ * caller's patience.
  *
- * One repeat is free, once for a call: after a refused clock, signed anew by the reply's Date.
- * (http repeats by itself what a kept connection lost.) Refreshing credentials is the caller's
+ * One retry per call is free: after a refused clock, signed again with the reply's Date. (http
+ * itself resends a request that a kept connection lost.) The caller refreshes credentials
  * (AWS_EXPIRED). */
 #ifndef TALLY_AGENT_AWS_CALL_H
 #define TALLY_AGENT_AWS_CALL_H
@@ -24,17 +24,17 @@ struct aws_client;
 struct aws_client *aws_client_create(struct loop *loop, struct http *http); /* NULL: no memory */
 void aws_client_destroy(struct aws_client *client); /* no call may be under way; NULL allowed */
 
-/* The wall clock as AWS sees it, ms: the machine's, plus the offset learned from a refusal. What
- * goes to an endpoint whose clock is known is signed by that. */
+/* AWS's wall clock in ms: the machine's, plus the offset learned from a refusal. Requests to an
+ * endpoint whose clock is known are signed with that clock. */
 int64_t aws_client_wall(const struct aws_client *client);
 
-/* By how much AWS's clock is ahead of this machine's, in ms; 0 where nothing is known. */
+/* How far AWS's clock is ahead of this machine's, in ms; 0 if not known. */
 int64_t aws_client_skew(const struct aws_client *client);
 
-/* Credentials that have just come expire then. Where that is past by AWS's clock as it was learned,
- * but not by this machine's, or by that of STS's latest reply, takes the one by which it is not:
- * what was learned was wrong, or this machine's clock is or has been set; and as nothing is signed
- * with expired credentials, no refusal would ever correct it. */
+/* Checks the expiry of newly received credentials. If it is past by AWS's clock as learned, but not
+ * by this machine's clock or by STS's latest reply, switches to the clock by which it is not past:
+ * the learned offset was wrong, or this machine's clock is wrong or was set. As nothing is signed
+ * with expired credentials, no refusal would ever correct the offset. */
 void aws_client_check_clock(struct aws_client *client, int64_t expires_ms);
 
 struct aws_counters {
@@ -65,25 +65,25 @@ struct aws_request {
     unsigned max_attempts;                 /* 0: as `patience` says */
     const struct retry_patience *patience; /* borrowed to the end; NULL: as max_attempts says */
 
-    /* Reads a whole 2xx reply; negative: it is none that the service sends (`why` says what is
-     * wrong), which counts as a transient fault, with -ELOOP as one that another attempt does not
-     * mend. Called at most once for each attempt. */
+    /* Reads a whole 2xx reply; negative: the service does not send such a reply (`why` says what is
+     * wrong), which counts as a transient error; -ELOOP: as one that a retry does not fix. Called
+     * at most once for each attempt. */
     int (*parse_reply)(void *data, const void *body, size_t len, char *why, size_t why_size);
 
     /* The service's error reply -> *error (sts_parse_error, dynamodb_parse_error, …). */
     void (*parse_error)(int status, const void *body, size_t len, struct aws_error *error);
 
-    /* An attempt failed, and the next one is made after delay_ms. NULL: not reported. It may not
-     * cancel the call. */
+    /* An attempt failed, and the next one starts after delay_ms. NULL: not reported. The callback
+     * must not cancel the call. */
     void (*retrying)(void *data, const struct failure *failure, int64_t delay_ms);
 };
 
 struct aws_reply {
     struct aws_error error; /* error.outcome AWS_OK: parse_reply took the reply */
-    struct failure failure; /* where not AWS_OK: as clients are told it */
+    struct failure failure; /* if not AWS_OK: the error as clients get it */
     int64_t elapsed_us;     /* of the last attempt */
     unsigned attempts;
-    int64_t retry_after_ms; /* what the service asked for, 0: nothing */
+    int64_t retry_after_ms; /* requested by the service; 0: nothing */
 };
 
 /* The reply is borrowed until the callback returns. */
@@ -101,9 +101,9 @@ void aws_call_cancel(struct aws_call *call);
 
 /* ---- the parts of an attempt ---- */
 
-/* What an attempt met that got no whole reply, with the party that failed: the name, the server,
- * its certificate, or the proxy in front of it (by its variable, without user and password). Sets
- * outcome and message of *error; `url` is the endpoint's. */
+/* The error of an attempt without a complete reply, naming the party that failed: the host name,
+ * the server, its certificate, or the proxy in front of it (by its variable, without user and
+ * password). Sets outcome and message of *error; `url` is the endpoint's. */
 void transport_error_set(
     struct aws_error *error, const char *url, const struct http_response *response);
 
@@ -115,11 +115,11 @@ struct header_lines {
     const char *lines[HEADER_LINES_MAX]; /* "Name: value" */
     size_t count;
     size_t offsets[HEADER_LINES_MAX];
-    struct buffer text; /* all lines, wiped when freed: keys' ids, tokens, signatures */
+    struct buffer text; /* all lines, wiped when freed: key ids, tokens, signatures */
 };
 
-/* Lines for the request as it is at unix_seconds; signed where the request has credentials. 0, or a
- * negative errno; free it in both cases. */
+/* The header lines of the request at unix_seconds; signed if the request has credentials. 0, or a
+ * negative errno; the caller frees them in both cases. */
 int header_lines_build(
     struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds);
 void header_lines_free(struct header_lines *lines);

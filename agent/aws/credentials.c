@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy of an optional text; false only where memory is missing. */
+/* A copy of an optional text; false only if out of memory. */
 static bool text_copy(char **copy, const char *text)
 {
     if (text == NULL)

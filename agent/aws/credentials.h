@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One set of AWS credentials: immutable but for what is derived from it, counted, wiped when the
- * last reference goes. A request under way keeps its own reference, so a refresh never pulls keys
- * from under a signature. */
+/* One set of AWS credentials: immutable except for the derived keys, reference-counted, wiped when
+ * the last reference is dropped. A pending request holds its own reference, so a refresh never
+ * frees keys that a signature still uses. */
 #ifndef TALLY_AGENT_AWS_CREDENTIALS_H
 #define TALLY_AGENT_AWS_CREDENTIALS_H
 
@@ -10,15 +10,15 @@
 
 #define CREDENTIALS_NEVER_EXPIRE INT64_MAX
 
-/* The keys that SigV4 derived from the secret (sigv4.c makes them), each for a day, a region and a
- * service: those that were used last. They sign as the secret does, and go with it. */
+/* The most recently used keys that SigV4 derived from the secret (in sigv4.c), each for a day, a
+ * region and a service. They can sign like the secret, and are wiped with it. */
 #define SIGNING_KEYS 4
 struct signing_keys {
     struct signing_key {
         char scope[96];    /* "20260102/eu-west-1/dynamodb/aws4_request"; "": none */
         uint8_t hmac[136]; /* BearSSL's HMAC context: the key, padded and hashed already */
     } keys[SIGNING_KEYS];
-    unsigned next; /* to be replaced */
+    unsigned next; /* replaced next */
 };
 
 struct credentials {
@@ -28,7 +28,7 @@ struct credentials {
     char *secret_access_key;
     char *session_token; /* NULL: a long-lived key */
     int64_t expires_ms;  /* wall clock, or CREDENTIALS_NEVER_EXPIRE */
-    char *arn;           /* of the assumed role, where STS said it; or NULL */
+    char *arn;           /* of the assumed role, if STS returned it; or NULL */
 };
 
 /* Copies the texts; session_token and arn may be NULL. One reference. NULL: no memory. */

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* String keys may hold NUL; members twice are nobody's intention. */
+/* String keys may hold NUL; a repeated member is always a mistake. */
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 
 /* A key has at most four attributes of 2 KiB, which escapes make six times as long. */
 #define LAST_KEY_MAX (64u * 1024u)
 
-/* Above what 1 MB can hold by far; a sum over pages of less cannot overflow. */
+/* Far above what 1 MB can hold; a sum over pages below it cannot overflow. */
 #define COUNT_MAX INT64_C(0xffffffff)
 
 /* The same for what a page costs. */
@@ -61,7 +61,7 @@ static void append_name(struct buffer *body, const char *name)
     buffer_append_string(body, "\":");
 }
 
-/* ,"Name":"text", or nothing where there is no text. */
+/* ,"Name":"text", or nothing if there is no text. */
 static void append_text(struct buffer *body, const char *name, const char *text)
 {
     if (text == NULL)
@@ -70,7 +70,7 @@ static void append_text(struct buffer *body, const char *name, const char *text)
     append_json_string(body, text);
 }
 
-/* ,"Name":{…}, or nothing where there is no object or an empty one, which DynamoDB refuses. */
+/* ,"Name":{…}, or nothing if there is no object or an empty one, which DynamoDB refuses. */
 static void append_object(struct buffer *body, const char *name, const char *json)
 {
     if (json == NULL || strcmp(json, "{}") == 0)
@@ -99,7 +99,7 @@ static bool now_value(const char *text, int64_t unix_seconds, int64_t *value)
     return !__builtin_add_overflow(unix_seconds, offset, value);
 }
 
-/* The string to put in place of this one, or NULL: leave it, or no memory (*r). */
+/* The string that replaces this one, or NULL: keep it, or out of memory (*r). */
 static json_t *now_string(const json_t *number, int64_t unix_seconds, int *r)
 {
     int64_t value;
@@ -164,7 +164,7 @@ static void append_values_now(struct buffer *body, const char *values, int64_t u
 
     if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0)
         text = json_write(object, 0);
-    /* The configuration accepted the text, so it is memory that is missing. */
+    /* The configuration accepted the text, so the cause is lack of memory. */
     if (text == NULL)
         fail_memory(body);
     else
@@ -226,7 +226,7 @@ static int parse_count(
     return 0;
 }
 
-/* Absent where DynamoDB does not say it; it says what a page cost, never what it counted. */
+/* Absent if DynamoDB does not return it; it is the cost of a page, never its count. */
 static int parse_capacity(const json_t *reply, double *units, char *why, size_t why_size)
 {
     const json_t *capacity = json_object_get(reply, "ConsumedCapacity");
@@ -252,7 +252,7 @@ static int parse_last_key(const json_t *reply, char **key, char *why, size_t why
     if (object == NULL || json_is_null(object))
         return 0;
     if (!json_is_object(object)) {
-        snprintf(why, why_size, "LastEvaluatedKey is no object");
+        snprintf(why, why_size, "LastEvaluatedKey is not an object");
         return -EPROTO;
     }
     if (json_object_size(object) == 0)
@@ -281,13 +281,13 @@ int dynamodb_parse_page(
     *page = (struct dynamodb_page){.last_key = NULL};
     if (!json_is_object(reply)) {
         snprintf(why, why_size,
-            no_memory ? "no memory" : "it is no JSON object, or has more than %d values",
+            no_memory ? "no memory" : "it is not a JSON object, or has more than %d values",
             JSON_VALUES_MAX);
         r = no_memory ? -ENOMEM : -EPROTO;
         goto finish;
     }
     r = parse_count(reply, "Count", &page->count, why, why_size);
-    page->scanned = page->count; /* at least; some work-alikes leave it out */
+    page->scanned = page->count; /* at least; some DynamoDB emulators omit it */
     if (r == 0 && json_object_get(reply, "ScannedCount") != NULL)
         r = parse_count(reply, "ScannedCount", &page->scanned, why, why_size);
     if (r == 0)
@@ -322,7 +322,7 @@ static const char *first_text_of(const json_t *object, const char *name, const c
 void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error)
 {
     json_t *reply = load(body, len, NULL);
-    /* "com.amazonaws.dynamodb.v20120810#ThrottlingException", perhaps with ":http://…" behind */
+    /* "com.amazonaws.dynamodb.v20120810#ThrottlingException", possibly followed by ":http://…" */
     const char *type = first_text_of(reply, "__type", "code");
     const char *hash = strrchr(type, '#');
     const char *code = hash != NULL ? hash + 1 : type;

@@ -14,7 +14,7 @@
 
 #define DYNAMODB_QUERY_TARGET "DynamoDB_20120810.Query"
 #define DYNAMODB_CONTENT_TYPE "application/x-amz-json-1.0"
-/* A page that is only counted has a few hundred bytes, but for the key to go on from. */
+/* A page of a count has a few hundred bytes, plus the key to continue from. */
 #define DYNAMODB_REPLY_BYTES  (128u * 1024u)
 
 /* Appends the body of one page's Query. `values` replaces the query's own values text (a
@@ -31,22 +31,22 @@ struct dynamodb_page {
     char *last_key; /* LastEvaluatedKey as JSON text, heap, NULL on the last page */
 };
 
-/* 0, -ENOMEM, or -EPROTO where the reply is no valid page (`why` says what); then nothing is
- * in *page to free. No value of the reply is in `why`. */
+/* 0, -ENOMEM, or -EPROTO if the reply is not a valid page (`why` says what is wrong); then *page
+ * holds nothing to free. No value of the reply is in `why`. */
 int dynamodb_parse_page(
     const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size);
 void dynamodb_page_clear(struct dynamodb_page *page);
 
-/* An error reply of any kind: fills *error, outcome included; bodies that are not DynamoDB's
- * (HTML of a proxy, nothing) are classified by the status alone. */
+/* An error reply of any kind: fills *error, outcome included; bodies that are not from DynamoDB
+ * (HTML of a proxy, empty) are classified by the status alone. */
 void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error);
 
-/* Whether `crc32` (the x-amz-crc32 header, decimal) fits the bytes; true where it is "". */
+/* Whether `crc32` (the x-amz-crc32 header, decimal) matches the bytes; true if it is "". */
 bool dynamodb_crc_matches(const char *crc32, const void *body, size_t len);
 
 /* Merges `overrides` (a JSON object of placeholder -> AttributeValue) over `values` (NULL: {}).
- * Compact heap text with sorted keys, so that equal values are equal texts, or NULL without
- * memory or where either is no object. */
+ * Compact heap text with sorted keys, so that equal values are equal texts, or NULL if out of
+ * memory or if either is not an object. */
 char *dynamodb_merge_values(const char *values, const char *overrides);
 
 #endif

@@ -18,8 +18,8 @@
 
 /* ---- handle ---- */
 
-#define TOTAL_MS   30000L /* a reply that drips for ever is no reply */
-#define READ_BYTES 4096L  /* taken and wiped for each transfer; most replies are shorter */
+#define TOTAL_MS   30000L /* limits a reply that arrives slowly without end */
+#define READ_BYTES 4096L  /* allocated and wiped for each transfer; most replies are shorter */
 
 static int set_options(struct handle *handle, struct trust *trust)
 {
@@ -31,7 +31,7 @@ static int set_options(struct handle *handle, struct trust *trust)
     r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Else ending a transfer waits, and the loop with it, until its name is looked up. */
+    /* Without it, ending a transfer blocks the loop until the pending name lookup ends. */
     r |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "tally/" TALLY_VERSION);
     r |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
@@ -41,7 +41,7 @@ static int set_options(struct handle *handle, struct trust *trust)
     return r == CURLE_OK ? trust_apply(trust, easy) : -ENOMEM;
 }
 
-/* With one URL for life: libcurl 7.88.1 keeps the text of the first that a handle gets. */
+/* A handle keeps one URL for life: libcurl 7.88.1 keeps the text of the first URL it is given. */
 struct handle *handle_create(struct trust *trust, const char *url)
 {
     struct handle *handle = calloc(1, sizeof(*handle));
@@ -66,18 +66,18 @@ void handle_destroy(struct handle *handle)
         return;
     curl_easy_cleanup(handle->easy);
     curl_url_cleanup(handle->parsed_url);
-    wiping_free(handle->url); /* its path may hold an id that is as good as a key */
+    wiping_free(handle->url); /* its path may hold an id that is as secret as a key */
     free(handle);
 }
 
 /* ---- http ---- */
 
-#define ISSUER_MS    60000 /* an issuer that was seen stands for later refusals of the same URL */
-#define IDLE_HANDLES 16    /* kept for the next request to the same URL, which then costs little */
-#define LARGE_BYTES  (32u * 1024u) /* a reply after which pages are given back */
-#define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the room for the longest line */
+#define ISSUER_MS    60000 /* how long a seen issuer is reused for refusals of the same URL */
+#define IDLE_HANDLES 16    /* kept to make the next request to the same URL cheap */
+#define LARGE_BYTES  (32u * 1024u) /* a larger reply makes the agent return pages to the system */
+#define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
 
-/* Of the latest certificate that was not accepted. */
+/* The issuer of the latest certificate that was rejected. */
 struct refused_issuer {
     uint64_t url; /* a hash */
     int64_t until;
@@ -89,7 +89,7 @@ struct http {
     struct multi *multi;
     struct trust *trust;
     const struct proxy_environment *proxies; /* NULL: none */
-    struct handle *idle[IDLE_HANDLES];       /* the one that was used last is the last */
+    struct handle *idle[IDLE_HANDLES];       /* the most recently used one is last */
     size_t idle_count;
     struct refused_issuer refused_issuer;
 };
@@ -106,7 +106,7 @@ struct http_transfer {
     size_t header_bytes;
     bool dated;
     bool stalled;
-    bool traced; /* it is made once more, to see whose certificate was not accepted */
+    bool traced; /* repeated to find the issuer of the rejected certificate */
     char error[CURL_ERROR_SIZE];
     struct http_response response;
     http_done_fn *done;
@@ -169,8 +169,8 @@ static struct handle *remove_idle(struct http *http, size_t index)
     return handle;
 }
 
-/* What set_request gave it goes with the transfer. One that had an odd reply, or none, may have
- * grown, and is not kept. */
+/* What set_request set is freed with the transfer. A handle that had an odd reply, or none, may
+ * have grown, and is not kept. */
 static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {
     curl_easy_setopt(handle->easy, CURLOPT_ERRORBUFFER, NULL);
@@ -181,7 +181,7 @@ static void give_back_handle(struct http *http, struct handle *handle, bool as_n
         return;
     }
     if (http->idle_count == IDLE_HANDLES) {
-        /* A crowd of one URL does not drive out the others. */
+        /* Many handles of one URL do not evict those of other URLs. */
         int index = find_idle(http, handle->url);
 
         handle_destroy(remove_idle(http, index >= 0 ? (size_t)index : 0));
@@ -189,7 +189,7 @@ static void give_back_handle(struct http *http, struct handle *handle, bool as_n
     http->idle[http->idle_count++] = handle;
 }
 
-/* Frees all but what the response borrows, which goes with transfer_free. */
+/* Frees all but what the response borrows, which transfer_free frees. */
 static void transfer_detach(struct http_transfer *transfer, bool is_complete)
 {
     struct http *http = transfer->http;
@@ -241,7 +241,7 @@ static int64_t parse_date(const char *text)
     return seconds > 0 && seconds < INT64_MAX / 1000 ? (int64_t)seconds * 1000 : 0;
 }
 
-/* Whose fault it is, where a proxy stands between. */
+/* Finds the party that failed, if there is a proxy in between. */
 static void transfer_find_party(struct http_transfer *transfer, CURLcode code)
 {
     struct http_response *response = &transfer->response;
@@ -267,8 +267,8 @@ static int on_trace(CURL *easy, curl_infotype type, char *data, size_t len, void
     return 0;
 }
 
-/* The certificate was not accepted, and libcurl does not say whose it is: the handshake is made
- * once more, as strictly, with its messages in sight. False: it cannot be. */
+/* The certificate was rejected, and libcurl does not report its issuer: repeats the handshake,
+ * equally strict, with a callback that sees its messages. False: it cannot be repeated. */
 static bool transfer_trace(struct http_transfer *transfer)
 {
     CURL *easy = transfer->handle->easy;
@@ -284,7 +284,7 @@ static bool transfer_trace(struct http_transfer *transfer)
     return true;
 }
 
-/* libcurl has one text for all that keeps it from connecting. */
+/* libcurl has one message for every reason why it cannot connect. */
 static void transfer_find_cause(struct http_transfer *transfer, CURLcode code)
 {
     bool has_connected = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST &&
@@ -310,11 +310,11 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
                             code == CURLE_SSL_CACERT_BADFILE;
     response->body = transfer->body.data;
     response->body_len = transfer->body.len;
-    if (transfer->dated || response->status >= 400) /* reading it is dear */
+    if (transfer->dated || response->status >= 400) /* parsing it is expensive */
         response->date_ms = parse_date(response->headers.date);
     if (code == CURLE_SSL_CACERT_BADFILE && trust_why(transfer->http->trust)[0] != '\0')
         snprintf(transfer->error, sizeof(transfer->error), "%s", trust_why(transfer->http->trust));
-    /* libcurl writes a text of its own over what on_body could say. */
+    /* libcurl overwrites any message of on_body with its own. */
     if (transfer->body.error == -EMSGSIZE)
         snprintf(transfer->error, sizeof(transfer->error), "the reply is larger than %zu bytes",
             transfer->body.max);
@@ -329,7 +329,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     transfer_free(transfer);
 }
 
-/* False: the transfer goes on, to see the issuer. */
+/* False: the transfer continues, to find the issuer. */
 static bool transfer_find_issuer(struct http_transfer *transfer)
 {
     struct refused_issuer *refused = &transfer->http->refused_issuer;
@@ -391,7 +391,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *user)
     return len;
 }
 
-/* The connection stands and the request is about to be sent: that is progress. */
+/* The connection is established and the request is about to be sent: this counts as progress. */
 static int on_connected(
     void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
@@ -424,7 +424,7 @@ static bool set_headers(struct http_transfer *transfer, const struct http_reques
 
     for (size_t i = 0; i < request->header_count; i++)
         ok = ok && add_header(transfer, request->headers[i]);
-    /* libcurl would add these to a POST by itself. */
+    /* By default, libcurl adds these to a POST. */
     ok = ok && add_header(transfer, "Expect:") && add_header(transfer, "Accept:");
     if (request->body == NULL)
         ok = ok && add_header(transfer, "Content-Type:");
@@ -445,7 +445,7 @@ static bool set_body(struct http_transfer *transfer, const struct http_request *
     return (r | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method)) == CURLE_OK;
 }
 
-/* libcurl would read the environment by rules of its own, unless it gets a text. */
+/* Without a text, libcurl reads the environment by its own rules. */
 static CURLcode set_proxy(struct http_transfer *transfer)
 {
     CURL *easy = transfer->handle->easy;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An easy handle of libcurl for one URL, which it parses once, used for one request after another:
- * what is the same for all of them is set once, too. */
+/* A libcurl easy handle for one URL, which is parsed once, reused for one request after another:
+ * options that all of them share are set once, too. */
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
@@ -14,28 +14,28 @@
 #include <stdint.h>
 
 struct handle {
-    void *easy; /* CURL *, for the owner to set and to ask */
+    void *easy; /* CURL *; the owner sets options and reads results */
     void *parsed_url;
     char *url;
 };
 
-/* Which trust outlives. NULL: no memory, or libcurl cannot read the URL. */
+/* trust must outlive the handle. NULL: out of memory, or libcurl cannot parse the URL. */
 struct handle *handle_create(struct trust *trust, const char *url);
 void handle_destroy(struct handle *handle); /* NULL is allowed */
 
-/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always
- * verified, redirects are never followed, and every transfer ends: by its answer, by the
- * stall limit, or by being too large. A request that fails on a kept connection before any byte
- * of its reply came is sent again on another one, by libcurl itself. */
+/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always verified,
+ * redirects are never followed, and every transfer ends: by its reply, by the stall limit, or by
+ * the size limit. libcurl itself resends a request on another connection if it fails on a kept one
+ * before any byte of its reply. */
 
-#define HTTP_STALL_MS     3000 /* no progress for so long ends an attempt */
+#define HTTP_STALL_MS     3000 /* an attempt ends after this time without progress */
 #define HTTP_HEADER_BYTES (64u * 1024u)
 
 struct http;
 struct http_transfer;
 
 /* ca_bundle: a PEM file, or NULL for the system's. proxies: checked, and borrowed for life; NULL:
- * no proxy, whatever the environment says. NULL result: no memory. */
+ * no proxy, whatever the environment says. NULL result: out of memory. */
 struct http *http_create(
     struct loop *loop, const char *ca_bundle, const struct proxy_environment *proxies);
 void http_destroy(struct http *http); /* no transfer may be under way; NULL is allowed */
@@ -50,13 +50,13 @@ struct http_request {
     size_t max_body;  /* of the reply; a longer one is HTTP_BROKEN */
     int64_t stall_ms; /* 0: HTTP_STALL_MS */
     bool direct;      /* never through a proxy: credential endpoints */
-    bool dated;       /* the Date header is wanted of good replies, too */
+    bool dated;       /* parse the Date header of good replies, too */
 };
 
 enum http_outcome {
-    HTTP_ANSWERED,    /* a whole reply of any status */
+    HTTP_ANSWERED,    /* a complete reply of any status */
     HTTP_UNREACHABLE, /* no connection: name, route, refused, TLS */
-    HTTP_BROKEN,      /* the connection was made, but no whole valid reply came */
+    HTTP_BROKEN,      /* connected, but no complete valid reply arrived */
     HTTP_STALLED,     /* no progress for stall_ms */
 };
 
@@ -68,15 +68,15 @@ struct http_response {
     size_t body_len;
     int64_t date_ms; /* the Date header on the wall clock; 0: absent, or not read */
     struct reply_headers headers;
-    bool refused_tls;          /* the certificate was not accepted: trying again won't help */
-    char issuer[128];          /* of that certificate, where it is known: "Corp CA"; "": unknown */
+    bool refused_tls;          /* the certificate was rejected: a retry does not help */
+    char issuer[128];          /* of that certificate, if known: "Corp CA"; "": unknown */
     bool unresolved;           /* the name of the server has no address */
-    const struct proxy *proxy; /* through which it was sent; NULL: none */
+    const struct proxy *proxy; /* that the request was sent through; NULL: none */
     bool proxy_failed;         /* the proxy itself: no connection, or no tunnel through it */
-    int proxy_status;          /* what the proxy answered to CONNECT; 0: nothing */
+    int proxy_status;          /* the proxy's status for CONNECT; 0: none */
     int64_t elapsed_us;        /* from start to end, as libcurl measured it */
-    int64_t server_us;         /* of these: from request sent to first byte of the reply */
-    int64_t connections;       /* new connections this transfer had to open */
+    int64_t server_us;         /* part of it: from request sent to first byte of the reply */
+    int64_t connections;       /* new connections that this transfer opened */
 };
 
 /* The response is borrowed until the callback returns. */

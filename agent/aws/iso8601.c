@@ -25,7 +25,7 @@ static int64_t days_to_year(int year)
     return before * 365 + before / 4 - before / 100 + before / 400 - 719162;
 }
 
-/* Reads exactly `count` digits at *at and moves on; false where there are others. */
+/* Reads exactly `count` digits at *at and advances; false if there are other characters. */
 static bool read_digits(const char **at, const char *end, int count, int *value)
 {
     if (end - *at < count)
@@ -91,7 +91,7 @@ int iso8601_parse(const char *text, size_t len, int64_t *wall_ms)
     return 0;
 }
 
-/* Returns the place behind them. */
+/* Returns the position after them. */
 static char *write_digits(char *to, int count, int value)
 {
     for (int i = count - 1; i >= 0; i--, value /= 10)
@@ -107,7 +107,7 @@ int iso8601_basic(int64_t unix_seconds, char text[ISO8601_BASIC_SIZE])
 
     if (unix_seconds < 0 || days >= days_to_year(10000))
         return -ERANGE;
-    year = 1970 + (int)(days / 366); /* never too late */
+    year = 1970 + (int)(days / 366); /* an estimate, never too late */
     while (days_to_year(year + 1) <= days)
         year++;
     days -= days_to_year(year);

@@ -15,10 +15,10 @@ struct socket {
     struct ring link;
     int fd;
     bool is_connection;
-    ino_t inode;  /* of a connection: whether its descriptor is another's now */
-    bool is_kept; /* it came about, so its end will be told */
+    ino_t inode;  /* of a connection: detects that its descriptor was reused */
+    bool is_kept; /* it was established, so libcurl reports its end */
     bool wanted;
-    unsigned events; /* watched for, perhaps while nobody wants them */
+    unsigned events; /* watched, possibly while libcurl does not want them */
     struct loop_watch *watch;
 };
 
@@ -43,14 +43,14 @@ static struct socket *find(const struct sockets *sockets, int fd)
     return NULL;
 }
 
-/* What comes while nobody wants it, an end most often, is for the next request to find. */
+/* The next request handles events that arrive while libcurl wants none, usually a close. */
 static void on_events(void *data, unsigned events)
 {
     struct socket *socket = data;
 
     if (socket->wanted) {
         socket->sockets->fired(socket->sockets->data, socket->fd, events);
-        return; /* the socket may be gone */
+        return; /* the callback may have freed the socket */
     }
     socket->events = 0;
     loop_watch_set(socket->watch, 0);
@@ -89,7 +89,7 @@ static int set_events(struct socket *socket, unsigned events)
     return r;
 }
 
-/* 0: it is closed. */
+/* 0: the descriptor is closed. */
 static ino_t inode_of(int fd)
 {
     struct stat status;
@@ -97,8 +97,8 @@ static ino_t inode_of(int fd)
     return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-/* libcurl closes a connection that did not come about without a word (sockets_forget is for the
- * others), and may not notice that the next one has its number. */
+/* libcurl closes a connection that was never established without a callback (sockets_forget is for
+ * the others), and may not notice that the next connection reuses its descriptor number. */
 int sockets_open(struct sockets *sockets, int fd)
 {
     struct socket *older = find(sockets, fd), *socket;
@@ -141,7 +141,7 @@ void sockets_leave(struct sockets *sockets, int fd)
         return;
     }
     socket->wanted = false;
-    if (socket->events & LOOP_WRITABLE) /* it always is */
+    if (socket->events & LOOP_WRITABLE) /* an idle socket is always writable */
         set_events(socket, LOOP_READABLE);
 }
 
@@ -162,8 +162,8 @@ void sockets_clear(struct sockets *sockets)
 /* ---- multi ---- */
 
 /* Connections are kept for the next request: four for each transfer under way, which is libcurl's
- * own limit, but no fewer than this. Else, of five endpoints that are asked in turn, none would
- * find its connection again. */
+ * own limit, but no fewer than this. With fewer, five endpoints queried in turn would never reuse a
+ * connection. */
 #define CONNECTIONS_PER_TRANSFER 4L
 #define CONNECTIONS_MIN          16L
 
@@ -176,7 +176,7 @@ struct multi {
     multi_ended_fn *ended;
 };
 
-/* ---- what libcurl is told ---- */
+/* ---- events for libcurl ---- */
 
 /* libcurl's own multi-uv example reads this only while transfers run, and so never reports a
  * last transfer that ends by time-out. */
@@ -198,8 +198,8 @@ static void drain_ended(struct multi *multi)
 
 static CURLM *curl_create(struct multi *multi);
 
-/* libcurl ran out of memory within its own bookkeeping, which is not to be used again (7.88.1
- * divides by zero then): all transfers end, and the next ones get a fresh one. */
+/* libcurl ran out of memory in its own bookkeeping, so its multi handle must not be used again
+ * (7.88.1 then divides by zero): all transfers end, and the next ones get a new handle. */
 static void start_anew(struct multi *multi)
 {
     CURLM *broken = multi->curl;
@@ -207,9 +207,9 @@ static void start_anew(struct multi *multi)
     struct ring broken_off;
 
     if (fresh == NULL)
-        return; /* as bad as before, and perhaps better in a moment */
+        return; /* still broken; a later attempt may succeed */
     multi->curl = fresh;
-    /* The timer is the fresh one's now. */
+    /* The timer now belongs to the new handle. */
     curl_multi_setopt(broken, CURLMOPT_TIMERFUNCTION, NULL);
     loop_timer_start(multi->timer, 0);
     ring_take_all(&multi->transfers, &broken_off);
@@ -219,7 +219,7 @@ static void start_anew(struct multi *multi)
     curl_multi_cleanup(broken);
 }
 
-/* After libcurl was told of an event. */
+/* Called after libcurl handled an event, with its result. */
 static void drive(struct multi *multi, CURLMcode told)
 {
     if (told == CURLM_OK)
@@ -248,7 +248,7 @@ static void timer_fired(void *data)
     drive(multi, curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
-/* ---- what libcurl wants ---- */
+/* ---- callbacks of libcurl ---- */
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
 {

@@ -9,13 +9,13 @@
 #include <string.h>
 
 #define ALNUM   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-/* RFC 3986, 3.2.1, and "@", which libcurl and Go take for a part of it where another follows. */
+/* RFC 3986, 3.2.1, and "@", which libcurl and Go take as a part of it if another one follows. */
 #define IN_USER ALNUM "-._~!$&'()*+,;=:@%"
 
 #define HOST_SIZE 256
 
-/* What libcurl speaks, and where the port is when the URL has none: Go's numbers, because
- * libcurl's own is 1080 for each. */
+/* The schemes of libcurl, and the default port of each: Go's numbers, because libcurl's own default
+ * is 1080 for each. */
 static const struct {
     const char *scheme;
     long port;
@@ -78,7 +78,7 @@ int proxy_environment_check(const struct proxy_environment *environment, char *w
 
 /* ---- the URL of a proxy ---- */
 
-/* Cuts "host:port", "[address]:port" or what has no port into its two texts; false: too long. */
+/* Splits "host:port", "[address]:port" or a host without a port into two texts; false: too long. */
 static bool split_port(const char *text, size_t len, char *host, char *port, size_t port_size)
 {
     const char *close = len > 0 && text[0] == '[' ? memchr(text, ']', len) : NULL;
@@ -110,7 +110,7 @@ static int refuse(char *why, size_t why_size, const char *reason)
     return -EINVAL;
 }
 
-/* The index of the scheme that the text begins with, which is skipped; -1: another one. */
+/* The index of the scheme that the text begins with, which is skipped; -1: unknown scheme. */
 static int read_scheme(const char **text)
 {
     if (strstr(*text, "://") == NULL)
@@ -141,7 +141,7 @@ static bool is_user(const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         if (strchr(IN_USER, text[i]) == NULL)
             return false;
-        /* Nor a control character, which libcurl does not take. */
+        /* Nor a control character, which libcurl does not accept. */
         if (text[i] == '%' &&
             (strspn(text + i + 1, "0123456789abcdefABCDEF") < 2 ||
                 strchr("01", text[i + 1]) != NULL || strncasecmp(text + i + 1, "7f", 2) == 0))
@@ -202,7 +202,7 @@ static bool target_read(struct target *target, const char *url, bool https)
     return true;
 }
 
-/* "10.0.0.0/8"; false also for what is none. */
+/* "10.0.0.0/8"; false also if the text is not a CIDR block. */
 static bool in_block(const struct target *target, const char *text)
 {
     const char *slash = strchr(text, '/');

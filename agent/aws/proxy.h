@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which proxy leads to a URL, by the rules of Go's net/http (golang.org/x/net/http/httpproxy),
- * which are those of KEDA. Pure: the environment comes in as a struct.
+/* Chooses the proxy for a URL by the rules of Go's net/http (golang.org/x/net/http/httpproxy),
+ * which KEDA uses. Pure: the environment comes in as a struct.
  *
- * A proxy's URL may hold a password: it goes to libcurl, and to no message. */
+ * A proxy's URL may hold a password: it is passed to libcurl and never appears in a message. */
 #ifndef TALLY_AGENT_AWS_PROXY_H
 #define TALLY_AGENT_AWS_PROXY_H
 
@@ -24,19 +24,19 @@ struct proxy_environment {
 void proxy_environment_read(
     struct proxy_environment *environment, const char *(*get)(const char *name));
 
-/* 0, or -EINVAL where a proxy cannot be used. `why` names the variable and never its value. */
+/* 0, or -EINVAL if a proxy cannot be used. `why` names the variable and never its value. */
 int proxy_environment_check(
     const struct proxy_environment *environment, char *why, size_t why_size);
 
 /* The proxy for this URL, or NULL: none. `localhost` and loopback addresses have none. The entries
  * of no_proxy, separated by commas: "*", "host", ".domain", "*.domain", an address, a CIDR block;
- * each but a block perhaps with ":port". A name stands for all names below it, too. */
+ * each but a block optionally with ":port". A name also matches all its subdomains. */
 const struct proxy *proxy_choose(const struct proxy_environment *environment, const char *url);
 
 /* The parts of a proxy that was checked. */
 struct proxy_parts {
     char host[270]; /* "proxy.example:3128", without user and password */
-    long port;      /* where the URL has none: the default of the scheme */
+    long port;      /* if the URL has none: the default of the scheme */
     bool has_user;
 };
 int proxy_parse(const struct proxy *proxy, struct proxy_parts *parts, char *why, size_t why_size);

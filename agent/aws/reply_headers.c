@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Copies the value of a header line if it has this name; one that does not fit is no value
- * that AWS sends, and is left out. */
+/* Copies the value of a header line if it has this name; AWS sends no value that does not fit, so
+ * such a value is left out. */
 static bool take(const char *line, size_t len, const char *name, char *value, size_t value_size)
 {
     size_t name_len = strlen(name);

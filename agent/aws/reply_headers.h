@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the header lines of a reply tell that matters here. Pure. */
+/* The header lines of a reply that the agent uses. Pure. */
 #ifndef TALLY_AGENT_AWS_REPLY_HEADERS_H
 #define TALLY_AGENT_AWS_REPLY_HEADERS_H
 
@@ -12,8 +12,8 @@ struct reply_headers { /* "" where absent */
     char retry_after[24]; /* x-amz-retry-after, ms */
 };
 
-/* Takes the next line, with or without its end. A status line begins anew: what an interim reply or
- * a proxy's CONNECT said is not the answer's. */
+/* Takes the next line, with or without its end. A status line resets the headers: those of an
+ * interim reply or a proxy's CONNECT are not the reply's. */
 void reply_headers_take(struct reply_headers *headers, const char *line, size_t len);
 
 #endif

@@ -16,8 +16,8 @@
 #define TERMINATOR  "aws4_request"
 #define ALGORITHM   "AWS4-HMAC-SHA256"
 
-/* BearSSL leaves key material in the frames of its functions. Called from the same depth as it
- * was, this lies over them. */
+/* BearSSL does not wipe key material in its stack frames. Called from the same stack depth, this
+ * function overwrites them. */
 static __attribute__((noinline)) void wipe_stack_below(void)
 {
     uint8_t below[STACK_BYTES];
@@ -41,7 +41,7 @@ static void to_hex(const uint8_t bytes[HASH_BYTES], char hex[HASH_HEX])
     hex[HASH_HEX - 1] = '\0';
 }
 
-/* A text written part by part into room of a fixed size. */
+/* A text written piece by piece into a fixed-size buffer. */
 struct text {
     char *to;
     size_t size, len;
@@ -63,7 +63,7 @@ static void text_add(struct text *text, const char *more)
     text_add_bytes(text, more, strlen(more));
 }
 
-/* What may stand in a header line: all but control characters. */
+/* Allowed in a header line: all but control characters. */
 static bool is_header_text(const char *text)
 {
     for (; *text != '\0'; text++)
@@ -111,7 +111,7 @@ static int list_headers(struct header_list *list, const struct sigv4_request *re
     return 0;
 }
 
-/* Services but S3 sign the path encoded once more, with empty segments left out. */
+/* All services but S3 sign the path encoded a second time, without empty segments. */
 static void hash_path(br_sha256_context *hash, const char *path)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -128,7 +128,7 @@ static void hash_path(br_sha256_context *hash, const char *path)
     }
 }
 
-/* Without white space at the ends, with one space for each white space inside. */
+/* Trims white space at the ends and collapses each inner run to one space. */
 static void hash_value(br_sha256_context *hash, const char *value)
 {
     bool first = true;
@@ -155,7 +155,7 @@ static void hash_signed_headers(br_sha256_context *hash, const struct header_lis
     }
 }
 
-/* The canonical request goes straight into its hash, which is all that is needed of it. */
+/* The canonical request goes directly into its hash; only the hash is needed. */
 static void hash_request(
     const struct sigv4_request *request, const struct header_list *list, uint8_t result[HASH_BYTES])
 {
@@ -246,7 +246,7 @@ static void hmac_with_derived(
     wipe(&context, sizeof(context));
 }
 
-/* The key for this scope, derived now where it is not at hand. NULL: the secret or the scope is too
+/* The key for this scope, derived now if it is not cached. NULL: the secret or the scope is too
  * long to be real. */
 static const struct signing_key *key_for(const struct credentials *credentials, const char *date,
     const char *region, const char *service)

@@ -36,11 +36,11 @@ struct sigv4_signature {
     char authorization[SIGV4_AUTHORIZATION_SIZE];
 };
 
-/* Signs for `unix_seconds`, with a key that is derived from the credentials, and kept with them, at
- * the first use of a day, region and service. The caller sends the request's headers, x-amz-date,
- * authorization and, where there is one, x-amz-security-token. 0, -EMSGSIZE where the headers, the
- * secret or the scope are too long to be real, or -EINVAL where the headers are not sorted or a
- * text cannot stand in a header (a line end in a key or token, most often). */
+/* Signs for `unix_seconds`, with a key that is derived from the credentials, and cached with them,
+ * at the first use of a day, region and service. The caller sends the request's headers,
+ * x-amz-date, authorization and, where there is one, x-amz-security-token. 0, -EMSGSIZE if the
+ * headers, the secret or the scope are too long to be real, or -EINVAL if the headers are not
+ * sorted or a text is not allowed in a header (usually a line end in a key or token). */
 int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
     const char *region, const char *service, int64_t unix_seconds,
     struct sigv4_signature *signature);

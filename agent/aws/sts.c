@@ -21,7 +21,7 @@
 struct reading {
     XML_Parser parser;
     const char *const *bases;
-    const char *base; /* NULL until the root came */
+    const char *base; /* NULL until the root element starts */
     const struct xml_field *fields;
     size_t count;
     uint32_t seen;                /* a bit for each field */
@@ -38,7 +38,7 @@ struct reading {
 
 /* ---- events ---- */
 
-/* The first reason counts; expat may still send events after it was stopped. */
+/* The first reason counts; expat may still call back after it was stopped. */
 static __attribute__((format(printf, 2, 3))) void stop(
     struct reading *reading, const char *format, ...)
 {
@@ -201,8 +201,8 @@ static int parse(struct reading *reading, const void *xml, size_t len)
     if (status == XML_STATUS_OK)
         return 0;
     library_text_copy(reason, sizeof(reason), XML_ErrorString(XML_GetErrorCode(reading->parser)));
-    snprintf(reading->why, reading->why_size, "it is no XML that can be read (%s in line %lu)",
-        reason, (unsigned long)XML_GetCurrentLineNumber(reading->parser));
+    snprintf(reading->why, reading->why_size, "it is not valid XML (%s in line %lu)", reason,
+        (unsigned long)XML_GetCurrentLineNumber(reading->parser));
     return XML_GetErrorCode(reading->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM : -EPROTO;
 }
 
@@ -220,7 +220,7 @@ int xml_fields_read(const void *xml, size_t len, const char *const *bases,
         snprintf(why, why_size, "it is too long");
         return -EPROTO;
     }
-    /* The services write UTF-8, whatever a document may declare. */
+    /* The services send UTF-8, whatever the document declares. */
     reading.parser = XML_ParserCreate_MM("UTF-8", &memory, NULL);
     if (reading.parser == NULL) {
         snprintf(why, why_size, "no memory");
@@ -365,7 +365,7 @@ int sts_parse_credentials(
     if (r == 0)
         r = check_fields(fields, count, 1, why, why_size);
     if (r == 0 && iso8601_parse(expiration, strlen(expiration), &c->expires_ms) < 0) {
-        snprintf(why, why_size, "Credentials/Expiration is no time in ISO 8601");
+        snprintf(why, why_size, "Credentials/Expiration is not a time in ISO 8601");
         r = -EPROTO;
     }
     if (r < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the texts of named elements out of a small XML document, by expat, whose memory is
- * wiped: replies hold credentials. Pure. A document type is refused, so there are no entities;
- * so are a named element twice or with elements inside, nesting that is too deep, and bytes that
- * are not XML. Other elements are passed over. */
+/* Reads the texts of named elements from a small XML document with expat, whose memory is wiped:
+ * replies hold credentials. Pure. A document type is refused, so there are no entities; so are a
+ * named element twice or with elements inside, nesting that is too deep, and bytes that are not
+ * XML. Other elements are skipped. */
 #ifndef TALLY_AGENT_AWS_STS_H
 #define TALLY_AGENT_AWS_STS_H
 
@@ -15,14 +15,14 @@
 
 struct xml_field {
     const char *path; /* below the base: "Credentials/AccessKeyId" */
-    char *text;       /* gets the text without white space at its ends; "" where absent */
+    char *text;       /* receives the trimmed text; "" if absent */
     size_t size;
     bool cut; /* a text that does not fit is cut (in bytes) instead of refused */
 };
 
-/* `bases`, NULL-terminated: paths from the root, "FooResponse/FooResult", of which the first
- * with the document's root is taken. At most 32 fields. 0, -ENOMEM, or -EPROTO with what is
- * wrong in `why` (no part of the document's texts). The fields' texts are set in any case. */
+/* `bases`, NULL-terminated: paths from the root, "FooResponse/FooResult", of which the first that
+ * has the document's root is used. At most 32 fields. 0, -ENOMEM, or -EPROTO with what is wrong in
+ * `why` (no part of the document's texts). The fields' texts are set in any case. */
 int xml_fields_read(const void *xml, size_t len, const char *const *bases,
     const struct xml_field *fields, size_t count, char *why, size_t why_size);
 
@@ -60,15 +60,15 @@ struct sts_identity {
     char user_id[132];
 };
 
-/* 0, -ENOMEM, or -EPROTO with what is wrong in `why` (no part of the reply's values is in it).
- * What was read is wiped where it is not 0. */
+/* 0, -ENOMEM, or -EPROTO with what is wrong in `why` (no part of the reply's values is in it). If
+ * not 0, what was read is wiped. */
 int sts_parse_credentials(
     const void *xml, size_t len, struct sts_credentials *credentials, char *why, size_t why_size);
 int sts_parse_identity(
     const void *xml, size_t len, struct sts_identity *identity, char *why, size_t why_size);
 
-/* An error reply of any kind: fills *error, outcome included; bodies that are not STS's
- * (HTML of a proxy, nothing) are classified by the status alone. */
+/* An error reply of any kind: fills *error, outcome included; bodies that are not from STS (HTML of
+ * a proxy, empty) are classified by the status alone. */
 void sts_parse_error(int status, const void *body, size_t len, struct aws_error *error);
 
 #endif

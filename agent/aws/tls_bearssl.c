@@ -12,7 +12,7 @@
 
 #define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 #define ANCHORS_MAX   4096u
-#define NAME_MAX_SIZE 4096u /* of a subject, encoded */
+#define NAME_MAX_SIZE 4096u /* of an encoded subject */
 #define RSA_MIN_BYTES (2048 / 8)
 #define RETIRED_MS    60000 /* no handshake lasts longer: handle.c gives a transfer half of it */
 
@@ -25,7 +25,7 @@ struct tls_bearssl {
     char *ca_bundle;
     struct file_stamp stamp; /* of the file, when it was read */
     struct anchors current;
-    struct anchors retired; /* handshakes that began before it was replaced still look at it */
+    struct anchors retired; /* handshakes that began before the replacement still use it */
     int64_t retired_at;
 };
 
@@ -69,7 +69,7 @@ size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls)
 
 /* ---- the bundle ---- */
 
-/* One certificate after the other, as they come out of the PEM decoder. */
+/* One certificate after another, as the PEM decoder outputs them. */
 struct reading {
     struct anchors *anchors;
     br_x509_decoder_context certificate;
@@ -83,7 +83,7 @@ static void take_subject(void *data, const void *bytes, size_t len)
     struct reading *reading = data;
 
     if (buffer_append(&reading->subject, bytes, len) < 0)
-        reading->inside = false; /* too long to be a name: passed over */
+        reading->inside = false; /* too long for a name: skipped */
 }
 
 static void take_bytes(void *data, const void *bytes, size_t len)
@@ -103,7 +103,7 @@ static void begin_certificate(struct reading *reading, const char *kind)
     br_x509_decoder_init(&reading->certificate, take_subject, reading);
 }
 
-/* Copies the subject and the key, which the decoder's own memory holds, into one block. */
+/* Copies the subject and the key from the decoder's memory into one block. */
 static bool copy_anchor(
     br_x509_trust_anchor *anchor, const struct buffer *subject, const br_x509_pkey *key)
 {
@@ -157,7 +157,7 @@ static void end_certificate(struct reading *reading)
     reading->inside = false;
     key = br_x509_decoder_get_pkey(&reading->certificate);
     if (key == NULL)
-        return; /* broken, or a key that BearSSL does not know, as Ed25519 */
+        return; /* broken, or an unsupported key type in BearSSL, such as Ed25519 */
     if (!anchors_reserve(anchors)) {
         reading->error = -ENOMEM;
         return;
@@ -204,7 +204,7 @@ static int anchors_parse(struct anchors *anchors, const struct buffer *bundle)
     br_pem_decoder_init(&pem);
     br_pem_decoder_setdest(&pem, take_bytes, &reading);
     read_pem(&reading, &pem, bundle->data, bundle->len);
-    /* The decoder ends an object with its last line only. */
+    /* The decoder ends an object only at its last line. */
     read_pem(&reading, &pem, (const uint8_t *)"\n", 1);
     buffer_free(&reading.subject);
     return reading.error;
@@ -260,7 +260,7 @@ int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t 
 
 /* ---- one connection ---- */
 
-/* The server's choice among these; ChaCha20 for what has no AES instructions. */
+/* The server chooses among these; ChaCha20 is for CPUs without AES instructions. */
 static const uint16_t suites[] = {
     BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -274,7 +274,7 @@ static void set_engine(br_ssl_engine_context *engine)
 {
     br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_suites(engine, suites, sizeof(suites) / sizeof(suites[0]));
-    /* Left to sign the key exchange with: SHA-256, SHA-384, SHA-512. */
+    /* The remaining hashes for signing the key exchange: SHA-256, SHA-384, SHA-512. */
     br_ssl_engine_set_hash(engine, br_md5_ID, NULL);
     br_ssl_engine_set_hash(engine, br_sha1_ID, NULL);
     br_ssl_engine_set_hash(engine, br_sha224_ID, NULL);

@@ -14,12 +14,12 @@ struct tls_bearssl;
 /* ca_bundle: a PEM file, or NULL for the system's. It is read at the first connection. NULL
  * result: no memory. */
 struct tls_bearssl *tls_bearssl_create(const char *ca_bundle);
-void tls_bearssl_destroy(struct tls_bearssl *tls); /* no connection may live; NULL is allowed */
+void tls_bearssl_destroy(struct tls_bearssl *tls); /* no connection may exist; NULL is allowed */
 
-/* Reads the bundle, or reads it anew where the file is another one. A certificate that cannot be
- * used is passed over: it is not trusted. A new file that cannot be used leaves the old one in
- * force. now_ms: on the monotonic clock. 0, or a negative errno with one line in `why`: nothing was
- * ever read, and nothing is trusted. */
+/* Reads the bundle, or reads it again if the file was replaced. A certificate that cannot be used
+ * is skipped: it is not trusted. If a new file cannot be used, the old bundle stays in use. now_ms:
+ * on the monotonic clock. 0, or a negative errno with one line in `why`: no bundle was ever read,
+ * and nothing is trusted. */
 int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t why_size);
 size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls);
 

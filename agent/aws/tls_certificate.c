@@ -29,7 +29,7 @@ static bool bytes_take(struct bytes *from, size_t len, struct bytes *taken)
     return true;
 }
 
-/* What follows its own length, a number of `width` bytes. */
+/* The data after its length prefix, a number of `width` bytes. */
 static bool bytes_take_counted(struct bytes *from, size_t width, struct bytes *taken)
 {
     struct bytes number;

@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CA_SECONDS 10L /* until a bundle that was replaced is read anew; libcurl's is a day */
+#define CA_SECONDS 10L /* until a replaced bundle is read again; libcurl's default is a day */
 
-/* Which TLS libcurl runs on. Both ways are compiled in each build, and one is thrown away. */
+/* The TLS library of libcurl. Both variants are compiled in each build, and one is discarded. */
 #ifdef TALLY_TLS_BEARSSL
 static const bool on_bearssl = true;
 #else
@@ -24,7 +24,7 @@ static const bool on_bearssl = false;
 
 struct trust {
     struct loop *loop;
-    struct tls_bearssl *bearssl; /* NULL on another TLS, which keeps to this: */
+    struct tls_bearssl *bearssl; /* NULL with another TLS library, which uses the next field: */
     char *ca_bundle;             /* NULL: libcurl's default */
     char why[256];
 };
@@ -87,7 +87,7 @@ static CURLcode apply_bearssl(struct trust *trust, CURL *easy)
 static CURLcode apply_bundle(const struct trust *trust, CURL *easy)
 {
     /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
-     * it parses the bundle anew for each connection. */
+     * it parses the bundle again for each connection. */
     CURLcode r = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 
     r |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose certificates the servers of AWS may show: the machine's bundle of authorities, or another.
- * It is parsed once, not for each connection, and read anew when it was replaced. */
+/* The CA bundle that AWS server certificates are checked against: the machine's, or another one. It
+ * is parsed once, not for each connection, and read again when it is replaced. */
 #ifndef TALLY_AGENT_AWS_TRUST_H
 #define TALLY_AGENT_AWS_TRUST_H
 
@@ -15,12 +15,12 @@ void trust_destroy(struct trust *trust); /* NULL is allowed */
 /* For all connections of this libcurl handle (CURL *), which trust outlives. 0 or -ENOMEM. */
 int trust_apply(struct trust *trust, void *easy);
 
-/* The file of authorities where no other is chosen, as libcurl was built to find it; NULL: it was
- * built without one. Static. */
+/* The default CA file that libcurl was built with, used if no other is chosen; NULL: it was built
+ * without one. Static. */
 const char *trust_default_bundle(void);
 
 /* Why the latest connection could not be set up: the bundle cannot be used; "": it could, or
- * libcurl says it itself. */
+ * libcurl reports the reason itself. */
 const char *trust_why(const struct trust *trust);
 
 #endif

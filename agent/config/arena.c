@@ -18,7 +18,7 @@ struct block {
 };
 
 struct arena {
-    struct block *blocks; /* the one that is being filled comes first */
+    struct block *blocks; /* the block that is being filled comes first */
     size_t block_size;
     size_t max;
     size_t used;
@@ -48,7 +48,7 @@ void arena_destroy(struct arena *arena)
     free(arena);
 }
 
-/* A piece larger than a block gets a block of its own, behind the one that is being filled. */
+/* An allocation larger than a block gets its own block, after the one that is being filled. */
 static struct block *block_add(struct arena *arena, size_t size)
 {
     bool oversize = size > arena->block_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory that is taken in small pieces and given back all at once, wiped. A configuration
- * lives in one, because Secrets are among its strings. */
+/* Memory that is allocated in small pieces and freed all at once, wiped. A configuration uses one,
+ * because its strings include Secrets. */
 #ifndef TALLY_AGENT_CONFIG_ARENA_H
 #define TALLY_AGENT_CONFIG_ARENA_H
 
@@ -10,11 +10,11 @@
 
 struct arena;
 
-/* NULL: no memory. Blocks of `block` bytes are taken as they are needed, `max` bytes in all. */
+/* NULL: out of memory. Blocks of `block` bytes are allocated on demand, `max` bytes in all. */
 struct arena *arena_create(size_t block, size_t max);
 void arena_destroy(struct arena *arena); /* NULL is allowed */
 
-/* Zeroed and aligned for any type; NULL without memory or over the maximum. */
+/* Zeroed and aligned for any type; NULL if out of memory or over the maximum. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size);
 
@@ -28,7 +28,7 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 
 size_t arena_used(const struct arena *arena);
 
-/* Why an allocation failed: true, the maximum; false, the system has no memory. */
+/* Why an allocation failed: true, the maximum was reached; false, the system is out of memory. */
 bool arena_is_full(const struct arena *arena);
 
 #endif

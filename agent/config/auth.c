@@ -28,7 +28,7 @@ static const struct {
 static const char *const parameter_names[] = {"awsRoleArn", "awsExternalId", "awsAccessKeyID",
     "awsSecretAccessKey", "awsSessionToken", "awsRegion", NULL};
 
-/* The spec's fields, those that tally cannot speak too. */
+/* The spec's fields, including those that tally does not support. */
 static const char *const spec_names[] = {"podIdentity", "secretTargetRef", "configMapTargetRef",
     "env", "filePath", "hashiCorpVault", "azureKeyVault", "gcpSecretManager", "awsSecretManager",
     "boundServiceAccountToken", "oauth2", NULL};
@@ -38,7 +38,7 @@ static const char *const spec_names[] = {"podIdentity", "secretTargetRef", "conf
 static const char *const pod_identity_names[] = {"provider", "identityId", "identityTenantId",
     "identityAuthorityHost", "roleArn", "identityOwner", "externalID", NULL};
 
-/* What other tools call them: the variables of AWS's SDKs, the keys of its files. */
+/* Their names in other tools: the variables of AWS's SDKs, the keys of its files. */
 static const char *suggest_parameter(const char *name)
 {
     static const char *const others[] = {"accessKey", "accessKeyId", "awsAccessKey", "awsKeyId",
@@ -124,7 +124,7 @@ static void read_target_entry(
     auth_set(parser, auth, parameter, &value, &key.place);
 }
 
-/* What KEDA's resolver leaves empty where it finds nothing, and goes on without. */
+/* Values that KEDA's resolver sets to empty if it finds nothing, and then continues. */
 static bool auth_is_optional(const char *name)
 {
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
@@ -287,7 +287,7 @@ static struct auth *auth_read(struct parser *parser, struct document *document)
     return parser->failed ? NULL : auth;
 }
 
-/* A document of this name, but of the other kind. False: there is none. */
+/* A document of this name, but of the other kind. False: not found. */
 static bool report_other_kind(
     struct parser *parser, const struct place *place, enum document_kind wanted, const char *name)
 {
@@ -378,7 +378,7 @@ const char *auth_value_now(struct parser *parser, const struct value_ref *value)
 
 #define AUTH_FILE_BYTES (64u * 1024u)
 
-/* NULL with an error for a path that would leave the folder. */
+/* NULL with an error for a path outside the folder. */
 static const char *full_path(struct parser *parser, const struct place *place, const char *path)
 {
     if (path == NULL || *path == '\0' || strstr(path, "..") != NULL) {
@@ -401,7 +401,7 @@ static struct value_ref member_ref(struct parser *parser, const char *path, cons
         .origin = parser_printf(parser, "%s of file %s", name, path)};
 }
 
-/* Off the pod nobody knows which parameters the file will hold; keys are the common case. */
+/* Outside the pod, tally cannot know the parameters in the file; keys are the common case. */
 static void expect_keys(
     struct parser *parser, struct auth *auth, const char *path, const struct place *place)
 {
@@ -505,7 +505,7 @@ static struct value_ref broken(struct parser *parser, const char *origin, const 
         .origin = origin};
 }
 
-/* Where a pod sees a Secret that is mounted. */
+/* The path of a mounted Secret in a pod. */
 static struct value_ref from_file(struct parser *parser, const struct secret_key *key)
 {
     const char *kind = document_kind_name(key->kind);
@@ -527,7 +527,7 @@ static struct value_ref from_file(struct parser *parser, const struct secret_key
     return value;
 }
 
-/* Without the white space around it, which no AWS value has but Secrets often do. */
+/* Trims white space, which no AWS value has but Secrets often do. */
 static struct value_ref from_text(
     struct parser *parser, const struct secret_key *key, const char *origin, char *text)
 {
@@ -546,7 +546,8 @@ static struct value_ref from_text(
     for (size_t i = start; i < len; i++) {
         if (iscntrl((unsigned char)text[i])) {
             findings_add(&parser->findings, FINDING_WARNING, &key->place, key->key,
-                "the value of %s holds a control character, so it is no credential; repair it",
+                "the value of %s holds a control character, so it cannot be a credential; repair "
+                "it",
                 origin);
             return broken(parser, origin, "holds a control character");
         }
@@ -573,8 +574,8 @@ static struct value_ref from_base64(
     text[len] = '\0';
     if (memchr(text, '\0', (size_t)len) != NULL) {
         findings_add(&parser->findings, FINDING_WARNING, &key->place, key->key,
-            "the value of %s is binary once its base64 is decoded, so it is no credential; was it "
-            "not encoded? stringData takes it as it is",
+            "the value of %s is binary once its base64 is decoded, so it cannot be a credential; "
+            "was it not encoded? stringData takes it as it is",
             origin);
         return broken(parser, origin, "is binary once its base64 is decoded");
     }

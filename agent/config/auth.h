@@ -21,7 +21,7 @@ enum auth_parameter {
 struct auth {
     const struct document *document;
     const char *title;    /* "TriggerAuthentication prod/x" */
-    const char *provider; /* "none" where there is none */
+    const char *provider; /* "none" if there is no provider */
     struct place provider_place;
     bool workload;                /* podIdentity.identityOwner: workload */
     struct value_ref role;        /* podIdentity.roleArn */
@@ -29,17 +29,17 @@ struct auth {
     struct place role_place, external_id_place;
     struct value_ref parameters[AUTH_PARAMETER_COUNT];
     struct place places[AUTH_PARAMETER_COUNT];
-    const char *told[AUTH_TOLD_MAX]; /* findings that triggers had about it */
+    const char *told[AUTH_TOLD_MAX]; /* findings already reported by its triggers */
     size_t told_count;
     bool is_linted;
 };
 
-/* What authenticationRef of a trigger in `namespace_` refers to, read at its first use. NULL
- * where it refers to nothing (an error then is among the findings), or without memory. */
+/* The target of authenticationRef of a trigger in `namespace_`, read at its first use. NULL if it
+ * refers to nothing (the findings then have an error), or if out of memory. */
 struct auth *auth_find(struct parser *parser, const struct tree *tree, const struct node *reference,
     const char *namespace_);
 
-/* The text of a value that can be had now: a literal, the environment or a file. NULL: not. */
+/* The text of a value available now: a literal, the environment or a file. NULL: not available. */
 const char *auth_value_now(struct parser *parser, const struct value_ref *value);
 
 /* `filePath` of a TriggerAuthentication: auth parameters in a mounted JSON file. */
@@ -48,14 +48,14 @@ const char *auth_value_now(struct parser *parser, const struct value_ref *value)
  * the path of a JSON object of strings; a list of {parameter, path} names a file for each. */
 void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field);
 
-/* A member of such an object that is a text, kept; NULL: none. */
+/* A string member of such an object, kept; NULL: no such member. */
 const char *auth_file_member(struct parser *parser, const char *json, const char *key);
 
 /* Gives a parameter its value; for the readers of sources. */
 void auth_set(struct parser *parser, struct auth *auth, const char *name,
     const struct value_ref *value, const struct place *place);
 
-/* Turns `secretTargetRef {name, key}` and its like into a value_ref. */
+/* Turns `secretTargetRef {name, key}` and similar references into a value_ref. */
 
 struct secret_key {
     enum document_kind kind; /* DOCUMENT_SECRET or DOCUMENT_CONFIG_MAP */
@@ -66,7 +66,7 @@ struct secret_key {
     struct place place; /* of the reference, for findings */
 };
 
-/* A document of the files, else the file `<secrets-dir>/<name>/<key>`. What cannot be used is
+/* A document of the files, else the file `<secrets-dir>/<name>/<key>`. An unusable value is
  * SOURCE_BROKEN with a warning; an empty value is SOURCE_ABSENT. */
 struct value_ref secret_value(struct parser *parser, const struct secret_key *key);
 

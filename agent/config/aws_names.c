@@ -95,7 +95,7 @@ struct text_part zone_region(const char *zone)
     return (struct text_part){.start = zone, .len = letter || local ? (size_t)(end - zone) : 0};
 }
 
-/* How long the placeholder is that begins here; 0: none does. */
+/* The length of the placeholder that begins here; 0: no placeholder. */
 static size_t unrendered_length(const char *text, bool any)
 {
     static const struct {

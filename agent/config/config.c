@@ -17,15 +17,15 @@ void config_destroy(struct config *config)
 
 /* ---- names ---- */
 
-/* Each trigger has the long name `namespace/object/label`; four of its forms are parts of that
- * text. Where the trigger has a name of its own, that, and `namespace/label`, are two more. */
+/* Each trigger has the long name `namespace/object/label`; four of its forms are substrings of it.
+ * If the trigger has its own name, that name and `namespace/label` are two more forms. */
 #define FORMS 6
 
 struct form {
     const char *text;
     uint32_t len;
     uint32_t trigger : 31; /* its index */
-    uint32_t weak : 1;     /* the object is not named: counts only where no other form fits */
+    uint32_t weak : 1;     /* without the object: used only if no other form matches */
 };
 
 struct names {
@@ -48,7 +48,7 @@ static int compare_forms(const void *left, const void *right)
     return (a->trigger > b->trigger) - (a->trigger < b->trigger);
 }
 
-/* `label` and `namespace/label`: the text behind the object, and one that leaves the object out. */
+/* `label` and `namespace/label`: the text after the object, and the name without the object. */
 static bool add_weak_forms(
     struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
 {
@@ -153,7 +153,7 @@ const struct trigger *config_find(const struct config *config, const char *name,
 {
     const struct names *names = config->names;
     const struct trigger *found = find_full(config, name, len);
-    bool strong = false; /* a form that names the object fits */
+    bool strong = false; /* a form that names the object matches */
 
     *matches = found != NULL;
     if (found != NULL) {
@@ -174,15 +174,15 @@ const struct trigger *config_find(const struct config *config, const char *name,
     return *matches == 1 ? found : NULL;
 }
 
-/* ---- one configuration after the other ---- */
+/* ---- comparing two configurations ---- */
 
-/* Where two configurations are compared, name by name. */
+/* The position while two configurations are compared, name by name. */
 struct comparison {
     const struct config *old, *new;
     size_t old_at, new_at;
 };
 
-/* The next trigger that the new one lacks; NULL: none. */
+/* The next trigger that is missing in the new configuration; NULL: none. */
 static const struct trigger *comparison_next_removed(struct comparison *self)
 {
     for (; self->old_at < self->old->trigger_count; self->old_at++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the configuration: files or folders of YAML and JSON documents in, triggers and
- * findings out. Knows no network and no clock. A config is immutable once read; all its
- * strings live in one arena that is wiped when it is destroyed, because Secrets are in it. */
+/* Reads the configuration: files or folders of YAML and JSON documents in, triggers and findings
+ * out. Uses no network and no clock. A config is immutable once read; all its strings live in one
+ * arena that is wiped when it is destroyed, because Secrets are in it. */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_H
 #define TALLY_AGENT_CONFIG_CONFIG_H
 
@@ -21,25 +21,24 @@ struct config {
 
 void config_destroy(struct config *config); /* NULL is allowed */
 
-/* The short forms by which a trigger may be called: `object`, `object/trigger`, `trigger` where it
- * has a name, and each with the namespace. An object's name goes before that of a trigger. */
+/* The short names of a trigger: `object`, `object/trigger`, `trigger` if it has a name, and each
+ * with the namespace. An object's name takes precedence over a trigger's. */
 struct names;
 
 /* `triggers` are sorted by name and outlive the names. NULL: no memory. */
 const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count);
 
-/* Finds a trigger by its full name or an unambiguous shorter one. `*matches` is the number
- * of triggers that fit; the answer is NULL unless it is 1. candidates (may be NULL) gets up
- * to `capacity` of the names that fit. */
+/* Finds a trigger by its full name or an unambiguous shorter one. `*matches` is the number of
+ * matching triggers; the result is NULL unless it is 1. candidates (may be NULL) gets up to
+ * `capacity` of the matching names. */
 const struct trigger *config_find(const struct config *config, const char *name, size_t len,
     size_t *matches, const char **candidates, size_t capacity);
 
 /* How many triggers of `old` are not in `new`. */
 size_t config_count_removed(const struct config *old, const struct config *new);
 
-/* A file whose triggers were in `old`, and that is still there but gives none in `new`: it was
- * perhaps cut off, by an editor that begins with an empty file or by a full disk. NULL: none. The
- * name is old's. */
+/* A file with triggers in `old` that still exists but has none in `new`: it may be truncated, by an
+ * editor that starts with an empty file or by a full disk. NULL: none. `old` owns the name. */
 const char *config_emptied_file(const struct config *old, const struct config *new);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define COLUMNS 6
 
-/* Texts come from files: none of them may move the cursor or forge a line. */
+/* Texts come from files: they must not move the cursor or forge a line. */
 static void print_text(const char *text, FILE *out)
 {
     for (; *text != '\0'; text++)

@@ -7,9 +7,9 @@
 
 #include <stdio.h>
 
-/* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is
- * wrong; what to do`, and where there is no error the triggers to `out`. The exit code: 0, or
- * 2 with an error or without a trigger. */
+/* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is wrong;
+ * what to do`, and if there is no error the triggers to `out`. The exit code: 0, or 2 on an error
+ * or without a trigger. */
 int config_check(const struct config *config, FILE *out, FILE *err);
 
 /* One finding as a line. */

@@ -101,7 +101,7 @@ void folder_free(struct folder *folder)
 
 #define MEBIBYTE   (1024u * 1024u)
 #define FILE_MAX   MEBIBYTE
-#define STREAM_MAX (16u * MEBIBYTE) /* all that a chart renders, read once */
+#define STREAM_MAX (16u * MEBIBYTE) /* everything that a chart renders, read once */
 
 /* ---- documents ---- */
 
@@ -111,7 +111,7 @@ static void warn_useless(struct parser *parser, const struct place *place, const
     parser->useless_told = true;
 }
 
-/* JSON is YAML but for one thing. 0 or -ENOMEM. */
+/* JSON is YAML except for surrogate escapes. 0 or -ENOMEM. */
 static int prepare_json(struct parser *parser, struct yaml_input *input)
 {
     const char *dot = strrchr(input->base, '.');
@@ -167,8 +167,8 @@ void config_read_add(struct parser *parser, const char *file, const void *data, 
             "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
 }
 
-/* What a ConfigMap holds that is mounted as the configuration: files of documents of KEDA's. Other
- * programs' files are none of tally's business, whatever is wrong with them. */
+/* The contents of a ConfigMap that is mounted as the configuration: files of KEDA documents. Other
+ * programs' files are ignored, whatever is wrong with them. */
 static bool holds_documents(const char *key, const char *text)
 {
     static const char *const signs[] = {"keda.sh/", "triggers:", "\"triggers\"", "kind: Secret"};
@@ -200,7 +200,7 @@ static void read_config_map(struct parser *parser, const struct document *map)
     }
 }
 
-/* The shape in which a cluster gets the configuration. ConfigMaps in ConfigMaps stay texts. */
+/* The form in which a cluster gets the configuration. ConfigMaps in ConfigMaps stay texts. */
 static void read_config_maps(struct parser *parser)
 {
     size_t count = parser->documents.count;
@@ -232,7 +232,7 @@ static int compare_triggers(const void *left, const void *right)
 {
     const struct trigger *a = left, *b = right;
     int r = strcmp(a->name, b->name);
-    /* The same order each time, also for names that clash. */
+    /* A stable order, also for duplicate names. */
     return r != 0 ? r : (a->line > b->line) - (a->line < b->line);
 }
 

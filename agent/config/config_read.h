@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which files a configuration path stands for. */
+/* Finds the files of a configuration path. */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_READ_H
 #define TALLY_AGENT_CONFIG_CONFIG_READ_H
 
@@ -29,11 +29,11 @@ void folder_free(struct folder *folder);
 /* Reads a configuration: files and folders of YAML and JSON documents in, triggers and findings
  * out. */
 
-/* Always returns a config, except without memory (NULL). What cannot be read or understood
- * is a finding; all findings of all files are collected in one run. */
+/* Always returns a config, or NULL if out of memory. Anything that cannot be read or parsed is a
+ * finding; all findings of all files are collected in one run. */
 struct config *config_read(const struct config_options *options);
 
-/* In steps, for one that has the bytes already. */
+/* In steps, for a caller that already has the bytes. */
 
 /* One file's bytes; they may be freed afterwards. */
 void config_read_add(struct parser *parser, const char *file, const void *data, size_t len);

@@ -10,27 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_MS  200   /* an editor or kubelet makes several changes for one */
-#define LOOKS_MAX  25    /* until files that never rest are read all the same */
-#define IDLE_MS    10000 /* for what no event tells: behind links, on network file systems */
+#define SETTLE_MS  200   /* an editor or kubelet makes several changes at once */
+#define LOOKS_MAX  25    /* until files that keep changing are read anyway */
+#define IDLE_MS    10000 /* for changes without an event: behind links, on network file systems */
 #define PATH_BYTES 4096
 
 struct config_watch {
     struct loop *loop;
     const char *const *paths;
     size_t path_count;
-    struct loop_folder **folders; /* as the paths; NULL where one cannot be watched */
+    struct loop_folder **folders; /* one per path; NULL if it cannot be watched */
     int error;                    /* of watching folders, as a negative errno; 0: it works */
     struct loop_timer *look;
-    bool curious;   /* the next look comes soon */
+    bool curious;   /* the next check is due soon */
     unsigned looks; /* since they changed */
     uint64_t stamp; /* of all files when they were last read */
-    uint64_t seen;  /* at the last look */
+    uint64_t seen;  /* at the last check */
     loop_fn *changed;
     void *data;
 };
 
-/* ---- which files there are, in one number ---- */
+/* ---- the state of the files as one number ---- */
 
 static void mix_number(uint64_t *stamp, uint64_t number)
 {
@@ -77,7 +77,7 @@ static void look_soon(struct config_watch *watch)
     loop_timer_start(watch->look, SETTLE_MS);
 }
 
-/* An event of any file in the folder: it must not put off a look that is due. */
+/* An event of any file in the folder: it must not delay a check that is due. */
 static void folder_changed(void *data)
 {
     struct config_watch *watch = data;
@@ -86,7 +86,7 @@ static void folder_changed(void *data)
         look_soon(watch);
 }
 
-/* A file is watched through its folder: the file of this name may be another one tomorrow. */
+/* A file is watched through its folder: another file may later replace it. */
 static struct loop_folder *watch_path(struct config_watch *watch, const char *path)
 {
     char parent[PATH_BYTES];
@@ -104,14 +104,14 @@ static struct loop_folder *watch_path(struct config_watch *watch, const char *pa
     return loop_folder_create(watch->loop, parent, folder_changed, watch);
 }
 
-/* Whether the machine has no watch left; else this one folder is not there, or not for us. */
+/* Whether the machine has no inotify watch left; else the folder is missing or not readable. */
 static bool is_exhausted(int error)
 {
     return error != ENOENT && error != ENOTDIR && error != EACCES && error != ENAMETOOLONG;
 }
 
-/* Also later: the folder of this name may be another one, too. Without an inotify instance from the
- * start there will be none: the filter of system calls refuses to make one. */
+/* Also called later: the folder may be replaced, too. Without an inotify instance at the start
+ * there is never one: the system call filter refuses to create it. */
 static void watch_folders(struct config_watch *watch)
 {
     if (watch->error != 0 && watch->error != -ENOSPC)
@@ -141,14 +141,14 @@ static void look(void *data)
         watch->looks = 0;
         watch->stamp = stamp;
         watch_folders(watch);
-        look_soon(watch); /* what happened while the folders were not watched no event tells */
+        look_soon(watch); /* changes while the folders were not watched cause no event */
         watch->changed(watch->data);
     }
 }
 
 void config_watch_demand(struct config_watch *watch)
 {
-    watch->stamp = 0; /* of no files at all */
+    watch->stamp = 0; /* matches no set of files */
     watch->looks = 0;
     watch->seen = config_stamp(watch->paths, watch->path_count);
     look_soon(watch);
@@ -189,7 +189,7 @@ struct config_watch *config_watch_create(struct loop *loop, const char *const *p
         return NULL;
     }
     watch_folders(watch);
-    look_soon(watch); /* for what changed before there was a watch */
+    look_soon(watch); /* for changes before the watch existed */
     return watch;
 }
 

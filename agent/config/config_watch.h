@@ -10,27 +10,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Which files there are, and in which state, in one number. Taken before they are read, a change
- * while they are read shows. */
+/* The files and their state as one number. Taken before the files are read, it reveals a change
+ * during the read. */
 uint64_t config_stamp(const char *const *paths, size_t path_count);
 
 struct config_watch;
 
-/* paths: files and folders, borrowed. `stamp`: of what is in force. `changed` is called where a
- * file of the configuration is another one than before, once all of them have rested a moment:
- * half a file is a configuration too. NULL: no memory; then SIGHUP still reloads. */
+/* paths: files and folders, borrowed. `stamp`: of the active configuration. `changed` is called if
+ * a file of the configuration differs from before, once all of them have been stable for a moment:
+ * half a file can be a valid configuration. NULL: out of memory; then SIGHUP still reloads. */
 struct config_watch *config_watch_create(struct loop *loop, const char *const *paths,
     size_t path_count, uint64_t stamp, loop_fn *changed, void *data);
 void config_watch_destroy(struct config_watch *watch); /* NULL is allowed */
 
-/* Why changes are not noticed by events, as a negative errno: inotify has no room, so the files are
- * only looked at every ten seconds. 0: events tell. */
+/* Why changes are not noticed by events, as a negative errno: inotify is out of watches, so the
+ * files are only polled every ten seconds. 0: events work. */
 int config_watch_error(const struct config_watch *watch);
 
-/* `changed` will be called whether they changed or not, once they have rested a moment. */
+/* Calls `changed` whether the files changed or not, once they have been stable for a moment. */
 void config_watch_demand(struct config_watch *watch);
 
-/* Whether they stayed as they were while they were read. If not, `changed` will be called. */
+/* Whether the files stayed unchanged while they were read. If not, `changed` will be called. */
 bool config_watch_confirm(struct config_watch *watch); /* NULL: true */
 
 #endif

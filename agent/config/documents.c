@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define SKIPPED_KINDS_MAX 32
-#define COUNTED_MAX       8 /* "several" is all that a finding says */
+#define COUNTED_MAX       8 /* a finding only says "several" */
 
 static const struct {
     const char *kind;
@@ -95,7 +95,7 @@ static int add_named(struct documents *documents, const struct tree *tree, enum 
     return keep(documents, &document);
 }
 
-/* The form of KEDA's scaler pages; named after its file. */
+/* The form on KEDA's scaler pages; named after its file. */
 static int add_snippet(struct documents *documents, const struct tree *tree)
 {
     const char *base = tree->base;
@@ -139,7 +139,7 @@ static int skip(struct documents *documents, const struct tree *tree, const char
     documents->skipped_kinds[documents->skipped_count++] = kind;
     if (close != NULL)
         findings_add(documents->findings, FINDING_WARNING, &place, "kind",
-            "there is no kind %s, so the document is skipped; did you mean %s?", kind, close);
+            "unknown kind %s, so the document is skipped; did you mean %s?", kind, close);
     else
         findings_add(documents->findings, FINDING_NOTE, &place, "kind",
             "documents of kind %s are skipped: tally has no use for them", kind);
@@ -265,7 +265,7 @@ int documents_index(struct documents *documents)
     return 0;
 }
 
-/* The first of the index that is not before (kind, name, namespace). */
+/* The first index entry that is not before (kind, name, namespace). */
 static size_t lower_bound(
     const struct documents *documents, enum document_kind kind, const char *name, const char *space)
 {

@@ -22,7 +22,7 @@ struct auth;
 struct document {
     enum document_kind kind;
     struct tree tree;
-    const char *namespace_; /* "" for what belongs to the cluster */
+    const char *namespace_; /* "" for cluster-wide documents */
     const char *name;
     struct auth *auth; /* of an authentication: read at its first use */
 };
@@ -33,10 +33,10 @@ struct documents {
     struct document *items; /* in the order of files until documents_index */
     size_t count;
     size_t capacity;
-    struct document **index; /* of what triggers refer to, by kind, name, namespace */
+    struct document **index; /* of the documents that triggers refer to, by kind, name, namespace */
     size_t index_count;
-    size_t seen;                /* documents in all, those that are skipped too */
-    const char **skipped_kinds; /* each is told once */
+    size_t seen;                /* all documents, skipped ones included */
+    const char **skipped_kinds; /* each is reported once */
     size_t skipped_count;
 };
 
@@ -52,12 +52,12 @@ bool documents_refer_to(const struct documents *documents, const struct document
 /* To be called once after the last documents_add. -ENOMEM. */
 int documents_index(struct documents *documents);
 
-/* The one in this namespace, else the only one of that name; NULL with *matches 0 or > 1. */
+/* The document in this namespace, else the only one of that name; NULL with *matches 0 or > 1. */
 struct document *documents_find(const struct documents *documents, enum document_kind kind,
     const char *namespace_, const char *name, size_t *matches);
 
-/* Whether a name may go into trigger names and paths of mounted Secrets: no blanks, no
- * slashes, not "..". */
+/* Whether a name is allowed in trigger names and paths of mounted Secrets: no blanks, no slashes,
+ * not "..". */
 bool document_name_is_plain(const char *name);
 
 /* "Secret", "TriggerAuthentication", … */

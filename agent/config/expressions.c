@@ -15,7 +15,7 @@
 #define PATH_SIZE 512
 #define CRASH     " (KEDA crashes on this)"
 
-/* Where a value is: each step names the one above it. */
+/* The path of a value: each step points to its parent. */
 struct path {
     struct attribute_check *check;
     const struct path *parent;
@@ -63,7 +63,7 @@ static bool wrong(const struct path *path, const char *type, const char *what, c
     return false;
 }
 
-/* As DynamoDB reads a number: digits with an optional fraction and exponent. */
+/* DynamoDB's number format: digits with an optional fraction and exponent. */
 static bool is_number(const char *text)
 {
     size_t whole = 0, fraction = 0;
@@ -102,7 +102,7 @@ static bool is_now(const char *text)
     return digits > 0 && digits <= 12 && text[1 + digits] == '\0';
 }
 
-/* Without the line breaks and blanks that YAML's base64 may have. */
+/* Removes the line breaks and blanks that base64 in YAML may have. */
 static bool is_base64(const char *text)
 {
     return base64_decode(text, NULL) >= 0 && strpbrk(text, " \t\r\n") == NULL;
@@ -128,7 +128,7 @@ static bool check_number(const struct path *path, json_t *value)
             path->check->allow_now && strncmp(text, "$now", 4) == 0
                 ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\" without blanks, so "
                   "DynamoDB will refuse it"
-                : "is no number, so DynamoDB will refuse it; for a text use S",
+                : "is not a number, so DynamoDB will refuse it; for a text use S",
             "");
     return true;
 }
@@ -179,7 +179,7 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
             good = wrong(path, type, "must hold base64 strings only", "");
         else if (*type == 'N' && !is_number(text))
             tell(path, ATTRIBUTE_REFUSED, type,
-                "holds something that is no number, so DynamoDB will refuse it", "");
+                "holds something that is not a number, so DynamoDB will refuse it", "");
         if (!good)
             return false;
     }
@@ -298,7 +298,7 @@ bool attribute_check(struct attribute_check *check, const char *key, json_t *val
 #define NAMES  "expressionAttributeNames"
 #define VALUES "expressionAttributeValues"
 
-/* The object, which the caller releases; NULL with an error among the findings. */
+/* The object, which the caller releases; NULL after adding an error to the findings. */
 static json_t *load(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
@@ -359,7 +359,7 @@ static void dump(const struct parameters *parameters, json_t *object, struct val
     free(text);
 }
 
-/* A list or a map where a text should be, which was an error already. */
+/* A list or a map instead of a text, which was already reported. */
 static bool is_container(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);

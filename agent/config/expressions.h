@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. Pure: what is
- * wrong is told to whoever asks, who knows where the value came from. */
+/* One DynamoDB AttributeValue in JSON: exactly one type, its value in AWS's form. Pure: errors are
+ * reported to the caller's callback, which knows where the value came from. */
 #ifndef TALLY_AGENT_CONFIG_EXPRESSIONS_H
 #define TALLY_AGENT_CONFIG_EXPRESSIONS_H
 
@@ -13,24 +13,24 @@ struct json_t;
 #define ATTRIBUTE_DEPTH_MAX 32 /* DynamoDB's own limit */
 
 enum attribute_flaw {
-    ATTRIBUTE_WRONG,   /* no AttributeValue: it cannot be sent */
+    ATTRIBUTE_WRONG,   /* not an AttributeValue: it cannot be sent */
     ATTRIBUTE_REFUSED, /* it can be sent, but DynamoDB will refuse it */
-    ATTRIBUTE_ODD,     /* DynamoDB takes it; there is something to know all the same */
+    ATTRIBUTE_ODD,     /* DynamoDB accepts it, but it is worth a note */
 };
 
 struct attribute_check {
-    const char *root; /* what holds the value, for messages: "expressionAttributeValues" */
+    const char *root; /* the field with the value, for messages: "expressionAttributeValues" */
     bool allow_now;   /* an N may be "$now" or "$now-60" */
     /* `where`: `root[":key"].M["a"].N`; keda: what KEDA does about it, or "". */
     void (*tell)(void *data, enum attribute_flaw flaw, const char *where, const char *what,
         const char *keda);
     void *data;
-    bool uses_now; /* found: an N is "$now" or the like */
+    bool uses_now; /* result: an N is "$now" or similar */
     bool failed;   /* no memory */
 };
 
 /* Checks the value of a key of the root; makes {"NULL": false} true. False: ATTRIBUTE_WRONG was
- * told. `value` is a json_t. */
+ * reported. `value` is a json_t. */
 bool attribute_check(struct attribute_check *check, const char *key, struct json_t *value);
 
 /* The JSON in expressionAttributeNames and expressionAttributeValues. */
@@ -40,11 +40,11 @@ struct values {
     const char **keys; /* the placeholders, in scratch memory */
     size_t key_count;
     bool uses_now;
-    bool bad; /* there was an error, so nothing can be said about the keys */
+    bool bad; /* there was an error, so the keys are unknown */
 };
 
-/* Reads the parameter; an absent one is {NULL}. What is wrong is an error or a warning among
- * the findings, with the path of the value. */
+/* Reads the parameter; an absent one is {NULL}. Problems are added to the findings as an error or a
+ * warning, with the path of the value. */
 struct values values_read(const struct parameters *parameters);
 struct values names_read(const struct parameters *parameters);
 

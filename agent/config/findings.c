@@ -39,7 +39,7 @@ void findings_add(struct findings *findings, enum finding_level level, const str
 {
     if (level == FINDING_ERROR)
         findings->error_count++;
-    /* So that many notes cannot hide an error. */
+    /* Many notes must not hide an error. */
     if (findings->count >= (size_t)FINDINGS_MAX >> level) {
         findings->dropped++;
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with a configuration, collected while it is read. */
+/* Problems of a configuration, collected while it is read. */
 #ifndef TALLY_AGENT_CONFIG_FINDINGS_H
 #define TALLY_AGENT_CONFIG_FINDINGS_H
 
@@ -16,14 +16,14 @@ struct finding {
     const char *file;
     unsigned line; /* 0: the file as a whole */
     unsigned column;
-    const char *subject; /* the parameter or field, "" where none fits */
+    const char *subject; /* the parameter or field, "" if none applies */
     const char *message; /* what is wrong; what to do */
 };
 
 /* More errors than this are counted, but not listed; warnings up to a half, notes a quarter. */
 #define FINDINGS_MAX 10000
 
-/* Where in which file. */
+/* A position in a file. */
 struct place {
     const char *file;
     unsigned file_index; /* the order in which files were read */
@@ -34,7 +34,7 @@ struct place {
 struct findings_entry;
 
 struct findings {
-    struct arena *kept; /* messages live here */
+    struct arena *kept; /* holds the messages */
     struct findings_entry *entries;
     size_t count;
     size_t capacity;
@@ -46,11 +46,11 @@ struct findings {
 void findings_init(struct findings *findings, struct arena *kept);
 void findings_free(struct findings *findings);
 
-/* `subject`: the parameter or field, "" where none fits; it is copied. */
+/* `subject`: the parameter or field, "" if none applies; it is copied. */
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Sorted by file and line, in the arena; NULL without memory. */
+/* Sorted by file and line, in the arena; NULL if out of memory. */
 const struct finding *findings_finish(struct findings *findings, size_t *count);
 
 #endif

@@ -24,8 +24,8 @@ static const struct value_ref *auth_value(const struct choice *c, enum auth_para
     return c->auth != NULL ? &c->auth->parameters[parameter] : &absent;
 }
 
-/* What is wrong with the authentication itself is told once, not for each trigger that uses
- * it. Messages are literals, so an equal address is an equal message. */
+/* A problem of the authentication itself is reported once, not for each trigger that uses it.
+ * Messages are literals, so equal addresses mean equal messages. */
 static bool is_first(const struct choice *c, const char *message)
 {
     struct auth *auth = c->auth;
@@ -53,7 +53,7 @@ static void choose(struct choice *c, enum identity_kind kind, const char *why)
                                      : parser_keep(c->parser, why);
 }
 
-/* Keys that the chosen identity does not use: somebody expects that they are. */
+/* Notes keys that the chosen identity ignores: the user expects that they are used. */
 static void note_unused_keys(const struct choice *c, const char *why)
 {
     static const char *const names[] = {
@@ -140,7 +140,7 @@ static void take_role(struct choice *c)
         c->spec.external_id = is_set(external) ? *external : c->auth->external_id;
 }
 
-/* No pod identity: a role, keys, or what the pod has. */
+/* No pod identity: a role, keys, or the pod's own credentials. */
 static void choose_by_parameters(struct choice *c)
 {
     if (is_set(auth_value(c, AUTH_ROLE))) {
@@ -194,7 +194,7 @@ static void choose_aws(struct choice *c)
             "cannot be used with identityOwner: workload; remove one of them");
 }
 
-/* KEDA uses an external id only where it assumes podIdentity.roleArn. */
+/* KEDA uses an external id only if it assumes podIdentity.roleArn. */
 static void check_external_id(const struct choice *c)
 {
     if (c->auth == NULL || !is_set(&c->auth->external_id))

@@ -6,11 +6,11 @@
 #include "agent/config/auth.h"
 #include "agent/config/parameters.h"
 
-/* Whether the metadata's identityOwner is "operator"; reports what is wrong with it. */
+/* Whether the metadata's identityOwner is "operator"; reports an invalid value. */
 bool identity_owner_is_operator(const struct parameters *parameters);
 
-/* `auth`: NULL where the trigger has no authenticationRef. The shared spec; NULL without
- * memory. What no credentials can come from is an error among the findings. */
+/* `auth`: NULL if the trigger has no authenticationRef. The shared spec; NULL if out of memory. An
+ * identity that cannot give credentials adds an error to the findings. */
 const struct identity_spec *identity_choose(
     const struct parameters *parameters, struct auth *auth, const char *region);
 

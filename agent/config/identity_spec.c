@@ -47,7 +47,7 @@ static bool text_copy(const char **copy, const char *text)
 
 static void text_clear(const char **text)
 {
-    /* The copy is ours: it is const only for its readers. */
+    /* This module owns the copy: it is const only for its readers. */
     char *own = (char *)(uintptr_t)*text;
 
     if (own != NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which identity a trigger is configured to use, before anything was asked or read from
- * outside: the row of the table "whose identity" that its YAML selects. */
+/* Which identity a trigger is configured to use, before any request or outside read: the row of the
+ * table "whose identity" that its YAML selects. */
 #ifndef TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
 #define TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
 
@@ -19,15 +19,15 @@ enum identity_kind {
 /* In one word, as `list` and `--check` show it: "web-identity". Static. */
 const char *identity_kind_name(enum identity_kind kind);
 
-/* A value that may live outside the YAML. Files are read at each credential resolution, so
- * that a mounted value that changes is used without a failed call in between. */
+/* A value that may live outside the YAML. Files are read at each credential resolution, so that a
+ * changed mounted value is used without a failed call first. */
 enum value_source {
     SOURCE_ABSENT,
     SOURCE_LITERAL,     /* `text` is the value */
     SOURCE_ENVIRONMENT, /* `text` names the variable */
     SOURCE_FILE,        /* `text` is the path of a file that holds the value */
     SOURCE_JSON_FILE,   /* `text` is the path of a JSON object of strings, `key` the member */
-    SOURCE_BROKEN,      /* the YAML has it, but not usable; `text` says why */
+    SOURCE_BROKEN,      /* in the YAML, but not usable; `text` says why */
 };
 
 struct value_ref {
@@ -41,7 +41,7 @@ struct identity_spec {
     enum identity_kind kind;
     /* Why this kind, in words: "podIdentity aws-eks of TriggerAuthentication x". */
     const char *reason;
-    const char *region;    /* the triggers' awsRegion, for STS where the environment names none */
+    const char *region;    /* the triggers' awsRegion, for STS if the environment sets none */
     struct value_ref role; /* role ARN */
     struct value_ref external_id; /* AssumeRole only */
     struct value_ref key_id;
@@ -49,12 +49,12 @@ struct identity_spec {
     struct value_ref session_token;
 };
 
-/* A copy outlives the configuration. 0 or -ENOMEM; then nothing is to be cleared. */
+/* A copy outlives the configuration. 0, or -ENOMEM with nothing to clear. */
 int identity_spec_copy(struct identity_spec *copy, const struct identity_spec *spec);
-void identity_spec_clear(struct identity_spec *spec); /* of a copy; wipes: keys may be in it */
+void identity_spec_clear(struct identity_spec *spec); /* of a copy; wipes: it may hold keys */
 
-/* Whether both lead to the same credentials: all but what is only shown to people, the reason and
- * the origins. Triggers whose reasons differ share the credentials, and each shows its own. */
+/* Whether both give the same credentials: compares all but the display-only fields, the reason and
+ * the origins. Triggers with different reasons share credentials, and each shows its own. */
 bool identity_spec_equal(const struct identity_spec *a, const struct identity_spec *b);
 bool identity_spec_same_reason(const struct identity_spec *a, const struct identity_spec *b);
 uint32_t identity_spec_hash(const struct identity_spec *spec); /* the reason included */

@@ -14,7 +14,7 @@
 
 static const char *const root_fields[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
 
-/* What tally acts on, then (from UNUSED) what it knows and leaves to KEDA. */
+/* Fields that tally uses, then (from UNUSED) those that it knows but only KEDA uses. */
 static const char *const object_fields[] = {"triggers", "scaleTargetRef", "pollingInterval",
     "minReplicaCount", "maxReplicaCount", "idleReplicaCount", "fallback", "cooldownPeriod",
     "initialCooldownPeriod", "advanced", NULL};
@@ -30,7 +30,7 @@ static const char *const snippet_fields[] = {"triggers", "pollingInterval", "min
     "maxReplicaCount", "idleReplicaCount", "fallback", NULL};
 #define SNIPPET_UNUSED 6
 
-/* Annotations with which KEDA does not scale as desired_replicas says. */
+/* Annotations that make KEDA scale differently from desired_replicas. */
 static const struct {
     const char *name;
     const char *effect;
@@ -215,7 +215,7 @@ static void lint_role(struct parser *parser, const struct value_ref *role,
         unrendered_part(text, UNRENDERED_ANY).len > 0 ? "; was a placeholder not replaced?" : "");
 }
 
-/* Never with the value itself: it may be a secret. */
+/* Never shows the value itself: it may be a secret. */
 static void lint_secret(struct parser *parser, const struct auth *auth,
     enum auth_parameter parameter, const char *subject)
 {
@@ -249,7 +249,7 @@ void lint_auth(struct parser *parser, struct auth *auth)
 
 #define PLACEHOLDER    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPRESSION_MAX 4096 /* DynamoDB's own limit */
-#define KEYS_MAX       1000 /* beyond it the comparison is left to DynamoDB */
+#define KEYS_MAX       1000 /* above it, only DynamoDB makes the comparison */
 #define NAMES          "expressionAttributeNames"
 #define VALUES         "expressionAttributeValues"
 
@@ -316,7 +316,7 @@ static void check_defined(const struct parameters *parameters, const struct quer
         const char *key = defined->keys[i];
         if (!lint_is_placeholder(key, mark))
             parameter_warning(parameters, parameter,
-                "\"%s\" is no placeholder, so DynamoDB will refuse it; begin it with %c", key,
+                "\"%s\" is not a placeholder, so DynamoDB will refuse it; begin it with %c", key,
                 mark);
         else if (!uses(query->key_condition, key) && !uses(query->filter, key))
             parameter_warning(parameters, parameter,
@@ -413,7 +413,7 @@ static void lint_region(const struct parameters *parameters, const char *region)
             part.start);
 }
 
-/* A whole value such as "<customer>": inside a longer text it may be data. */
+/* Only a whole value such as "<customer>": inside a longer text it may be data. */
 static void lint_values(const struct parameters *parameters, const struct query *query)
 {
     const char *at = query->values;

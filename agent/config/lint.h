@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What KEDA would say of an object that tally can use: its fields, names, annotations and bounds.
- */
+/* What KEDA reports for an object that tally can use: its fields, names, annotations, bounds. */
 #ifndef TALLY_AGENT_CONFIG_LINT_H
 #define TALLY_AGENT_CONFIG_LINT_H
 
@@ -9,27 +8,27 @@
 #include "agent/config/parameters.h"
 #include "agent/config/scaled_object.h"
 
-/* Fields of the object that are unknown or that tally does not act on, and what KEDA would make
- * of the others. */
+/* Fields of the object that are unknown or that tally does not use, and how KEDA handles the
+ * others. */
 void lint_object(const struct scaled_object *object);
 
 /* Reports the fields of a map that are not among `known`; those from the index `unused` on are
- * known, but tally does not act on them. */
+ * known, but tally does not use them. */
 void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
     const char *const *known, size_t unused);
 
-/* What KEDA or AWS would say of a TriggerAuthentication that tally can use. */
+/* What KEDA or AWS reports for a TriggerAuthentication that tally can use. */
 
-/* Once for each, however many triggers refer to it. NULL is allowed. */
+/* Called once for each, however many triggers refer to it. NULL is allowed. */
 void lint_auth(struct parser *parser, struct auth *auth);
 
-/* What KEDA or DynamoDB would say of a trigger that tally can use. */
+/* What KEDA or DynamoDB reports for a trigger that tally can use. */
 
-/* Placeholders that the expressions use but nobody defines, and the other way round. */
+/* Placeholders that the expressions use but that are not defined, and vice versa. */
 void lint_expressions(const struct parameters *parameters, const struct query *query,
     const struct values *names, const struct values *values);
 
-/* Fields of the trigger, and what its parameters mean together. */
+/* Fields of the trigger, and the combination of its parameters. */
 void lint_trigger(const struct parameters *parameters, const struct trigger *trigger);
 
 /* `mark` ("#" or ":") and at least one letter, digit or "_". */

@@ -8,7 +8,7 @@
 /* ---- node ---- */
 
 #define DIGITS       "0123456789"
-#define NUMBER_BYTES 512 /* more than any number of a configuration has */
+#define NUMBER_BYTES 512 /* more digits than any number in a configuration has */
 
 const struct node *node_get(const struct node *map, const char *key)
 {
@@ -98,8 +98,8 @@ static bool is_one_of(const char *text, const char *const *words)
     return false;
 }
 
-/* Copies what may be a number, without the "_" between digits, which go-yaml removes wherever they
- * stand. False: too long for one, or it does not begin like one. */
+/* Copies a possible number without the "_" between digits, which go-yaml removes anywhere. False:
+ * too long for a number, or it does not begin like one. */
 static bool number_digits(const char *text, char digits[NUMBER_BYTES])
 {
     size_t len = 0;
@@ -118,7 +118,7 @@ static bool number_digits(const char *text, char digits[NUMBER_BYTES])
     return true;
 }
 
-/* As Go's strconv.ParseInt with base 0: 0x, 0o, 0b and a leading 0 tell the base. */
+/* As Go's strconv.ParseInt with base 0: 0x, 0o, 0b and a leading 0 select the base. */
 static bool digits_to_int64(const char *digits, int64_t *value)
 {
     static const char *const sets[] = {
@@ -220,7 +220,7 @@ enum node_kind scalar_kind(const char *text)
 
 /* ---- node map ---- */
 
-/* Up to this many keys are compared each with each, which is what real files have. */
+/* Up to this many keys are compared pairwise; real files have no more. */
 #define SMALL_MAP 16
 
 const char node_merge_key[] = MERGE_KEY;
@@ -331,8 +331,8 @@ static size_t collect(struct candidate *candidates, const struct node **children
     return count;
 }
 
-/* Equal keys together, the one that counts first: the map's own last one, else the first
- * merged one. */
+/* Groups equal keys, the one that counts first: the map's own last one, else the first merged
+ * one. */
 static int compare_precedence(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;

@@ -24,7 +24,7 @@ struct node {
     uint32_t line, column; /* from 1 */
     union {
         uint32_t count;  /* of items or pairs */
-        uint32_t indent; /* of the lines of a literal block ("|"); 0: they are not the file's */
+        uint32_t indent; /* of the lines of a literal block ("|"); 0: not lines of the file */
     };
     uint32_t height; /* levels of containers below and including this */
     uint32_t weight; /* nodes in all, aliases counted each time */
@@ -35,15 +35,15 @@ struct node {
     };
 };
 
-/* A document, or a part of it, and where it came from. */
+/* A document or a part of it, and its source. */
 struct tree {
     const struct node *root;
     const char *file;
     unsigned file_index;
-    const char *base; /* the name of the file alone, or of the ConfigMap's key that it is in */
+    const char *base; /* the file's base name, or the ConfigMap key that contains it */
 };
 
-/* The value of a key; NULL where the map is none or has no such key. */
+/* The value of a key; NULL if `map` is not a map or has no such key. */
 const struct node *node_get(const struct node *map, const char *key);
 
 /* As node_get, but NULL also for a null. */
@@ -57,31 +57,31 @@ const char *node_text(const struct node *node);
 /* "a string", "a number", …: for messages. */
 const char *node_kind_name(enum node_kind kind);
 
-/* The place of a node; of the file as a whole where it is NULL. */
+/* The place of a node; of the whole file if it is NULL. */
 struct place node_place(const struct tree *tree, const struct node *node);
 
-/* A whole decimal number with an optional sign, nothing else around it: as Go's strconv reads a
- * quoted text. */
+/* A whole decimal number with an optional sign and nothing else: as Go's strconv parses a quoted
+ * text. */
 bool text_to_int64(const char *text, int64_t *value);
 
-/* The whole number that a scalar is: an unquoted one as Kubernetes' YAML 1.1 reads it (030 is 24;
+/* A scalar's value as a whole number: an unquoted one as Kubernetes' YAML 1.1 reads it (030 is 24;
  * 0x10, 1_000, 30.0 and 1e1 are whole numbers), a quoted one as text_to_int64. */
 bool node_to_int64(const struct node *node, int64_t *value);
 
-/* How an unquoted scalar is understood (YAML 1.1, as Kubernetes reads it). */
+/* The type of an unquoted scalar (YAML 1.1, as Kubernetes reads it). */
 enum node_kind scalar_kind(const char *text);
 
 /* Makes a map of a tree: each key once, merge keys (`<<: *defaults`) followed. */
 
 #define MERGE_KEY "<<"
 
-/* The text of an unquoted `<<`: told from a quoted one by its address. */
+/* The text of an unquoted `<<`: its address distinguishes it from a quoted one. */
 extern const char node_merge_key[];
 
-/* Fills `map` with `count` pairs that lie as key, value, key, value, … A repeated key is a
- * warning, and its last value counts, as in Kubernetes' reader. A key of the map itself wins
- * over a merged one, an earlier merged map over a later one. 0, -ENOMEM, or -EINVAL with a
- * finding where a key is no scalar or a merge is of something else than maps. */
+/* Fills `map` with `count` pairs in the order key, value, key, value, … A repeated key is a
+ * warning, and its last value counts, as in Kubernetes' reader. A key of the map itself wins over a
+ * merged one, an earlier merged map over a later one. 0, -ENOMEM, or -EINVAL with a finding if a
+ * key is not a scalar or a merge has something other than maps. */
 int node_map_fill(struct node *map, const struct node **children, size_t count,
     const struct tree *tree, struct arena *arena, struct findings *findings);
 

@@ -45,8 +45,8 @@ static bool parameter_is_among(const char *name, const char *const *names)
     return false;
 }
 
-/* What to write for an unquoted scalar: what it means to YAML 1.1 where the parameter is a number
- * or a truth (24 for 030, true for yes), else the text that tally uses as it is written. */
+/* The suggested spelling of an unquoted scalar: its YAML 1.1 value if the parameter is a number or
+ * a boolean (24 for 030, true for yes), else the literal text, which tally uses. */
 static const char *quoted_text(
     const struct parameters *parameters, const char *name, const struct node *value)
 {

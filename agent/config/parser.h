@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration in the making: documents go in one after the other, then triggers and
- * findings come out. Pure but for the two functions it is given. */
+/* Builds a configuration: documents go in one after another, then triggers and findings come out.
+ * Pure except for the two callbacks it is given. */
 #ifndef TALLY_AGENT_CONFIG_PARSER_H
 #define TALLY_AGENT_CONFIG_PARSER_H
 
@@ -30,7 +30,7 @@ struct parser {
     const char *(*getenv)(const char *name);
     config_file_fn *read_file; /* NULL: there are no files */
     struct arena *kept;        /* what the config keeps */
-    struct arena *scratch;     /* trees; gone when the config is there */
+    struct arena *scratch;     /* trees; freed when the config is complete */
     struct findings findings;
     struct documents documents;
     unsigned file_count;
@@ -42,16 +42,16 @@ struct parser {
     size_t spec_count, spec_capacity;
     bool too_many;             /* triggers */
     bool page_told;            /* the note on one-page counting is given once */
-    bool useless_told;         /* a file or folder has no trigger, so no more need be said of all */
-    bool environment_reported; /* what is wrong with a variable is reported once */
-    bool failed;               /* no memory: there will be no config */
+    bool useless_told;         /* a file or folder without a trigger is reported, so no summary */
+    bool environment_reported; /* a problem of a variable is reported once */
+    bool failed;               /* out of memory: no config is returned */
 };
 
 /* NULL: no memory. `read_file` may be NULL. */
 struct parser *parser_create(const struct config_options *options, config_file_fn *read_file);
 void parser_free(struct parser *parser);
 
-/* For the parts: a copy that the config keeps; NULL sets `failed`. */
+/* For the submodules: a copy that the config keeps; NULL sets `failed`. */
 const char *parser_keep(struct parser *parser, const char *text);
 const char *parser_printf(struct parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -21,7 +21,7 @@ static void add(const struct scaled_object *object, enum finding_level level,
     findings_add(&object->parser->findings, level, &place, subject, "%s", message);
 }
 
-/* A whole number of the spec; `fallback` where it is absent, or no number (an error). */
+/* A whole number of the spec; `fallback` if it is absent, or not a number (an error). */
 static int32_t read_count(const struct scaled_object *object, const struct node *map,
     const char *subject, int32_t least, int32_t fallback)
 {
@@ -151,7 +151,7 @@ static void read_spec(struct scaled_object *object)
     read_fallback(object);
 }
 
-/* A trigger of another scaler is not tally's, but one without a type is a mistake. */
+/* tally ignores a trigger of another scaler, but one without a type is a mistake. */
 static void report_other(const struct scaled_object *object, const struct node *trigger)
 {
     static const char *const types[] = {TYPE, NULL};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ScaledObject, ScaledJob or bare list of triggers: what its triggers share. */
+/* The part of a ScaledObject, ScaledJob or bare list of triggers that its triggers share. */
 #ifndef TALLY_AGENT_CONFIG_SCALED_OBJECT_H
 #define TALLY_AGENT_CONFIG_SCALED_OBJECT_H
 
@@ -17,8 +17,8 @@ struct scaled_object {
     size_t dynamodb_count;          /* its aws-dynamodb triggers */
 };
 
-/* Reads all but the triggers. Their list (of any types), NULL where none is for tally; what is
- * wrong is among the findings. */
+/* Reads all but the triggers. Returns their list (of any types), NULL if none is for tally;
+ * problems are added to the findings. */
 const struct node *scaled_object_read(
     struct scaled_object *object, struct parser *parser, const struct document *document);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one `aws-dynamodb` trigger asks, as plain data: the result of reading the
- * configuration, and all that counting needs to know. Strings are owned by the config
- * that holds the trigger and live as long as it. */
+/* One `aws-dynamodb` trigger as plain data: the result of reading the configuration, and all that
+ * counting needs. Strings are owned by the config that holds the trigger and live as long as it. */
 #ifndef TALLY_AGENT_CONFIG_TRIGGER_H
 #define TALLY_AGENT_CONFIG_TRIGGER_H
 
@@ -18,9 +17,9 @@ enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
 /* KEDA's fallback.behavior. */
 enum fallback_behavior {
     FALLBACK_STATIC,            /* fallback.replicas */
-    FALLBACK_CURRENT,           /* the present replicas */
-    FALLBACK_CURRENT_IF_HIGHER, /* the higher one of both */
-    FALLBACK_CURRENT_IF_LOWER,  /* the lower one of both */
+    FALLBACK_CURRENT,           /* the current replicas */
+    FALLBACK_CURRENT_IF_HIGHER, /* the higher of both */
+    FALLBACK_CURRENT_IF_LOWER,  /* the lower of both */
     FALLBACK_UNKNOWN,           /* a formula, or a behavior that KEDA does not have */
 };
 const char *fallback_behavior_name(enum fallback_behavior behavior); /* NULL: FALLBACK_UNKNOWN */

@@ -10,7 +10,7 @@
 
 #define MISSING "missing; each aws-dynamodb trigger needs it"
 
-/* Everything that the steps below need to know of the trigger that is being read. */
+/* The state of the trigger that is being read, shared by the steps below. */
 struct step {
     const struct scaled_object *object;
     struct parser *parser;
@@ -40,7 +40,7 @@ static const char *metric_name(struct parser *parser, unsigned index, const char
     return name;
 }
 
-/* Reports a parameter that is absent; one that is no text was reported already. */
+/* Reports a parameter that is absent; one that is not a text was already reported. */
 static void require(const struct step *step, const char *name, const char *message)
 {
     const struct node *node = node_get(step->parameters.metadata, name);
@@ -86,8 +86,7 @@ static const char *read_region(const struct step *step)
     return "";
 }
 
-/* What a variable of the environment is the reason for is no fault of the trigger, and is reported
- * once. */
+/* A problem caused by an environment variable is not the trigger's fault, and is reported once. */
 static void endpoint_error(const struct step *step, const char *parameter, const char *why)
 {
     const struct endpoint_environment *environment = &step->parser->environment;
@@ -102,8 +101,8 @@ static void endpoint_error(const struct step *step, const char *parameter, const
     }
 }
 
-/* Whether there are addresses to ask at: the region, the trigger's endpoint and the environment
- * must go together. A region that is not known yet was told already. */
+/* Whether the endpoints can be resolved: the region, the trigger's endpoint and the environment
+ * must be consistent. A region that is not known yet was already reported. */
 static void check_endpoints(const struct step *step)
 {
     const struct query *query = &step->trigger.query;
@@ -156,7 +155,7 @@ static void read_client_values(struct step *step)
         if (!lint_is_placeholder(name, ':'))
             parameter_error(&step->parameters, "clientValues",
                 "must be placeholders with commas between them, such as \":customer,:state\"; "
-                "\"%s\" is none",
+                "\"%s\" is not a valid placeholder",
                 name);
         else
             names[query->client_value_count++] = name;
@@ -164,7 +163,7 @@ static void read_client_values(struct step *step)
     }
 }
 
-/* Nobody asks for a warm trigger's count, so nobody supplies values for it. */
+/* The agent counts a warm trigger without a client request, so no client supplies its values. */
 static void check_warm_values(const struct step *step, const struct values *values)
 {
     const struct query *query = &step->trigger.query;
@@ -329,7 +328,7 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
     read_query(&step);
     read_scaling(&step);
     step.trigger.metric_name = metric_name(step.parser, index, step.trigger.query.table);
-    /* A reference to nothing was an error already: no word on what would be used instead. */
+    /* A reference to nothing is already an error: do not report what would be used instead. */
     if (reference == NULL || step.auth != NULL)
         step.trigger.identity = identity_choose(
             &step.parameters, step.auth, step.trigger.query.region);

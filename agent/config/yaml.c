@@ -20,13 +20,13 @@ struct anchor {
 
 struct open {
     struct node *node;
-    size_t start; /* of its children on the stack */
+    size_t start; /* index of its first child on the stack */
 };
 
 /* Builds the tree of one document from the parser's events. */
 struct builder {
     const struct yaml_input *input;
-    size_t line, line_start; /* of the input's bytes, as far as literal_indent has looked */
+    size_t line, line_start; /* in the input's bytes, how far literal_indent has read */
     struct arena *arena;
     struct findings *findings;
     struct tree tree;
@@ -39,7 +39,7 @@ struct builder {
     size_t alias_count;
 };
 
-/* Where in the file a mark is, which may be one in a text of the file. */
+/* The place of a mark in the file, also if the mark is in an embedded text. */
 static struct place mark_place(const struct builder *b, const yaml_mark_t *mark)
 {
     const struct node *inside = b->input->inside;
@@ -111,7 +111,7 @@ static int anchor_add(
     return 0;
 }
 
-/* The latest anchor of a name counts, as YAML says. */
+/* The latest anchor of a name counts, as YAML requires. */
 static const struct node *anchor_find(const struct builder *b, const yaml_char_t *name)
 {
     for (size_t i = b->anchor_count; i > 0; i--) {
@@ -138,7 +138,7 @@ static int add_alias(struct builder *b, const yaml_event_t *event)
     return push(b, node);
 }
 
-/* The kind that an explicit tag gives a scalar; NODE_LIST: none that is known. */
+/* The kind that an explicit tag gives a scalar; NODE_LIST: an unknown tag. */
 static enum node_kind tagged_kind(const char *tag)
 {
     static const struct {
@@ -155,8 +155,8 @@ static enum node_kind tagged_kind(const char *tag)
     return NODE_LIST;
 }
 
-/* The bytes of a line of the input, without its end; *len 0 beyond the last. Lines are asked for
- * in rising order. */
+/* The bytes of a line of the input, without its end; *len 0 beyond the last. Lines are requested in
+ * ascending order. */
 static const char *input_line(struct builder *b, size_t line, size_t *len)
 {
     const char *data = b->input->data;
@@ -174,8 +174,8 @@ static const char *input_line(struct builder *b, size_t line, size_t *len)
     return start;
 }
 
-/* By how many columns the lines of a literal block are indented: what its first line that is not
- * empty has more in the file than in the text. */
+/* The indent of a literal block's lines in columns: how much its first line that is not empty is
+ * longer in the file than in the text. */
 static uint32_t literal_indent(struct builder *b, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -237,7 +237,7 @@ static int open_container(
     return anchor_add(b, anchor, node, mark);
 }
 
-/* The children on the stack become those of the container that was opened last. */
+/* The children on the stack move to the container that was opened last. */
 static int close_container(struct builder *b, const yaml_mark_t *mark)
 {
     struct open *open = &b->open[b->depth - 1];
@@ -296,7 +296,7 @@ static int handle_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
-/* What a template of Helm's or Jinja's looks like before it is rendered: no YAML. */
+/* The syntax of a Helm or Jinja template before it is rendered: not YAML. */
 static const char *hint_of(const struct yaml_input *input, const char *otherwise)
 {
     if (input->len > 0 && memmem(input->data, input->len, "{{", 2) != NULL)
@@ -304,7 +304,7 @@ static const char *hint_of(const struct yaml_input *input, const char *otherwise
     return otherwise;
 }
 
-/* Line and column of a byte, for errors that libyaml gives an offset only. */
+/* Line and column of a byte, for errors where libyaml returns only an offset. */
 static yaml_mark_t mark_at(const struct yaml_input *input, size_t offset)
 {
     const char *text = input->data;
@@ -410,7 +410,7 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The UTF-16 unit of an escape at text; 0 where there is none. */
+/* The UTF-16 unit of an escape at text; 0 if there is no escape. */
 static uint32_t unit_at(const char *text, size_t len)
 {
     uint32_t unit = 0;
@@ -426,7 +426,7 @@ static uint32_t unit_at(const char *text, size_t len)
     return unit;
 }
 
-/* The character of a pair at text; 0 where there is none. */
+/* The character of a surrogate pair at text; 0 if there is no pair. */
 static uint32_t character_at(const char *text, size_t len)
 {
     uint32_t high = unit_at(text, len);
@@ -458,7 +458,7 @@ size_t surrogates_join(char *text, size_t len)
             to += write_utf8(text + to, character);
             continue;
         }
-        /* Of `\\ud83d` the second backslash begins no escape. */
+        /* Of `\\ud83d` the second backslash does not begin an escape. */
         if (text[from] == '\\' && from + 1 < len)
             text[to++] = text[from++];
         text[to++] = text[from++];

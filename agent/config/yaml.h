@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads YAML bytes into trees, within limits that no input can get round. Follows what
- * Kubernetes' own reader does with anchors, aliases, merge keys and repeated keys. Pure. */
+/* Reads YAML bytes into trees, within limits that no input can bypass. Follows Kubernetes' own
+ * reader for anchors, aliases, merge keys and repeated keys. Pure. */
 #ifndef TALLY_AGENT_CONFIG_YAML_H
 #define TALLY_AGENT_CONFIG_YAML_H
 
@@ -10,7 +10,7 @@
 
 #define YAML_DEPTH_MAX   64      /* nested lists and maps */
 #define YAML_NODES_MAX   1000000 /* in one document, aliases counted each time */
-#define YAML_NODE_BYTES  16      /* so much text counts as one more node */
+#define YAML_NODE_BYTES  16      /* this much text counts as one more node */
 #define YAML_ANCHORS_MAX 1000    /* in one document */
 #define YAML_ALIASES_MAX 10000   /* in one document */
 
@@ -27,7 +27,7 @@ struct yaml_input {
  * ends the reading. */
 typedef int yaml_document_fn(void *data, const struct tree *tree);
 
-/* 0; -EINVAL where the bytes are no YAML or break a limit, and a finding says what and where;
+/* 0; -EINVAL if the bytes are not YAML or exceed a limit, and a finding says what and where;
  * -ENOMEM, also when the arena is full; or what `document` returned. */
 int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
     yaml_document_fn *document, void *data);
@@ -35,8 +35,8 @@ int yaml_read(const struct yaml_input *input, struct arena *arena, struct findin
 /* JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which YAML's grammar
  * does not have: its reader refuses each half. Pure. */
 
-/* Puts the character itself in place of each such pair, and leaves all else as it is: half a
- * pair is for the reader to refuse. Returns the new length, never more than `len`. */
+/* Replaces each such pair with the character itself and keeps all else unchanged: the reader
+ * refuses half a pair. Returns the new length, never more than `len`. */
 size_t surrogates_join(char *text, size_t len);
 
 #endif

@@ -43,7 +43,7 @@ def test_an_intruder_gets_nowhere(pod, intruder, tmp_path):
     agent.intruded = True
     agent.start()
     if process_facts.is_sanitized(agent.child.pid):
-        assert "event=no_seccomp" in agent.log()
+        agent.wait_for_log("event=no_seccomp")
         return
     agent.stop()
     told = break_in(agent, intruder, tmp_path)

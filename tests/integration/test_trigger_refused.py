@@ -35,13 +35,13 @@ CASES = {
     "an undefined value of the key": (
         changed(keyConditionExpression="#k = :w"), "uses :w", ":w"),
     "no placeholder": (
-        changed(values={"unused": {"S": "x"}}), '"unused" is no placeholder', "unused"),
+        changed(values={"unused": {"S": "x"}}), '"unused" is not a placeholder', "unused"),
     "a number that is none": (
         changed(filterExpression="priority = :n", values={":n": {"N": "five"}}),
-        '[":n"].N is no number', "number"),
+        '[":n"].N is not a number', "number"),
     "a number in a set that is none": (
         changed(filterExpression="priority = :n", values={":n": {"NS": ["1", "x"]}}),
-        '[":n"].NS holds something that is no number', "number"),
+        '[":n"].NS holds something that is not a number', "number"),
     "now with blanks": (
         changed(filterExpression="priority = :n", values={":n": {"N": "$now - 1"}}),
         "without blanks", "number"),

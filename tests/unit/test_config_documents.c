@@ -63,7 +63,7 @@ TEST(documents_are_told_by_kind_and_version)
 TEST(a_kind_that_is_nearly_one_is_a_warning)
 {
     CHECK(strstr(problems_of("kind: scaledobject\n"),
-              "t.yaml:1:1: warning: kind: there is no kind scaledobject, so the document is "
+              "t.yaml:1:1: warning: kind: unknown kind scaledobject, so the document is "
               "skipped; did you mean ScaledObject?\n") != NULL);
 }
 

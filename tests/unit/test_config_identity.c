@@ -248,12 +248,13 @@ TEST(secrets_are_found_in_documents)
         {SECRET(", namespace: ns", "data: {id: QQBC, secret: czNjcmV0}\n"),
             "static - - !Secret ns/s key id is binary once its base64 is decoded =s3cret -",
             "t.yaml:6:5: warning: id: the value of Secret ns/s key id is binary once its "
-            "base64 is decoded, so it is no credential; was it not encoded? stringData takes it "
+            "base64 is decoded, so it cannot be a credential; was it not encoded? stringData takes "
+            "it "
             "as it is\n"},
         {SECRET(", namespace: ns", "data: {id: YQpi, secret: czNjcmV0}\n"),
             "static - - !Secret ns/s key id holds a control character =s3cret -",
             "t.yaml:6:5: warning: id: the value of Secret ns/s key id holds a control character, "
-            "so it is no credential; repair it\n"},
+            "so it cannot be a credential; repair it\n"},
         {SECRET(", namespace: ns", "data: {secret: czNjcmV0}\n"),
             "static - - @/var/run/secrets/tally/s/id =s3cret -",
             "t.yaml:6:5: warning: id: Secret ns/s has no such key; add it there\n"},

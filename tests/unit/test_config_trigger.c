@@ -75,10 +75,10 @@ TEST(each_parameter_is_checked)
         {"maxPages", "'4294967295'", ""},
         {"clientValues", "'customer'",
             "t.yaml:10:19: error: clientValues: must be placeholders with commas between them, "
-            "such as \":customer,:state\"; \"customer\" is none\n"},
+            "such as \":customer,:state\"; \"customer\" is not a valid placeholder\n"},
         {"clientValues", "':key, ,:key'",
             "t.yaml:10:19: error: clientValues: must be placeholders with commas between them, "
-            "such as \":customer,:state\"; \"\" is none\n"},
+            "such as \":customer,:state\"; \"\" is not a valid placeholder\n"},
         {"clientValues", "':other'",
             "t.yaml:10:19: warning: clientValues: :other is not used in the expressions, so "
             "DynamoDB will refuse the query\n"},

@@ -64,11 +64,13 @@ TEST(what_keda_does_otherwise_is_a_warning)
             "warning: expressionAttributeValues[\":key\"].BS is a set, which KEDA refuses\n",
             "{\":key\":{\"BS\":[\"YQ==\"]}}"},
         {"{\"N\":\"five\"}",
-            "warning: expressionAttributeValues[\":key\"].N is no number, so DynamoDB will refuse "
+            "warning: expressionAttributeValues[\":key\"].N is not a number, so DynamoDB will "
+            "refuse "
             "it; for a text use S\n",
             "{\":key\":{\"N\":\"five\"}}"},
         {"{\"N\":\"\"}",
-            "warning: expressionAttributeValues[\":key\"].N is no number, so DynamoDB will refuse "
+            "warning: expressionAttributeValues[\":key\"].N is not a number, so DynamoDB will "
+            "refuse "
             "it; for a text use S\n",
             "{\":key\":{\"N\":\"\"}}"},
         {"{\"N\":\"$now-1h\"}",
@@ -228,7 +230,7 @@ TEST(placeholders_are_held_against_the_expressions)
         {"expressionAttributeValues", "'{\":key\":{\"S\":\"a\"},\":ke\":{\"S\":\"b\"}}'",
             UNUSED(":ke")},
         {"expressionAttributeValues", "'{\":key\":{\"S\":\"a\"},\"key\":{\"S\":\"b\"}}'",
-            P "warning: expressionAttributeValues: \"key\" is no placeholder, so DynamoDB will "
+            P "warning: expressionAttributeValues: \"key\" is not a placeholder, so DynamoDB will "
               "refuse it; begin it with :\n"},
         {"filterExpression", "'#f = :key'",
             "t.yaml:10:23: warning: filterExpression: uses #f, which expressionAttributeNames does "
