@@ -43,7 +43,7 @@ static const char *const legacy_sts_regions[] = {"ap-northeast-1", "ap-south-1",
 
 /* ---- environment ---- */
 
-static const char *read_text(const char *(*get)(const char *name), const char *name)
+static const char *endpoint_read_text(const char *(*get)(const char *name), const char *name)
 {
     const char *text = get(name);
     return text != NULL && text[strspn(text, BLANKS)] != '\0' ? text : NULL;
@@ -58,14 +58,14 @@ static bool is_set_to(const char *(*get)(const char *name), const char *name, co
 void endpoint_environment_read(
     struct endpoint_environment *environment, const char *(*get)(const char *name))
 {
-    environment->endpoint_url = read_text(get, "AWS_ENDPOINT_URL");
-    environment->endpoint_url_dynamodb = read_text(get, "AWS_ENDPOINT_URL_DYNAMODB");
-    environment->endpoint_url_sts = read_text(get, "AWS_ENDPOINT_URL_STS");
+    environment->endpoint_url = endpoint_read_text(get, "AWS_ENDPOINT_URL");
+    environment->endpoint_url_dynamodb = endpoint_read_text(get, "AWS_ENDPOINT_URL_DYNAMODB");
+    environment->endpoint_url_sts = endpoint_read_text(get, "AWS_ENDPOINT_URL_STS");
     environment->region_variable = "AWS_REGION";
-    environment->region = read_text(get, environment->region_variable);
+    environment->region = endpoint_read_text(get, environment->region_variable);
     if (environment->region == NULL) {
         environment->region_variable = "AWS_DEFAULT_REGION";
-        environment->region = read_text(get, environment->region_variable);
+        environment->region = endpoint_read_text(get, environment->region_variable);
     }
     environment->ignore_configured = is_set_to(get, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
     environment->sts_legacy = is_set_to(get, "AWS_STS_REGIONAL_ENDPOINTS", "legacy");
@@ -327,7 +327,7 @@ struct parts {
     const char *path; /* points into the text, up to its end; "" or from "/" or "?" */
 };
 
-static int refuse(char *why, size_t why_size, const char *reason)
+static int endpoint_refuse(char *why, size_t why_size, const char *reason)
 {
     snprintf(why, why_size, "%s", reason);
     return -EINVAL;
@@ -442,7 +442,7 @@ static int read_port(const char *text, size_t len, unsigned *port, char *why, si
         for (size_t i = 0; i < len; i++)
             *port = *port * 10 + (unsigned)(text[i] - '0');
     if (*port == 0 || *port > 65535)
-        return refuse(why, why_size, "the port must be a number from 1 to 65535");
+        return endpoint_refuse(why, why_size, "the port must be a number from 1 to 65535");
     return 0;
 }
 
@@ -453,12 +453,12 @@ static int read_authority(
     size_t host_len;
 
     if (memchr(text, '@', len) != NULL)
-        return refuse(why, why_size, "a user or password cannot be in it");
+        return endpoint_refuse(why, why_size, "a user or password cannot be in it");
     parts->bracketed = text[0] == '[';
     if (parts->bracketed) {
         close = memchr(text, ']', len);
         if (close == NULL)
-            return refuse(why, why_size, "the ] of the IPv6 address is missing");
+            return endpoint_refuse(why, why_size, "the ] of the IPv6 address is missing");
         text++;
         len--;
         host_len = (size_t)(close - text);
@@ -467,16 +467,16 @@ static int read_authority(
         host_len = close != NULL ? (size_t)(close - text) : len;
     }
     if (host_len > HOST_MAX)
-        return refuse(why, why_size, "the host name is too long");
+        return endpoint_refuse(why, why_size, "the host name is too long");
     copy_lower(parts->host, text, host_len);
     if (parts->bracketed ? !canonical_ipv6(parts->host) : !is_hostname(parts->host))
-        return refuse(why, why_size, "the host is neither a name nor an address");
+        return endpoint_refuse(why, why_size, "the host is neither a name nor an address");
     text += host_len + parts->bracketed;
     len -= host_len + parts->bracketed;
     if (len == 0)
         return 0;
     if (text[0] != ':')
-        return refuse(why, why_size, "only a port can follow the ] of the IPv6 address");
+        return endpoint_refuse(why, why_size, "only a port can follow the ] of the IPv6 address");
     return read_port(text + 1, len - 1, &parts->port, why, why_size);
 }
 
@@ -506,16 +506,17 @@ static int check_path(const char *path, bool query_allowed, char *why, size_t wh
     size_t path_len = strcspn(path, "?");
 
     if (strchr(path, '#') != NULL)
-        return refuse(why, why_size, "a fragment (#...) cannot be in it");
+        return endpoint_refuse(why, why_size, "a fragment (#...) cannot be in it");
     if (path[path_len] == '?' && !query_allowed)
-        return refuse(why, why_size, "a query (?...) cannot be in it");
+        return endpoint_refuse(why, why_size, "a query (?...) cannot be in it");
     if (path[strspn(path, IN_PATH "?")] != '\0')
-        return refuse(why, why_size, "a character in the path must be percent-encoded");
+        return endpoint_refuse(why, why_size, "a character in the path must be percent-encoded");
     for (const char *at = path; (at = strchr(at, '%')) != NULL; at++)
         if (strspn(at + 1, DIGITS "abcdefABCDEF") < 2)
-            return refuse(why, why_size, "two hexadecimal digits must follow each % in the path");
+            return endpoint_refuse(
+                why, why_size, "two hexadecimal digits must follow each % in the path");
     if (has_dot_segment(path, path_len))
-        return refuse(why, why_size, "the path cannot have the segments . and ..");
+        return endpoint_refuse(why, why_size, "the path cannot have the segments . and ..");
     return 0;
 }
 
@@ -526,7 +527,7 @@ static int read_parts(
 
     *parts = (struct parts){.https = strncasecmp(url, "https://", 8) == 0};
     if (!parts->https && strncasecmp(url, "http://", 7) != 0)
-        return refuse(why, why_size, "it must begin with https:// or http://");
+        return endpoint_refuse(why, why_size, "it must begin with https:// or http://");
     url += parts->https ? 8 : 7;
     len = strcspn(url, "/?#\\");
     parts->path = url + len;
@@ -547,7 +548,8 @@ static bool in_clear(const struct parts *parts)
            (len < sizeof(local) || strcmp(parts->host + len - (sizeof(local) - 1), local) != 0);
 }
 
-static int fill(struct endpoint *endpoint, const struct parts *parts, char *why, size_t why_size)
+static int endpoint_fill(
+    struct endpoint *endpoint, const struct parts *parts, char *why, size_t why_size)
 {
     size_t path_len = strcspn(parts->path, "?");
     bool port = parts->port != 0 && parts->port != (parts->https ? 443u : 80u);
@@ -562,7 +564,7 @@ static int fill(struct endpoint *endpoint, const struct parts *parts, char *why,
     len = snprintf(endpoint->url, sizeof(endpoint->url), "%s://%s%s%s",
         parts->https ? "https" : "http", endpoint->host, path_len == 0 ? "/" : "", parts->path);
     if (len < 0 || (size_t)len >= sizeof(endpoint->url))
-        return refuse(why, why_size, "it is too long");
+        return endpoint_refuse(why, why_size, "it is too long");
     snprintf(endpoint->path, sizeof(endpoint->path), "%.*s", path_len == 0 ? 1 : (int)path_len,
         path_len == 0 ? "/" : parts->path);
     return 0;
@@ -576,9 +578,9 @@ int endpoint_parse_url(
     if (read_parts(&parts, url, false, why, why_size) < 0)
         return -EINVAL;
     if (!parts.https && !allow_http && !endpoint_is_loopback(parts.host))
-        return refuse(why, why_size,
+        return endpoint_refuse(why, why_size,
             "plain http goes to a loopback address only; use https, or allow it (--allow-http)");
-    return fill(endpoint, &parts, why, why_size);
+    return endpoint_fill(endpoint, &parts, why, why_size);
 }
 
 int endpoint_parse_credentials_url(
@@ -589,7 +591,7 @@ int endpoint_parse_credentials_url(
     if (read_parts(&parts, url, true, why, why_size) < 0)
         return -EINVAL;
     if (!parts.https && !is_credentials_host(parts.host))
-        return refuse(why, why_size,
+        return endpoint_refuse(why, why_size,
             "plain http goes to loopback, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23] only");
-    return fill(endpoint, &parts, why, why_size);
+    return endpoint_fill(endpoint, &parts, why, why_size);
 }

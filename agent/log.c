@@ -91,7 +91,7 @@ static void put_key(struct buffer *line, const char *key)
     }
 }
 
-static void put_text(struct buffer *line, const char *key, const char *text)
+static void log_put_text(struct buffer *line, const char *key, const char *text)
 {
     put_key(line, key);
     if (!log_json && is_bare(text))
@@ -100,7 +100,7 @@ static void put_text(struct buffer *line, const char *key, const char *text)
         put_escaped(line, text);
 }
 
-static void put_time(struct buffer *line)
+static void log_put_time(struct buffer *line)
 {
     struct timespec now;
     struct tm utc;
@@ -111,7 +111,7 @@ static void put_time(struct buffer *line)
     gmtime_r(&now.tv_sec, &utc);
     len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
-    put_text(line, "ts", text);
+    log_put_text(line, "ts", text);
 }
 
 /* One write for one line. Neither a full disk nor a stuck reader stops the agent. */
@@ -128,12 +128,12 @@ static void write_line(enum log_level level, const char *event, const struct log
     static struct buffer line = {.max = LINE_BYTES}; /* kept for the next line */
 
     buffer_clear(&line);
-    put_time(&line);
-    put_text(&line, "level", log_level_name(level));
-    put_text(&line, "event", event);
+    log_put_time(&line);
+    log_put_text(&line, "level", log_level_name(level));
+    log_put_text(&line, "event", event);
     for (const struct log_field *field = fields; field->key != NULL; field++) {
         if (field->text != NULL) {
-            put_text(&line, field->key, field->text);
+            log_put_text(&line, field->key, field->text);
         } else {
             put_key(&line, field->key);
             buffer_printf(&line, "%lld", (long long)field->number);

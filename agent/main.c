@@ -220,7 +220,7 @@ static int take_signals(struct agent *agent)
     return 0;
 }
 
-static int build(struct agent *agent)
+static int agent_build(struct agent *agent)
 {
     struct identities_options identities = {
         .environment = agent->environment, .imds = agent->options.imds, .random = random_bits};
@@ -413,7 +413,7 @@ static void take_apart(struct agent *agent)
     options_clear(&agent->options);
 }
 
-static int run(struct agent *agent)
+static int agent_run(struct agent *agent)
 {
     char why[512];
     int status;
@@ -437,7 +437,7 @@ static int run(struct agent *agent)
         fprintf(stderr, "tallyd: %s\n", why);
         return STATUS_USAGE;
     }
-    if (build(agent) < 0) {
+    if (agent_build(agent) < 0) {
         fprintf(stderr, "tallyd: no memory or descriptors to start with\n");
         return STATUS_FAILURE;
     }
@@ -476,7 +476,7 @@ int main(int argc, char **argv)
         endpoint_environment_read(&agent.environment, environment_get);
         proxy_environment_read(&agent.proxies, environment_get);
         agent.environment.allow_http = agent.options.allow_http;
-        status = run(&agent);
+        status = agent_run(&agent);
     }
     take_apart(&agent);
     return status;

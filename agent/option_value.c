@@ -13,7 +13,7 @@
 #define SIZE_MOST  (1024ul * 1024 * 1024)
 
 /* The number at the start of the text: what follows it, or NULL. */
-static const char *read_digits(const char *text, int base, unsigned long *number)
+static const char *option_read_digits(const char *text, int base, unsigned long *number)
 {
     char *end;
 
@@ -27,7 +27,7 @@ static const char *read_digits(const char *text, int base, unsigned long *number
 /* A whole number up to the end of the text. */
 static bool read_number(const char *text, int base, unsigned long max, unsigned long *number)
 {
-    const char *end = read_digits(text, base, number);
+    const char *end = option_read_digits(text, base, number);
 
     return end != NULL && *end == '\0' && *number <= max;
 }
@@ -35,7 +35,7 @@ static bool read_number(const char *text, int base, unsigned long max, unsigned 
 bool option_value_size(const char *text, size_t *size)
 {
     unsigned long number, unit = 1;
-    const char *end = read_digits(text, 10, &number);
+    const char *end = option_read_digits(text, 10, &number);
 
     if (end == NULL || number > SIZE_MOST)
         return false;

@@ -107,7 +107,7 @@ static bool add_id(struct options *options, enum kind kind, const char *value)
     return true;
 }
 
-static bool take(struct options *options, const struct row *row, const char *value)
+static bool options_take(struct options *options, const struct row *row, const char *value)
 {
     void *target = (char *)options + row->offset;
 
@@ -143,7 +143,7 @@ static bool take(struct options *options, const struct row *row, const char *val
 static int set(struct options *options, const struct row *row, const char *value,
     const char *source, char *why, size_t why_size)
 {
-    if (take(options, row, value))
+    if (options_take(options, row, value))
         return 0;
     snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value, wanted[row->kind]);
     return -EINVAL;
@@ -188,7 +188,7 @@ static int set_list(struct options *options, const struct row *row, const char *
 }
 
 /* An empty variable counts as unset, as AWS's own do. */
-static int read_environment(struct options *options, char *why, size_t why_size)
+static int options_read_environment(struct options *options, char *why, size_t why_size)
 {
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
@@ -283,7 +283,7 @@ int options_read(struct options *options, int argc, char **argv, char *why, size
         .linger_ms = 1000,
         .max_buffer = 2 * 1024 * 1024,
         .log_level = LOG_LEVEL_INFO};
-    r = read_environment(options, why, why_size);
+    r = options_read_environment(options, why, why_size);
     if (r == 0)
         r = read_arguments(options, argc, argv, why, why_size);
     if (r == 0 && options->config_count == 0)

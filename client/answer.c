@@ -124,7 +124,7 @@ void answer_clear(struct tally_answer *answer)
     *answer = (struct tally_answer){0};
 }
 
-static void take_bytes(struct tally_answer *answer, struct reader value)
+static void answer_take_bytes(struct tally_answer *answer, struct reader value)
 {
     struct text bytes = {NULL, 0};
     if (!reader_skip(&value, &bytes))
@@ -147,10 +147,10 @@ int answer_take(struct tally_answer *answer, const struct message *message)
 {
     answer_clear(answer);
     if (!message->has_error) {
-        take_bytes(answer, message->result);
+        answer_take_bytes(answer, message->result);
         return 0;
     }
-    take_bytes(answer, message->error);
+    answer_take_bytes(answer, message->error);
     return take_failure(answer, message->error);
 }
 
@@ -160,7 +160,7 @@ int answer_take_notification(struct tally_answer *answer, const struct message *
     struct reader params = message->params;
     if (!field_find(&params, "0"))
         return answer_fail(answer, TALLY_EPROTOCOL, "the agent's notification cannot be read");
-    take_bytes(answer, params);
+    answer_take_bytes(answer, params);
     if (!field_find(&params, "error"))
         return 0;
     return take_failure(answer, params);
@@ -261,7 +261,7 @@ int64_t tally_answer_retry_after_ms(const struct tally_answer *answer)
 
 /* ---- answer fields ---- */
 
-static bool find(const struct tally_answer *answer, const char *path, struct reader *reader)
+static bool answer_find(const struct tally_answer *answer, const char *path, struct reader *reader)
 {
     if (answer->data == NULL)
         return false;
@@ -273,7 +273,7 @@ enum tally_quality tally_answer_quality(const struct tally_answer *answer)
 {
     struct reader reader;
     struct text text;
-    if (!find(answer, "quality", &reader) || !reader_text(&reader, &text))
+    if (!answer_find(answer, "quality", &reader) || !reader_text(&reader, &text))
         return TALLY_QUALITY_UNKNOWN;
     if (text_equals(text, "exact"))
         return TALLY_EXACT;
@@ -286,7 +286,7 @@ int tally_answer_integer(const struct tally_answer *answer, const char *path, in
 {
     struct reader reader;
     int64_t found = 0;
-    if (!find(answer, path, &reader) || !reader_int(&reader, &found))
+    if (!answer_find(answer, path, &reader) || !reader_int(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
     return 0;
@@ -296,7 +296,7 @@ int tally_answer_number(const struct tally_answer *answer, const char *path, dou
 {
     struct reader reader;
     double found = 0;
-    if (!find(answer, path, &reader) || !reader_float(&reader, &found))
+    if (!answer_find(answer, path, &reader) || !reader_float(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
     return 0;
@@ -306,7 +306,7 @@ int tally_answer_bool(const struct tally_answer *answer, const char *path, int *
 {
     struct reader reader;
     bool found = false;
-    if (!find(answer, path, &reader) || !reader_bool(&reader, &found))
+    if (!answer_find(answer, path, &reader) || !reader_bool(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
     return 0;
@@ -317,7 +317,7 @@ int tally_answer_text(
 {
     struct reader reader;
     struct text found = {NULL, 0};
-    if (!find(answer, path, &reader) || !reader_text(&reader, &found))
+    if (!answer_find(answer, path, &reader) || !reader_text(&reader, &found))
         return TALLY_ENOFIELD;
     *text = found.data;
     *len = found.len;
@@ -346,7 +346,7 @@ int tally_answer_size(const struct tally_answer *answer, const char *path, size_
 {
     struct reader reader;
     uint32_t count = 0;
-    if (!find(answer, path, &reader))
+    if (!answer_find(answer, path, &reader))
         return TALLY_ENOFIELD;
     bool read = reader_peek(&reader) == VALUE_MAP ? reader_map(&reader, &count)
                                                   : reader_array(&reader, &count);
@@ -361,7 +361,7 @@ int tally_answer_packed(
 {
     struct reader reader;
     struct text bytes = {NULL, 0};
-    if (!find(answer, path, &reader) || !reader_skip(&reader, &bytes))
+    if (!answer_find(answer, path, &reader) || !reader_skip(&reader, &bytes))
         return TALLY_ENOFIELD;
     *data = bytes.data;
     *len = bytes.len;
@@ -381,7 +381,7 @@ int tally_cursor_new(
 {
     *cursor = NULL;
     struct tally_cursor made = {.left = 0};
-    if (!find(answer, path, &made.reader))
+    if (!answer_find(answer, path, &made.reader))
         return TALLY_ENOFIELD;
     made.map = reader_peek(&made.reader) == VALUE_MAP;
     if (!(made.map ? reader_map(&made.reader, &made.left) : reader_array(&made.reader, &made.left)))

@@ -296,7 +296,7 @@ static int unsubscribe(struct tally_async *async, const struct pending *watch)
     return r;
 }
 
-static void fail_deadline(
+static void async_fail_deadline(
     const struct tally_async *async, struct pending **link, struct tally_answer *answer)
 {
     if (async->connection.fd < 0)
@@ -321,7 +321,7 @@ static void expire(struct tally_async *async)
             async_finish(link, &answer);
         } else if (!at->watch && at->deadline <= now) {
             async->reached = async->reached && async->connection.fd >= 0;
-            fail_deadline(async, link, &answer);
+            async_fail_deadline(async, link, &answer);
         } else {
             link = &at->next;
         }
@@ -433,7 +433,7 @@ static void take_subscription(struct pending *watch, const struct tally_answer *
     watch->trigger = copy;
 }
 
-static int take_answer(struct tally_async *async, const struct message *message)
+static int async_take_answer(struct tally_async *async, const struct message *message)
 {
     struct tally_answer answer;
     struct pending **link = &async->pending;
@@ -493,7 +493,7 @@ static int take_frames(struct tally_async *async, int64_t end)
         struct message message;
         r = message_decode(&message, frame, len);
         if (r == 0 && message.kind == MESSAGE_ANSWER)
-            r = take_answer(async, &message);
+            r = async_take_answer(async, &message);
         else if (r == 0 && message.kind == MESSAGE_NOTIFICATION)
             take_notification(async, &message);
         if (r < 0)

@@ -98,7 +98,7 @@ static int wait_ready(const struct connection *connection, int64_t deadline)
 /* Searches the received frames for the answer with this id. Late answers to earlier calls, and
  * notifications, are skipped.
  * 1: found, `answer` is set; 0: not yet; or a negative errno. */
-static int take_answer(struct tally *tally, uint32_t id)
+static int blocking_take_answer(struct tally *tally, uint32_t id)
 {
     const uint8_t *frame = NULL;
     size_t len = 0;
@@ -139,7 +139,7 @@ static int exchange(struct tally *tally, const struct tally_request *request, in
         if (r == -EAGAIN)
             r = wait_ready(connection, deadline);
         if (r == 0)
-            r = take_answer(tally, id);
+            r = blocking_take_answer(tally, id);
         if (r == 0 && clock_ms() >= deadline)
             r = -ETIMEDOUT; /* bytes kept arriving, but not the answer */
         if (r != 0)
@@ -153,7 +153,7 @@ static bool is_absence(int error)
     return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
 }
 
-static int fail_deadline(struct tally *tally)
+static int blocking_fail_deadline(struct tally *tally)
 {
     return answer_fail(&tally->answer, TALLY_EDEADLINE, "%s: no answer within %d ms",
         tally->connection.path, tally->timeout_ms);
@@ -197,7 +197,7 @@ static int call(struct tally *tally, const struct tally_request *request)
         if (r != -ETIMEDOUT || connection_sending(&tally->connection))
             connection_close(&tally->connection);
         if (r == -ETIMEDOUT)
-            return fail_deadline(tally);
+            return blocking_fail_deadline(tally);
         bool again = (is_absence(r) && patient) || r == -EAGAIN;
         if (again && pause_until_next(&pause_ms, deadline))
             continue;

@@ -205,7 +205,7 @@ int connection_flush(struct connection *connection)
 
 /* Makes room to read into. Returned frames stay in front until at least as many bytes are dropped
  * as have to be moved: one move for each frame would be quadratic. */
-static int make_room(struct connection *connection)
+static int connection_make_room(struct connection *connection)
 {
     struct buffer *in = &connection->in;
     size_t rest = in->len - connection->start;
@@ -221,7 +221,7 @@ static int make_room(struct connection *connection)
 
 int connection_receive(struct connection *connection)
 {
-    int r = make_room(connection);
+    int r = connection_make_room(connection);
     if (r < 0)
         return r;
     struct buffer *in = &connection->in;

@@ -125,7 +125,7 @@ void message_error(
 
 /* ---- the error map ---- */
 
-static void pack_aws(struct map *error, const struct failure *failure)
+static void message_pack_aws(struct map *error, const struct failure *failure)
 {
     struct map map = map_begin_in(error, "aws");
 
@@ -147,13 +147,13 @@ void failure_pack(struct buffer *buffer, const struct failure *failure, const st
     if (failure->retry_after_ms > 0)
         map_int(&map, "retry_after_ms", failure->retry_after_ms);
     if (failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0')
-        pack_aws(&map, failure);
+        message_pack_aws(&map, failure);
     if (extra != NULL)
         map_append(&map, extra);
     map_end(&map);
 }
 
-static bool is_text(enum value_type type)
+static bool message_is_text(enum value_type type)
 {
     return type == VALUE_STRING || type == VALUE_BINARY;
 }
@@ -174,11 +174,11 @@ static void unpack_aws_member(struct reader *reader, struct failure *failure)
     if (!reader_text(reader, &key))
         return;
     type = reader_peek(reader);
-    if (text_equals(key, "code") && is_text(type))
+    if (text_equals(key, "code") && message_is_text(type))
         unpack_text(reader, failure->aws_code, sizeof(failure->aws_code));
-    else if (text_equals(key, "request_id") && is_text(type))
+    else if (text_equals(key, "request_id") && message_is_text(type))
         unpack_text(reader, failure->aws_request_id, sizeof(failure->aws_request_id));
-    else if (text_equals(key, "reasons") && is_text(type))
+    else if (text_equals(key, "reasons") && message_is_text(type))
         unpack_text(reader, failure->aws_reasons, sizeof(failure->aws_reasons));
     else
         reader_skip(reader, NULL);
@@ -216,7 +216,7 @@ static void unpack_member(struct reader *reader, struct failure *failure, bool *
     if (text_equals(key, "code")) {
         unpack_integer(reader, INT_MAX, &code);
         failure->code = (enum error_code)code;
-    } else if (text_equals(key, "message") && is_text(type)) {
+    } else if (text_equals(key, "message") && message_is_text(type)) {
         unpack_text(reader, failure->message, sizeof(failure->message));
     } else if (text_equals(key, "retryable") && type == VALUE_BOOL) {
         *said_retryable = reader_bool(reader, &failure->retryable);
@@ -249,7 +249,7 @@ bool failure_unpack(struct reader *reader, struct failure *failure)
     uint32_t pairs = 0;
 
     *failure = (struct failure){.code = ERROR_INTERNAL};
-    if (is_text(reader_peek(reader)))
+    if (message_is_text(reader_peek(reader)))
         unpack_string(reader, failure);
     else
         reader_map(reader, &pairs);

@@ -100,7 +100,7 @@ void transport_error_set(
 #define TEXT_BYTES (48u * 1024u) /* a session token may take 16 KiB */
 
 /* `name` may be NULL: then `value` is the whole line. A NULL value adds nothing. */
-static void add(struct header_lines *lines, const char *name, const char *value)
+static void call_add(struct header_lines *lines, const char *name, const char *value)
 {
     if (value == NULL)
         return;
@@ -146,9 +146,9 @@ static int add_signature(
         signing_name(request->service), unix_seconds, &signature);
     if (r < 0)
         return r;
-    add(lines, "X-Amz-Date", signature.date);
-    add(lines, "X-Amz-Security-Token", request->credentials->session_token);
-    add(lines, "Authorization", signature.authorization);
+    call_add(lines, "X-Amz-Date", signature.date);
+    call_add(lines, "X-Amz-Security-Token", request->credentials->session_token);
+    call_add(lines, "Authorization", signature.authorization);
     return 0;
 }
 
@@ -159,11 +159,11 @@ int header_lines_build(
 
     lines->count = 0;
     buffer_init_secret(&lines->text, TEXT_BYTES);
-    add(lines, "Host", request->endpoint->host);
-    add(lines, "Content-Type", request->content_type);
-    add(lines, "X-Amz-Target", request->target);
+    call_add(lines, "Host", request->endpoint->host);
+    call_add(lines, "Content-Type", request->content_type);
+    call_add(lines, "X-Amz-Target", request->target);
     for (size_t i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
-        add(lines, NULL, request->headers[i]);
+        call_add(lines, NULL, request->headers[i]);
     if (request->credentials != NULL)
         r = add_signature(lines, request, unix_seconds);
     if (r == 0 && lines->text.failed)

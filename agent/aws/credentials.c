@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* A copy of an optional text; false only if out of memory. */
-static bool text_copy(char **copy, const char *text)
+static bool credentials_text_copy(char **copy, const char *text)
 {
     if (text == NULL)
         return true;
@@ -34,10 +34,11 @@ struct credentials *credentials_create(const char *access_key_id, const char *se
     credentials->references = 1;
     credentials->derived = calloc(1, sizeof(*credentials->derived));
     credentials->expires_ms = expires_ms;
-    if (credentials->derived == NULL || !text_copy(&credentials->access_key_id, access_key_id) ||
-        !text_copy(&credentials->secret_access_key, secret_access_key) ||
-        !text_copy(&credentials->session_token, session_token) ||
-        !text_copy(&credentials->arn, arn)) {
+    if (credentials->derived == NULL ||
+        !credentials_text_copy(&credentials->access_key_id, access_key_id) ||
+        !credentials_text_copy(&credentials->secret_access_key, secret_access_key) ||
+        !credentials_text_copy(&credentials->session_token, session_token) ||
+        !credentials_text_copy(&credentials->arn, arn)) {
         credentials_unref(credentials);
         return NULL;
     }

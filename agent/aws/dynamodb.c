@@ -21,7 +21,7 @@
 /* The same for what a page costs. */
 #define UNITS_MAX 1e9
 
-static json_t *load(const void *text, size_t len, bool *no_memory)
+static json_t *dynamodb_load(const void *text, size_t len, bool *no_memory)
 {
     return json_read(text, len, PARSE_FLAGS, NULL, no_memory);
 }
@@ -159,7 +159,7 @@ static int substitute_now(json_t *attribute, int64_t unix_seconds)
 
 static void append_values_now(struct buffer *body, const char *values, int64_t unix_seconds)
 {
-    json_t *object = load(values, strlen(values), NULL);
+    json_t *object = dynamodb_load(values, strlen(values), NULL);
     char *text = NULL;
 
     if (object != NULL && substitute_now_in_object(object, unix_seconds) == 0)
@@ -198,8 +198,9 @@ int dynamodb_query_body(struct buffer *body, const struct query *query, const ch
 
 char *dynamodb_merge_values(const char *values, const char *overrides)
 {
-    json_t *merged = values != NULL ? load(values, strlen(values), NULL) : load("{}", 2, NULL);
-    json_t *over = load(overrides, strlen(overrides), NULL);
+    json_t *merged = values != NULL ? dynamodb_load(values, strlen(values), NULL)
+                                    : dynamodb_load("{}", 2, NULL);
+    json_t *over = dynamodb_load(overrides, strlen(overrides), NULL);
     char *text = NULL;
 
     if (json_is_object(merged) && json_is_object(over) && json_object_update(merged, over) == 0)
@@ -275,7 +276,7 @@ int dynamodb_parse_page(
     const void *json, size_t len, struct dynamodb_page *page, char *why, size_t why_size)
 {
     bool no_memory = false;
-    json_t *reply = load(json, len, &no_memory);
+    json_t *reply = dynamodb_load(json, len, &no_memory);
     int r;
 
     *page = (struct dynamodb_page){.last_key = NULL};
@@ -321,7 +322,7 @@ static const char *first_text_of(const json_t *object, const char *name, const c
 
 void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_error *error)
 {
-    json_t *reply = load(body, len, NULL);
+    json_t *reply = dynamodb_load(body, len, NULL);
     /* "com.amazonaws.dynamodb.v20120810#ThrottlingException", possibly followed by ":http://…" */
     const char *type = first_text_of(reply, "__type", "code");
     const char *hash = strrchr(type, '#');

@@ -26,7 +26,7 @@ static int64_t days_to_year(int year)
 }
 
 /* Reads exactly `count` digits at *at and advances; false if there are other characters. */
-static bool read_digits(const char **at, const char *end, int count, int *value)
+static bool iso8601_read_digits(const char **at, const char *end, int count, int *value)
 {
     if (end - *at < count)
         return false;
@@ -56,7 +56,7 @@ static bool read_fraction(const char **at, const char *end, int *ms)
     *ms = 0;
     if (!read_char(at, end, '.'))
         return true;
-    for (; digits < 9 && read_digits(at, end, 1, &digit); digits++)
+    for (; digits < 9 && iso8601_read_digits(at, end, 1, &digit); digits++)
         if (digits < 3)
             *ms = *ms * 10 + digit;
     for (int i = digits; i < 3; i++)
@@ -71,12 +71,12 @@ int iso8601_parse(const char *text, size_t len, int64_t *wall_ms)
     int year, month, day, hour, minute, second, ms;
     int64_t days;
 
-    if (!read_digits(&at, end, 4, &year) || !read_char(&at, end, '-') ||
-        !read_digits(&at, end, 2, &month) || !read_char(&at, end, '-') ||
-        !read_digits(&at, end, 2, &day) || !read_char(&at, end, 'T') ||
-        !read_digits(&at, end, 2, &hour) || !read_char(&at, end, ':') ||
-        !read_digits(&at, end, 2, &minute) || !read_char(&at, end, ':') ||
-        !read_digits(&at, end, 2, &second) || !read_fraction(&at, end, &ms))
+    if (!iso8601_read_digits(&at, end, 4, &year) || !read_char(&at, end, '-') ||
+        !iso8601_read_digits(&at, end, 2, &month) || !read_char(&at, end, '-') ||
+        !iso8601_read_digits(&at, end, 2, &day) || !read_char(&at, end, 'T') ||
+        !iso8601_read_digits(&at, end, 2, &hour) || !read_char(&at, end, ':') ||
+        !iso8601_read_digits(&at, end, 2, &minute) || !read_char(&at, end, ':') ||
+        !iso8601_read_digits(&at, end, 2, &second) || !read_fraction(&at, end, &ms))
         return -EINVAL;
     if (!(end - at == 1 && *at == 'Z') && !(end - at == 6 && memcmp(at, "+00:00", 6) == 0))
         return -EINVAL;

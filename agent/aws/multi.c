@@ -35,7 +35,7 @@ void sockets_init(struct sockets *sockets, struct loop *loop, sockets_fn *fired,
     ring_init(&sockets->known);
 }
 
-static struct socket *find(const struct sockets *sockets, int fd)
+static struct socket *sockets_find(const struct sockets *sockets, int fd)
 {
     for (struct ring *at = sockets->known.next; at != &sockets->known; at = at->next)
         if (socket_of(at)->fd == fd)
@@ -56,7 +56,7 @@ static void on_events(void *data, unsigned events)
     loop_watch_set(socket->watch, 0);
 }
 
-static struct socket *add(struct sockets *sockets, int fd)
+static struct socket *sockets_add(struct sockets *sockets, int fd)
 {
     struct socket *socket = calloc(1, sizeof(*socket));
 
@@ -73,7 +73,7 @@ static struct socket *add(struct sockets *sockets, int fd)
     return socket;
 }
 
-static void drop(struct socket *socket)
+static void socket_drop(struct socket *socket)
 {
     ring_remove(&socket->link);
     loop_watch_destroy(socket->watch);
@@ -101,13 +101,13 @@ static ino_t inode_of(int fd)
  * the others), and may not notice that the next connection reuses its descriptor number. */
 int sockets_open(struct sockets *sockets, int fd)
 {
-    struct socket *older = find(sockets, fd), *socket;
+    struct socket *older = sockets_find(sockets, fd), *socket;
     bool wanted = older != NULL && older->wanted;
     unsigned events = older != NULL ? older->events : 0;
 
     if (older != NULL)
-        drop(older);
-    socket = add(sockets, fd);
+        socket_drop(older);
+    socket = sockets_add(sockets, fd);
     if (socket == NULL)
         return -ENOMEM;
     socket->is_connection = true;
@@ -118,10 +118,10 @@ int sockets_open(struct sockets *sockets, int fd)
 
 int sockets_watch(struct sockets *sockets, int fd, unsigned events)
 {
-    struct socket *socket = find(sockets, fd);
+    struct socket *socket = sockets_find(sockets, fd);
 
     if (socket == NULL)
-        socket = add(sockets, fd);
+        socket = sockets_add(sockets, fd);
     if (socket == NULL)
         return -ENOMEM;
     socket->wanted = true;
@@ -130,14 +130,14 @@ int sockets_watch(struct sockets *sockets, int fd, unsigned events)
 
 void sockets_leave(struct sockets *sockets, int fd)
 {
-    struct socket *socket = find(sockets, fd);
+    struct socket *socket = sockets_find(sockets, fd);
 
     if (socket == NULL)
         return;
     if (socket->is_connection && !socket->is_kept)
         socket->is_kept = inode_of(fd) == socket->inode;
     if (!socket->is_kept) {
-        drop(socket);
+        socket_drop(socket);
         return;
     }
     socket->wanted = false;
@@ -147,16 +147,16 @@ void sockets_leave(struct sockets *sockets, int fd)
 
 void sockets_forget(struct sockets *sockets, int fd)
 {
-    struct socket *socket = find(sockets, fd);
+    struct socket *socket = sockets_find(sockets, fd);
 
     if (socket != NULL)
-        drop(socket);
+        socket_drop(socket);
 }
 
 void sockets_clear(struct sockets *sockets)
 {
     while (!ring_is_empty(&sockets->known))
-        drop(socket_of(ring_pop(&sockets->known)));
+        socket_drop(socket_of(ring_pop(&sockets->known)));
 }
 
 /* ---- multi ---- */
@@ -240,7 +240,7 @@ static void socket_fired(void *data, int fd, unsigned events)
     drive(multi, curl_multi_socket_action(multi->curl, fd, mask, &running));
 }
 
-static void timer_fired(void *data)
+static void multi_timer_fired(void *data)
 {
     struct multi *multi = data;
     int running;
@@ -364,7 +364,7 @@ struct multi *multi_create(struct loop *loop, multi_ended_fn *ended)
     multi->ended = ended;
     sockets_init(&multi->sockets, loop, socket_fired, multi);
     ring_init(&multi->transfers);
-    multi->timer = loop_timer_create(loop, timer_fired, multi);
+    multi->timer = loop_timer_create(loop, multi_timer_fired, multi);
     multi->curl = curl_create(multi);
     if (multi->timer == NULL || multi->curl == NULL) {
         multi_destroy(multi);

@@ -104,7 +104,7 @@ static bool split_port(const char *text, size_t len, char *host, char *port, siz
     return true;
 }
 
-static int refuse(char *why, size_t why_size, const char *reason)
+static int proxy_refuse(char *why, size_t why_size, const char *reason)
 {
     snprintf(why, why_size, "%s", reason);
     return -EINVAL;
@@ -159,19 +159,20 @@ int proxy_parse(const struct proxy *proxy, struct proxy_parts *parts, char *why,
     char url[HOST_SIZE + 32], host[HOST_SIZE], port[8];
 
     if (scheme < 0)
-        return refuse(
+        return proxy_refuse(
             why, why_size, "its scheme must be http, https, socks5, socks5h, socks4 or socks4a");
     if (!is_user(rest, user_len))
-        return refuse(why, why_size, "a character of the user or password is not percent-encoded");
+        return proxy_refuse(
+            why, why_size, "a character of the user or password is not percent-encoded");
     rest += user_len;
     if (strlen(rest) >= HOST_SIZE)
-        return refuse(why, why_size, "the host name is too long");
+        return proxy_refuse(why, why_size, "the host name is too long");
     snprintf(url, sizeof(url), "http://%s", rest);
     if (endpoint_parse_url(&endpoint, url, true, why, why_size) < 0)
         return -EINVAL;
     if (strcmp(endpoint.path, "/") != 0 ||
         !split_port(rest, strcspn(rest, "/"), host, port, sizeof(port)))
-        return refuse(why, why_size, "nothing can follow the port");
+        return proxy_refuse(why, why_size, "nothing can follow the port");
     *parts = (struct proxy_parts){.has_user = user_len > 0};
     parts->port = port[0] != '\0' ? strtol(port, NULL, 10) : schemes[scheme].port;
     snprintf(parts->host, sizeof(parts->host), strchr(host, ':') != NULL ? "[%s]:%ld" : "%s:%ld",

@@ -7,7 +7,8 @@
 
 /* Copies the value of a header line if it has this name; AWS sends no value that does not fit, so
  * such a value is left out. */
-static bool take(const char *line, size_t len, const char *name, char *value, size_t value_size)
+static bool headers_take(
+    const char *line, size_t len, const char *name, char *value, size_t value_size)
 {
     size_t name_len = strlen(name);
 
@@ -35,9 +36,10 @@ void reply_headers_take(struct reply_headers *headers, const char *line, size_t 
 
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
         memset(headers, 0, sizeof(*headers));
-    take(line, len, "date", headers->date, sizeof(headers->date));
-    take(line, len, "x-amzn-requestid", id, id_size);
-    take(line, len, "x-amz-request-id", id, id_size);
-    take(line, len, "x-amz-crc32", headers->crc32, sizeof(headers->crc32));
-    take(line, len, "x-amz-retry-after", headers->retry_after, sizeof(headers->retry_after));
+    headers_take(line, len, "date", headers->date, sizeof(headers->date));
+    headers_take(line, len, "x-amzn-requestid", id, id_size);
+    headers_take(line, len, "x-amz-request-id", id, id_size);
+    headers_take(line, len, "x-amz-crc32", headers->crc32, sizeof(headers->crc32));
+    headers_take(
+        line, len, "x-amz-retry-after", headers->retry_after, sizeof(headers->retry_after));
 }

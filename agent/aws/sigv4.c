@@ -25,7 +25,7 @@ static __attribute__((noinline)) void wipe_stack_below(void)
     wipe(below, sizeof(below));
 }
 
-static void hash_text(br_sha256_context *hash, const char *text)
+static void sigv4_hash_text(br_sha256_context *hash, const char *text)
 {
     br_sha256_update(hash, text, strlen(text));
 }
@@ -129,7 +129,7 @@ static void hash_path(br_sha256_context *hash, const char *path)
 }
 
 /* Trims white space at the ends and collapses each inner run to one space. */
-static void hash_value(br_sha256_context *hash, const char *value)
+static void sigv4_hash_value(br_sha256_context *hash, const char *value)
 {
     bool first = true;
 
@@ -151,7 +151,7 @@ static void hash_signed_headers(br_sha256_context *hash, const struct header_lis
     for (size_t i = 0; i < list->count; i++) {
         if (i > 0)
             br_sha256_update(hash, ";", 1);
-        hash_text(hash, list->headers[i].name);
+        sigv4_hash_text(hash, list->headers[i].name);
     }
 }
 
@@ -168,22 +168,22 @@ static void hash_request(
     to_hex(result, body_hex);
 
     br_sha256_init(&hash);
-    hash_text(&hash, request->method);
-    hash_text(&hash, "\n");
+    sigv4_hash_text(&hash, request->method);
+    sigv4_hash_text(&hash, "\n");
     hash_path(&hash, request->path);
-    hash_text(&hash, "\n");
-    hash_text(&hash, request->query);
-    hash_text(&hash, "\n");
+    sigv4_hash_text(&hash, "\n");
+    sigv4_hash_text(&hash, request->query);
+    sigv4_hash_text(&hash, "\n");
     for (size_t i = 0; i < list->count; i++) {
-        hash_text(&hash, list->headers[i].name);
-        hash_text(&hash, ":");
-        hash_value(&hash, list->headers[i].value);
-        hash_text(&hash, "\n");
+        sigv4_hash_text(&hash, list->headers[i].name);
+        sigv4_hash_text(&hash, ":");
+        sigv4_hash_value(&hash, list->headers[i].value);
+        sigv4_hash_text(&hash, "\n");
     }
-    hash_text(&hash, "\n");
+    sigv4_hash_text(&hash, "\n");
     hash_signed_headers(&hash, list);
-    hash_text(&hash, "\n");
-    hash_text(&hash, body_hex);
+    sigv4_hash_text(&hash, "\n");
+    sigv4_hash_text(&hash, body_hex);
     br_sha256_out(&hash, result);
     wipe(&hash, sizeof(hash)); /* its last block may hold a part of the token */
 }

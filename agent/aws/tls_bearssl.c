@@ -86,7 +86,7 @@ static void take_subject(void *data, const void *bytes, size_t len)
         reading->inside = false; /* too long for a name: skipped */
 }
 
-static void take_bytes(void *data, const void *bytes, size_t len)
+static void tls_take_bytes(void *data, const void *bytes, size_t len)
 {
     struct reading *reading = data;
 
@@ -202,7 +202,7 @@ static int anchors_parse(struct anchors *anchors, const struct buffer *bundle)
 
     buffer_init(&reading.subject, NAME_MAX_SIZE);
     br_pem_decoder_init(&pem);
-    br_pem_decoder_setdest(&pem, take_bytes, &reading);
+    br_pem_decoder_setdest(&pem, tls_take_bytes, &reading);
     read_pem(&reading, &pem, bundle->data, bundle->len);
     /* The decoder ends an object only at its last line. */
     read_pem(&reading, &pem, (const uint8_t *)"\n", 1);

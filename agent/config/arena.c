@@ -68,7 +68,7 @@ static struct block *block_add(struct arena *arena, size_t size)
     return block;
 }
 
-static void *take(struct arena *arena, size_t size, size_t align)
+static void *arena_take(struct arena *arena, size_t size, size_t align)
 {
     struct block *block = arena->blocks;
     size_t start = 0;
@@ -92,7 +92,7 @@ static void *take(struct arena *arena, size_t size, size_t align)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    void *data = take(arena, size, alignof(max_align_t));
+    void *data = arena_take(arena, size, alignof(max_align_t));
     if (data != NULL)
         memset(data, 0, size);
     return data;
@@ -108,7 +108,7 @@ void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
 
 char *arena_copy(struct arena *arena, const char *text, size_t len)
 {
-    char *copy = len < SIZE_MAX ? take(arena, len + 1, 1) : NULL;
+    char *copy = len < SIZE_MAX ? arena_take(arena, len + 1, 1) : NULL;
     if (copy == NULL)
         return NULL;
     memcpy(copy, text, len);
@@ -126,7 +126,7 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
     va_list again;
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
-    char *text = len >= 0 ? take(arena, (size_t)len + 1, 1) : NULL;
+    char *text = len >= 0 ? arena_take(arena, (size_t)len + 1, 1) : NULL;
     if (text != NULL)
         vsnprintf(text, (size_t)len + 1, format, again);
     va_end(again);

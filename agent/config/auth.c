@@ -184,7 +184,7 @@ static void read_entries(
     }
 }
 
-static struct value_ref literal(
+static struct value_ref auth_literal(
     struct parser *parser, const struct node *node, const char *title, const char *field)
 {
     const char *text = node_text(node);
@@ -231,9 +231,10 @@ static void read_pod_identity(struct parser *parser, struct auth *auth, const st
             "podIdentity.provider", "missing, taken as none; KEDA refuses podIdentity without it");
     else
         auth->provider = parser_keep(parser, node_text(provider));
-    auth->role = literal(parser, node_get(identity, "roleArn"), auth->title, "podIdentity.roleArn");
+    auth->role = auth_literal(
+        parser, node_get(identity, "roleArn"), auth->title, "podIdentity.roleArn");
     auth->role_place = node_place(tree, node_get(identity, "roleArn"));
-    auth->external_id = literal(
+    auth->external_id = auth_literal(
         parser, node_get(identity, "externalID"), auth->title, "podIdentity.externalID");
     auth->external_id_place = node_place(tree, node_get(identity, "externalID"));
     if (owner == NULL)
@@ -417,7 +418,7 @@ static void expect_keys(
     }
 }
 
-static void read_object(
+static void auth_read_object(
     struct parser *parser, struct auth *auth, const char *path, const struct place *place)
 {
     struct buffer content;
@@ -484,7 +485,7 @@ void auth_file_read(struct parser *parser, struct auth *auth, const struct node 
         return;
     const char *path = full_path(parser, &place, node_text(field));
     if (path != NULL)
-        read_object(parser, auth, path, &place);
+        auth_read_object(parser, auth, path, &place);
 }
 
 const char *auth_file_member(struct parser *parser, const char *json, const char *key)

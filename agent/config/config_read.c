@@ -282,7 +282,7 @@ fail:
     return NULL;
 }
 
-static void read_object(struct parser *parser, const struct document *document)
+static void config_read_object(struct parser *parser, const struct document *document)
 {
     struct scaled_object object;
     const struct node *triggers = scaled_object_read(&object, parser, document);
@@ -313,7 +313,7 @@ static void read_objects(struct parser *parser)
         if (parser->too_many)
             return;
         if (document->kind <= DOCUMENT_SNIPPET)
-            read_object(parser, document);
+            config_read_object(parser, document);
     }
 }
 

@@ -125,7 +125,7 @@ static void watch_folders(struct config_watch *watch)
     }
 }
 
-static void look(void *data)
+static void config_watch_look(void *data)
 {
     struct config_watch *watch = data;
     uint64_t stamp = config_stamp(watch->paths, watch->path_count);
@@ -183,7 +183,7 @@ struct config_watch *config_watch_create(struct loop *loop, const char *const *p
     watch->changed = changed;
     watch->data = data;
     watch->folders = calloc(path_count + 1, sizeof(struct loop_folder *));
-    watch->look = loop_timer_create(loop, look, watch);
+    watch->look = loop_timer_create(loop, config_watch_look, watch);
     if (watch->folders == NULL || watch->look == NULL) {
         config_watch_destroy(watch);
         return NULL;

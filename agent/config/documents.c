@@ -54,7 +54,7 @@ bool document_name_is_plain(const char *name)
     return *name != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static int keep(struct documents *documents, const struct document *document)
+static int documents_keep(struct documents *documents, const struct document *document)
 {
     if (documents->count == documents->capacity) {
         size_t capacity = documents->capacity > 0 ? documents->capacity * 2 : 64;
@@ -92,7 +92,7 @@ static int add_named(struct documents *documents, const struct tree *tree, enum 
             "a namespace has no blanks and slashes");
         return 0;
     }
-    return keep(documents, &document);
+    return documents_keep(documents, &document);
 }
 
 /* The form on KEDA's scaler pages; named after its file. */
@@ -115,7 +115,7 @@ static int add_snippet(struct documents *documents, const struct tree *tree)
     }
     struct document document = {
         .kind = DOCUMENT_SNIPPET, .tree = *tree, .namespace_ = "default", .name = name};
-    return keep(documents, &document);
+    return documents_keep(documents, &document);
 }
 
 static int skip(struct documents *documents, const struct tree *tree, const char *kind)

@@ -25,7 +25,7 @@ struct path {
     unsigned depth;
 };
 
-static bool check_value(const struct path *path, json_t *value);
+static bool expressions_check_value(const struct path *path, json_t *value);
 
 /* Writes `root[":a"].M["b"].L[0]`, cut at the end of the buffer. */
 static size_t path_write(const struct path *path, char *text)
@@ -46,7 +46,7 @@ static size_t path_write(const struct path *path, char *text)
     return len < PATH_SIZE ? len : PATH_SIZE - 1;
 }
 
-static void tell(const struct path *path, enum attribute_flaw flaw, const char *type,
+static void expressions_tell(const struct path *path, enum attribute_flaw flaw, const char *type,
     const char *what, const char *keda)
 {
     char text[PATH_SIZE];
@@ -59,12 +59,12 @@ static void tell(const struct path *path, enum attribute_flaw flaw, const char *
 
 static bool wrong(const struct path *path, const char *type, const char *what, const char *keda)
 {
-    tell(path, ATTRIBUTE_WRONG, type, what, keda);
+    expressions_tell(path, ATTRIBUTE_WRONG, type, what, keda);
     return false;
 }
 
 /* DynamoDB's number format: digits with an optional fraction and exponent. */
-static bool is_number(const char *text)
+static bool expressions_is_number(const char *text)
 {
     size_t whole = 0, fraction = 0;
 
@@ -123,8 +123,8 @@ static bool check_number(const struct path *path, json_t *value)
         return wrong(path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
     if (path->check->allow_now && is_now(text))
         path->check->uses_now = true;
-    else if (!is_number(text))
-        tell(path, ATTRIBUTE_REFUSED, "N",
+    else if (!expressions_is_number(text))
+        expressions_tell(path, ATTRIBUTE_REFUSED, "N",
             path->check->allow_now && strncmp(text, "$now", 4) == 0
                 ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\" without blanks, so "
                   "DynamoDB will refuse it"
@@ -140,7 +140,7 @@ static bool check_binary(const struct path *path, json_t *value)
     if (text == NULL || !is_base64(text))
         return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
             text == NULL ? CRASH : "");
-    tell(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
+    expressions_tell(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
         "; newer KEDA does not decode it and compares with the text itself");
     return true;
 }
@@ -157,7 +157,7 @@ static bool check_null(const struct path *path, json_t *value)
     if (!json_is_boolean(value))
         return wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
     if (json_is_false(value))
-        tell(path, ATTRIBUTE_ODD, "NULL",
+        expressions_tell(path, ATTRIBUTE_ODD, "NULL",
             "is false, and sent as true, as KEDA does; write {\"NULL\":true}", "");
     return true;
 }
@@ -177,13 +177,13 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
             good = wrong(path, type, "must hold strings only", "");
         else if (*type == 'B' && !is_base64(text))
             good = wrong(path, type, "must hold base64 strings only", "");
-        else if (*type == 'N' && !is_number(text))
-            tell(path, ATTRIBUTE_REFUSED, type,
+        else if (*type == 'N' && !expressions_is_number(text))
+            expressions_tell(path, ATTRIBUTE_REFUSED, type,
                 "holds something that is not a number, so DynamoDB will refuse it", "");
         if (!good)
             return false;
     }
-    tell(path, ATTRIBUTE_ODD, type, "is a set", ", which KEDA refuses");
+    expressions_tell(path, ATTRIBUTE_ODD, type, "is a set", ", which KEDA refuses");
     return true;
 }
 
@@ -217,7 +217,7 @@ static bool check_list(const struct path *path, json_t *value)
             .type = "L",
             .index = i,
             .depth = path->depth + 1};
-        good &= check_value(&inner, member);
+        good &= expressions_check_value(&inner, member);
     }
     return good;
 }
@@ -237,7 +237,7 @@ static bool check_map(const struct path *path, json_t *value)
             .type = "M",
             .key = key,
             .depth = path->depth + 1};
-        good &= check_value(&inner, member);
+        good &= expressions_check_value(&inner, member);
     }
     return good;
 }
@@ -258,7 +258,7 @@ static const struct {
     {"M", check_map},
 };
 
-static bool check_value(const struct path *path, json_t *value)
+static bool expressions_check_value(const struct path *path, json_t *value)
 {
     const char *name = NULL;
     json_t *inner = NULL;
@@ -290,7 +290,7 @@ bool attribute_check(struct attribute_check *check, const char *key, json_t *val
 {
     struct path path = {.check = check, .key = key};
 
-    return check_value(&path, value);
+    return expressions_check_value(&path, value);
 }
 
 /* ---- values ---- */
@@ -299,7 +299,7 @@ bool attribute_check(struct attribute_check *check, const char *key, json_t *val
 #define VALUES "expressionAttributeValues"
 
 /* The object, which the caller releases; NULL after adding an error to the findings. */
-static json_t *load(const struct parameters *parameters, const char *name)
+static json_t *expressions_load(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
     char reason[JSON_ERROR_TEXT_LENGTH];
@@ -376,7 +376,7 @@ struct values names_read(const struct parameters *parameters)
     names.bad = is_container(parameters, NAMES);
     if (parameter_text(parameters, NAMES) == NULL)
         return names;
-    json_t *object = load(parameters, NAMES);
+    json_t *object = expressions_load(parameters, NAMES);
     names.bad = object == NULL || json_object_size(object) == 0;
     if (object == NULL)
         return names;
@@ -400,7 +400,7 @@ struct values names_read(const struct parameters *parameters)
     return names;
 }
 
-static void tell_flaw(
+static void expressions_tell_flaw(
     void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
 {
     const struct parameters *parameters = *(const struct parameters **)data;
@@ -415,7 +415,7 @@ struct values values_read(const struct parameters *parameters)
 {
     struct values values = {0};
     struct attribute_check check = {
-        .root = VALUES, .allow_now = true, .tell = tell_flaw, .data = &parameters};
+        .root = VALUES, .allow_now = true, .tell = expressions_tell_flaw, .data = &parameters};
     const char *key = NULL;
     json_t *member = NULL;
     bool good = true;
@@ -423,7 +423,7 @@ struct values values_read(const struct parameters *parameters)
     values.bad = is_container(parameters, VALUES);
     if (parameter_text(parameters, VALUES) == NULL)
         return values;
-    json_t *object = load(parameters, VALUES);
+    json_t *object = expressions_load(parameters, VALUES);
     values.bad = object == NULL;
     if (object == NULL)
         return values;

@@ -13,7 +13,7 @@ struct choice {
     struct identity_spec spec;
 };
 
-static bool is_set(const struct value_ref *value)
+static bool choice_is_set(const struct value_ref *value)
 {
     return value->source != SOURCE_ABSENT;
 }
@@ -64,7 +64,7 @@ static void note_unused_keys(const struct choice *c, const char *why)
             parameter_note(c->parameters, names[i], "ignored: %s", why);
     }
     for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SECRET_KEY; i++) {
-        if (is_set(&c->auth->parameters[i]) && is_first(c, why))
+        if (choice_is_set(&c->auth->parameters[i]) && is_first(c, why))
             findings_add(&c->parser->findings, FINDING_NOTE, &c->auth->places[i],
                 "authenticationRef", "the access key is ignored: %s", why);
     }
@@ -116,16 +116,16 @@ static bool choose_auth_keys(struct choice *c)
     const struct value_ref *id = auth_value(c, AUTH_KEY_ID);
     const struct value_ref *secret = auth_value(c, AUTH_SECRET_KEY);
 
-    if (!is_set(id) && !is_set(secret))
+    if (!choice_is_set(id) && !choice_is_set(secret))
         return false;
     choose(c, IDENTITY_STATIC, "access key");
     c->spec.key_id = *id;
     c->spec.secret_key = *secret;
     c->spec.session_token = *auth_value(c, AUTH_SESSION_TOKEN);
-    if (!is_set(secret))
+    if (!choice_is_set(secret))
         auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_KEY_ID], "awsAccessKeyID",
             "an access key without its secret; add awsSecretAccessKey");
-    if (!is_set(id))
+    if (!choice_is_set(id))
         auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_SECRET_KEY], "awsSecretAccessKey",
             "a secret key without an id; add awsAccessKeyID");
     return true;
@@ -136,14 +136,14 @@ static void take_role(struct choice *c)
     const struct value_ref *external = auth_value(c, AUTH_EXTERNAL_ID);
 
     c->spec.role = *auth_value(c, AUTH_ROLE);
-    if (is_set(&c->spec.role))
-        c->spec.external_id = is_set(external) ? *external : c->auth->external_id;
+    if (choice_is_set(&c->spec.role))
+        c->spec.external_id = choice_is_set(external) ? *external : c->auth->external_id;
 }
 
 /* No pod identity: a role, keys, or the pod's own credentials. */
 static void choose_by_parameters(struct choice *c)
 {
-    if (is_set(auth_value(c, AUTH_ROLE))) {
+    if (choice_is_set(auth_value(c, AUTH_ROLE))) {
         choose(c, IDENTITY_ASSUME_ROLE, "awsRoleArn");
         take_role(c);
         note_unused_keys(c, "awsRoleArn is assumed with the pod's own identity");
@@ -184,11 +184,11 @@ static void choose_aws(struct choice *c)
     choose(c, IDENTITY_AWS, "podIdentity aws");
     take_role(c);
     note_unused_keys(c, "podIdentity aws is used, as in KEDA");
-    if (!is_set(&c->auth->role))
+    if (!choice_is_set(&c->auth->role))
         return;
     c->spec.role = c->auth->role;
-    c->spec.external_id = is_set(&c->auth->external_id) ? c->auth->external_id
-                                                        : *auth_value(c, AUTH_EXTERNAL_ID);
+    c->spec.external_id = choice_is_set(&c->auth->external_id) ? c->auth->external_id
+                                                               : *auth_value(c, AUTH_EXTERNAL_ID);
     if (c->auth->workload)
         auth_finding(c, FINDING_ERROR, &c->auth->provider_place, "podIdentity.roleArn",
             "cannot be used with identityOwner: workload; remove one of them");
@@ -197,12 +197,12 @@ static void choose_aws(struct choice *c)
 /* KEDA uses an external id only if it assumes podIdentity.roleArn. */
 static void check_external_id(const struct choice *c)
 {
-    if (c->auth == NULL || !is_set(&c->auth->external_id))
+    if (c->auth == NULL || !choice_is_set(&c->auth->external_id))
         return;
-    if (!is_set(&c->spec.external_id))
+    if (!choice_is_set(&c->spec.external_id))
         auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
             "ignored, by KEDA too: there is no role to assume; add podIdentity.roleArn");
-    else if (c->spec.kind != IDENTITY_AWS || !is_set(&c->auth->role))
+    else if (c->spec.kind != IDENTITY_AWS || !choice_is_set(&c->auth->role))
         auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
             "KEDA ignores it without provider aws and podIdentity.roleArn; tally sends it with "
             "AssumeRole");
@@ -253,7 +253,7 @@ static void choose_by_provider(struct choice *c, const char *provider)
     } else if (c->is_operator) {
         choose(c, IDENTITY_CHAIN, "identityOwner operator");
         note_unused_keys(c, "identityOwner is operator, so the pod's own identity is used");
-        if (is_set(auth_value(c, AUTH_ROLE)))
+        if (choice_is_set(auth_value(c, AUTH_ROLE)))
             parameter_note(c->parameters, "identityOwner",
                 "operator: the auth parameter awsRoleArn is ignored");
     } else if (strcmp(provider, "none") == 0 || *provider == '\0') {

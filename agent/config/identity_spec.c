@@ -39,13 +39,13 @@ static void list_refs(struct identity_spec *spec, struct value_ref *refs[REF_COU
     refs[4] = &spec->session_token;
 }
 
-static bool text_copy(const char **copy, const char *text)
+static bool spec_text_copy(const char **copy, const char *text)
 {
     *copy = text != NULL ? strdup(text) : NULL;
     return text == NULL || *copy != NULL;
 }
 
-static void text_clear(const char **text)
+static void spec_text_clear(const char **text)
 {
     /* This module owns the copy: it is const only for its readers. */
     char *own = (char *)(uintptr_t)*text;
@@ -71,13 +71,14 @@ int identity_spec_copy(struct identity_spec *copy, const struct identity_spec *s
     bool ok;
 
     *copy = (struct identity_spec){.kind = spec->kind};
-    ok = text_copy(&copy->reason, spec->reason) && text_copy(&copy->region, spec->region);
+    ok = spec_text_copy(&copy->reason, spec->reason) && spec_text_copy(&copy->region, spec->region);
     list_refs(&source, from);
     list_refs(copy, to);
     for (int i = 0; i < REF_COUNT && ok; i++) {
         to[i]->source = from[i]->source;
-        ok = text_copy(&to[i]->text, from[i]->text) && text_copy(&to[i]->key, from[i]->key) &&
-             text_copy(&to[i]->origin, from[i]->origin);
+        ok = spec_text_copy(&to[i]->text, from[i]->text) &&
+             spec_text_copy(&to[i]->key, from[i]->key) &&
+             spec_text_copy(&to[i]->origin, from[i]->origin);
     }
     if (ok)
         return 0;
@@ -89,13 +90,13 @@ void identity_spec_clear(struct identity_spec *spec)
 {
     struct value_ref *refs[REF_COUNT];
 
-    text_clear(&spec->reason);
-    text_clear(&spec->region);
+    spec_text_clear(&spec->reason);
+    spec_text_clear(&spec->region);
     list_refs(spec, refs);
     for (int i = 0; i < REF_COUNT; i++) {
-        text_clear(&refs[i]->text);
-        text_clear(&refs[i]->key);
-        text_clear(&refs[i]->origin);
+        spec_text_clear(&refs[i]->text);
+        spec_text_clear(&refs[i]->key);
+        spec_text_clear(&refs[i]->origin);
         refs[i]->source = SOURCE_ABSENT;
     }
 }
@@ -118,27 +119,27 @@ bool identity_spec_same_reason(const struct identity_spec *a, const struct ident
     return text_equal(a->reason, b->reason);
 }
 
-static uint32_t hash_text(uint32_t hash, const char *text)
+static uint32_t spec_hash_text(uint32_t hash, const char *text)
 {
     for (; text != NULL && *text != '\0'; text++)
         hash = (hash ^ (uint8_t)*text) * 16777619u; /* FNV-1a */
     return hash * 31 + (text == NULL);
 }
 
-static uint32_t hash_value(uint32_t hash, const struct value_ref *value)
+static uint32_t spec_hash_value(uint32_t hash, const struct value_ref *value)
 {
-    hash = hash_text(hash * 31 + (uint32_t)value->source, value->text);
-    return hash_text(hash, value->key);
+    hash = spec_hash_text(hash * 31 + (uint32_t)value->source, value->text);
+    return spec_hash_text(hash, value->key);
 }
 
 uint32_t identity_spec_hash(const struct identity_spec *spec)
 {
-    uint32_t hash = hash_text(2166136261u + (uint32_t)spec->kind, spec->region);
+    uint32_t hash = spec_hash_text(2166136261u + (uint32_t)spec->kind, spec->region);
 
-    hash = hash_text(hash, spec->reason);
-    hash = hash_value(hash, &spec->role);
-    hash = hash_value(hash, &spec->external_id);
-    hash = hash_value(hash, &spec->key_id);
-    hash = hash_value(hash, &spec->secret_key);
-    return hash_value(hash, &spec->session_token);
+    hash = spec_hash_text(hash, spec->reason);
+    hash = spec_hash_value(hash, &spec->role);
+    hash = spec_hash_value(hash, &spec->external_id);
+    hash = spec_hash_value(hash, &spec->key_id);
+    hash = spec_hash_value(hash, &spec->secret_key);
+    return spec_hash_value(hash, &spec->session_token);
 }

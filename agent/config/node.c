@@ -165,7 +165,7 @@ static bool is_decimal(const char *digits)
     return *digits == '\0';
 }
 
-static bool is_number(const char *text)
+static bool node_is_number(const char *text)
 {
     char digits[NUMBER_BYTES];
     int64_t value;
@@ -213,7 +213,7 @@ enum node_kind scalar_kind(const char *text)
         return NODE_BOOL;
     if (is_one_of(text, floats))
         return NODE_NUMBER;
-    if (is_number(text))
+    if (node_is_number(text))
         return NODE_NUMBER;
     return NODE_STRING;
 }

@@ -65,7 +65,7 @@ static const char *quoted_text(
     return text != NULL ? text : value->text;
 }
 
-static void check_value(
+static void parameters_check_value(
     const struct parameters *parameters, const char *name, const struct node *value)
 {
     struct findings *findings = &parameters->parser->findings;
@@ -91,7 +91,7 @@ void parameters_check(const struct parameters *parameters)
         if (!parameter_is_among(pair->key->text, known))
             check_name(parameters, pair->key);
         else
-            check_value(parameters, pair->key->text, pair->value);
+            parameters_check_value(parameters, pair->key->text, pair->value);
     }
 }
 

@@ -14,7 +14,7 @@ static const struct tree *tree_of(const struct scaled_object *object)
     return &object->document->tree;
 }
 
-static void add(const struct scaled_object *object, enum finding_level level,
+static void object_add(const struct scaled_object *object, enum finding_level level,
     const struct node *node, const char *subject, const char *message)
 {
     struct place place = node_place(tree_of(object), node);
@@ -68,7 +68,7 @@ static enum fallback_behavior read_behavior(
     while (behaviors[behavior] != NULL && (text == NULL || strcmp(behaviors[behavior], text) != 0))
         behavior++;
     if (behavior == FALLBACK_UNKNOWN && text != NULL && strcmp(text, "scalingModifiers") == 0)
-        add(object, FINDING_WARNING, node, "fallback.behavior",
+        object_add(object, FINDING_WARNING, node, "fallback.behavior",
             "tally does not compute scalingModifiers, so answers in fallback will have no "
             "desired_replicas");
     else if (behavior == FALLBACK_UNKNOWN) {
@@ -78,7 +78,7 @@ static enum fallback_behavior read_behavior(
             close != NULL ? "; did you mean " : "", close != NULL ? close : "",
             close != NULL ? "?" : "");
     } else if (behavior != FALLBACK_STATIC)
-        add(object, FINDING_NOTE, node, "fallback.behavior",
+        object_add(object, FINDING_NOTE, node, "fallback.behavior",
             "needs the present replicas: answers in fallback have desired_replicas only where the "
             "request has replicas");
     return (enum fallback_behavior)behavior;
@@ -92,17 +92,17 @@ static void read_fallback(struct scaled_object *object)
     if (fallback == NULL)
         return;
     if (fallback->kind != NODE_MAP) {
-        add(object, FINDING_ERROR, fallback, "fallback",
+        object_add(object, FINDING_ERROR, fallback, "fallback",
             "must be a map with failureThreshold and replicas");
         return;
     }
     if (scaling->is_job) {
-        add(object, FINDING_WARNING, fallback, "fallback", "ignored: a ScaledJob has none");
+        object_add(object, FINDING_WARNING, fallback, "fallback", "ignored: a ScaledJob has none");
         return;
     }
     if (node_get_set(fallback, "failureThreshold") == NULL ||
         node_get_set(fallback, "replicas") == NULL)
-        add(object, FINDING_ERROR, fallback, "fallback",
+        object_add(object, FINDING_ERROR, fallback, "fallback",
             "needs both failureThreshold and replicas");
     scaling->has_fallback = true;
     scaling->fallback_threshold = read_count(object, fallback, "fallback.failureThreshold", 0, 0);
@@ -129,7 +129,8 @@ static void read_bounds(struct scaled_object *object)
         scaling->min_replicas = scaling->max_replicas;
     }
     if (idle != NULL && scaling->is_job) {
-        add(object, FINDING_WARNING, idle, "idleReplicaCount", "ignored: a ScaledJob has none");
+        object_add(
+            object, FINDING_WARNING, idle, "idleReplicaCount", "ignored: a ScaledJob has none");
         scaling->idle_replicas = -1;
     } else if (scaling->idle_replicas >= 0 && scaling->idle_replicas >= scaling->min_replicas) {
         struct place place = node_place(tree_of(object), idle);
@@ -159,9 +160,9 @@ static void report_other(const struct scaled_object *object, const struct node *
     struct place place = node_place(tree_of(object), type != NULL ? type : trigger);
 
     if (trigger->kind != NODE_MAP)
-        add(object, FINDING_ERROR, trigger, "triggers", "each trigger must be a map");
+        object_add(object, FINDING_ERROR, trigger, "triggers", "each trigger must be a map");
     else if (node_text(type) == NULL)
-        add(object, FINDING_ERROR, trigger, "type", "missing; write type: " TYPE);
+        object_add(object, FINDING_ERROR, trigger, "type", "missing; write type: " TYPE);
     else
         findings_add(&object->parser->findings, FINDING_WARNING, &place, "type",
             "skipped: tally counts " TYPE " triggers only, not %s%s", node_text(type),
@@ -177,12 +178,12 @@ static const struct node *find_triggers(const struct scaled_object *object)
     if (triggers != NULL && triggers->kind == NODE_LIST)
         return triggers;
     if (triggers != NULL)
-        add(object, FINDING_ERROR, triggers, "triggers",
+        object_add(object, FINDING_ERROR, triggers, "triggers",
             "must be a list; begin each trigger with \"- \"");
     else if (astray != NULL)
-        add(object, FINDING_ERROR, astray, "triggers", "belongs below spec; indent it");
+        object_add(object, FINDING_ERROR, astray, "triggers", "belongs below spec; indent it");
     else
-        add(object, FINDING_ERROR, root, "triggers",
+        object_add(object, FINDING_ERROR, root, "triggers",
             "missing; add a list with an " TYPE " trigger below spec");
     return NULL;
 }

@@ -19,7 +19,7 @@ struct step {
     struct trigger trigger;
 };
 
-static void add(const struct step *step, enum finding_level level, const struct node *node,
+static void trigger_add(const struct step *step, enum finding_level level, const struct node *node,
     const char *subject, const char *message)
 {
     struct place place = node_place(step->parameters.tree, node);
@@ -220,7 +220,7 @@ static void read_metric_type(struct step *step)
     if (text != NULL && strcmp(text, "Value") == 0)
         step->trigger.scaling.metric_type = METRIC_VALUE;
     else
-        add(step, FINDING_ERROR, node, "metricType",
+        trigger_add(step, FINDING_ERROR, node, "metricType",
             "must be AverageValue or Value; KEDA knows Utilization for cpu and memory only");
 }
 
@@ -278,7 +278,7 @@ static void read_name(struct step *step)
 
     for (const char *c = text; c != NULL && *c != '\0'; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            add(step, FINDING_ERROR, node, "name", "must not hold control characters");
+            trigger_add(step, FINDING_ERROR, node, "name", "must not hold control characters");
             text = NULL;
             break;
         }
@@ -316,7 +316,7 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
             .column = node->column}};
 
     if (metadata == NULL || metadata->kind != NODE_MAP) {
-        add(&step, FINDING_ERROR, metadata != NULL ? metadata : node, "metadata",
+        trigger_add(&step, FINDING_ERROR, metadata != NULL ? metadata : node, "metadata",
             "must be a map with awsRegion, tableName, keyConditionExpression and targetValue");
         return;
     }

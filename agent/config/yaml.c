@@ -55,14 +55,14 @@ static struct place mark_place(const struct builder *b, const yaml_mark_t *mark)
     return place;
 }
 
-static int refuse(struct builder *b, const yaml_mark_t *mark, const char *message)
+static int yaml_refuse(struct builder *b, const yaml_mark_t *mark, const char *message)
 {
     struct place place = mark_place(b, mark);
     findings_add(b->findings, FINDING_ERROR, &place, "", "%s", message);
     return -EINVAL;
 }
 
-static int push(struct builder *b, const struct node *node)
+static int yaml_push(struct builder *b, const struct node *node)
 {
     if (b->count == b->capacity) {
         size_t capacity = b->capacity > 0 ? b->capacity * 2 : 256;
@@ -95,7 +95,7 @@ static int anchor_add(
     if (name == NULL)
         return 0;
     if (b->anchor_count == YAML_ANCHORS_MAX)
-        return refuse(b, mark, "more than 1000 anchors in one document; split it");
+        return yaml_refuse(b, mark, "more than 1000 anchors in one document; split it");
     if (b->anchor_count == b->anchor_capacity) {
         size_t capacity = b->anchor_capacity > 0 ? b->anchor_capacity * 2 : 16;
         struct anchor *anchors = realloc(b->anchors, capacity * sizeof(*anchors));
@@ -126,16 +126,19 @@ static int add_alias(struct builder *b, const yaml_event_t *event)
     const struct node *node = anchor_find(b, event->data.alias.anchor);
 
     if (++b->alias_count > YAML_ALIASES_MAX)
-        return refuse(b, &event->start_mark, "more than 10000 aliases in one document; split it");
+        return yaml_refuse(
+            b, &event->start_mark, "more than 10000 aliases in one document; split it");
     if (node == NULL)
-        return refuse(b, &event->start_mark, "the alias names an anchor that does not exist");
+        return yaml_refuse(b, &event->start_mark, "the alias names an anchor that does not exist");
     for (size_t i = 0; i < b->depth; i++) {
         if (b->open[i].node == node)
-            return refuse(b, &event->start_mark, "the anchor contains itself through this alias");
+            return yaml_refuse(
+                b, &event->start_mark, "the anchor contains itself through this alias");
     }
     if (b->depth + node->height > YAML_DEPTH_MAX)
-        return refuse(b, &event->start_mark, "nested more than 64 levels deep through this alias");
-    return push(b, node);
+        return yaml_refuse(
+            b, &event->start_mark, "nested more than 64 levels deep through this alias");
+    return yaml_push(b, node);
 }
 
 /* The kind that an explicit tag gives a scalar; NODE_LIST: an unknown tag. */
@@ -202,11 +205,11 @@ static int add_scalar(struct builder *b, const yaml_event_t *event)
     enum node_kind kind = NODE_STRING;
 
     if (strlen(text) != len)
-        return refuse(b, &event->start_mark, "the text holds a NUL character; remove the \\0");
+        return yaml_refuse(b, &event->start_mark, "the text holds a NUL character; remove the \\0");
     if (event->data.scalar.plain_implicit)
         kind = scalar_kind(text);
     else if (tag != NULL && tagged_kind(tag) == NODE_MAP)
-        return refuse(b, &event->start_mark, "!!binary is not read; write the text itself");
+        return yaml_refuse(b, &event->start_mark, "!!binary is not read; write the text itself");
     else if (tag != NULL && tagged_kind(tag) != NODE_LIST)
         kind = tagged_kind(tag);
     struct node *node = node_add(b, kind, &event->start_mark);
@@ -221,14 +224,14 @@ static int add_scalar(struct builder *b, const yaml_event_t *event)
     if (node->text == NULL)
         return -ENOMEM;
     int r = anchor_add(b, event->data.scalar.anchor, node, &event->start_mark);
-    return r < 0 ? r : push(b, node);
+    return r < 0 ? r : yaml_push(b, node);
 }
 
 static int open_container(
     struct builder *b, enum node_kind kind, const yaml_char_t *anchor, const yaml_mark_t *mark)
 {
     if (b->depth == YAML_DEPTH_MAX)
-        return refuse(b, mark, "nested more than 64 levels deep");
+        return yaml_refuse(b, mark, "nested more than 64 levels deep");
     struct node *node = node_add(b, kind, mark);
     if (node == NULL)
         return -ENOMEM;
@@ -254,7 +257,7 @@ static int close_container(struct builder *b, const yaml_mark_t *mark)
             node->height = children[i]->height + 1;
         node->weight += children[i]->weight;
         if (node->weight > YAML_NODES_MAX)
-            return refuse(
+            return yaml_refuse(
                 b, mark, "too large once its aliases are followed (1000000 values); split it");
     }
     if (node->kind == NODE_MAP) {
@@ -268,7 +271,7 @@ static int close_container(struct builder *b, const yaml_mark_t *mark)
     }
     b->count = open->start;
     b->depth--;
-    return r < 0 ? r : push(b, node);
+    return r < 0 ? r : yaml_push(b, node);
 }
 
 static int handle_event(struct builder *b, const yaml_event_t *event)

@@ -72,7 +72,8 @@ static bool key_repeats(const struct count_query *counting, const char *key)
            (counting->sum.pages > 0 && fnv_text(FNV_START, key) == counting->mark);
 }
 
-static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+static int count_query_parse_reply(
+    void *data, const void *body, size_t len, char *why, size_t why_size)
 {
     struct count_query *counting = data;
     int r = dynamodb_parse_page(body, len, &counting->page, why, why_size);
@@ -157,7 +158,7 @@ static void send_page(struct count_query *counting)
         .credentials = counting->credentials,
         .max_reply = DYNAMODB_REPLY_BYTES,
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
-        .parse_reply = parse_reply,
+        .parse_reply = count_query_parse_reply,
         .parse_error = dynamodb_parse_error,
         .patience = counting->options.patience,
         .retrying = on_retrying};
@@ -323,7 +324,7 @@ void count_query_cancel(struct count_query *counting)
 
 #define ROOM_FIRST 4
 
-static bool reserve(struct page_log *log)
+static bool count_query_reserve(struct page_log *log)
 {
     size_t wanted = log->room == 0 ? ROOM_FIRST : log->room * 2;
     struct count_query_page *pages;
@@ -343,7 +344,7 @@ void page_log_add(struct page_log *log, const struct count_query_page *page)
     if (page->number == 1)
         log->first_count = page->count;
     /* After a missing page the log would be wrong. */
-    if (log->count == page->number - 1 && log->count < PAGE_LOG_MAX && reserve(log))
+    if (log->count == page->number - 1 && log->count < PAGE_LOG_MAX && count_query_reserve(log))
         log->pages[log->count++] = *page;
 }
 

@@ -137,7 +137,7 @@ static void take_off(struct flight *flight)
     /* else it has ended already, and the flight with it */
 }
 
-static void timer_fired(void *data)
+static void flight_timer_fired(void *data)
 {
     struct flight *flight = data;
 
@@ -156,7 +156,7 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
 
     if (flight == NULL)
         return NULL;
-    flight->timer = loop_timer_create(context->loop, timer_fired, flight);
+    flight->timer = loop_timer_create(context->loop, flight_timer_fired, flight);
     if (flight->timer == NULL) {
         free(flight);
         return NULL;

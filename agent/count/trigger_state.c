@@ -107,7 +107,7 @@ static int waiters_join(struct waiters *waiters, struct count_request *request)
 }
 
 /* Frees the heap when it is empty: one burst of waiters would hold its memory for ever. */
-static void settle(struct waiters *waiters)
+static void waiters_settle(struct waiters *waiters)
 {
     if (!ring_is_empty(&waiters->requests) || waiters->timer == NULL)
         return;
@@ -122,7 +122,7 @@ static void waiters_leave(struct waiters *waiters, struct count_request *request
     deadlines_remove(&waiters->deadlines, &request->deadline);
     /* While others wait the timer may fire too early, which costs less than resetting it at each
      * leave. */
-    settle(waiters);
+    waiters_settle(waiters);
 }
 
 static bool waiters_are_none(const struct waiters *waiters)
@@ -137,7 +137,7 @@ static void waiters_take_all(struct waiters *waiters, struct ring *taken)
     ring_take_all(&waiters->requests, taken);
     for (struct ring *at = taken->next; at != taken; at = at->next)
         request_of(at)->deadline.place = 0;
-    settle(waiters);
+    waiters_settle(waiters);
 }
 
 static void waiters_take_late(struct waiters *waiters, struct ring *taken)
@@ -154,12 +154,12 @@ static void waiters_take_late(struct waiters *waiters, struct ring *taken)
         ring_add(taken, &request->link);
     }
     arm(waiters);
-    settle(waiters);
+    waiters_settle(waiters);
 }
 
 /* ---- watchers ---- */
 
-static struct count_watch *watch_of(struct ring *link)
+static struct count_watch *watchers_watch_of(struct ring *link)
 {
     return RING_MEMBER(link, struct count_watch, link);
 }
@@ -192,7 +192,7 @@ static int64_t watchers_max_age(const struct watchers *watchers, int64_t default
     int64_t least = INT64_MAX;
 
     for (struct ring *at = watchers->watching.next; at != &watchers->watching; at = at->next) {
-        int64_t wish = watch_of(at)->max_age_ms;
+        int64_t wish = watchers_watch_of(at)->max_age_ms;
 
         if (wish == COUNT_AGE_DEFAULT)
             wish = default_ms;
@@ -208,7 +208,7 @@ static void watchers_tell_each(struct watchers *watchers, watchers_tell_fn *tell
 
     ring_take_all(&watchers->watching, &untold);
     while (!ring_is_empty(&untold)) {
-        struct count_watch *watch = watch_of(ring_pop(&untold));
+        struct count_watch *watch = watchers_watch_of(ring_pop(&untold));
 
         ring_add(&watchers->watching, &watch->link);
         tell(data, watch);
@@ -226,7 +226,7 @@ static void watchers_clear(struct watchers *watchers)
 static void watchers_dismiss(struct watchers *watchers)
 {
     while (!watchers_are_none(watchers)) {
-        struct count_watch *watch = watch_of(ring_pop(&watchers->watching));
+        struct count_watch *watch = watchers_watch_of(ring_pop(&watchers->watching));
 
         watch->gone(watch->data);
     }
@@ -817,7 +817,7 @@ bool trigger_state_known(
     return true;
 }
 
-static void tell_known(void *data, struct count_watch *watch)
+static void state_tell_known(void *data, struct count_watch *watch)
 {
     struct count_answer answer;
 
@@ -827,7 +827,7 @@ static void tell_known(void *data, struct count_watch *watch)
 
 void trigger_state_tell_watchers(struct trigger_state *state)
 {
-    watchers_tell_each(&state->watchers, tell_known, state);
+    watchers_tell_each(&state->watchers, state_tell_known, state);
 }
 
 void trigger_state_dismiss_watchers(struct trigger_state *state)

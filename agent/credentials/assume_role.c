@@ -45,7 +45,8 @@ static void finish(struct sts_exchange *exchange, struct credentials *credential
     credentials_unref(credentials);
 }
 
-static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+static int assume_role_parse_reply(
+    void *data, const void *body, size_t len, char *why, size_t why_size)
 {
     struct sts_exchange *exchange = data;
     struct sts_credentials *parsed = calloc(1, sizeof(*parsed));
@@ -66,7 +67,7 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
     return r;
 }
 
-static void retrying(void *data, const struct failure *failure, int64_t delay_ms)
+static void assume_role_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct sts_exchange *exchange = data;
     struct failure shown = *failure;
@@ -116,10 +117,10 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
         .credentials = credentials,
         .max_reply = STS_REPLY_BYTES,
         .max_attempts = ATTEMPTS_MAX,
-        .parse_reply = parse_reply,
+        .parse_reply = assume_role_parse_reply,
         .parse_error = sts_parse_error,
         .patience = &exchange->patience,
-        .retrying = retrying,
+        .retrying = assume_role_retrying,
     };
 
     exchange->patience = (struct retry_patience){.until = loop_now(context->loop) + RETRY_UNTIL_MS};
@@ -149,7 +150,7 @@ struct assume_role {
     bool replayed;
 };
 
-static void end(
+static void assume_role_end(
     struct assume_role *self, struct credentials *credentials, const struct failure *failure)
 {
     credentials_unref(self->signer);
@@ -157,7 +158,7 @@ static void end(
     provider_finish(&self->base, credentials, failure);
 }
 
-static const char *session_name(const struct assume_role *self)
+static const char *assume_role_session_name(const struct assume_role *self)
 {
     return self->options.session_name != NULL ? self->options.session_name
                                               : self->options.context->session_name;
@@ -168,7 +169,7 @@ static void send(struct assume_role *self)
     const char *role = buffer_string(&self->role);
 
     snprintf(self->exchange.what, sizeof(self->exchange.what), "AssumeRole of role %s", role);
-    sts_assume_role_body(&self->exchange.form, role, session_name(self),
+    sts_assume_role_body(&self->exchange.form, role, assume_role_session_name(self),
         self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL,
         self->options.duration_s);
     sts_exchange_start(&self->exchange, self->signer);
@@ -180,10 +181,10 @@ static void on_base(void *data, struct credentials *credentials, const struct fa
     const char *base_role = self->options.base_role;
 
     if (credentials == NULL) {
-        end(self, NULL, failure);
+        assume_role_end(self, NULL, failure);
     } else if (self->role.len == 0 ||
                (base_role != NULL && strcmp(base_role, buffer_string(&self->role)) == 0)) {
-        end(self, credentials, NULL);
+        assume_role_end(self, credentials, NULL);
     } else {
         credentials_unref(self->signer);
         self->signer = credentials_ref(credentials);
@@ -191,7 +192,7 @@ static void on_base(void *data, struct credentials *credentials, const struct fa
     }
 }
 
-static void finish_explained(struct assume_role *self, const struct failure *failure)
+static void assume_role_finish_explained(struct assume_role *self, const struct failure *failure)
 {
     struct failure explained = *failure;
     const char *signer = self->signer->arn != NULL ? self->signer->arn : "the base identity";
@@ -204,7 +205,7 @@ static void finish_explained(struct assume_role *self, const struct failure *fai
             "its trust policy must allow sts:AssumeRole to %s%s, whose own policy must allow it "
             "too",
             signer, self->external_id.len > 0 ? " with the external ID that is configured" : "");
-    end(self, NULL, &explained);
+    assume_role_end(self, NULL, &explained);
 }
 
 static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
@@ -213,19 +214,19 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
     struct assume_role *self = data;
 
     if (credentials != NULL) {
-        end(self, credentials, NULL);
+        assume_role_end(self, credentials, NULL);
     } else if (outcome == AWS_EXPIRED && !self->replayed) {
         self->replayed = true;
         if (self->options.base_refused != NULL)
             self->options.base_refused(self->options.base_data, self->signer, failure->aws_code);
         provider_get(self->options.base, &self->request);
     } else {
-        finish_explained(self, failure);
+        assume_role_finish_explained(self, failure);
     }
 }
 
 /* Checks what is known without a request; negative with *failure: the rest cannot work. */
-static int prepare(struct assume_role *self, struct failure *failure)
+static int assume_role_prepare(struct assume_role *self, struct failure *failure)
 {
     const struct assume_role_options *options = &self->options;
     int r;
@@ -233,7 +234,7 @@ static int prepare(struct assume_role *self, struct failure *failure)
     buffer_clear(&self->role);
     buffer_clear(&self->external_id);
     options->facts->kind = self->base.ops->kind;
-    facts_set(&options->facts->session_name, session_name(self));
+    facts_set(&options->facts->session_name, assume_role_session_name(self));
     r = value_read_optional(&options->role, options->context->getenv, &self->role, failure);
 
     if (options->role.source == SOURCE_ABSENT)
@@ -254,8 +255,8 @@ static void assume_role_fetch(struct provider *provider)
     struct failure failure;
 
     self->replayed = false;
-    if (prepare(self, &failure) < 0)
-        end(self, NULL, &failure);
+    if (assume_role_prepare(self, &failure) < 0)
+        assume_role_end(self, NULL, &failure);
     else
         provider_get(self->options.base, &self->request);
 }
@@ -290,7 +291,7 @@ struct provider *assume_role_create(const struct assume_role_options *options)
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     buffer_init_secret(&self->external_id, VALUE_BYTES);
-    prepare(self, &failure); /* for whoami, which may be called first */
+    assume_role_prepare(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }
 
@@ -299,5 +300,5 @@ bool assume_role_has_role(struct provider *provider)
     struct assume_role *self = (struct assume_role *)provider;
     struct failure failure;
 
-    return prepare(self, &failure) < 0 || self->role.len > 0;
+    return assume_role_prepare(self, &failure) < 0 || self->role.len > 0;
 }

@@ -126,7 +126,7 @@ static void schedule(struct cached *self)
 }
 
 /* Answers the waiters with the present state. The provider may be freed afterwards. */
-static void answer(struct cached *self)
+static void cached_answer(struct cached *self)
 {
     struct failure failure;
 
@@ -161,7 +161,7 @@ static void on_timer(void *data)
 
     if (is_fetching(self)) {
         if (self->base.fetching && is_valid(self))
-            answer(self);
+            cached_answer(self);
     } else if (self->used && need_of(self) != NEED_NOTHING && pause_left(self) == 0) {
         start_fetch(self);
     } else {
@@ -180,7 +180,7 @@ static void cached_fetch(struct provider *provider)
     } else if (need == NEED_MANDATORY && pause_left(self) == 0) {
         start_fetch(self);
     } else {
-        answer(self); /* for NEED_ADVISORY the timer starts the background refresh */
+        cached_answer(self); /* for NEED_ADVISORY the timer starts the background refresh */
     }
 }
 
@@ -195,7 +195,7 @@ static int64_t advisory_window(int64_t life)
     return life / 2 < windows[0].advisory_ms ? life / 2 : windows[i].advisory_ms;
 }
 
-static void keep(struct cached *self, struct credentials *credentials)
+static void cached_keep(struct cached *self, struct credentials *credentials)
 {
     int64_t life = saturating_subtract(credentials->expires_ms, wall(self));
     int64_t advisory = advisory_window(life);
@@ -253,7 +253,7 @@ static void set_pauses(struct cached *self)
     self->pause_ms = pause + random_below(self, pause + 1);
 }
 
-static void remember(struct cached *self, const struct failure *failure)
+static void cached_remember(struct cached *self, const struct failure *failure)
 {
     log_failure(LOG_LEVEL_WARN,
         is_valid(self) ? "credentials_refresh_failed" : "credentials_failed", self->facts->kind,
@@ -282,11 +282,11 @@ static void on_source(void *data, struct credentials *credentials, const struct 
         failure = &expired;
     }
     if (credentials != NULL)
-        keep(self, credentials);
+        cached_keep(self, credentials);
     else
-        remember(self, failure);
+        cached_remember(self, failure);
     if (self->base.fetching)
-        answer(self);
+        cached_answer(self);
     else
         schedule(self);
 }

@@ -39,20 +39,20 @@ static void caller_free(struct caller *caller)
     free(caller);
 }
 
-static void end(struct caller *caller, const struct failure *failure)
+static void caller_end(struct caller *caller, const struct failure *failure)
 {
     caller->done(caller->data, failure);
     caller_free(caller);
 }
 
-static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+static int caller_parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
 {
     struct caller *caller = data;
 
     return sts_parse_identity(body, len, &caller->told, why, why_size);
 }
 
-static void keep(struct caller *caller)
+static void caller_keep(struct caller *caller)
 {
     /* Not of a chain, which has no credentials of its own. */
     struct source *source = caller->source;
@@ -71,8 +71,8 @@ static void on_reply(void *data, const struct aws_reply *reply)
 
     caller->call = NULL;
     if (ok)
-        keep(caller);
-    end(caller, ok ? NULL : &reply->failure);
+        caller_keep(caller);
+    caller_end(caller, ok ? NULL : &reply->failure);
 }
 
 static void on_credentials(
@@ -91,12 +91,12 @@ static void on_credentials(
         .credentials = credentials,
         .max_reply = STS_REPLY_BYTES,
         .max_attempts = ATTEMPTS_MAX,
-        .parse_reply = parse_reply,
+        .parse_reply = caller_parse_reply,
         .parse_error = sts_parse_error,
     };
 
     if (credentials == NULL) {
-        end(caller, failure);
+        caller_end(caller, failure);
         return;
     }
     sts_caller_identity_body(&caller->form);
@@ -106,7 +106,7 @@ static void on_credentials(
     if (endpoint_sts(
             &endpoint, &context->environment, caller->source->spec.region, why, sizeof(why)) < 0) {
         failure_set(&own, ERROR_CREDENTIALS, "%s: %s", WHAT, why);
-        end(caller, &own);
+        caller_end(caller, &own);
         return;
     }
     if (caller->form.failed)
@@ -114,7 +114,7 @@ static void on_credentials(
     else
         caller->call = aws_call_start(context->client, &request, on_reply, caller, &own);
     if (caller->call == NULL)
-        end(caller, &own);
+        caller_end(caller, &own);
 }
 
 static void on_begin(void *data)

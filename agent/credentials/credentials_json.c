@@ -123,7 +123,7 @@ bool credentials_text_valid(const char *text)
 }
 
 /* The metadata service also returns errors with status 200. */
-static bool is_error(const struct field *fields, char *why, size_t why_size)
+static bool json_is_error(const struct field *fields, char *why, size_t why_size)
 {
     char code[80];
 
@@ -149,13 +149,13 @@ static bool is_usable(const struct field *field, char *why, size_t why_size)
     return false;
 }
 
-static int build(
+static int json_build(
     const struct field *fields, struct credentials **credentials, char *why, size_t why_size)
 {
     const char *expiration = fields[EXPIRATION].text;
     int64_t expires_ms;
 
-    if (is_error(fields, why, why_size))
+    if (json_is_error(fields, why, why_size))
         return -EPROTO;
     for (int i = KEY_ID; i <= EXPIRATION; i++)
         if (!is_usable(&fields[i], why, why_size))
@@ -187,7 +187,7 @@ int credentials_json_parse(
 
     if (r < 0)
         return r;
-    r = build(fields, credentials, why, why_size);
+    r = json_build(fields, credentials, why, why_size);
     fields_clear(fields, FIELD_COUNT);
     return r;
 }

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static void put_text(struct map *map, const char *key, const char *text)
+static void describe_put_text(struct map *map, const char *key, const char *text)
 {
     char shown[4096];
 
@@ -26,7 +26,7 @@ static void put_text(struct map *map, const char *key, const char *text)
     map_string(map, key, shown);
 }
 
-static void put_time(struct map *map, const char *key, int64_t wall_s)
+static void describe_put_time(struct map *map, const char *key, int64_t wall_s)
 {
     char text[40];
     struct tm parts;
@@ -35,18 +35,18 @@ static void put_time(struct map *map, const char *key, int64_t wall_s)
     if (gmtime_r(&seconds, &parts) == NULL ||
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
         return;
-    put_text(map, key, text);
+    describe_put_text(map, key, text);
 }
 
 /* ---- the token file ---- */
 
 static void put_claims(struct map *map, const struct jwt_claims *claims)
 {
-    put_text(map, "subject", claims->subject);
-    put_text(map, "audience", claims->audience);
-    put_text(map, "issuer", claims->issuer);
+    describe_put_text(map, "subject", claims->subject);
+    describe_put_text(map, "audience", claims->audience);
+    describe_put_text(map, "issuer", claims->issuer);
     if (claims->expires_s != 0)
-        put_time(map, "expires_at", claims->expires_s);
+        describe_put_time(map, "expires_at", claims->expires_s);
 }
 
 static void put_status(struct map *map, const char *path)
@@ -59,7 +59,7 @@ static void put_status(struct map *map, const char *path)
     snprintf(mode, sizeof(mode), "%04o", (unsigned)status.st_mode & 07777u);
     map_int(map, "owner_uid", status.st_uid);
     map_int(map, "owner_gid", status.st_gid);
-    put_text(map, "mode", mode);
+    describe_put_text(map, "mode", mode);
     map_int(map, "size", status.st_size);
 }
 
@@ -79,7 +79,7 @@ static void put_token_file(struct map *map, const char *path, const struct jwt_c
 {
     struct map inner = map_begin_in(map, "token_file");
 
-    put_text(&inner, "path", path);
+    describe_put_text(&inner, "path", path);
     put_status(&inner, path);
     if (claims != NULL)
         put_claims(&inner, claims);
@@ -102,13 +102,13 @@ static void put_trust(struct map *map, const struct facts *facts, const struct j
         return;
     if (strcmp(facts->kind, "web-identity") == 0 && claims != NULL) {
         jwt_explain_trust(claims, text, sizeof(text));
-        put_text(map, "trust", text);
+        describe_put_text(map, "trust", text);
     } else if (strcmp(facts->kind, "container") == 0) {
-        put_text(map, "trust",
+        describe_put_text(map, "trust",
             "allow sts:AssumeRole and sts:TagSession to the service pods.eks.amazonaws.com (EKS), "
             "or sts:AssumeRole to ecs-tasks.amazonaws.com (ECS)");
     } else if (strcmp(facts->kind, "assume-role") == 0) {
-        put_text(map, "trust",
+        describe_put_text(map, "trust",
             "allow sts:AssumeRole to the base identity, under the external ID where one is "
             "configured; the base identity's own policy must allow it too");
     }
@@ -116,7 +116,7 @@ static void put_trust(struct map *map, const struct facts *facts, const struct j
 
 /* ---- the credentials ---- */
 
-static const char *state_of(const struct cached_state *state)
+static const char *describe_state_of(const struct cached_state *state)
 {
     if (state->credentials != NULL)
         return "valid";
@@ -139,7 +139,7 @@ static void put_account(struct map *map, const char *arn)
     if (at == NULL || strspn(at, "0123456789") != 12)
         return;
     snprintf(account, sizeof(account), "%.12s", at);
-    put_text(map, "account", account);
+    describe_put_text(map, "account", account);
 }
 
 static void put_caller(
@@ -147,11 +147,11 @@ static void put_caller(
 {
     if (!caller_known(facts, credentials))
         return;
-    put_text(map, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
+    describe_put_text(map, "arn", credentials->arn != NULL ? credentials->arn : facts->arn);
     if (credentials->arn != NULL)
         put_account(map, credentials->arn);
     else
-        put_text(map, "account", facts->account);
+        describe_put_text(map, "account", facts->account);
 }
 
 static void put_credentials(struct map *map, const struct credentials *credentials, int64_t wall_ms)
@@ -159,11 +159,11 @@ static void put_credentials(struct map *map, const struct credentials *credentia
     char masked[CREDENTIALS_MASKED_SIZE];
 
     credentials_mask_id(credentials->access_key_id, masked);
-    put_text(map, "access_key_id", masked);
+    describe_put_text(map, "access_key_id", masked);
     if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return;
     map_int(map, "expires_in_ms", saturating_subtract(credentials->expires_ms, wall_ms));
-    put_time(map, "expires_at", credentials->expires_ms / 1000);
+    describe_put_time(map, "expires_at", credentials->expires_ms / 1000);
 }
 
 static void put_cached(struct map *map, const struct source *keeper)
@@ -171,7 +171,7 @@ static void put_cached(struct map *map, const struct source *keeper)
     struct cached_state state;
 
     cached_describe(keeper->provider, &state);
-    put_text(map, "state", state_of(&state));
+    describe_put_text(map, "state", describe_state_of(&state));
     if (state.credentials != NULL) {
         put_credentials(map, state.credentials, aws_client_wall(keeper->pool->context.client));
         put_caller(map, state.credentials, &keeper->facts);
@@ -187,7 +187,7 @@ static void put_unsettled(struct map *map, const struct source *source)
 {
     bool failed = source->failure.code != ERROR_NONE;
 
-    put_text(map, "state", failed ? "failed" : "none");
+    describe_put_text(map, "state", failed ? "failed" : "none");
     if (!failed)
         return;
     failure_pack(map_key(map, "last_error"), &source->failure, NULL);
@@ -202,9 +202,9 @@ static void put_why(struct map *map, const struct identity_spec *spec, const str
         chosen = source->facts.why;
     if (spec->reason != NULL && chosen != NULL) {
         snprintf(why, sizeof(why), "%s; %s", spec->reason, chosen);
-        put_text(map, "why", why);
+        describe_put_text(map, "why", why);
     } else {
-        put_text(map, "why", spec->reason != NULL ? spec->reason : chosen);
+        describe_put_text(map, "why", spec->reason != NULL ? spec->reason : chosen);
     }
 }
 
@@ -250,10 +250,10 @@ void describe_source(const struct identity_spec *spec, const struct source *sour
     struct jwt_claims claims;
     bool readable = token_file != NULL && read_claims(token_file, &claims);
 
-    put_text(map, "kind", facts->kind);
+    describe_put_text(map, "kind", facts->kind);
     put_why(map, spec, source);
-    put_text(map, "role", facts->role);
-    put_text(map, "session_name", facts->session_name);
+    describe_put_text(map, "role", facts->role);
+    describe_put_text(map, "session_name", facts->session_name);
     if (keeper != NULL)
         put_cached(map, keeper);
     else

@@ -60,7 +60,8 @@ static int parse_line(
     return -EPROTO;
 }
 
-static int parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+static int metadata_parse_reply(
+    void *data, const void *body, size_t len, char *why, size_t why_size)
 {
     struct metadata_exchange *exchange = data;
 
@@ -71,7 +72,7 @@ static int parse_reply(void *data, const void *body, size_t len, char *why, size
     return credentials_json_parse(body, len, &exchange->credentials, why, why_size);
 }
 
-static void retrying(void *data, const struct failure *failure, int64_t delay_ms)
+static void metadata_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct metadata_exchange *exchange = data;
     struct failure shown = *failure;
@@ -108,10 +109,10 @@ void metadata_exchange_start(struct metadata_exchange *exchange, const char *met
         .retry_base_ms = RETRY_BASE,
         .max_attempts = exchange->max_attempts != 0 ? exchange->max_attempts
                                                     : METADATA_EXCHANGE_ATTEMPTS_MAX,
-        .parse_reply = parse_reply,
+        .parse_reply = metadata_parse_reply,
         .parse_error = credentials_json_parse_error,
         .patience = &exchange->patience,
-        .retrying = retrying,
+        .retrying = metadata_retrying,
     };
 
     drop_reply(exchange);
@@ -170,7 +171,7 @@ static int container_find_endpoint(
 }
 
 /* authorization: NULL for none. It is sent as it is: without a "Bearer" prefix. */
-static void ask(struct container *self, const char *authorization)
+static void metadata_ask(struct container *self, const char *authorization)
 {
     const char *headers[3] = {"Accept: application/json"};
     struct endpoint endpoint;
@@ -221,7 +222,7 @@ static void on_exchange(
     if (outcome == AWS_EXPIRED && !self->replayed && self->file.path != NULL &&
         token_file_changed(&self->file)) {
         self->replayed = true;
-        ask(self, buffer_string(&self->file.token));
+        metadata_ask(self, buffer_string(&self->file.token));
         return;
     }
     explained = *failure;
@@ -242,7 +243,7 @@ static void container_on_token(void *data, const struct failure *failure)
     if (failure != NULL)
         container_end(self, NULL, failure);
     else
-        ask(self, buffer_string(&self->file.token));
+        metadata_ask(self, buffer_string(&self->file.token));
 }
 
 static void container_fetch(struct provider *provider)
@@ -257,7 +258,7 @@ static void container_fetch(struct provider *provider)
     if (self->file.path != NULL) {
         token_file_read(&self->file);
     } else if (token == NULL || token_text_valid(token)) {
-        ask(self, token);
+        metadata_ask(self, token);
     } else {
         failure_set_settings(
             &failure, "AWS_CONTAINER_AUTHORIZATION_TOKEN holds characters that no header may have");

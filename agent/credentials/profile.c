@@ -24,7 +24,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static struct text trim(struct text text)
+static struct text profile_trim(struct text text)
 {
     while (text.len > 0 && is_blank(text.data[0])) {
         text.data++;
@@ -66,7 +66,7 @@ static int scan_section(struct text line, struct text *section)
 
     if (end == NULL)
         return -EINVAL;
-    *section = trim((struct text){line.data + 1, (size_t)(end - line.data) - 1});
+    *section = profile_trim((struct text){line.data + 1, (size_t)(end - line.data) - 1});
     return 0;
 }
 
@@ -78,8 +78,8 @@ static int scan_setting(struct text line, struct text *name, struct text *value)
     if (equals == NULL)
         return -EINVAL;
     name_len = (size_t)(equals - line.data);
-    *name = trim((struct text){line.data, name_len});
-    *value = trim(without_comment((struct text){equals + 1, line.len - name_len - 1}));
+    *name = profile_trim((struct text){line.data, name_len});
+    *value = profile_trim(without_comment((struct text){equals + 1, line.len - name_len - 1}));
     return name->len > 0 ? 0 : -EINVAL;
 }
 
@@ -93,7 +93,7 @@ struct scanning {
 static int scan_line(struct scanning *scanning, struct text raw, ini_fn *fn, void *data)
 {
     struct ini_entry *entry = &scanning->entry;
-    struct text content = trim(raw);
+    struct text content = profile_trim(raw);
     size_t indent = (size_t)(content.data - raw.data);
     int r;
 
@@ -131,7 +131,7 @@ int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *lin
         rest = (struct text){text + 3, len - 3};
     for (*line = 1; r == 0 && rest.len > 0; *line += r == 0) {
         struct text raw = take_line(&rest);
-        struct text content = trim(raw);
+        struct text content = profile_trim(raw);
 
         if (content.len > 0 && !is_comment(content.data[0]))
             r = scan_line(&scanning, raw, fn, data);
@@ -142,7 +142,7 @@ int ini_scan(const char *text, size_t len, ini_fn *fn, void *data, unsigned *lin
 /* ---- shared files ---- */
 
 /* A path from a variable, with "~/" for the home folder; else the default below the home folder. */
-static void find(const struct identity_context *context, const char *variable,
+static void profile_find(const struct identity_context *context, const char *variable,
     const char *default_path, char *path, size_t size)
 {
     const char *home = context_variable(context, "HOME");
@@ -160,8 +160,8 @@ static void find(const struct identity_context *context, const char *variable,
 
 void shared_files_find(struct shared_files *files, const struct identity_context *context)
 {
-    find(context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
-    find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", files->credentials,
+    profile_find(context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
+    profile_find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", files->credentials,
         sizeof(files->credentials));
 }
 
@@ -190,7 +190,7 @@ static bool is_as_good_as_empty(const char *path, int error)
            (error == -EACCES && stat(path, &status) < 0);
 }
 
-static int read_one(const char *path, enum profile_file file, const char *name,
+static int profile_read_one(const char *path, enum profile_file file, const char *name,
     struct profile *profile, struct failure *failure)
 {
     char why[sizeof(failure->message)];
@@ -225,9 +225,9 @@ int shared_files_read(const struct shared_files *files, const char *name, struct
     int r;
 
     *profile = (struct profile){.found = false};
-    r = read_one(files->config, PROFILE_CONFIG, name, profile, failure);
+    r = profile_read_one(files->config, PROFILE_CONFIG, name, profile, failure);
     if (r == 0)
-        r = read_one(files->credentials, PROFILE_CREDENTIALS, name, profile, failure);
+        r = profile_read_one(files->credentials, PROFILE_CREDENTIALS, name, profile, failure);
     if (r < 0)
         profile_clear(profile);
     return r;
@@ -282,7 +282,7 @@ static char **place_of(struct profile *profile, const struct setting *setting)
     return (char **)(void *)((char *)profile + setting->offset);
 }
 
-static void text_clear(char **text)
+static void profile_text_clear(char **text)
 {
     if (*text != NULL)
         wipe(*text, strlen(*text));
@@ -340,7 +340,7 @@ static void on_entry(void *data, const struct ini_entry *entry)
         char **place = place_of(parsing->profile, &settings[i]);
         if (!is_named(name, settings[i].name))
             continue;
-        text_clear(place);
+        profile_text_clear(place);
         *place = strndup(value.data, value.len);
         parsing->no_memory |= *place == NULL;
     }
@@ -361,18 +361,18 @@ int profile_parse(struct profile *profile, const char *name, enum profile_file f
 void profile_clear(struct profile *profile)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++)
-        text_clear(place_of(profile, &settings[i]));
+        profile_text_clear(place_of(profile, &settings[i]));
     *profile = (struct profile){.found = false};
 }
 
-static bool is_set(const char *(*get)(const char *name), const char *variable)
+static bool profile_is_set(const char *(*get)(const char *name), const char *variable)
 {
     const char *value = get(variable);
 
     return value != NULL && value[0] != '\0';
 }
 
-static bool is_text(const char *value, const char *text)
+static bool profile_is_text(const char *value, const char *text)
 {
     return value != NULL && strcasecmp(value, text) == 0;
 }
@@ -380,9 +380,11 @@ static bool is_text(const char *value, const char *text)
 /* The environment takes precedence over the files. */
 static bool is_endpoint_chosen(const struct profile *profile, const char *(*get)(const char *name))
 {
-    return is_set(get, "AWS_ENDPOINT_URL") || is_text(profile->ignore_configured, "true") ||
-           is_text(get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") ||
-           (is_set(get, "AWS_ENDPOINT_URL_DYNAMODB") && is_set(get, "AWS_ENDPOINT_URL_STS"));
+    return profile_is_set(get, "AWS_ENDPOINT_URL") ||
+           profile_is_text(profile->ignore_configured, "true") ||
+           profile_is_text(get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") ||
+           (profile_is_set(get, "AWS_ENDPOINT_URL_DYNAMODB") &&
+               profile_is_set(get, "AWS_ENDPOINT_URL_STS"));
 }
 
 bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
@@ -396,12 +398,15 @@ bool profile_redirects(const struct profile *profile, const char *(*get)(const c
             "AWS_ENDPOINT_URL"},
         {profile->services != NULL && !is_endpoint_chosen(profile, get), "services",
             "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL_STS"},
-        {profile->ca_bundle != NULL && !is_set(get, "AWS_CA_BUNDLE"), "ca_bundle", "AWS_CA_BUNDLE"},
-        {is_text(profile->fips, "true") && !is_set(get, "AWS_USE_FIPS_ENDPOINT"),
+        {profile->ca_bundle != NULL && !profile_is_set(get, "AWS_CA_BUNDLE"), "ca_bundle",
+            "AWS_CA_BUNDLE"},
+        {profile_is_text(profile->fips, "true") && !profile_is_set(get, "AWS_USE_FIPS_ENDPOINT"),
             "use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"},
-        {is_text(profile->dual_stack, "true") && !is_set(get, "AWS_USE_DUALSTACK_ENDPOINT"),
+        {profile_is_text(profile->dual_stack, "true") &&
+                !profile_is_set(get, "AWS_USE_DUALSTACK_ENDPOINT"),
             "use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT"},
-        {is_text(profile->sts_regional, "legacy") && !is_set(get, "AWS_STS_REGIONAL_ENDPOINTS"),
+        {profile_is_text(profile->sts_regional, "legacy") &&
+                !profile_is_set(get, "AWS_STS_REGIONAL_ENDPOINTS"),
             "sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOINTS"},
     };
 
@@ -417,7 +422,7 @@ bool profile_redirects(const struct profile *profile, const char *(*get)(const c
 
 const char *profile_workaround(const struct profile *profile)
 {
-    return is_text(profile->unsupported, "mfa_serial")
+    return profile_is_text(profile->unsupported, "mfa_serial")
                ? "take a session with `aws sts get-session-token` and set its keys as variables"
                : "set the variables that `aws configure export-credentials --format env` prints";
 }
@@ -505,7 +510,7 @@ static int check(const struct profile_chain *self, int index, struct failure *fa
     return -1;
 }
 
-static int load(struct profile_chain *self, const char *name, struct failure *failure)
+static int profile_load(struct profile_chain *self, const char *name, struct failure *failure)
 {
     const struct identity_context *context = self->context;
     struct shared_files files;
@@ -540,7 +545,7 @@ static int load(struct profile_chain *self, const char *name, struct failure *fa
 
 /* ---- from profiles to providers ---- */
 
-static struct value_ref literal(const char *text, const char *origin)
+static struct value_ref profile_literal(const char *text, const char *origin)
 {
     return (struct value_ref){
         .source = text != NULL ? SOURCE_LITERAL : SOURCE_ABSENT, .text = text, .origin = origin};
@@ -562,9 +567,9 @@ static struct provider *make_keys(struct profile_chain *self, const char *name,
     struct static_options options = {
         .context = self->context,
         .facts = facts,
-        .key_id = literal(profile->key_id, name),
-        .secret_key = literal(profile->secret_key, name),
-        .session_token = literal(profile->session_token, name),
+        .key_id = profile_literal(profile->key_id, name),
+        .secret_key = profile_literal(profile->secret_key, name),
+        .session_token = profile_literal(profile->session_token, name),
     };
 
     return static_create(&options);
@@ -584,14 +589,14 @@ static struct provider *make_environment_keys(struct profile_chain *self, struct
     return static_create(&options);
 }
 
-static struct provider *make_web_identity(
+static struct provider *profile_make_web_identity(
     struct profile_chain *self, const struct profile *profile, struct facts *facts)
 {
     struct web_identity_options options = {
         .context = self->context,
         .facts = facts,
         .token_file = profile->token_file,
-        .role = literal(profile->role, "role_arn of the profile"),
+        .role = profile_literal(profile->role, "role_arn of the profile"),
         .session_name = profile->session_name,
         .region = region_of(self),
         .duration_s = duration_of(profile),
@@ -609,7 +614,7 @@ static struct provider *make_root(
     const char *source = profile->credential_source;
 
     if (profile->token_file != NULL)
-        return make_web_identity(self, profile, facts);
+        return profile_make_web_identity(self, profile, facts);
     if (source == NULL)
         return make_keys(self, self->names[last], profile, facts);
     if (strcmp(source, "Environment") == 0)
@@ -630,8 +635,8 @@ static struct provider *make_role(
         .context = self->context,
         .facts = facts,
         .base = self->providers[self->provider_count - 1],
-        .role = literal(profile->role, "role_arn of the profile"),
-        .external_id = literal(profile->external_id, "external_id of the profile"),
+        .role = profile_literal(profile->role, "role_arn of the profile"),
+        .external_id = profile_literal(profile->external_id, "external_id of the profile"),
         .session_name = profile->session_name,
         .region = region_of(self),
         .duration_s = duration_of(profile),
@@ -640,7 +645,7 @@ static struct provider *make_role(
     return assume_role_create(&options);
 }
 
-static int push(struct profile_chain *self, struct provider *provider)
+static int profile_push(struct profile_chain *self, struct provider *provider)
 {
     if (provider == NULL)
         return -1;
@@ -648,27 +653,28 @@ static int push(struct profile_chain *self, struct provider *provider)
     return 0;
 }
 
-static int build(struct profile_chain *self, struct failure *failure)
+static int profile_build(struct profile_chain *self, struct failure *failure)
 {
     int roles = 0;
 
     failure_set(failure, ERROR_INTERNAL, "profile %s: no memory", self->names[0]);
     for (int i = 0; i < self->count; i++)
         roles += self->profiles[i].role != NULL && self->profiles[i].token_file == NULL;
-    if (push(self, make_root(self, roles == 0 ? self->facts : &self->inner, failure)) < 0)
+    if (profile_push(self, make_root(self, roles == 0 ? self->facts : &self->inner, failure)) < 0)
         return -1;
     for (int i = self->count - 1; i >= 0; i--) {
         const struct profile *profile = &self->profiles[i];
         if (profile->role == NULL || profile->token_file != NULL)
             continue;
         roles--;
-        if (push(self, make_role(self, profile, roles == 0 ? self->facts : &self->inner)) < 0)
+        if (profile_push(self, make_role(self, profile, roles == 0 ? self->facts : &self->inner)) <
+            0)
             return -1;
     }
     return 0;
 }
 
-static void drop(struct profile_chain *self)
+static void profile_drop(struct profile_chain *self)
 {
     while (self->provider_count > 0)
         provider_destroy(self->providers[--self->provider_count]);
@@ -702,11 +708,11 @@ static int rebuild(struct profile_chain *self, struct failure *failure)
 {
     bool named;
 
-    drop(self);
-    if (load(self, shared_profile_name(self->context, &named), failure) == 0 &&
-        build(self, failure) == 0)
+    profile_drop(self);
+    if (profile_load(self, shared_profile_name(self->context, &named), failure) == 0 &&
+        profile_build(self, failure) == 0)
         return 0;
-    drop(self);
+    profile_drop(self);
     return -1;
 }
 
@@ -726,7 +732,7 @@ static void profile_chain_destroy(struct provider *provider)
     struct profile_chain *self = (struct profile_chain *)provider;
 
     provider_cancel(&self->request);
-    drop(self);
+    profile_drop(self);
     free(self);
 }
 

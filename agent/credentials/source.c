@@ -30,7 +30,7 @@ static void on_member(void *data, struct credentials *credentials, const struct 
 }
 
 /* 0 with source->below, or -1 with source->failure. */
-static int settle(struct chain *self)
+static int source_settle(struct chain *self)
 {
     struct source *source = self->source;
     struct chain_choice choice = {.spec = {.region = source->spec.region}};
@@ -56,7 +56,8 @@ static void chain_fetch(struct provider *provider)
     struct chain *self = (struct chain *)provider;
     struct source *source = self->source;
 
-    if ((source->below == NULL || source->reconsider) && settle(self) < 0 && source->below == NULL)
+    if ((source->below == NULL || source->reconsider) && source_settle(self) < 0 &&
+        source->below == NULL)
         provider_finish(provider, NULL, &source->failure);
     else
         provider_get(source->below->provider, &self->request);
@@ -85,7 +86,7 @@ static struct provider *chain_create(struct source *source)
     self->request.trouble = provider_trouble;
     self->request.data = self;
     source->facts.kind = chain_ops.kind;
-    settle(self); /* for whoami, which may be called first */
+    source_settle(self); /* for whoami, which may be called first */
     return &self->base;
 }
 
@@ -109,7 +110,7 @@ static struct provider *make_static(struct source *source)
     return static_create(&options);
 }
 
-static struct provider *make_web_identity(struct source *source, struct value_ref role)
+static struct provider *source_make_web_identity(struct source *source, struct value_ref role)
 {
     const struct identity_context *context = &source->pool->context;
     struct web_identity_options options = {
@@ -128,7 +129,7 @@ static struct provider *make_web_identity_by_environment(struct source *source)
     struct value_ref role = {
         .source = SOURCE_ENVIRONMENT, .text = "AWS_ROLE_ARN", .origin = "web identity"};
 
-    return make_web_identity(source, role);
+    return source_make_web_identity(source, role);
 }
 
 static void base_refused(void *data, const struct credentials *credentials, const char *aws_code)
@@ -168,7 +169,7 @@ static struct provider *make_aws(struct source *source)
     assume_role = make_assume_role(source);
     if (context_variable(&source->pool->context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL)
         return assume_role;
-    return aws_rule_create(make_web_identity(source, source->spec.role), assume_role);
+    return aws_rule_create(source_make_web_identity(source, source->spec.role), assume_role);
 }
 
 static struct provider *make_profile(struct source *source)

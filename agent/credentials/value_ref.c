@@ -44,7 +44,7 @@ static int append_trimmed(
     return 0;
 }
 
-static int read_environment(const struct value_ref *ref, const char *(*get)(const char *name),
+static int value_read_environment(const struct value_ref *ref, const char *(*get)(const char *name),
     struct buffer *out, char *why, size_t why_size)
 {
     const char *text = get(ref->text);
@@ -105,7 +105,7 @@ int value_read(const struct value_ref *ref, const char *(*get)(const char *name)
         r = append_trimmed(out, ref->text, strlen(ref->text), why, sizeof(why));
         break;
     case SOURCE_ENVIRONMENT:
-        r = read_environment(ref, get, out, why, sizeof(why));
+        r = value_read_environment(ref, get, out, why, sizeof(why));
         break;
     case SOURCE_FILE:
     case SOURCE_JSON_FILE:

@@ -125,7 +125,7 @@ void jwt_explain_trust(const struct jwt_claims *claims, char *text, size_t size)
 #define RETRY_MS 200
 #define LIMIT_MS 1500 /* well within the usual deadline of a waiting caller */
 
-static void trim(struct buffer *token)
+static void web_identity_trim(struct buffer *token)
 {
     while (token->len > 0 && token->data[token->len - 1] != '\0' &&
            strchr(" \t\r\n", token->data[token->len - 1]) != NULL)
@@ -152,7 +152,7 @@ static int read_now(const char *path, struct buffer *token, struct failure *fail
     char why[sizeof(failure->message)];
     int r = file_read(path, token);
 
-    trim(token);
+    web_identity_trim(token);
     if (r < 0) {
         file_explain(path, r, why, sizeof(why));
         failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
@@ -247,7 +247,7 @@ struct web_identity {
     bool replayed;
 };
 
-static void end(
+static void web_identity_end(
     struct web_identity *self, struct credentials *credentials, const struct failure *failure)
 {
     token_file_forget(&self->file);
@@ -299,7 +299,7 @@ static void explain_token(
     }
 }
 
-static void explain(
+static void web_identity_explain(
     const struct web_identity *self, const struct failure *failure, char *hint, size_t size)
 {
     const char *advice = failure_advice(failure);
@@ -320,15 +320,15 @@ static void explain(
         explain_token(&claims, failure, hint, size);
 }
 
-static void finish_explained(struct web_identity *self, const struct failure *failure)
+static void web_identity_finish_explained(struct web_identity *self, const struct failure *failure)
 {
     struct failure explained = *failure;
     char hint[1024];
 
-    explain(self, failure, hint, sizeof(hint));
+    web_identity_explain(self, failure, hint, sizeof(hint));
     if (hint[0] != '\0')
         failure_explain(&explained, "%s", hint);
-    end(self, NULL, &explained);
+    web_identity_end(self, NULL, &explained);
 }
 
 bool web_identity_refused(const struct failure *failure)
@@ -341,7 +341,7 @@ bool web_identity_refused(const struct failure *failure)
 
 /* ---- the STS request ---- */
 
-static const char *session_name(const struct web_identity *self)
+static const char *web_identity_session_name(const struct web_identity *self)
 {
     return self->options.session_name != NULL ? self->options.session_name
                                               : self->options.context->session_name;
@@ -353,7 +353,7 @@ static void send_token(struct web_identity *self)
 
     snprintf(self->exchange.what, sizeof(self->exchange.what),
         "AssumeRoleWithWebIdentity of role %s", role);
-    sts_web_identity_body(&self->exchange.form, role, session_name(self),
+    sts_web_identity_body(&self->exchange.form, role, web_identity_session_name(self),
         (const char *)self->file.token.data, self->file.token.len, self->options.duration_s);
     sts_exchange_start(&self->exchange, NULL);
 }
@@ -363,7 +363,7 @@ static void on_token(void *data, const struct failure *failure)
     struct web_identity *self = data;
 
     if (failure != NULL)
-        end(self, NULL, failure);
+        web_identity_end(self, NULL, failure);
     else
         send_token(self);
 }
@@ -385,22 +385,22 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
     struct web_identity *self = data;
 
     if (credentials != NULL)
-        end(self, credentials, NULL);
+        web_identity_end(self, credentials, NULL);
     else if (outcome != AWS_EXPIRED || !replay(self))
-        finish_explained(self, failure);
+        web_identity_finish_explained(self, failure);
 }
 
 /* ---- the provider ---- */
 
 /* Checks what is known without a request; negative with *failure: the rest cannot work. */
-static int prepare(struct web_identity *self, struct failure *failure)
+static int web_identity_prepare(struct web_identity *self, struct failure *failure)
 {
     struct facts *facts = self->options.facts;
     int r = -EINVAL;
 
     facts->kind = self->base.ops->kind;
     facts_set(&facts->token_file, self->options.token_file);
-    facts_set(&facts->session_name, session_name(self));
+    facts_set(&facts->session_name, web_identity_session_name(self));
     buffer_clear(&self->role);
     if (self->options.token_file == NULL)
         failure_set_settings(failure,
@@ -422,8 +422,8 @@ static void web_identity_fetch(struct provider *provider)
     struct failure failure;
 
     self->replayed = false;
-    if (prepare(self, &failure) < 0)
-        end(self, NULL, &failure);
+    if (web_identity_prepare(self, &failure) < 0)
+        web_identity_end(self, NULL, &failure);
     else
         token_file_read(&self->file);
 }
@@ -456,6 +456,6 @@ struct provider *web_identity_create(const struct web_identity_options *options)
     provider_init(&self->base, &web_identity_ops);
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
-    prepare(self, &failure); /* for whoami, which may be called first */
+    web_identity_prepare(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }

@@ -182,7 +182,7 @@ json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
 
 /* ---- checks ---- */
 
-static void tell_flaw(
+static void client_values_tell_flaw(
     void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
 {
     (void)keda;
@@ -194,7 +194,8 @@ static void tell_flaw(
 static void take_value(
     json_t *values, const char *name, struct reader *reader, struct trouble *trouble)
 {
-    struct attribute_check check = {.root = "values", .tell = tell_flaw, .data = trouble};
+    struct attribute_check check = {
+        .root = "values", .tell = client_values_tell_flaw, .data = trouble};
     json_t *value = attribute_unpack(reader, trouble);
 
     if (trouble->r == 0)

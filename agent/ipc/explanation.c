@@ -150,7 +150,7 @@ static const char *kind_name(enum trigger_owner owner)
     return "triggers";
 }
 
-static void pack_config(struct buffer *buffer, const struct trigger *trigger)
+static void explanation_pack_config(struct buffer *buffer, const struct trigger *trigger)
 {
     struct map map = map_begin(buffer);
 
@@ -318,7 +318,7 @@ void explanation_pack(struct buffer *buffer, const struct explanation *explanati
 
     map_string(&map, "trigger", trigger->name);
     pack_source(map_key(&map, "source"), trigger);
-    pack_config(map_key(&map, "config"), trigger);
+    explanation_pack_config(map_key(&map, "config"), trigger);
     identity = map_begin_in(&map, "identity");
     pack_identity(&identity, explanation->counter, explanation->identity);
     map_end(&identity);

@@ -37,14 +37,14 @@ static void answer_failure(
 
 /* ---- calls ---- */
 
-static struct count_call *call_of(struct pending *pending)
+static struct count_call *count_call_of(struct pending *pending)
 {
     return RING_MEMBER(pending, struct count_call, pending);
 }
 
 static void leave(struct pending *pending)
 {
-    struct count_call *call = call_of(pending);
+    struct count_call *call = count_call_of(pending);
 
     trigger_state_leave(&call->request);
     free(call);
@@ -65,7 +65,8 @@ static void on_answer(void *data, const struct count_answer *answer)
         answer_failure(session, id, answer, replicas);
 }
 
-static void ask(struct trigger_state *state, struct method_call *call, const struct ask *asked)
+static void count_call_ask(
+    struct trigger_state *state, struct method_call *call, const struct ask *asked)
 {
     struct count_call *waiting = calloc(1, sizeof(*waiting));
 
@@ -97,7 +98,7 @@ void method_count(struct method_call *call)
         method_count_answer(call->session, call->id, &answer, asked.replicas);
         method_count_remember(call, &asked, state);
     } else if (state != NULL) {
-        ask(state, call, &asked);
+        count_call_ask(state, call, &asked);
     }
     ask_clear(&asked);
 }

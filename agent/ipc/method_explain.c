@@ -51,7 +51,7 @@ static struct credentials *credentials_at_hand(struct identity *identity)
     return credentials;
 }
 
-static void pack(struct buffer *buffer, const struct explain_call *call,
+static void explain_call_pack(struct buffer *buffer, const struct explain_call *call,
     const struct aws_request *request, const struct count_answer *answer)
 {
     struct explanation explanation = {.config = call->snapshot->config,
@@ -68,7 +68,7 @@ static void pack(struct buffer *buffer, const struct explain_call *call,
 }
 
 /* Packs the answer with the same request that was sent for the first page. False: out of memory. */
-static bool pack_answer(
+static bool explain_call_pack_answer(
     struct buffer *buffer, const struct explain_call *call, const struct count_answer *answer)
 {
     const struct trigger_state *state = call->request.state;
@@ -93,7 +93,7 @@ static bool pack_answer(
         request.body = body.data;
         request.body_len = body.len;
         request.credentials = credentials_at_hand(trigger_state_identity(state));
-        pack(buffer, call, &request, answer);
+        explain_call_pack(buffer, call, &request, answer);
         credentials_unref(request.credentials);
     }
     buffer_free(&body);
@@ -108,7 +108,7 @@ static void answer_value(const struct explain_call *call, const struct count_ans
     struct failure failure;
 
     message_begin_answer(out.buffer, id);
-    if (answer->pages != NULL && pack_answer(out.buffer, call, answer)) {
+    if (answer->pages != NULL && explain_call_pack_answer(out.buffer, call, answer)) {
         session_end(session, out, id);
         return;
     }
@@ -141,7 +141,8 @@ static void on_leave(struct pending *pending)
     explain_free(call);
 }
 
-static void explain(struct trigger_state *state, struct method_call *call, const struct ask *asked)
+static void explain_call_answer(
+    struct trigger_state *state, struct method_call *call, const struct ask *asked)
 {
     struct explain_call *explaining = calloc(1, sizeof(*explaining));
 
@@ -170,6 +171,6 @@ void method_explain(struct method_call *call)
         return;
     state = ask_state(&asked, call);
     if (state != NULL)
-        explain(state, call, &asked);
+        explain_call_answer(state, call, &asked);
     ask_clear(&asked);
 }

@@ -130,7 +130,7 @@ static void pack_client_values(struct map *map, const struct query *query)
 }
 
 /* The state of the known answer, in one word. */
-static const char *state_of(const struct count_answer *known)
+static const char *info_state_of(const struct count_answer *known)
 {
     if (known->value == NULL)
         return known->failure != NULL ? "failed" : "never";
@@ -139,7 +139,7 @@ static const char *state_of(const struct count_answer *known)
 
 static void pack_known(struct map *map, const struct count_answer *known)
 {
-    map_string(map, "state", state_of(known));
+    map_string(map, "state", info_state_of(known));
     if (known->value != NULL) {
         map_uint(map, "count", known->value->count);
         map_int(map, "age_ms", known->age_ms);
@@ -261,7 +261,7 @@ static void pack_time(struct map *map, const char *name, int64_t wall_ms)
     map_string(map, name, text);
 }
 
-static void pack_config(struct map *outer, const struct counter *counter)
+static void info_pack_config(struct map *outer, const struct counter *counter)
 {
     unsigned rejections = counter_rejections(counter);
 
@@ -408,7 +408,7 @@ static void pack_service(struct map *outer, const char *name, const struct aws_c
     map_end(&map);
 }
 
-static void pack_aws(struct map *outer, const struct aws_client *client)
+static void info_pack_aws(struct map *outer, const struct aws_client *client)
 {
     struct map map = map_begin_in(outer, "aws");
 
@@ -441,13 +441,13 @@ void method_status(struct method_call *call)
     map_int(&map, "pid", getpid());
     map_uint(&map, "uptime_ms", (uint64_t)(loop_now(server->options.loop) - server->started_at));
     map_bool(&map, "draining", server->draining);
-    pack_config(&map, server->options.counter);
+    info_pack_config(&map, server->options.counter);
     pack_connections(&map, server);
     pack_requests(&map, server);
     pack_latency(&map, &server->latency, loop_microseconds(server->options.loop));
     pack_histogram(&map, &server->latency);
     pack_counts(&map, counter_stats(server->options.counter));
-    pack_aws(&map, server->options.client);
+    info_pack_aws(&map, server->options.client);
     map_int(&map, "clock_skew_ms", aws_client_skew(server->options.client));
     pack_memory(&map, server);
     map_end(&map);
@@ -502,7 +502,7 @@ static void whoami_free(struct whoami_call *call)
     free(call);
 }
 
-static void answer(void *data)
+static void info_answer(void *data)
 {
     struct whoami_call *call = data;
     struct session *session = call->pending.session;
@@ -554,10 +554,10 @@ static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
     if (call->asked > 0)
         loop_timer_start(call->timer, timeout_ms);
     else
-        answer(call); /* now, so that it counts for the session's share of this turn */
+        info_answer(call); /* now, so that it counts for the session's share of this turn */
 }
 
-static void add(struct whoami_call *call, struct identity *identity)
+static void info_add(struct whoami_call *call, struct identity *identity)
 {
     struct told *told = &call->told[call->count++];
 
@@ -568,7 +568,8 @@ static void add(struct whoami_call *call, struct identity *identity)
 /* ---- the request ---- */
 
 /* The trigger's identity, or NULL: all identities. False: an error was answered. */
-static bool read_params(struct method_call *call, struct identity **identity, int64_t *timeout_ms)
+static bool info_read_params(
+    struct method_call *call, struct identity **identity, int64_t *timeout_ms)
 {
     const struct trigger *trigger;
     struct text key, name = {NULL, 0};
@@ -603,7 +604,7 @@ static struct whoami_call *whoami_create(struct server *server, size_t count)
     if (call == NULL)
         return NULL;
     call->told = calloc(count + 1, sizeof(*call->told));
-    call->timer = loop_timer_create(server->options.loop, answer, call);
+    call->timer = loop_timer_create(server->options.loop, info_answer, call);
     if (call->told != NULL && call->timer != NULL)
         return call;
     whoami_free(call);
@@ -618,7 +619,7 @@ void method_whoami(struct method_call *method_call)
     struct identity *identity;
     int64_t timeout_ms;
 
-    if (!read_params(method_call, &identity, &timeout_ms) || !pending_may_begin(method_call))
+    if (!info_read_params(method_call, &identity, &timeout_ms) || !pending_may_begin(method_call))
         return;
     call = whoami_create(server, identity != NULL ? 1 : count);
     if (call == NULL) {
@@ -626,9 +627,9 @@ void method_whoami(struct method_call *method_call)
         return;
     }
     if (identity != NULL)
-        add(call, identity);
+        info_add(call, identity);
     for (size_t i = 0; identity == NULL && i < count; i++)
-        add(call, identities_at(server->options.identities, i));
+        info_add(call, identities_at(server->options.identities, i));
     pending_begin(&call->pending, method_call, on_leave);
     ask_callers(call, count_patience(timeout_ms));
 }

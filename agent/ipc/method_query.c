@@ -64,7 +64,7 @@ static enum text_id find_text(struct text name)
 }
 
 /* A NUL-terminated copy. */
-static void read_text(struct params *params, const char *name, char **copy)
+static void query_call_read_text(struct params *params, const char *name, char **copy)
 {
     struct text text;
 
@@ -107,7 +107,7 @@ static void read_param(struct query_call *query, struct params *params, struct t
     int64_t pages = 0;
 
     if (id < TEXT_COUNT) {
-        read_text(params, text_names[id], &query->texts[id]);
+        query_call_read_text(params, text_names[id], &query->texts[id]);
     } else if (text_equals(name, "names")) {
         read_json(params, "names", client_names_read, &query->names);
     } else if (text_equals(name, "values")) {
@@ -125,7 +125,7 @@ static void read_param(struct query_call *query, struct params *params, struct t
 }
 
 /* False: answered. */
-static bool read_params(struct query_call *query, struct method_call *call)
+static bool query_call_read_params(struct query_call *query, struct method_call *call)
 {
     struct params params;
     struct text name;
@@ -244,7 +244,7 @@ static size_t length_of(const char *text)
 }
 
 /* The params of the query and the AWS request made of them are both kept until the answer. */
-static size_t measure(const struct query_call *query)
+static size_t query_call_measure(const struct query_call *query)
 {
     size_t bytes = length_of(query->names) + length_of(query->values);
 
@@ -267,11 +267,11 @@ static uint64_t key_of(const struct query_call *query, const struct server *serv
 }
 
 /* Whether the query may start now; it is then counted. False: answered. */
-static bool reserve(struct query_call *query, struct method_call *call)
+static bool query_call_reserve(struct query_call *query, struct method_call *call)
 {
     struct server *server = call->session->server;
     const struct failure *denied;
-    size_t bytes = measure(query);
+    size_t bytes = query_call_measure(query);
 
     query->key = key_of(query, server);
     denied = denials_find(&server->denials, query->key, loop_now(server->options.loop));
@@ -305,7 +305,7 @@ static void release(const struct query_call *query)
 }
 
 /* failure NULL: the count succeeded. */
-static void remember(const struct query_call *query, const struct failure *failure)
+static void query_call_remember(const struct query_call *query, const struct failure *failure)
 {
     struct server *server = server_of(query);
 
@@ -317,14 +317,14 @@ static void remember(const struct query_call *query, const struct failure *failu
 
 /* ---- the count ---- */
 
-static struct query_call *call_of(struct pending *pending)
+static struct query_call *query_call_of(struct pending *pending)
 {
     return RING_MEMBER(pending, struct query_call, pending);
 }
 
 static void on_leave(struct pending *pending)
 {
-    struct query_call *query = call_of(pending);
+    struct query_call *query = query_call_of(pending);
 
     adhoc_count_cancel(query->adhoc);
     release(query);
@@ -340,7 +340,7 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     struct map map;
 
     pending_end(&query->pending);
-    remember(query, failure);
+    query_call_remember(query, failure);
     release(query);
     query_free(query);
     if (value == NULL) {
@@ -408,8 +408,8 @@ void method_query(struct method_call *call)
         method_fail(call, ERROR_INTERNAL, "no memory for the query");
         return;
     }
-    if (!read_params(query, call) || !find_trigger(query, call) || !complete(query, call) ||
-        !reserve(query, call)) {
+    if (!query_call_read_params(query, call) || !find_trigger(query, call) ||
+        !complete(query, call) || !query_call_reserve(query, call)) {
         query_free(query);
         return;
     }

@@ -24,7 +24,7 @@ struct trigger_watch {
 
 /* ---- notifications ---- */
 
-static void pack_error(
+static void trigger_watch_pack_error(
     struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
 {
     struct map map = map_begin(buffer);
@@ -34,7 +34,7 @@ static void pack_error(
     map_end(&map);
 }
 
-static void pack_answer(struct buffer *buffer, const struct count_answer *answer)
+static void trigger_watch_pack_answer(struct buffer *buffer, const struct count_answer *answer)
 {
     struct buffer extra_buffer;
     struct map extra;
@@ -46,7 +46,7 @@ static void pack_answer(struct buffer *buffer, const struct count_answer *answer
     buffer_init(&extra_buffer, 256);
     extra = map_begin(&extra_buffer);
     pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
-    pack_error(buffer, answer->trigger->name, answer->failure, &extra);
+    trigger_watch_pack_error(buffer, answer->trigger->name, answer->failure, &extra);
     buffer_free(&extra_buffer);
 }
 
@@ -72,7 +72,7 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
         copy.failure = &failure;
     }
     buffer_init(&packed, LIMIT_OUTPUT_BYTES);
-    pack_answer(&packed, &copy);
+    trigger_watch_pack_answer(&packed, &copy);
     taken = !packed.failed;
     if (taken)
         *print = fnv_bytes(FNV_START, packed.data, packed.len);
@@ -82,7 +82,7 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
 
 /* Notifies the client, unless it has this state already. A slow client gets the newest state once
  * it has read its output. */
-static void tell(struct trigger_watch *watch, const struct count_answer *answer)
+static void trigger_watch_tell(struct trigger_watch *watch, const struct count_answer *answer)
 {
     struct session *session = watch->session;
     struct session_answer out;
@@ -99,29 +99,29 @@ static void tell(struct trigger_watch *watch, const struct count_answer *answer)
     out = session_begin(session);
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
-    pack_answer(out.buffer, answer);
+    trigger_watch_pack_answer(out.buffer, answer);
     watch->told = session_end_notification(session, out) && has_print;
     watch->print = print;
 }
 
-static void tell_known(struct trigger_watch *watch)
+static void trigger_watch_tell_known(struct trigger_watch *watch)
 {
     struct count_answer answer;
 
     watch->behind = false;
     if (trigger_state_known(watch->state, &watch->watch, &answer))
-        tell(watch, &answer);
+        trigger_watch_tell(watch, &answer);
     /* else a flight is under way, and its end is reported */
 }
 
 static void on_change(void *data, const struct count_answer *answer)
 {
-    tell(data, answer);
+    trigger_watch_tell(data, answer);
 }
 
 /* ---- life ---- */
 
-static struct trigger_watch *watch_of(struct ring *link)
+static struct trigger_watch *trigger_watch_of(struct ring *link)
 {
     return RING_MEMBER(link, struct trigger_watch, link);
 }
@@ -143,7 +143,7 @@ static void end_watch(struct trigger_watch *watch, const struct failure *failure
 
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
-    pack_error(out.buffer, watch->name, failure, NULL);
+    trigger_watch_pack_error(out.buffer, watch->name, failure, NULL);
     session_end_notification(session, out);
     watch_destroy(watch);
 }
@@ -192,14 +192,14 @@ static void on_gone(void *data)
         end_watch(watch, &failure);
         return;
     }
-    tell_known(watch);
+    trigger_watch_tell_known(watch);
 }
 
 static struct trigger_watch *watch_find(struct session *session, const char *name)
 {
     for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
-        if (strcmp(watch_of(at)->name, name) == 0)
-            return watch_of(at);
+        if (strcmp(trigger_watch_of(at)->name, name) == 0)
+            return trigger_watch_of(at);
     return NULL;
 }
 
@@ -228,15 +228,15 @@ static struct trigger_watch *watch_create(struct session *session, const char *n
 void method_watch_forget(struct session *session)
 {
     while (!ring_is_empty(&session->watches))
-        watch_destroy(watch_of(ring_pop(&session->watches)));
+        watch_destroy(trigger_watch_of(ring_pop(&session->watches)));
 }
 
 void method_watch_catch_up(struct session *session)
 {
     session->behind = false;
     for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
-        if (watch_of(at)->behind)
-            tell_known(watch_of(at));
+        if (trigger_watch_of(at)->behind)
+            trigger_watch_tell_known(trigger_watch_of(at));
 }
 
 /* ---- requests ---- */
@@ -297,7 +297,7 @@ static void start_watch(struct method_call *call, const struct ask *asked)
         return;
     }
     answer_watching(call, true, watch->name);
-    tell_known(watch);
+    trigger_watch_tell_known(watch);
 }
 
 void method_watch(struct method_call *call)

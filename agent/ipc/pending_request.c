@@ -69,7 +69,7 @@ struct said {
     bool has_values;
 };
 
-static void read_one(
+static void request_read_one(
     struct ask *ask, struct said *said, struct params *params, struct text name, unsigned accepted)
 {
     int64_t number = 0;
@@ -92,7 +92,7 @@ static void read_one(
     }
 }
 
-static bool is_text(const struct method_call *call)
+static bool request_is_text(const struct method_call *call)
 {
     enum value_type type = call->has_params ? reader_peek(&call->params) : VALUE_NONE;
 
@@ -100,19 +100,19 @@ static bool is_text(const struct method_call *call)
 }
 
 /* False: answered. */
-static bool read_params(
+static bool request_read_params(
     struct ask *ask, struct said *said, struct method_call *call, unsigned accepted)
 {
     struct params params;
     struct text name;
 
-    if ((accepted & ASK_NAME_ALONE) && is_text(call)) {
+    if ((accepted & ASK_NAME_ALONE) && request_is_text(call)) {
         reader_text(&call->params, &said->trigger);
         return true;
     }
     params_open(&params, call);
     while (params_next(&params, &name))
-        read_one(ask, said, &params, name, accepted);
+        request_read_one(ask, said, &params, name, accepted);
     if (!said->has_trigger)
         params_fail(&params, ASK_TRIGGER_MISSING);
     return params_close(&params);
@@ -142,7 +142,7 @@ bool ask_read(struct ask *ask, struct method_call *call, unsigned params)
     *ask = (struct ask){.max_age_ms = COUNT_AGE_DEFAULT,
         .timeout_ms = TIMEOUT_DEFAULT_MS,
         .replicas = REPLICAS_UNKNOWN};
-    if (!read_params(ask, &said, call, params))
+    if (!request_read_params(ask, &said, call, params))
         return false;
     ask->trigger = method_trigger(call, said.trigger);
     return ask->trigger != NULL && merge_values(ask, &said, call);

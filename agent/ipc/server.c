@@ -142,7 +142,7 @@ static bool user_has_room(
 
 /* Whether there is room for one more connection, if needed after an idle one is closed; else
  * *refusal gives the reason. */
-static bool make_room(struct server *server, uid_t uid, struct failure *refusal)
+static bool server_make_room(struct server *server, uid_t uid, struct failure *refusal)
 {
     struct crowd crowd = count_sessions(server, uid);
     unsigned spare = operator_limit(server);
@@ -172,7 +172,7 @@ static bool admit(struct server *server, const struct ucred *peer, struct failur
             LOG_NUMBER("gid", peer->gid), LOG_NUMBER("pid", peer->pid));
         return false;
     }
-    return make_room(server, peer->uid, refusal);
+    return server_make_room(server, peer->uid, refusal);
 }
 
 /* ---- accepting ---- */
@@ -187,7 +187,7 @@ static void watch_listener(struct server *server)
 }
 
 /* The pause is over. */
-static void timer_fired(void *data)
+static void server_timer_fired(void *data)
 {
     watch_listener(data);
 }
@@ -357,7 +357,7 @@ struct server *server_create(const struct server_options *options)
     buffer_init(&server->out, LIMIT_ANSWER_BYTES + LIMIT_OUTPUT_BYTES);
     set_limits(server);
     server->sweep = loop_timer_create(options->loop, server_sweep, server);
-    server->timer = loop_timer_create(options->loop, timer_fired, server);
+    server->timer = loop_timer_create(options->loop, server_timer_fired, server);
     server->grace = loop_timer_create(options->loop, grace_over, server);
     server->drain = loop_timer_create(options->loop, drain_step, server);
     if (server->timer != NULL)

@@ -156,7 +156,7 @@ static void send_packed(struct session *session, struct session_answer answer)
     server_shed(server);
 }
 
-static void pack_error(const struct session *session, struct buffer *buffer, uint32_t id,
+static void session_pack_error(const struct session *session, struct buffer *buffer, uint32_t id,
     const struct failure *failure, const struct map *extra)
 {
     if (session->errors_as_string)
@@ -171,7 +171,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
 
     if (take_back(answer)) {
         failure_set_buffer(&failure, "the answer", answer.buffer);
-        pack_error(session, answer.buffer, id, &failure, NULL);
+        session_pack_error(session, answer.buffer, id, &failure, NULL);
         if (take_back(answer))
             session->closing = true;
     }
@@ -209,7 +209,7 @@ void session_fail_with(
     struct session_answer answer = session_begin(session);
 
     session->server->stats.errors++;
-    pack_error(session, answer.buffer, id, failure, extra);
+    session_pack_error(session, answer.buffer, id, failure, extra);
     session_end(session, answer, id);
 }
 
@@ -364,7 +364,7 @@ static void batch_end(struct session *session)
 }
 
 /* New bytes are handled where they were read; only an incomplete frame is kept. */
-static void take_bytes(struct session *session, const uint8_t *data, size_t len)
+static void session_take_bytes(struct session *session, const uint8_t *data, size_t len)
 {
     size_t taken;
 
@@ -413,7 +413,7 @@ static void on_readable(struct session *session)
     ssize_t n = recv(session->fd, server->read_buffer, size, MSG_DONTWAIT);
 
     if (n > 0) {
-        take_bytes(session, server->read_buffer, (size_t)n);
+        session_take_bytes(session, server->read_buffer, (size_t)n);
         adapt_read(session, (size_t)n);
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {
         session->closing = true;

@@ -78,7 +78,7 @@ static size_t kept_for(const struct session *session)
 
 /* Not destroyed here: its request may be being handled, or its answer being packed. Its peer sees
  * the end at once, and the loop then reports it. */
-static void drop(struct server *server, struct session *session)
+static void memory_drop(struct server *server, struct session *session)
 {
     log_often(LOG_LEVEL_WARN, "dropped",
         LOG_TEXT("reason", session->output.len + session->unread_bytes > session->kept_bytes
@@ -158,7 +158,7 @@ void server_shed(struct server *server)
         if (largest == NULL || kept_for(largest) <= SHED_LEAST)
             break;
         kept -= kept_for(largest);
-        drop(server, largest);
+        memory_drop(server, largest);
     }
     set_tight(server, kept_bytes(server) - kept > max / 4);
     /* Avoids a measurement at each answer. */

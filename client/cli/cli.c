@@ -61,7 +61,7 @@ static void print_error_json(
     json_free(line);
 }
 
-static void print_head(const char *name)
+static void cli_print_head(const char *name)
 {
     terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
         terminal_reset(stderr));
@@ -76,7 +76,7 @@ __attribute__((format(printf, 2, 0))) static void print_error(
         print_error_json(name, text, NULL);
         return;
     }
-    print_head(name);
+    cli_print_head(name);
     terminal_print(stderr, "%s\n", text);
 }
 
@@ -120,7 +120,7 @@ int cli_refuse(int error, const char *message)
         print_error_json(tally_error_name(error), message, NULL);
         return exit_code(error);
     }
-    print_head(tally_error_name(error));
+    cli_print_head(tally_error_name(error));
     terminal_print(stderr, "%s\n", message);
     return exit_code(error);
 }
@@ -135,7 +135,7 @@ int cli_fail(const struct tally_answer *answer)
             tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
         return exit_code(tally_answer_error(answer));
     }
-    print_head(tally_answer_error_name(answer));
+    cli_print_head(tally_answer_error_name(answer));
     terminal_print(stderr, "%s", tally_answer_error_message(answer));
     if (reasons[0] != '\0')
         terminal_print(stderr, " (%s)", reasons);

@@ -162,7 +162,7 @@ void count_remark(const struct json *answer)
         cli_note("the trigger has failed so often that its fallback replicas apply");
 }
 
-static int print_count(struct cli *cli, const struct json *answer, int64_t count)
+static int count_print_count(struct cli *cli, const struct json *answer, int64_t count)
 {
     if (cli->output == OUTPUT_JSON)
         json_print(stdout, answer, false);
@@ -205,7 +205,7 @@ int run_count(struct cli *cli)
     if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
         code = refuse_inexact(answer, count);
     else
-        code = print_count(cli, answer, count);
+        code = count_print_count(cli, answer, count);
     json_free(answer);
     return code;
 }
@@ -214,7 +214,7 @@ int run_count(struct cli *cli)
 
 /* tally query: a count that no trigger describes. */
 
-static int fill(const struct cli *cli, struct tally_request *request)
+static int count_fill(const struct cli *cli, struct tally_request *request)
 {
     static const struct {
         enum option_id option;
@@ -249,7 +249,7 @@ int run_query(struct cli *cli)
     int64_t count = 0;
     if (tally_request_new(&request, "query") < 0)
         return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    int code = fill(cli, request);
+    int code = count_fill(cli, request);
     if (code != EXIT_OK) {
         tally_request_free(request);
         return code;

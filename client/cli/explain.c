@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_head(const char *text)
+static void explain_print_head(const char *text)
 {
     terminal_print(
         stdout, "\n%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), text, terminal_reset(stdout));
@@ -20,14 +20,14 @@ static void print_part(const struct json *answer, const char *key, const char *h
     const struct json *part = json_get(answer, key);
     if (part == NULL || json_kind(part) != JSON_KIND_MAP)
         return;
-    print_head(head);
+    explain_print_head(head);
     tree_print(stdout, part, 2, NULL);
 }
 
 static void print_source(const struct json *answer)
 {
     int64_t line = 0;
-    print_head("Configuration");
+    explain_print_head("Configuration");
     if (json_get(answer, "source.file") != NULL) {
         terminal_print(stdout, "  from ");
         terminal_print(stdout, "%s", json_get_string(answer, "source.file", "?"));
@@ -45,7 +45,7 @@ static void print_pages(const struct json *answer)
     const struct json *pages = json_get(answer, "pages");
     if (pages == NULL || json_size(pages) == 0)
         return;
-    print_head("Pages");
+    explain_print_head("Pages");
     tree_table(stdout, pages, 2);
 }
 
@@ -57,7 +57,7 @@ static void print_cost(const struct json *answer)
         !json_get_real(answer, "cost.polls_per_day", &polls) ||
         !json_get_real(answer, "cost.rcu_per_day", &day))
         return;
-    print_head("Cost");
+    explain_print_head("Cost");
     snprintf(text, sizeof(text),
         "%.10g read capacity units a count x %.10g counts a day = %.10g a day", poll, polls, day);
     terminal_print(stdout, "  ");
@@ -73,7 +73,7 @@ static void print_keda(const struct json *answer)
         return;
     json_get_integer(answer, "keda.undercount", &missing);
     json_get_integer(answer, "keda.pages_ignored", &ignored);
-    print_head("What KEDA would report");
+    explain_print_head("What KEDA would report");
     int width = snprintf(text, sizeof(text), "%" PRId64, count);
     terminal_print(stdout,
         "  %s%s%s: ", terminal_colour(stdout, missing > 0 ? COLOUR_YELLOW : COLOUR_NONE), text,

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int refuse(const char *what, const char *path)
+static int install_refuse(const char *what, const char *path)
 {
     char text[512];
     snprintf(text, sizeof(text), "%s %s: %s", what, path, strerror(errno));
@@ -70,11 +70,11 @@ static int copy_program(int program, const char *folder)
     to = mkostemp(temporary, O_CLOEXEC);
     made = to >= 0;
     if (!made)
-        code = refuse("cannot write into", folder);
+        code = install_refuse("cannot write into", folder);
     else if (!copy_all(program, to) || fchmod(to, 0755) < 0 || close(to) < 0)
-        code = refuse("cannot write", temporary);
+        code = install_refuse("cannot write", temporary);
     else if (rename(temporary, path) < 0)
-        code = refuse("cannot replace", path);
+        code = install_refuse("cannot replace", path);
     else
         made = false;
     if (code == EXIT_OK)
@@ -91,7 +91,7 @@ int run_install(struct cli *cli)
 {
     int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (program < 0)
-        return refuse("cannot read", "/proc/self/exe");
+        return install_refuse("cannot read", "/proc/self/exe");
     int code = copy_program(program, cli_operand(cli, 0));
     if (code == EXIT_OK && is_dynamic(program))
         cli_note("this build needs shared libraries, which other images may lack; the static "

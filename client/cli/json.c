@@ -199,7 +199,7 @@ void json_free(struct json *json)
     json_decref(open_json(json));
 }
 
-static int pack(msgpack_packer *packer, json_t *json)
+static int json_write_value(msgpack_packer *packer, json_t *json)
 {
     const char *key;
     json_t *item;
@@ -213,7 +213,7 @@ static int pack(msgpack_packer *packer, json_t *json)
             if (r == 0)
                 r = msgpack_pack_str_with_body(packer, key, strlen(key));
             if (r == 0)
-                r = pack(packer, item);
+                r = json_write_value(packer, item);
         }
         return r;
     case JSON_ARRAY:
@@ -221,7 +221,7 @@ static int pack(msgpack_packer *packer, json_t *json)
         json_array_foreach(json, i, item)
         {
             if (r == 0)
-                r = pack(packer, item);
+                r = json_write_value(packer, item);
         }
         return r;
     case JSON_STRING:
@@ -247,7 +247,7 @@ void *json_to_msgpack(const struct json *json, size_t *len)
     msgpack_packer packer;
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
-    if (pack(&packer, open_json(json)) != 0)
+    if (json_write_value(&packer, open_json(json)) != 0)
         memory_exhausted();
     *len = bytes.size;
     return msgpack_sbuffer_release(&bytes);

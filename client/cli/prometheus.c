@@ -52,7 +52,7 @@ static const struct metric status_metrics[] = {
         "Answers that clients have not read.", 1},
 };
 
-static void print_head(FILE *file, const char *name, const char *type, const char *help)
+static void prometheus_print_head(FILE *file, const char *name, const char *type, const char *help)
 {
     terminal_print(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -78,7 +78,7 @@ static void print_metrics(
     for (size_t i = 0; i < count; i++) {
         if (!json_get_real(map, metrics[i].path, &number))
             continue;
-        print_head(file, metrics[i].name, metrics[i].type, metrics[i].help);
+        prometheus_print_head(file, metrics[i].name, metrics[i].type, metrics[i].help);
         terminal_print(file, "%s", metrics[i].name);
         print_number(file, map, metrics[i].path, metrics[i].factor);
     }
@@ -101,7 +101,8 @@ static void print_aws(FILE *file, const struct json *status)
     double number;
     if (json_get(status, "aws") == NULL)
         return;
-    print_head(file, "tally_aws_calls_total", "counter", "Calls to AWS, repeated ones included.");
+    prometheus_print_head(
+        file, "tally_aws_calls_total", "counter", "Calls to AWS, repeated ones included.");
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
         for (size_t j = 0; j < sizeof(results) / sizeof(results[0]); j++) {
             snprintf(path, sizeof(path), "aws.%s.%s", services[i], results[j]);
@@ -112,7 +113,8 @@ static void print_aws(FILE *file, const struct json *status)
             print_number(file, status, path, 1);
         }
     }
-    print_head(file, "tally_aws_connections_total", "counter", "Connections to AWS opened.");
+    prometheus_print_head(
+        file, "tally_aws_connections_total", "counter", "Connections to AWS opened.");
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
         snprintf(path, sizeof(path), "aws.%s.connections", services[i]);
         if (!json_get_real(status, path, &number))
@@ -129,7 +131,7 @@ static void print_latency(FILE *file, const struct json *status)
     double bound;
     if (bounds == NULL || answers == NULL)
         return;
-    print_head(file, "tally_request_duration_seconds", "histogram",
+    prometheus_print_head(file, "tally_request_duration_seconds", "histogram",
         "Time to answer, since the agent's start.");
     for (size_t i = 0; i < json_size(bounds) && i < json_size(answers); i++) {
         if (!json_get_real(json_at(bounds, i), "", &bound))
@@ -147,14 +149,14 @@ static void print_latency(FILE *file, const struct json *status)
 
 void prometheus_status(FILE *file, const struct json *status)
 {
-    print_head(file, "tally_build_info", "gauge", "The agent's version.");
+    prometheus_print_head(file, "tally_build_info", "gauge", "The agent's version.");
     terminal_print(file, "tally_build_info{version=");
     terminal_print_label(file, json_get_string(status, "version", ""));
     terminal_print(file, "} 1\n");
     print_metrics(file, status, status_metrics, sizeof(status_metrics) / sizeof(status_metrics[0]));
     const struct json *methods = json_get(status, "requests.by_method");
     if (methods != NULL) {
-        print_head(file, "tally_requests_total", "counter", "Requests by method.");
+        prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
         json_each(methods, print_method, file);
     }
     print_aws(file, status);
@@ -183,7 +185,7 @@ void prometheus_list(FILE *file, const struct json *list)
     double number;
     for (size_t i = 0; i < sizeof(trigger_metrics) / sizeof(trigger_metrics[0]); i++) {
         const struct metric *metric = &trigger_metrics[i];
-        print_head(file, metric->name, metric->type, metric->help);
+        prometheus_print_head(file, metric->name, metric->type, metric->help);
         for (size_t j = 0; j < count; j++) {
             const struct json *trigger = json_at(triggers, j);
             if (!json_get_real(trigger, metric->path, &number))
@@ -193,7 +195,8 @@ void prometheus_list(FILE *file, const struct json *list)
             print_number(file, trigger, metric->path, metric->factor);
         }
     }
-    print_head(file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
+    prometheus_print_head(
+        file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
     for (size_t j = 0; j < count; j++) {
         const struct json *trigger = json_at(triggers, j);
         terminal_print(file, "tally_trigger_failed");
@@ -204,7 +207,7 @@ void prometheus_list(FILE *file, const struct json *list)
 
 void prometheus_count(FILE *file, const struct json *count)
 {
-    print_head(file, "tally_trigger_items", "gauge", "The count.");
+    prometheus_print_head(file, "tally_trigger_items", "gauge", "The count.");
     terminal_print(file, "tally_trigger_items{trigger=");
     terminal_print_label(file, json_get_string(count, "trigger", ""));
     terminal_print(file, ",quality=");

@@ -364,7 +364,7 @@ static void show_row(const struct search *search, const char *pod, const char *u
     table_print_cell(stdout, path, terminal_width(path), false, true);
 }
 
-static void show(struct search *search, const struct probe *probe)
+static void sockets_show(struct search *search, const struct probe *probe)
 {
     const char *version = probe->error == 0 ? json_get_string(probe->hello, "agent", "?")
                                             : tally_error_name(probe->error);
@@ -410,7 +410,7 @@ static size_t search_turn(struct search *search)
             probe_end(probe, TALLY_EDEADLINE);
         if (probe->done && !probe->told) {
             probe->told = true;
-            show(search, probe);
+            sockets_show(search, probe);
         }
         left += !probe->done;
     }

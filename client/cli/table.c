@@ -252,7 +252,7 @@ static void join(const struct json *array, char *text, size_t size)
 }
 
 /* An error map of the protocol: shown as one sentence. */
-static bool is_error(const struct json *value)
+static bool table_is_error(const struct json *value)
 {
     return json_kind(value) == JSON_KIND_MAP && json_get(value, "name") != NULL &&
            json_get(value, "message") != NULL && json_get(value, "code") != NULL;
@@ -312,7 +312,7 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
         join(value, text, size);
         return;
     case JSON_KIND_MAP: {
-        if (is_error(value)) {
+        if (table_is_error(value)) {
             format_error(value, text, size);
             return;
         }
@@ -358,10 +358,10 @@ static bool is_section(const struct json *value)
 {
     if (json_kind(value) == JSON_KIND_ARRAY)
         return json_size(value) > 0 && json_kind(json_at(value, 0)) == JSON_KIND_MAP;
-    return json_kind(value) == JSON_KIND_MAP && !is_error(value);
+    return json_kind(value) == JSON_KIND_MAP && !table_is_error(value);
 }
 
-static void measure(const char *key, const struct json *value, void *data)
+static void table_measure(const char *key, const struct json *value, void *data)
 {
     struct walk *walk = data;
     char label[64];
@@ -447,7 +447,7 @@ static void print_map(
     FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds)
 {
     struct walk walk = {file, indent, milliseconds, 0, without};
-    json_each(map, measure, &walk);
+    json_each(map, table_measure, &walk);
     json_each(map, print_scalar, &walk);
     json_each(map, print_section, &walk);
 }

@@ -54,7 +54,7 @@ static bool take_output(struct cli *cli, const struct verb *verb)
     return false;
 }
 
-static int run(struct cli *cli, const struct verb *verb)
+static int tally_run(struct cli *cli, const struct verb *verb)
 {
     const struct arguments *arguments = &cli->arguments;
     size_t operands = arguments->operand_count - 1;
@@ -103,7 +103,7 @@ static int run_command(struct cli *cli)
         help_print_verb(verb, stdout);
         return EXIT_OK;
     }
-    return run(cli, verb);
+    return tally_run(cli, verb);
 }
 
 int main(int argc, char **argv)

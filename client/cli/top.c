@@ -205,7 +205,7 @@ static void draw(
 }
 
 /* Does not report an error: that has to wait until the terminal is restored. */
-static bool look(struct cli *cli, const char *method, struct json **result)
+static bool top_look(struct cli *cli, const char *method, struct json **result)
 {
     const void *packed = NULL;
     size_t len = 0;
@@ -217,11 +217,11 @@ static bool look(struct cli *cli, const char *method, struct json **result)
     return *result != NULL;
 }
 
-static void show(struct cli *cli, int64_t interval)
+static void top_show(struct cli *cli, int64_t interval)
 {
     struct json *before = NULL, *now = NULL, *list = NULL;
     int64_t last = 0;
-    while (look(cli, "status", &now) && look(cli, "list", &list)) {
+    while (top_look(cli, "status", &now) && top_look(cli, "list", &list)) {
         int64_t time = cli_clock_ms();
         draw(before, now, list, time - last);
         if (wait_for_key(interval))
@@ -252,7 +252,7 @@ int run_top(struct cli *cli)
     if (tally_ping(cli->tally) < 0)
         return cli_fail(tally_last_answer(cli->tally));
     screen_open();
-    show(cli, interval);
+    top_show(cli, interval);
     screen_close();
     const struct tally_answer *answer = tally_last_answer(cli->tally);
     return tally_answer_error(answer) < 0 ? cli_fail(answer) : EXIT_OK;

@@ -307,7 +307,7 @@ static enum verdict judge(struct wait *wait, struct json **answer)
 }
 
 /* One call. *done: the exit code is final. */
-static int look(struct wait *wait, bool *done)
+static int wait_look(struct wait *wait, bool *done)
 {
     struct json *answer = NULL;
     struct tally *tally = wait->cli->tally;
@@ -335,7 +335,7 @@ static int look(struct wait *wait, bool *done)
     return EXIT_OK;
 }
 
-static int fail_deadline(const struct wait *wait)
+static int wait_fail_deadline(const struct wait *wait)
 {
     char text[400], waited[32];
     duration_format(cli_number(wait->cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS), waited, sizeof(waited));
@@ -369,12 +369,12 @@ int run_wait(struct cli *cli)
         goto finish;
     tally_set_wait_for_agent(cli->tally, 1); /* init containers start before their sidecar */
     for (;;) {
-        code = look(&wait, &done);
+        code = wait_look(&wait, &done);
         if (done)
             break;
         int64_t left = wait.deadline - cli_clock_ms();
         if (left <= interval) {
-            code = fail_deadline(&wait);
+            code = wait_fail_deadline(&wait);
             break;
         }
         poll(NULL, 0, (int)(interval < LOOK_MS_MAX ? interval : LOOK_MS_MAX));

@@ -64,7 +64,7 @@ static void print_reason(const struct json *answer)
     terminal_print(stdout, "%s", json_get_string(answer, "last_error.message", ""));
 }
 
-static void print_count(struct watch *watch, const struct json *answer)
+static void watch_print_count(struct watch *watch, const struct json *answer)
 {
     int64_t count = 0, target = 0;
     const char *quality = json_get_string(answer, "quality", "?");
@@ -115,7 +115,7 @@ static void on_change(const struct tally_answer *answer, void *data)
     else if (error < 0)
         print_error(answer);
     else if (json != NULL)
-        print_count(watch, json);
+        watch_print_count(watch, json);
     json_free(json);
 }
 
