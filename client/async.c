@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/async.h"
+/* An event-loop handle: its connection, its pending requests, and the rule that callbacks run in
+ * tally_async_process and tally_async_close only. Callbacks add and mark requests; only those two
+ * functions remove and free them. */
+#include "client/connection.h"
+#include "client/request.h"
 
 #include "client/answer.h"
 #include "client/clock.h"
@@ -12,6 +16,40 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+struct pending {
+    struct pending *next;
+    struct tally_request request;
+    tally_callback *callback; /* NULL for the library's own requests */
+    void *data;
+    uint32_t id;      /* the caller's id for it */
+    uint32_t wire_id; /* msgid of the last time it was sent */
+    int64_t deadline; /* of a watch: of its subscription, once it was sent */
+    bool sent;
+    bool cancelled;
+    bool watch;
+    bool answered;  /* of a watch: subscribed on this connection */
+    bool told_lost; /* of a watch: the callback was notified that the agent is away */
+    char *trigger;  /* of a watch: its name in notifications, owned */
+};
+
+struct tally_async {
+    struct connection connection;
+    int epoll; /* the descriptor that the caller watches */
+    bool watching_output;
+    bool unread; /* the last turn ended before all received data was processed */
+    bool wait_for_agent;
+    bool reached;
+    bool processing; /* a callback may be running */
+    bool closing;
+    uint32_t next_id, next_wire_id;
+    int pause_ms;     /* before the next attempt to connect */
+    int64_t retry_at; /* not before */
+    struct pending *pending;
+};
+
+static void async_finish(struct pending **link, const struct tally_answer *answer);
+static int async_exchange(struct tally_async *async);
 
 /* ---- async ---- */
 
@@ -90,12 +128,15 @@ static void earliest(int64_t *when, int64_t candidate)
         *when = candidate;
 }
 
-bool async_is_older(const struct pending *pending, uint32_t last)
+/* Whether it existed when `last` was the newest id: requests that callbacks add wait for the next
+ * turn, or a callback that always adds another would keep the loop busy for ever. */
+static bool async_is_older(const struct pending *pending, uint32_t last)
 {
     return (int32_t)(last - pending->id) >= 0; /* ids wrap */
 }
 
-unsigned async_in_flight(const struct tally_async *async)
+/* How many requests the agent has not answered. */
+static unsigned async_in_flight(const struct tally_async *async)
 {
     unsigned count = 0;
     for (const struct pending *at = async->pending; at != NULL; at = at->next)
@@ -124,8 +165,9 @@ int tally_async_timeout(const struct tally_async *async)
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-int async_add(struct tally_async *async, const struct tally_request *request, int64_t deadline,
-    tally_callback *callback, void *data, struct pending **added)
+/* Adds a copy of the request. Returns 0 or a negative enum tally_error. */
+static int async_add(struct tally_async *async, const struct tally_request *request,
+    int64_t deadline, tally_callback *callback, void *data, struct pending **added)
 {
     struct pending **end = &async->pending;
     if (async->closing)
@@ -151,7 +193,8 @@ int async_add(struct tally_async *async, const struct tally_request *request, in
     return 0;
 }
 
-void async_finish(struct pending **link, const struct tally_answer *answer)
+/* Removes *link from the list, frees it, and runs its callback. `answer` is borrowed. */
+static void async_finish(struct pending **link, const struct tally_answer *answer)
 {
     struct pending *done = *link;
     *link = done->next;
@@ -222,7 +265,8 @@ int tally_async_cancel(struct tally_async *async, uint32_t id)
     return TALLY_EARGUMENT;
 }
 
-void async_disconnect(struct tally_async *async)
+/* Closes the connection; everything is sent again on the next connection. */
+static void async_disconnect(struct tally_async *async)
 {
     if (async->connection.fd >= 0)
         epoll_ctl(async->epoll, EPOLL_CTL_DEL, async->connection.fd, NULL);
@@ -505,7 +549,8 @@ static int take_frames(struct tally_async *async, int64_t end)
     return r;
 }
 
-int async_exchange(struct tally_async *async)
+/* Sends and receives what is possible now. 0, or a negative errno: the connection is unusable. */
+static int async_exchange(struct tally_async *async)
 {
     int r = send_pending(async);
     int64_t end = clock_ms() + TURN_MS;

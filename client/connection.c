@@ -16,7 +16,8 @@
 
 /* ---- address ---- */
 
-const char *address_default(const char *path)
+/* `path`, or TALLY_SOCKET of the environment, or the built-in path. Borrowed. */
+static const char *address_default(const char *path)
 {
     if (path != NULL)
         return path;
@@ -52,7 +53,9 @@ static int connect_long(int fd, const char *path)
     return r;
 }
 
-int address_connect(const char *path)
+/* A connected stream socket, non-blocking and close-on-exec, owned by the caller. Never blocks. A
+ * negative errno otherwise: -EAGAIN if the agent's backlog is full. */
+static int address_connect(const char *path)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)

@@ -11,13 +11,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* `path`, or TALLY_SOCKET of the environment, or the built-in path. Borrowed. */
-const char *address_default(const char *path);
-
-/* A connected stream socket, non-blocking and close-on-exec, owned by the caller. Never blocks. A
- * negative errno otherwise: -EAGAIN if the agent's backlog is full. */
-int address_connect(const char *path);
-
 /* Writes why the connection failed and what to do about it. `error` is a negative errno. */
 void address_explain(const char *path, int error, char *text, size_t size);
 

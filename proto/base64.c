@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int digit_value(char c)
+int base64_digit(char c, const char *last_two)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -12,9 +12,9 @@ static int digit_value(char c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    if (c == '+')
+    if (c == last_two[0])
         return 62;
-    return c == '/' ? 63 : -1;
+    return c == last_two[1] ? 63 : -1;
 }
 
 long base64_decode(const char *text, uint8_t *out)
@@ -30,7 +30,7 @@ long base64_decode(const char *text, uint8_t *out)
             padding++;
             continue;
         }
-        int value = digit_value(*text);
+        int value = base64_digit(*text, "+/");
         if (value < 0 || padding > 0)
             return -EINVAL;
         bits = bits << 6 | (uint32_t)value;

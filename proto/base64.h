@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The value of one digit, -1 for another character. last_two: the digits 62 and 63 of the alphabet,
+ * "+/", or "-_" of base64url. */
+int base64_digit(char c, const char *last_two);
+
 /* Decodes into `out`, which has room for at least 3 bytes per 4 characters (NULL: checks only).
  * The number of bytes, or -EINVAL. */
 long base64_decode(const char *text, uint8_t *out);

@@ -16,6 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A libcurl easy handle for one URL, which is parsed once, reused for one request after another:
+ * options that all of them share are set once, too. */
+struct handle {
+    void *easy; /* CURL *; transfers set options and read results */
+    void *parsed_url;
+    char *url;
+};
+
 /* ---- handle ---- */
 
 #define TOTAL_MS   30000L /* limits a reply that arrives slowly without end */
@@ -41,8 +49,19 @@ static int set_options(struct handle *handle, struct trust *trust)
     return r == CURLE_OK ? trust_apply(trust, easy) : -ENOMEM;
 }
 
-/* A handle keeps one URL for life: libcurl 7.88.1 keeps the text of the first URL it is given. */
-struct handle *handle_create(struct trust *trust, const char *url)
+/* NULL is allowed */
+static void handle_destroy(struct handle *handle)
+{
+    if (handle == NULL)
+        return;
+    curl_easy_cleanup(handle->easy);
+    curl_url_cleanup(handle->parsed_url);
+    wiping_free(handle->url); /* its path may hold an id that is as secret as a key */
+    free(handle);
+}
+
+/* trust must outlive the handle. NULL: out of memory, or libcurl cannot parse the URL. */
+static struct handle *handle_create(struct trust *trust, const char *url)
 {
     struct handle *handle = calloc(1, sizeof(*handle));
 
@@ -58,16 +77,6 @@ struct handle *handle_create(struct trust *trust, const char *url)
         return NULL;
     }
     return handle;
-}
-
-void handle_destroy(struct handle *handle)
-{
-    if (handle == NULL)
-        return;
-    curl_easy_cleanup(handle->easy);
-    curl_url_cleanup(handle->parsed_url);
-    wiping_free(handle->url); /* its path may hold an id that is as secret as a key */
-    free(handle);
 }
 
 /* ---- http ---- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A libcurl easy handle for one URL, which is parsed once, reused for one request after another:
- * options that all of them share are set once, too. */
+/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always verified,
+ * redirects are never followed, and every transfer ends: by its reply, by the stall limit, or by
+ * the size limit. libcurl itself resends a request on another connection if it fails on a kept one
+ * before any byte of its reply. */
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
@@ -12,21 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct handle {
-    void *easy; /* CURL *; the owner sets options and reads results */
-    void *parsed_url;
-    char *url;
-};
-
-/* trust must outlive the handle. NULL: out of memory, or libcurl cannot parse the URL. */
-struct handle *handle_create(struct trust *trust, const char *url);
-void handle_destroy(struct handle *handle); /* NULL is allowed */
-
-/* HTTP requests on the loop, by libcurl: connections are kept and shared, TLS is always verified,
- * redirects are never followed, and every transfer ends: by its reply, by the stall limit, or by
- * the size limit. libcurl itself resends a request on another connection if it fails on a kept one
- * before any byte of its reply. */
 
 #define HTTP_STALL_MS     3000 /* an attempt ends after this time without progress */
 #define HTTP_HEADER_BYTES (64u * 1024u)

@@ -9,6 +9,10 @@
 #include <jansson.h>
 #include <string.h>
 
+static struct value_ref secret_value(struct parser *parser, const struct secret_key *key);
+static void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field);
+static const char *auth_file_member(struct parser *parser, const char *json, const char *key);
+
 /* ---- auth ---- */
 
 static const struct {
@@ -60,7 +64,8 @@ static const char *suggest_parameter(const char *name)
     return close;
 }
 
-void auth_set(struct parser *parser, struct auth *auth, const char *name,
+/* Gives a parameter its value; for the readers of sources. */
+static void auth_set(struct parser *parser, struct auth *auth, const char *name,
     const struct value_ref *value, const struct place *place)
 {
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
@@ -471,7 +476,9 @@ static void read_entry(struct parser *parser, struct auth *auth, const struct no
     auth_set(parser, auth, name, &value, &place);
 }
 
-void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field)
+/* Reads the field; NULL: it is absent. A path is relative to the secrets folder. A text is
+ * the path of a JSON object of strings; a list of {parameter, path} names a file for each. */
+static void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field)
 {
     if (field == NULL)
         return;
@@ -488,7 +495,8 @@ void auth_file_read(struct parser *parser, struct auth *auth, const struct node 
         auth_read_object(parser, auth, path, &place);
 }
 
-const char *auth_file_member(struct parser *parser, const char *json, const char *key)
+/* A string member of such an object, kept; NULL: no such member. */
+static const char *auth_file_member(struct parser *parser, const char *json, const char *key)
 {
     json_t *object = json_read(json, strlen(json), 0, NULL, NULL);
     const char *text = json_string_value(json_object_get(object, key));
@@ -612,7 +620,9 @@ static struct value_ref from_document(
     return from_file(parser, key);
 }
 
-struct value_ref secret_value(struct parser *parser, const struct secret_key *key)
+/* A document of the files, else the file `<secrets-dir>/<name>/<key>`. An unusable value is
+ * SOURCE_BROKEN with a warning; an empty value is SOURCE_ABSENT. */
+static struct value_ref secret_value(struct parser *parser, const struct secret_key *key)
 {
     const char *kind = document_kind_name(key->kind);
     size_t matches = 0;

@@ -44,17 +44,6 @@ const char *auth_value_now(struct parser *parser, const struct value_ref *value)
 
 /* `filePath` of a TriggerAuthentication: auth parameters in a mounted JSON file. */
 
-/* Reads the field; NULL: it is absent. A path is relative to the secrets folder. A text is
- * the path of a JSON object of strings; a list of {parameter, path} names a file for each. */
-void auth_file_read(struct parser *parser, struct auth *auth, const struct node *field);
-
-/* A string member of such an object, kept; NULL: no such member. */
-const char *auth_file_member(struct parser *parser, const char *json, const char *key);
-
-/* Gives a parameter its value; for the readers of sources. */
-void auth_set(struct parser *parser, struct auth *auth, const char *name,
-    const struct value_ref *value, const struct place *place);
-
 /* Turns `secretTargetRef {name, key}` and similar references into a value_ref. */
 
 struct secret_key {
@@ -65,9 +54,5 @@ struct secret_key {
     bool cluster;       /* of a ClusterTriggerAuthentication: KEDA's own namespace, by any name */
     struct place place; /* of the reference, for findings */
 };
-
-/* A document of the files, else the file `<secrets-dir>/<name>/<key>`. An unusable value is
- * SOURCE_BROKEN with a warning; an empty value is SOURCE_ABSENT. */
-struct value_ref secret_value(struct parser *parser, const struct secret_key *key);
 
 #endif

@@ -23,7 +23,8 @@ bool path_is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-bool file_name_is_configuration(const char *name)
+/* Whether it is the name of a YAML or JSON file that is not hidden. */
+static bool file_name_is_configuration(const char *name)
 {
     static const char *const endings[] = {".yaml", ".yml", ".json"};
     size_t len = strlen(name);

@@ -11,9 +11,6 @@
 
 bool path_is_folder(const char *path);
 
-/* Whether it is the name of a YAML or JSON file that is not hidden. */
-bool file_name_is_configuration(const char *name);
-
 /* The `*.yaml`, `*.yml` and `*.json` of a folder, sorted, without hidden names such as the
  * `..data` of a mounted ConfigMap. */
 struct folder {

@@ -60,7 +60,9 @@ static size_t field_position(const char *const *words, const char *word)
     return i;
 }
 
-void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
+/* Reports the fields of a map that are not among `known`; those from the index `unused` on are
+ * known, but tally does not use them. */
+static void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
     const char *const *known, size_t unused)
 {
     for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {

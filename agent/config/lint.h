@@ -12,11 +12,6 @@
  * others. */
 void lint_object(const struct scaled_object *object);
 
-/* Reports the fields of a map that are not among `known`; those from the index `unused` on are
- * known, but tally does not use them. */
-void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
-    const char *const *known, size_t unused);
-
 /* What KEDA or AWS reports for a TriggerAuthentication that tally can use. */
 
 /* Called once for each, however many triggers refer to it. NULL is allowed. */

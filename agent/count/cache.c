@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- cache ---- */
-
 #define REJECTED_MS      2000 /* a missing table may be created, a filter fixed, at any time */
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   20000
@@ -81,31 +79,4 @@ bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now)
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now)
 {
     return cache->has_value && cache_age(cache, now) <= max_stale_ms;
-}
-
-/* ---- snapshot ---- */
-
-struct snapshot *snapshot_create(struct config *config)
-{
-    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-
-    if (snapshot == NULL)
-        return NULL;
-    snapshot->config = config;
-    snapshot->references = 1;
-    return snapshot;
-}
-
-struct snapshot *snapshot_ref(struct snapshot *snapshot)
-{
-    snapshot->references++;
-    return snapshot;
-}
-
-void snapshot_unref(struct snapshot *snapshot)
-{
-    if (snapshot == NULL || --snapshot->references > 0)
-        return;
-    config_destroy(snapshot->config);
-    free(snapshot);
 }

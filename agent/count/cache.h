@@ -5,7 +5,6 @@
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 
-#include "agent/config/config.h"
 #include "proto/errors.h"
 
 #include <stdbool.h>
@@ -47,18 +46,5 @@ bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);
 
 /* Whether a value that is not fresh may still be answered, marked stale. */
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now);
-
-/* A configuration in force, reference-counted: a reload replaces it, and a flight that began under
- * it holds it until the flight ends. */
-
-struct snapshot {
-    struct config *config;
-    unsigned references;
-};
-
-/* Takes the config over. One reference; NULL: out of memory, the caller keeps the config. */
-struct snapshot *snapshot_create(struct config *config);
-struct snapshot *snapshot_ref(struct snapshot *snapshot);
-void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
 
 #endif

@@ -5,8 +5,8 @@
 #ifndef TALLY_AGENT_COUNT_FLIGHT_H
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
-#include "agent/count/cache.h"
 #include "agent/count/count_query.h"
+#include "agent/count/snapshot.h"
 
 /* Counters that `status` shows; one set for all triggers. */
 struct count_stats {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/metadata.h"
 
+#include "proto/buffer.h"
+
 #include "agent/credentials/advice.h"
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/web_identity.h"
@@ -12,6 +14,29 @@
 #include <string.h>
 #include <strings.h>
 
+/* One request to a credential endpoint (EKS Pod Identity, ECS, the instance metadata): never
+ * signed, never through a proxy. */
+struct metadata_exchange;
+
+/* Success is outcome AWS_OK: exchange->credentials or exchange->text hold the result until the
+ * callback returns or starts another. Else a failure (borrowed), and the HTTP status; 0: none. */
+typedef void metadata_exchange_done_fn(
+    void *data, const struct failure *failure, enum aws_outcome outcome, int status);
+
+struct metadata_exchange {
+    const struct identity_context *context;
+    metadata_exchange_done_fn *done;
+    void *data;
+    char what[256];        /* subject of messages, filled by the owner */
+    int64_t stall_ms;      /* of an attempt; 0: HTTP_STALL_MS */
+    unsigned max_attempts; /* 0: the usual number */
+    struct aws_call *call; /* NULL while none is under way */
+    bool wants_credentials;
+    struct credentials *credentials;
+    struct buffer text; /* secret: a metadata token is one */
+    struct retry_patience patience;
+};
+
 /* ---- metadata exchange ---- */
 
 /* On a new node the endpoint may not be up yet. */
@@ -19,7 +44,8 @@
 #define RETRY_BASE                     200
 #define RETRY_UNTIL_MS                 6000
 
-void metadata_exchange_init(struct metadata_exchange *exchange,
+/* `data` is the requesting provider: its waiters are notified of trouble, too. */
+static void metadata_exchange_init(struct metadata_exchange *exchange,
     const struct identity_context *context, metadata_exchange_done_fn *done, void *data)
 {
     *exchange = (struct metadata_exchange){.context = context, .done = done, .data = data};
@@ -33,7 +59,8 @@ static void drop_reply(struct metadata_exchange *exchange)
     buffer_free(&exchange->text);
 }
 
-void metadata_exchange_clear(struct metadata_exchange *exchange)
+/* Ends it without calling done, and wipes what it holds. Allowed at any time. */
+static void metadata_exchange_clear(struct metadata_exchange *exchange)
 {
     if (exchange->call != NULL)
         aws_call_cancel(exchange->call);
@@ -94,7 +121,9 @@ static void on_reply(void *data, const struct aws_reply *reply)
     exchange->done(exchange->data, &failure, reply->error.outcome, reply->error.status);
 }
 
-void metadata_exchange_start(struct metadata_exchange *exchange, const char *method,
+/* wants_credentials: the reply is the JSON of credentials_json.h; else one line of text. Calls done
+ * exactly once, perhaps before it returns, as the last step. `headers` as aws_request. */
+static void metadata_exchange_start(struct metadata_exchange *exchange, const char *method,
     const struct endpoint *endpoint, const char *const *headers, bool wants_credentials)
 {
     struct failure failure;

@@ -6,6 +6,7 @@
 #include "agent/credentials/metadata.h"
 #include "agent/credentials/static.h"
 #include "agent/credentials/web_identity.h"
+#include "agent/file.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -14,6 +15,17 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+
+#define SHARED_FILE_BYTES (256u * 1024u)
+
+struct shared_files {
+    char config[1024]; /* "" if there is no home folder */
+    char credentials[1024];
+};
+
+struct shared_stamps {
+    struct file_stamp config, credentials;
+};
 
 /* ---- ini ---- */
 
@@ -158,14 +170,15 @@ static void profile_find(const struct identity_context *context, const char *var
         path[0] = '\0';
 }
 
-void shared_files_find(struct shared_files *files, const struct identity_context *context)
+/* By AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, else in ~/.aws. */
+static void shared_files_find(struct shared_files *files, const struct identity_context *context)
 {
     profile_find(context, "AWS_CONFIG_FILE", ".aws/config", files->config, sizeof(files->config));
     profile_find(context, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", files->credentials,
         sizeof(files->credentials));
 }
 
-struct shared_stamps shared_files_stamps(const struct shared_files *files)
+static struct shared_stamps shared_files_stamps(const struct shared_files *files)
 {
     return (struct shared_stamps){
         .config = file_stamp_of(files->config),
@@ -173,7 +186,7 @@ struct shared_stamps shared_files_stamps(const struct shared_files *files)
     };
 }
 
-bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b)
+static bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b)
 {
     return file_stamp_equal(&a->config, &b->config) &&
            file_stamp_equal(&a->credentials, &b->credentials);
@@ -219,8 +232,10 @@ static int profile_read_one(const char *path, enum profile_file file, const char
     return r;
 }
 
-int shared_files_read(const struct shared_files *files, const char *name, struct profile *profile,
-    struct failure *failure)
+/* Reads both files. 0 (profile->found: whether it is in one), or negative with *failure: a file
+ * exists, but cannot be read or parsed. */
+static int shared_files_read(const struct shared_files *files, const char *name,
+    struct profile *profile, struct failure *failure)
 {
     int r;
 
@@ -387,7 +402,10 @@ static bool is_endpoint_chosen(const struct profile *profile, const char *(*get)
                profile_is_set(get, "AWS_ENDPOINT_URL_STS"));
 }
 
-bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
+/* The setting that makes an SDK send requests, and with them signatures and tokens, to another
+ * endpoint than the environment's variables, and the variable that replaces it; false: none. `get`:
+ * getenv-like. Both are static. */
+static bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
     const char **setting, const char **variable)
 {
     const struct redirect {
@@ -420,7 +438,8 @@ bool profile_redirects(const struct profile *profile, const char *(*get)(const c
     return false;
 }
 
-const char *profile_workaround(const struct profile *profile)
+/* What to do about `unsupported`. Static. */
+static const char *profile_workaround(const struct profile *profile)
 {
     return profile_is_text(profile->unsupported, "mfa_serial")
                ? "take a session with `aws sts get-session-token` and set its keys as variables"

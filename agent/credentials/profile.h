@@ -5,7 +5,6 @@
 
 #include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
-#include "agent/file.h"
 #include "proto/reader.h"
 
 #include <stdbool.h>
@@ -67,40 +66,10 @@ int profile_parse(struct profile *profile, const char *name, enum profile_file f
     const char *text, size_t len, unsigned *line);
 void profile_clear(struct profile *profile); /* wipes */
 
-/* The setting that makes an SDK send requests, and with them signatures and tokens, to another
- * endpoint than the environment's variables, and the variable that replaces it; false: none. `get`:
- * getenv-like. Both are static. */
-bool profile_redirects(const struct profile *profile, const char *(*get)(const char *name),
-    const char **setting, const char **variable);
-
-/* What to do about `unsupported`. Static. */
-const char *profile_workaround(const struct profile *profile);
-
 /* Whether it names a source of credentials, even an invalid one. */
 bool profile_names_source(const struct profile *profile);
 
 /* ---- locations of the files, and their settings of a profile ---- */
-
-#define SHARED_FILE_BYTES (256u * 1024u)
-
-struct shared_files {
-    char config[1024]; /* "" if there is no home folder */
-    char credentials[1024];
-};
-
-/* By AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, else in ~/.aws. */
-void shared_files_find(struct shared_files *files, const struct identity_context *context);
-
-struct shared_stamps {
-    struct file_stamp config, credentials;
-};
-struct shared_stamps shared_files_stamps(const struct shared_files *files);
-bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b);
-
-/* Reads both files. 0 (profile->found: whether it is in one), or negative with *failure: a file
- * exists, but cannot be read or parsed. */
-int shared_files_read(const struct shared_files *files, const char *name, struct profile *profile,
-    struct failure *failure);
 
 /* The profile's name that the environment chooses; *named: by a variable, not by default. */
 const char *shared_profile_name(const struct identity_context *context, bool *named);

@@ -12,6 +12,9 @@
 
 #include <stdlib.h>
 
+static struct provider *aws_rule_create(
+    struct provider *web_identity, struct provider *assume_role);
+
 /* ---- source ---- */
 
 /* ---- the chain forwards to the source that it chose ---- */
@@ -391,7 +394,8 @@ static void aws_rule_destroy(struct provider *provider)
 static const struct provider_ops aws_rule_ops = {
     .kind = "aws", .fetch = aws_rule_fetch, .destroy = aws_rule_destroy};
 
-struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role)
+/* Takes over both, even if one is NULL (out of memory): then the result is NULL. */
+static struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role)
 {
     struct aws_rule *self = calloc(1, sizeof(*self));
 

@@ -47,7 +47,4 @@ void source_refresh(struct source *source);
 /* The rule of podIdentity `aws` for a role: by web identity; only if STS refuses that, by
  * AssumeRole. Decided at each fetch: a transient fault is not a refusal. */
 
-/* Takes over both, even if one is NULL (out of memory): then the result is NULL. */
-struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role);
-
 #endif

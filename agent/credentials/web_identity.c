@@ -7,6 +7,7 @@
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/value_ref.h"
 #include "agent/file.h"
+#include "proto/base64.h"
 #include "proto/buffer.h"
 #include "proto/saturating.h"
 #include "proto/utf8.h"
@@ -21,19 +22,6 @@
 #define PAYLOAD_BYTES (32u * 1024u)
 #define EXPIRES_MAX   INT64_C(253402300799) /* the year 9999: the last one in RFC 3339 */
 
-static int base64url_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-')
-        return 62;
-    return c == '_' ? 63 : -1;
-}
-
 /* Unpadded, as in RFC 7515. */
 static int base64url_decode(const char *text, size_t len, struct buffer *out)
 {
@@ -41,7 +29,7 @@ static int base64url_decode(const char *text, size_t len, struct buffer *out)
     unsigned count = 0;
 
     for (size_t i = 0; i < len; i++) {
-        int digit = base64url_digit(text[i]);
+        int digit = base64_digit(text[i], "-_");
         if (digit < 0)
             return -EINVAL;
         bits = (bits << 6 | (unsigned)digit) & 0xffffu;

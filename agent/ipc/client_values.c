@@ -15,9 +15,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The first error, if any. */
+struct trouble {
+    int r;     /* 0, -EINVAL or -ENOMEM */
+    char *why; /* for -EINVAL; borrowed */
+    size_t why_size;
+};
+
 /* ---- attribute unpack ---- */
 
-void trouble_refuse(struct trouble *trouble, const char *format, ...)
+/* AttributeValues from msgpack to JSON. Pure. agent/config/expressions.h checks afterwards whether
+ * they are valid: what cannot be an AttributeValue becomes JSON that is refused there. */
+
+__attribute__((format(printf, 2, 3))) static void trouble_refuse(
+    struct trouble *trouble, const char *format, ...)
 {
     va_list arguments;
 
@@ -29,7 +40,7 @@ void trouble_refuse(struct trouble *trouble, const char *format, ...)
     va_end(arguments);
 }
 
-void trouble_memory(struct trouble *trouble)
+static void trouble_memory(struct trouble *trouble)
 {
     if (trouble->r == 0)
         trouble->r = -ENOMEM;
@@ -45,7 +56,8 @@ enum spot {
 
 static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble);
 
-json_t *text_unpack(struct text text, struct trouble *trouble)
+/* A string. NULL on error, such as invalid UTF-8. */
+static json_t *text_unpack(struct text text, struct trouble *trouble)
 {
     json_t *string;
 
@@ -171,7 +183,9 @@ static json_t *convert(struct reader *reader, enum spot spot, struct trouble *tr
     return json_null(); /* invalid in every position */
 }
 
-json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
+/* Reads one value of any shape: a bin is base64 inside B and BS, a text elsewhere. The caller owns
+ * the reference. NULL, or a part of the value, on error. */
+static json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
 {
     return convert(reader, SPOT_ATTRIBUTE, trouble);
 }

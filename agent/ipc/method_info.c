@@ -173,23 +173,6 @@ static void pack_trigger(
     map_end(&map);
 }
 
-/* `after`: the name behind which the list begins; an empty text: at the first. */
-static bool read_after(struct method_call *call, struct text *after)
-{
-    struct params params;
-    struct text name;
-
-    *after = (struct text){"", 0};
-    params_open(&params, call);
-    while (params_next(&params, &name)) {
-        if (text_equals(name, "after"))
-            params_text(&params, "after", after);
-        else
-            params_skip(&params);
-    }
-    return params_close(&params);
-}
-
 static bool comes_after(const struct trigger *trigger, struct text after)
 {
     size_t len = strlen(trigger->name);
@@ -205,11 +188,11 @@ void method_list(struct method_call *call)
     const struct counter *counter = server->options.counter;
     const struct config *config = counter_config(counter);
     struct session_answer out;
-    struct text after;
+    struct text after = {"", 0}; /* the list begins behind this name; "": with the first */
     struct map map;
     size_t array, i = 0, packed = 0, most = list_bytes(server);
 
-    if (!read_after(call, &after))
+    if (!params_only_text(call, "after", &after))
         return;
     while (i < config->trigger_count && !comes_after(&config->triggers[i], after))
         i++;

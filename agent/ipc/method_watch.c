@@ -2,6 +2,7 @@
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
+#include "agent/ipc/params.h"
 #include "agent/ipc/pending_request.h"
 #include "agent/ipc/reply.h"
 #include "proto/writer.h"
@@ -316,7 +317,7 @@ void method_unwatch(struct method_call *call)
     struct trigger_watch *watch;
     struct text name = {NULL, 0};
 
-    if (!ask_read_name(call, &name))
+    if (!params_only_text(call, "trigger", &name))
         return;
     if (name.data == NULL) {
         method_fail(call, ERROR_INVALID_REQUEST, ASK_TRIGGER_MISSING);

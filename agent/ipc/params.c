@@ -111,3 +111,18 @@ bool params_close(struct params *params)
         method_fail(params->call, params->code, "%s", params->why);
     return !params->failed;
 }
+
+bool params_only_text(struct method_call *call, const char *name, struct text *value)
+{
+    struct params params;
+    struct text key;
+
+    params_open(&params, call);
+    while (params_next(&params, &key)) {
+        if (text_equals(key, name))
+            params_text(&params, name, value);
+        else
+            params_skip(&params);
+    }
+    return params_close(&params);
+}

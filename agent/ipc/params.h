@@ -51,4 +51,8 @@ void params_fail_memory(struct params *params);
 /* False on an error, which was then answered: INVALID_REQUEST, or INTERNAL. */
 bool params_close(struct params *params);
 
+/* For a method with one parameter, an optional string; *value stays unchanged if it is absent.
+ * False: an error was answered. */
+bool params_only_text(struct method_call *call, const char *name, struct text *value);
+
 #endif

@@ -154,21 +154,6 @@ void ask_clear(struct ask *ask)
     ask->values = NULL;
 }
 
-bool ask_read_name(struct method_call *call, struct text *name)
-{
-    struct params params;
-    struct text key;
-
-    params_open(&params, call);
-    while (params_next(&params, &key)) {
-        if (text_equals(key, "trigger"))
-            params_text(&params, "trigger", name);
-        else
-            params_skip(&params);
-    }
-    return params_close(&params);
-}
-
 struct trigger_state *ask_state(const struct ask *ask, struct method_call *call)
 {
     struct counter *counter = call->session->server->options.counter;

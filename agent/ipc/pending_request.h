@@ -59,10 +59,6 @@ struct ask {
 bool ask_read(struct ask *ask, struct method_call *call, unsigned params);
 void ask_clear(struct ask *ask);
 
-/* Only the trigger's name; if it is absent, *name stays unchanged. For methods where it is
- * optional. False: an error was answered. */
-bool ask_read_name(struct method_call *call, struct text *name);
-
 /* The state that the request refers to, or NULL: an error was answered. */
 struct trigger_state *ask_state(const struct ask *ask, struct method_call *call);
 

@@ -82,7 +82,8 @@ bool value_add(struct json *values, const char *text, char *error, size_t size)
     return false;
 }
 
-bool value_add_name(struct json *names, const char *text, char *error, size_t size)
+/* Adds one "#placeholder=NAME" to a map of expression attribute names. */
+static bool value_add_name(struct json *names, const char *text, char *error, size_t size)
 {
     char name[256];
     const char *rest = split(text, '#', name, sizeof(name));

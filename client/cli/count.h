@@ -11,9 +11,6 @@
  * says what is wrong. */
 bool value_add(struct json *values, const char *text, char *error, size_t size);
 
-/* Adds one "#placeholder=NAME" to a map of expression attribute names. */
-bool value_add_name(struct json *names, const char *text, char *error, size_t size);
-
 /* The request for a count, and the remarks on its answer, shared by several verbs. */
 
 /* A request for the first operand, with --max-age, --value and --replicas. *request is owned by the
