@@ -25,18 +25,20 @@ static void provider_answer(
 
         ring_remove(&request->link);
         request->provider = NULL;
-        request->done(request->data, credentials, credentials != NULL ? NULL : failure);
+        request->done(request->data, credentials, failure);
     }
 }
 
 static void provider_answer_finished(struct provider *provider)
 {
     struct credentials *credentials = provider->credentials;
-    struct failure failure = provider->failure;
+    struct failure failure;
 
     provider->credentials = NULL;
     provider->fetching = false;
-    provider_answer(provider, credentials, &failure);
+    if (credentials == NULL)
+        failure = provider->failure;
+    provider_answer(provider, credentials, credentials == NULL ? &failure : NULL);
     credentials_unref(credentials);
 }
 

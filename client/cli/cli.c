@@ -61,30 +61,47 @@ static void print_error_json(
     json_free(line);
 }
 
-static void cli_print_head(const char *name)
+/* What AWS said, behind the message. */
+static void print_aws(const struct tally_answer *answer)
 {
-    terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
-        terminal_reset(stderr));
+    const char *code = tally_answer_aws_code(answer);
+    const char *request_id = tally_answer_aws_request_id(answer);
+    const char *reasons = tally_answer_aws_reasons(answer);
+    if (reasons[0] != '\0')
+        terminal_print(stderr, " (%s)", reasons);
+    if (code[0] != '\0' || request_id[0] != '\0')
+        terminal_print(stderr, " [%s%s%s]", code,
+            code[0] != '\0' && request_id[0] != '\0' ? ", " : "", request_id);
 }
 
-__attribute__((format(printf, 2, 0))) static void print_error(
+/* One line on stderr, as text or JSON. answer: the agent's error; NULL: it is the command's own. */
+static void print_error(const char *name, const char *message, const struct tally_answer *answer)
+{
+    if (errors_are_json) {
+        print_error_json(name, message, answer);
+        return;
+    }
+    terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
+        terminal_reset(stderr));
+    terminal_print(stderr, "%s", message);
+    if (answer != NULL)
+        print_aws(answer);
+    terminal_print(stderr, "\n");
+}
+
+__attribute__((format(printf, 2, 0))) static void vprint_error(
     const char *name, const char *format, va_list arguments)
 {
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);
-    if (errors_are_json) {
-        print_error_json(name, text, NULL);
-        return;
-    }
-    cli_print_head(name);
-    terminal_print(stderr, "%s\n", text);
+    print_error(name, text, NULL);
 }
 
 int cli_usage(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    print_error("USAGE", format, arguments);
+    vprint_error("USAGE", format, arguments);
     va_end(arguments);
     return EXIT_USAGE;
 }
@@ -93,7 +110,7 @@ int cli_error(const char *name, int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    print_error(name, format, arguments);
+    vprint_error(name, format, arguments);
     va_end(arguments);
     return code;
 }
@@ -116,33 +133,13 @@ static int exit_code(int error)
 
 int cli_refuse(int error, const char *message)
 {
-    if (errors_are_json) {
-        print_error_json(tally_error_name(error), message, NULL);
-        return exit_code(error);
-    }
-    cli_print_head(tally_error_name(error));
-    terminal_print(stderr, "%s\n", message);
+    print_error(tally_error_name(error), message, NULL);
     return exit_code(error);
 }
 
 int cli_fail(const struct tally_answer *answer)
 {
-    const char *code = tally_answer_aws_code(answer);
-    const char *request_id = tally_answer_aws_request_id(answer);
-    const char *reasons = tally_answer_aws_reasons(answer);
-    if (errors_are_json) {
-        print_error_json(
-            tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
-        return exit_code(tally_answer_error(answer));
-    }
-    cli_print_head(tally_answer_error_name(answer));
-    terminal_print(stderr, "%s", tally_answer_error_message(answer));
-    if (reasons[0] != '\0')
-        terminal_print(stderr, " (%s)", reasons);
-    if (code[0] != '\0' || request_id[0] != '\0')
-        terminal_print(stderr, " [%s%s%s]", code,
-            code[0] != '\0' && request_id[0] != '\0' ? ", " : "", request_id);
-    terminal_print(stderr, "\n");
+    print_error(tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
     return exit_code(tally_answer_error(answer));
 }
 
