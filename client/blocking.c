@@ -263,6 +263,21 @@ int tally_count(struct tally *tally, const char *trigger, int64_t *count)
     return tally_count_quality(tally, trigger, count, NULL, NULL);
 }
 
+int tally_has_work(struct tally *tally, const char *trigger)
+{
+    struct tally_request *request = scratch(tally, "count");
+    int64_t count = 0;
+    tally_request_set_string(request, "trigger", trigger);
+    tally_request_set_integer(request, "enough", 1);
+    int r = call(tally, request);
+    if (r < 0)
+        return r;
+    if (tally_answer_integer(&tally->answer, "count", &count) < 0)
+        return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's answer has no count",
+            tally->connection.path);
+    return count > 0;
+}
+
 /* {"triggers": [ and the type of a 32-bit count; count and elements follow. */
 static const uint8_t list_head[] = "\x81\xa8triggers\xdd";
 

@@ -158,6 +158,11 @@ TALLY_API int tally_count(struct tally *tally, const char *trigger, int64_t *cou
 TALLY_API int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
     enum tally_quality *quality, int64_t *age_ms);
 
+/* Whether the trigger's count is above 0, for which the agent reads one item at most, or nothing
+ * where it has a count that is young enough. `trigger` and the quality as in tally_count.
+ * Returns 1 or 0, or a negative error number. */
+TALLY_API int tally_has_work(struct tally *tally, const char *trigger);
+
 /* The configured triggers and what is known about each: field `triggers` of the answer, all of
  * them, however many pages the agent returns.
  * Returns 0, or a negative error number. */

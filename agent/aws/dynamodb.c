@@ -174,7 +174,7 @@ static void append_values_now(struct buffer *body, const char *values, int64_t u
 }
 
 int dynamodb_query_body(struct buffer *body, const struct query *query, const char *values,
-    int64_t unix_seconds, const char *start_key)
+    int64_t unix_seconds, const char *start_key, uint64_t limit)
 {
     if (values == NULL)
         values = query->values;
@@ -191,6 +191,8 @@ int dynamodb_query_body(struct buffer *body, const struct query *query, const ch
     if (query->consistent_read)
         buffer_append_string(body, ",\"ConsistentRead\":true");
     buffer_append_string(body, ",\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"");
+    if (limit > 0)
+        buffer_printf(body, ",\"Limit\":%llu", (unsigned long long)limit);
     append_object(body, "ExclusiveStartKey", start_key);
     buffer_append_byte(body, '}');
     return body->failed ? body->error : 0;

@@ -20,9 +20,10 @@
 /* Appends the body of one page's Query. `values` replaces the query's own values text (a
  * request's client values merged in), NULL: the query's own. Where the query uses_now, "$now",
  * "$now-60" and "$now+60" in an N or NS become unix_seconds and that offset. start_key: the last
- * page's key, NULL: first page. 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
+ * page's key, NULL: first page. limit: the items that DynamoDB evaluates for this page, before the
+ * filter; 0: as many as 1 MB holds. 0, -ENOMEM or -EMSGSIZE, also in body->failed. */
 int dynamodb_query_body(struct buffer *body, const struct query *query, const char *values,
-    int64_t unix_seconds, const char *start_key);
+    int64_t unix_seconds, const char *start_key, uint64_t limit);
 
 struct dynamodb_page {
     uint64_t count;

@@ -69,8 +69,13 @@ struct adhoc_count *adhoc_count_start(struct count_context *context,
         .unattended_ms = INT64_MAX};
     adhoc->timer = loop_timer_create(context->loop, on_deadline, adhoc);
     if (adhoc->timer != NULL)
-        adhoc->flight = flight_start(context, options->snapshot, options->query, options->identity,
-            options->values, 0, NULL, &adhoc->patience, &flight_events, adhoc);
+        adhoc->flight = flight_start(context,
+            &(struct flight_options){.snapshot = options->snapshot,
+                .query = options->query,
+                .identity = options->identity,
+                .values = options->values,
+                .patience = &adhoc->patience},
+            &flight_events, adhoc);
     if (adhoc->flight == NULL) {
         loop_timer_destroy(adhoc->timer);
         free(adhoc);

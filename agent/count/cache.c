@@ -27,6 +27,11 @@ void cache_store(struct cache *cache, const struct count_value *value, int64_t n
     cache->has_value = true;
     cache->value = *value;
     cache->value_at = now;
+    cache_succeed(cache);
+}
+
+void cache_succeed(struct cache *cache)
+{
     cache->failures = 0;
     cache->not_before = 0;
     cache->refused = false;

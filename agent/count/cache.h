@@ -16,7 +16,8 @@ struct count_value {
     uint64_t scanned;
     double consumed_rcu;
     uint32_t pages;
-    bool at_least; /* the count stopped at countLimit or maxPages */
+    bool at_least; /* the count stopped before the last page, at countLimit or maxPages; or: */
+    bool is_bound; /* because it was enough for those who asked: no count of the whole trigger */
 };
 
 struct cache {
@@ -32,6 +33,9 @@ struct cache {
 void cache_init(struct cache *cache);
 void cache_clear(struct cache *cache);
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
+
+/* The last flight succeeded, without a new value. */
+void cache_succeed(struct cache *cache);
 
 /* Remembers a failed flight. What AWS refused (denied or rejected) is answered from the cache for a
  * while: see backoff_refused_ms, or 2 s; a transient failure is retried after a backoff of 250 ms,

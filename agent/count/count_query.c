@@ -15,6 +15,11 @@
 
 /* ---- count query ---- */
 
+#define PAGE_ITEMS      1000000u /* more than 1 MB can hold: a higher Limit has no effect */
+#define FILTERED_PAGES  8    /* with a filter: pages with a Limit, each double the one before; */
+#define FILTERED_LEAST  100u /* the first evaluates this many items, */
+#define FILTERED_FACTOR 4u   /* or this many for each that is wanted */
+
 #define BODY_BYTES               (512u * 1024u) /* expressions, values: at most 64 KiB each; and a key */
 #define CREDENTIALS_RETRY_MS     500 /* between attempts, which the identity spaces itself */
 #define CREDENTIALS_RETRY_MAX_MS 5000
@@ -93,12 +98,45 @@ static void on_retrying(void *data, const struct failure *failure, int64_t delay
         counting->events.retrying(counting->data, failure, delay_ms);
 }
 
-static bool limit_reached(const struct count_query *counting)
+static bool count_query_at_limit(const struct count_query *counting)
 {
     const struct query *query = counting->options.query;
 
     return (query->count_limit > 0 && counting->sum.count >= query->count_limit) ||
            (query->max_pages > 0 && counting->sum.pages >= query->max_pages);
+}
+
+static uint64_t count_query_enough(const struct count_query *counting)
+{
+    return counting->options.goal != NULL ? counting->options.goal->enough : 0;
+}
+
+/* The count at which this one ends; 0: at the last page. */
+static uint64_t count_query_end_at(const struct count_query *counting)
+{
+    uint64_t limit = counting->options.query->count_limit;
+    uint64_t enough = count_query_enough(counting);
+
+    return limit == 0 || (enough > 0 && enough < limit) ? enough : limit;
+}
+
+/* `Limit` counts items before the filter, so behind a filter the pages grow, and after a few the
+ * whole page is cheaper than more requests. Each page is one of maxPages, whatever its size: with
+ * maxPages a filtered page is always a whole one. */
+uint64_t count_query_page_limit(
+    const struct query *query, uint64_t end_at, const struct count_value *sum)
+{
+    uint64_t limit = end_at > sum->count ? end_at - sum->count : 0;
+
+    if (limit > PAGE_ITEMS)
+        return 0;
+    if (query->filter != NULL && limit > 0) {
+        if (query->max_pages > 0 || sum->pages >= FILTERED_PAGES)
+            return 0;
+        limit *= FILTERED_FACTOR;
+        limit = (limit > FILTERED_LEAST ? limit : FILTERED_LEAST) << sum->pages;
+    }
+    return limit <= PAGE_ITEMS ? limit : 0;
 }
 
 /* Adds the page that parse_reply stored; true if another page follows. */
@@ -125,7 +163,11 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     counting->replayed = false;
     if (counting->events.page != NULL)
         counting->events.page(counting->data, &shown, &counting->sum);
-    counting->sum.at_least = counting->start_key != NULL && limit_reached(counting);
+    counting->sum.is_bound = counting->start_key != NULL && !count_query_at_limit(counting) &&
+                             count_query_enough(counting) > 0 &&
+                             counting->sum.count >= count_query_enough(counting);
+    counting->sum.at_least = counting->start_key != NULL &&
+                             (counting->sum.is_bound || count_query_at_limit(counting));
     return counting->start_key != NULL && !counting->sum.at_least;
 }
 
@@ -166,7 +208,9 @@ static void send_page(struct count_query *counting)
 
     buffer_clear(&counting->body);
     dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
-        counting->unix_seconds, counting->start_key);
+        counting->unix_seconds, counting->start_key,
+        count_query_page_limit(
+            counting->options.query, count_query_end_at(counting), &counting->sum));
     request.body = counting->body.data;
     request.body_len = counting->body.len;
     if (counting->body.failed)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One Query over all its pages: credentials, body, call, parse, sum, until a reply has no
- * LastEvaluatedKey or a limit of the trigger is reached. A failed page is retried with the sum
- * kept; the pages of one count are not a snapshot of the table. */
+ * LastEvaluatedKey, a limit of the trigger is reached, or the count is enough for those who wait.
+ * A failed page is retried with the sum kept; the pages of one count are not a snapshot of the
+ * table. */
 #ifndef TALLY_AGENT_COUNT_COUNT_QUERY_H
 #define TALLY_AGENT_COUNT_COUNT_QUERY_H
 
@@ -40,6 +41,16 @@ struct count_query_events {
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
+/* How far the callers want it to count: updated by them, read before each page. */
+struct count_goal {
+    uint64_t enough; /* it may end at a count of this; 0: at the trigger's limits only */
+};
+
+/* How many items the next page is to evaluate after the sum so far, for a count that ends at
+ * `end_at` (0: at the last page); 0: as many as DynamoDB reads for one page. */
+uint64_t count_query_page_limit(
+    const struct query *query, uint64_t end_at, const struct count_value *sum);
+
 struct count_query_options {
     struct loop *loop;
     struct aws_client *client;
@@ -48,6 +59,7 @@ struct count_query_options {
     const struct query *query;             /* borrowed until the end */
     const char *values;                    /* replaces query->values; NULL: does not. Borrowed */
     const struct retry_patience *patience; /* for a page, or for credentials. Borrowed */
+    const struct count_goal *goal;         /* borrowed; NULL: the trigger's limits only */
 };
 
 /* NULL: done was called already. */

@@ -55,6 +55,8 @@ static void on_page(
     flight->context->stats.consumed_rcu += page->consumed_rcu;
     flight->pages.unix_seconds = count_query_unix_seconds(flight->counting);
     page_log_add(&flight->pages, page);
+    if (flight->events->page != NULL && !page->last)
+        flight->events->page(flight->data);
 }
 
 static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
@@ -147,9 +149,7 @@ static void flight_timer_fired(void *data)
         take_off(flight);
 }
 
-struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
-    const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
-    const struct failure *last, const struct flight_patience *patience,
+struct flight *flight_start(struct count_context *context, const struct flight_options *options,
     const struct flight_events *events, void *data)
 {
     struct flight *flight = calloc(1, sizeof(*flight));
@@ -162,22 +162,23 @@ struct flight *flight_start(struct count_context *context, struct snapshot *snap
         return NULL;
     }
     flight->context = context;
-    flight->snapshot = snapshot_ref(snapshot);
+    flight->snapshot = snapshot_ref(options->snapshot);
     flight->options = (struct count_query_options){.loop = context->loop,
         .client = context->client,
         .environment = &context->environment,
-        .identity = identity,
-        .query = query,
-        .values = values,
-        .patience = &patience->retry};
-    flight->patience = patience;
+        .identity = options->identity,
+        .query = options->query,
+        .values = options->values,
+        .patience = &options->patience->retry,
+        .goal = options->goal};
+    flight->patience = options->patience;
     flight->events = events;
     flight->data = data;
-    if (last != NULL)
-        flight->progress.last_attempt = *last;
+    if (options->last != NULL)
+        flight->progress.last_attempt = *options->last;
     context->stats.flights_started++;
     context->stats.flights_active++;
-    loop_timer_start(flight->timer, delay_ms);
+    loop_timer_start(flight->timer, options->delay_ms);
     return flight;
 }
 

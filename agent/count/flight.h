@@ -51,6 +51,9 @@ struct flight_patience {
 };
 
 struct flight_events {
+    /* A page arrived that is not the last one: flight_progress has the sum. May be NULL. Must not
+     * cancel the flight. */
+    void (*page)(void *data);
     /* An attempt failed, and the next one is made after delay_ms. May be NULL. */
     void (*retrying)(void *data, int64_t delay_ms);
     /* The end. The flight frees itself afterwards. Never before flight_start returned. */
@@ -59,12 +62,19 @@ struct flight_events {
 
 struct flight;
 
-/* Takes off after delay_ms (0: in the next turn of the loop); `last`: the failure that caused the
- * delay, or NULL. Holds the snapshot, and through it the query; borrows the patience. NULL: out of
- * memory. */
-struct flight *flight_start(struct count_context *context, struct snapshot *snapshot,
-    const struct query *query, struct identity *identity, const char *values, int64_t delay_ms,
-    const struct failure *last, const struct flight_patience *patience,
+struct flight_options {
+    struct snapshot *snapshot; /* held, and through it the query */
+    const struct query *query;
+    struct identity *identity; /* borrowed until the end, as are the next three */
+    const char *values;        /* NULL: the query's own */
+    const struct flight_patience *patience;
+    const struct count_goal *goal; /* NULL: the trigger's limits only */
+    int64_t delay_ms;              /* until it takes off; 0: in the next turn of the loop */
+    const struct failure *last;    /* copied: the failure that caused the delay; NULL: none */
+};
+
+/* NULL: out of memory. */
+struct flight *flight_start(struct count_context *context, const struct flight_options *options,
     const struct flight_events *events, void *data);
 
 const struct flight_progress *flight_progress(const struct flight *flight);

@@ -34,10 +34,13 @@ struct trigger_state {
     struct identity *identity;
     char *values;
     struct cache cache;
+    struct count_value bound;    /* the last lower bound, which is no count; pages 0: none */
+    int64_t bound_at;            /* when it was counted */
     struct packed_answer packed; /* of the fresh answer */
     struct page_log pages;       /* of the value, as long as it may answer new requests */
     struct flight *flight;       /* NULL: none */
     struct flight_patience patience;
+    struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
     struct waiters waiters;
     struct watchers watchers;
     struct loop_timer *refresh; /* of a warm or watched trigger */
@@ -128,6 +131,21 @@ static void waiters_leave(struct waiters *waiters, struct count_request *request
 static bool waiters_are_none(const struct waiters *waiters)
 {
     return ring_is_empty(&waiters->requests);
+}
+
+/* Those for whom this count is enough are answered in the next turn of the loop, as late ones are:
+ * the caller is in the middle of a page. */
+static void waiters_hurry(struct waiters *waiters, uint64_t count)
+{
+    int64_t now = loop_now(waiters->loop);
+
+    for (struct ring *at = waiters->requests.next; at != &waiters->requests; at = at->next) {
+        struct count_request *request = request_of(at);
+
+        if (request->enough > 0 && request->enough <= count)
+            deadlines_set(&waiters->deadlines, &request->deadline, now);
+    }
+    arm(waiters);
 }
 
 /* Moves all waiters, or those whose deadline has passed, to `taken`, so that callbacks cannot
@@ -314,15 +332,41 @@ static struct count_answer trigger_state_failed(
     return answer;
 }
 
+/* Whether the lower bound, counted at `since` or later, reaches what is enough. */
+static bool trigger_state_has_bound(
+    const struct trigger_state *state, uint64_t enough, int64_t since)
+{
+    return enough > 0 && state->bound.pages > 0 && state->bound.count >= enough &&
+           state->bound_at >= since;
+}
+
+static struct count_answer trigger_state_bound(const struct trigger_state *state)
+{
+    struct count_answer answer = answer_base(state);
+
+    answer.value = &state->bound;
+    answer.quality = QUALITY_AT_LEAST;
+    answer.age_ms = saturating_subtract(trigger_state_age_now(state), state->bound_at);
+    return answer;
+}
+
 /* failure NULL: the value is fresh. */
 static void answer_request(
     struct trigger_state *state, struct count_request *request, const struct failure *failure)
 {
-    struct count_answer answer = failure == NULL ? trigger_state_fresh(state)
-                                                 : trigger_state_failed(state, failure);
+    static const struct failure too_low = {.code = ERROR_INTERNAL,
+        .retryable = true,
+        .message = "the count ended before it was enough for this request"};
+    struct count_answer answer;
 
-    if (failure == NULL)
+    if (trigger_state_has_bound(state, request->enough, request->since)) {
+        answer = trigger_state_bound(state);
+    } else if (failure == NULL && state->cache.has_value) {
+        answer = trigger_state_fresh(state);
         answer.packed = &state->packed;
+    } else {
+        answer = trigger_state_failed(state, failure != NULL ? failure : &too_low);
+    }
     if (answer.value != NULL && answer.quality == QUALITY_STALE)
         state->context->stats.stale_served++;
     request->done(request->data, &answer);
@@ -368,8 +412,20 @@ static void deadlines_passed(void *data)
     end_if_unwanted(state);
 }
 
+static void store_bound(struct trigger_state *state, const struct count_value *value)
+{
+    state->bound = *value;
+    state->bound_at = trigger_state_age_now(state);
+}
+
 static void store(struct trigger_state *state, const struct count_value *value)
 {
+    if (value->is_bound) {
+        store_bound(state, value);
+        cache_succeed(&state->cache);
+        buffer_clear(&state->packed.bytes);
+        return;
+    }
     cache_store(&state->cache, value, trigger_state_age_now(state));
     page_log_move(&state->pages, flight_pages(state->flight));
     buffer_clear(&state->packed.bytes);
@@ -445,6 +501,17 @@ static void on_retrying(void *data, int64_t delay_ms)
         log_failed(state, &progress->last_attempt, delay_ms);
 }
 
+static void on_flight_page(void *data)
+{
+    struct trigger_state *state = data;
+    const struct count_value *so_far = &flight_progress(state->flight)->so_far;
+
+    if (so_far->count == 0 || waiters_are_none(&state->waiters))
+        return;
+    store_bound(state, so_far);
+    waiters_hurry(&state->waiters, so_far->count);
+}
+
 static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
@@ -464,22 +531,40 @@ static void on_flight_done(
     answer_all(state, failure);
     if (state->context->min_age_ms == 0) /* a request for age 0 gets a flight */
         page_log_clear(&state->pages);
-    trigger_state_tell(state, failure);
+    if (value == NULL || !value->is_bound)
+        trigger_state_tell(state, failure);
     end_if_unwanted(state);
 }
 
-/* Takes off now, or after the backoff of a failure. */
-static void trigger_state_start_flight(struct trigger_state *state)
+static void trigger_state_raise_goal(struct trigger_state *state, uint64_t enough)
 {
-    static const struct flight_events events = {.retrying = on_retrying, .done = on_flight_done};
+    if (enough == 0)
+        state->goal.enough = 0;
+    else if (state->goal.enough > 0 && enough > state->goal.enough)
+        state->goal.enough = enough;
+}
+
+/* Takes off now, or after the backoff of a failure. enough: as in a request. */
+static void trigger_state_start_flight(struct trigger_state *state, uint64_t enough)
+{
+    static const struct flight_events events = {
+        .page = on_flight_page, .retrying = on_retrying, .done = on_flight_done};
     const struct cache *cache = &state->cache;
     int64_t wait = cache->failures > 0 ? cache->not_before - trigger_state_now(state) : 0;
     struct failure failure;
 
     trigger_state_set_patience(state);
-    state->flight = flight_start(state->context, state->snapshot, &state->trigger->query,
-        state->identity, state->values, wait > 0 ? wait : 0, wait > 0 ? cache_failure(cache) : NULL,
-        &state->patience, &events, state);
+    state->goal.enough = enough;
+    state->flight = flight_start(state->context,
+        &(struct flight_options){.snapshot = state->snapshot,
+            .query = &state->trigger->query,
+            .identity = state->identity,
+            .values = state->values,
+            .patience = &state->patience,
+            .goal = &state->goal,
+            .delay_ms = wait > 0 ? wait : 0,
+            .last = wait > 0 ? cache_failure(cache) : NULL},
+        &events, state);
     if (state->flight == NULL) {
         failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
         answer_all(state, &failure);
@@ -513,21 +598,31 @@ int64_t count_patience(int64_t timeout_ms)
     return timeout_ms - margin;
 }
 
-bool trigger_state_answer(
-    struct trigger_state *state, int64_t max_age_ms, struct count_answer *answer)
+/* The age up to which a count is fresh for a request. */
+static int64_t trigger_state_max_age(const struct trigger_state *state, int64_t max_age_ms)
 {
-    struct count_context *context = state->context;
-    int64_t now = trigger_state_age_now(state);
+    int64_t min_age_ms = state->context->min_age_ms;
 
     if (max_age_ms == COUNT_AGE_DEFAULT)
         max_age_ms = state->trigger->polling_ms;
-    if (max_age_ms < context->min_age_ms)
-        max_age_ms = context->min_age_ms;
-    if (!cache_is_fresh(&state->cache, max_age_ms, now))
+    return max_age_ms > min_age_ms ? max_age_ms : min_age_ms;
+}
+
+bool trigger_state_answer(
+    struct trigger_state *state, int64_t max_age_ms, uint64_t enough, struct count_answer *answer)
+{
+    int64_t now = trigger_state_age_now(state);
+    int64_t most_ms = trigger_state_max_age(state, max_age_ms);
+
+    if (cache_is_fresh(&state->cache, most_ms, now)) {
+        *answer = fresh_at(state, now);
+        answer->packed = &state->packed;
+    } else if (trigger_state_has_bound(state, enough, saturating_subtract(now, most_ms - 1))) {
+        *answer = trigger_state_bound(state);
+    } else {
         return false;
-    context->stats.hits++;
-    *answer = fresh_at(state, now);
-    answer->packed = &state->packed;
+    }
+    state->context->stats.hits++;
     return true;
 }
 
@@ -540,7 +635,9 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
     request->state = state;
     request->deadline = (struct deadline){
         .at = saturating_add(trigger_state_now(state), count_patience(request->timeout_ms))};
-    if (trigger_state_answer(state, request->max_age_ms, &answer)) {
+    request->since = saturating_subtract(
+        trigger_state_age_now(state), trigger_state_max_age(state, request->max_age_ms));
+    if (trigger_state_answer(state, request->max_age_ms, request->enough, &answer)) {
         request->done(request->data, &answer);
         return;
     }
@@ -554,10 +651,11 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
     } else if (state->flight != NULL) {
         context->stats.joined++;
         trigger_state_set_patience(state);
+        trigger_state_raise_goal(state, request->enough);
         flight_join(state->flight);
     } else {
         context->stats.misses++;
-        trigger_state_start_flight(state);
+        trigger_state_start_flight(state, request->enough);
     }
 }
 
@@ -756,7 +854,7 @@ static void refresh_fired(void *data)
         trigger_state_schedule_refresh(state);
         return;
     }
-    trigger_state_start_flight(state);
+    trigger_state_start_flight(state, 0);
     if (state->flight == NULL)
         loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* memory may be available by then */
 }

@@ -3,7 +3,11 @@
  * count, and joins all concurrent requests into one flight.
  *
  * The flight outlives its waiters while pages keep arriving, because its result fills the cache;
- * without waiters it ends when a page fails. */
+ * without waiters it ends when a page fails.
+ *
+ * Requests that say what is `enough` are answered from a count that is young enough, or from a
+ * lower bound. A flight that only they wait for ends at the largest of their numbers; when another
+ * request joins, it goes on to the end. */
 #ifndef TALLY_AGENT_COUNT_TRIGGER_STATE_H
 #define TALLY_AGENT_COUNT_TRIGGER_STATE_H
 
@@ -48,10 +52,12 @@ typedef void count_done_fn(void *data, const struct count_answer *answer);
 struct count_request {
     int64_t max_age_ms; /* COUNT_AGE_DEFAULT: the trigger's pollingInterval */
     int64_t timeout_ms; /* within which the caller wants its answer */
+    uint64_t enough;    /* a count of at least this will do; 0: the trigger's count */
     count_done_fn *done;
     void *data;
 
     struct ring link; /* private to the state from here on */
+    int64_t since;    /* a lower bound of this time or later is fresh enough */
     struct trigger_state *state;
     struct deadline deadline;
 };
@@ -80,9 +86,10 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
 /* Answers pending requests SHUTTING_DOWN first. NULL is allowed. */
 void trigger_state_destroy(struct trigger_state *state);
 
-/* The answer, if the cache has one that is young enough: then no caller needs to wait. */
+/* The answer, if the cache has one that is young enough: then no caller needs to wait. `enough` as
+ * in a request. */
 bool trigger_state_answer(
-    struct trigger_state *state, int64_t max_age_ms, struct count_answer *answer);
+    struct trigger_state *state, int64_t max_age_ms, uint64_t enough, struct count_answer *answer);
 
 /* Always calls request->done exactly once, perhaps before it returns, unless the caller leaves. */
 void trigger_state_ask(struct trigger_state *state, struct count_request *request);

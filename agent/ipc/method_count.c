@@ -77,6 +77,7 @@ static void count_call_ask(
     waiting->replicas = asked->replicas;
     waiting->request.max_age_ms = asked->max_age_ms;
     waiting->request.timeout_ms = asked->timeout_ms;
+    waiting->request.enough = asked->enough;
     waiting->request.done = on_answer;
     waiting->request.data = waiting;
     pending_begin(&waiting->pending, call, leave);
@@ -90,11 +91,11 @@ void method_count(struct method_call *call)
     struct ask asked;
 
     if (!pending_may_begin(call) ||
-        !ask_read(
-            &asked, call, ASK_MAX_AGE | ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES | ASK_NAME_ALONE))
+        !ask_read(&asked, call,
+            ASK_MAX_AGE | ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES | ASK_ENOUGH | ASK_NAME_ALONE))
         return;
     state = ask_state(&asked, call);
-    if (state != NULL && trigger_state_answer(state, asked.max_age_ms, &answer)) {
+    if (state != NULL && trigger_state_answer(state, asked.max_age_ms, asked.enough, &answer)) {
         method_count_answer(call->session, call->id, &answer, asked.replicas);
         method_count_remember(call, &asked, state);
     } else if (state != NULL) {
@@ -120,6 +121,7 @@ void method_count_remember(
     repeat->generation = counter_generation(session->server->options.counter);
     repeat->state = state;
     repeat->max_age_ms = asked->max_age_ms;
+    repeat->enough = asked->enough;
     repeat->replicas = asked->replicas;
 }
 
@@ -152,7 +154,7 @@ size_t method_count_repeated(struct session *session, const uint8_t *data, size_
     if (taken == 0 || repeat->generation != counter_generation(counter) ||
         session->in_flight >= LIMIT_IN_FLIGHT)
         return 0;
-    if (!trigger_state_answer(repeat->state, repeat->max_age_ms, &answer))
+    if (!trigger_state_answer(repeat->state, repeat->max_age_ms, repeat->enough, &answer))
         return 0;
     server->stats.requests++;
     session->requests++;

@@ -87,8 +87,9 @@ static bool explain_call_pack_answer(
     r = endpoint_dynamodb(&endpoint, &counter_context(counter_of(call))->environment, query->region,
         query->endpoint, why, sizeof(why));
     if (r == 0)
-        r = dynamodb_query_body(
-            &body, query, trigger_state_values(state), answer->pages->unix_seconds, NULL);
+        r = dynamodb_query_body(&body, query, trigger_state_values(state),
+            answer->pages->unix_seconds, NULL,
+            count_query_page_limit(query, query->count_limit, &(struct count_value){0}));
     if (r == 0) {
         request.body = body.data;
         request.body_len = body.len;

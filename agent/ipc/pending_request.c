@@ -84,6 +84,9 @@ static void request_read_one(
     } else if ((accepted & ASK_REPLICAS) && text_equals(name, "replicas")) {
         params_integer(params, "replicas", 0, INT32_MAX, &number);
         ask->replicas = (int32_t)number;
+    } else if ((accepted & ASK_ENOUGH) && text_equals(name, "enough")) {
+        params_integer(params, "enough", 1, INT64_MAX, &number);
+        ask->enough = (uint64_t)number;
     } else if ((accepted & ASK_VALUES) && text_equals(name, "values")) {
         params_map(params, "values", &said->values);
         said->has_values = true;

@@ -44,6 +44,7 @@ enum ask_param {
     ASK_REPLICAS = 1 << 2,
     ASK_VALUES = 1 << 3,
     ASK_NAME_ALONE = 1 << 4, /* the trigger's name instead of the map */
+    ASK_ENOUGH = 1 << 5,
 };
 
 struct ask {
@@ -51,6 +52,7 @@ struct ask {
     int64_t max_age_ms;            /* COUNT_AGE_DEFAULT: not given */
     int64_t timeout_ms;
     int32_t replicas; /* REPLICAS_UNKNOWN: not given */
+    uint64_t enough;  /* 0: not given */
     char *values;     /* for counter_state; owned; NULL: the trigger's own */
 };
 

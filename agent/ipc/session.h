@@ -134,6 +134,7 @@ struct repeat {
     int32_t replicas;
     struct trigger_state *state;
     int64_t max_age_ms;
+    uint64_t enough;
     uint8_t bytes[REPEAT_BYTES]; /* behind the msgid */
 };
 

@@ -17,6 +17,7 @@
     XX(HELP, "help", 'h', NULL, FLAG, "this text")                                                 \
     XX(VERSION, "version", 'V', NULL, FLAG, "the version of the command")                          \
     XX(MAX_AGE, "max-age", 0, "D", DURATION, "how old the count may be; 0 asks AWS")               \
+    XX(ENOUGH, "enough", 0, "N", NUMBER, "a count of at least N will do: reads no more")           \
     XX(EXACT, "exact", 0, NULL, FLAG, "fail unless the count is exact, not stale or at least")     \
     XX(VALUE, "value", 0, ":k=VALUE", LIST, "a placeholder's value: JSON or plain text")           \
     XX(REPLICAS, "replicas", 0, "N", NUMBER, "present replicas, for metricType Value")             \

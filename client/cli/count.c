@@ -131,6 +131,8 @@ int count_request(const struct cli *cli, struct tally_request **request)
         return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
     if (cli_given(cli, OPTION_MAX_AGE))
         tally_request_set_integer(*request, "max_age_ms", cli_number(cli, OPTION_MAX_AGE, 0));
+    if (cli_given(cli, OPTION_ENOUGH))
+        tally_request_set_integer(*request, "enough", cli_number(cli, OPTION_ENOUGH, 0));
     if (cli_given(cli, OPTION_REPLICAS))
         tally_request_set_integer(*request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
     code = count_add_list(cli, *request, OPTION_VALUE, "values", value_add);
@@ -141,7 +143,7 @@ int count_request(const struct cli *cli, struct tally_request **request)
     return code;
 }
 
-void count_remark(const struct json *answer)
+void count_remark(const struct cli *cli, const struct json *answer)
 {
     const char *quality = json_get_string(answer, "quality", "");
     int64_t age = 0, pages = 0;
@@ -154,8 +156,9 @@ void count_remark(const struct json *answer)
             json_get_string(answer, "last_error.name", "UNKNOWN"),
             json_get_string(answer, "last_error.message", "no reason given"));
     else if (strcmp(quality, "at_least") == 0)
-        cli_note("at least: counting stopped at its configured limit, after %" PRId64 " page%s",
-            pages, pages == 1 ? "" : "s");
+        cli_note("at least: counting stopped %s, after %" PRId64 " page%s",
+            cli_given(cli, OPTION_ENOUGH) ? "when it was enough" : "at its configured limit", pages,
+            pages == 1 ? "" : "s");
     else if (strcmp(quality, "exact") != 0)
         cli_note("the agent calls the count \"%s\"; this command does not know what that means",
             quality);
@@ -171,16 +174,16 @@ static int count_print_count(struct cli *cli, const struct json *answer, int64_t
         prometheus_count(stdout, answer);
     else
         terminal_print(stdout, "%" PRId64 "\n", count);
-    count_remark(answer);
+    count_remark(cli, answer);
     return EXIT_OK;
 }
 
 /* --exact: any other quality is an error, and no number is printed. */
-static int refuse_inexact(const struct json *answer, int64_t count)
+static int refuse_inexact(const struct cli *cli, const struct json *answer, int64_t count)
 {
     const char *quality = json_get_string(answer, "quality", "");
 
-    count_remark(answer);
+    count_remark(cli, answer);
     return cli_error("NOT_EXACT", EXIT_ERROR, "the count of %" PRId64 " is %s", count,
         strcmp(quality, "at_least") == 0 ? "a lower bound"
         : strcmp(quality, "stale") == 0  ? "stale"
@@ -204,7 +207,7 @@ int run_count(struct cli *cli)
         return code;
     json_get_integer(answer, "count", &count);
     if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
-        code = refuse_inexact(answer, count);
+        code = refuse_inexact(cli, answer, count);
     else
         code = count_print_count(cli, answer, count);
     json_free(answer);
@@ -263,7 +266,7 @@ int run_query(struct cli *cli)
         json_print(stdout, answer, false);
     else
         terminal_print(stdout, "%" PRId64 "\n", count);
-    count_remark(answer);
+    count_remark(cli, answer);
     json_free(answer);
     return code;
 }

@@ -23,6 +23,6 @@ int count_add_list(const struct cli *cli, struct tally_request *request, enum op
     const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
 
 /* Reports on stderr what the number alone does not show: stale, at least, fallback. */
-void count_remark(const struct json *answer);
+void count_remark(const struct cli *cli, const struct json *answer);
 
 #endif

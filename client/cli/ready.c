@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <time.h>
 
-/* The same as the agent's default --max-stale: within it, probing costs no AWS call. */
+/* The same as the agent's default --max-stale: within it, probing costs no AWS call. Where there is
+ * no count yet, one item shows that the agent can count. */
 enum { READY_MAX_AGE_MS = 15 * 60 * 1000 };
 
 static double now_ms(void)
@@ -52,6 +53,7 @@ static int ready_trigger(struct cli *cli, struct json **answer)
         return code;
     if (!cli_given(cli, OPTION_MAX_AGE))
         tally_request_set_integer(request, "max_age_ms", READY_MAX_AGE_MS);
+    tally_request_set_integer(request, "enough", 1);
     return cli_ask(cli, request, "count", JSON_KIND_INTEGER, answer);
 }
 

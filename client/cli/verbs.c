@@ -49,11 +49,14 @@ void help_print_verb(const struct verb *verb, FILE *file)
 
 const struct verb verbs[] = {
     {"count", "TRIGGER", 1, 1,
-        OPTION_BIT(MAX_AGE) | OPTION_BIT(EXACT) | OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
+        OPTION_BIT(MAX_AGE) | OPTION_BIT(ENOUGH) | OPTION_BIT(EXACT) | OPTION_BIT(VALUE) |
+            OPTION_BIT(REPLICAS),
         ALL_OUTPUTS, "how many items a trigger counts",
         "Prints the number, nothing else. Where it is stale, or counting stopped at a\n"
         "configured limit, a note on stderr says so; with --exact that is an error (exit 1).\n"
         "Without --max-age the number is at most pollingInterval old; --max-age 0 asks AWS.\n"
+        "With --enough N counting ends at N items, which is cheap: `tally count orders\n"
+        "--enough 1` reads one item to say whether there is any.\n"
         "\n"
         "  $ tally count orders\n"
         "  25000\n"
@@ -112,8 +115,8 @@ const struct verb verbs[] = {
     {"ready", "[TRIGGER]", 0, 1, OPTION_BIT(MAX_AGE), TEXT_AND_JSON,
         "for probes: exits 0 when the agent is ready",
         "Without a trigger: the configuration is loaded and the socket answers, whatever\n"
-        "AWS does. With one: an exact or stale count is at hand, at most --max-age old\n"
-        "(15m); where there is none yet, the agent counts within --timeout. As a probe:\n"
+        "AWS does. With one: a count of any quality is at hand, at most --max-age old (15m);\n"
+        "where there is none yet, the agent reads one item within --timeout. As a probe:\n"
         "\n"
         "  startupProbe: {exec: {command: [tally, ready, orders]}}\n",
         run_ready, false},
@@ -124,7 +127,8 @@ const struct verb verbs[] = {
         "Looks every --interval (1s) until the condition of --until holds, then prints the\n"
         "count and exits 0; after --timeout (5m) it exits 4. It waits for the agent, too, and\n"
         "through errors that may pass. The agent counts again when its count is older than\n"
-        "--max-age, or than the polling interval.\n"
+        "--max-age, or than the polling interval; and no further than the condition needs:\n"
+        "one item tells that 'count <= 0' does not hold yet.\n"
         "\n"
         "A condition compares count, scanned, pages, age_ms, consumed_rcu, desired_replicas,\n"
         "active or fallback with a number, true or false, by < <= == != >= >; and, or and\n"

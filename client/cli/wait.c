@@ -261,6 +261,43 @@ enum verdict condition_check(const struct condition *condition, const struct jso
     return check_node(condition, condition->root, answer, at_least);
 }
 
+/* The least count that decides "count <comparison> value", as a lower bound. */
+static int64_t enough_for_count(enum comparison comparison, double value)
+{
+    enum { EXACT_IN_DOUBLE = 53 };
+    if (!(value < (double)(INT64_C(1) << EXACT_IN_DOUBLE)))
+        return 0;
+    if (value < 0)
+        return 1;
+    int64_t whole = (int64_t)value;
+    bool is_whole = (double)whole >= value;
+    bool at_value = comparison == MORE_EQUAL || comparison == LESS;
+    return at_value && is_whole && whole > 0 ? whole : whole + 1;
+}
+
+int64_t condition_enough(const struct condition *condition, int64_t activation)
+{
+    int64_t enough = 1;
+    for (unsigned i = 0; i < condition->count; i++) {
+        const struct condition_node *node = &condition->nodes[i];
+        if (node->kind != NODE_COMPARE)
+            continue;
+        const char *name = fields[node->field].name;
+        int64_t wanted = 0;
+        if (strcmp(name, "count") == 0)
+            wanted = enough_for_count((enum comparison)node->comparison, node->value);
+        else if (strcmp(name, "active") == 0)
+            wanted = activation < INT64_MAX ? activation + 1 : 0;
+        else if (strcmp(name, "age_ms") == 0 || strcmp(name, "fallback") == 0)
+            continue; /* the same for every count */
+        if (wanted == 0)
+            return 0;
+        if (wanted > enough)
+            enough = wanted;
+    }
+    return enough;
+}
+
 /* ---- wait ---- */
 
 /* tally wait. */
@@ -274,6 +311,7 @@ struct wait {
     struct cli *cli;
     struct condition condition;
     struct tally_request *request;
+    int64_t activation; /* the trigger's; 0 before the first answer tells it */
     int64_t deadline;
     int last_error; /* of the last call; 0: it was a count */
     int64_t count;  /* the last one, where `counted` */
@@ -306,6 +344,30 @@ static enum verdict judge(struct wait *wait, struct json **answer)
     return condition_check(&wait->condition, *answer);
 }
 
+/* Makes the request, which asks for no more than the condition needs. */
+static int wait_prepare(struct wait *wait)
+{
+    int64_t enough = condition_enough(&wait->condition, wait->activation);
+    tally_request_free(wait->request);
+    wait->request = NULL;
+    int code = count_request(wait->cli, &wait->request);
+    if (code == EXIT_OK && enough > 0)
+        tally_request_set_integer(wait->request, "enough", enough);
+    return code;
+}
+
+/* Whether the answer tells another activation than the request was made with. */
+static bool wait_learn_activation(struct wait *wait, const struct json *answer)
+{
+    int64_t activation = wait->activation;
+    if (json_get_integer(answer, "activation_target", &activation) && activation < 0)
+        activation = 0;
+    if (activation == wait->activation)
+        return false;
+    wait->activation = activation;
+    return true;
+}
+
 /* One call. *done: the exit code is final. */
 static int wait_look(struct wait *wait, bool *done)
 {
@@ -324,7 +386,12 @@ static int wait_look(struct wait *wait, bool *done)
         remark(wait, tally_error_name(r), tally_answer_error_message(told));
         return EXIT_OK;
     }
-    if (judge(wait, &answer) == VERDICT_YES) {
+    enum verdict verdict = judge(wait, &answer);
+    if (verdict == VERDICT_UNKNOWN && wait_learn_activation(wait, answer)) {
+        json_free(answer);
+        return wait_prepare(wait);
+    }
+    if (verdict == VERDICT_YES) {
         *done = true;
         if (wait->cli->output == OUTPUT_JSON)
             json_print(stdout, answer, false);
@@ -362,7 +429,7 @@ int run_wait(struct cli *cli)
     if (!condition_parse(&wait.condition, until, error, sizeof(error)))
         return cli_usage("--until: %s", error);
     wait.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS);
-    int code = count_request(cli, &wait.request);
+    int code = wait_prepare(&wait);
     if (code == EXIT_OK)
         code = cli_open_within(cli, LOOK_MS_MAX);
     if (code != EXIT_OK)

@@ -36,6 +36,10 @@ struct condition {
 /* False if the text is not a condition; `error` then says where and what to write. */
 bool condition_parse(struct condition *condition, const char *text, char *error, size_t size);
 
+/* The lower bound that decides the condition, whatever the count is beyond it: a count need not go
+ * further. `activation`: the trigger's. 0: only the whole count decides it. */
+int64_t condition_enough(const struct condition *condition, int64_t activation);
+
 enum verdict condition_check(const struct condition *condition, const struct json *answer);
 
 #endif

@@ -69,7 +69,7 @@ _tally() {
     esac
   done
   case $verb in
-  count) options="--exact --max-age --value --replicas" ;;
+  count) options="--enough --exact --max-age --value --replicas" ;;
   wait) options="--until --interval --max-age --value --replicas" ;;
   watch | ready) options="--max-age" ;;
   explain) options="--value --replicas" ;;

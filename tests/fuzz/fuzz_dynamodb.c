@@ -15,7 +15,7 @@ static void check_body(const char *values, const char *key, bool uses_now)
     char *merged;
 
     buffer_init(&body, BODY_BYTES);
-    MUST(dynamodb_query_body(&body, &query, values, 1767323045, key) == 0);
+    MUST(dynamodb_query_body(&body, &query, values, 1767323045, key, 0) == 0);
     merged = dynamodb_merge_values(NULL, buffer_string(&body));
     MUST(merged != NULL);
     MUST(key == NULL || strstr(merged, "\"ExclusiveStartKey\":{") != NULL);

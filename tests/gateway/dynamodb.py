@@ -82,7 +82,8 @@ class DynamoDB:
             return error("AccessDeniedException", self._denial(key, action, question))
         body = request.body
         if fault.limit:
-            body = json.dumps({**question, "Limit": fault.limit}).encode()
+            limit = min(fault.limit, question.get("Limit", fault.limit))
+            body = json.dumps({**question, "Limit": limit}).encode()
         status, text = await self._upstream.call(target, body)
         return self._as_aws(status, text, fault)
 

@@ -215,16 +215,17 @@ def test_now_is_the_time_of_each_count_and_one_for_all_its_pages(start, world, c
 
 
 @pytest.mark.parametrize("parameters, spec, wanted", [
-    ({"countLimit": "20"}, {}, (21, "at_least", 3)),
+    ({"countLimit": "20"}, {}, (20, "at_least", 3)),
     ({"countLimit": "21"}, {}, (21, "at_least", 3)),
-    ({"countLimit": "22"}, {}, (28, "at_least", 4)),
-    ({"countLimit": "auto"}, {"maxReplicaCount": 4}, (21, "at_least", 3)),  # 4 times 5
+    ({"countLimit": "22"}, {}, (22, "at_least", 4)),
+    ({"countLimit": "100"}, {}, (100, "at_least", 15)),  # whether more follow is not known
+    ({"countLimit": "auto"}, {"maxReplicaCount": 4}, (20, "at_least", 3)),  # 4 times 5
     ({"countLimit": "auto"}, {}, (100, "exact", 15)),  # 100 times 5
     ({"countLimit": "1000"}, {}, (100, "exact", 15)),
     ({"maxPages": "2"}, {}, (14, "at_least", 2)),
     ({"maxPages": "14"}, {}, (98, "at_least", 14)),
     ({"maxPages": "15"}, {}, (100, "exact", 15)),
-    ({"maxPages": "5", "countLimit": "10"}, {}, (14, "at_least", 2)),
+    ({"maxPages": "5", "countLimit": "10"}, {}, (10, "at_least", 2)),
     ({"maxPages": "1", "countLimit": "10"}, {}, (7, "at_least", 1)),
 ])
 def test_counting_stops_where_it_may(start, world, parameters, spec, wanted):

@@ -14,7 +14,7 @@ static const char *build(const struct query *query, const char *values, const ch
 {
     buffer_free(&body);
     buffer_init(&body, 64 * 1024);
-    CHECK_INT(0, dynamodb_query_body(&body, query, values, NOW, key));
+    CHECK_INT(0, dynamodb_query_body(&body, query, values, NOW, key, 0));
     return buffer_string(&body);
 }
 
@@ -131,7 +131,7 @@ TEST(a_body_that_does_not_fit_says_so)
     struct query query = {.table = "orders", .key_condition = "pk = :v"};
     struct buffer small;
     buffer_init(&small, 40);
-    CHECK_INT(-EMSGSIZE, dynamodb_query_body(&small, &query, NULL, NOW, NULL));
+    CHECK_INT(-EMSGSIZE, dynamodb_query_body(&small, &query, NULL, NOW, NULL, 0));
     CHECK(small.failed);
     buffer_free(&small);
 }

@@ -71,7 +71,7 @@ TEST(a_body_is_whole_or_failed)
     for (bool first = true; next_failure(first); first = false) {
         struct buffer body;
         buffer_init(&body, 4096);
-        int r = dynamodb_query_body(&body, &query, NULL, 1000, NULL);
+        int r = dynamodb_query_body(&body, &query, NULL, 1000, NULL, 0);
         if (r == 0)
             CHECK_STR("{\"TableName\":\"t\",\"KeyConditionExpression\":\"k\","
                       "\"ExpressionAttributeValues\":{\":" LONG "\":{\"S\":\"" LONG "\"},"
