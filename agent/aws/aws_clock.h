@@ -47,6 +47,12 @@ int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms);
 int64_t aws_clock_now_at(
     const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms);
 
+/* AWS's time now, by the Date of a reply whose request was sent elapsed_ms ago: this machine's time
+ * where it fits the Date, else the nearest that does. Date has whole seconds; 0: the reply had
+ * none. */
+#define AWS_CLOCK_DATE_STEP_MS 1000
+int64_t aws_clock_by_date(int64_t now_ms, int64_t elapsed_ms, int64_t date_ms);
+
 /* The endpoint refused our time and reports this one. A non-AWS endpoint does not change AWS's
  * offset. False: AWS cannot have this time (0: the reply had no Date), and nothing was learned. */
 bool aws_clock_refused(

@@ -402,6 +402,8 @@ static void read_reply(
         snprintf(error->message, sizeof(error->message), "the reply does not fit its CRC-32");
     } else if (response->status < 200 || response->status > 299) {
         request->parse_error(response->status, response->body, response->body_len, error);
+        if (request->read_error != NULL)
+            request->read_error(call->data, response->body, response->body_len);
     } else if (request->parse_reply != NULL) {
         int r = request->parse_reply(
             call->data, response->body, response->body_len, why, sizeof(why));
@@ -525,6 +527,15 @@ static void call_finish(struct aws_call *call, const struct aws_reply *reply)
     call_free(call);
 }
 
+static void call_set_time(
+    const struct aws_client *client, const struct http_response *response, struct aws_reply *reply)
+{
+    int64_t now = loop_wall(client->loop);
+
+    reply->aws_ms = aws_clock_by_date(now, response->elapsed_us / 1000, response->date_ms);
+    reply->aws_error_ms = reply->aws_ms != now ? AWS_CLOCK_DATE_STEP_MS : 0;
+}
+
 static void on_response(void *data, const struct http_response *response)
 {
     struct aws_call *call = data;
@@ -535,6 +546,7 @@ static void on_response(void *data, const struct http_response *response)
     call->transfer = NULL;
     reply.elapsed_us = response->elapsed_us;
     reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
+    call_set_time(client, response, &reply);
     if (service == AWS_STS)
         client_hear_sts(client, response->date_ms);
     read_reply(call, response, &reply.error);

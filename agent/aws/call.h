@@ -73,6 +73,10 @@ struct aws_request {
     /* The service's error reply -> *error (sts_parse_error, dynamodb_parse_error, …). */
     void (*parse_error)(int status, const void *body, size_t len, struct aws_error *error);
 
+    /* The body of an error reply, for callers that need more of it than aws_error has. May be NULL.
+     * Called for each attempt, before it is retried. */
+    void (*read_error)(void *data, const void *body, size_t len);
+
     /* An attempt failed, and the next one starts after delay_ms. NULL: not reported. The callback
      * must not cancel the call. */
     void (*retrying)(void *data, const struct failure *failure, int64_t delay_ms);
@@ -84,6 +88,9 @@ struct aws_reply {
     int64_t elapsed_us;     /* of the last attempt */
     unsigned attempts;
     int64_t retry_after_ms; /* requested by the service; 0: nothing */
+    int64_t aws_ms;       /* AWS's time at the end of the attempt: this machine's where the reply's
+                           * Date agrees, else the nearest that fits the Date; */
+    int64_t aws_error_ms; /* then it may be wrong by so much either way, else 0 */
 };
 
 /* The reply is borrowed until the callback returns. */

@@ -2,8 +2,7 @@
 #include "agent/count/count_query.h"
 
 #include "agent/aws/dynamodb.h"
-#include "agent/aws/retry.h"
-#include "agent/backoff.h"
+#include "agent/count/signed_call.h"
 #include "agent/fnv.h"
 #include "proto/saturating.h"
 
@@ -20,9 +19,7 @@
 #define FILTERED_LEAST  100u /* the first evaluates this many items, */
 #define FILTERED_FACTOR 4u   /* or this many for each that is wanted */
 
-#define BODY_BYTES               (512u * 1024u) /* expressions, values: at most 64 KiB each; and a key */
-#define CREDENTIALS_RETRY_MS     500 /* between attempts, which the identity spaces itself */
-#define CREDENTIALS_RETRY_MAX_MS 5000
+#define BODY_BYTES (512u * 1024u) /* expressions, values: at most 64 KiB each; and a key */
 
 struct count_query {
     struct count_query_options options;
@@ -30,28 +27,23 @@ struct count_query {
     void *data;
     char what[160];
     struct endpoint endpoint;
-    struct provider_request credentials_request;
-    struct credentials *credentials; /* those that signed the page under way */
-    struct aws_call *call;
-    struct loop_timer *timer; /* between attempts to get credentials */
+    struct signed_call call; /* of the page under way */
     struct buffer body;
     struct dynamodb_page page; /* as parsed by the call, until on_reply took it */
     char *start_key;
     uint64_t mark;        /* hash of the key of the latest page whose number is a power of two */
     int64_t unix_seconds; /* "$now" of all pages */
-    unsigned credential_failures;
-    bool replayed; /* this page was sent again with fresh credentials already */
-    bool starting; /* count_query_start has not returned */
+    int64_t completed_ms; /* AWS's time at the latest page */
+    bool starting;        /* count_query_start has not returned */
     bool ended;
     struct count_value sum;
 };
 
-static void count_query_get_credentials(struct count_query *counting);
+static void count_query_send_page(struct count_query *counting);
 
 static void count_query_free(struct count_query *counting)
 {
-    credentials_unref(counting->credentials);
-    loop_timer_destroy(counting->timer);
+    signed_call_clear(&counting->call);
     buffer_free(&counting->body);
     dynamodb_page_clear(&counting->page);
     free(counting->start_key);
@@ -160,7 +152,6 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     page->last_key = NULL;
     if (counting->start_key != NULL && (counting->sum.pages & (counting->sum.pages - 1)) == 0)
         counting->mark = fnv_text(FNV_START, counting->start_key);
-    counting->replayed = false;
     if (counting->events.page != NULL)
         counting->events.page(counting->data, &shown, &counting->sum);
     counting->sum.is_bound = counting->start_key != NULL && !count_query_at_limit(counting) &&
@@ -171,39 +162,33 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     return counting->start_key != NULL && !counting->sum.at_least;
 }
 
-static void on_reply(void *data, const struct aws_reply *reply)
+static void on_page_done(void *data, const struct aws_reply *reply, const struct failure *failure)
 {
     struct count_query *counting = data;
 
-    counting->call = NULL;
-    if (reply->error.outcome == AWS_OK) {
-        if (take_page(counting, reply))
-            count_query_get_credentials(counting);
-        else
-            count_query_end(counting, &counting->sum, NULL);
-    } else if (reply->error.outcome == AWS_EXPIRED && !counting->replayed) {
-        counting->replayed = true;
-        identity_refused(counting->options.identity, counting->credentials, reply->error.code);
-        count_query_get_credentials(counting);
-    } else {
-        count_query_end(counting, NULL, &reply->failure);
+    if (failure != NULL) {
+        count_query_end(counting, NULL, failure);
+        return;
     }
+    counting->completed_ms = saturating_subtract(reply->aws_ms, reply->aws_error_ms);
+    if (take_page(counting, reply))
+        count_query_send_page(counting);
+    else
+        count_query_end(counting, &counting->sum, NULL);
 }
 
-static void send_page(struct count_query *counting)
+static void count_query_send_page(struct count_query *counting)
 {
     struct aws_request request = {.service = AWS_DYNAMODB,
         .what = counting->what,
         .endpoint = &counting->endpoint,
         .content_type = DYNAMODB_CONTENT_TYPE,
         .target = DYNAMODB_QUERY_TARGET,
-        .credentials = counting->credentials,
         .max_reply = DYNAMODB_REPLY_BYTES,
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
         .parse_reply = count_query_parse_reply,
         .parse_error = dynamodb_parse_error,
-        .patience = counting->options.patience,
-        .retrying = on_retrying};
+        .patience = counting->options.patience};
     struct failure failure;
 
     buffer_clear(&counting->body);
@@ -213,88 +198,12 @@ static void send_page(struct count_query *counting)
             counting->options.query, count_query_end_at(counting), &counting->sum));
     request.body = counting->body.data;
     request.body_len = counting->body.len;
-    if (counting->body.failed)
-        failure_set_buffer(&failure, counting->what, &counting->body);
-    else
-        counting->call = aws_call_start(
-            counting->options.client, &request, on_reply, counting, &failure);
-    if (counting->call == NULL)
-        count_query_end(counting, NULL, &failure);
-}
-
-/* ---- credentials ---- */
-
-static void credentials_timer_fired(void *data)
-{
-    count_query_get_credentials(data);
-}
-
-/* Waits and retries the credentials while a caller still wants the count. */
-static bool wait_for_credentials(struct count_query *counting, const struct failure *failure)
-{
-    int64_t delay = backoff_ms(
-        CREDENTIALS_RETRY_MS, CREDENTIALS_RETRY_MAX_MS, counting->credential_failures++);
-    int64_t then = saturating_add(loop_now(counting->options.loop), delay);
-
-    if (!failure->retryable ||
-        !retry_allowed(counting->options.patience, counting->credential_failures, then))
-        return false;
-    on_retrying(counting, failure, delay);
-    if (counting->timer == NULL)
-        counting->timer = loop_timer_create(
-            counting->options.loop, credentials_timer_fired, counting);
-    if (counting->timer == NULL)
-        return false;
-    loop_timer_start(counting->timer, delay);
-    return true;
-}
-
-static void fail_in_clear(struct count_query *counting)
-{
-    struct failure failure;
-
-    failure_set(&failure, ERROR_NOT_ALLOWED,
-        "%s: a session token is not sent over plain http to %.80s; use https, or access keys "
-        "without a session token",
-        counting->what, counting->endpoint.host);
+    if (!counting->body.failed) {
+        signed_call_start(&counting->call, &request);
+        return;
+    }
+    failure_set_buffer(&failure, counting->what, &counting->body);
     count_query_end(counting, NULL, &failure);
-}
-
-static void on_credentials(
-    void *data, struct credentials *credentials, const struct failure *failure)
-{
-    struct count_query *counting = data;
-
-    if (credentials == NULL) {
-        if (!wait_for_credentials(counting, failure))
-            count_query_end(counting, NULL, failure);
-        return;
-    }
-    if (counting->endpoint.in_clear && credentials->session_token != NULL) {
-        fail_in_clear(counting);
-        return;
-    }
-    counting->credential_failures = 0;
-    credentials_ref(credentials);
-    credentials_unref(counting->credentials);
-    counting->credentials = credentials;
-    send_page(counting);
-}
-
-static void on_trouble(void *data, const struct failure *failure)
-{
-    struct count_query *counting = data;
-
-    if (counting->events.trouble != NULL)
-        counting->events.trouble(counting->data, failure);
-}
-
-static void count_query_get_credentials(struct count_query *counting)
-{
-    counting->credentials_request.done = on_credentials;
-    counting->credentials_request.trouble = on_trouble;
-    counting->credentials_request.data = counting;
-    identity_get(counting->options.identity, &counting->credentials_request);
 }
 
 /* ---- start and cancel ---- */
@@ -318,6 +227,17 @@ static int count_query_find_endpoint(struct count_query *counting, struct failur
     return -EINVAL;
 }
 
+static void on_trouble(void *data, const struct failure *failure)
+{
+    struct count_query *counting = data;
+
+    if (counting->events.trouble != NULL)
+        counting->events.trouble(counting->data, failure);
+}
+
+static const struct signed_call_events count_query_call_events = {
+    .trouble = on_trouble, .retrying = on_retrying, .done = on_page_done};
+
 struct count_query *count_query_start(
     const struct count_query_options *options, const struct count_query_events *events, void *data)
 {
@@ -332,6 +252,8 @@ struct count_query *count_query_start(
     counting->options = *options;
     counting->events = *events;
     counting->data = data;
+    signed_call_init(&counting->call, options->loop, options->client, options->identity,
+        &count_query_call_events, counting);
     counting->unix_seconds = aws_client_wall(options->client) / 1000;
     buffer_init(&counting->body, BODY_BYTES);
     snprintf(counting->what, sizeof(counting->what), "Query of table %.80s in %.40s",
@@ -342,7 +264,7 @@ struct count_query *count_query_start(
         return NULL;
     }
     counting->starting = true;
-    count_query_get_credentials(counting);
+    count_query_send_page(counting);
     counting->starting = false;
     if (counting->ended) {
         count_query_free(counting);
@@ -356,11 +278,13 @@ int64_t count_query_unix_seconds(const struct count_query *counting)
     return counting->unix_seconds;
 }
 
+int64_t count_query_completed_ms(const struct count_query *counting)
+{
+    return counting->completed_ms;
+}
+
 void count_query_cancel(struct count_query *counting)
 {
-    identity_cancel(&counting->credentials_request);
-    if (counting->call != NULL)
-        aws_call_cancel(counting->call);
     count_query_free(counting);
 }
 

@@ -69,6 +69,9 @@ struct count_query *count_query_start(
 /* Its start time by AWS's clock: the value of "$now" on all of its pages. */
 int64_t count_query_unix_seconds(const struct count_query *counting);
 
+/* AWS's time when its latest page was counted, in ms; not later than that. */
+int64_t count_query_completed_ms(const struct count_query *counting);
+
 /* Ends the count query without calling done. */
 void count_query_cancel(struct count_query *counting);
 
