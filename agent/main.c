@@ -4,6 +4,7 @@
 #include "agent/aws/call.h"
 #include "agent/aws/trust.h"
 #include "agent/config/config.h"
+#include "agent/config/aws_names.h"
 #include "agent/config/config_check.h"
 #include "agent/config/config_read.h"
 #include "agent/config/config_watch.h"
@@ -27,6 +28,9 @@
 
 #define SIGNAL_COUNT 3
 
+#define CLOSING_LOOK_MS 20 /* between two looks whether the leases are given back, */
+#define CLOSING_LOOKS   50 /* as often as this */
+
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
 struct agent {
@@ -46,6 +50,8 @@ struct agent {
     bool reload_demanded; /* by SIGHUP, since the last configuration was read */
     struct sandbox *sandbox;
     struct loop_signal *signals[SIGNAL_COUNT];
+    struct loop_timer *closing; /* until the leases are given back; NULL: none are */
+    unsigned closing_looks;
 };
 
 static const char *environment_get(const char *name)
@@ -179,11 +185,25 @@ static void reload(void *data)
 
 /* ---- life ---- */
 
+/* The leases of counts that this agent promised to the fleet are given back first. */
+static void close_counter(void *data)
+{
+    struct agent *agent = data;
+    bool is_busy = counter_give_back(agent->counter);
+
+    if (!is_busy || agent->closing_looks++ >= CLOSING_LOOKS || agent->closing == NULL)
+        loop_stop(agent->loop);
+    else
+        loop_timer_start(agent->closing, CLOSING_LOOK_MS);
+}
+
 static void drained(void *data)
 {
     struct agent *agent = data;
 
-    loop_stop(agent->loop);
+    if (counter_give_back(agent->counter))
+        agent->closing = loop_timer_create(agent->loop, close_counter, agent);
+    close_counter(agent);
 }
 
 static void stop(void *data)
@@ -228,7 +248,8 @@ static int agent_build(struct agent *agent)
         .max_stale_ms = agent->options.max_stale_ms,
         .min_age_ms = agent->options.min_age_ms,
         .flight_timeout_ms = agent->options.flight_timeout_ms,
-        .random = random_bits};
+        .random = random_bits,
+        .share_table = agent->options.share_table};
 
     agent->loop = loop_create();
     if (agent->loop == NULL || take_signals(agent) < 0)
@@ -398,6 +419,7 @@ static int serve(struct agent *agent)
  * the sessions are destroyed after it. */
 static void take_apart(struct agent *agent)
 {
+    loop_timer_destroy(agent->closing);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         loop_signal_destroy(agent->signals[i]);
     config_watch_destroy(agent->config_watch);
@@ -418,6 +440,11 @@ static int agent_run(struct agent *agent)
     char why[512];
     int status;
 
+    if (agent->options.share_table != NULL && !table_is_valid(agent->options.share_table)) {
+        fprintf(stderr, "tallyd: --share-table: \"%.80s\" is not the name of a DynamoDB table\n",
+            agent->options.share_table);
+        return STATUS_USAGE;
+    }
     agent->config_stamp = config_stamp(agent->options.config, agent->options.config_count);
     agent->config = read_config(agent);
     if (agent->config == NULL) {

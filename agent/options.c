@@ -41,6 +41,8 @@ static const struct row {
     {"allow-gid", KIND_GIDS, AT(gids), "GID", "serve this group only; repeatable"},
     {"secrets-dir", KIND_TEXT, AT(secrets_dir), "DIR",
         "where Secrets are mounted, DIR/<name>/<key> [/var/run/secrets/tally]"},
+    {"share-table", KIND_TEXT, AT(share_table), "NAME",
+        "count once for all agents that share this DynamoDB table"},
     {"imds", KIND_FLAG, AT(imds), NULL, "also take credentials from the instance metadata service"},
     {"allow-http", KIND_FLAG, AT(allow_http), NULL,
         "plain http to DynamoDB endpoints that are not loopback"},

@@ -24,6 +24,7 @@ struct options {
     gid_t gids[OPTIONS_LIST_MAX];
     size_t gid_count;
     const char *secrets_dir;
+    const char *share_table; /* NULL: counts are not shared */
     bool imds;
     bool allow_http;
     bool allow_query;

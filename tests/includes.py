@@ -34,7 +34,7 @@ OWNERS = {
     "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
                    "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
-    "jansson.h": {"agent/aws/dynamodb.c", "agent/config/auth.c", "agent/config/expressions.c",
+    "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c", "agent/config/expressions.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
@@ -44,7 +44,7 @@ OWNERS = {
 }
 
 LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb",
-          "agent/aws/retry", "agent/aws/sigv4", "agent/aws/sts", "agent/backoff",
+          "agent/aws/retry", "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/backoff",
           "agent/endpoint", "agent/count/cache", "agent/count/decision", "agent/count/denials",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}

@@ -73,7 +73,7 @@ int64_t aws_clock_by_date(int64_t now_ms, int64_t elapsed_ms, int64_t date_ms)
 {
     int64_t latest = saturating_add(saturating_add(date_ms, AWS_CLOCK_DATE_STEP_MS), elapsed_ms);
 
-    if (date_ms < AWS_CLOCK_FIRST_MS || date_ms > AWS_CLOCK_LAST_MS)
+    if (!is_possible(date_ms))
         return now_ms;
     return now_ms < date_ms ? date_ms : now_ms > latest ? latest : now_ms;
 }

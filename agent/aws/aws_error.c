@@ -49,6 +49,8 @@ static const struct {
     {"InvalidSignatureException", AWS_EXPIRED},
     {"SignatureDoesNotMatch", AWS_EXPIRED},
 
+    {"ConditionalCheckFailedException", AWS_UNMET},
+
     {"RequestTimeTooSkewed", AWS_SKEWED},
     {"RequestExpired", AWS_SKEWED},
     {"RequestInTheFuture", AWS_SKEWED},
@@ -86,7 +88,7 @@ static enum aws_outcome classify_status(int status)
 const char *aws_outcome_name(enum aws_outcome outcome)
 {
     static const char *const names[] = {
-        "ok", "throttled", "transient", "expired", "skewed", "denied", "refused"};
+        "ok", "throttled", "transient", "expired", "skewed", "denied", "refused", "unmet"};
 
     return names[outcome];
 }
@@ -326,6 +328,7 @@ void aws_error_failure(const struct aws_error *error, const char *what, struct f
         failure_of_denied(error, what, failure);
         break;
     case AWS_REFUSED:
+    case AWS_UNMET:
         failure_of_refused(error, what, failure);
         break;
     }

@@ -18,6 +18,7 @@ enum aws_outcome {
     AWS_SKEWED,    /* our clock is off: correct it by the reply's Date, sign again once */
     AWS_DENIED,    /* AccessDenied: a retry now does not help */
     AWS_REFUSED,   /* the request is wrong: a retry never helps */
+    AWS_UNMET,     /* the condition of the request was not met: an answer, as AWS_OK is */
 };
 
 const char *aws_outcome_name(enum aws_outcome outcome); /* for the log: "throttled"; static */

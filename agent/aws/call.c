@@ -304,7 +304,7 @@ static int call_send(struct aws_call *call)
             .max_body = request->max_reply,
             .stall_ms = request->stall_ms,
             .direct = request->service == AWS_CREDENTIAL_ENDPOINT,
-            .dated = request->service == AWS_STS};
+            .dated = request->service == AWS_STS || request->is_dated};
 
         call->transfer = http_start(call->client->http, &http, on_response, call);
         r = call->transfer != NULL ? 0 : -ENOMEM;
@@ -421,7 +421,7 @@ static void count_outcome(
     struct aws_counters *counters = &call->client->counters[call->request.service];
 
     counters->connections += (uint64_t)response->connections;
-    if (outcome == AWS_OK)
+    if (outcome == AWS_OK || outcome == AWS_UNMET)
         counters->ok++;
     else if (outcome == AWS_THROTTLED)
         counters->throttled++;
@@ -534,6 +534,10 @@ static void call_set_time(
 
     reply->aws_ms = aws_clock_by_date(now, response->elapsed_us / 1000, response->date_ms);
     reply->aws_error_ms = reply->aws_ms != now ? AWS_CLOCK_DATE_STEP_MS : 0;
+    reply->made_ms = response->date_ms > 0 ? response->date_ms + AWS_CLOCK_DATE_STEP_MS
+                                           : reply->aws_ms - response->elapsed_us / 1000;
+    if (reply->made_ms > reply->aws_ms)
+        reply->made_ms = reply->aws_ms;
 }
 
 static void on_response(void *data, const struct http_response *response)
@@ -552,9 +556,9 @@ static void on_response(void *data, const struct http_response *response)
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
     call_log_attempt(call, &reply);
-    if (reply.error.outcome == AWS_OK) {
+    if (reply.error.outcome == AWS_OK || reply.error.outcome == AWS_UNMET)
         retry_quota_success(&client->quotas[service], call->paid_retries, call->last_outcome);
-    } else {
+    if (reply.error.outcome != AWS_OK) {
         aws_error_failure(&reply.error, call->request.what, &reply.failure);
         reply.failure.retry_after_ms = reply.retry_after_ms;
         if (response->refused_tls)

@@ -62,6 +62,7 @@ struct aws_request {
     size_t max_reply;
     int64_t stall_ms;                      /* 0: HTTP_STALL_MS */
     int64_t retry_base_ms;                 /* 0: RETRY_BASE_MS */
+    bool is_dated;                         /* the reply's Date is needed: aws_ms, made_ms */
     unsigned max_attempts;                 /* 0: as `patience` says */
     const struct retry_patience *patience; /* borrowed to the end; NULL: as max_attempts says */
 
@@ -91,6 +92,8 @@ struct aws_reply {
     int64_t aws_ms;       /* AWS's time at the end of the attempt: this machine's where the reply's
                            * Date agrees, else the nearest that fits the Date; */
     int64_t aws_error_ms; /* then it may be wrong by so much either way, else 0 */
+    int64_t made_ms;      /* AWS's time when it made the reply, at the latest: a process that was
+                           * stopped reads it much later */
 };
 
 /* The reply is borrowed until the callback returns. */

@@ -339,3 +339,14 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
     wipe_stack_below();
     return r;
 }
+
+void sigv4_hash(const void *data, size_t len, char hash[SIGV4_HASH_SIZE])
+{
+    br_sha256_context context;
+    uint8_t result[HASH_BYTES];
+
+    br_sha256_init(&context);
+    br_sha256_update(&context, data, len);
+    br_sha256_out(&context, result);
+    to_hex(result, hash);
+}

@@ -45,4 +45,8 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
     const char *region, const char *service, int64_t unix_seconds,
     struct sigv4_signature *signature);
 
+/* The SHA-256 of the bytes in lower-case hexadecimal digits. */
+#define SIGV4_HASH_SIZE 65
+void sigv4_hash(const void *data, size_t len, char hash[SIGV4_HASH_SIZE]);
+
 #endif

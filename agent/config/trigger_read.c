@@ -2,6 +2,7 @@
 #include "agent/config/trigger_read.h"
 
 #include "agent/config/auth.h"
+#include "agent/config/aws_names.h"
 #include "agent/config/expressions.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
@@ -182,6 +183,18 @@ static void check_warm_values(const struct step *step, const struct values *valu
     }
 }
 
+static void read_share_table(struct step *step)
+{
+    const char *table = parameter_keep(&step->parameters, "shareTable");
+
+    if (table != NULL && strcmp(table, "off") == 0)
+        table = "";
+    else if (table != NULL && !table_is_valid(table))
+        parameter_error(&step->parameters, "shareTable",
+            "must be the name of a DynamoDB table, or \"off\", not \"%s\"", table);
+    step->trigger.share_table = table;
+}
+
 static void read_query(struct step *step)
 {
     const struct parameters *p = &step->parameters;
@@ -208,6 +221,7 @@ static void read_query(struct step *step)
     lint_expressions(p, query, &names, &values);
     step->trigger.warm = parameter_bool(p, "warm", false);
     check_warm_values(step, &values);
+    read_share_table(step);
 }
 
 static void read_metric_type(struct step *step)

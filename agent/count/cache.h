@@ -16,8 +16,9 @@ struct count_value {
     uint64_t scanned;
     double consumed_rcu;
     uint32_t pages;
-    bool at_least; /* the count stopped before the last page, at countLimit or maxPages; or: */
-    bool is_bound; /* because it was enough for those who asked: no count of the whole trigger */
+    bool at_least;  /* the count stopped before the last page, at countLimit or maxPages; or: */
+    bool is_shared; /* another agent of the fleet counted it */
+    bool is_bound;  /* because it was enough for those who asked: no count of the whole trigger */
 };
 
 struct cache {

@@ -170,7 +170,7 @@ static void on_page_done(void *data, const struct aws_reply *reply, const struct
         count_query_end(counting, NULL, failure);
         return;
     }
-    counting->completed_ms = saturating_subtract(reply->aws_ms, reply->aws_error_ms);
+    counting->completed_ms = saturating_subtract(reply->made_ms, reply->aws_error_ms);
     if (take_page(counting, reply))
         count_query_send_page(counting);
     else
@@ -185,6 +185,7 @@ static void count_query_send_page(struct count_query *counting)
         .content_type = DYNAMODB_CONTENT_TYPE,
         .target = DYNAMODB_QUERY_TARGET,
         .max_reply = DYNAMODB_REPLY_BYTES,
+        .is_dated = counting->options.is_dated,
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
         .parse_reply = count_query_parse_reply,
         .parse_error = dynamodb_parse_error,

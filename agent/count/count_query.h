@@ -41,9 +41,10 @@ struct count_query_events {
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
-/* How far the callers want it to count: updated by them, read before each page. */
+/* What the callers want: updated by them, read before each page. */
 struct count_goal {
-    uint64_t enough; /* it may end at a count of this; 0: at the trigger's limits only */
+    uint64_t enough;    /* it may end at a count of this; 0: at the trigger's limits only */
+    int64_t max_age_ms; /* a number of the fleet younger than this will do */
 };
 
 /* How many items the next page is to evaluate after the sum so far, for a count that ends at
@@ -59,6 +60,7 @@ struct count_query_options {
     const struct query *query;             /* borrowed until the end */
     const char *values;                    /* replaces query->values; NULL: does not. Borrowed */
     const struct retry_patience *patience; /* for a page, or for credentials. Borrowed */
+    bool is_dated;                         /* count_query_completed_ms is needed */
     const struct count_goal *goal;         /* borrowed; NULL: the trigger's limits only */
 };
 

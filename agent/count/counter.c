@@ -350,6 +350,9 @@ struct counter *counter_create(const struct counter_options *options)
         .random = options->random};
     ring_init(&counter->context.adhoc_counts);
     ring_init(&counter->context.ended_adhoc_counts);
+    ring_init(&counter->context.shared_counts);
+    counter->context.share_table = options->share_table;
+    counter->context.share_owner = identities_session_name(options->identities);
     counter->identities = options->identities;
     counter->context.reaper = loop_timer_create(options->loop, reap, counter);
     if (counter->context.reaper == NULL) {
@@ -368,6 +371,7 @@ void counter_destroy(struct counter *counter)
         slots_free(counter->slots, counter->snapshot->config->trigger_count);
     for (size_t i = 0; i < counter->orphan_count; i++)
         trigger_state_destroy(counter->orphans[i]);
+    shared_counts_end(&counter->context.shared_counts);
     free(counter->orphans);
     loop_timer_destroy(counter->context.reaper);
     snapshot_unref(counter->snapshot);
@@ -403,6 +407,16 @@ const char *counter_rejection(const struct counter *counter)
 int64_t counter_loaded_wall(const struct counter *counter)
 {
     return counter->loaded_wall;
+}
+
+const struct share_stats *counter_share_stats(const struct counter *counter)
+{
+    return &counter->context.share_stats;
+}
+
+bool counter_give_back(struct counter *counter)
+{
+    return shared_counts_give_back(&counter->context.shared_counts);
 }
 
 const struct count_stats *counter_stats(const struct counter *counter)

@@ -19,6 +19,7 @@ struct counter_options {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
+    const char *share_table; /* --share-table; NULL: none; borrowed */
 };
 
 /* Has no configuration until counter_load. NULL: out of memory. */
@@ -60,6 +61,12 @@ unsigned counter_rejections(const struct counter *counter);
 const char *counter_rejection(const struct counter *counter);
 
 struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
+const struct share_stats *counter_share_stats(const struct counter *counter);
+
+/* The agent ends: gives back what it has promised to count for the fleet. Whether that is still
+ * under way; called again it says whether it still is. */
+bool counter_give_back(struct counter *counter);
+
 const struct count_stats *counter_stats(const struct counter *counter);
 struct count_context *counter_context(struct counter *counter);   /* for the caller's own flights */
 struct snapshot *counter_snapshot(const struct counter *counter); /* borrowed; NULL: none yet */

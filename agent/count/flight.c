@@ -3,6 +3,7 @@
 
 #include "proto/saturating.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ATTENDANCE_MS 5000 /* between two checks whether the flight is still wanted */
@@ -11,10 +12,13 @@ struct flight {
     struct count_context *context;
     struct snapshot *snapshot;
     struct count_query_options options;
-    struct count_query *counting; /* NULL before take-off */
-    struct loop_timer *timer;     /* until take-off, then until the next check of the limits */
-    int64_t ends_at;              /* the flight timeout */
-    int64_t joined_at;            /* the latest request, or the take-off */
+    struct shared_count_options share; /* table NULL: the count is not shared */
+    struct shared_count *shared;       /* after take-off; NULL: none */
+    struct count_query *counting;      /* NULL before take-off, and while the fleet is asked */
+    bool flying;                       /* it took off */
+    struct loop_timer *timer;          /* until take-off, then until the next check of the limits */
+    int64_t ends_at;                   /* the flight timeout */
+    int64_t joined_at;                 /* the latest request, or the take-off */
     struct flight_progress progress;
     struct page_log pages;
     const struct flight_patience *patience;
@@ -76,11 +80,39 @@ static void on_trouble(void *data, const struct failure *failure)
     flight->progress.last_attempt = *failure;
 }
 
-static void on_scan_done(void *data, const struct count_value *value, const struct failure *failure)
+/* Shares the result with the fleet, if this agent counted for it. */
+static void flight_share(
+    struct flight *flight, const struct count_value *value, const struct failure *failure)
+{
+    struct shared_count *shared = flight->shared;
+
+    flight->shared = NULL;
+    if (shared == NULL)
+        return;
+    if (value == NULL)
+        shared_count_fail(shared, failure);
+    else if (value->is_bound)
+        shared_count_leave(shared);
+    else
+        shared_count_publish(shared, value, count_query_completed_ms(flight->counting));
+}
+
+static void on_count_done(
+    void *data, const struct count_value *value, const struct failure *failure)
 {
     struct flight *flight = data;
 
+    flight_share(flight, value, failure);
     flight_end(flight, value, failure);
+}
+
+/* Ends it from outside: what is under way is cancelled. */
+static void flight_stop(struct flight *flight)
+{
+    if (flight->counting != NULL)
+        count_query_cancel(flight->counting);
+    if (flight->shared != NULL)
+        shared_count_leave(flight->shared);
 }
 
 static void too_long(struct flight *flight)
@@ -91,7 +123,7 @@ static void too_long(struct flight *flight)
         "counting took longer than the flight timeout of %lld ms: %llu items on %u pages so far",
         (long long)flight->context->flight_timeout_ms,
         (unsigned long long)flight->progress.so_far.count, flight->progress.so_far.pages);
-    count_query_cancel(flight->counting);
+    flight_stop(flight);
     flight_end(flight, NULL, &failure);
 }
 
@@ -104,7 +136,7 @@ static void unattended(struct flight *flight, int64_t unattended_ms)
         "so far",
         (long long)(unattended_ms / 1000), (unsigned long long)flight->progress.so_far.count,
         flight->progress.so_far.pages);
-    count_query_cancel(flight->counting);
+    flight_stop(flight);
     flight_end(flight, NULL, &failure);
 }
 
@@ -122,28 +154,71 @@ static void check_limits(struct flight *flight)
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
 }
 
-static void take_off(struct flight *flight)
+static void flight_count(struct flight *flight)
 {
     static const struct count_query_events events = {
-        .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_scan_done};
-    struct count_query *counting;
+        .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_count_done};
+    struct count_query *counting = count_query_start(&flight->options, &events, flight);
 
+    if (counting != NULL)
+        flight->counting = counting;
+    /* else it has ended already, and the flight with it */
+}
+
+static void on_shared_answer(
+    void *data, const struct count_value *value, int64_t age_ms, const char *owner)
+{
+    struct flight *flight = data;
+
+    flight->shared = NULL;
+    flight->progress.age_ms = age_ms;
+    snprintf(flight->progress.counted_by, sizeof(flight->progress.counted_by), "%s", owner);
+    flight_end(flight, value, NULL);
+}
+
+static void on_shared_failure(void *data, const struct failure *failure)
+{
+    struct flight *flight = data;
+
+    flight->shared = NULL;
+    flight_end(flight, NULL, failure);
+}
+
+static void on_shared_count(void *data)
+{
+    flight_count(data);
+}
+
+/* Whether the fleet is asked first. */
+static bool flight_ask_fleet(struct flight *flight)
+{
+    static const struct shared_count_events events = {
+        .answer = on_shared_answer, .failed = on_shared_failure, .count = on_shared_count};
+    const struct shared_count_options *share = &flight->share;
+
+    if (share->table == NULL || share->memory->not_before > loop_now(flight->context->loop))
+        return false;
+    flight->shared = shared_count_start(share, &events, flight);
+    return flight->shared != NULL;
+}
+
+static void take_off(struct flight *flight)
+{
+    flight->flying = true;
     flight->joined_at = loop_now(flight->context->loop);
     flight->ends_at = saturating_add(flight->joined_at, flight->context->flight_timeout_ms);
     loop_timer_start(flight->timer, flight->context->flight_timeout_ms < ATTENDANCE_MS
                                         ? flight->context->flight_timeout_ms
                                         : ATTENDANCE_MS);
-    counting = count_query_start(&flight->options, &events, flight);
-    if (counting != NULL)
-        flight->counting = counting;
-    /* else it has ended already, and the flight with it */
+    if (!flight_ask_fleet(flight))
+        flight_count(flight);
 }
 
 static void flight_timer_fired(void *data)
 {
     struct flight *flight = data;
 
-    if (flight->counting != NULL)
+    if (flight->flying)
         check_limits(flight);
     else
         take_off(flight);
@@ -170,7 +245,22 @@ struct flight *flight_start(struct count_context *context, const struct flight_o
         .query = options->query,
         .values = options->values,
         .patience = &options->patience->retry,
+        .is_dated = options->share_table != NULL,
         .goal = options->goal};
+    if (options->share_table != NULL)
+        flight->share = (struct shared_count_options){.loop = context->loop,
+            .client = context->client,
+            .environment = &context->environment,
+            .random = context->random,
+            .stats = &context->share_stats,
+            .all = &context->shared_counts,
+            .owner = context->share_owner,
+            .table = options->share_table,
+            .trigger = options->trigger,
+            .values = options->values,
+            .identity = options->identity,
+            .goal = options->goal,
+            .memory = options->share_memory};
     flight->patience = options->patience;
     flight->events = events;
     flight->data = data;
@@ -200,8 +290,12 @@ void flight_join(struct flight *flight)
 void flight_late(const struct flight *flight, struct failure *failure)
 {
     const struct flight_progress *progress = flight != NULL ? &flight->progress : NULL;
+    char waits[120];
 
-    if (progress != NULL && progress->last_attempt.code != ERROR_NONE) {
+    if (flight != NULL && flight->shared != NULL &&
+        shared_count_waits(flight->shared, waits, sizeof(waits))) {
+        failure_set(failure, ERROR_TIMEOUT, "no count within the deadline; %s", waits);
+    } else if (progress != NULL && progress->last_attempt.code != ERROR_NONE) {
         const struct failure *last = &progress->last_attempt;
 
         failure_set(
@@ -218,8 +312,7 @@ void flight_late(const struct flight *flight, struct failure *failure)
 
 void flight_cancel(struct flight *flight)
 {
-    if (flight->counting != NULL)
-        count_query_cancel(flight->counting);
+    flight_stop(flight);
     flight->context->stats.flights_active--;
     flight_free(flight);
 }

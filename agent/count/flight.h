@@ -6,6 +6,7 @@
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
 #include "agent/count/count_query.h"
+#include "agent/count/shared_count.h"
 #include "agent/count/snapshot.h"
 
 /* Counters that `status` shows; one set for all triggers. */
@@ -35,6 +36,10 @@ struct count_context {
     struct ring adhoc_counts;       /* adhoc_count::link, the counts under way */
     struct ring ended_adhoc_counts; /* the counts to be freed */
     struct count_stats stats;
+    const char *share_table; /* --share-table; NULL: counts are not shared */
+    const char *share_owner; /* this agent's name in shared records; borrowed */
+    struct ring shared_counts;
+    struct share_stats share_stats;
 };
 
 /* The flight's progress, for callers that decide about it and callers whose patience ends. */
@@ -42,6 +47,9 @@ struct flight_progress {
     unsigned failed_attempts;    /* of the page under way */
     struct failure last_attempt; /* their last failure; code ERROR_NONE: none */
     struct count_value so_far;
+    /* Of a value that another agent counted: how long ago at most, and its name. */
+    int64_t age_ms;
+    char counted_by[SHARED_COUNT_NAME_SIZE];
 };
 
 /* How long the caller wants the flight to last: updated by the caller, read by the flight. */
@@ -68,9 +76,12 @@ struct flight_options {
     struct identity *identity; /* borrowed until the end, as are the next three */
     const char *values;        /* NULL: the query's own */
     const struct flight_patience *patience;
-    const struct count_goal *goal; /* NULL: the trigger's limits only */
-    int64_t delay_ms;              /* until it takes off; 0: in the next turn of the loop */
-    const struct failure *last;    /* copied: the failure that caused the delay; NULL: none */
+    const struct count_goal *goal;     /* NULL: the trigger's limits only */
+    const char *share_table;           /* NULL: the count is not shared; else with the next two: */
+    const struct trigger *trigger;     /* of the snapshot */
+    struct share_memory *share_memory; /* borrowed until the end */
+    int64_t delay_ms;                  /* until it takes off; 0: in the next turn of the loop */
+    const struct failure *last;        /* copied: the failure that caused the delay; NULL: none */
 };
 
 /* NULL: out of memory. */

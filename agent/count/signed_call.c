@@ -157,6 +157,11 @@ void signed_call_start(struct signed_call *call, const struct aws_request *reque
     signed_call_get_credentials(call);
 }
 
+bool signed_call_is_sent(const struct signed_call *call)
+{
+    return call->call != NULL;
+}
+
 void signed_call_clear(struct signed_call *call)
 {
     identity_cancel(&call->credentials_request);

@@ -43,6 +43,9 @@ void signed_call_init(struct signed_call *call, struct loop *loop, struct aws_cl
  * an earlier one is under way. */
 void signed_call_start(struct signed_call *call, const struct aws_request *request);
 
+/* Whether the request was sent; else it waits for credentials. */
+bool signed_call_is_sent(const struct signed_call *call);
+
 /* Ends the call under way without calling done; allowed when there is none. Frees all memory. */
 void signed_call_clear(struct signed_call *call);
 

@@ -41,6 +41,8 @@ struct trigger_state {
     struct flight *flight;       /* NULL: none */
     struct flight_patience patience;
     struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
+    struct share_memory share_memory;
+    char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
     struct waiters waiters;
     struct watchers watchers;
     struct loop_timer *refresh; /* of a warm or watched trigger */
@@ -305,6 +307,7 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     answer.value = &state->cache.value;
     answer.quality = state->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
     answer.age_ms = cache_age(&state->cache, now);
+    answer.counted_by = state->counted_by;
     if (state->pages.count > 0)
         answer.pages = &state->pages;
     return answer;
@@ -327,6 +330,7 @@ static struct count_answer trigger_state_failed(
     if (may_serve_stale(state)) {
         answer.value = &state->cache.value;
         answer.quality = QUALITY_STALE;
+        answer.counted_by = state->counted_by;
         answer.age_ms = cache_age(&state->cache, trigger_state_age_now(state));
     }
     return answer;
@@ -420,13 +424,18 @@ static void store_bound(struct trigger_state *state, const struct count_value *v
 
 static void store(struct trigger_state *state, const struct count_value *value)
 {
+    const struct flight_progress *progress = flight_progress(state->flight);
+
     if (value->is_bound) {
         store_bound(state, value);
         cache_succeed(&state->cache);
         buffer_clear(&state->packed.bytes);
         return;
     }
-    cache_store(&state->cache, value, trigger_state_age_now(state));
+    cache_store(
+        &state->cache, value, saturating_subtract(trigger_state_age_now(state), progress->age_ms));
+    free(state->counted_by);
+    state->counted_by = value->is_shared ? strdup(progress->counted_by) : NULL;
     page_log_move(&state->pages, flight_pages(state->flight));
     buffer_clear(&state->packed.bytes);
 }
@@ -536,16 +545,20 @@ static void on_flight_done(
     end_if_unwanted(state);
 }
 
-static void trigger_state_raise_goal(struct trigger_state *state, uint64_t enough)
+static void trigger_state_raise_goal(
+    struct trigger_state *state, uint64_t enough, int64_t max_age_ms)
 {
+    if (max_age_ms < state->goal.max_age_ms)
+        state->goal.max_age_ms = max_age_ms;
     if (enough == 0)
         state->goal.enough = 0;
     else if (state->goal.enough > 0 && enough > state->goal.enough)
         state->goal.enough = enough;
 }
 
-/* Takes off now, or after the backoff of a failure. enough: as in a request. */
-static void trigger_state_start_flight(struct trigger_state *state, uint64_t enough)
+/* Takes off now, or after the backoff of a failure. The goal is in state->goal. is_own: as in a
+ * request. */
+static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
 {
     static const struct flight_events events = {
         .page = on_flight_page, .retrying = on_retrying, .done = on_flight_done};
@@ -554,7 +567,6 @@ static void trigger_state_start_flight(struct trigger_state *state, uint64_t eno
     struct failure failure;
 
     trigger_state_set_patience(state);
-    state->goal.enough = enough;
     state->flight = flight_start(state->context,
         &(struct flight_options){.snapshot = state->snapshot,
             .query = &state->trigger->query,
@@ -562,6 +574,9 @@ static void trigger_state_start_flight(struct trigger_state *state, uint64_t eno
             .values = state->values,
             .patience = &state->patience,
             .goal = &state->goal,
+            .share_table = is_own ? NULL : trigger_state_share_table(state),
+            .trigger = state->trigger,
+            .share_memory = &state->share_memory,
             .delay_ms = wait > 0 ? wait : 0,
             .last = wait > 0 ? cache_failure(cache) : NULL},
         &events, state);
@@ -630,13 +645,14 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
 {
     struct count_context *context = state->context;
     struct count_answer answer;
+    int64_t max_age_ms;
 
     ring_init(&request->link);
     request->state = state;
     request->deadline = (struct deadline){
         .at = saturating_add(trigger_state_now(state), count_patience(request->timeout_ms))};
-    request->since = saturating_subtract(
-        trigger_state_age_now(state), trigger_state_max_age(state, request->max_age_ms));
+    max_age_ms = trigger_state_max_age(state, request->max_age_ms);
+    request->since = saturating_subtract(trigger_state_age_now(state), max_age_ms);
     if (trigger_state_answer(state, request->max_age_ms, request->enough, &answer)) {
         request->done(request->data, &answer);
         return;
@@ -651,11 +667,12 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
     } else if (state->flight != NULL) {
         context->stats.joined++;
         trigger_state_set_patience(state);
-        trigger_state_raise_goal(state, request->enough);
+        trigger_state_raise_goal(state, request->enough, max_age_ms);
         flight_join(state->flight);
     } else {
         context->stats.misses++;
-        trigger_state_start_flight(state, request->enough);
+        state->goal = (struct count_goal){.enough = request->enough, .max_age_ms = max_age_ms};
+        trigger_state_start_flight(state, request->is_own);
     }
 }
 
@@ -715,6 +732,7 @@ void trigger_state_destroy(struct trigger_state *state)
     buffer_free(&state->packed.bytes);
     page_log_clear(&state->pages);
     cache_clear(&state->cache);
+    free(state->counted_by);
     free(state->values);
     free(state);
 }
@@ -761,12 +779,22 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
     if (!cache->has_value)
         return;
     answer->value = &cache->value;
+    answer->counted_by = state->counted_by;
     answer->age_ms = cache_age(cache, trigger_state_age_now(state));
     answer->quality = !cache_is_fresh(
                           cache, state->trigger->polling_ms, trigger_state_age_now(state))
                           ? QUALITY_STALE
                       : cache->value.at_least ? QUALITY_AT_LEAST
                                               : QUALITY_EXACT;
+}
+
+const char *trigger_state_share_table(const struct trigger_state *state)
+{
+    const char *table = state->trigger->share_table;
+
+    if (table == NULL)
+        return state->context->share_table;
+    return table[0] != '\0' ? table : NULL;
 }
 
 const struct trigger *trigger_state_trigger(const struct trigger_state *state)
@@ -789,6 +817,7 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
 /* Trigger states that are kept fresh: warm ones, and watched ones. */
 
 #define REFRESH_LEAST_MS 1000 /* between counts without a request */
+#define REFRESH_EARLY    4    /* a part of the interval: see refresh_early_most */
 
 /* Not for clients' values: each set requested once would cost as much as the trigger itself, for
  * ever. */
@@ -830,6 +859,13 @@ static int64_t refresh_interval(const struct trigger_state *state)
     return interval > REFRESH_LEAST_MS ? interval : REFRESH_LEAST_MS;
 }
 
+/* How much earlier a count that a fleet shares may be refreshed, at random: so that the agents do
+ * not ask in step, and another one counts each time. */
+static int64_t refresh_early_most(const struct trigger_state *state)
+{
+    return trigger_state_share_table(state) != NULL ? refresh_interval(state) / REFRESH_EARLY : 0;
+}
+
 static int64_t refresh_delay(const struct trigger_state *state)
 {
     const struct cache *cache = &state->cache;
@@ -843,6 +879,15 @@ static int64_t refresh_delay(const struct trigger_state *state)
     return interval - cache_age(cache, trigger_state_age_now(state));
 }
 
+/* The age from which on a number of the fleet will not do: that of the number to be refreshed. */
+static int64_t refresh_max_age(const struct trigger_state *state)
+{
+    int64_t interval = refresh_interval(state);
+    int64_t age = cache_age(&state->cache, trigger_state_age_now(state));
+
+    return state->cache.has_value && age < interval ? age : interval;
+}
+
 /* The most demanding watcher may have left meanwhile. */
 static void refresh_fired(void *data)
 {
@@ -850,11 +895,12 @@ static void refresh_fired(void *data)
 
     if (state->flight != NULL || !trigger_state_is_kept_fresh(state))
         return;
-    if (state->cache.failures == 0 && refresh_delay(state) > 0) {
+    if (state->cache.failures == 0 && refresh_delay(state) > refresh_early_most(state)) {
         trigger_state_schedule_refresh(state);
         return;
     }
-    trigger_state_start_flight(state, 0);
+    state->goal = (struct count_goal){.enough = 0, .max_age_ms = refresh_max_age(state)};
+    trigger_state_start_flight(state, false);
     if (state->flight == NULL)
         loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* memory may be available by then */
 }
@@ -862,6 +908,8 @@ static void refresh_fired(void *data)
 /* Sets the timer for the next refresh, if it is to be kept fresh. 0 or -ENOMEM. */
 static int trigger_state_schedule_refresh(struct trigger_state *state)
 {
+    int64_t early;
+
     if (!trigger_state_is_kept_fresh(state)) {
         loop_timer_destroy(state->refresh);
         state->refresh = NULL;
@@ -871,8 +919,12 @@ static int trigger_state_schedule_refresh(struct trigger_state *state)
         state->refresh = loop_timer_create(state->context->loop, refresh_fired, state);
     if (state->refresh == NULL)
         return -ENOMEM; /* the next flight's end tries again */
-    if (state->flight == NULL)
-        loop_timer_start(state->refresh, refresh_delay(state));
+    if (state->flight == NULL) {
+        early =
+            (int64_t)((uint64_t)state->context->random() * (uint64_t)refresh_early_most(state) >>
+                      32);
+        loop_timer_start(state->refresh, refresh_delay(state) - early);
+    }
     return 0;
 }
 

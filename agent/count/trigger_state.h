@@ -42,6 +42,7 @@ struct count_answer {
     bool fallback;                 /* more failures in a row than the trigger's threshold */
     struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
     const struct page_log *pages;  /* of this value; NULL: they are no longer known */
+    const char *counted_by;        /* the agent of the fleet that counted; NULL: this one */
 };
 
 typedef void count_done_fn(void *data, const struct count_answer *answer);
@@ -53,6 +54,7 @@ struct count_request {
     int64_t max_age_ms; /* COUNT_AGE_DEFAULT: the trigger's pollingInterval */
     int64_t timeout_ms; /* within which the caller wants its answer */
     uint64_t enough;    /* a count of at least this will do; 0: the trigger's count */
+    bool is_own;        /* where it starts a flight: this agent counts, and not the fleet */
     count_done_fn *done;
     void *data;
 
@@ -109,6 +111,9 @@ bool trigger_state_is_wanted(const struct trigger_state *state); /* it has waite
 
 /* What is known, without a request to AWS. */
 void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer);
+
+/* The table through which its count is shared; NULL: it is not. */
+const char *trigger_state_share_table(const struct trigger_state *state);
 
 const struct trigger *trigger_state_trigger(const struct trigger_state *state);
 const char *trigger_state_values(const struct trigger_state *state); /* NULL: the trigger's own */

@@ -71,6 +71,11 @@ struct identities *identities_create(const struct identities_options *options)
     return identities;
 }
 
+const char *identities_session_name(const struct identities *identities)
+{
+    return identities->pool.context.session_name;
+}
+
 static void identity_free(struct identity *identity)
 {
     source_release(identity->source);

@@ -25,6 +25,10 @@ struct identities_options {
 struct identities *identities_create(const struct identities_options *options);
 void identities_destroy(struct identities *identities); /* no request may be pending */
 
+/* The agent's name in its role sessions, and for other agents: AWS_ROLE_SESSION_NAME, or
+ * tally-<host name>. Lives as long as the identities. */
+const char *identities_session_name(const struct identities *identities);
+
 /* The identity of a spec: an existing one with an equal spec, or a new one. The spec is copied.
  * Held until identity_release; an identity without holders is dropped with its credentials. NULL:
  * out of memory. */

@@ -162,7 +162,7 @@ static void explanation_pack_config(struct buffer *buffer, const struct trigger 
     map_end(&map);
 }
 
-static void pack_source(struct buffer *buffer, const struct trigger *trigger)
+static void pack_place(struct buffer *buffer, const struct trigger *trigger)
 {
     struct map map = map_begin(buffer);
 
@@ -310,6 +310,19 @@ static void put_keda(struct map *map, const struct explanation *explanation)
     map_end(&keda);
 }
 
+/* Where the fleet's number is kept, for those who look at it with AWS's tools. */
+static void explanation_pack_share(struct map *outer, const struct explanation *explanation)
+{
+    struct map map;
+
+    if (explanation->share_table == NULL)
+        return;
+    map = map_begin_in(outer, "share");
+    map_string(&map, "table", explanation->share_table);
+    map_string(&map, "key", explanation->share_key);
+    map_end(&map);
+}
+
 void explanation_pack(struct buffer *buffer, const struct explanation *explanation)
 {
     const struct trigger *trigger = explanation->trigger;
@@ -317,12 +330,13 @@ void explanation_pack(struct buffer *buffer, const struct explanation *explanati
     struct map identity;
 
     map_string(&map, "trigger", trigger->name);
-    pack_source(map_key(&map, "source"), trigger);
+    pack_place(map_key(&map, "source"), trigger);
     explanation_pack_config(map_key(&map, "config"), trigger);
     identity = map_begin_in(&map, "identity");
     pack_identity(&identity, explanation->counter, explanation->identity);
     map_end(&identity);
     pack_endpoint(map_key(&map, "endpoint"), explanation->request->endpoint);
+    explanation_pack_share(&map, explanation);
     pack_request(map_key(&map, "request"), explanation->request, explanation->pages->unix_seconds);
     pack_pages(map_key(&map, "pages"), explanation);
     pack_total(map_key(&map, "total"), explanation);

@@ -25,6 +25,8 @@ struct explanation {
     const struct aws_request *request; /* of the first page */
     const struct page_log *pages;
     const struct count_value *value;
+    const char *share_table; /* NULL: the count is not shared; else with: */
+    const char *share_key;
     int64_t age_ms;   /* of the value */
     int32_t replicas; /* REPLICAS_UNKNOWN: not given */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/dynamodb.h"
+#include "agent/aws/shared_record.h"
 #include "agent/ipc/explanation.h"
 #include "agent/ipc/pending_request.h"
 
@@ -14,6 +15,7 @@ struct explain_call {
     struct count_request request;
     struct snapshot *snapshot;     /* holds a reference */
     const struct trigger *trigger; /* of the snapshot */
+    bool asked_again;              /* see explain_ask_again */
     int32_t replicas;
 };
 
@@ -54,6 +56,7 @@ static struct credentials *credentials_at_hand(struct identity *identity)
 static void explain_call_pack(struct buffer *buffer, const struct explain_call *call,
     const struct aws_request *request, const struct count_answer *answer)
 {
+    char share_key[SHARED_RECORD_KEY_SIZE];
     struct explanation explanation = {.config = call->snapshot->config,
         .trigger = call->trigger,
         .counter = counter_of(call),
@@ -61,9 +64,13 @@ static void explain_call_pack(struct buffer *buffer, const struct explain_call *
         .request = request,
         .pages = answer->pages,
         .value = answer->value,
+        .share_table = trigger_state_share_table(call->request.state),
+        .share_key = share_key,
         .age_ms = answer->age_ms,
         .replicas = call->replicas};
 
+    shared_record_key(share_key, call->trigger->namespace_, &call->trigger->query,
+        trigger_state_values(call->request.state));
     explanation_pack(buffer, &explanation);
 }
 
@@ -118,12 +125,25 @@ static void answer_value(const struct explain_call *call, const struct count_ans
     session_fail(session, id, &failure);
 }
 
+/* A count of the fleet that this request joined: it has no pages to show, so it is counted again.
+ */
+static bool explain_ask_again(struct explain_call *call, const struct count_answer *answer)
+{
+    if (answer->failure != NULL || answer->counted_by == NULL || call->asked_again)
+        return false;
+    call->asked_again = true;
+    trigger_state_ask(call->request.state, &call->request);
+    return true;
+}
+
 /* A stale count was made with an earlier request: the reason why there is no newer one says
  * more. */
 static void on_answer(void *data, const struct count_answer *answer)
 {
     struct explain_call *call = data;
 
+    if (explain_ask_again(call, answer))
+        return;
     pending_end(&call->pending);
     if (answer->failure == NULL)
         answer_value(call, answer);
@@ -155,6 +175,7 @@ static void explain_call_answer(
     explaining->trigger = asked->trigger;
     explaining->replicas = asked->replicas;
     explaining->request.max_age_ms = 0;
+    explaining->request.is_own = true; /* its pages are shown */
     explaining->request.timeout_ms = asked->timeout_ms;
     explaining->request.done = on_answer;
     explaining->request.data = explaining;

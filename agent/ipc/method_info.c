@@ -143,6 +143,7 @@ static void pack_known(struct map *map, const struct count_answer *known)
     if (known->value != NULL) {
         map_uint(map, "count", known->value->count);
         map_int(map, "age_ms", known->age_ms);
+        pack_source(map, known);
     }
     if (known->failure != NULL)
         failure_pack(map_key(map, "last_error"), known->failure, NULL);
@@ -379,6 +380,19 @@ static void pack_counts(struct map *outer, const struct count_stats *stats)
     map_float(outer, "consumed_rcu", stats->consumed_rcu);
 }
 
+static void pack_share(struct map *outer, const struct share_stats *stats)
+{
+    struct map map = map_begin_in(outer, "share");
+
+    map_uint(&map, "hits", stats->hits);
+    map_uint(&map, "won", stats->won);
+    map_uint(&map, "lost", stats->lost);
+    map_uint(&map, "failed", stats->failed);
+    map_float(&map, "consumed_rcu", stats->consumed_rcu);
+    map_float(&map, "consumed_wcu", stats->consumed_wcu);
+    map_end(&map);
+}
+
 static void pack_service(struct map *outer, const char *name, const struct aws_counters *counters)
 {
     struct map map = map_begin_in(outer, name);
@@ -430,6 +444,7 @@ void method_status(struct method_call *call)
     pack_latency(&map, &server->latency, loop_microseconds(server->options.loop));
     pack_histogram(&map, &server->latency);
     pack_counts(&map, counter_stats(server->options.counter));
+    pack_share(&map, counter_share_stats(server->options.counter));
     info_pack_aws(&map, server->options.client);
     map_int(&map, "clock_skew_ms", aws_client_skew(server->options.client));
     pack_memory(&map, server);

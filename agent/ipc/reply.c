@@ -37,6 +37,13 @@ void pack_value(
     pack_value_and_place(map, value, quality, age_ms, &age_at);
 }
 
+void pack_source(struct map *map, const struct count_answer *answer)
+{
+    map_string(map, "source", answer->counted_by != NULL ? "shared" : "own");
+    if (answer->counted_by != NULL)
+        map_string(map, "counted_by", answer->counted_by);
+}
+
 static void pack_desired(
     struct map *map, const struct count_answer *answer, struct decision decision, int32_t replicas)
 {
@@ -57,6 +64,7 @@ static size_t pack_map(struct buffer *buffer, const struct count_answer *answer,
 
     map_string(&map, "trigger", trigger->name);
     pack_value_and_place(&map, value, answer->quality, answer->age_ms, &age_at);
+    pack_source(&map, answer);
     map_bool(&map, "active", decision.active);
     map_int(&map, "target", trigger->scaling.target);
     map_int(&map, "activation_target", trigger->scaling.activation);

@@ -13,6 +13,9 @@
 void pack_value(
     struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms);
 
+/* Where the value of an answer came from, as pairs of the caller's map: source, counted_by. */
+void pack_source(struct map *map, const struct count_answer *answer);
+
 /* An answer that has a value, as one map. `replicas` as for decision_make. */
 void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 

@@ -108,6 +108,8 @@ class DynamoDB:
             reply = error(code, message, status)
             reply.body = reply.body.replace(
                 f"{_prefix(code)}{code}".encode(), found.get("__type", "").encode())
+            if "Item" in found:  # what ReturnValuesOnConditionCheckFailure asked for
+                reply.body = json.dumps({**json.loads(reply.body), "Item": found["Item"]}).encode()
             return reply
         if fault.final_key is not None and b'"LastEvaluatedKey"' not in text:
             text = text.rstrip()[:-1] + b',"LastEvaluatedKey":%s}' % fault.final_key.encode()

@@ -139,6 +139,20 @@ class Tables:
     def delete(self, name):
         self._call(self._connect(), "DeleteTable", {"TableName": name})
 
+    def names(self):
+        return self._call(self._connect(), "ListTables", {})["TableNames"]
+
+    def scan(self, table):
+        """Every item of a small table."""
+        return self._call(self._connect(), "Scan",
+                          {"TableName": table, "ConsistentRead": True})["Items"]
+
+    def put_one(self, table, item):
+        self._call(self._connect(), "PutItem", {"TableName": table, "Item": item})
+
+    def delete_one(self, table, key):
+        self._call(self._connect(), "DeleteItem", {"TableName": table, "Key": key})
+
     def put(self, table, items):
         """Writes any number of items (maps of AttributeValues); any iterable will do."""
         batches = _Batches(items)
