@@ -113,7 +113,7 @@ static int record_update(struct buffer *body, const struct shared_lease *lease, 
     const char *update, const char *condition, json_t *values)
 {
     static const char *const names[] = {"v", "count", "scanned", "pages", "rcu", "quality",
-        "completed", "counted_by", "owner", "token", "since", "lease", "reason", "ttl"};
+        "completed", "took", "counted_by", "owner", "token", "since", "lease", "reason", "ttl"};
     json_t *aliases = json_object();
     json_t *request;
 
@@ -186,15 +186,17 @@ int shared_record_fail_body(
 int shared_record_publish_body(
     struct buffer *body, const struct shared_lease *lease, const struct shared_number *number)
 {
-    json_t *values = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", ":count",
+    json_t *values = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", ":count",
         record_number((int64_t)number->count), ":scanned", record_number((int64_t)number->scanned),
         ":pages", record_number(number->pages), ":rcu", record_units(number->rcu), ":quality",
         record_text(number->at_least ? "at_least" : "exact"), ":completed",
-        record_number(number->completed_ms), ":owner", record_text(lease->owner));
+        record_number(number->completed_ms), ":took", record_number(number->took_ms), ":owner",
+        record_text(lease->owner));
 
     return record_update(body, lease, number->completed_ms,
         "SET #count = :count, #scanned = :scanned, #pages = :pages, #rcu = :rcu, "
-        "#quality = :quality, #completed = :completed, #counted_by = :owner, #ttl = :ttl "
+        "#quality = :quality, #completed = :completed, #took = :took, #counted_by = :owner, #ttl = "
+        ":ttl "
         "REMOVE #owner, #token, #since, #lease, #reason",
         "#token = :token", values);
 }
@@ -278,6 +280,7 @@ static void record_read_count(struct record_reader *reader)
     number->pages = (uint32_t)record_read_number(reader, "pages", 1, UINT32_MAX);
     number->rcu = record_read_units(reader, "rcu");
     number->completed_ms = record_read_number(reader, "completed", 1, INT64_MAX);
+    number->took_ms = record_read_number(reader, "took", 0, INT64_MAX);
     record_read_text(reader, "quality", quality, sizeof(quality), true);
     number->at_least = strcmp(quality, "at_least") == 0;
     if (!number->at_least && strcmp(quality, "exact") != 0)

@@ -8,6 +8,7 @@
  *     count, scanned, pages, rcu  N      of the last count that an agent published,
  *     quality     S  "exact" or "at_least"
  *     completed   N  when it was counted
+ *     took        N  how long that took, in ms
  *     counted_by  S  the agent that counted
  *     owner, token  S   the agent that counts now, and a random number of this lease,
  *     since, lease  N   when it began, and when the lease ends
@@ -74,6 +75,7 @@ struct shared_number {
     uint32_t pages;
     bool at_least;
     int64_t completed_ms;
+    int64_t took_ms;
 };
 int shared_record_publish_body(
     struct buffer *body, const struct shared_lease *lease, const struct shared_number *number);

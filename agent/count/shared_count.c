@@ -8,15 +8,20 @@
 #include "agent/log.h"
 #include "proto/saturating.h"
 
-#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STALL_MS       1500 /* for a reply: a slow table must not delay the count */
 #define STEP_MS        2500 /* for all of a reply */
-#define LOOK_FIRST_MS  250  /* between two looks while another agent counts, doubled up to: */
-#define LOOK_MAX_MS    2000
+#define LOOK_SPREAD_MS 250  /* the first look while another agent counts is spread over this, */
+#define LOOK_FIRST_MS  500  /* the second is so much later, doubled for each more up to: */
+#define LOOK_MAX_MS    4000
+#define HOLD_BACK_MS   250 /* before a free lease is taken, at most */
+#define FLEET_SIZE     10000.0
+#define THROTTLE_MS    500  /* before a throttled table is asked again, doubled each time, */
+#define THROTTLES      3    /* as often as this */
 #define RENEW_MS       5000 /* between two renewals of the lease */
 #define ALONE_FIRST_MS 2000 /* without the table after a failure, doubled up to: */
 #define ALONE_MAX_MS   60000
@@ -52,9 +57,11 @@ struct shared_count {
     struct shared_record record; /* as seen last */
     bool is_held;                /* its creator still has it: not freed before that one ends it */
     bool lost_lease;
-    bool throttled;       /* the table refused a request for its rate: once it is tried again */
+    bool held_back;       /* see share_hold_back */
+    unsigned throttles;   /* requests that the table refused for their rate */
     unsigned looks;       /* while it waits */
     int64_t begun_ms;     /* AWS's time at the first reply's request; 0: none yet */
+    int64_t won_at;       /* loop_now: when it took the lease */
     int64_t seen_ms;      /* when the first number was completed that was too old; 0: none */
     int64_t aws_ahead_ms; /* AWS's clock before this machine's, at the latest reply */
 };
@@ -172,15 +179,56 @@ static void share_fail(struct shared_count *shared)
     events->failed(data, &failure);
 }
 
+static int64_t share_random(const struct shared_count *shared, int64_t most_ms)
+{
+    return (int64_t)((uint64_t)shared->options.random() * (uint64_t)most_ms >> 32);
+}
+
+static void share_pause(struct shared_count *shared, int64_t delay_ms)
+{
+    shared->step = SHARE_WAIT;
+    loop_timer_start(shared->timer, delay_ms);
+}
+
+/* The first look is when the count should be done, if it takes as long as the last one. */
+static int64_t share_first_look(const struct shared_count *shared)
+{
+    const struct shared_record *record = &shared->record;
+    int64_t took_ms = record->has_number ? record->number.took_ms : 0;
+    int64_t left_ms = saturating_subtract(
+        saturating_add(record->since_ms, took_ms), share_now(shared));
+
+    if (!record->is_leased || left_ms < 0)
+        left_ms = 0;
+    return (left_ms < LOOK_MAX_MS ? left_ms : LOOK_MAX_MS) + share_random(shared, LOOK_SPREAD_MS);
+}
+
 static void share_wait(struct shared_count *shared)
 {
-    int64_t delay = backoff_ms(LOOK_FIRST_MS, LOOK_MAX_MS, shared->looks);
+    int64_t delay;
 
-    if (shared->looks++ == 0)
+    if (shared->looks++ == 0) {
         shared->options.stats->lost++;
-    shared->step = SHARE_WAIT;
-    delay = delay / 2 + (int64_t)((uint64_t)shared->options.random() * (uint64_t)delay >> 32);
-    loop_timer_start(shared->timer, delay);
+        share_pause(shared, share_first_look(shared));
+        return;
+    }
+    delay = backoff_ms(LOOK_FIRST_MS, LOOK_MAX_MS, shared->looks - 2);
+    share_pause(shared, delay / 2 + share_random(shared, delay));
+}
+
+/* The record is free and too old, perhaps for ten thousand agents at this moment: each looks again
+ * after a time that is distributed exponentially, so that of a fleet of any size a few come first,
+ * and the others see their lease. The agent that counted last takes the lease at once. */
+static bool share_hold_back(struct shared_count *shared)
+{
+    double random = ((double)shared->options.random() + 1) / 4294967296.0;
+    double part = 1 + log(random) / log(FLEET_SIZE);
+
+    if (shared->held_back || strcmp(shared->record.counted_by, shared->owner) == 0)
+        return false;
+    shared->held_back = true;
+    share_pause(shared, part > 0 ? (int64_t)(part * HOLD_BACK_MS) : 0);
+    return true;
 }
 
 /* Thresholds are cheap: they are answered by a fresh record, and not counted for the fleet. */
@@ -218,7 +266,7 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
         share_fail(shared);
     else if (record->is_leased || was_refused)
         share_wait(shared);
-    else
+    else if (!share_hold_back(shared))
         share_take(shared);
 }
 
@@ -352,6 +400,7 @@ static void share_give_back(struct shared_count *shared)
 static void share_won(struct shared_count *shared, const struct aws_reply *reply)
 {
     shared->aws_ahead_ms = saturating_subtract(reply->aws_ms, loop_wall(shared->options.loop));
+    shared->won_at = loop_now(shared->options.loop);
     shared->options.stats->won++;
     *shared->options.memory = (struct share_memory){.failures = 0};
     shared->step = SHARE_COUNT;
@@ -359,13 +408,12 @@ static void share_won(struct shared_count *shared, const struct aws_reply *reply
     shared->events->count(shared->data);
 }
 
-/* A request failed before the count. A table that is throttled is busy because others share: it is
- * asked once more. */
+/* A request failed before the count. A table is throttled because a large fleet shares it: if each
+ * agent counted alone then, that would cost most when it is least wanted. */
 static void share_trouble(struct shared_count *shared, const struct failure *failure)
 {
-    if (failure->code == ERROR_THROTTLED && !shared->throttled) {
-        shared->throttled = true;
-        share_wait(shared);
+    if (failure->code == ERROR_THROTTLED && shared->throttles < THROTTLES) {
+        share_pause(shared, share_random(shared, THROTTLE_MS << shared->throttles++));
         return;
     }
     share_count_alone(shared, failure);
@@ -506,7 +554,8 @@ void shared_count_publish(
         .rcu = value->consumed_rcu,
         .pages = value->pages,
         .at_least = value->at_least,
-        .completed_ms = completed_ms};
+        .completed_ms = completed_ms,
+        .took_ms = saturating_subtract(loop_now(shared->options.loop), shared->won_at)};
 
     if (!share_let_go(shared))
         return;

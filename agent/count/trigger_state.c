@@ -817,7 +817,6 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
 /* Trigger states that are kept fresh: warm ones, and watched ones. */
 
 #define REFRESH_LEAST_MS 1000 /* between counts without a request */
-#define REFRESH_EARLY    4    /* a part of the interval: see refresh_early_most */
 
 /* Not for clients' values: each set requested once would cost as much as the trigger itself, for
  * ever. */
@@ -859,11 +858,21 @@ static int64_t refresh_interval(const struct trigger_state *state)
     return interval > REFRESH_LEAST_MS ? interval : REFRESH_LEAST_MS;
 }
 
-/* How much earlier a count that a fleet shares may be refreshed, at random: so that the agents do
- * not ask in step, and another one counts each time. */
-static int64_t refresh_early_most(const struct trigger_state *state)
+/* The agents of a fleet learn of a number together. So that they do not ask in step, and another
+ * one counts each time, each refreshes at its own time: by so much before the interval ends, */
+static int64_t refresh_early(const struct trigger_state *state)
 {
-    return trigger_state_share_table(state) != NULL ? refresh_interval(state) / REFRESH_EARLY : 0;
+    return trigger_state_share_table(state) != NULL ? refresh_interval(state) / 20 : 0;
+}
+
+/* or up to three times that after it; the first time within two seconds. */
+static int64_t refresh_jitter(const struct trigger_state *state)
+{
+    int64_t early = refresh_early(state);
+    int64_t most = state->cache.has_value || 5 * early < 2000 ? 4 * early : 2000;
+    int64_t jitter = (int64_t)((uint64_t)state->context->random() * (uint64_t)most >> 32);
+
+    return state->cache.has_value ? jitter - early : jitter;
 }
 
 static int64_t refresh_delay(const struct trigger_state *state)
@@ -895,7 +904,7 @@ static void refresh_fired(void *data)
 
     if (state->flight != NULL || !trigger_state_is_kept_fresh(state))
         return;
-    if (state->cache.failures == 0 && refresh_delay(state) > refresh_early_most(state)) {
+    if (state->cache.failures == 0 && refresh_delay(state) > refresh_early(state)) {
         trigger_state_schedule_refresh(state);
         return;
     }
@@ -908,8 +917,6 @@ static void refresh_fired(void *data)
 /* Sets the timer for the next refresh, if it is to be kept fresh. 0 or -ENOMEM. */
 static int trigger_state_schedule_refresh(struct trigger_state *state)
 {
-    int64_t early;
-
     if (!trigger_state_is_kept_fresh(state)) {
         loop_timer_destroy(state->refresh);
         state->refresh = NULL;
@@ -919,12 +926,8 @@ static int trigger_state_schedule_refresh(struct trigger_state *state)
         state->refresh = loop_timer_create(state->context->loop, refresh_fired, state);
     if (state->refresh == NULL)
         return -ENOMEM; /* the next flight's end tries again */
-    if (state->flight == NULL) {
-        early =
-            (int64_t)((uint64_t)state->context->random() * (uint64_t)refresh_early_most(state) >>
-                      32);
-        loop_timer_start(state->refresh, refresh_delay(state) - early);
-    }
+    if (state->flight == NULL)
+        loop_timer_start(state->refresh, refresh_delay(state) + refresh_jitter(state));
     return 0;
 }
 
