@@ -23,6 +23,8 @@ struct query {
     uint32_t max_pages;               /* 0: no limit */
     const char *const *client_values; /* placeholders that a request may set, with ":" */
     size_t client_value_count;
+    const char *const *shards; /* of sumOver: for each value {":placeholder":{"S":"value"}} */
+    size_t shard_count;        /* 0: one Query */
 };
 
 #endif

@@ -34,7 +34,7 @@ OWNERS = {
     "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
                    "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
-    "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c", "agent/config/expressions.c",
+    "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c", "agent/config/expressions.c", "agent/config/sum_over.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},

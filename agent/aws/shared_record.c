@@ -45,6 +45,8 @@ void shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
     key_add(&question, query->filter);
     key_add(&question, query->names);
     key_add(&question, values != NULL ? values : query->values);
+    for (size_t i = 0; i < query->shard_count; i++)
+        key_add(&question, query->shards[i]);
     buffer_printf(&question, "%d;%" PRIu64 ";%" PRIu32, query->consistent_read, query->count_limit,
         query->max_pages);
     sigv4_hash(question.data, question.len, hash);

@@ -360,7 +360,8 @@ void lint_expressions(const struct parameters *parameters, const struct query *q
 /* Parameters in which a template's placeholder has no other meaning; the table has its own rule. */
 static const char *const plain_parameters[] = {"awsRegion", "targetValue", "activationTargetValue",
     "identityOwner", "indexName", "awsEndpoint", "awsAccessKeyID", "awsAccessKeyIDFromEnv",
-    "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", "shareTable", NULL};
+    "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", "shareTable", "sumOver",
+    NULL};
 static const char *const expression_parameters[] = {
     "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
 

@@ -6,6 +6,7 @@
 #include "agent/config/expressions.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
+#include "agent/config/sum_over.h"
 
 #include <string.h>
 
@@ -218,6 +219,7 @@ static void read_query(struct step *step)
         query->max_pages = (uint32_t)pages;
     query->endpoint = parameter_keep(p, "awsEndpoint");
     read_client_values(step);
+    sum_over_read(p, &values, query);
     lint_expressions(p, query, &names, &values);
     step->trigger.warm = parameter_bool(p, "warm", false);
     check_warm_values(step, &values);

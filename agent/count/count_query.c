@@ -255,7 +255,8 @@ struct count_query *count_query_start(
     counting->data = data;
     signed_call_init(&counting->call, options->loop, options->client, options->identity,
         &count_query_call_events, counting);
-    counting->unix_seconds = aws_client_wall(options->client) / 1000;
+    counting->unix_seconds = options->unix_seconds != 0 ? options->unix_seconds
+                                                        : aws_client_wall(options->client) / 1000;
     buffer_init(&counting->body, BODY_BYTES);
     snprintf(counting->what, sizeof(counting->what), "Query of table %.80s in %.40s",
         options->query->table, options->query->region);
@@ -272,11 +273,6 @@ struct count_query *count_query_start(
         return NULL;
     }
     return counting;
-}
-
-int64_t count_query_unix_seconds(const struct count_query *counting)
-{
-    return counting->unix_seconds;
 }
 
 int64_t count_query_completed_ms(const struct count_query *counting)

@@ -24,6 +24,7 @@ struct count_query_page {
     int64_t elapsed_us; /* of the attempt that succeeded */
     unsigned attempts;
     bool last;
+    uint16_t shard; /* of a shard_sum: which value it is of, from 0 */
 };
 
 struct count_query_events {
@@ -59,6 +60,7 @@ struct count_query_options {
     struct identity *identity;             /* borrowed until the end */
     const struct query *query;             /* borrowed until the end */
     const char *values;                    /* replaces query->values; NULL: does not. Borrowed */
+    int64_t unix_seconds;                  /* what "$now" stands for; 0: the time of the start */
     const struct retry_patience *patience; /* for a page, or for credentials. Borrowed */
     bool is_dated;                         /* count_query_completed_ms is needed */
     const struct count_goal *goal;         /* borrowed; NULL: the trigger's limits only */
@@ -67,9 +69,6 @@ struct count_query_options {
 /* NULL: done was called already. */
 struct count_query *count_query_start(
     const struct count_query_options *options, const struct count_query_events *events, void *data);
-
-/* Its start time by AWS's clock: the value of "$now" on all of its pages. */
-int64_t count_query_unix_seconds(const struct count_query *counting);
 
 /* AWS's time when its latest page was counted, in ms; not later than that. */
 int64_t count_query_completed_ms(const struct count_query *counting);

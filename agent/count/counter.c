@@ -102,10 +102,13 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_query(const struct query *a, const struct query *b)
 {
-    if (a->client_value_count != b->client_value_count)
+    if (a->client_value_count != b->client_value_count || a->shard_count != b->shard_count)
         return false;
     for (size_t i = 0; i < a->client_value_count; i++)
         if (!same_text(a->client_values[i], b->client_values[i]))
+            return false;
+    for (size_t i = 0; i < a->shard_count; i++)
+        if (!same_text(a->shards[i], b->shards[i]))
             return false;
     return same_text(a->region, b->region) && same_text(a->endpoint, b->endpoint) &&
            same_text(a->table, b->table) && same_text(a->index, b->index) &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/flight.h"
 
+#include "agent/count/shard_sum.h"
 #include "proto/saturating.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ struct flight {
     struct count_query_options options;
     struct shared_count_options share; /* table NULL: the count is not shared */
     struct shared_count *shared;       /* after take-off; NULL: none */
-    struct count_query *counting;      /* NULL before take-off, and while the fleet is asked */
+    struct count_query *counting;      /* NULL before take-off, and while the fleet is asked; */
+    struct shard_sum *sum;             /* instead of it, where the trigger has sumOver */
     bool flying;                       /* it took off */
     struct loop_timer *timer;          /* until take-off, then until the next check of the limits */
     int64_t ends_at;                   /* the flight timeout */
@@ -57,7 +59,7 @@ static void on_page(
     flight->progress.last_attempt.code = ERROR_NONE;
     flight->progress.so_far = *so_far;
     flight->context->stats.consumed_rcu += page->consumed_rcu;
-    flight->pages.unix_seconds = count_query_unix_seconds(flight->counting);
+    flight->pages.unix_seconds = flight->options.unix_seconds;
     page_log_add(&flight->pages, page);
     if (flight->events->page != NULL && !page->last)
         flight->events->page(flight->data);
@@ -94,7 +96,9 @@ static void flight_share(
     else if (value->is_bound)
         shared_count_leave(shared);
     else
-        shared_count_publish(shared, value, count_query_completed_ms(flight->counting));
+        shared_count_publish(shared, value,
+            flight->sum != NULL ? shard_sum_completed_ms(flight->sum)
+                                : count_query_completed_ms(flight->counting));
 }
 
 static void on_count_done(
@@ -102,6 +106,8 @@ static void on_count_done(
 {
     struct flight *flight = data;
 
+    if (value != NULL && flight->sum != NULL)
+        flight->progress.age_ms = shard_sum_age_ms(flight->sum);
     flight_share(flight, value, failure);
     flight_end(flight, value, failure);
 }
@@ -111,6 +117,8 @@ static void flight_stop(struct flight *flight)
 {
     if (flight->counting != NULL)
         count_query_cancel(flight->counting);
+    if (flight->sum != NULL)
+        shard_sum_cancel(flight->sum);
     if (flight->shared != NULL)
         shared_count_leave(flight->shared);
 }
@@ -158,10 +166,18 @@ static void flight_count(struct flight *flight)
 {
     static const struct count_query_events events = {
         .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_count_done};
-    struct count_query *counting = count_query_start(&flight->options, &events, flight);
+    struct count_query *counting = NULL;
+    struct shard_sum *sum = NULL;
 
+    flight->options.unix_seconds = aws_client_wall(flight->context->client) / 1000;
+    if (flight->options.query->shard_count > 0)
+        sum = shard_sum_start(&flight->options, &events, flight);
+    else
+        counting = count_query_start(&flight->options, &events, flight);
     if (counting != NULL)
         flight->counting = counting;
+    else if (sum != NULL)
+        flight->sum = sum;
     /* else it has ended already, and the flight with it */
 }
 

@@ -492,10 +492,10 @@ static void on_timer(void *data)
 
 static void share_set_token(struct shared_count *shared)
 {
-    uint32_t (*random)(void) = shared->options.random;
+    uint32_t (*bits)(void) = shared->options.random;
 
-    snprintf(shared->token, sizeof(shared->token), "%08x%08x%08x%08x", random(), random(), random(),
-        random());
+    snprintf(shared->token, sizeof(shared->token), "%08x%08x%08x%08x", bits(), bits(), bits(),
+        bits());
 }
 
 struct shared_count *shared_count_start(const struct shared_count_options *options,

@@ -112,6 +112,11 @@ static void put_query(struct map *map, const struct query *query)
     map_bool(map, "consistent_read", query->consistent_read);
     put_set(map, "count_limit", query->count_limit > 0, query->count_limit);
     put_set(map, "max_pages", query->max_pages > 0, query->max_pages);
+    if (query->shard_count > 0) {
+        write_array(map_key(map, "sum_over"), (uint32_t)query->shard_count);
+        for (size_t i = 0; i < query->shard_count; i++)
+            write_string(map->buffer, query->shards[i]);
+    }
     if (query->client_value_count == 0)
         return;
     write_array(map_key(map, "client_values"), (uint32_t)query->client_value_count);
@@ -195,6 +200,8 @@ static void pack_pages(struct buffer *buffer, const struct explanation *explanat
         map_float(&map, "rcu", page->consumed_rcu);
         map_float(&map, "elapsed_ms", (double)page->elapsed_us / 1000);
         map_int(&map, "attempts", page->attempts);
+        if (explanation->trigger->query.shard_count > 0)
+            map_string(&map, "shard", explanation->trigger->query.shards[page->shard]);
         map_end(&map);
     }
 }
@@ -267,7 +274,7 @@ static bool is_about(
 static bool is_about_keda(const struct finding *finding)
 {
     static const char *const parameters[] = {"expressionAttributeNames",
-        "expressionAttributeValues", "identityOwner", "awsAccessKeyID", NULL};
+        "expressionAttributeValues", "identityOwner", "awsAccessKeyID", "sumOver", NULL};
 
     for (const char *const *name = parameters; *name != NULL; name++)
         if (strcmp(finding->subject, *name) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/shared_record.h"
+#include "agent/count/shard_sum.h"
 #include "agent/ipc/explanation.h"
 #include "agent/ipc/pending_request.h"
 
@@ -88,13 +89,15 @@ static bool explain_call_pack_answer(
         .content_type = DYNAMODB_CONTENT_TYPE,
         .target = DYNAMODB_QUERY_TARGET};
     char why[200];
+    char *values = query->shard_count > 0 ? shard_sum_values(query, trigger_state_values(state), 0)
+                                          : NULL;
     int r;
 
     buffer_init(&body, BODY_BYTES);
     r = endpoint_dynamodb(&endpoint, &counter_context(counter_of(call))->environment, query->region,
         query->endpoint, why, sizeof(why));
     if (r == 0)
-        r = dynamodb_query_body(&body, query, trigger_state_values(state),
+        r = dynamodb_query_body(&body, query, values != NULL ? values : trigger_state_values(state),
             answer->pages->unix_seconds, NULL,
             count_query_page_limit(query, query->count_limit, &(struct count_value){0}));
     if (r == 0) {
@@ -104,6 +107,7 @@ static bool explain_call_pack_answer(
         explain_call_pack(buffer, call, &request, answer);
         credentials_unref(request.credentials);
     }
+    free(values);
     buffer_free(&body);
     return r == 0;
 }
