@@ -249,6 +249,8 @@ static int agent_build(struct agent *agent)
         .min_age_ms = agent->options.min_age_ms,
         .flight_timeout_ms = agent->options.flight_timeout_ms,
         .random = random_bits,
+        .budget_rcu = agent->options.budget_rcu,
+        .price = agent->options.price,
         .share_table = agent->options.share_table};
 
     agent->loop = loop_create();

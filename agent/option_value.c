@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+#define UNITS_MAX    1e15
+#define UNITS_DIGITS 40
+
 #define SIZE_LEAST (64ul * 1024)
 #define SIZE_MOST  (1024ul * 1024 * 1024)
 
@@ -56,6 +59,16 @@ bool option_value_duration(const char *text, int64_t *ms)
     if (!duration_parse(text, ms))
         return false;
     return *ms == 0 || text[len - 1] < '0' || text[len - 1] > '9';
+}
+
+bool option_value_units(const char *text, double *units)
+{
+    char *end = NULL;
+
+    if (text[strspn(text, "0123456789.")] != '\0' || strlen(text) > UNITS_DIGITS)
+        return false;
+    *units = strtod(text, &end);
+    return end != text && *end == '\0' && *units > 0 && *units <= UNITS_MAX;
 }
 
 bool option_value_mode(const char *text, mode_t *mode)

@@ -17,6 +17,9 @@ bool option_value_size(const char *text, size_t *size);
 /* As pollingInterval and similar: a unit is required, except for 0. */
 bool option_value_duration(const char *text, int64_t *ms);
 
+/* A number above 0 and at most 1e15, with or without a fraction. */
+bool option_value_units(const char *text, double *units);
+
 bool option_value_mode(const char *text, mode_t *mode); /* octal, at most 0777 */
 bool option_value_id(const char *text, uint32_t *id);   /* of a user or group */
 bool option_value_group(const char *text, gid_t *gid);  /* a number, or a name of this system */

@@ -14,6 +14,7 @@ enum kind {
     KIND_FLAG,
     KIND_DURATION,
     KIND_SIZE,
+    KIND_UNITS,
     KIND_MODE,
     KIND_GROUP,
     KIND_UIDS, /* repeatable; in the environment separated by commas */
@@ -43,6 +44,10 @@ static const struct row {
         "where Secrets are mounted, DIR/<name>/<key> [/var/run/secrets/tally]"},
     {"share-table", KIND_TEXT, AT(share_table), "NAME",
         "count once for all agents that share this DynamoDB table"},
+    {"budget", KIND_UNITS, AT(budget_rcu), "RCU/h",
+        "read capacity units that all counts may use in an hour"},
+    {"price-per-million-rru", KIND_UNITS, AT(price), "PRICE",
+        "of a million read request units, for the cost of a month"},
     {"imds", KIND_FLAG, AT(imds), NULL, "also take credentials from the instance metadata service"},
     {"allow-http", KIND_FLAG, AT(allow_http), NULL,
         "plain http to DynamoDB endpoints that are not loopback"},
@@ -78,6 +83,7 @@ static const char *const wanted[] = {
     [KIND_FLAG] = "true or false",
     [KIND_DURATION] = "a time such as 500ms, 30s, 5m, 2h or 0, at most 8760h",
     [KIND_SIZE] = "a number of bytes such as 2M, from 64K to 1024M",
+    [KIND_UNITS] = "a number above 0, such as 50000 or 0.125",
     [KIND_MODE] = "an octal mode such as 0660",
     [KIND_GROUP] = "a group of this system, nor a number",
     [KIND_UIDS] = "a numeric id, or there are more than 64",
@@ -125,6 +131,8 @@ static bool options_take(struct options *options, const struct row *row, const c
         return option_value_duration(value, target);
     case KIND_SIZE:
         return option_value_size(value, target);
+    case KIND_UNITS:
+        return option_value_units(value, target);
     case KIND_MODE:
         return option_value_mode(value, target);
     case KIND_GROUP:

@@ -24,6 +24,8 @@ struct options {
     gid_t gids[OPTIONS_LIST_MAX];
     size_t gid_count;
     const char *secrets_dir;
+    double budget_rcu;       /* for an hour; 0: none */
+    double price;            /* of a million read request units; 0: not given */
     const char *share_table; /* NULL: counts are not shared */
     bool imds;
     bool allow_http;

@@ -361,7 +361,7 @@ void lint_expressions(const struct parameters *parameters, const struct query *q
 static const char *const plain_parameters[] = {"awsRegion", "targetValue", "activationTargetValue",
     "identityOwner", "indexName", "awsEndpoint", "awsAccessKeyID", "awsAccessKeyIDFromEnv",
     "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", "shareTable", "sumOver",
-    NULL};
+    "budget", NULL};
 static const char *const expression_parameters[] = {
     "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
 

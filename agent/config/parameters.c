@@ -14,7 +14,7 @@ static const char *const known[] = {"awsRegion", "tableName", "targetValue",
     "keyConditionExpression", "expressionAttributeNames", "expressionAttributeValues",
     "identityOwner", "activationTargetValue", "indexName", "awsEndpoint", "filterExpression",
     "awsAccessKeyID", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv", "consistentRead",
-    "countLimit", "maxPages", "warm", "clientValues", "shareTable", "sumOver", NULL};
+    "countLimit", "maxPages", "warm", "clientValues", "shareTable", "sumOver", "budget", NULL};
 
 static void check_name(const struct parameters *parameters, const struct node *key)
 {

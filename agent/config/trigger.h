@@ -52,6 +52,7 @@ struct trigger {
     int64_t polling_ms;
     bool warm;
     const char *metric_name;
+    double budget_rcu;       /* for an hour; 0: none of its own */
     const char *share_table; /* shareTable; NULL: the agent's --share-table; "": not shared */
     struct query query;
     struct trigger_scaling scaling;

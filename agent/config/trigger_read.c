@@ -7,6 +7,7 @@
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
 #include "agent/config/sum_over.h"
+#include "agent/option_value.h"
 
 #include <string.h>
 
@@ -196,6 +197,15 @@ static void read_share_table(struct step *step)
     step->trigger.share_table = table;
 }
 
+static void read_budget(struct step *step)
+{
+    const char *text = parameter_text(&step->parameters, "budget");
+
+    if (text != NULL && !option_value_units(text, &step->trigger.budget_rcu))
+        parameter_error(&step->parameters, "budget",
+            "must be a number of read capacity units for an hour, such as 50000, not \"%s\"", text);
+}
+
 static void read_query(struct step *step)
 {
     const struct parameters *p = &step->parameters;
@@ -224,6 +234,7 @@ static void read_query(struct step *step)
     step->trigger.warm = parameter_bool(p, "warm", false);
     check_warm_values(step, &values);
     read_share_table(step);
+    read_budget(step);
 }
 
 static void read_metric_type(struct step *step)

@@ -42,7 +42,7 @@ static void adhoc_count_end(
 
 static void on_done(void *data, const struct count_value *value, const struct failure *failure)
 {
-    adhoc_count_end(data, value, failure);
+    adhoc_count_end(data, failure == NULL ? value : NULL, failure);
 }
 
 static void on_deadline(void *data)

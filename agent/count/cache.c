@@ -10,6 +10,9 @@
 #define REJECTED_MS      2000 /* a missing table may be created, a filter fixed, at any time */
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   20000
+#define OVERRUNS_TRIED   1 /* flights that end at the timeout before they are refused for a while */
+#define OVERRUN_FIRST_MS 60000
+#define OVERRUN_MAX_MS   (60 * OVERRUN_FIRST_MS)
 
 void cache_init(struct cache *cache)
 {
@@ -24,30 +27,46 @@ void cache_clear(struct cache *cache)
 
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now)
 {
+    uint32_t overruns = value->is_partial ? cache->overruns : 0;
+
     cache->has_value = true;
     cache->value = *value;
     cache->value_at = now;
     cache_succeed(cache);
+    cache->overruns = overruns;
 }
 
 void cache_succeed(struct cache *cache)
 {
     cache->failures = 0;
+    cache->overruns = 0;
     cache->not_before = 0;
     cache->refused = false;
     cache_clear(cache);
 }
 
-void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random)
+static void cache_remember(struct cache *cache, const struct failure *failure)
 {
-    uint32_t earlier = cache->failures++;
-    int64_t delay;
-
+    if (cache->failures < UINT32_MAX)
+        cache->failures++;
     if (cache->failure == NULL)
         cache->failure = malloc(sizeof(*cache->failure));
     if (cache->failure != NULL)
         *cache->failure = *failure;
-    cache->refused = failure->code == ERROR_ACCESS_DENIED || failure->code == ERROR_AWS_REJECTED;
+}
+
+void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random)
+{
+    uint32_t earlier = cache->failures;
+    int64_t delay;
+
+    cache_remember(cache, failure);
+    cache->refused = failure->code == ERROR_ACCESS_DENIED || failure->code == ERROR_AWS_REJECTED ||
+                     failure->code == ERROR_BUSY;
+    if (failure->code == ERROR_BUSY) {
+        cache->not_before = now;
+        return;
+    }
     if (failure->code == ERROR_ACCESS_DENIED) {
         delay = backoff_refused_ms(earlier);
     } else if (failure->code == ERROR_AWS_REJECTED) {
@@ -60,6 +79,18 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
     if (delay < failure->retry_after_ms)
         delay = failure->retry_after_ms < BACKOFF_MAX_MS ? failure->retry_after_ms : BACKOFF_MAX_MS;
     cache->not_before = saturating_add(now, delay);
+}
+
+void cache_overrun(struct cache *cache, const struct failure *failure, int64_t now)
+{
+    cache_remember(cache, failure);
+    if (cache->overruns < UINT32_MAX)
+        cache->overruns++;
+    cache->refused = cache->overruns > OVERRUNS_TRIED;
+    cache->not_before = now;
+    if (cache->refused)
+        cache->not_before = saturating_add(now,
+            backoff_ms(OVERRUN_FIRST_MS, OVERRUN_MAX_MS, cache->overruns - OVERRUNS_TRIED - 1));
 }
 
 const struct failure *cache_failure(const struct cache *cache)

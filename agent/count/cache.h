@@ -16,16 +16,18 @@ struct count_value {
     uint64_t scanned;
     double consumed_rcu;
     uint32_t pages;
-    bool at_least;  /* the count stopped before the last page, at countLimit or maxPages; or: */
-    bool is_shared; /* another agent of the fleet counted it */
-    bool is_bound;  /* because it was enough for those who asked: no count of the whole trigger */
+    bool is_partial; /* it ended at the flight timeout, and `at_least` for that */
+    bool at_least;   /* the count stopped before the last page, at countLimit or maxPages; or: */
+    bool is_shared;  /* another agent of the fleet counted it */
+    bool is_bound;   /* because it was enough for those who asked: no count of the whole trigger */
 };
 
 struct cache {
     bool has_value;
     struct count_value value;
     int64_t value_at;        /* when its last page arrived */
-    uint32_t failures;       /* failed flights in a row */
+    uint32_t failures;       /* failed flights in a row, */
+    uint32_t overruns;       /* and those in a row that ended at the flight timeout */
     struct failure *failure; /* the last one; large and rare, so it is usually NULL */
     int64_t not_before;      /* no new flight starts earlier */
     bool refused;            /* until not_before, the failure itself is the answer */
@@ -40,8 +42,14 @@ void cache_succeed(struct cache *cache);
 
 /* Remembers a failed flight. What AWS refused (denied or rejected) is answered from the cache for a
  * while: see backoff_refused_ms, or 2 s; a transient failure is retried after a backoff of 250 ms,
- * doubling to 20 s. `random` is uniform 32 bits. */
+ * doubling to 20 s; one for want of budget at once, because that costs nothing. `random` is uniform
+ * 32 bits. */
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
+
+/* A flight that ended at the flight timeout: its pages are a value, and the failure says that it is
+ * not all. The second one in a row is remembered as a refusal, for a minute, doubling to an hour: a
+ * third would cost as much and give no more. `now` is of the timers' clock. */
+void cache_overrun(struct cache *cache, const struct failure *failure, int64_t now);
 
 /* The last failure, where failures > 0; borrowed until the next store or fail. */
 const struct failure *cache_failure(const struct cache *cache);

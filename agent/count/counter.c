@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOURS_OF_MONTH 730
+
 /* The states of one trigger of the configuration. */
 struct slot {
     struct identity *identity;
@@ -18,6 +20,7 @@ struct slot {
 
 struct counter {
     struct count_context context;
+    double price; /* of a million read request units */
     struct identities *identities;
     struct snapshot *snapshot;
     struct slot *slots; /* as the configuration's triggers */
@@ -355,6 +358,8 @@ struct counter *counter_create(const struct counter_options *options)
     ring_init(&counter->context.ended_adhoc_counts);
     ring_init(&counter->context.shared_counts);
     counter->context.share_table = options->share_table;
+    rcu_budget_set(&counter->context.budget, options->budget_rcu, loop_now(options->loop));
+    counter->price = options->price;
     counter->context.share_owner = identities_session_name(options->identities);
     counter->identities = options->identities;
     counter->context.reaper = loop_timer_create(options->loop, reap, counter);
@@ -410,6 +415,37 @@ const char *counter_rejection(const struct counter *counter)
 int64_t counter_loaded_wall(const struct counter *counter)
 {
     return counter->loaded_wall;
+}
+
+void counter_cost(
+    const struct counter *counter, const struct trigger *trigger, struct counter_cost *cost)
+{
+    const struct slot *slot = slot_of(counter, trigger);
+
+    *cost = (struct counter_cost){.rcu_total = 0};
+    if (slot->state != NULL) {
+        cost->rcu_per_hour = trigger_state_rcu_per_hour(slot->state);
+        cost->rcu_total = trigger_state_rcu_total(slot->state);
+    }
+    for (size_t i = 0; i < slot->variant_count; i++) {
+        cost->rcu_per_hour += trigger_state_rcu_per_hour(slot->variants[i]);
+        cost->rcu_total += trigger_state_rcu_total(slot->variants[i]);
+    }
+}
+
+const struct rcu_budget *counter_budget(const struct counter *counter)
+{
+    return &counter->context.budget;
+}
+
+bool counter_has_price(const struct counter *counter)
+{
+    return counter->price > 0;
+}
+
+double counter_month(const struct counter *counter, double rcu_per_hour)
+{
+    return rcu_per_hour * HOURS_OF_MONTH * counter->price / 1e6;
 }
 
 const struct share_stats *counter_share_stats(const struct counter *counter)

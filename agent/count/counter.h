@@ -19,6 +19,8 @@ struct counter_options {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
+    double budget_rcu;       /* --budget, for an hour; 0: none */
+    double price;            /* of a million read request units; 0: not given */
     const char *share_table; /* --share-table; NULL: none; borrowed */
 };
 
@@ -61,6 +63,20 @@ unsigned counter_rejections(const struct counter *counter);
 const char *counter_rejection(const struct counter *counter);
 
 struct identity *counter_identity(const struct counter *counter, const struct trigger *trigger);
+/* The rate at which one trigger reads, its client values included, and the units since it was first
+ * asked for. */
+struct counter_cost {
+    double rcu_per_hour;
+    double rcu_total;
+};
+void counter_cost(
+    const struct counter *counter, const struct trigger *trigger, struct counter_cost *cost);
+
+/* Whether a price is given; then what a month costs at this rate. */
+bool counter_has_price(const struct counter *counter);
+double counter_month(const struct counter *counter, double rcu_per_hour);
+
+const struct rcu_budget *counter_budget(const struct counter *counter);
 const struct share_stats *counter_share_stats(const struct counter *counter);
 
 /* The agent ends: gives back what it has promised to count for the fleet. Whether that is still

@@ -2,6 +2,7 @@
 #include "agent/count/flight.h"
 
 #include "agent/count/shard_sum.h"
+#include "agent/log.h"
 #include "proto/saturating.h"
 
 #include <stdio.h>
@@ -24,6 +25,9 @@ struct flight {
     struct flight_progress progress;
     struct page_log pages;
     const struct flight_patience *patience;
+    struct rcu_meter *meter;
+    struct rcu_budget *budget;
+    double expected_rcu;
     const struct flight_events *events;
     void *data;
 };
@@ -50,6 +54,25 @@ static void flight_end(
     flight_free(flight);
 }
 
+static void flight_charge(struct flight *flight, double units)
+{
+    struct count_context *context = flight->context;
+    int64_t now = loop_now(context->loop);
+
+    rcu_meter_add(&context->stats.consumed, units, now);
+    rcu_budget_use(&context->budget, units, now);
+    if (flight->meter != NULL)
+        rcu_meter_add(flight->meter, units, now);
+    if (flight->budget != NULL)
+        rcu_budget_use(flight->budget, units, now);
+    if (rcu_budget_is_low(&context->budget, now))
+        log_often(LOG_LEVEL_WARN, "budget_low", LOG_TEXT("budget", "--budget"),
+            LOG_NUMBER("rcu_left", (int64_t)rcu_budget_left(&context->budget, now)));
+    if (flight->budget != NULL && rcu_budget_is_low(flight->budget, now))
+        log_often(LOG_LEVEL_WARN, "budget_low", LOG_TEXT("budget", flight->options.query->table),
+            LOG_NUMBER("rcu_left", (int64_t)rcu_budget_left(flight->budget, now)));
+}
+
 static void on_page(
     void *data, const struct count_query_page *page, const struct count_value *so_far)
 {
@@ -58,7 +81,7 @@ static void on_page(
     flight->progress.failed_attempts = 0;
     flight->progress.last_attempt.code = ERROR_NONE;
     flight->progress.so_far = *so_far;
-    flight->context->stats.consumed_rcu += page->consumed_rcu;
+    flight_charge(flight, page->consumed_rcu);
     flight->pages.unix_seconds = flight->options.unix_seconds;
     page_log_add(&flight->pages, page);
     if (flight->events->page != NULL && !page->last)
@@ -123,16 +146,32 @@ static void flight_stop(struct flight *flight)
         shared_count_leave(flight->shared);
 }
 
+/* The pages so far are paid for: they are a lower bound for those who wait, and for those who will
+ * ask what it is enough for. */
+static void flight_end_early(struct flight *flight, bool is_bound, const struct failure *failure)
+{
+    struct count_value value = flight->progress.so_far;
+
+    value.at_least = true;
+    value.is_bound = is_bound;
+    value.is_partial = !is_bound;
+    flight_stop(flight);
+    if (value.pages == 0)
+        flight_end(flight, NULL, failure);
+    else
+        flight_end(flight, &value, is_bound ? NULL : failure);
+}
+
 static void too_long(struct flight *flight)
 {
     struct failure failure;
 
     failure_set(&failure, ERROR_TIMEOUT,
-        "counting took longer than the flight timeout of %lld ms: %llu items on %u pages so far",
+        "counting took longer than the flight timeout of %lld ms: %llu items on %u pages so far; "
+        "set countLimit or maxPages, or a longer --flight-timeout",
         (long long)flight->context->flight_timeout_ms,
         (unsigned long long)flight->progress.so_far.count, flight->progress.so_far.pages);
-    flight_stop(flight);
-    flight_end(flight, NULL, &failure);
+    flight_end_early(flight, false, &failure);
 }
 
 static void unattended(struct flight *flight, int64_t unattended_ms)
@@ -144,8 +183,7 @@ static void unattended(struct flight *flight, int64_t unattended_ms)
         "so far",
         (long long)(unattended_ms / 1000), (unsigned long long)flight->progress.so_far.count,
         flight->progress.so_far.pages);
-    flight_stop(flight);
-    flight_end(flight, NULL, &failure);
+    flight_end_early(flight, true, &failure);
 }
 
 static void check_limits(struct flight *flight)
@@ -162,12 +200,47 @@ static void check_limits(struct flight *flight)
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
 }
 
+/* How long the budgets make a count of this cost wait; 0: it may start. */
+static int64_t flight_budget_wait(const struct flight *flight, const char **which)
+{
+    int64_t now = loop_now(flight->context->loop);
+    int64_t all = rcu_budget_wait_ms(&flight->context->budget, flight->expected_rcu, now);
+    int64_t own =
+        flight->budget != NULL ? rcu_budget_wait_ms(flight->budget, flight->expected_rcu, now) : 0;
+
+    *which = own > all ? "the trigger's budget" : "--budget";
+    return own > all ? own : all;
+}
+
+static bool flight_is_over_budget(struct flight *flight, struct failure *failure)
+{
+    const struct query *query = flight->options.query;
+    const char *which;
+    int64_t wait_ms = flight_budget_wait(flight, &which);
+
+    if (wait_ms == 0)
+        return false;
+    flight->context->stats.over_budget++;
+    failure_set(failure, ERROR_BUSY,
+        "%s is used up: the next count of table %.80s may start in %lld s; a countLimit, `enough`, "
+        "--share-table or a longer pollingInterval costs less",
+        which, query->table, (long long)((wait_ms + 999) / 1000));
+    failure->retry_after_ms = wait_ms;
+    return true;
+}
+
 static void flight_count(struct flight *flight)
 {
     static const struct count_query_events events = {
         .page = on_page, .trouble = on_trouble, .retrying = on_retrying, .done = on_count_done};
     struct count_query *counting = NULL;
     struct shard_sum *sum = NULL;
+    struct failure failure;
+
+    if (flight_is_over_budget(flight, &failure)) {
+        on_count_done(flight, NULL, &failure);
+        return;
+    }
 
     flight->options.unix_seconds = aws_client_wall(flight->context->client) / 1000;
     if (flight->options.query->shard_count > 0)
@@ -278,6 +351,9 @@ struct flight *flight_start(struct count_context *context, const struct flight_o
             .goal = options->goal,
             .memory = options->share_memory};
     flight->patience = options->patience;
+    flight->meter = options->meter;
+    flight->budget = options->budget;
+    flight->expected_rcu = options->expected_rcu;
     flight->events = events;
     flight->data = data;
     if (options->last != NULL)

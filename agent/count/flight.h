@@ -6,6 +6,7 @@
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
 #include "agent/count/count_query.h"
+#include "agent/count/read_cost.h"
 #include "agent/count/shared_count.h"
 #include "agent/count/snapshot.h"
 
@@ -19,7 +20,8 @@ struct count_stats {
     uint64_t flights_succeeded;
     uint64_t flights_failed;
     uint64_t flights_active;
-    double consumed_rcu;
+    struct rcu_meter consumed; /* by the pages of Queries */
+    uint64_t over_budget;      /* counts that were refused for want of budget */
 };
 
 /* State shared by all triggers and flights; owned by the counter. */
@@ -36,8 +38,9 @@ struct count_context {
     struct ring adhoc_counts;       /* adhoc_count::link, the counts under way */
     struct ring ended_adhoc_counts; /* the counts to be freed */
     struct count_stats stats;
-    const char *share_table; /* --share-table; NULL: counts are not shared */
-    const char *share_owner; /* this agent's name in shared records; borrowed */
+    struct rcu_budget budget; /* --budget, for all triggers */
+    const char *share_table;  /* --share-table; NULL: counts are not shared */
+    const char *share_owner;  /* this agent's name in shared records; borrowed */
     struct ring shared_counts;
     struct share_stats share_stats;
 };
@@ -64,7 +67,8 @@ struct flight_events {
     void (*page)(void *data);
     /* An attempt failed, and the next one is made after delay_ms. May be NULL. */
     void (*retrying)(void *data, int64_t delay_ms);
-    /* The end. The flight frees itself afterwards. Never before flight_start returned. */
+    /* The end: a value, a failure, or both where the flight timeout came before the last page. The
+     * flight frees itself afterwards. Never before flight_start returned. */
     void (*done)(void *data, const struct count_value *value, const struct failure *failure);
 };
 
@@ -80,6 +84,9 @@ struct flight_options {
     const char *share_table;           /* NULL: the count is not shared; else with the next two: */
     const struct trigger *trigger;     /* of the snapshot */
     struct share_memory *share_memory; /* borrowed until the end */
+    struct rcu_meter *meter;           /* borrowed; NULL: none */
+    struct rcu_budget *budget;         /* the trigger's own; borrowed; NULL: none */
+    double expected_rcu;               /* what it should cost; 0: not known */
     int64_t delay_ms;                  /* until it takes off; 0: in the next turn of the loop */
     const struct failure *last;        /* copied: the failure that caused the delay; NULL: none */
 };

@@ -494,8 +494,8 @@ static void share_set_token(struct shared_count *shared)
 {
     uint32_t (*bits)(void) = shared->options.random;
 
-    snprintf(shared->token, sizeof(shared->token), "%08x%08x%08x%08x", bits(), bits(), bits(),
-        bits());
+    snprintf(
+        shared->token, sizeof(shared->token), "%08x%08x%08x%08x", bits(), bits(), bits(), bits());
 }
 
 struct shared_count *shared_count_start(const struct shared_count_options *options,

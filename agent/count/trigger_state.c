@@ -42,6 +42,8 @@ struct trigger_state {
     struct flight_patience patience;
     struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
     struct share_memory share_memory;
+    struct rcu_meter meter;
+    struct rcu_budget budget; /* the trigger's own */
     char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
     struct waiters waiters;
     struct watchers watchers;
@@ -308,6 +310,8 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     answer.quality = state->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
     answer.age_ms = cache_age(&state->cache, now);
     answer.counted_by = state->counted_by;
+    if (answer.value->is_partial && state->cache.failures > 0)
+        answer.failure = cache_failure(&state->cache);
     if (state->pages.count > 0)
         answer.pages = &state->pages;
     return answer;
@@ -445,12 +449,14 @@ static void store_failure(
     struct trigger_state *state, const struct failure *failure, struct failure *told)
 {
     struct cache *cache = &state->cache;
+    int64_t wait;
 
     cache_fail(cache, failure, trigger_state_now(state), state->context->random());
     buffer_clear(&state->packed.bytes);
     *told = *failure;
-    if (cache->refused || told->retry_after_ms > 0)
-        told->retry_after_ms = cache->not_before - trigger_state_now(state);
+    wait = cache->not_before - trigger_state_now(state);
+    if ((cache->refused || told->retry_after_ms > 0) && failure->code != ERROR_BUSY)
+        told->retry_after_ms = wait;
 }
 
 /* ---- the log ---- */
@@ -527,7 +533,12 @@ static void on_flight_done(
     struct trigger_state *state = data;
     struct failure told;
 
-    if (value != NULL) {
+    if (value != NULL && failure != NULL) {
+        store(state, value);
+        cache_overrun(&state->cache, failure, trigger_state_now(state));
+        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
+        failure = NULL;
+    } else if (value != NULL) {
         store(state, value);
         log_recovered(state);
     } else {
@@ -556,6 +567,14 @@ static void trigger_state_raise_goal(
         state->goal.enough = enough;
 }
 
+/* A threshold reads a page with a Limit; else the last count says what this one will cost. */
+static double trigger_state_expected_rcu(const struct trigger_state *state)
+{
+    if (state->goal.enough > 0)
+        return 1;
+    return state->cache.has_value ? state->cache.value.consumed_rcu : 0;
+}
+
 /* Takes off now, or after the backoff of a failure. The goal is in state->goal. is_own: as in a
  * request. */
 static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
@@ -577,6 +596,9 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
             .share_table = is_own ? NULL : trigger_state_share_table(state),
             .trigger = state->trigger,
             .share_memory = &state->share_memory,
+            .meter = &state->meter,
+            .budget = &state->budget,
+            .expected_rcu = trigger_state_expected_rcu(state),
             .delay_ms = wait > 0 ? wait : 0,
             .last = wait > 0 ? cache_failure(cache) : NULL},
         &events, state);
@@ -709,6 +731,7 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
     buffer_init(&state->packed.bytes, LIMIT_OUTPUT_BYTES);
     waiters_init(&state->waiters, context->loop, deadlines_passed, state);
     watchers_init(&state->watchers);
+    rcu_budget_set(&state->budget, trigger->budget_rcu, trigger_state_now(state));
     trigger_state_schedule_refresh(state);
     return state;
 }
@@ -744,10 +767,14 @@ void trigger_state_adopt(
     snapshot_unref(state->snapshot);
     state->snapshot = snapshot;
     state->trigger = trigger;
+    if (trigger->budget_rcu < state->budget.per_hour ||
+        trigger->budget_rcu > state->budget.per_hour)
+        rcu_budget_set(&state->budget, trigger->budget_rcu, trigger_state_now(state));
     buffer_clear(&state->packed.bytes);
     /* The reload may have fixed the cause of the refusal. */
     state->cache.not_before = 0;
     state->cache.refused = false;
+    state->cache.overruns = 0;
     trigger_state_set_patience(state);
     trigger_state_schedule_refresh(state);
 }
@@ -795,6 +822,16 @@ const char *trigger_state_share_table(const struct trigger_state *state)
     if (table == NULL)
         return state->context->share_table;
     return table[0] != '\0' ? table : NULL;
+}
+
+double trigger_state_rcu_per_hour(const struct trigger_state *state)
+{
+    return rcu_meter_per_hour(&state->meter, trigger_state_now(state));
+}
+
+double trigger_state_rcu_total(const struct trigger_state *state)
+{
+    return state->meter.total;
 }
 
 const struct trigger *trigger_state_trigger(const struct trigger_state *state)

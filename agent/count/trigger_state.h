@@ -115,6 +115,10 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
 /* The table through which its count is shared; NULL: it is not. */
 const char *trigger_state_share_table(const struct trigger_state *state);
 
+/* What it has read since it was made, and at which rate lately. */
+double trigger_state_rcu_per_hour(const struct trigger_state *state);
+double trigger_state_rcu_total(const struct trigger_state *state);
+
 const struct trigger *trigger_state_trigger(const struct trigger_state *state);
 const char *trigger_state_values(const struct trigger_state *state); /* NULL: the trigger's own */
 struct identity *trigger_state_identity(const struct trigger_state *state);

@@ -89,7 +89,8 @@ void pack_request(struct buffer *buffer, const struct aws_request *request, int6
 
 /* ---- explanation ---- */
 
-#define DAY_MS 86400000
+#define HOUR_MS (3600 * 1000)
+#define DAY_MS  86400000
 
 /* Adds nothing if it is not set. */
 static void put_set(struct map *map, const char *name, bool is_set, uint64_t number)
@@ -232,6 +233,9 @@ static void put_cost(struct map *map, const struct explanation *explanation)
         else
             map_float(&cost, "polls_per_day", (double)DAY_MS / (double)interval);
         map_float(&cost, "rcu_per_day", rcu * (double)DAY_MS / (double)interval);
+        if (counter_has_price(explanation->counter))
+            map_float(&cost, "cost_per_month",
+                counter_month(explanation->counter, rcu * HOUR_MS / (double)interval));
     }
     map_end(&cost);
 }

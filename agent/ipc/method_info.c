@@ -149,11 +149,18 @@ static void pack_known(struct map *map, const struct count_answer *known)
         failure_pack(map_key(map, "last_error"), known->failure, NULL);
 }
 
+static void pack_month(struct map *map, const struct counter *counter, double rcu_per_hour)
+{
+    if (counter_has_price(counter))
+        map_float(map, "cost_per_month", counter_month(counter, rcu_per_hour));
+}
+
 static void pack_trigger(
     struct buffer *buffer, const struct counter *counter, const struct trigger *trigger)
 {
     struct map map = map_begin(buffer);
     struct count_answer known;
+    struct counter_cost cost;
 
     map_string(&map, "name", trigger->name);
     map_string(&map, "table", trigger->query.table);
@@ -169,6 +176,10 @@ static void pack_trigger(
     map_string(&map, "index", trigger->query.index);
     if (trigger->query.client_value_count > 0)
         pack_client_values(&map, &trigger->query);
+    counter_cost(counter, trigger, &cost);
+    map_float(&map, "rcu_per_hour", cost.rcu_per_hour);
+    map_float(&map, "consumed_rcu", cost.rcu_total);
+    pack_month(&map, counter, cost.rcu_per_hour);
     counter_peek(counter, trigger, &known);
     pack_known(&map, &known);
     map_end(&map);
@@ -377,7 +388,26 @@ static void pack_counts(struct map *outer, const struct count_stats *stats)
     map_uint(&map, "succeeded", stats->flights_succeeded);
     map_uint(&map, "failed", stats->flights_failed);
     map_end(&map);
-    map_float(outer, "consumed_rcu", stats->consumed_rcu);
+    map_float(outer, "consumed_rcu", stats->consumed.total);
+}
+
+/* What all counts cost, and what they may. */
+static void pack_cost(struct map *outer, const struct counter *counter, int64_t now)
+{
+    const struct count_stats *stats = counter_stats(counter);
+    const struct rcu_budget *budget = counter_budget(counter);
+    double per_hour = rcu_meter_per_hour(&stats->consumed, now);
+    struct map map = map_begin_in(outer, "cost");
+
+    map_float(&map, "rcu_last_hour", rcu_meter_last_hour(&stats->consumed, now));
+    map_float(&map, "rcu_per_hour", per_hour);
+    pack_month(&map, counter, per_hour);
+    if (budget->per_hour > 0) {
+        map_float(&map, "budget_rcu_per_hour", budget->per_hour);
+        map_float(&map, "budget_rcu_left", rcu_budget_left(budget, now));
+    }
+    map_uint(&map, "over_budget", stats->over_budget);
+    map_end(&map);
 }
 
 static void pack_share(struct map *outer, const struct share_stats *stats)
@@ -444,6 +474,7 @@ void method_status(struct method_call *call)
     pack_latency(&map, &server->latency, loop_microseconds(server->options.loop));
     pack_histogram(&map, &server->latency);
     pack_counts(&map, counter_stats(server->options.counter));
+    pack_cost(&map, server->options.counter, loop_now(server->options.loop));
     pack_share(&map, counter_share_stats(server->options.counter));
     info_pack_aws(&map, server->options.client);
     map_int(&map, "clock_skew_ms", aws_client_skew(server->options.client));

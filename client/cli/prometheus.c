@@ -47,6 +47,12 @@ static const struct metric status_metrics[] = {
     {"flights.failed", "tally_flights_failed_total", "counter", "Counts failed.", 1},
     {"consumed_rcu", "tally_consumed_read_capacity_units_total", "counter",
         "DynamoDB read capacity units consumed.", 1},
+    {"cost.budget_rcu_per_hour", "tally_budget_read_capacity_units_per_hour", "gauge",
+        "What counting may use in an hour.", 1},
+    {"cost.budget_rcu_left", "tally_budget_read_capacity_units_left", "gauge",
+        "What is left of it; below 0 it is overdrawn.", 1},
+    {"cost.over_budget", "tally_counts_over_budget_total", "counter",
+        "Counts refused because the budget was used up.", 1},
     {"memory.rss_kb", "tally_resident_memory_bytes", "gauge", "Resident memory.", 1024},
     {"memory.output_queue_bytes", "tally_output_queue_bytes", "gauge",
         "Answers that clients have not read.", 1},
@@ -124,6 +130,22 @@ static void print_aws(FILE *file, const struct json *status)
     }
 }
 
+static void print_share(FILE *file, const struct json *status)
+{
+    static const char *const results[] = {"hits", "won", "lost", "failed"};
+    if (json_get(status, "share") == NULL)
+        return;
+    prometheus_print_head(file, "tally_share_counts_total", "counter",
+        "Counts through the shared table: answered by its record (hits), counted for the fleet "
+        "(won), left to another agent (lost), counted alone because the table failed (failed).");
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "share.%s", results[i]);
+        terminal_print(file, "tally_share_counts_total{result=\"%s\"}", results[i]);
+        print_number(file, status, path, 1);
+    }
+}
+
 static void print_latency(FILE *file, const struct json *status)
 {
     const struct json *bounds = json_get(status, "latency_histogram.below_ms");
@@ -160,6 +182,7 @@ void prometheus_status(FILE *file, const struct json *status)
         json_each(methods, print_method, file);
     }
     print_aws(file, status);
+    print_share(file, status);
     print_latency(file, status);
 }
 
@@ -167,6 +190,8 @@ static const struct metric trigger_metrics[] = {
     {"count", "tally_trigger_items", "gauge", "The last good count.", 1},
     {"age_ms", "tally_trigger_age_seconds", "gauge", "Time since that count was completed.", 0.001},
     {"target", "tally_trigger_target", "gauge", "The targetValue.", 1},
+    {"consumed_rcu", "tally_trigger_consumed_read_capacity_units_total", "counter",
+        "DynamoDB read capacity units that its counts consumed.", 1},
 };
 
 static void print_trigger_labels(FILE *file, const struct json *trigger)
