@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# tally: build, test, install. `make help` lists the targets people type.
+# tally: build, test, install. `make help` lists the main targets.
 #
 # Variables: BUILD (folder, default build), PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS,
 # WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build).
@@ -52,8 +52,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DTALLY_VERSION='"$(VERSION)"' -I. $(WARNING
   -ffunction-sections -fdata-sections -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 
-# Third-party libraries, named once. BearSSL is linked statically because its
-# contexts are allocated by the caller, which no shared library can keep stable.
+# Third-party libraries, named once. BearSSL is linked statically: the caller
+# allocates its contexts, so a shared library could not keep its ABI stable.
 AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
@@ -61,10 +61,10 @@ CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
 SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
-# One word for the shell.
+# Quotes its argument as one word for the shell.
 shell_quoted = '$(subst ','\'',$(1))'
 
-# ---- sources: a new file in a folder is found by itself ----------------------
+# ---- sources: a new file in a folder is found automatically -----------------
 comma := ,
 PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
@@ -78,7 +78,7 @@ PROTO_OBJ := $(call obj,$(PROTO_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC)) $(BUILD)/obj/sandbox_filter.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 CLI_OBJ := $(call obj,$(filter-out client/cli/tally.c,$(CLI_SRC)))
-# The shared library needs position-independent code and hides all but tally_*.
+# The shared library needs position-independent code and exports only tally_*.
 CLIENT_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(CLIENT_SRC) $(PROTO_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
@@ -102,8 +102,8 @@ $(BUILD)/pic/%.o: %.c Makefile
 	$(say) CC "$< (pic)"
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
 
-# The filter of system calls is compiled once, here, and not at each start. The program that does it
-# is the build's own: no sanitizer and no coverage is for it.
+# The system call filter is compiled here, once, and not at each start. The compiling program runs
+# only in the build, so it gets no sanitizer and no coverage.
 $(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
@@ -122,7 +122,7 @@ $(BUILD)/libagent.a: $(AGENT_OBJ) $(PROTO_OBJ)
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
 
-# For the command and the tests, which also look inside.
+# For the command and the tests, which also use internal functions.
 $(BUILD)/libclient.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	@rm -f $@
 	$(say) AR $@
@@ -133,8 +133,8 @@ $(BUILD)/libcli.a: $(CLI_OBJ)
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
 
-# For programs: one object in which only tally_* is left visible, so that no name of ours can
-# bind to one of theirs.
+# For programs: one object that exports only tally_*, so that internal names cannot collide with the
+# program's names.
 $(BUILD)/libtally.a: $(CLIENT_PIC)
 	@rm -f $@
 	$(say) AR $@
@@ -147,7 +147,7 @@ $(BUILD)/libtally.so.$(SOVERSION): $(CLIENT_PIC) client/tally.map
 	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -shared -Wl,-soname,libtally.so.$(SOVERSION) \
 	  -Wl,--version-script=client/tally.map -Wl,-z,defs -o $@ $(CLIENT_PIC) $(CLIENT_LIBS)
 
-# Debian's ld exports by itself what a library looks for in the program; not every linker does.
+# Debian's ld exports symbols that a shared library references automatically; other linkers do not.
 $(BUILD)/tallyd: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--export-dynamic-symbol=_gnutls_global_init_skip \
@@ -157,7 +157,7 @@ $(BUILD)/tally: $(call obj,client/cli/tally.c) $(BUILD)/libcli.a $(BUILD)/libcli
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
-# ---- unit tests: one program per leaf, linked against everything but main ----
+# ---- unit tests: one program per unit, linked with everything but main -------
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
   $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
@@ -167,19 +167,19 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
 .PHONY: unit-programs
 unit-programs: need-libraries $(UNIT_BIN)
 
-# One alone: build/unit/test_sigv4, or one of its tests by name: build/unit/test_sigv4 a_name
+# To run one program: build/unit/test_sigv4; one of its tests: build/unit/test_sigv4 NAME
 .PHONY: unit
 unit: unit-programs
 	@tests/unit.sh $(BUILD)
 
-# What takes less than a minute of `make test`.
+# The part of `make test` that takes less than a minute.
 .PHONY: check
 check: unit
 	@git ls-files -co --exclude-standard '*.c' '*.h' | sort -u | xargs clang-format --dry-run -Werror
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
 
-# For clangd and other tools that read C as the compiler does.
+# For clangd and other tools that parse C with the compiler's options.
 COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(UNIT_SRC) $(FAKE_SRC)
 compile_commands.json: Makefile
 	@{ printf '['; separator=; for source in $(COMMAND_SRC); do \
@@ -187,7 +187,7 @@ compile_commands.json: Makefile
 	    "$$source" "$$(printf '%s' $(call shell_quoted,$(CC) $(ALL_CFLAGS)) | sed 's/[\\"]/\\&/g') -c $$source"; \
 	  separator=,; done; printf '\n]\n'; } >$@
 
-# ---- helper programs that the integration tests hold against independent judges ----
+# ---- helper programs that the integration tests compare with independent implementations ----
 HELPER_BIN := $(patsubst tests/helpers/%.c,$(BUILD)/helpers/%,$(wildcard tests/helpers/*.c))
 
 $(BUILD)/helpers/%: $(BUILD)/obj/tests/helpers/%.o $(BUILD)/libagent.a
@@ -198,7 +198,7 @@ $(BUILD)/helpers/%: $(BUILD)/obj/tests/helpers/%.o $(BUILD)/libagent.a
 .PHONY: helpers
 helpers: need-libraries $(HELPER_BIN)
 
-# ---- fuzzing: libFuzzer with clang; under any other compiler the seeds are replayed ----
+# ---- fuzzing: libFuzzer with clang; other compilers only replay the seeds ----
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))
 FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
@@ -210,7 +210,7 @@ $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
 
-# Wants CC=clang, and SANITIZE=fuzzer-no-link,… to be worth running (tests/fuzz/run.sh).
+# Needs CC=clang, and SANITIZE=fuzzer-no-link,… to be useful (tests/fuzz/run.sh).
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a \
   $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
@@ -225,16 +225,16 @@ fuzz-replay: need-libraries $(FUZZ_REPLAY)
 	@set -e; for name in $(FUZZ_NAMES); do \
 	  echo "  SEED $$name"; $(BUILD)/fuzz/replay_$$name tests/fuzz/seeds/$$name/*; done
 
-# Each target for TIME seconds, with ASan and UBSan; new inputs are kept below build/fuzz.
+# Runs each target for TIME seconds, with ASan and UBSan; new inputs are kept below build/fuzzing.
 .PHONY: fuzz
 fuzz:
 	@tests/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
 
-# ---- torture: both programs with an allocator that fails; parsers are linked statically so that
-# theirs fails, too ----
+# ---- torture: both programs with a failing allocator; parsers are linked statically so that their
+# allocations fail, too ----
 TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
 TORTURE_LD = $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP))
-# Expanded where it is used: on a new machine pkg-config is not there yet.
+# Expanded when used: on a new machine pkg-config is not installed yet.
 TORTURE_LIBS = -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
   $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
 
@@ -258,7 +258,7 @@ torture:
 	  torture-programs
 	@TALLY_BUILD=build/sanitized /usr/bin/python3 tests/torture/torture.py
 
-# Load, faults, rotation and churn for so many minutes.
+# Load, faults, rotation and churn for MINUTES minutes.
 MINUTES ?= 5
 
 .PHONY: soak
@@ -271,7 +271,7 @@ soak:
 
 .SECONDARY: # objects of tests are kept for the next build
 
-# ---- what people type ----
+# ---- main targets ----
 .PHONY: demo
 demo:
 	@tests/setup.sh demo
@@ -286,7 +286,7 @@ test:
 lint:
 	@tests/lint.sh
 
-# ---- the benchmark: tallyd beside what else there is, as ratios; JSON and a plot in $(BUILD)/bench ----
+# ---- the benchmark: tallyd compared with other programs, as ratios; JSON and a plot in $(BUILD)/bench ----
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 BENCH_BIN := $(filter-out $(BUILD)/bench/malloc_count,$(BENCH_BIN))
 
@@ -306,7 +306,7 @@ bench:
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs
 	@TALLY_BUILD=$(BUILD) BEFORE=$(BEFORE) /usr/bin/python3 -m tests.bench $(SUITES)
 
-# What the main job costs, counted: pages, calls, connections, system calls, allocations.
+# The cost of a count as numbers: pages, calls, connections, system calls, allocations.
 .PHONY: numbers
 numbers:
 	@tests/setup.sh test
@@ -319,8 +319,8 @@ check-deep:
 
 include deploy/image.mk deploy/systemd.mk
 
-# Without it programs find libtally only after the next ldconfig. It may fail: who installs below a
-# folder of his own names it in LD_LIBRARY_PATH.
+# Without it programs find libtally only after the next ldconfig. It may fail: a user who installs
+# below his own folder sets LD_LIBRARY_PATH.
 refresh_libraries = [ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || :
 
 # Each function of the library has a manual page, which is libtally(3).
@@ -356,7 +356,7 @@ remove-files:
 	  $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(LIBTALLY_PAGES)) \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
-# Folders below those that every prefix has go, too, unless somebody else has files there.
+# Folders below the standard ones of a prefix are removed, too, unless they hold other files.
 OWN_FOLDERS += $(LIBDIR)/pkgconfig $(addprefix $(MANDIR)/man,1 2 3 4 5 6 7 8) \
   $(BASHCOMPDIR) $(dir $(BASHCOMPDIR)) $(ZSHCOMPDIR) $(dir $(ZSHCOMPDIR))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The container image, from scratch: `make image TLS=bearssl` (small, TLS 1.2) or TLS=openssl
-# (TLS 1.3). deploy/image/README.md says how, and what the small one trades.
+# (TLS 1.3). deploy/image/README.md describes the build and the limits of the small one.
 TLS ?= bearssl
 
 .PHONY: image

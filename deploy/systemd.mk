@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# systemd's part of `make install`: units, the group tally, the socket's folder. Afterwards, as root:
+# The systemd part of `make install`: units, the group tally, the socket's folder. Afterwards, as root:
 #   systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now tallyd.socket
 # and before `make uninstall`:
 #   systemctl disable --now tallyd.socket tallyd.service

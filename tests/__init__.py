@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that makes tally's tests real."""
+"""tally's tests: gateway, integration tests, benchmarks and tools."""

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Finds calls that must not be in the tree, each with what to use instead."""
+"""Finds banned calls in the C sources, and names the replacement of each."""
 
 import re
 import sys
@@ -24,7 +24,7 @@ EVERYWHERE = {
     "uv_pipe_bind": "socket_path_listen: it cuts long paths", "uv_pipe_connect": "connect",
     "uv_write": "write: it costs a further system call",
 }
-# A library does not write on its host's terminal, end its host, or touch its signals.
+# A library must not write to its program's terminal, exit, or change signal handlers.
 LIBRARY = {name: "a return value" for name in (
     "abort", "exit", "_exit", "fprintf", "perror", "printf", "puts", "putchar", "sigaction",
     "setenv", "setlocale", "sigprocmask", "pthread_sigmask")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every Python test shares: one gateway with its DynamoDB Local, and the tables."""
+"""Fixtures of all Python tests: one gateway with its DynamoDB Local, and the tables."""
 
 import os
 
@@ -8,7 +8,7 @@ import pytest
 from tests.gateway.client import Gateway
 from tests.gateway.tables import JOBS, ORDERS, SHARDS, Tables, job, shard
 
-# Nothing of the machine's own AWS configuration or proxies reaches a test.
+# The machine's own AWS configuration and proxies must not reach a test.
 for _name in list(os.environ):
     if _name.startswith("AWS_") or _name.lower().endswith("_proxy"):
         del os.environ[_name]
@@ -29,7 +29,7 @@ def gateway(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tables(gateway):
     """The small tables: orders (7 items in the queue "small"), jobs with its indexes, shards with
-    its number and binary keys."""
+    number and binary keys."""
     tables = Tables(gateway.dynamodb_local)
     for definition in (ORDERS, JOBS, SHARDS):
         tables.create(definition)
@@ -41,14 +41,14 @@ def tables(gateway):
 
 @pytest.fixture(scope="session")
 def pending(tables):
-    """The queue "pending" of the table orders, and how many items are in it."""
+    """The queue "pending" of the table orders, and its number of items."""
     tables.fill_orders("pending", PENDING)
     return PENDING
 
 
 @pytest.fixture
 def world(gateway, tables):
-    """An AWS account of the test's own, with its own endpoints, keys, ledger and faults."""
+    """A separate AWS account for the test, with its own endpoints, keys, ledger and faults."""
     world = gateway.world()
     yield world
     world.close()

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced by fresh.sh and systemd.sh, which run as root: a Debian 12 of their own in a folder.
+# Sourced by fresh.sh and systemd.sh, which run as root: creates a separate Debian 12 in a folder.
 
-# minimal_debian WORK PACKAGE...: makes WORK/root, with these packages and what they depend on.
+# minimal_debian WORK PACKAGE...: creates WORK/root, with these packages and their dependencies.
 minimal_debian() {
   local work=$1 options packages
   shift
   command -v mmdebstrap >/dev/null ||
     DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mmdebstrap
-  # Debian from where this machine has it, updates included, as it would be installed today.
+  # From this machine's Debian mirrors, including updates, as Debian would be installed today.
   # shellcheck disable=SC2016 # apt expands it
   apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     grep -E ' bookworm(-updates|-security)? main$' | sort -u >"$work/sources.list"

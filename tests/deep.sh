@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What takes too long for every change: `make check-deep`, before an issue ends.
+# The checks that take too long for every change: `make check-deep`, before a larger change lands.
 # FUZZ=seconds for each fuzz target (60).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -15,9 +15,9 @@ make=(make --no-print-directory -j"$(nproc)")
 memcheck="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible
   --errors-for-leak-kinds=definite,possible --suppressions=$PWD/tests/valgrind.supp"
 
-# Everything that gcc's analyzer says and tests/analyzer.known does not explain.
+# Warnings of gcc's analyzer that tests/analyzer.known does not list.
 analyzer() {
-  rm -rf build/analyzer # only what is compiled is told about
+  rm -rf build/analyzer # gcc warns only about files that it compiles
   "${make[@]}" BUILD=build/analyzer CFLAGS='-O1 -g -fanalyzer -Wno-analyzer-malloc-leak' \
     all >build/analyzer.log 2>&1 || {
     tail -n 20 build/analyzer.log
@@ -38,7 +38,7 @@ integration_memcheck() {
     -n "$(nproc)" -m "not timing" "${skipped[@]}" tests/integration
 }
 
-# The attacks of `make test`, with more of everything (tests that read TALLY_LONG).
+# The attacks of `make test` with more cases (tests that read TALLY_LONG).
 long_attacks() {
   "${make[@]}" BUILD=build/sanitized SANITIZE=address,undefined all helpers &&
     TALLY_LONG=1 TALLY_BUILD=build/sanitized /usr/bin/python3 -m pytest -q --tb=short --reruns 1 \

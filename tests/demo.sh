@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The whole path once, on this machine: a pod's own identity, a DynamoDB table of 25,000 items, a
-# count on the socket. `make demo` runs this.
+# The complete demonstration on this machine: a pod's own identity, a DynamoDB table of 25,000 items,
+# a count on the socket. `make demo` runs this.
 #
-#   tests/demo.sh          shows it and leaves nothing running
-#   KEEP=1 tests/demo.sh   leaves everything up for exploring
-#   tests/demo.sh stop     ends what KEEP=1 left
+#   tests/demo.sh          runs the demonstration and stops everything afterwards
+#   KEEP=1 tests/demo.sh   keeps everything running for manual use
+#   tests/demo.sh stop     stops what KEEP=1 kept running
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,11 +13,11 @@ BUILD=${BUILD:-build}
 # One folder for each user; sockets need a short path.
 DEMO=${DEMO:-/tmp/tally-demo-$(id -u)}
 PYTHON=/usr/bin/python3
-# Nothing of this shell's own AWS identity, and no make that called this, has a part in it.
+# The shell's AWS settings and a calling make must not influence the demonstration.
 unset MAKEFLAGS MAKELEVEL
 mapfile -t foreign < <(compgen -e | grep -E '^(AWS|TALLY)_' || true)
 [ ${#foreign[@]} -eq 0 ] || unset "${foreign[@]}"
-# Everything here is on loopback; a proxy of the machine has no part in it.
+# All servers are on loopback; the machine's proxy must not be used.
 export no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
@@ -30,14 +30,14 @@ headline() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 say() { printf '%s\n' "$*"; }
 note() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
 
-# Shows a command as one would type it, then runs it.
+# Prints a command as typed, then runs it.
 run() {
   printf '%s$%s %s\n' "$green" "$plain" "$*"
   "$@"
 }
 
-# The same for a command that stays: in the background, with its output in a file, without this
-# script's terminal. $background becomes its process id.
+# The same for a long-running command: in the background, with its output in a file, detached from
+# this script's terminal. Sets $background to its process id.
 run_background() {
   local log=$1
   shift
@@ -47,7 +47,7 @@ run_background() {
   echo "$background" >>"$DEMO/pids"
 }
 
-# Waits until a path exists; says so when it takes long. $3: the process that makes it.
+# Waits until a path exists; prints a message if it takes long. $3: the process that creates it.
 await() {
   local path=$1 what=$2 pid=$3 log=$4 tenths=0
   until [ -e "$path" ]; do
@@ -62,7 +62,7 @@ await() {
   done
 }
 
-# The latest first: the agent may still ask AWS while it ends.
+# In reverse order of start: the agent may still call AWS while it exits.
 stop_all() {
   [ -e "$DEMO/pids" ] || return 0
   local pid
@@ -117,12 +117,12 @@ case ${1:-} in
     ;;
 esac
 
-# Whether a process of the folder's demonstration lives: a number of its own that was given to
-# another program since is not one.
+# Whether a process of the folder's demonstration is running. A recorded process id that another
+# program has meanwhile does not count.
 is_running() {
   local pid
   [ -e "$DEMO/pids" ] || return 1
-  # While it builds there is the script alone.
+  # During the build only the script is running.
   pid=$(cat "$DEMO/starting" 2>/dev/null) &&
     grep -qF demo.sh "/proc/$pid/cmdline" 2>/dev/null && return 0
   while read -r pid; do
@@ -141,7 +141,7 @@ if [ -e "$DEMO/pids" ]; then
   rm -rf "$DEMO"
 fi
 
-mkdir -m 700 "$DEMO" 2>/dev/null || { # a second one that starts at the same moment
+mkdir -m 700 "$DEMO" 2>/dev/null || { # another one started at the same moment
   printf 'demo: cannot make %s: another demonstration, or a file of that name\n' "$DEMO" >&2
   exit 1
 }

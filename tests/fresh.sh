@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What the README promises, on a machine that has nothing: a minimal Debian 12 with make, gcc and git
-# in a folder of its own, a clone of the last commit, and the two commands.
+# The README's two commands on a fresh machine: a minimal Debian 12 with make, gcc and git in a
+# separate folder, and a clone of the last commit.
 #
 #   tests/fresh.sh                 make demo, then make test
 #   tests/fresh.sh 'make demo'     other commands, each in the clone
-#   FRESH_USER=dev tests/fresh.sh  by a user of that name, who may use sudo
+#   FRESH_USER=dev tests/fresh.sh  as a user of that name, with sudo
 #
-# As root. Needs mmdebstrap, 6 GB in TMPDIR (/var/tmp), and the network. Prints how each command
-# ends; all of it is kept in build/logs/fresh-*.log. KEEP=1 leaves the folder.
+# As root. Needs mmdebstrap, 6 GB in TMPDIR (/var/tmp), and the network. Prints the end of each
+# command's output; build/logs/fresh-*.log has all of it. KEEP=1 keeps the folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MAKELEVEL
@@ -21,7 +21,7 @@ unset MAKEFLAGS MAKELEVEL
 }
 [ $# -gt 0 ] || set -- 'make demo' 'make test'
 
-# A namespace of its own, with which all mounts go, and a process tree that ends with it.
+# In its own namespaces, so that all mounts and processes end with it.
 if [ -z "${TALLY_FRESH:-}" ]; then
   exec env TALLY_FRESH=1 unshare --mount --pid --fork --kill-child "$0" "$@"
 fi
@@ -44,10 +44,10 @@ trap finish EXIT
 say "a minimal Debian 12 with make, gcc and git"
 minimal_debian "$work" ca-certificates gcc git make ${FRESH_USER:+sudo}
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-# The authorities that this machine trusts beyond Debian's, as behind a company's proxy.
+# CA certificates that this machine trusts in addition to Debian's, for example for a company proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
 chroot "$root" update-ca-certificates >/dev/null 2>&1
-mount --bind "$root" "$root" # as a machine has it: "/" is a mount
+mount --bind "$root" "$root" # "/" is a mount point, as on a real machine
 mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /sys "$root/sys"
 mount --rbind --make-rslave /dev "$root/dev"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks who includes whom: the rooms of the tree know each other in one direction only, a
-third-party header stays with its owner, no units include each other in a circle, and what must be a pure function sees no loop, no network
-and no clock. `--self-test` shows that it can fail."""
+"""Checks includes: the rooms of the tree include each other in one direction only, only its owner
+includes a third-party header, no units include each other in a cycle, and pure functions include no
+loop, no network and no clock. `--self-test` shows that the check can fail."""
 
 import collections
 import os
@@ -11,8 +11,8 @@ import sys
 
 import source
 
-# Who may include whom, besides itself. "agent" is what lies directly in agent/: the loop, the log,
-# lists. main.c and options.c, which lie there too, put everything together.
+# The allowed includes of each room, besides itself. "agent" is the files directly in agent/: the loop,
+# the log, lists. main.c and options.c, in the same folder, may include all rooms.
 ROOMS = {
     "proto": set(),
     "client": {"proto"},
@@ -25,7 +25,7 @@ ROOMS = {
     "agent/ipc": {"agent", "agent/aws", "agent/config", "agent/count", "agent/credentials", "proto"},
 }
 TOP = {"agent/main.c"}
-# Of the library, the command sees what everybody sees.
+# The command uses only the public header of the library.
 ONLY = {("client/cli", "client"): {"client/tally.h"}}
 
 OWNERS = {
@@ -57,7 +57,7 @@ def room(name):
 
 
 def check(texts):
-    """Every fault of the sources in `texts` (name → text), as lines to print."""
+    """All violations in the sources `texts` (name → text), as lines to print."""
     faults = []
     for name, text in texts.items():
         for line, quoted, included in source.includes(text):
@@ -70,12 +70,12 @@ def check(texts):
 
 
 def unit(name):
-    """A .c file and its header are one."""
+    """A .c file and its header are one unit."""
     return os.path.splitext(name)[0]
 
 
 def circles(texts):
-    """Each group of units that include each other, directly or through others."""
+    """The groups of units that include each other, directly or indirectly."""
     graph = collections.defaultdict(set)
     for name, text in texts.items():
         for _, quoted, included in source.includes(text):
@@ -115,7 +115,7 @@ def check_foreign(name, included):
 
 
 def check_leaf(leaf, texts):
-    """A leaf and all that it includes, directly or not."""
+    """A unit and all its includes, direct and indirect."""
     ahead, seen = [leaf + ".c", leaf + ".h"], set()
     faults = []
     while ahead:
@@ -135,7 +135,7 @@ def check_leaf(leaf, texts):
 
 
 def missing(texts):
-    """What the tables above name and the tree does not have: a rename must not end a check."""
+    """Names in the tables above that the tree does not have: a rename must not disable a check."""
     named = {f"{leaf}.c" for leaf in LEAVES} | TOP | {name for owners in OWNERS.values() for name in owners}
     return [f"{name}: named in tests/includes.py, but not in the tree" for name in sorted(named)
             if name not in texts]

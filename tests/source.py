@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C sources as the checks of this folder see them."""
+"""Reads the C sources for the checks in this folder."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def includes(text):
 
 
 def code(text):
-    """The text without comments and strings, with its lines where they were."""
+    """The text without comments and strings, with the same line numbers."""
     def blank(found):
         piece = found.group(0)
         return "\n" * piece.count("\n") + ('""' if piece[0] in "\"'" else " ")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced by run.sh and lint.sh: named steps, one line of progress each, and the count at the end.
+# Sourced by run.sh and lint.sh: named steps, one line of progress each, and the totals at the end.
 #
-# A step is a command. What it says is kept in a file and shown only if it fails. Where its output
-# tells "N passed" or "N failed" (pytest, tests/unit.sh), that is what it counts for; else it
-# counts for one.
+# A step is a command. Its output goes to a file and is shown only if it fails. If the output
+# contains "N passed" or "N failed" (pytest, tests/unit.sh), the step counts for these numbers; else
+# it counts for one.
 
 logs=${TALLY_LOGS:-build/logs}
 mkdir -p "$logs"
@@ -21,13 +21,13 @@ else
   steps_red='' steps_green='' steps_plain=''
 fi
 
-# The last number that stands before one of these words.
+# The last number before one of these words.
 steps_told() {
   sed -nE "s/.*\b([0-9]+) ($1)\b.*/\1/p" "$2" | tail -n 1
 }
 
-# Ctrl-C, or the end of the script that called this one, ends what runs at once: the step with all
-# that it started, then this script.
+# Ctrl-C, or the end of the calling script, stops the running step and its processes at once, and then
+# this script.
 steps_kill() {
   kill -"$1" -- "-$steps_child" 2>/dev/null ||
     sudo -n kill -"$1" -- "-$steps_child" 2>/dev/null || true
@@ -49,7 +49,7 @@ steps_interrupt() {
 }
 trap steps_interrupt INT TERM
 
-# How far the step is, as far as its output tells: pytest's percentage, or a dot for each part in
+# The progress of the step according to its output: pytest's percentage, or a dot for each part in
 # $STEP_PROGRESS.
 steps_how_far() {
   local dots percent
@@ -62,7 +62,7 @@ steps_how_far() {
   fi
 }
 
-# On a terminal a line that is renewed each second; elsewhere a line each half minute.
+# On a terminal one line, updated each second; otherwise a new line each half minute.
 steps_tick() {
   local name=$1 log=$2 seconds=0
   while sleep 1; do
@@ -83,7 +83,7 @@ step() {
   : >"$log.progress"
   steps_tick "$name" "$log" &
   steps_ticker=$!
-  # A process group of its own, which can be ended as a whole.
+  # Its own process group, which can be killed as a whole.
   set -m
   STEP_PROGRESS=$log.progress "$@" >"$log" 2>&1 </dev/null &
   steps_child=$!
@@ -98,8 +98,8 @@ step() {
   passed=$(steps_told passed "$log")
   failed=$(($(steps_told failed "$log" || true) + $(steps_told 'errors?' "$log" || true) + 0))
   skipped=$(steps_told skipped "$log")
-  # What is skipped was not tested, and no one would notice: it counts as failed for root, who can
-  # test everything, and is shown to others.
+  # A skipped test could go unnoticed: for root, which can run all tests, it counts as failed; for
+  # other users its number is shown.
   if [ "$(id -u)" -eq 0 ]; then failed=$((failed + ${skipped:-0})); fi
   if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
   if [ -z "$passed" ]; then passed=$((failed == 0)); fi
@@ -115,7 +115,7 @@ step() {
   fi
 }
 
-# The closing line, and the exit status. A script that another one called leaves both to it.
+# The last line, and the exit status. A script called by another one leaves both to its caller.
 steps_finish() {
   [ -n "${steps_own_results:-}" ] || exit 0
   awk '{ passed += $1; failed += $2; skipped += $3 }

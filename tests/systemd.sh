@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The units under systemd itself: a minimal Debian 12 boots in namespaces of its own, tally is
-# installed in it as deploy/systemd.mk says, started by its socket, reloaded, restarted, killed,
-# misconfigured and stopped. Part of `make check-deep`.
+# The units under systemd itself: a minimal Debian 12 boots in its own namespaces; tally is installed
+# in it as deploy/systemd.mk says, started by its socket, reloaded, restarted, killed, misconfigured
+# and stopped. Part of `make check-deep`.
 #
-#   tests/systemd.sh           of the programs in build/
+#   tests/systemd.sh           tests the programs in build/
 #
 # As root. Needs mmdebstrap, 1 GB in TMPDIR (/var/tmp), cgroup2, and Debian's archive. KEEP=1
-# leaves the folder.
+# keeps the folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MAKELEVEL
@@ -19,7 +19,7 @@ unset MAKEFLAGS MAKELEVEL
   exit 1
 }
 
-# PID 1 of the new machine: gives it the mounts that it expects, and becomes systemd.
+# PID 1 of the new machine: creates the mounts that systemd expects, and executes systemd.
 # shellcheck disable=SC2016 # the inner shell expands it
 boot='
   set -e
@@ -43,7 +43,7 @@ boot='
   mkdir -p old
   pivot_root . old
   umount -l /old
-  mount --make-rshared / # as systemd has it where it is not in a container
+  mount --make-rshared / # as systemd does outside a container
   exec env -i container=tally-test PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --show-status=0'
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-systemd-XXXXXX")
@@ -51,9 +51,9 @@ root=$work/root
 control=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/tally-systemd-$$
 machine='' init=''
 finish() {
-  # The first process takes all others along.
+  # All processes of the namespace end with the first one.
   [ -z "$machine" ] || { kill -KILL "$machine" && wait "$machine"; } 2>/dev/null || true
-  for _ in $(seq 100); do # until the last of them is buried
+  for _ in $(seq 100); do # until the last of them is reaped
     find "$control" -depth -type d -exec rmdir {} + 2>/dev/null && break
     sleep 0.1
   done
@@ -71,7 +71,7 @@ make -s install "DESTDIR=$root"
 mkdir "$control"
 (
   echo "$BASHPID" >"$control/cgroup.procs"
-  # Its signals are not the terminal's.
+  # Detached from the terminal's signals.
   exec setsid unshare --mount --pid --ipc --uts --net --cgroup --fork --kill-child \
     --propagation private bash -c "$boot" _ "$root"
 ) >"$work/console" 2>&1 &
@@ -98,7 +98,7 @@ check() {
   fi
 }
 refused() { ! "$@"; }
-# eventually COMMAND...: within 20 seconds.
+# eventually COMMAND...: retries until the command succeeds, for at most 20 seconds.
 eventually() {
   for _ in $(seq 200); do
     "$@" && return
@@ -107,7 +107,7 @@ eventually() {
   return 1
 }
 
-# The process that systemd became lies below unshare.
+# systemd is a child process of unshare.
 booted() {
   init=$(pgrep -P "$machine" | head -n 1)
   [ -n "$init" ] && inside systemctl is-system-running | grep -Eq 'running|degraded'
@@ -118,7 +118,7 @@ if ! eventually booted 2>/dev/null; then
   exit 1
 fi
 
-# What deploy/systemd.mk says.
+# The commands from deploy/systemd.mk.
 check "systemd finds no fault with them" inside systemd-analyze verify --man=no tallyd.service \
   tallyd.socket
 check "the group is made" inside systemd-sysusers
@@ -138,7 +138,7 @@ check "a member of the group starts it" inside setpriv --reuid bob --regid bob -
   tally ping
 check "it has read the configuration" grep -q shop/orders/pending <(inside tally list)
 
-# Nobody's user, without a capability, with the agent's own filter on top of the unit's.
+# A dynamic user, without capabilities, with the agent's own filter in addition to the unit's.
 process() {
   inside cat "/proc/$(inside systemctl show -P MainPID tallyd.service)/status" >"$work/status"
   awk '$1 == "Uid:" { uid = $2 } $1 ~ /^Cap/ && $2 + 0 != 0 { bad = 1 } $1 == "NoNewPrivs:" { alone = $2 }
@@ -154,7 +154,7 @@ before=$(reloads || true)
 check "it is told to reload" inside systemctl reload tallyd.service
 check "and does" eventually reloaded_since "$before"
 
-# Whoever asks while it is restarted waits, and is answered.
+# Requests during a restart wait, and are answered.
 ask_on() { for _ in $(seq 50); do inside tally ping || return; done; }
 asked_while() {
   ask_on &
@@ -165,7 +165,7 @@ check "a restart is not noticed" asked_while systemctl restart tallyd.service
 killed() { inside systemctl kill -s KILL tallyd.service && inside tally ping; }
 check "nor is its death, by the next who asks" killed
 
-# A token that only root may read.
+# A token file that only root may read.
 (umask 077 && printf 'a token' >"$root/root/token")
 mkdir -p "$root/etc/systemd/system/tallyd.service.d"
 cat >"$root/etc/systemd/system/tallyd.service.d/token.conf" <<'CONF'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the unit tests of a build, several at a time: tests/unit.sh BUILD
-# TALLY_WRAP: a command to run each under, as valgrind.
+# TALLY_WRAP: a command that runs each program, such as valgrind.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -10,7 +10,7 @@ export limit=60
 [ -z "${TALLY_WRAP:-}" ] || limit=600
 export UBSAN_OPTIONS=print_stacktrace=1
 
-# A program passes if it ends well and says so: a crash and an early exit are no pass.
+# A program passes if it exits with status 0 and prints its result: a crash or an early exit fails.
 run_one() {
   local program=$1 output status=0
   # shellcheck disable=SC2086 # words are wanted
@@ -24,7 +24,7 @@ run_one() {
 export -f run_one
 
 # shellcheck disable=SC2016 # the inner shell expands it
-# Only what has its source still; an old build folder may hold more.
+# Only programs whose source exists; an old build folder may contain others.
 for source in tests/unit/test_*.c; do
   printf '%s\0' "$build/unit/$(basename "$source" .c)"
 done | xargs -0 -n 1 -P "$(nproc)" bash -c 'run_one "$1"' _ |

@@ -10,8 +10,8 @@ _tally_socket() {
   done
 }
 
-# The agent's triggers: their full names, and once something is typed also the shorter forms that
-# name one of them alone; none where the agent does not answer at once.
+# The agent's triggers: their full names, and once something is typed also the unambiguous shorter
+# forms; none if the agent does not answer at once.
 _tally_triggers() {
   local socket
   socket=$(_tally_socket)

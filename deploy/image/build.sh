@@ -4,9 +4,9 @@
 #
 #   deploy/image/build.sh bearssl|openssl VERSION OUT
 #
-# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, and
-# OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) make the same digest (OUT/digest).
-# What is fetched and the libraries stay in .deps/image; UPDATE=1 looks for newer packages.
+# Creates OUT/tallyd and OUT/tally, static, OUT/root, the complete content of the image, and
+# OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) give the same digest (OUT/digest).
+# Fetched packages and built libraries stay in .deps/image; UPDATE=1 looks for newer packages.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 unset MAKEFLAGS MAKELEVEL
@@ -19,8 +19,8 @@ mkdir -p "$out"
 
 say() { printf 'image: %s\n' "$*"; }
 
-# What each flavour's libraries are made of: Debian's packages, and its sources, each with a package
-# that is built from it.
+# The inputs of each flavour's libraries: Debian packages, and source packages, each with a binary
+# package that is built from it.
 prepare() {
   local packages sources
   case $1 in
@@ -50,7 +50,7 @@ prepare bearssl
 [ "$flavour" = bearssl ] || prepare "$flavour"
 
 # ---- the programs ---------------------------------------------------------------------------
-# make knows nothing of these libraries: where they changed, all is built anew.
+# make does not track these libraries: if they have changed, everything is rebuilt.
 stamp=$(cat .deps/image/bearssl/stamp "$deps/stamp")
 if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -rf "$out"
@@ -65,7 +65,7 @@ fi
 cp "$out/command/tally" "$out/tally"
 printf '%s\n' "$stamp" >"$out/stamp"
 
-# ---- all that the image holds ---------------------------------------------------------------
+# ---- the content of the image ---------------------------------------------------------------
 root=$out/root
 rm -rf "$root"
 mkdir -p "$root/etc/ssl/certs"
@@ -74,13 +74,13 @@ for program in tallyd tally; do
   chmod 755 "$root/$program"
 done
 install -m 644 "$here/passwd" "$root/etc/passwd"
-# As update-ca-certificates would put it together, without what this machine adds to it.
+# As update-ca-certificates would create it, without certificates that this machine adds.
 find "$deps/debian/sysroot/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort |
   xargs -d '\n' cat >"$root/etc/ssl/certs/ca-certificates.crt"
 chmod 644 "$root/etc/ssl/certs/ca-certificates.crt"
 
 # ---- the image ------------------------------------------------------------------------------
-# In a storage of its own, which works everywhere and leaves nothing behind.
+# In temporary storage, which works everywhere and is removed at the end.
 storage=$(mktemp -d)
 trap 'rm -rf "$storage"' EXIT
 in_storage() {
@@ -93,7 +93,7 @@ in_storage bud -q --timestamp 0 --identity-label=false --isolation chroot \
   -f "$here/Containerfile" -t "$name" "$root" >"$out/image-id"
 rm -rf "$out/oci"
 in_storage push -q --signature-policy "$here/policy.json" "$name" "oci:$out/oci:$name"
-# An archive whose own bytes are the same, too.
+# The archive itself is reproducible, too.
 tar -C "$out/oci" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/image.tar" .
 sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$out/oci/index.json" >"$out/digest"
 {

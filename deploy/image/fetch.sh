@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches what goes into the image: Debian packages and Debian source packages, the versions that
-# Debian offers now, security updates included. Nothing is installed, and the machine's own apt
-# configuration is read, not changed.
+# Fetches the inputs of the image: Debian packages and Debian source packages, in Debian's current
+# versions, including security updates. The script installs nothing; it reads the machine's apt
+# configuration and does not change it.
 #
 #   deploy/image/fetch.sh DIR "BINARY-PACKAGE..." "SOURCE:BINARY..."
 #
 # SOURCE:BINARY is a source package with a binary package that Debian builds from it: a source
-# older than that binary lacks Debian's newest patches, and is refused. Makes DIR/sysroot (the
-# binary packages, unpacked), DIR/src/SOURCE (patched) and DIR/inputs (a line for each: what,
-# version, checksum). All of it stays until UPDATE=1 asks for newer versions.
+# older than that binary lacks Debian's newest patches, and is refused. Creates DIR/sysroot (the
+# binary packages, unpacked), DIR/src/SOURCE (patched) and DIR/inputs (a line for each: kind and
+# name, version, checksum). All of it stays until UPDATE=1 requests newer versions.
 set -euo pipefail
 
 dir=$1
@@ -30,10 +30,10 @@ if [ -z "${UPDATE:-}" ] && [ "$(cat "$dir/wanted" 2>/dev/null)" = "$wanted" ]; t
   exit 0
 fi
 
-# ---- an apt of its own ----------------------------------------------------------------------
-# Of the machine's sources only Debian's own, and those with deb-src. The release stands first: apt
-# takes a version that several have from the first, and not every mirror of the security archive
-# keeps sources.
+# ---- separate apt directories ---------------------------------------------------------------
+# Of the machine's apt sources only Debian's own are used, each with deb-src. The release comes
+# first: if several sources have a version, apt takes it from the first, and not every mirror of the
+# security archive has source packages.
 apt=$dir/apt
 rm -rf "$apt" "$dir/sysroot" "$dir/src" "$dir/debs" "$dir/inputs" "$dir/wanted"
 mkdir -p "$apt"/{lists/partial,cache/archives/partial,parts} "$dir/debs" "$dir/src" "$dir/sysroot"
@@ -66,7 +66,7 @@ Acquire::Languages "none";
 CONF
 export APT_CONFIG=$apt/apt.conf
 
-# Runs a command quietly; its output matters only when it fails.
+# Runs a command quietly; prints its output only if it fails.
 quietly() {
   if ! "$@" >"$apt/log" 2>&1; then
     tail -n 20 "$apt/log" >&2
@@ -89,7 +89,7 @@ for deb in "$dir"/debs/*.deb; do
 done
 
 # ---- source packages ------------------------------------------------------------------------
-# "name (version)" where it differs from the binary's own.
+# The Source field is "name (version)" if the version differs from the binary's.
 source_version() {
   apt-cache show --no-all-versions "$1" |
     awk '$1 == "Version:" { version = $2 } $1 == "Source:" && $3 { version = substr($3, 2, length($3) - 2) }

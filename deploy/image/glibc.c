@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Debian's libexpat.a calls of glibc and musl 1.2.3 lacks. Of all libraries of the small image
- * this one is taken as Debian built it: not every mirror has its source with the newest security
- * patches. */
+/* The functions of glibc that Debian's libexpat.a calls and musl 1.2.3 lacks. expat is the only
+ * library of the small image in Debian's build: not every mirror has its source with the newest
+ * security patches. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,10 +29,10 @@ void arc4random_buf(void *buffer, size_t size)
     unsigned char *at = buffer;
 
     while (size > 0) {
-        size_t piece = size < 256 ? size : 256; /* as much as getentropy gives at once */
+        size_t piece = size < 256 ? size : 256; /* the maximum of getentropy */
 
         if (getentropy(at, piece) < 0)
-            abort(); /* as glibc does: no number is better than one that can be guessed */
+            abort(); /* as glibc does: no random number is better than a predictable one */
         at += piece;
         size -= piece;
     }

@@ -4,9 +4,9 @@
 #
 #   deploy/image/libraries.sh bearssl|openssl DIR
 #
-# DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc. Nothing is built
-# again while the inputs, this script, the patches, the machine's compiler and DIR are the same: its
-# path stands in DIR/cc.
+# DIR/debian is the output of fetch.sh. Creates DIR/lib, DIR/include and DIR/cc. Nothing is rebuilt
+# while the inputs, this script, the patches, the machine's compiler and DIR are the same. (DIR/cc
+# contains the path of DIR.)
 set -euo pipefail
 
 flavour=$1
@@ -20,7 +20,7 @@ jobs=$(nproc)
 
 say() { printf 'libraries: %s\n' "$*"; }
 
-# Runs a command quietly; its output matters only when it fails.
+# Runs a command quietly; prints its output only if it fails.
 quietly() {
   if ! "$@" >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
@@ -38,15 +38,15 @@ stamp=$({
 rm -rf "$work" "${dir:?}/lib" "$dir/include" "$dir/stamp"
 mkdir -p "$work" "$dir/lib" "$dir/include"
 
-# The paths of this checkout stay out of the objects, so that any checkout makes the same.
+# The objects do not contain the path of this checkout, so that every checkout gives the same.
 cflags=(-Os -ffunction-sections -fdata-sections -fstack-protector-strong -fPIE
   "-ffile-prefix-map=$dir=.")
 
 # ---- the compilers --------------------------------------------------------------------------
-# All links are static and position-independent: addresses are random, as in Debian's own programs.
+# All links are static and position-independent, for ASLR, as in Debian's own programs.
 
-# gcc with musl in the place of glibc, from Debian's musl-dev in the sysroot. Of the system's
-# headers it sees the kernel's only.
+# gcc with musl instead of glibc, from Debian's musl-dev in the sysroot. Of the system's headers it
+# sees only those of the kernel.
 write_musl_cc() {
   local musl=${triplet/-gnu/-musl} lib include
   lib=$sysroot/usr/lib/$musl include=$sysroot/usr/include/$musl
@@ -91,12 +91,12 @@ SPECS
   printf '#!/bin/sh\nexec gcc -specs=%s "$@"\n' "$dir/musl.specs" >"$dir/cc"
 }
 
-# gcc looks into the machine's own folders before the sysroot's, unless it is told so twice.
+# gcc searches the machine's own folders before the sysroot's, unless -B and -L name them as well.
 write_glibc_cc() {
   local lib=$sysroot/usr/lib/$triplet
   cat >"$dir/cc" <<CC
 #!/bin/sh
-# A link, unless an option asks for less.
+# Links, unless an option stops before that.
 for option; do
   case \$option in -c | -E | -S | -M | -MM) exec gcc --sysroot=$sysroot "\$@" ;; esac
 done
@@ -107,8 +107,7 @@ CC
 
 # ---- the libraries --------------------------------------------------------------------------
 
-# cmake_library SOURCE TARGET ARCHIVE OPTION...: the archive, and what `make install` adds to
-# include.
+# cmake_library SOURCE TARGET ARCHIVE OPTION...: builds TARGET and copies ARCHIVE to lib.
 cmake_library() {
   local name=$1 target=$2 archive=$3
   shift 3
@@ -122,7 +121,7 @@ cmake_library() {
 
 build_bearssl() {
   say bearssl
-  # Where there is getentropy(), no file is opened for random bytes.
+  # With getentropy(), BearSSL opens no file for random bytes.
   quietly make -C "$src/bearssl" -j "$jobs" CC="$dir/cc" LD="$dir/cc" BUILD="$work/bearssl" \
     CFLAGS="-W -Wall ${cflags[*]} -DBR_USE_GETENTROPY=1" lib
   cp "$work/bearssl/libbearssl.a" "$dir/lib/"
@@ -156,14 +155,14 @@ build_libseccomp() {
   mkdir "$work/libseccomp"
   (cd "$work/libseccomp" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" \
     "$src/libseccomp/configure" --disable-shared --enable-static --disable-dependency-tracking)
-  # A copy of the sources may have lost their times; what configure is made of is not made anew.
+  # A copy of the sources may have lost its modification times; configure must not be regenerated.
   quietly make -C "$work/libseccomp/src" -j "$jobs" ACLOCAL=: AUTOCONF=: AUTOHEADER=: AUTOMAKE=: \
     libseccomp.la
   cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/lib/"
   cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" "$dir/include/"
 }
 
-# Debian's own static library: built for glibc, of which it needs nothing that is not in glibc.c.
+# Debian's own static library, built for glibc: glibc.c has all functions of glibc that it needs.
 build_expat() {
   say expat
   cp "$sysroot/usr/lib/$triplet/libexpat.a" "$dir/lib/"
@@ -172,7 +171,7 @@ build_expat() {
   ar rcs "$dir/lib/libglibc.a" "$work/glibc.o"
 }
 
-# HTTP and HTTPS alone. A name is looked up in a thread, not in the loop.
+# HTTP and HTTPS only. Names are resolved in a thread, not in the loop.
 build_curl() {
   say curl
   local patched=$work/curl-source
@@ -181,7 +180,7 @@ build_curl() {
     quietly patch -d "$patched" -p 1 -i "$patch"
   done
   mkdir "$work/curl"
-  # What pkg-config knows is the machine's, not the sysroot's.
+  # pkg-config would find the machine's libraries, not the sysroot's.
   (cd "$work/curl" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" CPPFLAGS="-I$dir/include" \
     LDFLAGS="-L$dir/lib" PKG_CONFIG=false ../curl-source/configure \
     --disable-shared --enable-static --disable-dependency-tracking \
@@ -203,7 +202,7 @@ build_curl() {
 
 case $flavour in
   bearssl)
-    # Nobody unwinds a stripped program; the tables are a tenth of it.
+    # A stripped program is never unwound; the unwind tables are a tenth of its size.
     cflags+=(-fno-asynchronous-unwind-tables)
     write_musl_cc
     chmod +x "$dir/cc"
@@ -214,13 +213,13 @@ case $flavour in
     build_libyaml
     build_msgpack
     build_expat
-    # The agent brings the bundle itself (agent/aws/tls_bearssl.c).
+    # The agent loads the CA bundle itself (agent/aws/tls_bearssl.c).
     build_curl "--with-bearssl=$dir" --without-ca-bundle
     ;;
   openssl)
     write_glibc_cc
     chmod +x "$dir/cc"
-    # Debian's static libraries, all but its libcurl, which brings LDAP, Kerberos and more.
+    # Debian's static libraries, except its libcurl, which depends on LDAP, Kerberos and more.
     build_curl --with-openssl --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt
     ;;
 esac

@@ -15,7 +15,7 @@ case $flavour in
   bearssl) agent_libs="-lcurl $common -lglibc" define=-DTALLY_TLS_BEARSSL ;;
   openssl) agent_libs="-lcurl -lssl -lcrypto $common" define= ;;
 esac
-# No object knows where its checkout lies.
+# The objects do not contain the path of the checkout.
 exec make --no-print-directory -s -j"$(nproc)" BUILD="$out" CC="$libraries/cc" \
   CFLAGS="-Os -ffile-prefix-map=$libraries=." \
   CPPFLAGS="-isystem $libraries/include $define" HARDENING_LD="-Wl,--gc-sections" \

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tally held against what else there is: `make bench`."""
+"""tally compared with other programs: `make bench`."""

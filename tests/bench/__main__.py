@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""make bench: everything compared in one run, as a table of ratios, and as JSON.
+"""make bench: compares all contestants in one run; prints a table of ratios, and writes JSON.
 
     /usr/bin/python3 -m tests.bench [--quick] [--rounds N] [SUITE ...]
 """

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what a large configuration costs: tests/bench/config_size.py [COUNT] [BUILD].
+"""Measures the cost of a large configuration: tests/bench/config_size.py [COUNT] [BUILD].
 
-COUNT ScaledObjects (1000), each in a file of its own, are checked, and an agent starts with them;
-then the same with one. Prints times and the memory of each trigger. No AWS is asked."""
+Checks COUNT ScaledObjects (1000), each in its own file, and starts an agent with them; then the
+same with one. Prints times and the memory of each trigger. Makes no call to AWS."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def write(folder, count):
 
 
 def memory(pid):
-    """Kilobytes of its own, and at the worst so far in all."""
+    """Private memory, and peak resident memory, in kilobytes."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
@@ -95,7 +95,7 @@ def measure(tallyd, count):
                 time.sleep(0.0005)
             ready = time.perf_counter() - begun
             private, peak = memory(agent.pid)
-            for _ in range(5):  # what reloading leaves behind
+            for _ in range(5):  # memory that a reload does not free
                 agent.send_signal(signal.SIGHUP)
                 time.sleep(0.5 + ready)
             reloaded, _ = memory(agent.pid)

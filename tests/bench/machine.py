@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This machine: what it is, where programs are placed on it, and what they take of it."""
+"""This machine: its description, the CPUs for programs, and the resources that they use."""
 
 import json
 import os
 import platform
 import subprocess
 
-CPU = 0  # everything that is compared runs here: a round trip across CPUs costs five times as much
+CPU = 0  # all contestants run here: a round trip between CPUs costs five times as much
 
 
 class Missing(Exception):
-    """A peer that cannot be had, and why."""
+    """A peer that is not available, and why."""
 
 
 def describe():
@@ -26,7 +26,7 @@ def pinned(command, cpu=CPU):
 
 
 def run(command, cpu=CPU, timeout=600, **options):
-    """Runs a program that prints one line of JSON; what it says."""
+    """Runs a program that prints one line of JSON; returns the decoded value."""
     done = subprocess.run(pinned(command, cpu), capture_output=True, text=True, timeout=timeout,
                           check=False, **options)
     if done.returncode != 0:
@@ -43,7 +43,7 @@ def memory(pid):
 
 
 def cpu_seconds(pid):
-    """Of all its threads, those that ended too."""
+    """CPU time of all its threads, including those that have exited."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interleaved runs: in each round every contestant once, so that what disturbs the machine
-disturbs all; and ratios, made within a round and then compared over the rounds."""
+"""Interleaved runs: each round runs every contestant once, so that disturbances of the machine
+affect all; ratios are computed within a round and then compared over the rounds."""
 
 import statistics
 
 
 def interleave(contestants, rounds):
-    """`contestants`: name → function that runs it once. name → the results of the rounds."""
+    """`contestants`: name → function that runs it once. Returns name → the results of the rounds."""
     results = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, once in contestants.items():
@@ -31,7 +31,7 @@ class Row:
     """One line of the table: `what` of one contestant, beside that of another."""
 
     def __init__(self, suite, what, values, unit, beside=None, beside_values=None, wanted=None):
-        """`wanted`: ("<=" or ">=", bound) for the ratio, or for the value where there is none."""
+        """`wanted`: ("<=" or ">=", bound) for the ratio, or for the value if there is no ratio."""
         self.suite, self.what, self.unit, self.beside = suite, what, unit, beside
         self.value = Spread(values)
         self.other = Spread(beside_values) if beside_values else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts and stops what is compared."""
+"""Starts and stops the servers that are compared."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def request(trigger="shop/orders", **params):
 
 
 class Stage:
-    """A folder for sockets and files, and the processes that end with it."""
+    """A folder for sockets and files, and the processes that are stopped with it."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="tally-bench-", dir="/tmp")
@@ -91,12 +91,12 @@ class Stage:
     # ---- the service, and the agent ----
 
     def canned(self, *options, cpu=machine.CPU):
-        """A DynamoDB that answers at once; its port."""
+        """Starts a DynamoDB that answers at once; returns its port."""
         child = self.start([program("canned"), *options], cpu, stdout=subprocess.PIPE)
         return int(child.stdout.readline())
 
     def triggers(self, names, polling=86400, extra=""):
-        """A folder that configures these triggers."""
+        """Creates a folder with the configuration of these triggers."""
         folder = tempfile.mkdtemp(dir=self.folder)
         for first in range(0, len(names), 1000):  # a file may have 1 MiB
             text = "".join(OBJECT.format(name=name, polling=polling, extra=extra)
@@ -106,7 +106,7 @@ class Stage:
         return folder
 
     def environment(self, port, web_identity=True, **more):
-        """A pod's. The service is nobody who could check the token."""
+        """A pod's environment. The service does not check the token."""
         url = f"http://127.0.0.1:{port}"
         identity = {"AWS_ACCESS_KEY_ID": "AKIABENCH", "AWS_SECRET_ACCESS_KEY": "bench"}
         if web_identity:
@@ -123,7 +123,7 @@ class Stage:
 
     def agent(self, port, config=None, name="tally.sock", tallyd=None, options=(), cpu=machine.CPU,
               **environment):
-        """tallyd, listening at path(name). Its process."""
+        """Starts tallyd, listening at path(name); returns its process."""
         config = config or self.triggers(["orders"])
         return self.start(self.agent_command(name, config, tallyd, options), cpu,
                           ready=lambda: listens(self.path(name)),
@@ -152,7 +152,7 @@ def wait_until(ready, child, what):
 
 
 def exchange(path, data, seconds=60):
-    """One request on a connection of its own; the answer's bytes."""
+    """Sends one request on a new connection; returns the answer's bytes."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)
         connection.connect(path)

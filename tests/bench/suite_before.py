@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This tallyd beside an earlier one, both in one run: what a change costs or gains.
+"""This tallyd compared with an earlier one, both in one run: the cost or gain of a change.
 
     make bench SUITES=before BEFORE=/path/to/an/earlier/tallyd
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers per second against triggers and connections, and what warm triggers cost; as a plot."""
+"""Answers per second by triggers and by connections, and the cost of warm triggers; as a plot."""
 
 import os
 import time
@@ -23,7 +23,7 @@ def capacity(path, data, rounds, milliseconds, *options, pid):
 
 
 def by_triggers(rounds, milliseconds):
-    """Each request asks for another trigger than the one before."""
+    """Each request is for a different trigger than the previous one."""
     found = {}
     for number in TRIGGERS:
         with Stage() as stage:
@@ -40,7 +40,7 @@ def by_triggers(rounds, milliseconds):
 
 
 def by_connections(rounds, milliseconds):
-    """tallyd's, and the floor's: more connections are more work for the kernel, too."""
+    """tallyd's, and the floor's: more connections cost the kernel more, too."""
     with Stage() as stage:
         child = stage.agent(stage.canned())
         count(stage.path("tally.sock"))
@@ -57,7 +57,7 @@ def by_connections(rounds, milliseconds):
 
 
 def warm_refreshes(rounds):
-    """CPU per refresh of triggers that nobody asks for, each once a second."""
+    """CPU per refresh of warm triggers without requests, each once a second."""
     with Stage() as stage:
         port = stage.canned(cpu=os.cpu_count() - 1)
         names = [f"t{each:05}" for each in range(WARM)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What libtally adds to the socket calls under it, and how large it is."""
+"""The overhead of libtally over its socket calls, and its size."""
 
 import os
 import subprocess

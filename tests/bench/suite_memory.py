@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory, from smaps_rollup: PSS counts a shared page for those who share it, private dirty is what
-is one's own for sure, RSS counts all as if nobody shared. Other programs that use the same libraries
-make the PSS of the shared-library build less."""
+"""Memory, from smaps_rollup: PSS divides a shared page among the processes that share it, private
+dirty counts only unshared pages, RSS counts all pages in full. Other programs that use the same
+libraries reduce the PSS of the shared-library build."""
 
 import os
 import socket
@@ -58,7 +58,7 @@ def agent_phases(stage, tallyd):
 
 
 def peer_memory(stage, command, port):
-    """After the queries; the program waits then."""
+    """After the queries; the program then waits."""
     child = stage.start([*command, port, QUERIES, 60], stdout=subprocess.PIPE,
                         env=stage.environment(port, web_identity=False))
     child.stdout.readline()
@@ -87,7 +87,7 @@ def agent_rows(name, seen, go, bounds):
 
 
 def run(rounds, quick=False):
-    del rounds, quick  # memory repeats
+    del rounds, quick  # memory is the same in each round
     notes, go = [], None
     with Stage() as stage:
         port = stage.canned()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Query: what a warm one costs the process that sends it, signed, parsed and checked; and what
-many pages cost beside the service's own time."""
+"""One Query: the CPU time of a warm one in the sending process, signed, parsed and checked; and the
+time of many pages compared with the service's own time."""
 
 import os
 import shutil
@@ -70,7 +70,7 @@ def contestants(stage, queries):
 
 
 def paged_count(rounds):
-    """A count of 25 pages, each 10 ms at the service, over the sum of the service's own times."""
+    """Time of a count of 25 pages, each 10 ms at the service, over the sum of the service's times."""
     with Stage() as stage:
         port = stage.canned("--pages", 25, "--delay-us", 10000)
         stage.agent(port)

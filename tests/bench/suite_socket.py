@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cached answers on the Unix socket: tallyd, a floor without any work, redis and memcached, all
-asked by the same program, all answering as many bytes.
+"""Cached answers on the Unix socket: tallyd, a floor that does no work, redis and memcached, all
+with the same client program and the same size of the answer.
 
-Client and server share one CPU, so what they take of it together for one answer is what decides
-how many there are in a second; and that can be measured beside other work.
+Client and server share one CPU, so their combined CPU time for one answer determines the answers
+per second, and can be measured while other programs run.
 
-A client that the kernel wakes may interrupt the server that has just answered it, and does as soon
-as the server has used more of the CPU than the client: then each pays for switches that have nothing
-to do with their work, and the floor, which uses as much as the client, does not. A patient client
-(SCHED_BATCH) waits until the server's turn is over, whoever the server is."""
+A client that the kernel wakes may preempt the server that has just answered it, and does so as soon
+as the server has used more CPU time than the client: then both pay for context switches unrelated
+to their work, while the floor, which uses as much as the client, does not. A patient client
+(SCHED_BATCH) waits until the server's time slice is over, for every server."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def start_floor(stage, question, answer_bytes):
 
 
 def fill(answer_bytes, around):
-    """A value that makes the answer so long; `around` gives the answer to a value."""
+    """A value that gives an answer of this length; `around` returns the answer for a value."""
     for size in range(answer_bytes, 0, -1):
         if len(around(b"x" * size)) == answer_bytes:
             return b"x" * size
@@ -75,7 +75,7 @@ PEERS = {"floor": start_floor, "redis": start_redis, "memcached": start_memcache
 
 
 def start_all(stage):
-    """name → (process id, socket, file of the request), and who is missing."""
+    """name → (process id, socket, file of the request), and the missing peers."""
     question = request()
     port = stage.canned()
     servers, notes = {}, []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the start of a process to its first answered count; tallyd's with credentials by web
-identity, the others' with static keys, which takes them one call less. Most of what the shared-library build
-takes is the loading of Debian's libcurl and the thirty libraries behind it: hence the row beside it."""
+"""From the start of a process to its first count; tallyd uses web identity, the others static keys,
+which need one call less. Most of the shared-library build's time is the loading of Debian's libcurl
+and its thirty dependencies, hence the separate row."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people read."""
+"""The results as text."""
 
 
 def number(value):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed, in a folder of the test's own."""
+"""Installs tally into a folder of the test."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def make(*arguments):
 
 
 def files(folder):
-    """Everything that is no folder, as paths below it."""
+    """All files that are not folders, as paths below it."""
     return sorted(os.path.relpath(os.path.join(place, name), folder)
                   for place, _, names in os.walk(folder) for name in names)
 

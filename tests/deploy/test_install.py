@@ -62,7 +62,7 @@ def test_a_program_builds_with_what_is_installed(installed, tmp_path):
     assert done.stdout.split()[1] == "NOAGENT"
 
 
-# What every prefix has before somebody installs something.
+# The folders of every prefix before an installation.
 COMMON = {"bin", "sbin", "lib", "include", "share", "share/man"}
 
 
@@ -90,7 +90,7 @@ def test_uninstall_leaves_what_others_have_installed(tmp_path):
         assert files(folder) == [os.path.relpath(stranger, folder) for stranger in strangers]
 
 
-# In a mount namespace with a /usr/local and an /etc of its own.
+# In a mount namespace with its own /usr/local and /etc.
 ON_THE_MACHINE = """
 set -e
 mkdir "$1/etc" && cp -a /etc/. "$1/etc"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tallyd(8) says what the program says."""
+"""tallyd(8) agrees with the program."""
 
 import glob
 import os

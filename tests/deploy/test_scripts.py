@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts behind `make demo` and `make test`: they end at once, leave each other alone, and say what
-they need."""
+"""The scripts of `make demo` and `make test`: they stop at once, do not disturb each other, and name
+their requirements."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.gateway.local import ROOT
 
 
 def start(script, **environment):
-    # A shell cannot trap an interrupt that is ignored when it starts, as in a job in the background.
+    # A shell cannot trap an interrupt that is ignored at its start, as in a background job.
     def heed():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -90,7 +90,7 @@ def test_who_can_become_root_by_nothing_is_told_so(tmp_path):
 
 
 def test_nothing_asks_pkg_config_before_it_is_needed(tmp_path):
-    """On a new machine pkg-config is not there yet."""
+    """On a new machine pkg-config is not installed yet."""
     done = subprocess.run(["make", "-n", "help", "PKG_CONFIG=/no/pkg-config"], cwd=ROOT, text=True,
                           capture_output=True, check=True)
     assert done.stderr == ""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units, and tallyd as systemd starts it: with a socket that is open already and an address to
-tell how it is."""
+"""The units, and tallyd as systemd starts it: with an open socket, and an address for
+notifications."""
 
 import os
 import re
@@ -21,7 +21,7 @@ EXPOSURE = 2.0
 
 @pytest.fixture(name="units")
 def readable_units(installed, tmp_path):
-    """The units as installed, but for the program's path, which systemd-analyze looks at."""
+    """The units as installed, except the program's path, which systemd-analyze checks."""
     for name in UNITS:
         with open(installed.path(f"usr/lib/systemd/system/{name}"), encoding="utf-8") as file:
             text = file.read()
@@ -70,7 +70,7 @@ def test_the_group_and_the_folder_are_made(installed, tmp_path):
 
 
 class Systemd:
-    """The part of systemd: it listens, starts, and is told."""
+    """Acts as systemd: listens, starts the agent, and receives its notifications."""
 
     def __init__(self, agent):
         self.agent = agent
@@ -130,7 +130,7 @@ def test_it_is_told_nothing_before_it_can_serve(systemd):
 
 
 def test_the_socket_outlives_the_agent(systemd):
-    """Whoever asks while it is restarted is answered by the next one."""
+    """Requests during a restart are answered by the next agent."""
     agent = systemd.agent
     systemd.start()
     assert agent.rpc("ping") is not None
@@ -150,7 +150,7 @@ def test_the_socket_outlives_the_agent(systemd):
 
 
 def test_a_socket_for_another_process_is_left_alone(systemd):
-    """LISTEN_PID names who is meant: a child of that process is not."""
+    """LISTEN_PID names the recipient: a child of that process must ignore the socket."""
     agent = systemd.agent
     agent.env.update(LISTEN_FDS="1", LISTEN_PID="1")
     systemd.listener.close()

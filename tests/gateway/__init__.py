@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays AWS on loopback, honestly enough that it can say no.
+"""Emulates AWS on loopback, including its refusals.
 
-The gateway stands between the agent and Amazon DynamoDB Local. It recomputes every SigV4
-signature with botocore from the bytes on the wire, knows which credentials it issued and when
-they end, plays STS, the container credential endpoints and the instance metadata service, keeps
-a ledger of every request, and misbehaves on request (faults.py).
+The gateway runs between the agent and Amazon DynamoDB Local. It recomputes every SigV4
+signature with botocore from the bytes on the wire, records which credentials it issued and when
+they expire, emulates STS, the container credential endpoints and the instance metadata service,
+keeps a ledger of every request, and injects faults on request (faults.py).
 
-One process holds any number of worlds (world.py): an AWS account with its own listeners, keys,
-roles, clock, ledger and faults, so that tests do not see each other. `client.py` is what tests
-use; `python3 -m tests.gateway --help` is what people and scripts use.
+One process has any number of worlds (world.py): an AWS account with its own listeners, keys,
+roles, clock, ledger and faults, so that tests are independent. Tests use `client.py`; people and
+scripts use `python3 -m tests.gateway --help`.
 """

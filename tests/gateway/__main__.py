@@ -2,12 +2,12 @@
 """The gateway for people and scripts.
 
     python3 -m tests.gateway serve --folder DIR     DynamoDB Local and the gateway, until SIGTERM
-    python3 -m tests.gateway env --folder DIR       what a pod's environment would be, to source
+    python3 -m tests.gateway env --folder DIR       prints a pod's environment, to source
     python3 -m tests.gateway fill --folder DIR QUEUE COUNT
     python3 -m tests.gateway token --folder DIR     mounts a fresh web-identity token
     python3 -m tests.gateway call --folder DIR METHOD [JSON]
 
-DIR holds what belongs to one run: gateway.json (written when all is up), logs, the token.
+DIR has the files of one run: gateway.json (written when all servers are ready), logs, the token.
 METHOD is one of the control API, for example
     call --folder DIR fault '{"action": "Query", "code": "ThrottlingException", "times": 3}'
 """
@@ -62,7 +62,7 @@ def parse():
 
 
 def serve(arguments):
-    # The stop is asked for from the first moment on, also while DynamoDB Local starts.
+    # A stop request is honoured from the beginning, also while DynamoDB Local starts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     local = None if arguments.dynamodb else DynamoDBLocal(arguments.folder)
     try:
@@ -117,7 +117,7 @@ def fill(arguments, ready):
 
 
 def progress(count):
-    """A line every two seconds for work that takes longer."""
+    """Prints a line every two seconds for work that takes longer."""
     told = time.monotonic()
 
     def tell(number):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests use of the gateway: its process, a world in it, and the control API as Python
+"""The gateway's interface for tests: its process, a world in it, and the control API as Python
 calls."""
 
 import http.client
@@ -22,7 +22,7 @@ class ControlError(Exception):
 
 
 class Control:
-    """One kept connection to the control port, for any thread."""
+    """One persistent connection to the control port, for any thread."""
 
     def __init__(self, url):
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Control:
 
 
 class WorldClient:
-    """A world of its own in a running gateway. Each of server.METHODS is a method here:
+    """A separate world in a running gateway. Each of server.METHODS is a method here:
     `world.fault(action="Query", code="ThrottlingException", times=2)`."""
 
     def __init__(self, control_url, **options):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays the credential endpoints of containers: the EKS Pod Identity agent, which wants the pod's
-token, and the ECS agent, which knows a task by its path."""
+"""Emulates the credential endpoints of containers: the EKS Pod Identity agent, which requires the
+pod's token, and the ECS agent, which identifies a task by its path."""
 
 import fnmatch
 import json
@@ -87,7 +87,7 @@ class Container:
 
 
 def document(key):
-    """Credentials as all local endpoints tell them."""
+    """Credentials in the format of all local endpoints."""
     expires = datetime.fromtimestamp(key.expires, timezone.utc)
     return {
         "AccessKeyId": key.access_key,
@@ -102,13 +102,13 @@ def _json(status, value, code=""):
 
 
 def text(status, code, message):
-    """An error as the Pod Identity agent words it."""
+    """An error in the format of the Pod Identity agent."""
     body = f"[{uuid.uuid4()}]: ({code}): {message}, fault: client\n"
     return Reply(status, body.encode(), {"Content-Type": "text/plain; charset=utf-8"}, code)
 
 
 def refuse(fault):
-    """The answer that a fault wants instead of a real one."""
+    """The answer that a fault injects instead of a real one."""
     if fault.location:
         return Reply(fault.status or 307, b"", {"Location": fault.location}, "redirect")
     if fault.body is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays DynamoDB: checks who asks, lets DynamoDB Local answer, and speaks as AWS does."""
+"""Emulates DynamoDB: authenticates requests, forwards them to DynamoDB Local, and formats replies as
+AWS does."""
 
 import base64
 import json
@@ -22,7 +23,7 @@ REFUSALS = {
     "unknown": "UnrecognizedClientException",
     "expired": "ExpiredTokenException",
 }
-# The errors that belong to DynamoDB itself; the others are those of all AWS services.
+# Errors specific to DynamoDB; the others are common to all AWS services.
 OWN_ERRORS = {
     "ConditionalCheckFailedException", "InternalServerError", "LimitExceededException",
     "ProvisionedThroughputExceededException", "RequestLimitExceeded", "ResourceInUseException",
@@ -88,7 +89,7 @@ class DynamoDB:
         return self._as_aws(status, text, fault)
 
     def _denial(self, key, action, question):
-        """Access denied, in AWS's words."""
+        """Access denied, with AWS's message."""
         resource = f"arn:aws:dynamodb:{self.region}:{key.arn.split(':')[4]}:table/" \
                    f"{question.get('TableName', '*')}"
         if question.get("IndexName"):
@@ -98,7 +99,7 @@ class DynamoDB:
 
     @staticmethod
     def _as_aws(status, text, fault):
-        """DynamoDB Local's answer, worded and shaped as DynamoDB's."""
+        """DynamoDB Local's answer, with the messages and format of DynamoDB."""
         if status != 200:
             found = json.loads(text)
             code = found.get("__type", "").rpartition("#")[2]
@@ -118,7 +119,7 @@ class DynamoDB:
     def dress(self, reply, fault):
         crc = zlib.crc32(reply.body) ^ (1 if fault.wrong_crc else 0)
         now = self._world.clock.now() + fault.date_offset
-        # The end of an id is the same for all of DynamoDB's.
+        # All request ids of DynamoDB end so.
         request_id = base64.b32encode(secrets.token_bytes(20)).decode()[:26]
         reply.headers = {
             "Server": "Server",
@@ -139,7 +140,7 @@ def error(code, message, status=400, reasons=None):
     """An error as DynamoDB sends it."""
     body = {"__type": _prefix(code) + code}
     if message is not None:
-        # AccessDenied alone spells its text with a capital letter.
+        # Only AccessDenied has "Message" with a capital letter.
         body["Message" if code == "AccessDeniedException" else "message"] = message
     if reasons is not None:
         body["ThrottlingReasons"] = reasons
@@ -147,7 +148,7 @@ def error(code, message, status=400, reasons=None):
 
 
 def refuse(fault):
-    """The answer that a fault wants instead of a real one."""
+    """The answer that a fault injects instead of a real one."""
     if fault.location:
         return Reply(fault.status or 307, b"", {"Location": fault.location}, "redirect")
     if fault.body is not None:
@@ -157,7 +158,7 @@ def refuse(fault):
         status = fault.status or (500 if fault.code == "InternalServerError" else 400)
         reply = error(fault.code, message, status, fault.reasons)
     else:
-        # What a proxy in front of the service says when the service is away.
+        # The reply of a proxy in front of the service when the service is unavailable.
         reply = Reply(fault.status, b"<html><body>unavailable</body></html>",
                       {"Content-Type": "text/html"}, f"http-{fault.status}")
     if fault.retry_after_ms is not None:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Misbehaviour on request: which calls it hits, and what it does to them."""
+"""Fault injection: which calls a fault affects, and how."""
 
 from dataclasses import asdict, dataclass, field, fields
 
 
 @dataclass
 class Fault:
-    # Which calls. Calls that match service and action are counted from 1, for each fault alone.
+    # Selection. Calls that match service and action are counted from 1, separately for each fault.
     service: str = "dynamodb"
     action: str = "*"
     on: list = None  # only these call numbers
-    skip: int = 0  # let that many pass first
-    times: int = None  # then hit that many; None: all that follow
+    skip: int = 0  # skip this many first
+    times: int = None  # then affect this many; None: all later ones
 
-    # What happens to a call that is hit.
-    latency: float = 0.0  # seconds before anything else
+    # The effect on a selected call.
+    latency: float = 0.0  # delay in seconds
     code: str = ""  # refuse with this AWS error …
     message: str = ""
     status: int = 0  # … this HTTP status, 400 unless given
@@ -24,15 +24,15 @@ class Fault:
     headers: dict = field(default_factory=dict)  # added or, with None, left out
     location: str = ""  # redirect there, 307 unless `status` is given
     reset: str = ""  # RST "before", "within" or "after" the reply
-    close: str = ""  # FIN at the same places
-    content_length: int = None  # declare this length whatever is sent
+    close: str = ""  # FIN at the same positions
+    content_length: int = None  # declare this length, whatever the length of the body
     drip: float = 0.0  # seconds between pieces of the body …
     drip_bytes: int = 1  # … of this many bytes
-    endless: bool = False  # a body that never ends
+    endless: bool = False  # an endless body
     wrong_crc: bool = False
     date_offset: float = 0.0  # the Date header is off by these seconds
 
-    # What happens to the question and the answer of DynamoDB.
+    # Changes to the request and the reply of DynamoDB.
     limit: int = 0  # forward with this Limit: pages of so many scanned items
     final_key: str = None  # the last page says LastEvaluatedKey: "{}" or "null"
 
@@ -49,7 +49,7 @@ class Fault:
         return self.times is None or self.seen <= self.skip + self.times
 
     def refuses(self):
-        """Whether the call never reaches the real service."""
+        """Whether the call does not reach the real service."""
         return bool(self.code or self.status or self.location or self.body is not None)
 
 
@@ -75,7 +75,7 @@ class Faults:
         self._faults.clear()
 
     def take(self, service, action):
-        """The first fault that hits this call; every fault counts it."""
+        """The first fault that selects this call; every fault counts it."""
         hits = [fault for fault in self._faults if fault.hits(service, action)]
         return hits[0] if hits else NO_FAULT
 

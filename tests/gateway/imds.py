@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays the instance metadata service: version 2 with its session tokens, version 1 without, and
-kiam, which speaks version 1 to pods."""
+"""Emulates the instance metadata service: version 2 with its session tokens, version 1 without, and
+kiam, which offers version 1 to pods."""
 
 import json
 import secrets
@@ -23,7 +23,7 @@ class IMDS:
         self._world = world
         self.version = "2"  # "2": a token is needed; "1": there are no tokens; "both"
         self.role = None  # ARN of the instance's (or, in kiam, the pod's) role
-        self._tokens = {}  # token → when it ends
+        self._tokens = {}  # token → when it expires
 
     def action(self, request):
         if request.path == TOKEN_PATH:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access keys of an account: who holds them, until when, and every secret ever issued."""
+"""The access keys of an account: their owners, their expiration, and every secret ever issued."""
 
 import base64
 import secrets
@@ -37,7 +37,7 @@ class KeyRing:
         account, name = role.split(":")[4], role.rpartition("/")[2]
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
         key = Key(_name("ASIA"), _secret(), _token(), arn, f"{_name('AROA')}:{session}", role)
-        # STS tells whole seconds; the end it tells is the end it means.
+        # STS returns whole seconds; the credentials expire exactly at the returned time.
         key.expires = float(int(self._clock.now() + lifetime))
         return self._add(key)
 
@@ -45,13 +45,13 @@ class KeyRing:
         return self._keys.get(access_key)
 
     def expire(self, access_key=None):
-        """Ends one key's life now, or that of every session."""
+        """Expires one key now, or the keys of all sessions."""
         for key in self._keys.values():
             if key.access_key == access_key or (access_key is None and key.token):
                 key.expires = 0.0
 
     def revoke(self, access_key=None):
-        """Makes one key unknown, or every session's key."""
+        """Makes one key unknown, or the keys of all sessions."""
         for key in self._keys.values():
             if key.access_key == access_key or (access_key is None and key.token):
                 key.revoked = True
@@ -60,10 +60,10 @@ class KeyRing:
         self._issued.append(text)
 
     def pieces(self):
-        """What must never be seen outside: pieces of every secret ever issued."""
+        """Pieces of every secret ever issued, which must not appear in any output."""
         found = []
         for text in self._issued:
-            # The head of a JWT says nothing but its algorithm and is the same for all.
+            # The header of a JWT contains only its algorithm and is the same for all.
             text = text.partition(".")[2] if text.count(".") == 2 else text
             # Session tokens share their first characters, as AWS's do.
             text = text.removeprefix(TOKEN_HEAD)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happened: every connection and every request, for tests to count and to look at."""
+"""The record of every connection and every request, for tests to count and to inspect."""
 
 import hashlib
 import time
 from collections import Counter, deque
 
 REQUESTS_KEPT = 100_000
-# Secrets stay out of the ledger, so that a test that prints it prints none.
+# The ledger contains no secrets, so that a test may print it.
 MASKED = ("authorization", "x-amz-security-token", "x-aws-ec2-metadata-token")
 
 
@@ -28,7 +28,7 @@ class Ledger:
         self.open[service] -= 1
 
     def started(self, service, action, request):
-        """A new entry; the service adds who asked, `finished` adds how it ended."""
+        """A new entry; the service adds the caller, `finished` adds the result."""
         self.calls[f"{service}:{action}"] += 1
         self.in_flight[service] += 1
         self.in_flight_max[service] = max(self.in_flight_max[service], self.in_flight[service])

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One service of a world on its own port: reads requests, lets the service answer, and sends
-the answers well or, where a fault says so, badly."""
+"""One service of a world on its own port: reads requests, passes them to the service, and sends the
+replies, intact or with an injected fault."""
 
 import asyncio
 import contextlib
 
 from . import wire
 
-# How long a finished reply gets to leave the machine before a RST may follow it.
+# Time for a complete reply to be delivered before a RST may follow it.
 SETTLE_SECONDS = 0.05
 ENDLESS_PIECE = b" " * 65536
 
 
 class Gone(Exception):
-    """The connection was ended on purpose."""
+    """The connection was closed on purpose."""
 
 
 class Listener:
     """`service` has a name, action(request), describe(request) for the ledger, answer(request,
-    fault, entry), and dress(reply, fault), which adds what every reply of it has."""
+    fault, entry), and dress(reply, fault), which adds the common headers of its replies."""
 
     def __init__(self, service, ledger, faults, tls=None):
         self.service = service
@@ -42,18 +42,18 @@ class Listener:
             writer.transport.abort()
 
     async def restart(self):
-        """Listens again, where it did before stop()."""
+        """Listens again on the port that it had before stop()."""
         await self.start(port=int(self.url.rpartition(":")[2]))
 
     def close_idle(self):
-        """Ends every connection between two requests, as a load balancer does at night."""
+        """Closes every connection that is between two requests, as a load balancer does."""
         idle = [writer for writer, busy in self._busy.items() if not busy]
         for writer in idle:
             writer.close()
         return len(idle)
 
     async def serve(self, reader, writer):
-        """One connection, to its end."""
+        """Serves one connection until it ends."""
         name = self.service.name
         number = self._ledger.connected(name)
         self._busy[writer] = False

@@ -17,7 +17,7 @@ READY_SECONDS = 60
 
 class DynamoDBLocal:
     def __init__(self, folder, port=0):
-        """`folder`: where its log and the compiled shim go."""
+        """`folder`: for its log and the compiled shim."""
         found = glob.glob(JAR)
         if not found:
             raise FileNotFoundError(f"no {JAR}; run tests/setup.sh demo")
@@ -27,7 +27,7 @@ class DynamoDBLocal:
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": folder,
                        "LD_PRELOAD": _shim(folder)}
-        # DynamoDB Local looks for its libraries beside itself, and may leave files in its folder.
+        # DynamoDB Local looks for its libraries in its own folder, and may create files there.
         command = ["java", "-Xms256m", "-Xmx1g", "-XX:+UseParallelGC",
                    f"-Djava.library.path={home}/DynamoDBLocal_lib", "-jar", found[0],
                    "-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(self.port)]
@@ -49,7 +49,7 @@ class DynamoDBLocal:
             if self._child.poll() is not None:
                 break
             try:
-                # Not urllib, which would ask a proxy of the environment.
+                # Not urllib, which would use a proxy from the environment.
                 connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
                 connection.request("GET", "/")
                 connection.getresponse()

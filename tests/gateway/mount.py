@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A projected volume as kubelet makes it: files are symlinks through `..data`, which is swapped
-in one step when the content changes."""
+"""A projected volume as kubelet creates it: files are symlinks through `..data`, which is replaced
+atomically when the content changes."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ class ProjectedVolume:
             shutil.rmtree(old)
 
     def clear(self):
-        """The moment in which the link leads nowhere."""
+        """The state in which the symlink dangles."""
         data = os.path.join(self.folder, "..data")
         old = os.path.realpath(data)
         os.unlink(data)

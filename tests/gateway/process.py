@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that end with whoever started them, however that one ends."""
+"""Child processes that end with their parent, however the parent ends."""
 
 import ctypes
 import os
@@ -18,12 +18,12 @@ def start(command, **options):
         if os.getppid() != parent:  # it died before the line above
             os._exit(1)
 
-    # In a group of its own: a Ctrl-C in the terminal is for the parent, which stops it in order.
+    # In its own process group: Ctrl-C in the terminal goes to the parent, which stops it in order.
     return subprocess.Popen(command, preexec_fn=tie, process_group=0, **options)
 
 
 def stop(child, seconds=10.0):
-    """Asks a child to end, insists after a while; its exit status."""
+    """Sends SIGTERM, then SIGKILL after a while; returns the exit status."""
     if child.poll() is None:
         child.terminate()
         try:

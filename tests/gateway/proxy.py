@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a company's proxy that leads to AWS: CONNECT to the real names of AWS ends here, in TLS
-with a certificate for that name, at this world's services."""
+"""Emulates a company's proxy to AWS: a CONNECT to a real name of AWS is served here, in TLS with a
+certificate for that name, by this world's services."""
 
 from . import wire
 

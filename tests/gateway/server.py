@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control API: JSON over HTTP on a port of its own.
+"""The control API: JSON over HTTP on a separate port.
 
     POST /worlds                  {"region": …}      → {"name": …, "urls": {…}}
-    POST /worlds/NAME/METHOD      {arguments}        → what World.METHOD answers
+    POST /worlds/NAME/METHOD      {arguments}        → the result of World.METHOD
     DELETE /worlds/NAME
 """
 

@@ -16,7 +16,7 @@ STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class Refusal(Exception):
-    """The request is refused. `kind` is the refusal in no service's own words."""
+    """The request is refused. `kind` is the reason, independent of a service's wording."""
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -25,7 +25,7 @@ class Refusal(Exception):
 
 
 class _Recomputed(SigV4Auth):
-    """botocore's signer, made to sign exactly the headers that the client says it signed."""
+    """botocore's signer, restricted to the headers that the client declares as signed."""
 
     def __init__(self, key, service, region, signed, received):
         super().__init__(Credentials(key.access_key, key.secret_key), service, region)

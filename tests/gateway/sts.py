@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays STS: web-identity tokens and signed calls in, temporary credentials out."""
+"""Emulates STS: web-identity tokens and signed calls in, temporary credentials out."""
 
 import fnmatch
 import re
@@ -46,7 +46,7 @@ class STS:
         return request.form().get("Action", "-")
 
     def describe(self, request):
-        """What was asked, without the token."""
+        """The parameters of the request, without the token."""
         return "&".join(f"{name}={'***' if 'Token' in name else value}"
                         for name, value in sorted(request.form().items()))
 
@@ -167,7 +167,7 @@ class STS:
                           "between 900 and 43200")
 
     def _issue(self, role, form):
-        # A role's own lifetime plays credentials that end within a test.
+        # A role's own lifetime allows credentials that expire within a test.
         lifetime = role["lifetime"] or int(form.get("DurationSeconds", 3600))
         return self._world.keys.issue_session(role["arn"], form["RoleSessionName"], lifetime)
 
@@ -222,7 +222,7 @@ def error(code, message, status=400):
 
 
 def refuse(fault):
-    """The answer that a fault wants instead of a real one."""
+    """The answer that a fault injects instead of a real one."""
     if fault.location:
         return Reply(fault.status or 307, b"", {"Location": fault.location}, "redirect")
     if fault.body is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes and fills the tables that tests and the demonstration ask about."""
+"""Creates and fills the tables of the tests and of the demonstration."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from .dynamodb import CONTENT_TYPE, TARGET
 from .upstream import AUTHORIZATION
 
-BATCH = 25  # the most that BatchWriteItem takes
+BATCH = 25  # the maximum of BatchWriteItem
 WORKERS = 4
-# With its key and names some 1,040 bytes: 25,000 such items are 25 pages of 1 MB.
+# About 1,040 bytes including key and names: 25,000 such items are 25 pages of 1 MB.
 PAYLOAD = "x" * 1000
 
 ORDERS = {
@@ -27,7 +27,7 @@ ORDERS = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 
-# With both kinds of index: 300 jobs of 3 owners; every 10th waits.
+# With both kinds of index: 300 jobs of 3 owners; every 10th is waiting.
 JOBS = {
     "TableName": "jobs",
     "AttributeDefinitions": [{"AttributeName": "owner", "AttributeType": "S"},
@@ -49,7 +49,7 @@ JOBS = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 
-# With keys that are no text: 60 items in shards 0 to 2, with binary sort keys.
+# With non-text keys: 60 items in shards 0 to 2, with binary sort keys.
 SHARDS = {
     "TableName": "shards",
     "AttributeDefinitions": [{"AttributeName": "shard", "AttributeType": "N"},
@@ -59,7 +59,7 @@ SHARDS = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 
-# Rows that expire: some have, and DynamoDB has not deleted them yet.
+# Rows with a TTL: some have expired, and DynamoDB has not deleted them yet.
 LEASES = {
     "TableName": "leases",
     "AttributeDefinitions": [{"AttributeName": "pool", "AttributeType": "S"},
@@ -94,7 +94,7 @@ def shard(number):
 
 
 def lease(seconds, now):
-    """`ends` is what a filter may name: it is no key."""
+    """A filter may name `ends`: it is not a key."""
     expires = {"N": str(now + seconds)}
     return {"pool": {"S": "all"}, "expires": expires, "ends": expires}
 
@@ -120,7 +120,7 @@ class Refused(RuntimeError):
 
 
 class Tables:
-    """Talks to DynamoDB Local itself, which checks no signature, so filling is quick."""
+    """Calls DynamoDB Local directly, which checks no signature, so that filling is quick."""
 
     def __init__(self, url):
         self._netloc = urlsplit(url).netloc
@@ -129,7 +129,7 @@ class Tables:
         self._call(self._connect(), "CreateTable", definition)
 
     def refusal(self, question):
-        """What DynamoDB answers to a Query that it refuses; None where it does not."""
+        """DynamoDB's error for a Query that it refuses; None if it accepts the Query."""
         try:
             self._call(self._connect(), "Query", question)
         except Refused as refused:
@@ -154,7 +154,7 @@ class Tables:
         self._call(self._connect(), "DeleteItem", {"TableName": table, "Key": key})
 
     def put(self, table, items):
-        """Writes any number of items (maps of AttributeValues); any iterable will do."""
+        """Writes any number of items (maps of AttributeValues) from an iterable."""
         batches = _Batches(items)
         with ThreadPoolExecutor(WORKERS) as pool:
             connections = [self._connect() for _ in range(WORKERS)]
@@ -196,7 +196,7 @@ class Tables:
 
 
 class _Batches:
-    """Shares items out to several threads."""
+    """Distributes items to several threads."""
 
     def __init__(self, items):
         self._items = iter(items)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other sources of credentials, and TLS, asked by AWS's own client."""
+"""The other sources of credentials, and TLS, with AWS's own client."""
 
 import json
 import ssl

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway misbehaves exactly as asked."""
+"""The gateway injects exactly the requested faults."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from tests.gateway.test_signatures import BODY, client, count, refusal, send, si
 
 
 class Raw:
-    """One kept connection."""
+    """One persistent connection."""
 
     def __init__(self, world):
         self._world = world

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway says no: a request that AWS would refuse is refused, in AWS's words."""
+"""The gateway refuses the requests that AWS would refuse, with AWS's messages."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-# Every refusal must come from the gateway, none from the client itself.
+# Every refusal must come from the gateway, not from the client.
 ONCE = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 BODY = json.dumps({"TableName": "orders", "Select": "COUNT",
                    "KeyConditionExpression": "queue = :q",
@@ -35,7 +35,7 @@ def count(world, key, **options):
 
 
 def refusal(call, *arguments, **options):
-    """What AWS's own client understands of a refusal: HTTP status, code, message."""
+    """A refusal as AWS's own client parses it: HTTP status, code, message."""
     with pytest.raises(ClientError) as caught:
         call(*arguments, **options)
     answer = caught.value.response
@@ -44,7 +44,7 @@ def refusal(call, *arguments, **options):
 
 
 def signed(world, key, region="eu-west-1", service="dynamodb"):
-    """A signed request as headers, ready to be spoilt."""
+    """The headers of a signed request, for tests to modify."""
     url = world.urls["dynamodb"]
     request = AWSRequest("POST", url + "/", data=BODY, headers={
         "Host": urlsplit(url).netloc, "Content-Type": "application/x-amz-json-1.0",

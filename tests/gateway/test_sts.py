@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""STS as the gateway plays it, asked by AWS's own client."""
+"""The gateway's STS, with AWS's own client."""
 
 import json
 

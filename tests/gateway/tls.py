@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority of the tests' own, and servers' certificates good and bad."""
+"""A certificate authority for tests, and valid and invalid server certificates."""
 
 import datetime
 import ipaddress
@@ -54,12 +54,12 @@ class Authority:
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.ExtendedKeyUsage([usage.CLIENT_AUTH if kind == "client-usage"
                                     else usage.SERVER_AUTH]), False)]
-        if kind == "key-usage":  # a key that may sign lists of revoked certificates, and no more
+        if kind == "key-usage":  # a key that may only sign CRLs
             extensions.append((_key_usage(crl_sign=True), True))
         days = {"expired": (-10, -1), "not-yet-valid": (1, 10)}.get(kind, (-10, 30))
         if kind == "self-signed":
             certificate = _sign(subject, key, subject, key.public_key(), extensions, days)
-        elif kind in ("issuer-is-no-ca", "issuer-key-usage"):  # it may not sign, but did
+        elif kind in ("issuer-is-no-ca", "issuer-key-usage"):  # it must not sign, but did
             is_ca = kind == "issuer-key-usage"
             own = [(x509.BasicConstraints(ca=is_ca, path_length=None), True),
                    (_key_usage(digital_signature=True), True)]
@@ -104,7 +104,7 @@ def _context(key, *chain, newest=None):
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = newest
         context.set_ciphers("ALL:@SECLEVEL=0")
-    # load_cert_chain takes files only.
+    # load_cert_chain accepts files only.
     handle, path = tempfile.mkstemp()
     try:
         with os.fdopen(handle, "wb") as file:

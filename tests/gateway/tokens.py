@@ -21,7 +21,7 @@ class Issuer:
         self.url = ISSUER
 
     def issue(self, subject, audience=AUDIENCE, lifetime=86400, issuer=None, foreign=False):
-        """A service account's token. `foreign`: signed with a key that nobody knows."""
+        """A service account's token. `foreign`: signed with an unknown key."""
         _, _, namespace, account = (subject.split(":") + [""] * 4)[:4]
         now = int(time.time())
         claims = {

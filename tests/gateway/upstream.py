@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls DynamoDB Local over kept connections."""
+"""Calls DynamoDB Local over persistent connections."""
 
 import asyncio
 from urllib.parse import urlsplit
 
 from . import wire
 
-# DynamoDB Local wants a signature's form and checks nothing of it.
+# DynamoDB Local requires a signature header and does not check it.
 AUTHORIZATION = ("AWS4-HMAC-SHA256 Credential=gateway/20000101/eu-west-1/dynamodb/aws4_request, "
                  "SignedHeaders=host, Signature=" + "0" * 64)
 
@@ -18,7 +18,7 @@ class Upstream:
         self._idle = []
 
     async def call(self, target, body):
-        """The status and body that DynamoDB Local answers to an operation."""
+        """Sends an operation to DynamoDB Local; returns status and body."""
         head = (f"POST / HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
                 f"X-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-1.0\r\n"
                 f"Authorization: {AUTHORIZATION}\r\nContent-Length: {len(body)}\r\n\r\n")
@@ -27,7 +27,7 @@ class Upstream:
             try:
                 return await self._exchange(reader, writer, head.encode() + body)
             except (OSError, EOFError):
-                writer.close()  # it was closed while it idled; the next one may be good
+                writer.close()  # it was closed while idle; the next one may be open
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=wire.HEAD_MAX)
         return await self._exchange(reader, writer, head.encode() + body)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 as bytes: requests in, replies out, one connection at a time.
 
-Written by hand, because the faults need control over every byte that leaves and the ledger
-needs every byte that came.
+Written by hand, because the faults need control of every byte that is sent, and the ledger needs
+every byte that was received.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ BODY_MAX = 8 * 1024 * 1024
 
 
 class Malformed(Exception):
-    """What came is not HTTP/1.1 as a client of AWS speaks it."""
+    """The input is not HTTP/1.1 as a client of AWS sends it."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Reply:
     code: str = ""  # the error's name, for the ledger
 
     def head(self, length):
-        """Status line and headers, for a body that is declared to be `length` bytes long."""
+        """Status line and headers, for a declared body length of `length` bytes."""
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
@@ -72,7 +72,7 @@ class Reply:
 
 
 async def read_request(reader, writer):
-    """The next request of a connection, or None where the client closed it between two."""
+    """The next request of a connection, or None if the client closed it between two requests."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -92,7 +92,7 @@ async def read_request(reader, writer):
 def parse_head(head):
     lines = head[:-4].decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
-    # Python's own client asks for a tunnel in the older version.
+    # Python's own client requests a tunnel with HTTP/1.0.
     versions = ("HTTP/1.1", "HTTP/1.0") if parts[0] == "CONNECT" else ("HTTP/1.1",)
     if len(parts) != 3 or parts[2] not in versions or not parts[0].isalpha():
         raise Malformed(f"not a request line: {lines[0]!r}")
@@ -136,7 +136,7 @@ async def read_chunked(reader):
 
 
 def reset(writer):
-    """Ends a connection with a RST instead of a FIN."""
+    """Closes a connection with a RST instead of a FIN."""
     raw = writer.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One AWS account as a test sees it: its services, keys, roles, clock, ledger and faults."""
+"""One AWS account of a test: its services, keys, roles, clock, ledger and faults."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ SUBJECT = "system:serviceaccount:shop:orders-worker"
 
 
 class World:
-    """Methods whose name has no underscore in front are the control API (server.py)."""
+    """Methods whose name does not begin with an underscore are the control API (server.py)."""
 
     def __init__(self, dynamodb_url, region=REGION):
         self.region = region
@@ -43,7 +43,7 @@ class World:
         self.role(ROLE, web_identity=SUBJECT, pod_identity=SUBJECT)
 
     async def start(self):
-        """Starts one listener for each service; the URLs by name."""
+        """Starts one listener for each service; returns the URLs by name."""
         return {
             "dynamodb": await self.listen("dynamodb"),
             "sts": await self.listen("sts"),
@@ -59,8 +59,8 @@ class World:
         self._upstream.close()
 
     async def listen(self, service, region=None, tls=None):
-        """A further endpoint of a service, perhaps in another region, perhaps with a certificate
-        of the authority's (tls.py: "good", "expired", …); its URL."""
+        """Starts another endpoint of a service, optionally in another region, optionally with a
+        certificate (tls.py: "good", "expired", …); returns its URL."""
         makers = {
             "dynamodb": lambda: DynamoDB(self, self._upstream, region or self.region),
             "sts": lambda: STS(self, region or self.region),
@@ -74,25 +74,25 @@ class World:
         return listener.url
 
     async def leave(self, service):
-        """Refuses connections to every endpoint of a service, and ends those there are."""
+        """Refuses connections to every endpoint of a service, and closes the existing ones."""
         for listener in self._listeners:
             if listener.service.name == service:
                 await listener.stop()
 
     async def come_back(self, service):
-        """The end of leave()."""
+        """Undoes leave()."""
         for listener in self._listeners:
             if listener.service.name == service:
                 await listener.restart()
 
     async def proxy(self):
-        """A proxy through which AWS's real names lead here; its URL."""
+        """Starts a proxy that maps AWS's real names to this world; returns its URL."""
         server = await asyncio.start_server(Proxy(self).serve, "127.0.0.1", 0)
         self._proxies.append(server)
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     def listener_for(self, host):
-        """The service that AWS has under this name, signed for the region in the name."""
+        """The service with this AWS host name, signed for the region in the name."""
         name, _, rest = host.partition(".")
         service = name.removesuffix("-fips")
         region = rest.partition(".")[0]
@@ -115,20 +115,20 @@ class World:
 
     def role(self, arn=ROLE, web_identity=None, assume_role=None, pod_identity=None,
              external_id=None, lifetime=None, deny=None):
-        """Makes or replaces a role. `web_identity`, `pod_identity`: the subject of a service
-        account that it trusts, `assume_role`: the ARNs it trusts (all are patterns), `lifetime`:
-        seconds its credentials last, whatever is asked, `deny`: the actions it may not do
-        ("dynamodb:Query", "*") or tables ("table/orders")."""
+        """Creates or replaces a role. `web_identity`, `pod_identity`: the subject of a trusted service
+        account, `assume_role`: the trusted ARNs (all are patterns), `lifetime`: lifetime of its
+        credentials in seconds, whatever is requested, `deny`: denied actions ("dynamodb:Query",
+        "*") or tables ("table/orders")."""
         self.roles[arn] = {"arn": arn, "web_identity": web_identity, "assume_role": assume_role,
                            "pod_identity": pod_identity, "external_id": external_id,
                            "lifetime": lifetime, "deny": deny or []}
 
     def task(self, role=ROLE):
-        """An ECS task with this role; the path of its credentials."""
+        """Adds an ECS task with this role; returns the path of its credentials."""
         return self._container.add_task(role)
 
     def metadata(self, version="2", role=ROLE):
-        """How the instance metadata service answers (imds.py), and with whose credentials."""
+        """Sets how the instance metadata service answers (imds.py), and the role of its credentials."""
         self._imds.version = version
         self._imds.role = role
 
@@ -138,7 +138,7 @@ class World:
         return {"access_key": key.access_key, "secret_key": key.secret_key, "arn": key.arn}
 
     def session(self, role=ROLE, name="test", lifetime=3600):
-        """Temporary credentials without asking STS."""
+        """Temporary credentials without a call to STS."""
         key = self.keys.issue_session(role, name, lifetime)
         return {"access_key": key.access_key, "secret_key": key.secret_key, "token": key.token}
 
@@ -158,15 +158,15 @@ class World:
         return not {"*", action, f"table/{table}"} & set(deny)
 
     def expire(self, access_key=None):
-        """Ends a key's life now, or that of every session."""
+        """Expires a key now, or the keys of all sessions."""
         self.keys.expire(access_key)
 
     def revoke(self, access_key=None):
-        """Makes a key unknown, or every session's key."""
+        """Makes a key unknown, or the keys of all sessions."""
         self.keys.revoke(access_key)
 
     def clock_offset(self, seconds):
-        """Moves AWS's clock away from the machine's."""
+        """Sets the offset of AWS's clock from the machine's."""
         self.clock.offset = seconds
 
     def fault(self, **options):
@@ -178,11 +178,11 @@ class World:
         self.faults.clear()
 
     def close_idle(self):
-        """Ends the connections that wait for a next request."""
+        """Closes the connections that wait for a next request."""
         return sum(listener.close_idle() for listener in self._listeners)
 
     def summary(self):
-        """Counts of connections and calls."""
+        """Numbers of connections and calls."""
         return self.ledger.summary()
 
     def requests(self, service=None, action=None):
@@ -191,9 +191,9 @@ class World:
                 if service in (None, entry["service"]) and action in (None, entry["action"])]
 
     def forget(self):
-        """Starts counting anew."""
+        """Resets the counters."""
         self.ledger.clear()
 
     def secrets(self):
-        """Pieces of every secret ever issued: what must not be seen anywhere."""
+        """Pieces of every secret ever issued, which must not appear anywhere."""
         return self.keys.pieces()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program where every name is looked up at a server that takes questions and never
-answers: black_hole.py PROGRAM ARGUMENT...
+"""Runs a program with a name server that receives queries and never answers:
+black_hole.py PROGRAM ARGUMENT...
 
-In a network and a mount namespace of its own (as root, or where users may make namespaces)."""
+In its own network and mount namespace (as root, or if users may create namespaces)."""
 
 import ctypes
 import fcntl
@@ -44,7 +44,7 @@ def main():
                          MS_BIND, None))
     hole = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     hole.bind(("127.0.0.1", 53))
-    os.set_inheritable(hole.fileno(), True)  # it stays open, unread, as long as the program lives
+    os.set_inheritable(hole.fileno(), True)  # it stays open, unread, while the program runs
     os.execv(sys.argv[1], sys.argv[1:])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates good and bad, for servers that a TLS client must tell apart."""
+"""Valid and invalid certificates, for servers that a TLS client must accept or refuse."""
 
 import datetime
 import os
@@ -23,7 +23,7 @@ def new_key(kind):
 
 
 class Certificate:
-    """One with its key. `issuer`: the Certificate that signs it, or None for a root."""
+    """A certificate with its key. `issuer`: the Certificate that signs it, or None for a root."""
 
     def __init__(self, name, issuer=None, key="ec256", digest="sha256", ca=False):
         self.issuer = issuer
@@ -44,7 +44,7 @@ class Certificate:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def write(self, folder):
-        """The chain without its root, behind the key, in one file; its path."""
+        """Writes the key and the chain without its root into one file; returns its path."""
         path = os.path.join(folder, f"{x509.random_serial_number():x}.pem")
         key = self.key.private_bytes(serialization.Encoding.PEM,
                                      serialization.PrivateFormat.TraditionalOpenSSL,
@@ -59,7 +59,7 @@ class Certificate:
 
     def context(self, folder, lowest=ssl.TLSVersion.TLSv1_2, highest=ssl.TLSVersion.TLSv1_3,
                 ciphers=None):
-        """A server's context that itself takes everything, however weak."""
+        """A server's context that itself accepts everything, however weak."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers((ciphers or "ALL") + ":@SECLEVEL=0")
         context.minimum_version, context.maximum_version = lowest, highest

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from tests.integration.agent import Agent
-from tests.integration.conftest import programs  # noqa: F401: it checks that all is built
+from tests.integration.conftest import programs  # noqa: F401: it checks that the programs are built
 from tests.integration.yaml_files import small_object
 
 from .certificates import Certificate
@@ -14,7 +14,7 @@ from .servers import Server, SlowNetwork
 
 
 class NoWorld:
-    """Where an Agent expects an AWS account: here it has static keys, and no STS."""
+    """In place of an AWS account for Agent: static keys, and no STS."""
 
     urls = {"sts": "http://127.0.0.1:9", "dynamodb": "http://127.0.0.1:9"}
 
@@ -33,7 +33,7 @@ STATIC_KEYS = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts an agent whose DynamoDB is at `url`, and that trusts the CAs in `bundle`, a text."""
+    """Starts an agent with DynamoDB at `url` that trusts the CAs in the text `bundle`."""
     with contextlib.ExitStack() as agents:
         def make(url, bundle="", documents=(), wrapper=(), **env):
             path = tmp_path / "bundle.pem"
@@ -65,7 +65,7 @@ def serve(tmp_path):
 
 @pytest.fixture
 def slow():
-    """Puts a slow network in front of a server."""
+    """Emulates a slow network in front of a server."""
     with contextlib.ExitStack() as networks:
         def make(server, seconds):
             network = SlowNetwork(server.port, seconds)

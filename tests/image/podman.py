@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's podman with storage and settings of its own: it leaves nothing on the machine, and works
-where containers may not raise limits and cgroups are of the first kind."""
+"""Debian's podman with its own storage and settings: it leaves no files on the machine, and works
+where containers may not raise limits and with cgroups v1."""
 
 import contextlib
 import glob
@@ -29,7 +29,7 @@ POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
 
 class Podman:
     def __init__(self):
-        # A short path: sockets lie below it.
+        # A short path, because it contains sockets.
         self.folder = tempfile.mkdtemp(prefix="tally-podman-", dir="/tmp")
         self._policy = self._write("policy.json", json.dumps(POLICY))
         self._env = {
@@ -47,7 +47,7 @@ class Podman:
         return path
 
     def run(self, *command, check=True, timeout=120):
-        """Its exit code and all that it said."""
+        """Its exit code and all its output."""
         done = subprocess.run(["podman", *command], env=self._env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=timeout, check=False)
@@ -56,7 +56,7 @@ class Podman:
         return done.returncode, done.stdout
 
     def load(self, archive):
-        """Loads an image; its name."""
+        """Loads an image; returns its name."""
         _, said = self.run("load", "-q", "--signature-policy", self._policy, "-i", archive)
         return said.strip().rpartition("Loaded image: ")[2]
 
@@ -72,5 +72,5 @@ class Podman:
         self.run("rmi", "--all", "--force", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
         for folder in glob.glob("/sys/fs/cgroup/*/libpod_parent"):
-            with contextlib.suppress(OSError):  # another podman has something in it
+            with contextlib.suppress(OSError):  # another podman uses it
                 os.rmdir(folder)

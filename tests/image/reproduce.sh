@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the images a second time, from this tree at another place, libraries included, and compares:
-# the same inputs must make the same digest. Fetches nothing.
+# Builds the images and their libraries a second time, from a copy of this tree in another folder, and
+# compares: the same inputs must give the same digest. Fetches nothing.
 #
 #   tests/image/reproduce.sh bearssl|openssl...
 set -euo pipefail

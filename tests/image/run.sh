@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds both images and holds them to what they promise. Takes half an hour; part of
-# `make check-deep`. As root: it runs containers.
+# Builds and tests both images. Takes half an hour; part of `make check-deep`. Needs root, because it
+# runs containers.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 unset MAKEFLAGS MAKELEVEL
@@ -13,10 +13,10 @@ tests/setup.sh pods || exit 1
 
 python_tests=(/usr/bin/python3 -m pytest -q --tb=short -W ignore)
 
-# pytest names a test from tests/ on, where its settings are.
+# pytest's test names are relative to tests/, where pytest.ini is.
 
-# What is not the image's: libtally as Debian's compiler makes it, how many instructions its -O2
-# comes to, and, in a static program, a library that is preloaded.
+# Tests that do not apply to the image: libtally built by Debian's compiler, the instruction count of
+# an -O2 build, and LD_PRELOAD, which a static program ignores.
 not_the_image=(--ignore tests/integration/test_library.py
   --ignore tests/integration/test_sleep.py -k "not count.c"
   --deselect integration/test_lifecycle.py::test_clients_notice_no_restart
@@ -25,8 +25,8 @@ not_the_image=(--ignore tests/integration/test_library.py
   --deselect integration/test_sandbox.py::test_an_intruder_gets_nowhere
   --deselect integration/test_sandbox.py::test_without_the_filter_an_intruder_gets_somewhere)
 
-# What deploy/image/README.md says the small one does not do: look at the purposes that a certificate
-# names. And a certificate that the server itself does not use in TLS 1.2.
+# The small flavour does not check extended key usage (deploy/image/README.md), and in TLS 1.2 the
+# server itself refuses to use one of the certificates.
 traded=()
 for kind in client-usage key-usage; do
   for service in DynamoDB STS container; do

@@ -19,7 +19,7 @@ def listen():
 
 
 class Threads:
-    """Accepts in a thread, serves each connection in another."""
+    """Accepts in one thread, serves each connection in another."""
 
     def __init__(self):
         self._listener, self.port = listen()
@@ -43,7 +43,7 @@ class Threads:
 
 
 class Server(Threads):
-    """`kept`: whether a connection stays after its answer."""
+    """`kept`: whether a connection stays open after its answer."""
 
     def __init__(self, context, kept=True):
         self._context = context
@@ -60,7 +60,7 @@ class Server(Threads):
                 self.sessions.append((tls.version(), tls.cipher()[0]))
                 while self._answer(tls) and self._kept:
                     pass
-        except OSError:  # ssl.SSLError is one
+        except OSError:  # includes ssl.SSLError
             connection.close()
 
     def _answer(self, tls):
@@ -83,7 +83,7 @@ class Server(Threads):
 
 
 class SlowNetwork(Threads):
-    """Every byte arrives `seconds` late, in both directions, however many are on their way."""
+    """Delays every byte by `seconds`, in both directions, without limiting the throughput."""
 
     def __init__(self, port, seconds):
         self._to = port

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes and memory of each build side by side, measured: the two images and the build with
-Debian's shared libraries.
+"""Measures sizes and memory of each build side by side: the two images and the build with Debian's
+shared libraries.
 
     tests/image/sizes.py [COUNTS]
 
-Each agent takes its identity from STS and counts a thousand times (or COUNTS), all over TLS
-against the gateway, trusting Debian's whole bundle and the gateway's own CA. Run by hand or at the
-end of tests/image/run.sh; it fails where an image is larger than it should be."""
+Each agent gets credentials from STS and counts a thousand times (or COUNTS), all over TLS against
+the gateway, with Debian's whole CA bundle and the gateway's own CA. Run by hand or at the end of
+tests/image/run.sh; it fails if an image is larger than its limit."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tests.integration.yaml_files import small_object  # noqa: E402
 
 BUILDS = {"Debian's libraries": "build", "TLS=openssl": "build/image/openssl",
           "TLS=bearssl": "build/image/bearssl"}
-# What an image may take: compressed, unpacked, resident after a thousand counts; bytes.
+# The limits of an image: compressed, unpacked, resident after a thousand counts; bytes.
 LIMITS = {"TLS=bearssl": (1_000_000, 1_500_000, 1_500_000),
           "TLS=openssl": (7_000_000, 7_000_000, 8_000_000)}
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -58,7 +58,7 @@ def installed_sizes(build):
 
 
 def memory(pid):
-    """Resident, and what of it was written: what no other process can share. In bytes."""
+    """Resident memory, and the written part of it, which no other process can share. In bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         status = dict(line.split(":", 1) for line in file)
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:

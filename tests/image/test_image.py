@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in the image that `make image` built, and nothing else."""
+"""The exact content of the image that `make image` built."""
 
 import io
 import json

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two-container pod of deploy/kubernetes for real: podman plays it, with the image as sidecar
-and an application that uses libtally, against DynamoDB Local behind the gateway.
+"""The two-container pod of deploy/kubernetes in podman, with the image as sidecar and an application
+that uses libtally, against DynamoDB Local behind the gateway.
 
-What differs from the manifest is in adapt(): names, what only a cluster has, and a tighter limit."""
+adapt() has the differences from the manifest: names, cluster-only fields, and a lower limit."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ WORKER = "localhost/orders-worker:1"
 
 
 def build_worker(folder):
-    """The application, static, with libtally; the folder that its image is built from."""
+    """Builds the application, static, with libtally; returns the folder for its image."""
     library = os.path.join(BUILD, "command/libtally.a")
     libraries = f"{ROOT}/.deps/image/bearssl"
     subprocess.run([f"{ROOT}/deploy/image/make.sh", "bearssl", os.path.dirname(library), library],
@@ -48,7 +48,7 @@ def make_podman(tmp_path_factory):
 
 
 def environment(world):
-    """What EKS would set in the containers, and where AWS is."""
+    """The variables that EKS would set in the containers, and the endpoints of AWS."""
     return {"AWS_REGION": "eu-west-1", "AWS_ROLE_ARN": ROLE,
             "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
             "AWS_ENDPOINT_URL_STS": world.urls["sts"],
@@ -61,13 +61,13 @@ def adapt(pod, podman, world, folder, scaled_object):
     worker, sidecar = spec["containers"]
     worker["image"], sidecar["image"] = WORKER, podman.image
     worker["args"] = ["orders/small", "orders/pending"]
-    del sidecar["readinessProbe"]  # podman has none; the test asks as the probe would
+    del sidecar["readinessProbe"]  # podman has none; the test runs the probe's command
     sidecar["resources"]["limits"]["memory"] = LIMIT
     sidecar["env"] = [{"name": name, "value": value} for name, value in environment(world).items()]
     # As IRSA's webhook would.
     sidecar["volumeMounts"].append({"name": "token", "readOnly": True, "mountPath":
                                     "/var/run/secrets/eks.amazonaws.com/serviceaccount"})
-    # podman gives an emptyDir to one container's user, and knows no fsGroup for it.
+    # podman makes an emptyDir owned by one container's user, and does not support fsGroup.
     shared = folder / "socket"
     shared.mkdir()
     os.chmod(shared, 0o2770)
@@ -85,7 +85,7 @@ def adapt(pod, podman, world, folder, scaled_object):
 
 @pytest.fixture(name="played")
 def play(podman, world, pending, tmp_path):
-    """The pod, up; its name."""
+    """Starts the pod; returns its name."""
     ProjectedVolume(str(tmp_path / "token")).write(token=world.token())
     for folder, _, names in os.walk(tmp_path / "token"):
         for path in [folder, *(os.path.join(folder, name) for name in names)]:
@@ -96,7 +96,7 @@ def play(podman, world, pending, tmp_path):
         documents = adapt(pod, podman, world, tmp_path, file.read())
     path = tmp_path / "pod.yaml"
     path.write_text(yaml.safe_dump_all(documents))
-    # Paths of pytest are for their owner; the containers' users must get through.
+    # Only their owner can enter pytest's folders; the containers' users need access.
     for parent in [tmp_path, tmp_path.parent, tmp_path.parent.parent]:
         parent.chmod(0o755)
     podman.run("kube", "play", "--network", "host", str(path))
@@ -122,7 +122,7 @@ def test_the_pod_counts_with_its_own_identity(podman, world, pending, played):
                        ("10001", "orders/pending", str(pending), exact)], said
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
-    # As the readinessProbe and people do, inside the container and its memory limit.
+    # As the readinessProbe and users do, inside the container and its memory limit.
     for command in (["ready"], ["ready", "orders/small"], ["list"], ["whoami"], ["status"]):
         code, told = podman.run("exec", f"{played}-tally", "/tally", *command, check=False)
         assert code == 0, told
@@ -133,7 +133,7 @@ def test_the_pod_counts_with_its_own_identity(podman, world, pending, played):
     assert sidecar["HostConfig"]["ReadonlyRootfs"] is True
     status = process_status(sidecar["State"]["Pid"])
     check_security_context(status)
-    # The runtime's filter, which the application has too, and tallyd's own on top of it.
+    # The runtime's filter, as in the application, and tallyd's own in addition.
     worker = process_status(podman.inspect(f"{played}-worker")["State"]["Pid"])
     assert int(status["Seccomp_filters"]) == int(worker["Seccomp_filters"]) + 1
 
@@ -144,7 +144,7 @@ def process_status(pid):
 
 
 def check_security_context(status):
-    """What the manifest's securityContext came to."""
+    """The effect of the manifest's securityContext."""
     assert status["Uid"].split() == ["65532"] * 4
     assert {name: int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
         "CapPrm": 0, "CapEff": 0, "CapBnd": 0, "CapAmb": 0}
@@ -160,8 +160,8 @@ def test_the_sidecar_ends_in_order(podman, played):
 
 
 def test_tally_installs_itself_for_other_images(podman, tmp_path):
-    """What the init container of drain.yaml does, and then the preStop hook's command, in an image
-    that has nothing of tally's."""
+    """The init container of drain.yaml, and then the preStop hook's command, in an image without
+    any file of tally."""
     shared = tmp_path / "command"
     shared.mkdir()
     os.chmod(shared, 0o777)

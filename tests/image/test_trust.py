@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the small flavour's TLS takes and refuses: TLS 1.2 with ECDHE and AEAD, SHA-2, RSA from
-2048 bits on."""
+"""What the small flavour's TLS accepts and refuses: TLS 1.2 with ECDHE and AEAD, SHA-2, RSA with at
+least 2048 bits."""
 
 import subprocess
 import threading
@@ -29,7 +29,7 @@ def pairs(suites):
 
 
 def check_refused(agent, server, reason):
-    """Within the deadline of one question, with a reason, and without a request on the wire."""
+    """Within the deadline of one request, with a reason, and without an HTTP request on the wire."""
     with pytest.raises(RpcError, match=reason) as refused:
         recount(agent, timeout_ms=2000)
     assert refused.value.name in ("AWS_UNAVAILABLE", "TIMEOUT")
@@ -89,7 +89,7 @@ def test_a_middle_certificate_with_1024_bits_is_refused(serve, start, root):
 
 
 def test_a_key_exchange_signed_with_sha_1_is_refused(start, root, tmp_path):
-    """openssl s_server, as Python cannot choose what a server signs with."""
+    """openssl s_server, because Python cannot select a server's signature algorithm."""
     path = Certificate("localhost", root, "rsa2048").write(str(tmp_path))
     listener, port = listen()
     listener.close()
@@ -114,8 +114,9 @@ def test_an_issuer_that_is_no_ca_is_refused(serve, start, root):
 
 
 def test_connections_do_not_share_what_they_verify(serve, slow, start, root):
-    """Handshakes of good and bad servers at the same time, over a network that mixes them: each
-    has its own X.509 engine, or the bad one would be taken, or the good one refused."""
+    """Concurrent handshakes with valid and invalid servers over a slow network: each connection has
+    its own X.509 engine; with a shared one, an invalid server could be accepted, or a valid one
+    refused."""
     good = slow(serve(Certificate("localhost", root), kept=False), 0.02)
     bad = slow(serve(Certificate("elsewhere.test", root), kept=False), 0.02)
     names = {f"{kind}{number}": server.url

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real tallyd and tally against the gateway."""
+"""The real programs tallyd and tally against the gateway."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod around tallyd: its folder, its mounted token, its environment, and what came out of it."""
+"""tallyd in an emulated pod: its folder, its mounted token, its environment, and its output."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ BUILD = os.path.join(ROOT, os.environ.get("TALLY_BUILD", "build"))
 TALLYD = os.path.join(BUILD, "tallyd")
 TALLY = os.path.join(BUILD, "tally")
 
-# A sanitizer build under valgrind or on a busy machine is slow; nothing waits longer than this.
+# The maximum of every wait; a sanitizer build, valgrind and a busy machine are slow.
 START_SECONDS = 30
 STOP_SECONDS = 30
 
-# A command that every tallyd runs under, as valgrind (tests/deep.sh).
+# A command that runs every tallyd, such as valgrind (tests/deep.sh).
 WRAP = os.environ.get("TALLY_WRAP", "").split()
 
 SANITIZER_REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
@@ -35,13 +35,13 @@ SANITIZER_OPTIONS = {"ASAN_OPTIONS": "exitcode=86:detect_stack_use_after_return=
 
 
 class Agent:
-    """start() by hand or by the fixture; the fixture also stops and checks it."""
+    """A test or the fixture calls start(); the fixture also stops and checks the agent."""
 
     def __init__(self, world, *documents, config=None, env=None, options=()):
         """`documents`: the configuration as YAML documents, or `config`: its text.
         `env`: changes to the pod's environment (None removes). `options`: of tallyd."""
         self.world = world
-        # A short path: a socket path has 107 bytes.
+        # A short path: a socket path has at most 107 bytes.
         self.folder = tempfile.mkdtemp(prefix="tally-", dir="/tmp")
         self.socket = os.path.join(self.folder, "t.sock")
         self.config = os.path.join(self.folder, "config.yaml")
@@ -59,19 +59,19 @@ class Agent:
             **(env or {}),
         }
         if WRAP:
-            self.env["TALLY_NO_SECCOMP"] = "1"  # the filter is for tallyd's own calls
+            self.env["TALLY_NO_SECCOMP"] = "1"  # the filter allows only tallyd's own calls
         self.env = {name: value for name, value in self.env.items() if value is not None}
         self.options = list(options)
         self.child = None
-        self.intruded = False  # a test makes it do what it never does
-        self.seen = bytearray()  # everything that ever came out of the agent and the command
+        self.intruded = False  # a test makes it call other system calls
+        self.seen = bytearray()  # all output of the agent and the command
         self._log_path = os.path.join(self.folder, "stderr")
 
-    # ---- life ----
+    # ---- start and stop ----
 
     def start(self, wrapper=(), **child):
-        """Starts tallyd and waits until it listens. `wrapper`: a command in front of it, `child`:
-        what else Popen shall do."""
+        """Starts tallyd and waits until it listens. `wrapper`: a command that runs it, `child`:
+        further arguments of Popen."""
         with open(self._log_path, "ab") as log:
             self.child = process.start(
                 [*wrapper, *WRAP, TALLYD, "--config", self.config, "--socket", self.socket,
@@ -86,19 +86,19 @@ class Agent:
         return self
 
     def _listens(self):
-        """Whether a connection succeeds: the path alone may be a killed agent's."""
+        """Whether a connection succeeds: the path may be left by a killed agent."""
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(self.socket) == 0
 
     def run(self, *arguments, timeout=START_SECONDS):
-        """Runs tallyd to its end, with just these arguments; its exit code and stderr."""
+        """Runs tallyd to its exit, with only these arguments; returns exit code and stderr."""
         done = subprocess.run([TALLYD, *arguments], env=self.env, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=timeout, cwd=self.folder, check=False)
         self.seen += done.stdout + done.stderr
         return done.returncode, done.stderr.decode()
 
     def stop(self):
-        """SIGTERM; the exit code."""
+        """Sends SIGTERM; returns the exit code."""
         self.child.send_signal(signal.SIGTERM)
         self.child.wait(STOP_SECONDS)
         return self.child.returncode
@@ -108,7 +108,7 @@ class Agent:
         self.child.wait()
 
     def finish(self):
-        """What must hold for every agent at its end; frees everything."""
+        """Checks what must hold for every agent at its end; frees everything."""
         try:
             code = None
             if self.child is not None and self.child.poll() is None:
@@ -128,22 +128,22 @@ class Agent:
         assert not reports, f"a sanitizer reports:\n{log}"
         assert self.intruded or "event=syscall_denied" not in log, log
         leaks = [piece for piece in self.world.secrets() if piece.encode() in self.seen]
-        # The piece itself is not shown: a test's report is kept.
+        # The piece itself is not shown, because test reports are stored.
         assert not leaks, f"{len(leaks)} pieces of secrets came out"
 
-    # ---- what goes in ----
+    # ---- input ----
 
     def write_config(self, *documents, config=None):
-        """In one step: the agent watches the file, and would read it half written."""
+        """Atomically: the agent watches the file, and would read it half written."""
         new = self.config + ".new"
         with open(new, "w", encoding="utf-8") as file:
             file.write(config if config is not None else yaml_files.text(*documents))
         os.replace(new, self.config)
 
-    # ---- what comes out ----
+    # ---- output ----
 
     def log(self):
-        """All that tallyd wrote by now."""
+        """The output of tallyd so far."""
         try:
             with open(self._log_path, encoding="utf-8", errors="replace") as file:
                 return file.read()
@@ -154,23 +154,23 @@ class Agent:
         return wait_until(lambda: word in self.log(), seconds, lambda: f"no {word!r}:\n{self.log()}")
 
     def cli(self, *arguments, timeout=90):
-        """Runs the tally command; its exit code, stdout and stderr."""
+        """Runs the tally command; returns exit code, stdout and stderr."""
         done = subprocess.run([TALLY, "-s", self.socket, *arguments], env=self.env, timeout=timeout,
                               stdin=subprocess.DEVNULL, capture_output=True, check=False)
         self.seen += done.stdout + done.stderr
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def connect(self):
-        """A connection that speaks the protocol."""
+        """A connection with the protocol."""
         return Rpc(self.socket, self.seen)
 
     def rpc(self, method, **params):
-        """One call on a connection of its own."""
+        """One call on a new connection."""
         with self.connect() as connection:
             return connection.call(method, **params)
 
     def raw(self):
-        """A connection for bytes."""
+        """A connection for raw bytes."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(20)
         connection.connect(self.socket)

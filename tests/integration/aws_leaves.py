@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the pure parts of agent/aws through tests/helpers/aws_leaves.c."""
+"""Calls pure functions of agent/aws through tests/helpers/aws_leaves.c."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ SECONDS = 60
 
 
 def ask(questions):
-    """The answers to a list of questions; each is a list of fields (text, bytes, or None for a
-    field that is not there). The first field of an answer is "ok" or "refused"."""
+    """The answers to a list of requests; each is a list of fields (text, bytes, or None for a
+    missing field). The first field of an answer is "ok" or "refused"."""
     lines = "".join("\t".join(_field(field) for field in question) + "\n"
                     for question in questions)
     done = subprocess.run([PROGRAM], input=lines.encode(), capture_output=True, timeout=SECONDS,

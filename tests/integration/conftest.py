@@ -18,14 +18,14 @@ def programs():
 
 @pytest.fixture(scope="session", autouse=True)
 def many_descriptors():
-    """A crowd of clients needs more than the soft limit of an ordinary user."""
+    """Many clients need more descriptors than the soft limit of an ordinary user."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
 
 
 @pytest.fixture
 def pod(world):
-    """Makes agents that are not started yet; all are stopped and checked at the end."""
+    """Creates agents without starting them; all are stopped and checked at the end."""
     agents = []
 
     def make(*documents, **options):
@@ -44,5 +44,5 @@ def pod(world):
 
 @pytest.fixture
 def start(pod):
-    """Makes and starts an agent."""
+    """Creates and starts an agent."""
     return lambda *documents, **options: pod(*documents, **options).start()

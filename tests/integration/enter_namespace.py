@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run in a new network namespace: gives it addresses, hands over sockets that listen there, and
-becomes the command.
+"""Run in a new network namespace: adds addresses, passes back sockets that listen there, and
+executes the command.
 
     enter_namespace.py FD ADDRESS:PORT… -- COMMAND…
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent that says what a test wants, for what the real one says too seldom."""
+"""A fake agent with answers from the test, for answers that the real one gives too seldom."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ class Refusal(Exception):
 
 
 class FakeAgent:
-    """Answers `replies[method](params)`; a reply that returns None hangs up. `told` are
+    """Answers `replies[method](params)`; if that returns None, it closes the connection. `told` are
     notifications sent after the answer to `watch`."""
 
     def __init__(self, path, told=(), **replies):
@@ -44,7 +44,7 @@ class FakeAgent:
         self.requests = []
         self._open = []
         self._listener = socket.socket(socket.AF_UNIX)
-        # Through the folder's descriptor, so that paths of any length can be bound.
+        # Through the folder's descriptor, to bind paths of any length.
         folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
         try:
             self._listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples of KEDA's page on its aws-dynamodb scaler, as of KEDA 2.7, as they stand there."""
+"""The examples of KEDA's page on its aws-dynamodb scaler, as of KEDA 2.7, unchanged."""
 
 SNIPPET = """\
 triggers:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network namespace for one tallyd, with addresses that the machine does not have. It listens
-inside and leads outside: a socket stays in the namespace it was made in, whoever holds it."""
+inside and forwards to the outside: a socket stays in the namespace in which it was created."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ class Namespace:
         self._here.settimeout(START_SECONDS)
 
     def start(self, agent):
-        """Starts an agent inside; it is the only process there, so both end together."""
+        """Starts an agent inside; it is the only process there, so the namespace ends with it."""
         places = [f"{address}:{port}" for address, port in self._forwards]
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         channel = self._there.fileno()
@@ -55,7 +55,7 @@ def accept(listener, port):
 
 
 def copy(source, sink):
-    """Until one of the two ends; the last thread that holds them closes them."""
+    """Until one of the two ends; the last thread that uses them closes them."""
     with contextlib.suppress(OSError):
         while piece := source.recv(65536):
             sink.sendall(piece)

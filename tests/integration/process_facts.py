@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel tells about a running process."""
+"""Facts about a running process from the kernel."""
 
 import os
 import re
 
 
 def anonymous_kb(pid):
-    """Memory of its own: heap, stacks, written data."""
+    """Anonymous memory: heap, stacks, written data."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         return int(re.search(r"^Anonymous: *(\d+) kB", file.read(), re.MULTILINE).group(1))
 
 
 def is_sanitized(pid):
-    """Whether memory is kept aside on purpose, so that its size says nothing."""
+    """Whether freed memory is kept on purpose, so that the size has no meaning."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as file:
         return "libasan" in file.read()
 

@@ -34,14 +34,14 @@ class Rpc:
         self.socket.close()
 
     def send(self, method, params=None):
-        """Sends a request; its msgid."""
+        """Sends a request; returns its msgid."""
         self._next += 1
         self.socket.sendall(msgpack.packb([0, self._next, method,
                                            [] if params is None else [params]]))
         return self._next
 
     def receive(self):
-        """The next message, whatever it is; None at the end of the connection."""
+        """The next message of any kind; None at the end of the connection."""
         while True:
             for message in self._unpacker:
                 return message
@@ -52,7 +52,7 @@ class Rpc:
             self._unpacker.feed(data)
 
     def answer(self, msgid):
-        """The result of the request, where it is the next to be answered."""
+        """The result of the request, if it is the next one answered."""
         kind, its_id, error, result = self.receive()
         assert (kind, its_id) == (1, msgid)
         if error is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may ask, who is told what when not, and what strangers cannot write into the log."""
+"""Which clients are allowed, which error the others get, and what clients cannot write into the log."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from .rpc import RpcError
 from .yaml_files import small_object
 
 NOBODY = 65534
-GROUP = 4242  # of no account
+GROUP = 4242  # without an account
 FORGERY = 'x\nts=1 level=info event=forged\r\n"quoted"=\\ \x1b[31mred \x7f \u0085end'
 
 
 def as_user(agent, *arguments, uid=NOBODY, gid=NOBODY):
-    """The command as somebody else; its exit code, stdout and stderr."""
+    """Runs the command as another user; returns exit code, stdout and stderr."""
     done = subprocess.run(
         ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", TALLY, "-s",
          agent.socket, *arguments], env=agent.env, capture_output=True, text=True, timeout=60,
@@ -28,7 +28,7 @@ def as_user(agent, *arguments, uid=NOBODY, gid=NOBODY):
 
 @pytest.fixture
 def open_to(start):
-    """An agent whose socket everybody reaches, with these options."""
+    """An agent whose socket all users can reach, with these options."""
     def make(*options):
         agent = start(small_object(), options=["--socket-mode", "0666", *options])
         os.chmod(agent.folder, 0o755)
@@ -54,7 +54,7 @@ def test_the_list_decides(open_to, options, uid, gid, served):
         return
     assert (code, out) == (1, "")
     assert err.startswith("tally: NOT_ALLOWED: ")
-    # It says what is, and what would help.
+    # The message says what is wrong, and how to correct it.
     assert f"uid {uid}, gid {gid}" in err
     assert f"--allow-uid {uid}" in err and f"--allow-gid {gid}" in err
     assert re.search(rf"event=refused reason=.* uid={uid} gid={gid} ", agent.log())
@@ -72,14 +72,14 @@ def test_the_socket_belongs_to_its_group_from_the_first_moment(start):
 
 
 def events(log):
-    """The lines of a logfmt log, each as its event; a line that is none is a failure."""
+    """The lines of a logfmt log, each as its event; an invalid line is a failure."""
     form = re.compile(r'ts=\S+ level=\w+ event=([\w-]+)( [\w_]+=([^\s"=]+|"([^"\\]|\\.)*"))*')
     return [form.fullmatch(line).group(1) for line in log.splitlines()]
 
 
 @pytest.mark.parametrize("format_", ["logfmt", "json"])
 def test_nobody_forges_a_line_of_the_log(start, world, format_):
-    """By a message of AWS, of STS, or a name that is asked for."""
+    """By a message of AWS or STS, or a name in a request."""
     agent = start(small_object(), options=["--log-level", "debug", "--log-format", format_])
     # XML has no escape character.
     world.fault(service="sts", code="AccessDenied", message=FORGERY.replace("\x1b", "?"), times=1)

@@ -37,7 +37,7 @@ os.execv(sys.argv[2], sys.argv[2:])
         self.fds = fds
 
     def refused(self):
-        """What it says, and that it ends with status 2: systemd then does not start it again."""
+        """The error message; checks the exit status 2, with which systemd does not restart it."""
         with self.open() as child:
             try:
                 _, err = child.communicate(timeout=30)
@@ -56,7 +56,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def listening(child):
-    """The line of the log that says where it listens."""
+    """The log line with the socket's address."""
     return next(line for line in child.stderr if " event=listening " in line)
 
 
@@ -122,7 +122,7 @@ def test_several_sockets_are_refused_and_not_one_of_them_served(pod, sockets, tm
 
 
 def test_an_abstract_socket_needs_a_list_of_users(pod, sockets):
-    """It has no mode, so that every user of the network namespace could connect."""
+    """An abstract socket has no mode, so every user in the network namespace could connect."""
     name = f"tally-test-{os.getpid()}"
     fd = sockets(socket.AF_UNIX, socket.SOCK_STREAM, address="\0" + name)
     agent = pod(small_object())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile agent: what a pod may answer to the command that root runs on its node."""
+"""A hostile agent: answers of a pod to the command that root runs on its node."""
 
 import contextlib
 import glob
@@ -42,7 +42,7 @@ def is_sanitized():
 
 
 class Tally:
-    """One run of the command: its exit code, its output as bytes, and its seconds."""
+    """One run of the command: exit code, output as bytes, and seconds."""
 
     def __init__(self, *arguments, env=None, timeout=60, before=()):
         start = time.monotonic()
@@ -54,7 +54,7 @@ class Tally:
         assert b"Sanitizer" not in self.err and b"runtime error" not in self.err, self.err
 
 
-# Between pytest and the command: the peak of a process starts with that of the one it is forked from.
+# Between pytest and the command: a forked process inherits the peak memory of its parent.
 PEAK = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[2:]).returncode
@@ -137,7 +137,7 @@ OVERSIZED = {
 @pytest.mark.parametrize("verb", ["list", "ready", "sockets"] if not LONG else
                          ["list", "ready", "sockets", "status", "whoami", "ping", "call"])
 def test_an_oversized_answer_takes_little_memory(folder, kind, verb):
-    """4.2 GB for 16 MiB of empty maps, before the number of values was bounded."""
+    """It took 4.2 GB for 16 MiB of empty maps, before the number of values was bounded."""
     path = os.path.join(folder, "t.sock")
     payload = OVERSIZED[kind]()
     arguments = {"sockets": ["sockets", path], "call": ["-s", path, "call", "x"]}
@@ -171,8 +171,8 @@ def drip(piece):
 
 
 def large_then_small(_):
-    """Makes the input buffer as large as it may get and has it read while the client is busy with
-    it, then fills it with small frames."""
+    """Grows the input buffer to its maximum, waits until the client has read it, then fills it with
+    small frames."""
     size = 15 * 1024 * 1024
     yield b"\x93\x02\xa1x\xc6" + struct.pack(">I", size) + bytes(size - 1)
     time.sleep(0.2)
@@ -197,7 +197,7 @@ FLOODS = {
 @pytest.mark.parametrize("verb", ["ping", "watch"] if not LONG else
                          ["ping", "watch", "list", "status", "wait", "ready", "count"])
 def test_a_deadline_holds_against_a_flood(folder, kind, verb):
-    """92 s for a deadline of 1 s, before."""
+    """It took 92 s for a deadline of 1 s, before."""
     path = os.path.join(folder, "t.sock")
     more = {"watch": ["x"], "count": ["x"], "wait": ["x", "--until", "count < 0"]}.get(verb, [])
     with Flood(path, FLOODS[kind]):
@@ -219,9 +219,9 @@ def test_two_calls_share_one_deadline(folder, arguments):
     assert (done.code, done.out) == (4, b"") and done.seconds < 3.9
 
 
-# ---- what is shown ----
+# ---- output ----
 
-# A clipboard (OSC 52), a title, colours, C1's CSI, DEL, directions, a forged line.
+# OSC 52 (clipboard), title, colours, C1's CSI, DEL, bidirectional controls, a forged line.
 POISON = ("\x1b]52;c;ZXZpbA==\x07\x1b[2J\x00\b\r\nFORGED\t\x7f\x80\x85\x9b31m\u202e\u2066\u200f\u2028"
           "\u061c\"\\'} 1\n")
 SHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|^FORGED", re.M)
@@ -229,7 +229,7 @@ EXTREMES = [-2**63, 2**63 - 1, 2**64 - 1, 0]
 
 
 def poisoned(value, number):
-    """Every string, every key that is one of a new agent, and every number of an answer."""
+    """Replaces every string, every unknown key, and every number of an answer."""
     if isinstance(value, dict):
         inner = {key: poisoned(member, number) for key, member in value.items()}
         return {**inner, POISON: POISON, "new" + POISON: {POISON: [number, {POISON: number}]}}
@@ -250,7 +250,7 @@ OUTPUTS = {"count": 3, "list": 3, "status": 3}
 
 
 def check_shown(data, json_lines=False):
-    found = SHOWN.search(data.decode())  # all of it is UTF-8
+    found = SHOWN.search(data.decode())  # the output is valid UTF-8
     assert found is None, data[max(found.start() - 40, 0):][:120]
     if json_lines:
         json.loads(data)
@@ -322,22 +322,22 @@ def test_top_shows_no_control_of_the_agents(folder, number):
 
 
 def test_only_one_file_of_the_command_writes():
-    """A field that is shown by a new line of code takes the same way as all others."""
+    """All output of the command goes through the same functions, including new fields."""
     writers = "printf|fprintf|vfprintf|puts|putchar|fputs|fputc|putc|fwrite|vprintf|dprintf"
     for path in glob.glob(os.path.join(BUILD, "obj", "client", "cli", "*.o")):
         name = os.path.basename(path)
         if not os.path.exists(os.path.join(ROOT, "client", "cli", name[:-2] + ".c")):
-            continue  # an older build's
+            continue  # of an older build
         done = subprocess.run(["nm", "-u", path], capture_output=True, text=True, check=True)
         used = re.findall(rf" U (?:__)?((?:{writers}|_IO_putc|json_dumpf)(?:_chk|_unlocked)?)$", done.stdout, re.M)
-        # The texts of help and of its options, and of a want of memory, are the command's own.
+        # The help, the option texts, and the message for lack of memory are the command's own.
         assert not used or name in ("terminal.o", "verbs.o", "arguments.o", "memory.o"), (name, used)
 
 
 # ---- tally sockets on a node of untrusted pods ----
 
 def test_silent_sockets_delay_no_other(folder):
-    """Half a second each, one after the other and without output, before."""
+    """Before, it took half a second for each, one after the other and without output."""
     paths = [os.path.join(folder, f"t{number:02}.sock") for number in range(41)]
     with contextlib.ExitStack() as stack:
         for number, path in enumerate(paths[:-1]):
@@ -375,7 +375,7 @@ def test_an_invalid_answer_is_no_agent(folder):
         assert Tally("-s", path, "ready").code == 0
 
 
-# A verb, and the field without which its result says nothing.
+# A verb, and the field that its result must have.
 RESULTS = {"count x": "count", "query x a=:a": "count", "list": "triggers", "status": "connections",
            "whoami": "identities", "explain x": "config", "ping": "pid"}
 
@@ -407,7 +407,7 @@ def test_no_link_leads_out_of_a_pods_volume(folder):
         os.symlink(os.path.join(host, "tally.sock"), os.path.join(pod, "tally.sock"))
         os.symlink("../../../../../host/tally.sock", os.path.join(pod, "tally2.sock"))
         os.symlink(host, os.path.join(pod, "linked"))
-        os.symlink(folder, os.path.join(folder, "node"))  # the administrator's own: followed
+        os.symlink(folder, os.path.join(folder, "node"))  # the administrator's own symlink: followed
         base = os.path.join(folder, "node", "pods/*/volumes/kubernetes.io~empty-dir")
         inside = os.path.join(folder, "pods/evil/volumes/kubernetes.io~empty-dir/run")
         for patterns in ([base + "/*/tally*.sock", base + "/*/*/tally*.sock"],

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Variables that other programs of the pod may want, and that must not make the agent's libraries
-write secrets; and variables that say nothing, or the wrong thing."""
+"""Variables that other programs in the pod may need, and that must not make the agent's libraries
+write secrets; and variables that are empty or invalid."""
 
 import os
 
@@ -30,7 +30,7 @@ def test_tls_secrets_are_written_to_no_file(start, world, tmp_path):
 @pytest.mark.parametrize("name", ["EXPAT_ACCOUNTING_DEBUG", "EXPAT_ENTITY_DEBUG",
                                   "EXPAT_ENTROPY_DEBUG", "GNUTLS_DEBUG_LEVEL", "CURL_DEBUG"])
 def test_a_library_that_debugs_writes_no_reply_to_the_log(start, name):
-    """STS answers with keys, in XML."""
+    """STS returns keys, in XML."""
     agent = start(small_object(), env={name: "9"})
     assert agent.rpc("count", trigger="small")["count"] == 7
     assert agent.stop() == 0
@@ -39,7 +39,7 @@ def test_a_library_that_debugs_writes_no_reply_to_the_log(start, name):
 
 
 def test_what_chooses_trust_stays(start, world, tmp_path):
-    """OPENSSL_CONF, with which for example FIPS providers are chosen."""
+    """OPENSSL_CONF, which for example selects FIPS providers."""
     settings = tmp_path / "openssl.cnf"
     settings.write_text("openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n"
                         "[tls]\nMinProtocol = TLSv1.3\n")
@@ -68,7 +68,7 @@ def test_words_are_taken_in_any_case(pod, name, value):
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_a_region_may_end_in_a_line_break(pod, name):
-    """As a file's content becomes a variable."""
+    """As when a file's content is put into a variable."""
     agent = pod(small_object(), env={"AWS_REGION": None, name: "eu-west-1\n"})
     assert errors_of(agent) == (0, [])
     agent.start()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another user who may write where tallyd makes its socket, as in an emptyDir volume, which is 0777;
-and configuration files that are cut off."""
+"""Another user with write access to the socket's folder, as in an emptyDir volume, which is 0777; and
+truncated configuration files."""
 
 import os
 import signal
@@ -23,14 +23,14 @@ STARTS = 300 if os.environ.get("TALLY_LONG") else 15
 
 @pytest.fixture(scope="session")
 def racer(tmp_path_factory):
-    """The attacker's program, where another user can reach it."""
+    """The attacker's program, in a folder that another user can read."""
     path = tmp_path_factory.mktemp("racer") / "racer"
     subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", path, RACER], check=True)
     return path.read_bytes()
 
 
 class Prey:
-    """What belongs to root alone: a file, and a folder with a file."""
+    """Files of root: a file, and a folder with a file."""
 
     def __init__(self, folder):
         self.file = os.path.join(folder, "secret")
@@ -58,7 +58,7 @@ def shared_folder(agent):
 
 
 def start_and_kill(agent, path):
-    """Where the attacker is quick, tallyd may also refuse to start."""
+    """If the attacker is fast enough, tallyd may also refuse to start."""
     child = subprocess.Popen(
         [TALLYD, "--config", agent.config, "--socket", path, "--socket-mode", "0666",
          "--socket-group", str(NOBODY)], env=agent.env, stderr=subprocess.DEVNULL)
@@ -109,7 +109,7 @@ def test_a_folder_of_another_user_is_served_and_left_clean(pod):
     assert os.listdir(folder) == ["t.sock"]
     assert subprocess.run([*AS_NOBODY, TALLY, "-s", agent.socket, "ping"],
                           check=False, capture_output=True).returncode == 0
-    # What stands at the path by then is another user's.
+    # By then the file at the path belongs to another user.
     os.rename(agent.socket, agent.socket + ".old")
     os.symlink(agent.config, agent.socket)
     assert agent.stop() == 0
@@ -143,7 +143,7 @@ def test_install_replaces_a_link_and_not_what_it_leads_to(pod):
     assert os.listdir(folder) == ["tally"]
 
 
-# ---- configuration files that are cut off ------------------------------------------------------------
+# ---- truncated configuration files -------------------------------------------------------------------
 
 SMALL = text(small_object())
 OTHER = text(scaled_object("other", trigger(value={"S": "no such queue"})))
@@ -212,7 +212,7 @@ def test_all_files_cut_off_at_once_take_none_away(files):
 
 
 def test_every_place_where_a_file_may_be_cut_off_leaves_its_trigger(files):
-    """As by a full disk: what is left is refused, or has the trigger still."""
+    """As with a full disk: the rest is refused, or still has the trigger."""
     size = len(SMALL)
     step = 7 if os.environ.get("TALLY_LONG") else size // 6
     for end in range(0, size, step):
@@ -236,7 +236,7 @@ def test_sighup_takes_an_empty_file_as_it_is(files):
     wait_until(lambda: files.config()["reload_failures"] == 1)
     files.agent.child.send_signal(signal.SIGHUP)
     wait_until(lambda: files.names() == ["shop/other"])
-    # That was for once.
+    # This applied once.
     files.write("other.yaml", "")
     wait_until(lambda: files.config()["reload_failures"] == 1)
     assert files.names() == ["shop/other"]
@@ -260,7 +260,7 @@ def test_a_folder_that_is_away_for_a_moment_takes_none_away(files):
 
 
 def test_a_config_map_that_is_emptied_takes_none_away(pod):
-    """The key is still there, with nothing in it."""
+    """The key still exists, with an empty value."""
     agent = pod()
     volume = ProjectedVolume(os.path.join(agent.folder, "conf"))
     volume.write(**{"small.yaml": SMALL})

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers from outside at the ends of every integer type: in each numeric field of each method, each
-option and variable of tallyd, each option of the command, each integer of the YAML, and in what AWS
-and the token say. Whatever they are, others are served, timers fire, a reload works, SIGTERM ends.
+"""Input numbers at the limits of every integer type: in each numeric field of each method, each
+option and variable of tallyd, each option of the command, each integer of the YAML, and in the data
+of AWS and of the token. For all of them, other clients are served, timers fire, a reload works, and
+SIGTERM ends the agent.
 
-Fields and options are found in PROTOCOL.md, in --help and in the source of the configuration: one
-that is new and not in the tables here fails the test."""
+Fields and options are found in PROTOCOL.md, in --help and in the source of the configuration: a new
+one that is missing in the tables here fails the test."""
 
 import base64
 import json
@@ -26,10 +27,10 @@ LONG = bool(os.environ.get("TALLY_LONG"))
 
 NUMBERS = [0, -1, *(2**bits + more for bits in (31, 32, 53) for more in (-1, 0, 1)),
            2**63 - 9, 2**63 - 1, 2**63, 2**64 - 1]
-BEYOND = [2**64, 10**30]  # where numbers are text
+BEYOND = [2**64, 10**30]  # for numbers in text
 YEAR_MS = 31536000000  # the longest duration
 
-QUIET = scaled_object("quiet", trigger(value={"S": "small"}))  # not counted while AWS answers
+QUIET = scaled_object("quiet", trigger(value={"S": "small"}))  # no refresh while AWS answers
 
 
 def number_id(number):
@@ -40,14 +41,14 @@ def number_id(number):
 
 
 def check_health(agent, world, documents, counts=True):
-    """Others are served, and SIGTERM ends it."""
+    """Other clients are served, and SIGTERM ends the agent."""
     check_served(agent, world, documents, counts)
     assert agent.stop() == 0
 
 
 def check_served(agent, world, documents, counts=True):
-    """A second client is served, a timer fires, a changed configuration is loaded. `counts`: with
-    these options a count succeeds."""
+    """A second client is served, a timer fires, a changed configuration is loaded. `counts`: whether
+    a count succeeds with these options."""
     with Rpc(agent.socket, agent.seen, timeout=20) as witness:
         assert witness.call("ping")["pid"] > 0
         if counts:
@@ -65,7 +66,7 @@ def check_served(agent, world, documents, counts=True):
 
 
 def wait_for_count(agent, seconds=90):
-    """Until what was refused is no longer remembered."""
+    """Until a refusal is no longer cached."""
     def counted():
         try:
             return agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
@@ -77,7 +78,7 @@ def wait_for_count(agent, seconds=90):
 
 # ---- fields of the protocol -------------------------------------------------------------------------
 
-# method, field: the least and the most that are accepted.
+# method, field: the accepted minimum and maximum.
 FIELDS = {
     ("count", "max_age_ms"): (0, 2**64 - 1),
     ("count", "timeout_ms"): (1, 300000),
@@ -119,7 +120,7 @@ def test_any_number_in_a_field_leaves_the_agent_well(start, world, method, field
     agent = start(small_object(), QUIET, options=["--allow-query"])
     for number in NUMBERS:
         params = {**PARAMS[method], field: number}
-        with agent.raw() as leaver:  # one that does not wait for its answer
+        with agent.raw() as leaver:  # a client that does not wait for its answer
             leaver.sendall(msgpack.packb([0, 1, method, [params]]))
         try:
             agent.rpc(method, **params)
@@ -133,7 +134,7 @@ def test_any_number_in_a_field_leaves_the_agent_well(start, world, method, field
 
 def test_a_watch_of_the_largest_age_stops_no_timer(start, world):
     agent = start(small_object(), QUIET)
-    assert agent.rpc("count", trigger="small")["count"] == 7  # to be counted anew at that age
+    assert agent.rpc("count", trigger="small")["count"] == 7  # counted again at that age
     with agent.connect() as watcher:
         assert watcher.call("watch", trigger="small", max_age_ms=2**63 - 1)["watching"]
         check_served(agent, world, [])
@@ -173,7 +174,7 @@ def limits_of_id(text):
     return text.isdigit() and int(text) < 2**32 - 1
 
 
-# argument of --help: the units that a number can have, and what is accepted.
+# argument in --help: the units of the number, and the accepted range.
 ARGUMENTS = {
     "TIME": (("ms", "s", "m", "h", ""), limits_of_time),
     "BYTES": (("", "K", "M"), limits_of_bytes),
@@ -239,8 +240,8 @@ def test_the_ends_of_what_an_option_accepts_work(start, world, option, text):
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
 
-# key: whether it stands in `spec` or a trigger's metadata, the least and the most, and what else is
-# needed with it.
+# key: whether it is in `spec` or in a trigger's metadata, the minimum and maximum, and other keys
+# that it needs.
 INTEGERS = {
     "pollingInterval": ("spec", 0, INT32, {}),
     "minReplicaCount": ("spec", 0, INT32, {"maxReplicaCount": INT32}),
@@ -269,7 +270,7 @@ def with_integer(key, number, index=0):
 
 
 def test_every_integer_of_the_configuration_is_known():
-    """Each is read by one of two functions, by name."""
+    """Each is read by one of two functions, found by name."""
     found = set()
     for path in (ROOT / "agent/config").glob("*.c"):
         found |= set(re.findall(r'\b(?:read_count|parameter_integer)\([^";]*?"([\w.]+)"',
@@ -304,7 +305,7 @@ def test_any_integer_of_the_configuration_leaves_the_agent_well(pod, world):
 
 
 def test_any_offset_of_now_leaves_the_agent_well(start, world):
-    """$now-SECONDS: of more than 12 digits it is a text, which DynamoDB refuses."""
+    """$now-SECONDS: with more than 12 digits it stays text, which DynamoDB refuses."""
     texts = [f"$now{sign}{abs(number)}" for number in NUMBERS + BEYOND for sign in "+-"]
     good = [scaled_object(f"n{index}", trigger(key="none", value={"N": text}))
             for index, text in enumerate(texts)]
@@ -330,7 +331,7 @@ def help_of(*verb):
 
 
 def options_of_the_command():
-    """(verb, option, argument) of all that take a duration or a number."""
+    """(verb, option, argument) of all options with a duration or a number."""
     verbs = re.findall(r"^  ([a-z]+)\b", help_of().partition("\nOptions")[0].partition("Verbs")[2],
                        re.MULTILINE)
     assert len(verbs) > 10
@@ -366,7 +367,7 @@ def test_any_number_of_the_command_is_taken_or_refused(start, world, tmp_path, v
     check_health(agent, world, [])
 
 
-# ---- what AWS says ----------------------------------------------------------------------------------
+# ---- numbers from AWS -------------------------------------------------------------------------------
 
 DATES = ["Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT",
          "Thu, 01 Jan 1970 00:00:01 GMT", "Mon, 01 Jan 1601 00:00:00 GMT",
@@ -386,7 +387,7 @@ def test_one_reply_of_any_date_does_not_break_the_next_counts(start, world, serv
     except RpcError as error:
         assert "no memory" not in str(error)
     world.heal()
-    wait_for_count(agent)  # what is rejected is remembered for 2 s
+    wait_for_count(agent)  # a rejected count is cached for 2 s
     if LONG:
         check_health(agent, world, [])
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies that are unusable, that refuse, or that would see what they must not: no output holds a
-password, loopback is never asked through one, and a failure names the proxy."""
+"""Invalid proxies, proxies that refuse, and proxies that must not see a request: no output contains
+a password, loopback is accessed without a proxy, and an error names the proxy."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ AWS_NAMES = {"AWS_ENDPOINT_URL_STS": None, "AWS_ENDPOINT_URL_DYNAMODB": None}
 
 
 class Refusing:
-    """A proxy that answers each request with this status, and remembers all it was sent."""
+    """A proxy that answers each request with this status, and records all input."""
 
     def __init__(self, status):
         self.seen = bytearray()
@@ -58,7 +58,7 @@ def _refusing():
 
 
 def outputs(agent):
-    """All that the agent and the command say, by now."""
+    """All output of the agent and the command so far."""
     for verb in (["count", "small", "--max-age", "0"], ["list"], ["whoami"], ["whoami", "small"],
                  ["explain", "small"], ["status"]):
         agent.cli(*verb)

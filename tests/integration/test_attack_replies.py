@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies of a hostile DynamoDB, STS or credential endpoint: memory stays bounded and comes back, and a
+"""Replies of a hostile DynamoDB, STS or credential endpoint: memory stays bounded and is freed, and a
 count ends."""
 
 import json
@@ -36,7 +36,7 @@ def failure_of(agent, timeout_ms=400):
 
 
 def count(agent, timeout_ms):
-    """None: it failed."""
+    """None: the count failed."""
     try:
         return agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)["count"]
     except RpcError:
@@ -44,7 +44,7 @@ def count(agent, timeout_ms):
 
 
 def settle(agent, world):
-    """A good count, and what the agent then has of its own."""
+    """Makes a good count; returns the agent's anonymous memory after it."""
     world.heal()
     wait_until(lambda: count(agent, 5000) == 7, 30)
     return anonymous_kb(agent.child.pid)
@@ -108,16 +108,16 @@ def test_keys_that_repeat_are_no_reply(start, world, length):
         world.fault(action="Query", body=page(f"key {number}"), status=200, on=calls)
     told = failure_of(agent, 3000)
     assert "LastEvaluatedKey is that of an earlier page" in told["message"], told
-    # Pages until the cycle is seen, by two or three flights: not thousands.
+    # Pages until the cycle is detected, in two or three flights: not thousands.
     assert world.calls("dynamodb", "Query") < 100
     agent.rpc("ping")
 
 
-# Takes a minute, which nothing shortens: among the long attacks of make check-deep alone.
+# Takes a minute, which cannot be shortened: only in the long attacks of make check-deep.
 if LONG:
     def test_a_count_without_end_is_given_up_when_no_request_waits(start, world):
         agent = start(small_object())
-        for number in range(3000):  # ever new keys
+        for number in range(3000):  # always a new key
             world.fault(action="Query", body=page(f"key {number}"), status=200, on=[number + 1],
                         latency=0.05)
         failure_of(agent, 1000)

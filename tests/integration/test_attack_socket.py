@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that flood, wait in crowds, say nothing or read nothing:
-others are served, and memory and descriptors stay bounded."""
+"""Clients that flood, wait in large numbers, send nothing or read nothing: other clients are served,
+and memory and descriptors stay bounded."""
 
 import contextlib
 import os
@@ -21,9 +21,9 @@ from .yaml_files import scaled_object, small_object, trigger
 LONG = bool(os.environ.get("TALLY_LONG"))
 SECONDS = 5 if LONG else 1.5
 TRIGGERS = 300
-STRANGER, OTHER = 54321, 54322  # users that are neither root nor the agent's
+STRANGER, OTHER = 54321, 54322  # users other than root and the agent's
 
-# Programs of their own: a thread of the test would delay the client that is measured.
+# Separate programs: a thread of the test would delay the measured client.
 FLOOD = """
 import socket, sys, threading
 connection = socket.socket(socket.AF_UNIX)
@@ -62,8 +62,8 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def programs(pod):  # so that the agents end after them
-    """programs(code, *arguments): a client of its own, killed at the end."""
+def programs(pod):  # so that the agents are stopped after them
+    """programs(code, *arguments): a client process, killed at the end."""
     with contextlib.ExitStack() as stack:
         def run(code, *arguments):
             child = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)],
@@ -77,7 +77,7 @@ def programs(pod):  # so that the agents end after them
 
 @pytest.fixture
 def crowd(programs):
-    """crowd(agent, number, uid, data): so many connections that send `data` and read nothing."""
+    """crowd(agent, number, uid, data): `number` connections that send `data` and read nothing."""
     def gather(agent, number, uid=0, data=b""):
         child = programs(CROWD, agent.socket, uid, number, data.hex())
         assert child.stdout.readline() == b"ready\n"
@@ -136,7 +136,7 @@ def test_counts_that_wait_cost_nothing_while_they_wait(start, world):
     with contextlib.ExitStack() as stack:
         for number in range(300):
             connection = stack.enter_context(agent.raw())
-            # A deadline in each millisecond: each of them used to look at all that wait.
+            # A deadline in each millisecond: earlier, each of them scanned all waiting requests.
             connection.sendall(b"".join(request("count", {
                 "trigger": "small", "timeout_ms": 4000 + (number * 64 + i) % 60000}, msgid=i)
                 for i in range(64)))
@@ -147,7 +147,7 @@ def test_counts_that_wait_cost_nothing_while_they_wait(start, world):
         share = (process_facts.cpu_seconds(agent.child.pid) - before) / (time.monotonic() - begun)
         print(f"{share:.3f} of a CPU")
         assert share < 0.08 * slowness(agent)
-    agent.kill()  # its flight would hold up the end
+    agent.kill()  # its flight would delay the exit
 
 
 # ---- crowds -----------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_one_user_does_not_take_the_room_of_others(start, crowd):
     def turned_away():
         told = agent.rpc("status")["connections"]
         assert told["limit_of_user"] == 768
-        # One whose request has not come yet counts as idle.
+        # A connection whose request has not arrived yet counts as idle.
         return told["refused"] + told["evicted"] >= 1100 - 768
     wait_until(turned_away)
     crowd(agent, 1100, OTHER, watch)
@@ -214,11 +214,11 @@ def test_a_small_soft_limit_is_raised(pod):
     assert agent.rpc("hello")["limits"]["connections"] == 1024
 
 
-# ---- answers that are not read ----------------------------------------------------------------------
+# ---- unread answers ---------------------------------------------------------------------------------
 
 
 class MemoryGroup:
-    """A memory cgroup of one test, where one can be made."""
+    """A memory cgroup of one test, if one can be created."""
 
     ROOT = "/sys/fs/cgroup/memory"
 
@@ -257,7 +257,7 @@ def unread_pages(connections):
     return b"".join(request("list", msgid=i) for i in range(connections))
 
 
-# A sanitizer takes more memory than the groups have.
+# A sanitizer needs more memory than the groups allow.
 if "sanitized" not in TALLYD:
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a memory cgroup, a client of another user")
     @pytest.mark.parametrize("mebibytes, clients, buffer", [
@@ -273,7 +273,7 @@ if "sanitized" not in TALLYD:
             served, end = 0, time.monotonic() + SECONDS
             while time.monotonic() < end:
                 assert agent.child.poll() is None, "the agent was killed"
-                with contextlib.suppress(BlockingIOError):  # the kernel's queue is full of strangers
+                with contextlib.suppress(BlockingIOError):  # the kernel's queue is full of other connections
                     assert agent.rpc("ping")
                     served += 1
                 time.sleep(0.01)
@@ -287,13 +287,13 @@ if "sanitized" not in TALLYD:
             for child in hostile:
                 child.kill()
                 child.wait()
-            # What was not read goes with those who did not read it.
+            # Unread answers are freed when their connections are closed.
             wait_until(lambda: agent.rpc("status")["connections"]["lingering"] == 0)
             assert agent.stop() == 0
 
 
 def test_a_reader_in_time_is_not_dropped_for_a_small_buffer(start):
-    # So many that an answer with all of them is more than the kernel takes at once.
+    # So many that an answer with all of them exceeds the kernel's socket buffer.
     agent = start(*many_triggers(1500), options=["--max-buffer", "64K"])
     with agent.connect() as connection:
         for _ in range(5):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input: one clear message that says what, where and what to do, and the right exit code."""
+"""Invalid input: one clear message that says what is wrong, where and what to do, and the right exit
+code."""
 
 import os
 

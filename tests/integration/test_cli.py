@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of the tally command, against an agent that says what the test wants."""
+"""The verbs of the tally command, against a fake agent with the test's answers."""
 
 import fcntl
 import json
@@ -36,7 +36,7 @@ def folder():
 
 @pytest.fixture
 def fake(folder):
-    """Starts a fake agent; tally() below asks it."""
+    """Starts a fake agent; tally() below uses it."""
     agents = []
 
     def make(**options):
@@ -49,7 +49,7 @@ def fake(folder):
 
 
 def tally(*arguments, path=None, env=None, timeout=60):
-    """Runs the command; its exit code, stdout and stderr."""
+    """Runs the command; returns exit code, stdout and stderr."""
     if path is not None:
         arguments = ("-s", path, *arguments)
     done = subprocess.run([TALLY, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
@@ -132,7 +132,7 @@ def test_a_socket_of_others_names_what_to_do(fake, folder):
     agent = fake()
     os.chmod(folder, 0o755)
     os.chmod(agent.path, 0o660)
-    # setpriv starts it below a folder of root's alone, too, where a checkout may be.
+    # setpriv can start it in a checkout below a folder that only root may enter.
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TALLY, "-s",
                            agent.path, "ping"], capture_output=True, check=False, timeout=60)
     assert done.returncode == 3
@@ -366,7 +366,7 @@ def test_the_version_is_printed():
     assert re.fullmatch(r"tally \d+\.\d+\.\d+\n", tally("--version")[1])
 
 
-# ---- what answers look like ----
+# ---- the format of answers ----
 
 def test_whoami_shows_every_identity_and_no_agent_trouble(fake):
     agent = fake(whoami=lambda _: result("whoami-answer"))
@@ -440,7 +440,7 @@ SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+-]
 
 
 def promtool(text):
-    """What Prometheus' own linter says of the text."""
+    """The output of Prometheus' own linter for the text."""
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
                           text=True, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -638,7 +638,7 @@ def test_watch_ends_with_its_reader(fake):
 # ---- terminals ----
 
 def in_terminal(arguments, keys=b"", until=b"", env=None, columns=80):
-    """Runs the command in a terminal of its own; exit code and what it showed."""
+    """Runs the command in its own terminal; returns exit code and output."""
     pid, master = pty.fork()
     if pid == 0:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
@@ -694,7 +694,7 @@ def test_watch_draws_a_bar_in_a_terminal(fake):
 
 
 def seen_lines(shown):
-    """Without colours and what else a terminal obeys."""
+    """Without colours and other control sequences."""
     return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", shown).splitlines()
 
 
@@ -706,7 +706,7 @@ def test_no_line_is_wider_than_the_terminal(fake, verb, columns):
     code, shown = in_terminal(["-s", agent.path, *verb], columns=columns)
     lines = seen_lines(shown)
     assert code == 0 and len(lines) > 3
-    # A word that is too long, such as an ARN, is not broken: it could not be copied.
+    # A word that is too long, such as an ARN, is not broken, so that it can be copied.
     wide = [line for line in lines if len(line) > columns]
     assert all(len(line.split()[-1]) > 15 for line in wide), wide
     assert len(wide) < 12, wide
@@ -737,7 +737,7 @@ def test_a_long_answer_goes_through_the_pager(fake, tmp_path):
         assert "paged: " not in in_terminal(arguments, env=env)[1]
     code, shown = in_terminal(["-s", agent.path + "x", "status"], env={"PAGER": str(pager)})
     assert code == 3 and "NOAGENT" in shown
-    # A pager that is left early is no error.
+    # Leaving the pager early is not an error.
     pager.write_text("#!/bin/sh\nhead -n 1\n")
     assert in_terminal(arguments, env={"PAGER": str(pager)})[0] == 0
 
@@ -778,7 +778,7 @@ def test_the_bars_of_a_watch_have_one_scale(fake):
 # ---- sockets and install ----
 
 def node(folder, uid, path=("run",)):
-    """A folder as kubelet makes it for an emptyDir."""
+    """A folder as kubelet creates it for an emptyDir."""
     place = os.path.join(folder, "pods", uid, "volumes", "kubernetes.io~empty-dir", *path)
     os.makedirs(place)
     return os.path.join(place, "tally.sock")
@@ -821,7 +821,7 @@ def test_install_puts_a_running_copy_into_a_folder(folder):
     assert os.listdir(folder) == ["tally"]
     done = subprocess.run([copy, "--version"], capture_output=True, check=True)
     assert done.stdout.decode() == tally("--version")[1]
-    assert tally("install", folder)[0] == 0  # over an older one
+    assert tally("install", folder)[0] == 0  # replaces an older one
 
 
 def test_install_into_nowhere_is_told(folder):

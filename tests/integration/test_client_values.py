@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that a request supplies for the placeholders which the trigger lists."""
+"""Values that a request supplies for the placeholders in the trigger's clientValues."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from .yaml_files import scaled_object, trigger
 
 
 def queues(name="queue", default=None, **metadata):
-    """A trigger whose partition the client may choose."""
+    """A trigger whose partition the client may select."""
     metadata.setdefault("clientValues", ":v")
     asked = trigger(value=default or {"S": "small"}, **metadata)
     if default is None:
@@ -212,7 +212,7 @@ def test_list_names_the_placeholders(start):
 
 
 def test_where_all_64_are_being_counted_one_more_is_busy(start, world):
-    """Those who ask with values cannot have more asked of AWS at once, or kept, than this."""
+    """Requests with values cannot cause more concurrent calls to AWS, or more kept counts, than this."""
     world.fault(action="Query", latency=1.0)
     agent = start(queues())
     with agent.connect() as one, agent.connect() as other:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tally command, as people and probes use it."""
+"""The tally command, as users and probes run it."""
 
 import json
 

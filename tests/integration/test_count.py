@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is counted, and what counting costs."""
+"""The result of counts, and their cost."""
 
 import json
 import threading

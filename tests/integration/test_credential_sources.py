@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other ways in which a pod can have an identity."""
+"""The other credential sources of a pod."""
 
 import pytest
 

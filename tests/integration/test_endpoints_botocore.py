@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our endpoints against those of botocore: every region and partition that it knows, with FIPS,
-dual-stack and the legacy STS setting. What it does not know yet is in the table of
+"""tally's endpoints compared with those of botocore: every region and partition of botocore, with
+FIPS, dual-stack and the legacy STS setting. Newer ones are in the table of
 tests/unit/test_endpoint.c."""
 
 import itertools
@@ -17,13 +17,13 @@ from .aws_leaves import ask
 LOADER = botocore.loaders.Loader()
 PARTITIONS = LOADER.load_data("partitions")
 
-# A name of DynamoDB's rules alone; for STS it is one like any other here.
+# A name that only DynamoDB's rules have; for STS it is an ordinary region here.
 LOCAL = "local"
 
 
 def regions():
-    """Those of the partitions, those of the services' endpoint lists, and one of the future for
-    each partition."""
+    """The regions of the partitions, those of the services' endpoint lists, and one unknown region
+    for each partition."""
     found = {region for partition in PARTITIONS["partitions"] for region in partition["regions"]}
     session = Session()
     for service, partition in itertools.product(("dynamodb", "sts"),
@@ -41,8 +41,8 @@ def provider(service, version):
 
 
 def by_botocore(rules, region, fips, **parameters):
-    """["ok", URL, host, path, signing region], or None where its data has no endpoint."""
-    plain = region.replace("fips-", "").replace("-fips", "")  # as botocore.client does it
+    """["ok", URL, host, path, signing region], or None if botocore's data has no endpoint."""
+    plain = region.replace("fips-", "").replace("-fips", "")  # as botocore.client does
     try:
         endpoint = rules.resolve_endpoint(Region=plain, UseFIPS=fips or plain != region,
                                           **parameters)

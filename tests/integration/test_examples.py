@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients of client/examples/, each as a program beside an agent."""
+"""The clients of client/examples/, each run as a program with an agent."""
 
 import os
 import re
@@ -36,11 +36,11 @@ def compiled(name, folder):
 
 @pytest.fixture(params=NAMES)
 def example(request, tmp_path):
-    """Runs an example at a socket; its exit code, stdout and stderr."""
+    """Runs an example with a socket; returns exit code, stdout and stderr."""
     name = request.param
     path = os.path.join(EXAMPLES, name)
     if name == "count.mjs":
-        # Node looks for modules beside the file and above it.
+        # Node looks for modules in the file's folder and above it.
         (tmp_path / "node_modules").symlink_to(MODULES)
         (tmp_path / name).write_text(source(name), encoding="utf-8")
         command = ["node", str(tmp_path / name)]
@@ -66,7 +66,7 @@ def test_prints_the_number_and_nothing_else(start, example):
 
 
 def test_a_number_of_several_bytes(start, pending, example):
-    """The full name has in it the bytes that the key `count` is sent as, and a number."""
+    """The full name contains the encoded bytes of the key `count`, and a number."""
     queue = scaled_object("orders", trigger(value={"S": "pending"}), namespace="åcount5")
     agent = start(queue)
     agent.rpc("count", trigger="orders", timeout_ms=60000)  # the examples wait for 5 s only

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""explain: one count with everything about it, and no secret."""
+"""explain: one count with all its details, and no secret."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def test_its_numbers_are_those_of_count(start, world, pending):
     assert all(page["elapsed_ms"] > 0 and page["attempts"] == 1 for page in told["pages"])
     counted = agent.rpc("count", trigger="pending")
     assert {**told["total"], "age_ms": 0} == {**counted, "age_ms": 0}
-    assert world.calls("dynamodb", "Query") == 25  # count was answered from what explain learned
+    assert world.calls("dynamodb", "Query") == 25  # count was answered from explain's count
     assert told["decision"] == {"active": True, "desired_replicas": 50,
                                 "why": "ceil(25000 / 5) within 0 to 50"}
     first = told["pages"][0]["count"]

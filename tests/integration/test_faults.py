@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every fault at every service: what a client is told and when, what the agent does meanwhile, and
-that all is well when the fault is over.
+"""Every fault at every service: the answer to a client and its time, the agent's calls meanwhile, and
+the recovery after the fault.
 
-The table is FAULTS x SERVICES. Each cell is one agent that goes through four situations:
+The table is FAULTS x SERVICES. Each cell is one agent in four situations:
 
-    cold     the fault lasts and nothing is known yet: an error by its name, within the deadline
+    cold     a lasting fault with empty caches: an error with its name, within the deadline
     healed   the fault is over: an exact count, without a restart
-    once     the fault comes once, when the service is needed again
-    warm     the fault lasts again, and there is something to live on: the last count or credentials
+    once     a single fault when the service is needed again
+    warm     a lasting fault with a cached count or cached credentials
 
-Most of a cell is waiting, so the cells run side by side.
+A cell mostly waits, so the cells run in parallel.
 """
 
 import json
@@ -29,21 +29,21 @@ from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
 DEADLINE_MS = 1500
-SLACK = 2.0  # seconds that a busy machine may take on top
-HEALED_SECONDS = 25  # a refusal is remembered for 10 s
+SLACK = 2.0  # additional seconds for a busy machine
+HEALED_SECONDS = 25  # a refusal is cached for 10 s
 NO_WEB_IDENTITY = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None}
 
-# ---- what a fault means -------------------------------------------------------------------------
+# ---- the effect of a fault ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What clients are told while it lasts, by service ("*": the others), and the calls that one
-    request for a count may cost, from and to."""
+    """The error for clients while it lasts, by service ("*": the others), and the minimum and maximum
+    number of calls for one count request."""
     names: dict
     calls: tuple
-    stale: str  # last_error beside the last good count of DynamoDB
-    passes: bool = False  # asked again within the same request
+    stale: str  # last_error with the last good count of DynamoDB
+    passes: bool = False  # retried within the same request
 
 
 PASSES = Meaning({"*": {"AWS_UNAVAILABLE", "TIMEOUT"}}, (2, 30), "AWS_UNAVAILABLE", True)
@@ -62,7 +62,7 @@ class Fault:
     name: str
     meaning: Meaning
     options: dict
-    code: str = ""  # that AWS gave, for clients to see
+    code: str = ""  # from AWS, shown to clients
     services: tuple = ("dynamodb", "sts", "container", "imds")
 
 
@@ -216,7 +216,7 @@ class Cell:
         self.world.forget()
         options = dict(self.fault.options)
         if options.pop("away", False):
-            if not limits:  # it cannot be away for one call only
+            if not limits:  # it cannot be unavailable for one call only
                 self.world.leave(service=self.name)
                 self.away = True
             return
@@ -229,7 +229,7 @@ class Cell:
         self.world.heal()
 
     def need_again(self):
-        """The next count asks DynamoDB anyway; credentials are asked for when AWS wants others."""
+        """The next count calls DynamoDB anyway; credentials are fetched when AWS rejects the old ones."""
         if not self.service.is_dynamodb:
             self.world.expire()
 
@@ -265,7 +265,7 @@ class Cell:
 
 
 def run_cell(gateway, fault, name):
-    """What went wrong in this cell, or None."""
+    """The failure of this cell, or None."""
     world = gateway.world()
     try:
         Cell(fault, name, world).run()
@@ -304,14 +304,14 @@ def test_a_throttle_on_page_17_of_25_repeats_page_17(start, world):
 
 
 def gaps(world, service):
-    """Seconds between the calls that a service got, from the start of one to that of the next."""
+    """Seconds between the calls to a service, from the start of one to the start of the next."""
     times = [entry["time"] for entry in world.requests(service=service)]
     return [later - earlier for earlier, later in zip(times, times[1:])]
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_retries_are_paced(gateway, tables, name):
-    """One client waits for 6 s while a service is down: it is asked again soon, then seldom."""
+    """One client waits for 6 s while a service is down: the retries begin soon, then slow down."""
     world = gateway.world()
     cell = Cell(Fault("503", PASSES, {"status": 503}), name, world)
     try:
@@ -345,7 +345,7 @@ OUTAGE_SECONDS = 12
 
 @pytest.mark.parametrize("service", ["dynamodb", "sts", "*"])
 def test_an_outage_is_met_with_fewer_calls_not_more(start, world, service):
-    """30 triggers, each asked all the time by a client of its own, and AWS away."""
+    """30 triggers, each with its own client that sends requests all the time, and AWS down."""
     names = [f"t{number}" for number in range(30)]
     agent = start(*(scaled_object(name, trigger(value={"S": name})) for name in names))
     wrong, over = [], threading.Event()
@@ -374,8 +374,8 @@ def test_an_outage_is_met_with_fewer_calls_not_more(start, world, service):
     early = sum(calls[second] for second in range(0, 4))
     late = sum(calls[second] for second in range(OUTAGE_SECONDS - 4, OUTAGE_SECONDS))
     assert late * 2 <= early, calls
-    # Each trigger asks anew after 0.25, 0.5, 1, 2, 4, 8 s at most, which is half as long at least;
-    # the identity after 1, 2, 4, 8 s, each time with 3 retries. The quota has 35 retries for all.
+    # Each trigger retries after 0.25, 0.5, 1, 2, 4, 8 s at most, and at least half of that; the
+    # identity after 1, 2, 4, 8 s, each time with 3 retries. The quota has 35 retries for all.
     most = len(names) * 7 + 35 if service == "dynamodb" else 5 * 4
     assert sum(calls.values()) <= most, calls
     world.heal()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other msgpack-RPC libraries as clients: Neovim, pynvim, Go's ugorji. Each is told errors in a form that
-it can show, and goes on afterwards."""
+"""Other msgpack-RPC libraries as clients: Neovim, pynvim, Go's ugorji. Each gets
+errors in a form that it can show, and continues afterwards."""
 
 import json
 import os
@@ -159,7 +159,7 @@ def test_an_empty_array_is_an_empty_map_inside_of_params(start, world):
     assert agent.rpc("count", trigger="client", values=value)["count"] == 7
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="map", values={":v": {"M": []}})
-    # It reached DynamoDB as a map: a key is not compared with one.
+    # It reached DynamoDB as a map: DynamoDB does not compare a key with a map.
     assert caught.value.name == "AWS_REJECTED", caught.value.told
     query, = [entry for entry in world.requests(service="dynamodb") if '"M"' in entry["body"]]
     assert json.loads(query["body"])["ExpressionAttributeValues"] == {":v": {"M": {}}}
@@ -168,7 +168,7 @@ def test_an_empty_array_is_an_empty_map_inside_of_params(start, world):
     assert caught.value.name == "INVALID_REQUEST"
 
 
-# ---- what is no request is named in the log -------------------------------------------------------
+# ---- invalid requests are named in the log --------------------------------------------------------
 
 
 @pytest.mark.parametrize("data, reason, offset", [
@@ -197,6 +197,6 @@ def test_a_second_watch_hears_what_is_known_and_both_ages_hold(start, world):
         connection.call("watch", trigger="small", max_age_ms=1000)
         assert connection.receive()[2][0]["count"] == 7
         connection.call("watch", trigger="small", max_age_ms=3_600_000)
-        assert connection.receive()[2][0]["count"] == 7  # told to the second one, too
+        assert connection.receive()[2][0]["count"] == 7  # sent to the second one, too
         before = world.calls("dynamodb", "Query")
         wait_until(lambda: world.calls("dynamodb", "Query") >= before + 2, 20)

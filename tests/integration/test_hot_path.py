@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cached answer: what one read of the socket costs, in numbers that repeat; and that a request
-which is the same as the one before it means the same only as long as it does."""
+"""A cached answer: the cost of one read of the socket, in reproducible numbers; and a repeated
+request, which must not be answered from the previous one after its meaning has changed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from .agent import START_SECONDS, TALLYD, wait_until
 from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
-LATER = 3_600_000  # ms: from the cache, however old
+LATER = 3_600_000  # ms: from the cache, at any age
 
 
 def packed(msgid, **params):
@@ -23,7 +23,7 @@ def packed(msgid, **params):
 
 
 def receive(connection, number):
-    """So many answers; msgid → result."""
+    """Reads this number of answers; msgid → result."""
     unpacker, told = msgpack.Unpacker(), {}
     while len(told) < number:
         data = connection.recv(65536)
@@ -79,7 +79,7 @@ def test_a_repetition_may_come_in_pieces(start):
         for cut in range(1, len(whole)):
             connection.sendall(whole[:cut])
             time.sleep(0.002)
-            connection.sendall(whole[cut:] + whole)  # and the next one whole behind it
+            connection.sendall(whole[cut:] + whole)  # and the complete next one after it
             unpacker, answers = msgpack.Unpacker(), 0
             while answers < 2:
                 unpacker.feed(connection.recv(65536))
@@ -148,11 +148,11 @@ def test_the_age_goes_on_in_an_answer_that_was_packed_once(start):
 # ---- instructions ----
 
 ROUNDS = 2000
-REPEATED, DIFFERENT = 2_200, 4_500  # libuv's included; 1,400 and 2,700 were seen
+REPEATED, DIFFERENT = 2_200, 4_500  # including libuv's; 1,400 and 2,700 were measured
 
 
 def instructions(pod, tmp_path, requests):
-    """Of one cached answer: `requests` in turn, one in flight."""
+    """Instructions of one cached answer: `requests` in turn, one in flight."""
     out = tmp_path / "callgrind"
     agent = pod(small_object(), scaled_object("other"), options=["--no-seccomp"])
     command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
@@ -190,7 +190,7 @@ def control(pid, switch):
     ids=["repeated", "another each time"])
 def test_a_cached_answer_takes_few_instructions(pod, tmp_path, requests, bound):
     if "sanitized" in os.environ.get("TALLY_BUILD", ""):
-        return  # valgrind does not run it, and its instructions are the sanitizer's
+        return  # valgrind cannot run it, and its instructions are mostly the sanitizer's
     taken = instructions(pod, tmp_path, requests)
     print(f"  instructions for a cached answer {taken:27.0f}")
     assert taken < bound

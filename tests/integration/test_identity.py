@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose credentials: one call each, refreshed in time, never lost, never leaked."""
+"""Credentials: one call for each identity, refreshed in time, never lost, never leaked."""
 
 import os
 import time
@@ -138,7 +138,7 @@ def test_advice_depends_on_what_sts_says(start, world, code, message, advice):
     world.fault(service="sts", code=code, message=message)
     _, _, err = start(small_object()).cli("count", "small")
     assert message[:60] in err
-    # No hint at all is better than a wrong one.
+    # No hint is better than a wrong one.
     hints = ["thumbprint of the", "needs an IAM OIDC", "must list the audience",
              "maximum session", "trust policy"]
     assert [hint for hint in hints if hint in err] == [hint for hint in hints if advice and hint in advice]
@@ -148,7 +148,7 @@ NOTHING = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None, "HOME": "/
 
 
 def refused_at_once(agent):
-    """The error, which comes long before the deadline."""
+    """Returns the error, which arrives long before the deadline."""
     begun = time.monotonic()
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=60_000)
@@ -349,8 +349,8 @@ def test_a_clock_that_is_right_is_not_logged(start):
 
 
 def test_a_clock_that_is_hours_ahead_heals(start, world):
-    """All credentials that come have expired by this machine's clock, so nothing would be signed
-    that could be refused; but STS tells its time with them."""
+    """By this machine's clock all received credentials have expired, so the agent would sign no
+    request that could be refused; but STS's reply has its time."""
     world.clock_offset(seconds=-3 * 3600)
     agent = start(small_object())
     assert recount(agent) == 7
@@ -362,7 +362,7 @@ def test_a_clock_that_is_hours_ahead_heals(start, world):
 
 
 def test_an_odd_endpoint_does_not_set_the_clock_for_others(start, world):
-    """It refuses with a Date of years ahead; the credentials are good for an hour all the same."""
+    """A refusal has a Date years ahead; the credentials are still valid for an hour."""
     odd = world.listen(service="dynamodb")
     agent = start(small_object(), scaled_object("odd", trigger(awsEndpoint=odd)))
     for _ in range(3):

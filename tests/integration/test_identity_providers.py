@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every identity a pod can have, each against services that verify what they are sent: what
-test_identity.py (web identity) and test_credential_sources.py leave open."""
+"""The credential sources of a pod that test_identity.py (web identity) and
+test_credential_sources.py do not cover, against services that verify their requests."""
 
 import os
 import time
@@ -26,7 +26,7 @@ def whoami(agent):
 
 
 def with_auth(**spec):
-    """The small queue, asked by what a TriggerAuthentication says."""
+    """The small queue, with the identity of a TriggerAuthentication."""
     return (
         scaled_object("small", {**trigger(), "authenticationRef": {"name": "auth"}}),
         {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
@@ -50,12 +50,12 @@ def secret(**values):
 
 
 def mount_secret(folder, **values):
-    """A mounted Secret as the agent finds it below --secrets-dir, swapped in one step."""
+    """A mounted Secret below --secrets-dir, replaced atomically."""
     ProjectedVolume(os.path.join(folder, "aws-keys")).write(**values)
 
 
 def askers(world):
-    """The access keys that DynamoDB saw, in order."""
+    """The access keys of the requests to DynamoDB, in order."""
     return [entry["access_key"] for entry in world.requests(service="dynamodb")]
 
 
@@ -105,7 +105,7 @@ def test_a_key_that_nobody_knows_is_refused_and_told(start, world):
     assert "UnrecognizedClientException" in err
 
 
-# ---- roles on top ---------------------------------------------------------------------------
+# ---- assumed roles --------------------------------------------------------------------------
 
 
 def test_aws_eks_assumes_another_role_on_top(start, world):
@@ -134,7 +134,7 @@ def test_podidentity_aws_assumes_a_role_after_a_refusal(start, world):
     assert recount(agent) == 7
     actions = [entry["action"] for entry in world.requests(service="sts")]
     assert actions == ["AssumeRoleWithWebIdentity", "AssumeRoleWithWebIdentity", "AssumeRole"]
-    # Decided anew the next time.
+    # The choice is made again the next time.
     world.role(arn=OTHER_ROLE, web_identity=SUBJECT)
     world.expire()
     world.forget()
@@ -275,7 +275,7 @@ def test_an_agent_that_is_not_up_yet_is_waited_for(eks_pod, world):
     assert recount(agent) == 7
 
 
-# The wrong documents are the unit tests' matter; these are what only a network can do.
+# The unit tests cover invalid documents; these are faults of the network.
 @pytest.mark.timing
 @pytest.mark.parametrize("fault", [
     {"body": "<html>"}, {"endless": True}, {"close": "within"}, {"location": "http://127.0.0.1:9/"},
@@ -330,7 +330,7 @@ def test_version_1_is_not_spoken(start, world):
 
 @pytest.fixture
 def home(tmp_path):
-    """A home with the shared AWS files; what to set for the agent."""
+    """Creates a home with the shared AWS files; returns the agent's variables."""
     def make(config="", credentials="", **env):
         folder = tmp_path / ".aws"
         folder.mkdir(exist_ok=True)
@@ -396,7 +396,7 @@ def test_a_profile_that_is_missing_is_an_error(start, world, home):
     assert world.requests(service="container") == []
 
 
-# ---- the rule ----------------------------------------------------------------------------------
+# ---- no replacement of a failed identity -------------------------------------------------------
 
 
 def test_a_refused_web_identity_never_becomes_another_identity(start, world):
@@ -426,8 +426,8 @@ def test_half_a_configuration_is_an_error(start, world, half):
 
 
 # ---- secrets -----------------------------------------------------------------------------------
-# Every agent's log and answers are searched for every secret at its end (agent.py); these make it
-# talk as much as it can.
+# At its end every agent's log and answers are searched for every secret (agent.py); these tests
+# produce as much output as possible.
 
 
 def make_it_talk(agent):

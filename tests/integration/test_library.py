@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtally as programs meet it: its header, its symbols, its size, and a program in C and C++."""
+"""libtally's interface: its header, its symbols, its size, and a program in C and C++."""
 
 import os
 import re
@@ -121,7 +121,7 @@ def test_the_library_needs_libc_alone():
 
 def test_the_library_is_small():
     if is_sanitized():
-        return  # its code is mostly the sanitizers'
+        return  # most of its code is the sanitizers'
     sizes = dict(re.findall(r"^(\.\w+)\s+(\d+)", run("size", "-A", SHARED), re.M))
     assert int(sizes[".text"]) < 32 * 1024
     assert int(sizes.get(".bss", 0)) + int(sizes.get(".data", 0)) < 64  # no global state
@@ -141,7 +141,7 @@ def test_programs_in_every_dialect(start, tmp_path, dialect):
     source.write_text(PROGRAM)
     if is_sanitized() and dialect.startswith("clang"):
         run(*DIALECTS[dialect], *STRICT, "-c", str(source), "-o", str(program))
-        return  # the two compilers' sanitizers do not mix
+        return  # the sanitizers of the two compilers are incompatible
     os.symlink(SHARED, tmp_path / "libtally.so")
     os.symlink(SHARED, tmp_path / "libtally.so.0")
     run(*DIALECTS[dialect], *STRICT, *sanitizer(), str(source), "-o", str(program),
@@ -167,7 +167,7 @@ def test_the_headers_examples_compile(tmp_path):
                     "struct tally_async *async; tally_callback *on_answer; void *data; "
                     "struct tally_cursor *cursor; char name[64];")
     for number, body in enumerate(bodies):
-        # What an example leaves to the program is declared around it; a block hides doubles.
+        # Names that an example expects from the program are declared around it; a block hides duplicates.
         source = tmp_path / f"example{number}.c"
         source.write_text(f"#include <tally.h>\n#include <poll.h>\n#include <stdio.h>\n"
                           f"void example(void);\n{declarations}\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How it starts, when nothing else has; how it ends, while others still need it; and what lies at
+"""Start of the agent before everything else; its exit while clients still use it; and the file at
 the path of its socket."""
 
 import contextlib
@@ -22,11 +22,11 @@ from .yaml_files import small_object
 NOBODY = 65534
 CONTAINER = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None}
 
-# ---- before everything else is there ----------------------------------------------------------------
+# ---- start before everything else -------------------------------------------------------------------
 
 
 def ask_early(agent, timeout_ms=20_000):
-    """Asks, and returns how to get the answer."""
+    """Sends a request, and returns a function that gets the answer."""
     connection = agent.connect()
     asked = connection.send("count", {"trigger": "small", "timeout_ms": timeout_ms})
 
@@ -148,7 +148,7 @@ def test_a_left_over_is_replaced_without_a_moment_without_a_socket(start):
 
 
 def test_only_the_agents_own_socket_goes_with_it(start, pod):
-    """Where pods overlap, the file at the path may be the next agent's already."""
+    """If pods overlap, the file at the path may already be the next agent's."""
     first = start(small_object())
     second = pod(small_object())
     second.socket += "2"
@@ -163,7 +163,7 @@ def test_only_the_agents_own_socket_goes_with_it(start, pod):
 
 def test_a_left_over_of_another_owner_is_explained(pod):
     agent = pod(small_object())
-    os.chmod(agent.folder, 0o1777)  # as /tmp: only the owner may replace a file
+    os.chmod(agent.folder, 0o1777)  # like /tmp: only the owner may replace a file
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(agent.socket)
     done = subprocess.run(
@@ -187,7 +187,7 @@ def test_what_is_no_socket_is_never_replaced(pod, make):
 
 
 def test_the_socket_is_never_wider_than_asked(pod):
-    """Also in the moment between its making and its mode."""
+    """Also between the creation of the socket and the change of its mode."""
     agent = pod(small_object(), options=["--socket-mode", "0600"])
     seen, over = set(), threading.Event()
 
@@ -208,7 +208,7 @@ def test_the_socket_is_never_wider_than_asked(pod):
     assert seen == {0o600}
 
 
-# ---- the end ----------------------------------------------------------------------------------------
+# ---- exit -------------------------------------------------------------------------------------------
 
 
 def ends(child, seconds=20.0):
@@ -229,12 +229,12 @@ def test_while_it_drains_old_and_new_connections_are_served(start):
         old.call("ping")
         agent.child.terminate()
         agent.wait_for_log("event=stopping")
-        for _ in range(5):  # each new one prolongs it
+        for _ in range(5):  # each new request extends it
             time.sleep(0.5)
             assert agent.rpc("count", trigger="small")["count"] == 7
             assert old.call("count", trigger="small")["count"] == 7
         assert agent.child.poll() is None
-        # For one linger it may ask again, then it is disconnected, and new ones have one more.
+        # It may send requests for one linger, then it is disconnected, and new connections have another.
         assert old.receive() == [2, "draining", [{}]]
         assert old.receive() is None
         assert agent.child.poll() is None
@@ -276,7 +276,7 @@ def test_a_client_that_only_waits_is_disconnected_and_delays_nothing(start, what
             assert connection.receive()[1] == "changed"
         if what == "half a request":
             connection.socket.sendall(msgpack.packb([0, 9, "ping", []])[:-1])
-        time.sleep(1.2)  # more than --linger
+        time.sleep(1.2)  # longer than --linger
         agent.child.terminate()
         assert connection.receive() == [2, "draining", [{}]]
         assert connection.receive() is None
@@ -284,7 +284,7 @@ def test_a_client_that_only_waits_is_disconnected_and_delays_nothing(start, what
 
 
 def test_watchers_that_connect_again_do_not_keep_it(start):
-    """As the event interface of libtally does, here in tally watch."""
+    """As libtally's event interface does, here in tally watch."""
     agent = start(small_object(), options=["--linger", "1s", "--grace", "60s"])
     with subprocess.Popen([TALLY, "-s", agent.socket, "watch", "small"], env=agent.env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
@@ -301,7 +301,7 @@ def test_watchers_that_connect_again_do_not_keep_it(start):
 
 @pytest.mark.parametrize("linger", ["0", "500ms"])
 def test_a_request_under_way_is_answered_before_the_end(start, world, linger):
-    """A request that is under way holds up the end, and its client is dismissed behind the answer."""
+    """A request in flight delays the exit, and its client is disconnected after the answer."""
     world.fault(action="Query", latency=2)
     agent = start(small_object(), options=["--linger", linger, "--grace", "60s"])
     with agent.connect() as connection:
@@ -420,7 +420,7 @@ def test_clients_notice_no_restart(start, load, how):
 
 @pytest.fixture
 def notified(tmp_path):
-    """A socket for NOTIFY_SOCKET: (its path, how to get the next word)."""
+    """A socket for NOTIFY_SOCKET: (its path, a function that gets the next notification)."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.settimeout(20)
         told.bind(str(tmp_path / "notify"))
@@ -450,7 +450,7 @@ def test_an_abstract_notify_socket_is_told(pod):
 
 
 def start_activated(agent, listener, pid="$$"):
-    """Starts the agent with a socket that listens already, as systemd hands it over."""
+    """Starts the agent with a listening socket, as systemd passes it."""
     os.set_inheritable(listener.fileno(), True)
     script = (f"export LISTEN_PID={pid} LISTEN_FDS=1; exec 3<&{listener.fileno()} "
               f"{listener.fileno()}<&-; exec \"$@\"")
@@ -462,14 +462,14 @@ def test_a_socket_of_systemds_is_served_and_left_alone(pod):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(agent.socket)
         listener.listen(64)
-        with agent.connect() as early:  # before there is an agent
+        with agent.connect() as early:  # before the agent runs
             asked = early.send("count", {"trigger": "small"})
             start_activated(agent, listener)
             assert early.answer(asked)["count"] == 7
         assert agent.rpc("count", trigger="small")["count"] == 7
         assert agent.stop() == 0
         assert os.path.exists(agent.socket)
-        # Who comes between two agents is served by the next.
+        # Connections between two agents are served by the next one.
         with agent.connect() as between:
             between.socket.sendall(msgpack.packb([0, 1, "ping", []]))
             start_activated(agent, listener)

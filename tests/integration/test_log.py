@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent's log says of failures, and how often."""
+"""The agent's log of failures, and its rate limit."""
 
 import contextlib
 
@@ -25,7 +25,7 @@ def test_a_failure_that_goes_on_is_logged_once(start, world):
 
 
 def test_no_client_floods_the_log(start):
-    """Each of these came with a line of its own. What is not told is counted."""
+    """Before, each of these wrote its own line. Suppressed lines are counted."""
     agent = start(small_object(), options=["--allow-uid", "0", "--max-buffer", "65536"])
     half = b"\x94\x00\x01\xda\xfd\xe8" + b"x" * 60_000
     for _ in range(50):
@@ -62,13 +62,13 @@ def test_hello_names_the_client_in_log_and_status(start):
         with pytest.raises(RpcError) as caught:
             connection.call("hello", client=7)
         assert caught.value.name == "INVALID_REQUEST"
-    line, = failing_lines(agent, "client")  # one a minute for each uid, whatever the names are
+    line, = failing_lines(agent, "client")  # one a minute for each uid, whatever the names
     assert "client=orders/1.0 " in line and "uid=" in line
 
 
 # ---- failing counts -------------------------------------------------------------------------------
 
-# How a count is made to fail: (the gateway's fault, what its line says of it).
+# Ways to make a count fail: (the gateway's fault, its text in the log line).
 FAILING = {
     "missing table": ({"action": "Query", "code": "ResourceNotFoundException"},
                       ["error=AWS_REJECTED", "aws_code=ResourceNotFoundException",
@@ -94,7 +94,7 @@ def test_a_failing_count_is_logged_when_it_begins_and_when_it_is_over(start, wor
         with pytest.raises(RpcError):
             agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=800)
     wait_until(lambda: failing_lines(agent))
-    line, = failing_lines(agent)  # the later ones fall into the same minute
+    line, = failing_lines(agent)  # the later ones are in the same minute
     assert "level=warn" in line and "trigger=shop/small " in line
     for words in [*said, "failures=", "next_attempt_ms=", "next_attempt=on_request", "message="]:
         assert words in line, line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manual pages and completions say what the programs say."""
+"""Manual pages and completions agree with the programs."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def plain(page):
 
 
 def options(verb=None):
-    """The long options that the help of a verb names."""
+    """The long options in the help of a verb."""
     out = tally(*([verb] if verb else []), "--help")[1]
     return set(re.findall(r"^  (?:-\w, |    )--([a-z-]+)", out, re.M))
 
@@ -42,7 +42,7 @@ def options(verb=None):
 def test_a_page_is_clean(page):
     done = subprocess.run(["mandoc", "-T", "lint", os.path.join(MAN, page)], capture_output=True,
                           text=True, check=False)
-    # The pages that this one refers to need not be installed, nor the machine's index be new.
+    # The referenced pages need not be installed, and mandoc.db need not be up to date.
     complaints = [line for line in (done.stdout + done.stderr).splitlines()
                   if "referenced manual not found" not in line and "mandoc.db" not in line]
     assert complaints == []
@@ -56,7 +56,7 @@ def test_a_page_refers_to_pages_that_are_there_or_of_the_system(page):
 
 
 def words_of(source, table):
-    """The texts of a table in a C file."""
+    """The strings of a table in a C file."""
     body = re.search(rf"{table}\[\][^{{]*{{(.*?)}};", read(ROOT, "agent", "config", source), re.S)
     return re.findall(r'"(\w+)"', body[1])
 
@@ -139,7 +139,7 @@ def test_completions_know_every_verb_and_option(name):
 
 
 def complete(*words, env=None):
-    """What bash offers for the last word."""
+    """The completions of bash for the last word."""
     script = (f"source {COMPLETIONS}/tally.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); "
               "_tally; printf '%s\\n' \"${COMPREPLY[@]}\"")
     return run("bash", "-c", script, "bash", *words,
@@ -172,13 +172,14 @@ def test_bash_offers_the_agents_triggers(start, tmp_path):
         assert agent.rpc("explain", trigger=form)
 
 
-# ---- zsh completes only where somebody types ----
+# ---- zsh completes only on a terminal ----
 
 
 @contextlib.contextmanager
 def zsh(env):
-    """A zsh in a terminal; a function that types until `until` is shown. The completion gives the
-    agent half a second, which may be over on a busy machine: then the last key is typed again."""
+    """A zsh in a terminal; yields a function that types until `until` is shown. The completion gives
+    the agent half a second, which may be too short on a busy machine: then it types the last key
+    again."""
     child, terminal = pty.fork()
     if child == 0:
         os.execvpe("zsh", ["zsh", "-f"], {**env, "TERM": "dumb", "PS1": "> ", "HOME": "/nowhere"})
@@ -215,4 +216,4 @@ def test_zsh_completes_verbs_options_and_the_agents_triggers(start, tmp_path):
                                 ("tally wait --unt\t", "tally wait --until "),
                                 (f"tally -s {agent.socket} count shop/s\t", "count shop/small ")):
             type_in(typed, re.escape(expected))
-            type_in("\x15", "")  # the line is cleared
+            type_in("\x15", "")  # clears the line

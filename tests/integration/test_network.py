@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS on a bad day: the page is retried, the sum is kept, and no trick is fallen for."""
+"""Network failures and invalid replies: the page is retried, the sum is kept, and invalid data is
+refused."""
 
 import json
 import socket
@@ -104,7 +105,7 @@ def test_a_failure_shows_the_last_good_count_as_stale(start, world):
 
 
 def test_a_connection_that_never_comes_about_is_an_error(start):
-    """The listener's queue is full: the kernel drops what would open one more connection."""
+    """The listener's queue is full: the kernel drops new connections."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -114,7 +115,7 @@ def test_a_connection_that_never_comes_about_is_an_error(start):
             one.setblocking(False)
             one.connect_ex(listener.getsockname())
         agent = start(small_object(), env={"AWS_ENDPOINT_URL_DYNAMODB": url})
-        for _ in range(2):  # the second one may get the first one's descriptor
+        for _ in range(2):  # the second one may get the same descriptor
             with pytest.raises(RpcError) as caught:
                 slow_count(agent, timeout_ms=4000)
             assert caught.value.name in ("AWS_UNAVAILABLE", "TIMEOUT")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the main job costs, counted: the same at each run, on any machine. `make numbers` prints it."""
+"""The cost of a count in numbers that are the same in each run, on any machine. `make numbers` prints
+them."""
 
 import concurrent.futures
 import json
@@ -44,7 +45,7 @@ def test_all_pages(start, world, pending):
 
 
 def test_two_hundred_clients_at_once(start, world):
-    world.fault(action="Query", latency=1.5)  # so that all of them come while it is under way
+    world.fault(action="Query", latency=1.5)  # so that all of them arrive during the flight
     agent = start(small_object())
     with concurrent.futures.ThreadPoolExecutor(200) as clients:
         told = list(clients.map(lambda _: agent.rpc("count", trigger="small",
@@ -103,7 +104,7 @@ def counting_library_(tmp_path):
 
 def test_a_cached_answer_allocates_nothing(pod, counting_library, tmp_path):
     counts = tmp_path / "counts"
-    agent = pod(small_object(), options=["--no-seccomp"],  # it writes its counts to a file
+    agent = pod(small_object(), options=["--no-seccomp"],  # the library writes its counts to a file
                 env={"LD_PRELOAD": str(counting_library), "MALLOC_COUNT_FILE": str(counts)})
     if "sanitized" in os.environ.get("TALLY_BUILD", ""):
         return  # the sanitizer's allocator must come first

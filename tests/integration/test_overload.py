@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Too many, too much, too slow: memory stays bounded, and whoever behaves is served."""
+"""Too many connections, too much data, too slow clients: memory stays bounded, and well-behaved clients
+are served."""
 
 import contextlib
 import os
@@ -38,7 +39,7 @@ def requests(first, number, request=COUNT):
 
 
 def answers(connections, wanted, seconds=60):
-    """All messages that come on each connection, until each has its number."""
+    """Reads all messages of each connection, until each has its number."""
     selector, told = selectors.DefaultSelector(), {}
     for connection in connections:
         told[connection] = []
@@ -57,7 +58,7 @@ def answers(connections, wanted, seconds=60):
 
 
 class Bystander:
-    """A client that behaves, asks all the time, and notes how long each answer took."""
+    """A well-behaved client that sends requests all the time, and records the time of each answer."""
 
     def __init__(self, agent):
         self._agent, self._over = agent, threading.Event()
@@ -88,7 +89,7 @@ class Bystander:
     def was_served(self):
         assert not self.wrong, self.wrong
         assert len(self.seconds) >= 3
-        # A busy machine delays everyone, a sanitizer more; the median tells whether the agent did.
+        # A busy machine delays all clients, a sanitizer more; the median shows delays by the agent.
         middle, longest = statistics.median(self.seconds), max(self.seconds)
         print(f"{len(self.seconds)} answers, median {middle:.4f} s, longest {longest:.4f} s")
         assert middle < 0.6 and longest < 5, (middle, longest)
@@ -99,13 +100,13 @@ def warm(agent):
 
 
 def grew_kb(agent, before, most):
-    """Checks how much memory the agent has taken since."""
+    """Checks the growth of the agent's memory."""
     grown = process_facts.anonymous_kb(agent.child.pid) - before
     assert process_facts.is_sanitized(agent.child.pid) or grown < most, f"{grown} kB more"
     return grown
 
 
-# ---- many -----------------------------------------------------------------------------------------
+# ---- many clients ---------------------------------------------------------------------------------
 
 
 def test_1024_connections_with_64_requests_each_on_one_flight(start, world, crowd):
@@ -125,7 +126,7 @@ def test_1024_connections_with_64_requests_each_on_one_flight(start, world, crow
     for messages in told.values():
         assert sorted(message[1] for message in messages) == list(range(IN_FLIGHT))
         assert {message[3]["count"] for message in messages} == {7}
-    assert world.calls("dynamodb", "Query") <= 2  # those that came after the first flight
+    assert world.calls("dynamodb", "Query") <= 2  # those that arrived after the first flight
     for connection in connections:
         connection.close()
     wait_until(lambda: agent.rpc("status")["connections"]["open"] == 1)
@@ -134,7 +135,7 @@ def test_1024_connections_with_64_requests_each_on_one_flight(start, world, crow
 def test_one_connection_too_many_is_told_so_and_later_served(start, crowd):
     agent = start(small_object())
     connections = crowd(agent, CONNECTIONS)
-    for connection in connections:  # one that is idle would be closed
+    for connection in connections:  # an idle one would be closed
         connection.sendall(msgpack.packb([0, 1, "watch", [{"trigger": "small"}]]))
     assert answers(connections, 1)
     with agent.connect() as one_more:
@@ -164,11 +165,11 @@ def test_half_sent_frames_do_not_fill_the_memory(start, crowd):
     agent = start(small_object())
     warm(agent)
     before = process_facts.anonymous_kb(agent.child.pid)
-    # 60,000 bytes of a request of 65,000: a long name of a method.
+    # 60,000 bytes of a request of 65,000: a long method name.
     half = b"\x94\x00\x01\xda\xfd\xe8" + b"x" * 60_000
     with Bystander(agent) as bystander:
         for connection in crowd(agent, 700):
-            with contextlib.suppress(OSError):  # it may be the one that is closed
+            with contextlib.suppress(OSError):  # this one may be closed
                 connection.sendall(half)
         time.sleep(0.5)
     bystander.was_served()
@@ -196,12 +197,12 @@ def test_long_headers_of_replies_leave_nothing_behind(start, world):
     world.fault(action="Query", headers={"X-Long": "x" * 70_000})
     for _ in range(3):
         ask_for_all()
-    agent.child.send_signal(signal.SIGHUP)  # it gives free memory back to the kernel
+    agent.child.send_signal(signal.SIGHUP)  # it returns free memory to the kernel
     wait_until(lambda: agent.rpc("status")["config"]["generation"] == 2)
     grew_kb(agent, before, 400)
 
 
-# ---- greedy ---------------------------------------------------------------------------------------
+# ---- greedy clients -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["ping", "count", "list", "nonsense"])
@@ -305,8 +306,8 @@ def test_without_descriptors_those_inside_are_served_and_nothing_spins(start, wo
         inside.call("ping")
         crowd(agent, 20)
         wait_until(lambda: inside.call("status")["connections"]["open"] == 21)
-        limit_descriptors(agent, 5)  # those that are open stay
-        late = crowd(agent, 20)  # the kernel holds those who cannot be accepted
+        limit_descriptors(agent, 5)  # open connections stay
+        late = crowd(agent, 20)  # the kernel queues connections that cannot be accepted
         cpu = process_facts.cpu_seconds(agent.child.pid)
         lines = agent.log().count("\n")
         end = time.monotonic() + 2
@@ -316,7 +317,7 @@ def test_without_descriptors_those_inside_are_served_and_nothing_spins(start, wo
         assert process_facts.cpu_seconds(agent.child.pid) - cpu < 1.0
         assert "accept_failed" in agent.log()
         assert agent.log().count("\n") - lines < 30, "the log is flooded"
-        # A new connection to AWS is not possible now: an error or the last count, and no crash.
+        # The agent cannot open a connection to AWS now: an error or the last count, and no crash.
         world.close_idle()
         told = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=800)
         assert (told["count"], told["quality"]) == (7, "stale")
@@ -337,7 +338,7 @@ def closed(_stack):
 
 
 def full_pipe(stack):
-    """As a container's stderr is when its runtime hangs: its two ends."""
+    """Like a container's stderr when its runtime hangs; returns both ends."""
     read, write = os.pipe()
     for end in (read, write):
         stack.callback(os.close, end)
@@ -374,7 +375,7 @@ def test_lines_that_were_lost_are_counted(pod):
     with contextlib.ExitStack() as stack:
         read, write = full_pipe(stack)
         agent.start(stderr=write)
-        agent.rpc("ping")  # it has said, in vain, that it listens
+        agent.rpc("ping")  # its log line that it listens was lost
         while os.read(read, 65536).endswith(b"x"):
             if not select.select([read], [], [], 0)[0]:
                 break
@@ -382,5 +383,5 @@ def test_lines_that_were_lost_are_counted(pod):
             bad.sendall(b"\xc1")
             assert bad.recv(1) == b""
         told = os.read(read, 65536).decode()
-        # The attempt that said so may have been lost, too, and then there are two.
+        # The line that reports the loss may have been lost, too; then there are two.
         assert re.search(r"event=log_lost lines=[12]\n", told) and "event=malformed" in told

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proto/PROTOCOL.md and proto/vectors/, read by another implementation of msgpack.
+"""proto/PROTOCOL.md and proto/vectors/, decoded by another implementation of msgpack.
 
-The unit test test_vectors.c holds the hex examples of the document against the vector files and
-those against our own decoder; here an independent codec checks the vectors themselves, the JSON
-beside them, and the example client.
+The unit test test_vectors.c compares the hex examples of the document with the vector files, and
+these with tally's own decoder; here an independent codec checks the vectors themselves, their JSON,
+and the example client.
 """
 
 import json
@@ -34,7 +34,7 @@ def vector_value(path):
 
 
 def as_text(value):
-    """The same value with each bin as str, as the protocol takes them."""
+    """The same value with each bin as str, as the protocol accepts them."""
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def as_text(value):
 
 
 def canonical(value):
-    """As JSON text, which tells 1 from 1.0 and from true, where == does not."""
+    """As JSON text, which distinguishes 1, 1.0 and true; == does not."""
     return json.dumps(as_text(value), ensure_ascii=False)
 
 

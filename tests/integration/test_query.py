@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ad-hoc counts: where they are allowed, what they ask, whose identity asks."""
+"""Ad-hoc counts: when they are allowed, their parameters, and their identity."""
 
 import contextlib
 import json
@@ -115,7 +115,8 @@ def test_the_region_is_given_or_the_triggers_or_the_environments(start, world):
 
 
 def test_the_endpoint_is_one_of_the_configuration(start, world):
-    """Else a client could have the credentials sent to itself, or ask the pod's other services."""
+    """Otherwise a client could make the agent send credentials to it, or call other services of the
+    pod."""
     key = world.user(name="other")
     elsewhere = world.listen(service="dynamodb")
     mine = world.listen(service="dynamodb")
@@ -246,7 +247,7 @@ def test_the_65th_in_flight_is_busy(start, world):
 
 
 def test_all_clients_together_have_64(start, world):
-    """A crowd cannot have more asked of AWS at once, however many connections it has."""
+    """Many connections together cannot cause more concurrent calls to AWS."""
     world.fault(action="Query", latency=1.0)
     agent = start(small_object(), options=ALLOWED)
     with contextlib.ExitStack() as stack:
@@ -263,8 +264,8 @@ def test_all_clients_together_have_64(start, world):
 
 
 def test_what_is_asked_counts_for_the_buffer(start, world):
-    """25,000 bytes, twice: once as asked, once as the request to DynamoDB; 5 of them in half of
-    what is allowed."""
+    """25,000 bytes, twice: in the params and in the request to DynamoDB; 5 of them fit into half of
+    the limit."""
     world.fault(action="Query", latency=1.0)
     agent = start(small_object(), options=[*ALLOWED, "--max-buffer", "560K"])
     long = {**SMALL, "filter": "priority <> :w", "timeout_ms": 60_000,
@@ -277,7 +278,7 @@ def test_what_is_asked_counts_for_the_buffer(start, world):
         assert [error["name"] for error in busy] == ["BUSY"] * 3
         assert all(error["retryable"] and "--max-buffer" in error["message"] for error in busy)
         assert connection.call("query", **long)["count"] == 7
-        for _ in range(3):  # those that are left go with their client
+        for _ in range(3):  # the others end with their client
             connection.send("query", long)
         connection.call("ping")
     with agent.connect() as connection:
@@ -293,7 +294,7 @@ def test_a_denial_is_remembered(start, world):
     told = refusal(agent, **{**SMALL, "filter": "#q = :q"})
     assert told["name"] == "ACCESS_DENIED" and 0 < told["retry_after_ms"] <= 10_000
     assert world.calls("dynamodb", "Query") == 1
-    # Of another table or identity nothing is known, nor under a new configuration.
+    # A refusal is not cached for another table or identity, nor under a new configuration.
     assert agent.rpc("query", **SMALL, identity_of="small")["count"] == 7
     agent.child.send_signal(signal.SIGHUP)
     agent.wait_for_log("event=reloaded")

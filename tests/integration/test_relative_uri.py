@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Credentials of an ECS task, from the one address that Amazon ECS has for them."""
+"""Credentials of an ECS task, from the fixed address of Amazon ECS."""
 
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ def port(url):
 
 @pytest.fixture
 def enter():
-    """Starts an agent in a namespace of its own."""
+    """Starts an agent in its own namespace."""
     namespaces = []
 
     def make(agent, forwards):
@@ -35,7 +35,7 @@ def test_a_relative_uri_is_asked_at_the_address_of_ecs_and_through_no_proxy(pod,
         "AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": world.task(),
         "http_proxy": proxy, "all_proxy": proxy, "ALL_PROXY": proxy,
-        "no_proxy": "127.0.0.1"})  # DynamoDB's; the proxy stands in the way of the rest
+        "no_proxy": "127.0.0.1"})  # only DynamoDB's; the others would go to the proxy
     enter(agent, {
         (ECS, 80): port(world.urls["container"]),
         **{("127.0.0.1", port(url)): port(url) for url in (world.urls["dynamodb"], proxy)}})

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the process may do once it serves, and what it keeps to itself. That everything still works
-within the filter is what all other tests show: none may find a denied call in a log."""
+"""The restrictions of the process once it serves. All other tests show that everything works with the
+filter: no log may contain a denied call."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ from .yaml_files import small_object
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "syscalls.c")
 ALLOWED = {"open-read", "map", "socket-tcp", "eventfd", "thread"}
-# Its flags are out of a filter's sight; ENOSYS makes the C library use clone instead.
+# A filter cannot see clone3's flags; ENOSYS makes the C library use clone instead.
 OTHERWISE = {"clone3": "ENOSYS"}
 
 
@@ -28,7 +28,7 @@ def intruder(tmp_path_factory):
 
 
 def break_in(agent, intruder, tmp_path):
-    """What the intruder could do: name → "ok" or the error."""
+    """The attempts of the intruder: name → "ok" or the error."""
     out = tmp_path / "out"
     agent.env.update(LD_PRELOAD=intruder, PROBE_OUT=str(out))
     agent.start()
@@ -52,7 +52,7 @@ def test_an_intruder_gets_nowhere(pod, intruder, tmp_path):
     assert len(told) > 35
     agent.wait_for_log("event=syscall_denied call=execve ")
     assert "event=syscall_denied call=ptrace " in agent.log()
-    # It serves on, and reads its configuration anew.
+    # It continues to serve, and reloads its configuration.
     assert agent.rpc("count", trigger="small", max_age_ms=0)["count"] == 7
     agent.child.send_signal(signal.SIGHUP)
     agent.wait_for_log("event=reloaded")
@@ -86,7 +86,7 @@ def test_the_kernel_knows_what_the_process_gave_up(start):
 
 
 def test_the_same_user_can_neither_trace_nor_read_it(pod):
-    """Not dumpable: not even with the same uid."""
+    """The process is not dumpable: not even the same uid may read it."""
     agent = pod(small_object())
     os.chmod(agent.folder, 0o777)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -100,7 +100,7 @@ def test_the_same_user_can_neither_trace_nor_read_it(pod):
 
 
 def test_names_are_looked_up_within_the_filter(start):
-    """By a thread of libcurl's, with whatever the C library loads for it."""
+    """By a thread of libcurl, with all modules that the C library loads for it."""
     agent = start(small_object(), env={
         "AWS_ENDPOINT_URL_STS": "https://sts.tally-has-no-such-name.invalid"})
     code, out, err = agent.cli("count", "small", "--timeout", "2s")
@@ -144,7 +144,7 @@ time.sleep(600)
 
 @pytest.fixture
 def without_inotify():
-    """What starts a program as a user who has no inotify instance left."""
+    """A command that runs a program as a user without a free inotify instance."""
     uid = str(61000 + os.getpid() % 4000)
     user = ["setpriv", f"--reuid={uid}", "--regid=65534", "--clear-groups"]
     child = subprocess.Popen([*user, "/usr/bin/python3", "-c", USE_ALL_INOTIFY], stdout=subprocess.PIPE)

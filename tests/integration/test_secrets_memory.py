@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets that are no longer needed are no longer in memory: what root finds in the process after
-its credentials were replaced."""
+"""Secrets that are no longer needed are not in memory: root searches the process after its credentials
+were replaced."""
 
 import re
 
@@ -11,12 +11,12 @@ from tests.gateway.world import ROLE
 from . import process_facts
 from .yaml_files import small_object
 
-TLS_BUFFER = 16384 + 2048 + 512  # a record, and what comes with it
+TLS_BUFFER = 16384 + 2048 + 512  # a TLS record with its overhead
 NO_WEB_IDENTITY = {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None}
 
 
 def memory(pid):
-    """Everything the process can write to."""
+    """All writable memory of the process."""
     found = b""
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
             open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
@@ -34,16 +34,16 @@ def present(pieces, image):
 
 def recount(agent):
     told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)
-    agent.rpc("ping")  # the answer leaves just before the request to AWS is freed
+    agent.rpc("ping")  # the answer is sent just before the request to AWS is freed
     return told["count"]
 
 
 def replace(agent, world):
-    """Has the agent get other credentials, with another token: the old secrets and the new."""
+    """Makes the agent get new credentials with a new token; returns the old secrets and the new."""
     assert recount(agent) == 7
     old = set(world.secrets())
     assert present(old, memory(agent.child.pid)), "what is in use is not found: no test"
-    for _ in range(2):  # one that was replaced is not the last that was used, either
+    for _ in range(2):  # so that the replaced one is not the last one used
         agent.mount.write(token=world.token())
         if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in agent.env:
             agent.mount.write(token=world.pod_token())
@@ -53,7 +53,7 @@ def replace(agent, world):
 
 
 def show(pieces, image):
-    """Where they are, with what is around them: for whoever has to find the reason."""
+    """Their positions with the surrounding bytes, to find the reason."""
     lines = []
     for piece in sorted(pieces)[:5]:
         at = image.find(piece.encode())
@@ -72,8 +72,8 @@ def metadata(world):
 
 
 def by_tls(world):
-    """OpenSSL decrypts a record where it read it, and leaves it there until the next one of that
-    connection is longer: a matter of timing, so it is measured on its own below."""
+    """OpenSSL decrypts a record in its read buffer, where it stays until a longer record of that
+    connection overwrites it. This depends on timing, so it is measured separately below."""
     return {"AWS_ENDPOINT_URL_STS": world.listen(service="sts", tls="good"),
             "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls="good")}
 
@@ -84,7 +84,7 @@ OURS = [source for source in SOURCES if source != "by TLS"]
 
 
 def begin(pod, world, source, tmp_path):
-    """An agent with credentials of this source, or None where a sanitizer keeps what was freed."""
+    """An agent with credentials of this source, or None if a sanitizer keeps freed memory."""
     env, options = SOURCES[source]
     agent = pod(small_object(), env=env(world), options=options)
     if source == "container":
@@ -111,7 +111,7 @@ def test_replaced_secrets_are_gone(pod, world, source, tmp_path):
 
 @pytest.mark.parametrize("source", OURS)
 def test_what_is_in_use_is_there_once(pod, world, source, tmp_path):
-    """No copy stays in a buffer, and of what was needed once (the tokens) nothing does."""
+    """No buffer keeps a copy, and nothing remains of the tokens, which are needed only once."""
     agent = begin(pod, world, source, tmp_path)
     if agent is None:
         return
@@ -124,21 +124,21 @@ def test_what_is_in_use_is_there_once(pod, world, source, tmp_path):
     assert tokens and not present(tokens, image), show(present(tokens, image), image)
     copies = {piece: image.count(piece.encode()) for piece in pieces}
     assert max(copies.values()) >= 1
-    # The last block that was hashed may be on dead stack, until the next one is.
+    # The last hashed block may stay on unused stack until the next one is hashed.
     twice = {piece for piece, number in copies.items() if number > 1}
     assert len(twice) <= 6, f"{len(twice)} of {len(pieces)} pieces:\n{show(twice, image)}"
 
 
 def places(pieces, image):
-    """Where in the image each piece is found."""
+    """The positions of each piece in the memory image."""
     return sorted(match.start() for piece in pieces
                   for match in re.finditer(re.escape(piece.encode()), image))
 
 
 def test_what_openssl_keeps_is_in_one_buffer_of_each_connection(pod, world, tmp_path):
-    """Not ours to wipe, but ours to know, and said in tallyd(8). How much it is depends on how the
-    records came: two in one read lie behind each other, and the second stays where the next reply
-    comes in two."""
+    """The agent cannot wipe it, but tallyd(8) documents it. The amount depends on the arrival of the
+    records: two in one read are adjacent, and the second stays if the next reply arrives in two
+    reads."""
     agent = begin(pod, world, "by TLS", tmp_path)
     if agent is None:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shared AWS files as the SDKs read them, with botocore as the judge where it can be one."""
+"""The shared AWS files as the SDKs read them, compared with botocore where possible."""
 
 import os
 
@@ -18,7 +18,7 @@ def keys(world):
 
 
 def by_botocore(monkeypatch, **files):
-    """The access key that botocore takes from these files; None: none."""
+    """The access key that botocore reads from these files, or None."""
     for variable, path in files.items():
         monkeypatch.setenv(variable, path)
     for variable in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN",
@@ -49,7 +49,7 @@ def test_indented_keys_are_settings(start, keys, tmp_path, monkeypatch, shape):
 
 @pytest.fixture
 def start_eks_pod(pod, world):
-    """Starts an agent that has EKS Pod Identity beside what else its environment says."""
+    """Starts an agent with EKS Pod Identity in addition to the rest of its environment."""
     def make(**env):
         agent = pod(small_object(), env={
             **NOTHING, **env,

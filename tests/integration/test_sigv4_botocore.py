@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our signatures against those of botocore, for requests that no table would think of."""
+"""tally's signatures compared with those of botocore, for random requests."""
 
 import random
 from datetime import datetime, timezone
@@ -18,7 +18,7 @@ STAMP = "%Y%m%dT%H%M%SZ"
 
 PRINTABLE = "".join(chr(code) for code in range(33, 127))
 WORD = "abcdefghijklmnopqrstuvwxyz0123456789"
-# Of white space only what both sides call so: Python splits at far more.
+# Only white space that both sides agree on: Python splits at many more characters.
 VALUE = PRINTABLE + "   \t" + "äß€😀"
 SEGMENT = WORD + "-._~!$&'()*+,;=:@%^{}|\"<> äß€😀"
 
@@ -37,7 +37,7 @@ def path(rng):
 
 
 def query(rng):
-    """In canonical form already: the agent's requests have none."""
+    """Already in canonical form: the agent's requests have no query."""
     pairs = sorted((quote(text(rng, SEGMENT, 1, 8), safe="-_.~"),
                     quote(text(rng, SEGMENT, 0, 8), safe="-_.~"))
                    for _ in range(rng.choice((0, 0, 0, 1, 4))))
@@ -53,7 +53,7 @@ def host(rng):
 def headers(rng):
     found = {"content-type": "application/x-amz-json-1.0"}
     for _ in range(rng.randint(0, 6)):
-        # Also on both sides of x-amz-date and x-amz-security-token.
+        # Some names sort before and after x-amz-date and x-amz-security-token.
         name = rng.choice(("x-amz-", "x-amz-d", "x-amz-security-", "a", "z", "")) + word(rng)
         if name not in ("x-amz-date", "x-amz-security-token", "host"):
             found[name] = text(rng, VALUE, 0, 40)
@@ -63,8 +63,8 @@ def headers(rng):
 
 
 class Case:
-    """One random request. Keys, regions and days come from small sets, so that the key that the
-    agent keeps is right, or must be noticed to be another one."""
+    """One random request. Keys, regions and days come from small sets, so that the cached signing key
+    is sometimes valid, and sometimes must be replaced."""
 
     KEYS = [("AKIA" + "X" * length, "s" * length) for length in (1, 59, 60, 61, 128, 252)]
     REGIONS = ("eu-west-1", "us-gov-east-1", "eusc-de-east-1")
@@ -111,7 +111,7 @@ def test_random_requests_have_botocore_s_signatures():
 
 
 def test_each_part_of_a_request_is_signed():
-    """Changing any one of them changes the signature: the comparison above compares something."""
+    """Each input changes the signature, so the comparison above is meaningful."""
     case = Case(random.Random(SEED))
     case.token, case.query, case.headers = "token", "a=b", {"x-amz-target": "t"}
     changes = [("secret", "other"), ("token", "other"), ("region", "other"), ("service", "other"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine that sleeps: the monotonic clock stands still meanwhile, the items do not. A library in
-front of the C library's lets the clock that goes on go on at once."""
+"""A suspended machine: CLOCK_MONOTONIC stops meanwhile, but the count becomes older. A preloaded
+library advances the clock that includes the suspension."""
 
 import os
 import struct
@@ -56,10 +56,10 @@ def test_a_count_is_not_younger_after_a_sleep(pod, world, library, tmp_path):
     agent = pod(small_object(pollingInterval=600),
                 env={"LD_PRELOAD": library, "SLEPT": str(slept)})
     if "sanitized" in os.environ.get("TALLY_BUILD", ""):
-        return  # a sanitizer's library wants to be the first
+        return  # a sanitizer's library must be the first
     agent.start()
     assert agent.rpc("count", trigger="small")["age_ms"] < 60_000
-    world.clock_offset(seconds=400)  # whose time goes on, too
+    world.clock_offset(seconds=400)  # whose time advances, too
     slept.write_bytes(struct.pack("q", 400))
     told = agent.rpc("count", trigger="small")
     assert 400_000 <= told["age_ms"] < 460_000

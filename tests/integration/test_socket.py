@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The socket: who may come, what harms whom, and how it ends."""
+"""The socket: allowed peers, effects of one client on others, and shutdown."""
 
 import contextlib
 import os
@@ -36,13 +36,13 @@ NOBODY = 65534
 
 
 def ping_as(agent, uid):
-    """What the command says to somebody else; setpriv starts it below a folder of root's alone, too."""
+    """The output of the command as another user; setpriv can start it below a folder of root."""
     return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", TALLY,
                            "-s", agent.socket, "ping"], capture_output=True, timeout=20, check=False)
 
 
 def ended(connection):
-    """Whether the peer closed the connection, saying nothing."""
+    """Whether the peer closed the connection without an answer."""
     try:
         return connection.recv(4096) == b""
     except ConnectionResetError:
@@ -165,7 +165,7 @@ def test_the_socket_is_for_its_group_and_goes_with_the_agent(start):
 
 
 def start_for_nobody(start):
-    """An agent that anybody may connect to, but only NOBODY may use."""
+    """An agent to which all users may connect, but which only NOBODY may use."""
     agent = start(small_object(), options=["--socket-mode", "0666", "--allow-uid", str(NOBODY)])
     os.chmod(agent.folder, 0o755)
     return agent

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known serves on while AWS is away: credentials to their end, the last count to its age
-limit, then an error, and never a zero."""
+"""Cached data stays in use while AWS is down: credentials until they expire, the last count until its
+age limit, then an error, and never a zero."""
 
 import itertools
 import time
@@ -16,7 +16,7 @@ FALLBACK = {"failureThreshold": 2, "replicas": 4}
 
 
 def watch(agent, seconds, until=lambda told: False, **params):
-    """What a client that asks all the time is told: (when, answer or error) of each."""
+    """The answers to a client that sends requests all the time: (time, answer or error) of each."""
     told, begun = [], time.monotonic()
     with agent.connect() as connection:
         while time.monotonic() - begun < seconds and not (told and until(told[-1][1])):
@@ -35,7 +35,7 @@ def kind(answer):
 
 
 def phases(told):
-    """The kinds of answers in their order, each once for as long as it lasted."""
+    """The kinds of answers in their order, without repetitions."""
     return [name for name, _ in itertools.groupby(kind(answer) for _, answer in told)]
 
 
@@ -52,7 +52,7 @@ def is_exact(answer):
 
 
 def end_of_credentials(agent):
-    """On the wall clock. It is a whole second, so one that is told soon enough is exact."""
+    """On the wall clock. It is a whole second, so rounding gives the exact value."""
     while True:
         begun = time.time()
         left = agent.rpc("whoami")["identities"][0]["expires_in_ms"] / 1000
@@ -66,7 +66,7 @@ def signed_at(entry):
 
 
 def is_of_a_busy_machine(answer):
-    """DynamoDB's own answer came too late for this request: no matter of credentials."""
+    """DynamoDB's own answer was too late for this request; credentials are not the cause."""
     return kind(answer) == "stale" and "has not answered" in answer["last_error"]["message"]
 
 
@@ -84,7 +84,7 @@ def test_without_sts_valid_credentials_serve_to_their_end(start, world):
     assert end - 2 < begun + last_exact < end + 1
     assert told[-1][1].name in ("AWS_UNAVAILABLE", "TIMEOUT"), told[-1][1]
     assert "AssumeRoleWithWebIdentity" in told[-1][1].told["message"]
-    # What was signed before their end may have come after it.
+    # A request that was signed before they expired may have arrived later.
     assert max(map(signed_at, world.requests(service="dynamodb"))) < end
     world.come_back(service="sts")
     assert phases(watch(agent, 25, until=is_exact))[-1] == "exact"
@@ -101,7 +101,7 @@ def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
     ages = [answer["age_ms"] for answer in stale]
     assert ages == sorted(ages) and 2000 < ages[-1] <= 3000
     assert {answer["last_error"]["name"] for answer in stale} == {"AWS_UNAVAILABLE"}
-    # As KEDA: beyond the threshold of failures in a row, its replicas are what is wanted.
+    # As in KEDA: beyond the threshold of failures in a row, the fallback's replicas are desired.
     assert [answer["fallback"] for answer in stale] == sorted(answer["fallback"]
                                                               for answer in stale)
     assert stale[-1]["fallback"] and stale[-1]["desired_replicas"] == FALLBACK["replicas"]

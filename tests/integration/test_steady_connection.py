@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes on a connection that has asked again and again before, in pieces and all at once."""
+"""Input on a connection with many earlier requests, in pieces and all at once."""
 
 import contextlib
 import select
@@ -32,7 +32,7 @@ def steady(agent):
 
 @contextlib.contextmanager
 def asleep(agent):
-    """What is sent meanwhile is there all at once when it wakes."""
+    """Bytes that are sent meanwhile are available all at once when it wakes."""
     agent.child.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -57,7 +57,7 @@ def test_an_end_without_words_is_seen(agent):
 
 @pytest.mark.parametrize("asked_before", [0, 1, ASKED_BEFORE])
 def test_who_leaves_an_answer_and_half_a_request_behind_is_forgotten(agent, asked_before):
-    """Its end is an error of the socket then, which is told in the same moment as the bytes."""
+    """Its end is then a socket error, reported together with the bytes."""
     with agent.connect() as connection:
         for _ in range(asked_before):
             connection.call("ping")
@@ -80,8 +80,8 @@ def test_more_than_one_read_takes_is_all_answered(agent):
 
 
 def test_whoever_reads_late_gets_every_answer(agent):
-    # Long answers, more than the agent and its socket keep, so that it must wait; and no more requests
-    # than the client's own socket takes while it does.
+    # Long answers that exceed the buffers of the agent and its socket, so that the agent must wait; and
+    # no more requests than fit into the client's own socket meanwhile.
     many = 250
     with steady(agent) as connection:
         sender = threading.Thread(target=lambda: [connection.send("hello") for _ in range(many)])
@@ -106,7 +106,7 @@ def test_half_a_request_waits_for_the_other_half(agent):
 
 @pytest.mark.parametrize("asked_before", [0, ASKED_BEFORE])
 def test_a_request_behind_a_passed_descriptor_is_answered_at_once(agent, asked_before):
-    """The kernel cuts the stream behind a descriptor: a read returns no more than what is before."""
+    """The kernel splits the stream after a descriptor: a read returns only the bytes before it."""
     with agent.connect() as connection:
         for _ in range(asked_before):
             connection.call("ping")
@@ -116,12 +116,12 @@ def test_a_request_behind_a_passed_descriptor_is_answered_at_once(agent, asked_b
                 connection.socket.sendall(PING)
             assert [connection.receive()[1] for _ in range(2)] == [1, 1]
     assert agent.rpc("status")["connections"]["malformed"] == 0
-    # Each descriptor that came is closed: what is passed is the socket itself, whose end is seen.
+    # The agent closes each received descriptor: the test passes the socket itself, and sees its end.
     wait_until(lambda: agent.rpc("status")["connections"]["open"] == 1)
 
 
 def test_out_of_band_data_delays_no_other_request(agent):
-    """Its byte is not part of the stream, so what is around it makes no request or another one."""
+    """Its byte is not part of the stream, so the bytes around it are an invalid or another request."""
     with steady(agent) as other, steady(agent) as connection:
         with asleep(agent):
             connection.socket.sendall(PING)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS: who is believed, who is not, what a client is told then, and that it is not tried without
-end."""
+"""TLS: which servers are trusted, which error a client gets for the others, and the number of
+attempts."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from .agent import wait_until
 from .rpc import RpcError
 from .yaml_files import small_object
 
-# What is wrong, and a word of what the client is told.
+# The fault of the certificate, and a word of the client's error message.
 REFUSED = {
     "expired": "expired",
     "not-yet-valid": "not yet valid",
@@ -27,12 +27,12 @@ REFUSED = {
     "issuer-is-no-ca": "CA",
     "issuer-key-usage": "CA",
 }
-# A handshake that breaks off may be a fault that passes, so it is tried again.
+# An aborted handshake may be a transient fault, so it is retried.
 BROKEN = {"tls-1.0": "tls", "tls-1.1": "tls", "plain-http": "ssl", "nothing": ""}
 
 
 class Server:
-    """Accepts and shakes hands, and counts; nobody gets any further."""
+    """Accepts, tries the handshake, and counts; no client gets any further."""
 
     def __init__(self, authority, kind):
         self.connections = 0
@@ -127,7 +127,7 @@ def test_a_bad_certificate_is_refused_at_once_and_not_tried_again(
 
 
 def test_the_issuer_of_a_foreign_certificate_is_named(start, server):
-    bad = server("good")  # of an authority that the system does not know
+    bad = server("good")  # of an authority that the system does not trust
     agent = start(small_object(), env={"AWS_ENDPOINT_URL_STS": bad.url,
                                        "SSL_CERT_FILE": "./corp-ca.pem"})
     message = refusal(agent, timeout_ms=20_000).told["message"]
@@ -171,7 +171,7 @@ def test_no_clients_storm_a_server_that_nobody_believes(start, server, authority
 
 
 def test_a_bundle_that_was_replaced_is_read_anew(start, world, tmp_path):
-    """As cert-manager replaces it, when an authority's end comes."""
+    """As cert-manager replaces it before an authority expires."""
     bundle = tmp_path / "ca.pem"
     bundle.write_text(Authority("the old one").pem())
     agent = start(small_object(), env={

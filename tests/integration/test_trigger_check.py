@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tallyd --check`: what people read before they deploy. It needs no pod, no AWS and no socket."""
+"""`tallyd --check`, run before a deployment. It needs no pod, no AWS and no socket."""
 
 import os
 import re
@@ -18,7 +18,7 @@ LINE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<level>er
 
 
 def check(*paths, folder=HERE, env=None, options=(), timeout=60):
-    """Its exit code, standard output and standard error, in an environment of nothing else."""
+    """Its exit code, standard output and standard error, in an otherwise empty environment."""
     arguments = [part for path in paths for part in ("--config", str(path))]
     done = subprocess.run([*WRAP, TALLYD, "--check", *arguments, *options], cwd=folder,
                           env={**SANITIZER_OPTIONS, **(env or {})}, timeout=timeout,
@@ -47,7 +47,7 @@ def test_each_finding_has_its_place_and_its_level():
     assert last == f"{len(errors)} errors; the configuration is not usable"
     places = [(int(match["line"]), int(match["column"])) for match in found]
     assert places == sorted(places)
-    # Where it points is where the mistake is.
+    # The position is that of the mistake.
     lines = expected("bad.yaml").splitlines()
     for match in found[:-1]:  # the last one is about the end of the file
         subject = match["rest"].partition(":")[0].partition("[")[0].rpartition(".")[2]
@@ -84,11 +84,11 @@ def test_files_without_a_trigger_are_nothing_to_check(tmp_path, content):
     code, out, err = check("x.yaml", folder=tmp_path)
     assert (code, out) == (2, "") and "x.yaml: warning: no " in err
     assert err.endswith("no aws-dynamodb trigger, so nothing was checked\n")
-    # One of several files may be without.
+    # One of several files may have no trigger.
     assert check("x.yaml", os.path.join(HERE, "good.yaml"), folder=tmp_path)[0] == 0
 
 
-# ---- where it is read from ------------------------------------------------------------------------
+# ---- sources of the configuration -----------------------------------------------------------------
 
 def config_map(name="scaledobject.yaml", content=None, **data):
     content = content or text(scaled_object("few", trigger(targetValue="9")))
@@ -109,7 +109,7 @@ def literal_text(*documents):
 
 @pytest.mark.parametrize("literal", [True, False])
 def test_the_documents_in_a_config_map_are_checked(tmp_path, literal):
-    """With the places that they have in the file of the ConfigMap."""
+    """With their positions in the file of the ConfigMap."""
     misspelt = text(scaled_object("few")).replace("keyConditionExpression", "keyConditionXpression")
     whole = literal_text if literal else text
     (tmp_path / "x.yaml").write_text(whole(config_map(content=misspelt, other="x: [not yaml")))
@@ -132,7 +132,7 @@ def test_the_shipped_config_map_is_checked(tmp_path):
 
 
 def test_a_config_map_of_values_is_none(tmp_path):
-    """What an authentication refers to is read as values; other programs' files do not matter."""
+    """A ConfigMap that an authentication refers to has values; files of other programs are ignored."""
     reader = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
               "metadata": {"name": "reader", "namespace": "shop"},
               "spec": {"configMapTargetRef": [
@@ -180,7 +180,7 @@ def test_a_pipe_without_a_trigger_or_too_long_is_an_error(tmp_path):
 
 
 def test_the_agent_itself_reads_no_pipe(tmp_path):
-    """It could not read it again when it changes."""
+    """It could not reload it after a change."""
     for path in ("-", "/dev/stdin"):
         done = subprocess.run([*WRAP, TALLYD, "--config", path, "--socket", tmp_path / "s"],
                               env=SANITIZER_OPTIONS, timeout=60, input=text(scaled_object("it")),
@@ -195,13 +195,13 @@ def test_the_environment_counts_where_it_must(tmp_path):
     code, _, err = check("x.yaml", folder=tmp_path)
     assert code == 2 and err.count("is not set; set it in tally's own container") == 2
     assert check("x.yaml", folder=tmp_path, env={"KEY_ID": "AKIA", "KEY": "s"})[0] == 0
-    # What the agent would refuse at its start.
+    # Settings that the agent would refuse at its start.
     (tmp_path / "x.yaml").write_text(text(scaled_object("it")))
     for name in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_DYNAMODB"):
         env = {name: "http://10.0.0.1/"}
         code, _, err = check("x.yaml", folder=tmp_path, env=env)
         assert code == 2 and name in err and "--allow-http" in err
-        # Tokens go to STS: never so.
+        # STS gets tokens, so plain http is never allowed.
         assert check("x.yaml", folder=tmp_path, env=env, options=["--allow-http"])[0] == (
             2 if name.endswith("STS") else 0)
 
@@ -256,7 +256,7 @@ def test_documents_are_counted_over_all_files(tmp_path):
 
 
 def test_many_findings_do_not_hide_errors(tmp_path):
-    """Notes and warnings have a share of the list only, and what is left out is counted."""
+    """Notes and warnings get only a part of the list, and omitted ones are counted."""
     (tmp_path / "a.yaml").write_text("triggers:\n" + "".join(
         "- {type: aws-dynamodb, metadata: {awsRegion: eu-west-1, tableName: t, targetValue: '1', "
         f"keyConditionExpression: k, nonsense: {number}}}}}\n" for number in range(2600)))
@@ -268,7 +268,7 @@ def test_many_findings_do_not_hide_errors(tmp_path):
 
 
 def test_no_secret_is_shown(tmp_path):
-    """Neither a value nor what is wrong with it."""
+    """Neither a value nor the reason why it is invalid."""
     secrets = ["wJalrXUtnFEMI/K7MDENG", "c2VjcmV0LXZhbHVlLW9mLW1pbmU"]
     (tmp_path / "x.yaml").write_text(text(
         scaled_object("it", {**trigger(), "authenticationRef": {"name": "auth"}}),

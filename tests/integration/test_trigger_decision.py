@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a count to replicas, as the socket tells it."""
+"""From a count to replicas, in the answers."""
 
 import time
 
@@ -13,7 +13,7 @@ EMPTY = {"S": "no such queue"}
 
 
 def case(count=7, kind="ScaledObject", metric=None, target="5", activation=None, **spec):
-    """An object whose one trigger counts 7 items, or none."""
+    """An object whose only trigger counts 7 items, or 0."""
     asked = trigger(value=None if count else EMPTY, targetValue=target)
     if metric is not None:
         asked["metricType"] = metric
@@ -30,7 +30,7 @@ ABSENT = None
 BOUNDS = {"minReplicaCount": 2, "maxReplicaCount": 4}
 
 CASES = {
-    # name: (the object, what the request says, active, desired_replicas)
+    # name: (the object, the params of the request, active, desired_replicas)
     "none": (case(count=0), {}, False, 0),
     "rounded up": (case(), {}, True, 2),
     "a whole multiple": (case(target="7"), {}, True, 1),
@@ -105,7 +105,7 @@ def test_a_count_becomes_replicas(deciding, name):
 
 
 def fail_again(connection, name, **params):
-    """Asks for a fresh count until one more flight has failed; the answer, or the error map."""
+    """Requests a fresh count until one more flight has failed; returns the answer, or the error map."""
     try:
         return connection.call("count", trigger=name, max_age_ms=0, timeout_ms=10_000, **params)
     except RpcError as error:
@@ -113,7 +113,7 @@ def fail_again(connection, name, **params):
 
 
 def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
-    """In a stale answer, and in the error where there is no count to be stale."""
+    """In a stale answer, and in the error if there is no earlier count."""
     fallback = {"failureThreshold": 1, "replicas": 6}
     dynamic = {**fallback, "behavior": "currentReplicas"}
     agent = start(scaled_object("stale", fallback=fallback), scaled_object("never", fallback=fallback),
@@ -136,7 +136,7 @@ def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
         at_once = fail_again(connection, "at-once")
         assert (at_once["fallback"], at_once["desired_replicas"]) == (True, 0)
 
-        # What was told once more meanwhile was the same failure, remembered.
+        # Repeated answers meanwhile were the same cached failure.
         assert fail_again(connection, "never")["fallback"] is False
         failed = agent.rpc("status")["flights"]["failed"]
         assert failed == 5
@@ -178,7 +178,7 @@ FALLBACKS = {
 
 
 def test_a_fallback_follows_its_behavior_within_the_bounds(start, world):
-    """In the error, and in the stale answer of what was counted before; not in the other's."""
+    """In the error, and in the stale answer with an earlier count; not in the other trigger's."""
     objects = [scaled_object(f"case-{number}", trigger(),
                              fallback={"failureThreshold": 0, "replicas": fixed,
                                        "behavior": behavior},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents that a configuration is made of: whose identity they give, and what they name."""
+"""The documents of a configuration: identities and names."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from .yaml_files import scaled_object, text, trigger
 OTHER = f"arn:aws:iam::{ACCOUNT}:role/other"
 
 
-# ---- whose identity -------------------------------------------------------------------------------
+# ---- identities -----------------------------------------------------------------------------------
 
 def authentication(name, kind="TriggerAuthentication", **spec):
     metadata = {"name": name}
@@ -43,7 +43,7 @@ def targets(name, field="secretTargetRef", id_parameter="awsAccessKeyID"):
 
 
 class Sources:
-    """Every place that credentials can come from, each with a user of its own."""
+    """Every source of credentials, each with its own user."""
 
     def __init__(self, world, folder):
         self._world = world
@@ -73,7 +73,7 @@ class Sources:
         self._object(name, authentication(name, **targets(name)), plain("Secret", name, data=keys))
 
     def _wrapped(self, name):
-        """base64 in lines, and a line break at the end of what it says."""
+        """base64 in several lines, and a line break at the end of the decoded value."""
         keys = {key: "\n".join(encoded(value + "\n")[at:at + 10] for at in range(0, 80, 10)).strip()
                 for key, value in self._user(name).items()}
         self._object(name, authentication(name, **targets(name)), plain("Secret", name, data=keys))
@@ -130,7 +130,7 @@ class Sources:
         self._object(name, authentication(name, **targets(name, "configMapTargetRef")))
 
     def _cluster(self, name):
-        """Its Secret lives in KEDA's own namespace."""
+        """Its Secret is in KEDA's own namespace."""
         self._object(name, authentication(name, "ClusterTriggerAuthentication", **targets(name)),
                      plain("Secret", name, "keda", stringData=self._user(name)),
                      plain("Secret", name, "shop", stringData={"id": "x", "secret": "x"}),
@@ -170,12 +170,12 @@ def test_every_source_of_keys_is_read(start, world, tmp_path):
     for name, access_key in sources.wanted.items():
         world.forget()
         assert agent.rpc("count", trigger=name)["count"] == 7, name
-        query, = world.requests()  # nothing of STS
+        query, = world.requests()  # no call to STS
         assert query["access_key"] == access_key, name
 
 
 def test_whose_identity_asks_follows_the_owner(start, world):
-    """operator, or no authentication: this pod's own, whatever keys stand there."""
+    """operator, or no authentication: the pod's own identity, whatever keys are configured."""
     user = world.user()
     secret = plain("Secret", "keys", stringData={"id": user["access_key"],
                                                  "secret": user["secret_key"]})
@@ -293,7 +293,7 @@ def test_documents_of_every_form_are_read_from_a_folder(pod, tmp_path):
     agent = folder_agent(
         pod, tmp_path,
         a__yaml=JOB, snippet__yml=text(snippet),
-        # JSON as machines write it: no blanks, escapes, also of characters beyond U+FFFF.
+        # Compact JSON: no blanks, escapes, also of characters beyond U+FFFF.
         machine__json=json.dumps(
             scaled_object("json", trigger(value={"S": "\U0001f600"}), namespace="shop"),
             separators=(",", ":")).replace("eu-west-1", "eu\\u002dwest-1"),
@@ -321,7 +321,7 @@ def test_several_files_and_folders_make_one_configuration(pod, tmp_path):
     agent.options += ["--config", str(tmp_path / "more.yaml")]
     agent.start()
     assert [entry["name"] for entry in agent.rpc("list")["triggers"]] == ["shop/more", "shop/one"]
-    # An authentication and a Secret may be in another file than what refers to them.
+    # An authentication and a Secret may be in another file than the documents that refer to them.
     environment = pod(scaled_object("unused"))
     (tmp_path / "auth.yaml").write_text(text(authentication(
         "auth", podIdentity={"provider": "aws"})))
@@ -345,7 +345,7 @@ def named(gateway, tables):
         scaled_object("pair", {**trigger(), "name": "small"}, {**none, "name": "empty"},
                       namespace="a"),
         scaled_object("mixed", {"type": "cron", "metadata": {}}, trigger(), none, namespace="a"),
-        # A name that is also a part of another one.
+        # A name that is also part of another one.
         scaled_object("a", trigger(), namespace="alone"))
     try:
         yield agent.start()
@@ -401,7 +401,7 @@ def yaml_lines(agent):
 
 # ---- optional auth parameters ---------------------------------------------------------------------
 
-# What a source gives that has nothing to give: (field, entries, other documents, environment).
+# Sources without a value: (field, entries, other documents, environment).
 def from_environment(parameter, value):
     return {"env": [{"parameter": parameter, "name": "OPTIONAL"}]}, [], value
 
@@ -448,8 +448,9 @@ def merged(*specs):
 
 @pytest.mark.parametrize("name", SOURCES_OF_NOTHING)
 def test_an_optional_auth_parameter_without_a_value_is_absent(start, world, tmp_path, name):
-    """As KEDA's resolver yields an empty text and goes on: the keys are used without a token, the
-    role is assumed without an external id, and without a role what the pod has."""
+    """As KEDA's resolver, which returns an empty text and continues: the keys are used without a
+    token, the role is assumed without an external id, and without a role the pod's identity is
+    used."""
     make, value = SOURCES_OF_NOTHING[name]
     (tmp_path / "optional-False").write_text("\n")
     user = world.user()
@@ -486,7 +487,7 @@ def test_an_optional_auth_parameter_without_a_value_is_absent(start, world, tmp_
 
 
 def test_an_optional_auth_parameter_that_is_broken_stays_an_error(start):
-    """What is there but cannot be used is not the same as nothing."""
+    """A value that exists but is unusable does not count as absent."""
     agent = start(
         scaled_object("it", {**trigger(), "authenticationRef": {"name": "auth"}}),
         authentication("auth", **merged(targets("keys"), {"secretTargetRef": [

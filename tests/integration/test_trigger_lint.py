@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `tallyd --check` says of files that KEDA, Kubernetes or AWS would not take as they are meant.
-Each finding also reaches the log of an agent that starts with the file, unless it is a note."""
+"""Findings of `tallyd --check` in files that KEDA, Kubernetes or AWS would read differently from the
+author's intention. An agent that starts with the file logs each finding, except notes."""
 
 import json
 
@@ -14,7 +14,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/reader"
 
 
 def findings(tmp_path, *documents, env=None, name="x.yaml"):
-    """The exit code, and the findings as (level, what is said) without their places."""
+    """The exit code, and the findings as (level, message) without their positions."""
     content = documents[0] if isinstance(documents[0], str) else text(*documents)
     (tmp_path / name).write_text(content)
     code, _, err = check(name, folder=tmp_path, env=env)
@@ -87,7 +87,7 @@ def test_an_annotation_that_keda_would_not_see_is_a_warning(tmp_path):
 
 BOUNDS = {"minReplicaCount": 2, "maxReplicaCount": 4}
 OBJECTS = {
-    # what is wrong: (the object, the subject, what the warning says)
+    # mistake: (the object, the subject, the text of the warning)
     "pollingInterval 0": (scaled_object("it", pollingInterval=0), "pollingInterval",
                           "KEDA 2.20 and later refuse less than 1"),
     "an idle count": (scaled_object("it", idleReplicaCount=1, **BOUNDS), "idleReplicaCount",
@@ -127,7 +127,7 @@ def test_an_object_is_linted(tmp_path, name):
     scaled_object("it", trigger(tableName="a.b", indexName="by-x")),
     scaled_object("it", trigger(awsRegion="us-gov-west-1")),
     scaled_object("it", trigger(awsRegion="ap-southeast-5")),
-    # "<", "$" and "%" have a meaning of their own here.
+    # "<", "$" and "%" have another meaning here.
     scaled_object("it", trigger(filterExpression="#k < :v and #k<>:v and :v > #k")),
     scaled_object("it", trigger(value={"S": "100 % <b>bold</b> $5"})),
     scaled_object("it", trigger(value={"N": "$now-3600"})),
@@ -150,7 +150,7 @@ def test_a_formula_s_triggers_need_no_target(tmp_path):
 # ---- the trigger ----------------------------------------------------------------------------------
 
 TRIGGERS = {
-    # what is wrong: (parameters, the subject, what the warning says)
+    # mistake: (parameters, the subject, the text of the warning)
     **{f"table {table}": ({"tableName": table}, "tableName", "cannot be the name of a table")
        for table in ("${table}", "<TABLE>", "{{ .Values.table }}", "$(TABLE)", "%TABLE%", "$TABLE",
                      "ab", "a" * 256, "or ders", "orders/1", "bücher", "arn:aws:s3:::orders",
@@ -196,7 +196,7 @@ def test_a_trigger_is_linted(tmp_path, name):
 
 
 def test_the_hint_for_an_unquoted_value_is_what_tally_uses(tmp_path):
-    """A bare no is a table of that name to tally, and an octal number is what Kubernetes reads."""
+    """tally reads an unquoted no as a table of that name, and an octal number as Kubernetes does."""
     bare = text(scaled_object("it")).replace("tableName: orders", "tableName: %s")
     for written, hint in (("no", "no"), ("on", "on"), ("0123", "0123"), ("1e5", "1e5")):
         found = findings(tmp_path, bare % written)[1]
@@ -210,7 +210,7 @@ def test_the_hint_for_an_unquoted_value_is_what_tally_uses(tmp_path):
 
 
 def test_numbers_are_read_as_kubernetes_reads_them(pod, tmp_path):
-    """7 items, one replica for each: what the maximum is, is seen in the answer."""
+    """7 items, one replica for each: the answer shows the maximum."""
     spelt = {"octal": "03", "underlined": "0_4", "real": "5.0", "exponent": "0.6e1",
              "hexadecimal": "0x2", "a-text-of-digits": "'05'"}
     documents = text(*(scaled_object(name, trigger(targetValue="1"), maxReplicaCount=f"max-{name}")
@@ -272,7 +272,7 @@ def test_a_role_that_is_not_used_is_told(tmp_path, provider):
 ])
 @pytest.mark.parametrize("source", ["secret", "env"])
 def test_a_misnamed_parameter_is_a_warning(tmp_path, misnamed, meant, source):
-    """Else the pod's own identity would take the place of what the author meant."""
+    """Otherwise the pod's own identity would replace the intended one."""
     spec = targets(**{misnamed: "a"}) if source == "secret" else {
         "env": [{"parameter": misnamed, "name": "HOME"}]}
     code, found = findings(tmp_path, *with_auth(spec, secret(a="x")), env={"HOME": "x"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every parameter of a trigger against the real engine: what is configured is what is counted."""
+"""Every parameter of a trigger against the real engine: each takes effect in the count."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def jobs(condition, values, **options):
 
 
 def things(filter_, value):
-    """Those of the 20 things whose attribute is as the filter says."""
+    """Those of the 20 things whose attribute matches the filter."""
     attribute, _, rest = filter_.partition(" ")
     return asks("things", "digest = :d", {"#a": attribute}, {":d": {"B": DIGEST}, ":v": value},
                 f"#a {rest}")
@@ -49,7 +49,7 @@ def leases(now, **options):
 
 
 OWNER = {":o": {"S": "owner-0"}}  # 100 of the jobs: 0, 3, 6 … 297
-# The digests of the 20 items in shard 1 begin with all sorts of bytes.
+# The digests of the 20 items in shard 1 begin with various bytes.
 SHARD_DIGESTS = [base64.b64decode(shard(number)["digest"]["B"]) for number in range(1, 60, 3)]
 FIRST_BYTE = SHARD_DIGESTS[0][:1]
 
@@ -150,7 +150,7 @@ def case_tables(tables):
 
 @pytest.fixture(scope="module")
 def counting(gateway, case_tables):
-    """One agent with every case, whose pages are small."""
+    """One agent with every case, with small pages."""
     world = gateway.world()
     world.fault(action="Query", limit=PAGE)
     agent = Agent(world, *(
@@ -195,7 +195,7 @@ def test_a_query_holds_what_is_configured_and_nothing_else(start, world):
 
 
 def test_an_empty_object_of_values_is_not_sent(start, world):
-    """DynamoDB then says what is missing; it would refuse an empty object for itself."""
+    """DynamoDB's error then names the missing name; it would refuse an empty object by itself."""
     start(one(asks("orders", "queue = :q", None, {}))).cli("count", "it")
     asked, = queries(world)
     assert "ExpressionAttributeValues" not in asked and "ExpressionAttributeNames" not in asked

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What DynamoDB refuses is a warning at most: the agent starts, sends it, and passes on what
-DynamoDB says."""
+"""A Query that DynamoDB refuses is at most a warning: the agent starts, sends it, and returns
+DynamoDB's error."""
 
 import json
 
@@ -22,7 +22,7 @@ def changed(names=None, values=None, table="orders", **metadata):
     return trigger(table, **metadata)
 
 
-# name: (the trigger, what the warning says where the linter can know, what DynamoDB says)
+# name: (the trigger, the linter's warning if there is one, DynamoDB's message)
 CASES = {
     "an unused name": (
         changed(names={"#unused": "state"}), "#unused is not used", "unused in expressions"),
@@ -92,7 +92,7 @@ def test_what_dynamodb_says_is_passed_on(refusing, tables, name):
     assert told["retryable"] is False
     said = refusal.get("message", refusal.get("Message"))
     if code == "ResourceNotFoundException":
-        said = "Requested resource not found"  # as AWS says it; the gateway sees to that
+        said = "Requested resource not found"  # AWS's message, which the gateway reproduces
     assert " ".join(said.split()) in told["message"]
     assert CASES[name][2] in told["message"]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new configuration: noticed however it comes, taken as a whole or not at all, and without any
-client noticing more than what it changes."""
+"""A new configuration: noticed for every kind of change, applied completely or not at all, and without
+other effects on clients than its changes."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def names(agent):
 
 
 def reload(agent, *documents, config=None):
-    """Takes the new configuration, or refuses it."""
+    """Accepts the new configuration, or refuses it."""
     before = agent.log().count("event=reload")
     agent.write_config(*documents, config=config)
     agent.child.send_signal(signal.SIGHUP)
@@ -39,7 +39,7 @@ def reload(agent, *documents, config=None):
 
 
 class Place:
-    """Where a configuration stands, and one way to change it."""
+    """The place of a configuration, and one way to change it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -69,7 +69,7 @@ class RenamedOver(Place):
 
 
 class MovedAway(Place):
-    """As editors do that keep the old one."""
+    """As editors do that keep the old file."""
 
     def change(self, content):
         os.rename(self.path, self.path + "~")
@@ -191,7 +191,7 @@ def test_a_bad_configuration_is_told_and_the_old_one_stays(start, world, content
 
 
 def test_unchanged_triggers_keep_their_counts(start, world):
-    """Also where only what is made of the count changes."""
+    """Also if only the decision from the count changes."""
     agent = start(small_object(), scaled_object("other"))
     first = agent.rpc("count", trigger="small")
     reload(agent, small_object(), scaled_object("new", trigger(value={"S": "no such queue"})))
@@ -268,7 +268,7 @@ def test_who_waits_while_the_trigger_goes_is_answered(start, world):
 
 
 class Crowd:
-    """Clients that ask and watch all the time, and remember what went wrong."""
+    """Clients that count and watch all the time, and record failures."""
 
     def __init__(self, agent, size):
         self.answers = 0
@@ -299,7 +299,8 @@ class Crowd:
 
 
 def test_clients_under_load_see_no_error(start, world):
-    """While triggers come, go and change, with flights under way, and bad ones in between."""
+    """While triggers are added, removed and changed, during flights, with invalid configurations in
+    between."""
     keys = [world.user(name="one"), world.user(name="two")]
     agent = start(*with_keys(keys[0]))
     world.fault(action="Query", latency=0.02)
@@ -325,7 +326,7 @@ def test_clients_under_load_see_no_error(start, world):
     assert not crowd.trouble, crowd.trouble[:3]
     assert crowd.answers > 100
     assert log.count("event=reload_failed") >= 4 and log.count("event=reloaded") >= 20
-    # The watch has lived through it all.
+    # The watch still exists.
     targets = set()
     while 5 + 22 not in targets:
         message = watcher.receive()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What our reader of URLs lets through must mean the same to the one who connects: libcurl."""
+"""URLs that tally's parser accepts must have the same meaning for libcurl, which connects."""
 
 import ctypes
 import ipaddress
@@ -81,7 +81,7 @@ def check(verb, others):
         if answer[0] != "ok":
             continue
         accepted += 1
-        # As it was written, and as we hand it on.
+        # As written, and as passed to libcurl.
         for form in (url, answer[1]):
             parts = libcurl(form)
             assert parts is not None, url

@@ -12,14 +12,14 @@ VECTORS = sorted((Path(__file__).resolve().parents[2] / "proto/vectors/invalid")
 
 
 def read_vector(path):
-    """The bytes, and what `# expect:` says the agent does."""
+    """The bytes, and the agent's reaction according to `# expect:`."""
     text = path.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return bytes.fromhex(" ".join(lines)), re.search(r"^# expect: (.*)$", text, re.MULTILINE)[1]
 
 
 def reaction(agent, data):
-    """What comes back first."""
+    """The first answer."""
     with agent.raw() as connection:
         connection.sendall(data)
         try:
@@ -43,7 +43,7 @@ def test_agent_handles_each_invalid_vector_as_it_says(start):
             continue
         expected[path.name] = {"refused": "closed", "no message": "closed",
                                "nothing": "answer 99"}.get(expect, expect)
-        # Behind what gets no answer, the answer to a ping is the first.
+        # If the bytes get no answer, the answer to a following ping is the first.
         found[path.name] = reaction(agent, data + ping if expect == "nothing" else data)
     assert len(found) > 30
     assert found == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""watch, unwatch and what is told in between."""
+"""watch, unwatch and the notifications in between."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ def queue(name, value=None, **metadata):
 
 
 def changed(connection):
-    """What the next notification tells."""
+    """The content of the next notification."""
     message = connection.receive()
     assert message is not None and message[:2] == [2, "changed"], message
     (told,) = message[2]
@@ -53,7 +53,7 @@ def test_the_first_count_is_told_and_then_each_change(start, tables, world):
         assert first == {**agent.rpc("count", trigger="watched"), "age_ms": first["age_ms"]}
         wait_until(lambda: world.calls("dynamodb", "Query") >= 3)
         tables.fill_orders("watched", 5)
-        assert changed(connection)["count"] == 5  # nothing was told in between
+        assert changed(connection)["count"] == 5  # no notification in between
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
 
@@ -126,7 +126,7 @@ def test_watching_again_changes_the_pace(start, world):
         connection.call("watch", trigger="small", max_age_ms=1000)
         changed(connection)
         wait_until(lambda: world.calls("dynamodb", "Query") >= 3)
-        # The smaller age holds while both are there; unwatch ends both.
+        # The smaller age applies while both exist; unwatch ends both.
         connection.call("unwatch", trigger="small")
         connection.call("watch", trigger="small")
         changed(connection)
@@ -276,7 +276,7 @@ def test_a_client_that_does_not_read_is_told_the_newest(start, tables):
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.call("watch", trigger="flood", max_age_ms=1000)
         changed(slow)
-        # Answers that it does not take fill the socket, and then the agent's queue.
+        # Unread answers fill the socket, and then the agent's queue.
         lists = [msgpack.packb([0, number, "list", []]) for number in range(2000)]
         slow.socket.sendall(b"".join(lists))
         tables.fill_orders("flood", 2)

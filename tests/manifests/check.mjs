@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Holds every document of deploy/kubernetes, and those in its ConfigMaps, against the schemas of
-// Kubernetes and KEDA, and against their TypeScript types, which also find a misspelt field.
+// Validates every document of deploy/kubernetes, and those in its ConfigMaps, with the schemas of
+// Kubernetes and KEDA, and with their TypeScript types, which also find a misspelt field.
 //
-//   node check.mjs MODULES FILE...     MODULES: where npm put the packages
+//   node check.mjs MODULES FILE...     MODULES: the folder of the npm packages
 //
-// First shows that it can say no.
+// First it checks that it can fail.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -43,7 +43,7 @@ function schemaFaults([name, doc]) {
   }
 }
 
-// A misspelt field passes the schema, but not a literal of the type.
+// The schema accepts a misspelt field; the type of a literal does not.
 function typeFaults(docs) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tally-manifests-"));
   try {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for every manifest beyond its schema: nobody is root, each number is there, and
-names, commands and policies fit each other."""
+"""Properties of every manifest beyond its schema: no container runs as root, each resource value is
+set, and names, commands and policies match."""
 
 import glob
 import json
@@ -99,7 +99,7 @@ def test_the_socket_is_shared_by_a_group(name, pod):
 
 @pytest.mark.parametrize("command", commands())
 def test_a_command_is_one_that_tally_knows(command, tmp_path):
-    """Against no agent: 3 or 4, not 2, which is bad usage."""
+    """Without an agent: 3 or 4, not 2, which is invalid usage."""
     arguments = [str(tmp_path) if word == "/opt/tally" else word for word in command[1:]]
     if "--timeout" in arguments:
         arguments[arguments.index("--timeout") + 1] = "100ms"
@@ -154,7 +154,7 @@ def test_the_role_trusts_one_service_account_alone():
 
 
 def test_a_sidecar_starts_before_what_asks_it():
-    """Each init container that asks stands behind the native sidecar."""
+    """Each init container that uses the agent comes after the native sidecar."""
     seen = 0
     for _, pod in pods():
         names = [container["name"] for container in pod.get("initContainers", [])]

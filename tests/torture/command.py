@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command under torture: each verb with each of its allocations failing. It answers as if
-nothing had failed, or says that there is no memory and exits 1; it never shows half an answer as
-a whole one."""
+"""The command with a failing allocator: each verb with each of its allocations failing. It answers as
+if nothing had failed, or reports that it is out of memory and exits 1; it never shows a partial
+answer as a complete one."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from tests.integration.yaml_files import scaled_object, trigger
 
 from .program import Program
 
-# Over msgpack-c and jansson go `call`, the values of `count` and all that is shown as JSON.
+# `call`, the values of `count` and all JSON output use msgpack-c and jansson.
 VERBS = [
     ["count", "small"],
     ["count", "small", "--replicas", "3", "-o", "json"],
@@ -28,7 +28,7 @@ NO_MEMORY = r'(?:tally: NOMEM: |\{"error":\{"name":"NOMEM",)[^\n]+\n'
 
 
 def comparable(text):
-    """Without what differs from one run to the next."""
+    """Removes the parts that differ between runs."""
     return re.sub(r"[0-9][0-9.:TZ-]*( ms| s)?", "N", text)
 
 
@@ -37,7 +37,7 @@ class TorturedCommand:
         self._output = os.path.join(agent.folder, "command")
         self._program = Program("tally", ["-s", agent.socket, *verb], agent.env, agent.folder,
                                 self._output)
-        self._whole = None  # what it says when nothing fails
+        self._whole = None  # the output without a failure
 
     def close(self):
         self._program.close()
@@ -49,7 +49,7 @@ class TorturedCommand:
             return code, file.read(), allocations
 
     def learn(self):
-        """What it says when nothing fails; how many allocations that takes."""
+        """The output without a failure, and the number of allocations."""
         code, self._whole, allocations = self.run(0)
         assert code == 0, self._whole
         return allocations
@@ -61,14 +61,14 @@ class TorturedCommand:
             return "as if nothing had failed"
         before, error = re.fullmatch(rf"(?s)(.*?)({NO_MEMORY})?", told).groups()
         assert code == 1 and error, f"ended with {code}: {told[-500:]}"
-        # What is longer than stdout's buffer may have begun.
+        # Output longer than stdout's buffer may have been written in part.
         assert not before or len(self._whole) > STDOUT_BYTES, f"half an answer: {told[-500:]}"
         return "NOMEM, exit 1"
 
 
 def torture_command(world, note, fail):
-    """Each verb; note(outcome) for each run that was right, fail(report) for each other one. How
-    many allocations there were in all."""
+    """Runs each verb; calls note(outcome) for each correct run, and fail(report) for each other one.
+    Returns the total number of allocations."""
     agent = Agent(world, scaled_object("small", trigger(clientValues=":v")))
     total = 0
     try:
@@ -76,7 +76,7 @@ def torture_command(world, note, fail):
         for verb in VERBS:
             command = TorturedCommand(agent, verb)
             try:
-                command.learn()  # the first answer takes other ways
+                command.learn()  # the first answer takes another path
                 allocations = command.learn()
                 total += allocations
                 for number in range(1, allocations + 1):

@@ -8,8 +8,7 @@ from tests.integration.agent import BUILD
 
 
 class Program:
-    """Children of `name`, one at a time, each with these arguments. What they write goes to
-    `output`."""
+    """Children of `name`, one at a time, each with these arguments. Their output goes to `output`."""
 
     def __init__(self, name, arguments, env, folder, output):
         self._output = open(output, "ab")
@@ -18,15 +17,15 @@ class Program:
             stdout=subprocess.PIPE, stderr=self._output, text=True, cwd=folder)
 
     def start(self, number):
-        """A child whose allocation of this number fails (0: none); its pid."""
+        """Starts a child whose allocation of this number fails (0: none); returns its pid."""
         self._output.truncate(0)
         self._server.stdin.write(f"{number}\n")
         self._server.stdin.flush()
         return int(self._server.stdout.readline().split()[1])
 
     def ended(self):
-        """Waits for the child; its exit code (negative: a signal), and how many allocations it
-        had."""
+        """Waits for the child; returns its exit code (negative: a signal), and its number of
+        allocations."""
         _, status, allocations = self._server.stdout.readline().split()
         return os.waitstatus_to_exitcode(int(status)), int(allocations)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fails the 1st, 2nd, 3rd, … allocation of tallyd, each in a run of its own that goes through a
-start, a cold count, a reload, more counts, and the end: no crash, no leak, no wrong answer, and
-well again where it is still there. Then those of the command.
+"""Fails the 1st, 2nd, 3rd, … allocation of tallyd, each in its own run with a start, a cold count, a
+reload, more counts, and the exit: no crash, no leak, no wrong answer, and recovery if it still runs.
+Then those of the command.
 
     torture.py [FIRST [LAST]]     TALLY_BUILD: a sanitizer build (make torture)
 """
@@ -29,8 +29,8 @@ from tests.torture.program import Program
 
 WORKERS = max(2, os.cpu_count() or 1)
 GIVE_UP_SECONDS = 20
-# What a run that could not start may end with: 1 says there was no memory, 2 that a file could not
-# be read for want of it.
+# Exit codes of a run that could not start: 1 means out of memory, 2 that a file could not be read for
+# lack of memory.
 REFUSED = (1, 2)
 
 
@@ -50,7 +50,7 @@ class Tortured(Agent):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def torture(self, number):
-        """One run; what became of it, in a word, and how many allocations it had."""
+        """One run; returns its outcome in a word, and its number of allocations."""
         self.write_config(*self._documents[0])
         pid = self._program.start(number)
         told = self._live(pid)
@@ -59,7 +59,7 @@ class Tortured(Agent):
         return " ".join(told), allocations
 
     def _live(self, pid):
-        """Uses the agent, and ends it."""
+        """Uses the agent, and stops it."""
         told = []
         try:
             if self._wait(pid):
@@ -67,8 +67,8 @@ class Tortured(Agent):
             else:
                 told.append("not started")
         except (OSError, TypeError) as error:
-            told.append(f"gone ({type(error).__name__})")  # _judge says whether it may be
-            end = time.monotonic() + 5  # it is on its way out, and no longer minds signals
+            told.append(f"gone ({type(error).__name__})")  # _judge decides whether this is allowed
+            end = time.monotonic() + 5  # it is exiting, and ignores signals
             while not self._is_zombie(pid) and time.monotonic() < end:
                 time.sleep(0.002)
         finally:
@@ -79,7 +79,7 @@ class Tortured(Agent):
         told.append(self._ask("small", {"ok", "INTERNAL"}))
         self.write_config(*self._documents[1])
         reloaded = self._reload(pid)
-        # The last count may serve while the next one fails.
+        # The last count may be the answer while the next one fails.
         told.append(self._ask("small", {"ok", "INTERNAL", "stale"}))
         told.append(self._ask("other", {"ok", "INTERNAL"} if reloaded else {"UNKNOWN_TRIGGER"},
                               wanted=0))
@@ -93,8 +93,8 @@ class Tortured(Agent):
                 time.sleep(0.05)
 
     def _reload(self, pid):
-        """Whether the changed configuration is in force; if not, it said so. (That it is may have
-        been told in a line that there was no memory for.)"""
+        """Whether the changed configuration is in force; if not, the log must say so. (The log line of
+        a success may have been lost for lack of memory.)"""
         failures = self.log().count("event=reload_failed")
         os.kill(pid, signal.SIGHUP)
         end = time.monotonic() + GIVE_UP_SECONDS
@@ -143,7 +143,7 @@ class Tortured(Agent):
         return told
 
     def _count(self, name, wanted):
-        # A connection that the agent had no memory for is closed: a client of libtally asks again.
+        # If the agent had no memory for a connection, it closed it; libtally reconnects.
         for attempt in range(3):
             with Rpc(self.socket, timeout=GIVE_UP_SECONDS) as connection:
                 try:
@@ -162,7 +162,7 @@ class Tortured(Agent):
     def _judge(self, code, told):
         if code == 0 and "gone" not in told[-1]:
             return "exit 0"
-        # It may have listened already, but never served anybody.
+        # It may have listened already, but never served a client.
         if code in REFUSED and len(told) == 1 and told[0].startswith(("not started", "gone")):
             if not self.log().strip():
                 raise AssertionError(f"ended with {code} and did not say why")
@@ -171,7 +171,7 @@ class Tortured(Agent):
 
 
 class Shared:
-    """The next number for whoever is free, and what came of the last."""
+    """Gives the next number to a free worker, and records the result of the last."""
 
     def __init__(self, first, last):
         self._lock = threading.Lock()
@@ -191,7 +191,7 @@ class Shared:
             self.outcomes[outcome] += 1
 
     def tell(self, what, allocations):
-        """Prints it, one line for each outcome; how many passed, and how many failed."""
+        """Prints one line for each outcome; returns the numbers of passed and failed runs."""
         print(f"{what}: {allocations} allocations where none fails")
         for outcome, number in self.outcomes.most_common():
             print(f"{number:7} {outcome}")
@@ -207,7 +207,7 @@ def work(gateway, shared):
         while (number := shared.take()) is not None:
             try:
                 shared.note(agent.torture(number)[0])
-            except Exception as error:  # whatever it is, this number was not right
+            except Exception as error:  # any exception fails this number
                 shared.wrong.append(f"allocation {number}: {error!r}\n{agent.log()[-3000:]}")
                 agent.close()
                 agent = Tortured(world)

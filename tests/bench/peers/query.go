@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Query as KEDA's scaler makes it: the AWS SDK for Go, static keys, one client for all.
+// A Query as KEDA's scaler sends it: the AWS SDK for Go, static keys, one client for all.
 //
 //	query PORT QUERIES        CPU of each, in microseconds, and the memory afterwards, as JSON
-//	query PORT 0 [SECONDS]    prints the first count and stays, for those who look at its memory
+//	query PORT 0 [SECONDS]    prints the first count and waits, so that its memory can be measured
 package main
 
 import (
