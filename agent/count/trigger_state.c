@@ -36,6 +36,7 @@ struct trigger_state {
     struct cache cache;
     struct count_value bound;    /* the last lower bound, which is no count; pages 0: none */
     int64_t bound_at;            /* when it was counted */
+    struct count_rate rate;      /* of the exact counts */
     struct packed_answer packed; /* of the fresh answer */
     struct page_log pages;       /* of the value, as long as it may answer new requests */
     struct flight *flight;       /* NULL: none */
@@ -258,6 +259,9 @@ static void watchers_dismiss(struct watchers *watchers)
 
 #define UNATTENDED_MS                                                                              \
     60000 /* how long a count continues without requests; or twice the pollingInterval */
+#define RATE_COUNTS      4 /* of pollingInterval, between: */
+#define RATE_LEAST_MS    30000
+#define RATE_MOST_MS     600000
 #define PATIENT_ATTEMPTS 3 /* of a page, if no caller needs more: AWS's standard number */
 
 const char *count_quality_name(enum count_quality quality)
@@ -310,6 +314,8 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     answer.quality = state->cache.value.at_least ? QUALITY_AT_LEAST : QUALITY_EXACT;
     answer.age_ms = cache_age(&state->cache, now);
     answer.counted_by = state->counted_by;
+    if (answer.quality == QUALITY_EXACT)
+        answer.rate = &state->rate;
     if (answer.value->is_partial && state->cache.failures > 0)
         answer.failure = cache_failure(&state->cache);
     if (state->pages.count > 0)
@@ -426,6 +432,16 @@ static void store_bound(struct trigger_state *state, const struct count_value *v
     state->bound_at = trigger_state_age_now(state);
 }
 
+/* Long enough for several counts, so that one burst is not taken for the rate. */
+static int64_t rate_window(const struct trigger_state *state)
+{
+    int64_t polling_ms = state->trigger->polling_ms;
+
+    if (polling_ms >= RATE_MOST_MS / RATE_COUNTS)
+        return RATE_MOST_MS;
+    return polling_ms * RATE_COUNTS > RATE_LEAST_MS ? polling_ms * RATE_COUNTS : RATE_LEAST_MS;
+}
+
 static void store(struct trigger_state *state, const struct count_value *value)
 {
     const struct flight_progress *progress = flight_progress(state->flight);
@@ -438,6 +454,8 @@ static void store(struct trigger_state *state, const struct count_value *value)
     }
     cache_store(
         &state->cache, value, saturating_subtract(trigger_state_age_now(state), progress->age_ms));
+    if (!value->at_least)
+        count_rate_add(&state->rate, value->count, state->cache.value_at, rate_window(state));
     free(state->counted_by);
     state->counted_by = value->is_shared ? strdup(progress->counted_by) : NULL;
     page_log_move(&state->pages, flight_pages(state->flight));
@@ -808,6 +826,7 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
     answer->value = &cache->value;
     answer->counted_by = state->counted_by;
     answer->age_ms = cache_age(cache, trigger_state_age_now(state));
+    answer->rate = cache->value.at_least ? NULL : &state->rate;
     answer->quality = !cache_is_fresh(
                           cache, state->trigger->polling_ms, trigger_state_age_now(state))
                           ? QUALITY_STALE

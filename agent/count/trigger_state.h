@@ -13,6 +13,7 @@
 
 #include "agent/config/trigger.h"
 #include "agent/count/cache.h"
+#include "agent/count/count_rate.h"
 #include "agent/count/flight.h"
 #include "agent/deadlines.h"
 #include "agent/log.h"
@@ -42,6 +43,7 @@ struct count_answer {
     bool fallback;                 /* more failures in a row than the trigger's threshold */
     struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
     const struct page_log *pages;  /* of this value; NULL: they are no longer known */
+    const struct count_rate *rate; /* of exact counts; NULL: this one is not exact */
     const char *counted_by;        /* the agent of the fleet that counted; NULL: this one */
 };
 

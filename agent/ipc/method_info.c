@@ -144,6 +144,7 @@ static void pack_known(struct map *map, const struct count_answer *known)
         map_uint(map, "count", known->value->count);
         map_int(map, "age_ms", known->age_ms);
         pack_source(map, known);
+        pack_rate(map, known);
     }
     if (known->failure != NULL)
         failure_pack(map_key(map, "last_error"), known->failure, NULL);

@@ -62,6 +62,7 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
     bool taken;
 
     copy.age_ms = 0;
+    copy.rate = NULL;
     if (answer->value != NULL) {
         value = (struct count_value){.count = answer->value->count};
         copy.value = &value;

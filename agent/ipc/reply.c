@@ -44,6 +44,21 @@ void pack_source(struct map *map, const struct count_answer *answer)
         map_string(map, "counted_by", answer->counted_by);
 }
 
+void pack_rate(struct map *map, const struct count_answer *answer)
+{
+    double per_s;
+    int64_t over_ms;
+    int64_t empty_in_ms;
+
+    if (answer->rate == NULL || !count_rate_get(answer->rate, &per_s, &over_ms))
+        return;
+    empty_in_ms = count_rate_empty_in_ms(answer->value->count, per_s);
+    map_float(map, "rate_per_s", per_s);
+    map_int(map, "rate_over_ms", over_ms);
+    if (empty_in_ms >= 0)
+        map_int(map, "empty_in_ms", empty_in_ms);
+}
+
 static void pack_desired(
     struct map *map, const struct count_answer *answer, struct decision decision, int32_t replicas)
 {
@@ -71,6 +86,7 @@ static size_t pack_map(struct buffer *buffer, const struct count_answer *answer,
     map_bool(&map, "fallback", answer->fallback);
     map_string(&map, "metric_name", trigger->metric_name);
     pack_desired(&map, answer, decision, replicas);
+    pack_rate(&map, answer);
     if (answer->failure != NULL)
         failure_pack(map_key(&map, "last_error"), answer->failure, NULL);
     return age_at + map_end(&map);

@@ -16,6 +16,9 @@ void pack_value(
 /* Where the value of an answer came from, as pairs of the caller's map: source, counted_by. */
 void pack_source(struct map *map, const struct count_answer *answer);
 
+/* How fast the count changes, where that is known: rate_per_s, rate_over_ms, empty_in_ms. */
+void pack_rate(struct map *map, const struct count_answer *answer);
+
 /* An answer that has a value, as one map. `replicas` as for decision_make. */
 void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 

@@ -189,6 +189,8 @@ void prometheus_status(FILE *file, const struct json *status)
 static const struct metric trigger_metrics[] = {
     {"count", "tally_trigger_items", "gauge", "The last good count.", 1},
     {"age_ms", "tally_trigger_age_seconds", "gauge", "Time since that count was completed.", 0.001},
+    {"rate_per_s", "tally_trigger_items_change_per_second", "gauge",
+        "Net change of the count, from exact counts.", 1},
     {"target", "tally_trigger_target", "gauge", "The targetValue.", 1},
     {"consumed_rcu", "tally_trigger_consumed_read_capacity_units_total", "counter",
         "DynamoDB read capacity units that its counts consumed.", 1},

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast a count changes, and when it will be 0: from exact counts alone."""
+
+import time
+
+import pytest
+
+from .yaml_files import scaled_object, small_object, trigger
+
+
+def queue(name, **metadata):
+    return scaled_object("queue", trigger(value={"S": name}, **metadata))
+
+
+def recount(agent, **params):
+    return agent.rpc("count", trigger="queue", max_age_ms=0, **params)
+
+
+def test_one_count_has_no_rate(start):
+    assert "rate_per_s" not in start(small_object()).rpc("count", trigger="small")
+
+
+def test_a_growing_queue_has_a_rate_and_no_end(start, tables):
+    agent = start(queue("growing"))
+    recount(agent)
+    begun = time.monotonic()
+    tables.fill_orders("growing", 40)
+    time.sleep(1.5)
+    told = recount(agent)
+    passed = time.monotonic() - begun
+    assert told["count"] == 40 and 1400 < told["rate_over_ms"] < passed * 1000 + 500
+    assert told["rate_per_s"] == pytest.approx(40_000 / told["rate_over_ms"])
+    assert "empty_in_ms" not in told
+    listed, = agent.rpc("list")["triggers"]
+    assert listed["rate_per_s"] == told["rate_per_s"]
+    assert "tally_trigger_items_change_per_second" in agent.cli("-o", "prometheus", "list")[1]
+
+
+def test_a_shrinking_queue_says_when_it_will_be_empty(start, tables):
+    tables.fill_orders("shrinking", 30)
+    agent = start(queue("shrinking"))
+    recount(agent)
+    for number in range(10):
+        tables.delete_one("orders", {"queue": {"S": "shrinking"}, "id": {"S": f"{number:08}"}})
+    time.sleep(1)
+    told = recount(agent)
+    assert told["count"] == 20 and told["rate_per_s"] < 0
+    assert told["empty_in_ms"] == pytest.approx(20_000 / -told["rate_per_s"], abs=2)
+
+
+def test_an_empty_queue_is_empty_now(start):
+    agent = start(queue("never"))
+    recount(agent)
+    time.sleep(0.7)
+    told = recount(agent)
+    assert (told["rate_per_s"], told["empty_in_ms"]) == (0, 0)
+
+
+@pytest.mark.parametrize("metadata, params", [({"countLimit": "3"}, {}), ({}, {"enough": 3})])
+def test_a_lower_bound_has_no_rate(start, tables, metadata, params):
+    tables.fill_orders("bounded", 9)
+    agent = start(queue("bounded", **metadata))
+    for _ in range(2):
+        told = recount(agent, **params)
+        assert told["quality"] == "at_least" and "rate_per_s" not in told
+        time.sleep(0.7)
+
+
+def test_a_stale_count_has_no_rate(start, world):
+    agent = start(queue("small"))
+    recount(agent)
+    time.sleep(0.7)
+    assert "rate_per_s" in recount(agent)
+    world.fault(action="Query", code="AccessDeniedException")
+    told = recount(agent)
+    assert told["quality"] == "stale" and "rate_per_s" not in told
