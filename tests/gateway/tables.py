@@ -139,6 +139,20 @@ class Tables:
     def delete(self, name):
         self._call(self._connect(), "DeleteTable", {"TableName": name})
 
+    def expire_by(self, name, attribute):
+        """Items may be deleted after the second since 1970 that this attribute holds."""
+        self._call(self._connect(), "UpdateTimeToLive", {
+            "TableName": name,
+            "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": True}})
+
+    def items(self, name):
+        """All items, as maps of AttributeValues; at most 1 MB of them."""
+        return self._call(self._connect(), "Scan", {"TableName": name,
+                                                    "ConsistentRead": True})["Items"]
+
+    def remove(self, name, key):
+        self._call(self._connect(), "DeleteItem", {"TableName": name, "Key": key})
+
     def put(self, table, items):
         """Writes any number of items (maps of AttributeValues); any iterable will do."""
         batches = _Batches(items)
