@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of all Python tests: one gateway with its DynamoDB Local, and the tables."""
 
+import contextlib
 import os
 
 import pytest
 
 from tests.gateway.client import Gateway
-from tests.gateway.tables import JOBS, ORDERS, SHARDS, Tables, job, shard
+from tests.gateway.share_table import ShareTable
+from tests.gateway.tables import JOBS, ORDERS, SHARDS, Refused, Tables, job, shard
 
 # The machine's own AWS configuration and proxies must not reach a test.
 for _name in list(os.environ):
@@ -52,3 +54,24 @@ def world(gateway, tables):
     world = gateway.world()
     yield world
     world.close()
+
+
+@pytest.fixture
+def make_share(tables):
+    """Makes tables for shared counts (ShareTable); all are deleted at the end."""
+    made = []
+
+    def make(**options):
+        made.append(ShareTable(tables, **options))
+        return made[-1]
+
+    yield make
+    for share in made:
+        with contextlib.suppress(Refused):  # the test deleted it
+            share.drop()
+
+
+@pytest.fixture
+def share(make_share):
+    """A table for shared counts, as the manual defines it."""
+    return make_share()

@@ -49,6 +49,7 @@ step "unit tests" tests/unit.sh "$plain"
 step "unit tests, sanitized" tests/unit.sh "$sanitized"
 step "fuzz seeds, sanitized" "${make_sanitized[@]}" fuzz-replay
 step "the gateway says no" /usr/bin/python3 -m pytest -q --tb=short tests/gateway
+step "the model of a fleet" /usr/bin/python3 -m pytest -q --tb=short tests/bench
 step "integration tests" "${privileged[@]}" env TALLY_BUILD="$plain" "${python_tests[@]}" tests/integration
 step "integration tests, sanitized" "${privileged[@]}" env TALLY_BUILD="$sanitized" "${python_tests[@]}" \
   tests/integration

@@ -29,3 +29,17 @@ def show(title, rows, notes=()):
         print(line(row), flush=True)
     for note in notes:
         print(f"  ({note})", flush=True)
+
+
+def grid(title, rows, columns, limits):
+    """Figures by row and column: `rows` name → (column → value), `columns` column → what it is,
+    `limits` column → the most that is good; what exceeds it has an exclamation mark."""
+    print(f"\n{title}")
+    width = max(map(len, rows))
+    names = list(rows)
+    print("  " + " " * 40 + "".join(f"{name:>{width + 2}}" for name in names))
+    for column, what in columns.items():
+        bound = limits.get(column, float("inf"))
+        cells = (f"{number(rows[name][column])}{'!' if rows[name][column] > bound else ' '}"
+                 for name in names)
+        print(f"  {what:<40}" + "".join(f"{cell:>{width + 2}}" for cell in cells))

@@ -35,6 +35,9 @@ class Container:
             return "PodIdentity"
         return "Task" if request.path.startswith(TASK_PATH) else "-"
 
+    def table(self, _request):
+        return ""
+
     def describe(self, request):
         return ""
 

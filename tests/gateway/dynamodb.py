@@ -9,6 +9,7 @@ import zlib
 from email.utils import formatdate
 
 from . import sigv4
+from .usage import Meter
 from .wire import Reply
 
 TARGET = "DynamoDB_20120810."
@@ -36,6 +37,7 @@ MESSAGES = {
     "ThrottlingException": "Rate of requests exceeds the allowed throughput.",
     "RequestLimitExceeded": "Throughput exceeds the current throughput limit for your account.",
     "InternalServerError": "Internal server error",
+    "ResourceNotFoundException": "Requested resource not found",
     "ServiceUnavailable": "Service is currently unavailable. Please try again.",
 }
 
@@ -50,6 +52,9 @@ class DynamoDB:
 
     def action(self, request):
         return (request.header("X-Amz-Target") or "").removeprefix(TARGET) or "-"
+
+    def table(self, request):
+        return str((_question(request) or {}).get("TableName", ""))
 
     def describe(self, request):
         return request.body.decode("utf-8", "replace")[:65536]
@@ -66,27 +71,27 @@ class DynamoDB:
         entry["access_key"] = key.access_key
         if fault.refuses():
             return refuse(fault)
-        return await self._forward(request, action, key, fault)
+        return await self._forward(request, action, key, fault, entry)
 
-    async def _forward(self, request, action, key, fault):
+    async def _forward(self, request, action, key, fault, entry):
         target = request.header("X-Amz-Target") or ""
         if not target.startswith(TARGET):
             return error("UnknownOperationException", None, status=404)
         if (request.header("Content-Type") or "").partition(";")[0] != CONTENT_TYPE:
             return error("UnknownOperationException", None, status=404)
-        try:
-            question = json.loads(request.body)
-        except ValueError:
+        question = _question(request)
+        if question is None:
             return error("SerializationException", None)
-        table = question.get("TableName", "*") if isinstance(question, dict) else "*"
-        if not self._world.allowed(key, f"dynamodb:{action}", table):
+        table = str(question.get("TableName", "*"))
+        if not self._world.allowed(key, f"dynamodb:{action}", table, question):
             return error("AccessDeniedException", self._denial(key, action, question))
-        body = request.body
-        if fault.limit:
-            limit = min(fault.limit, question.get("Limit", fault.limit))
-            body = json.dumps({**question, "Limit": limit}).encode()
+        meter = Meter(action, question)
+        asked = meter.question(question)
+        if fault.limit and action == "Query":
+            asked = {**asked, "Limit": min(fault.limit, asked.get("Limit", fault.limit))}
+        body = request.body if asked is question else json.dumps(asked).encode()
         status, text = await self._upstream.call(target, body)
-        return self._as_aws(status, text, fault)
+        return self._as_aws(status, meter.read(status, text, entry), fault)
 
     def _denial(self, key, action, question):
         """Access denied, with AWS's message."""
@@ -105,12 +110,10 @@ class DynamoDB:
             code = found.get("__type", "").rpartition("#")[2]
             message = found.get("message", found.get("Message"))
             if code == "ResourceNotFoundException":
-                message = "Requested resource not found"
-            reply = error(code, message, status)
+                message = MESSAGES[code]
+            reply = error(code, message, status, item=found.get("Item"))
             reply.body = reply.body.replace(
                 f"{_prefix(code)}{code}".encode(), found.get("__type", "").encode())
-            if "Item" in found:  # what ReturnValuesOnConditionCheckFailure asked for
-                reply.body = json.dumps({**json.loads(reply.body), "Item": found["Item"]}).encode()
             return reply
         if fault.final_key is not None and b'"LastEvaluatedKey"' not in text:
             text = text.rstrip()[:-1] + b',"LastEvaluatedKey":%s}' % fault.final_key.encode()
@@ -132,16 +135,27 @@ class DynamoDB:
         }
 
 
+def _question(request):
+    """The body of an operation; None where it is no object."""
+    try:
+        question = json.loads(request.body)
+    except ValueError:
+        return None
+    return question if isinstance(question, dict) else None
+
+
 def _prefix(code):
     return OWN if code in OWN_ERRORS else COMMON
 
 
-def error(code, message, status=400, reasons=None):
-    """An error as DynamoDB sends it."""
+def error(code, message, status=400, reasons=None, item=None):
+    """An error as DynamoDB sends it; `item`: what a refused condition met."""
     body = {"__type": _prefix(code) + code}
     if message is not None:
         # Only AccessDenied has "Message" with a capital letter.
         body["Message" if code == "AccessDeniedException" else "message"] = message
+    if item is not None:
+        body["Item"] = item
     if reasons is not None:
         body["ThrottlingReasons"] = reasons
     return Reply(status, json.dumps(body).encode(), {"Content-Type": CONTENT_TYPE}, code)

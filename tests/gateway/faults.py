@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, field, fields
 
 @dataclass
 class Fault:
-    # Selection. Calls that match service and action are counted from 1, separately for each fault.
+    # Which calls. Those that match service, action and table are counted from 1, for each fault
+    # alone.
     service: str = "dynamodb"
     action: str = "*"
+    table: str = "*"  # of DynamoDB
     on: list = None  # only these call numbers
     skip: int = 0  # skip this many first
     times: int = None  # then affect this many; None: all later ones
@@ -38,8 +40,9 @@ class Fault:
 
     seen: int = 0
 
-    def hits(self, service, action):
-        if self.service not in ("*", service) or self.action not in ("*", action):
+    def hits(self, service, action, table):
+        if (self.service not in ("*", service) or self.action not in ("*", action)
+                or self.table not in ("*", table)):
             return False
         self.seen += 1
         if self.on is not None:
@@ -74,9 +77,9 @@ class Faults:
     def clear(self):
         self._faults.clear()
 
-    def take(self, service, action):
-        """The first fault that selects this call; every fault counts it."""
-        hits = [fault for fault in self._faults if fault.hits(service, action)]
+    def take(self, service, action, table):
+        """The first fault that hits this call; every fault counts it."""
+        hits = [fault for fault in self._faults if fault.hits(service, action, table)]
         return hits[0] if hits else NO_FAULT
 
     def list(self):

@@ -32,6 +32,9 @@ class IMDS:
             return "Role"
         return "Credentials" if request.path.startswith(ROLES_PATH) else "-"
 
+    def table(self, _request):
+        return ""
+
     def describe(self, request):
         return ""
 

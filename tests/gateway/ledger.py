@@ -5,6 +5,8 @@ import hashlib
 import time
 from collections import Counter, deque
 
+from .usage import Usage
+
 REQUESTS_KEPT = 100_000
 # The ledger contains no secrets, so that a test may print it.
 MASKED = ("authorization", "x-amz-security-token", "x-aws-ec2-metadata-token")
@@ -18,6 +20,7 @@ class Ledger:
         self.requests = deque(maxlen=REQUESTS_KEPT)
         self.in_flight = Counter()
         self.in_flight_max = Counter()
+        self.usage = Usage()  # by table
 
     def connected(self, service):
         self.connections[service] += 1
@@ -45,6 +48,9 @@ class Ledger:
             "body_sha256": hashlib.sha256(request.body).hexdigest(),
             "body": "",
             "access_key": "",
+            "table": "",
+            "read_units": 0.0,
+            "write_units": 0.0,
             "status": 0,
             "code": "",
         }
@@ -55,12 +61,14 @@ class Ledger:
         self.in_flight[service] -= 1
         if reply is not None:
             entry.update(status=reply.status, code=reply.code, seconds=time.time() - entry["time"])
+        self.usage.add(entry, reply)
 
     def clear(self):
         self.connections.clear()
         self.calls.clear()
         self.requests.clear()
         self.in_flight_max.clear()
+        self.usage.clear()
 
     def summary(self):
         return {

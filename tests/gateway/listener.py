@@ -17,8 +17,9 @@ class Gone(Exception):
 
 
 class Listener:
-    """`service` has a name, action(request), describe(request) for the ledger, answer(request,
-    fault, entry), and dress(reply, fault), which adds the common headers of its replies."""
+    """`service` has a name, action(request), table(request) that is asked about or "",
+    describe(request) for the ledger, answer(request, fault, entry), and dress(reply, fault), which
+    adds what every reply of it has."""
 
     def __init__(self, service, ledger, faults, tls=None):
         self.service = service
@@ -79,9 +80,10 @@ class Listener:
         name, action = self.service.name, self.service.action(request)
         entry = self._ledger.started(name, action, request)
         entry["body"] = self.service.describe(request)
+        entry["table"] = self.service.table(request)
         reply = None
         try:
-            fault = self._faults.take(name, action)
+            fault = self._faults.take(name, action, entry["table"])
             if fault.latency:
                 await asyncio.sleep(fault.latency)
             self._end(fault, "before", writer)

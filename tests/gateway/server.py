@@ -15,7 +15,8 @@ from .world import World
 
 METHODS = {"ca", "clock_offset", "close_idle", "come_back", "expire", "fault", "forget", "heal",
            "leave", "listen", "metadata", "pod_token", "proxy", "requests", "revoke", "role",
-           "secrets", "session", "summary", "task", "token", "user"}
+           "secrets", "session", "summary", "task", "token", "usage",
+           "user"}
 
 
 class Server:

@@ -45,6 +45,9 @@ class STS:
     def action(self, request):
         return request.form().get("Action", "-")
 
+    def table(self, _request):
+        return ""
+
     def describe(self, request):
         """The parameters of the request, without the token."""
         return "&".join(f"{name}={'***' if 'Token' in name else value}"

@@ -139,19 +139,19 @@ class Tables:
     def delete(self, name):
         self._call(self._connect(), "DeleteTable", {"TableName": name})
 
-    def names(self):
-        return self._call(self._connect(), "ListTables", {})["TableNames"]
+    def expire_by(self, name, attribute):
+        """Items may be deleted after the second since 1970 that this attribute holds."""
+        self._call(self._connect(), "UpdateTimeToLive", {
+            "TableName": name,
+            "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": True}})
 
-    def scan(self, table):
-        """Every item of a small table."""
-        return self._call(self._connect(), "Scan",
-                          {"TableName": table, "ConsistentRead": True})["Items"]
+    def items(self, name):
+        """All items, as maps of AttributeValues; at most 1 MB of them."""
+        return self._call(self._connect(), "Scan", {"TableName": name,
+                                                    "ConsistentRead": True})["Items"]
 
-    def put_one(self, table, item):
-        self._call(self._connect(), "PutItem", {"TableName": table, "Item": item})
-
-    def delete_one(self, table, key):
-        self._call(self._connect(), "DeleteItem", {"TableName": table, "Key": key})
+    def remove(self, name, key):
+        self._call(self._connect(), "DeleteItem", {"TableName": name, "Key": key})
 
     def put(self, table, items):
         """Writes any number of items (maps of AttributeValues) from an iterable."""

@@ -3,6 +3,7 @@
 
 import asyncio
 
+from . import policy
 from .container import AUDIENCE as POD_AUDIENCE
 from .container import Container
 from .dynamodb import DynamoDB
@@ -114,14 +115,16 @@ class World:
         return self.authority.pem()
 
     def role(self, arn=ROLE, web_identity=None, assume_role=None, pod_identity=None,
-             external_id=None, lifetime=None, deny=None):
-        """Creates or replaces a role. `web_identity`, `pod_identity`: the subject of a trusted service
-        account, `assume_role`: the trusted ARNs (all are patterns), `lifetime`: lifetime of its
-        credentials in seconds, whatever is requested, `deny`: denied actions ("dynamodb:Query",
-        "*") or tables ("table/orders")."""
+             external_id=None, lifetime=None, deny=None, allow=None):
+        """Makes or replaces a role. `web_identity`, `pod_identity`: the subject of a service
+        account that it trusts, `assume_role`: the ARNs it trusts (all are patterns), `lifetime`:
+        seconds its credentials last, whatever is asked, `deny`: the actions it may not do
+        ("dynamodb:Query", "*") or tables ("table/orders"), `allow`: the statements of its policy
+        (policy.py); None: all is allowed."""
         self.roles[arn] = {"arn": arn, "web_identity": web_identity, "assume_role": assume_role,
                            "pod_identity": pod_identity, "external_id": external_id,
-                           "lifetime": lifetime, "deny": deny or []}
+                           "lifetime": lifetime, "deny": deny or [],
+                           "allow": allow}
 
     def task(self, role=ROLE):
         """Adds an ECS task with this role; returns the path of its credentials."""
@@ -153,9 +156,12 @@ class World:
         """A token for the Pod Identity agent."""
         return self.token(**{"audience": POD_AUDIENCE, **options})
 
-    def allowed(self, key, action, table):
-        deny = self.roles.get(key.role, {}).get("deny", [])
-        return not {"*", action, f"table/{table}"} & set(deny)
+    def allowed(self, key, action, table, question):
+        role = self.roles.get(key.role, {})
+        if {"*", action, f"table/{table}"} & set(role.get("deny", [])):
+            return False
+        allow = role.get("allow")
+        return allow is None or policy.allows(allow, action, table, question)
 
     def expire(self, access_key=None):
         """Expires a key now, or the keys of all sessions."""
@@ -185,10 +191,15 @@ class World:
         """Numbers of connections and calls."""
         return self.ledger.summary()
 
-    def requests(self, service=None, action=None):
+    def usage(self, table=None):
+        """What a table was asked and what it cost (usage.py), or each that was asked, by name."""
+        return self.ledger.usage.tables() if table is None else self.ledger.usage.of(table)
+
+    def requests(self, service=None, action=None, table=None):
         """Every request, oldest first."""
         return [entry for entry in self.ledger.requests
-                if service in (None, entry["service"]) and action in (None, entry["action"])]
+                if service in (None, entry["service"]) and action in (None, entry["action"])
+                and table in (None, entry["table"])]
 
     def forget(self):
         """Resets the counters."""

@@ -41,7 +41,7 @@ def test_a_shrinking_queue_says_when_it_will_be_empty(start, tables):
     agent = start(queue("shrinking"))
     recount(agent)
     for number in range(10):
-        tables.delete_one("orders", {"queue": {"S": "shrinking"}, "id": {"S": f"{number:08}"}})
+        tables.remove("orders", {"queue": {"S": "shrinking"}, "id": {"S": f"{number:08}"}})
     time.sleep(1)
     told = recount(agent)
     assert told["count"] == 20 and told["rate_per_s"] < 0

@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 import time
-import uuid
 
 import pytest
 
@@ -20,31 +19,23 @@ LEASE_SECONDS = 15
 
 
 class Shared:
-    """A table for shared counts, of a test's own."""
+    """Agents that share their counts through a table of the test's own."""
 
-    def __init__(self, tables, world, pod):
-        self.tables, self.world, self.pod = tables, world, pod
-        self.name = f"share-{uuid.uuid4().hex[:12]}"
+    def __init__(self, table, tables, pod):
+        self.name, self.tables, self.pod = table.name, tables, pod
         self.agents = 0
 
-    def create(self, key="k"):
-        self.tables.create({
-            "TableName": self.name, "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}]})
-        return self
-
-    def agent(self, *documents, options=(), env=None, start=True):
-        """An agent named after its number that shares its counts."""
+    def agent(self, *documents, options=(), env=None):
+        """One more agent, named after its number."""
         name = f"pod-{self.agents}"
         self.agents += 1
-        agent = self.pod(*(documents or (small_object(),)),
-                         options=["--share-table", self.name, *options],
-                         env={"HOSTNAME": name, **(env or {})})
-        return agent.start() if start else agent
+        return self.pod(*(documents or (small_object(),)),
+                        options=["--share-table", self.name, *options],
+                        env={"HOSTNAME": name, **(env or {})}).start()
 
     def records(self):
-        return self.tables.scan(self.name)
+        """As maps of AttributeValues."""
+        return self.tables.items(self.name)
 
     def record(self):
         record, = self.records()
@@ -53,24 +44,21 @@ class Shared:
     def write(self, **attributes):
         """Changes attributes of the record; None removes one."""
         record = {**self.record(), **attributes}
-        self.tables.put_one(self.name, {name: value for name, value in record.items()
-                                        if value is not None})
+        self.tables.put(self.name, [{name: value for name, value in record.items()
+                                     if value is not None}])
 
     def remove(self):
-        self.tables.delete_one(self.name, {"k": self.record()["k"]})
+        self.tables.remove(self.name, {"k": self.record()["k"]})
 
 
-@pytest.fixture
-def shared(tables, world, pod):
-    made = Shared(tables, world, pod)
-    yield made
-    if made.name in tables.names():
-        tables.delete(made.name)
+@pytest.fixture(name="shared")
+def make_shared(make_share, tables, pod):
+    return lambda **schema: Shared(make_share(**schema), tables, pod)
 
 
-@pytest.fixture
-def share(shared):
-    return shared.create()
+@pytest.fixture(name="share")
+def shared_table(shared):
+    return shared()
 
 
 def now_ms():
@@ -350,7 +338,9 @@ def test_a_clock_that_is_wrong_is_not_believed(share, gateway, world, pod):
 # ---- the table ----
 
 def test_a_missing_table_costs_a_warning(shared, world):
-    agent = shared.agent()
+    share = shared()
+    share.tables.delete(share.name)
+    agent = share.agent()
     for _ in range(3):
         told = agent.rpc("count", trigger="small", max_age_ms=0)
         assert (told["count"], told["source"]) == (7, "own")
@@ -361,7 +351,7 @@ def test_a_missing_table_costs_a_warning(shared, world):
 
 
 def test_a_table_of_another_schema_costs_a_warning(shared):
-    agent = shared.create(key="other").agent()
+    agent = shared(key="other").agent()
     assert agent.rpc("count", trigger="small")["count"] == 7
     assert agent.log().count("event=share_failed") == 1
 
