@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,13 +26,14 @@ class Shared:
         self.name, self.tables, self.pod = table.name, tables, pod
         self.agents = 0
 
-    def agent(self, *documents, options=(), env=None):
+    def agent(self, *documents, options=(), env=None, start=True):
         """One more agent, named after its number."""
         name = f"pod-{self.agents}"
         self.agents += 1
-        return self.pod(*(documents or (small_object(),)),
-                        options=["--share-table", self.name, *options],
-                        env={"HOSTNAME": name, **(env or {})}).start()
+        agent = self.pod(*(documents or (small_object(),)),
+                         options=["--share-table", self.name, *options],
+                         env={"HOSTNAME": name, **(env or {})})
+        return agent.start() if start else agent
 
     def records(self):
         """As maps of AttributeValues."""
@@ -417,3 +419,39 @@ def test_a_record_that_was_to_be_deleted_is_judged_by_its_age(share, world):
     wait_until(lambda: "completed" in share.record())
     share.write(ttl=number(1))
     assert share.agent().rpc("count", trigger="small")["source"] == "shared"
+
+
+def test_the_documented_policy_is_enough(share, world, make_share):
+    table = make_share()
+    table.restrict(world)
+    share.name = table.name
+    first, second = share.agent(), share.agent()
+    first.rpc("count", trigger="small")
+    wait_until(lambda: "completed" in share.record())
+    assert second.rpc("count", trigger="small")["source"] == "shared"
+    assert first.rpc("status")["share"]["failed"] == 0
+
+
+def test_a_policy_for_another_namespace_is_not_enough(share, world, make_share):
+    table = make_share()
+    table.restrict(world, prefix="v1#bank#")
+    share.name = table.name
+    agent = share.agent()
+    assert agent.rpc("count", trigger="small")["source"] == "own"
+    agent.wait_for_log("event=share_failed")
+
+
+def test_200_agents_that_start_in_the_same_second_count_once(share, world):
+    """Each has a client that asks at once."""
+    agents = [share.agent(start=False) for _ in range(200)]
+    told = [None] * len(agents)
+
+    def live(place):
+        agents[place].start()
+        told[place] = agents[place].rpc("count", trigger="small", timeout_ms=60_000)
+
+    with ThreadPoolExecutor(24) as pool:
+        list(pool.map(live, range(len(agents))))
+    assert [answer["count"] for answer in told] == [7] * len(agents)
+    assert queries(world) == 1
+    assert world.usage(table=share.name)["refused"] < 50
