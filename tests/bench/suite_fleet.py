@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a fleet of real agents costs DynamoDB, with a shared count and without; sums over shards."""
+
+import os
+import shutil
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.gateway.client import Gateway
+from tests.gateway.share_table import ShareTable
+from tests.gateway.tables import ORDERS, Tables
+from tests.integration.agent import Agent
+from tests.integration.yaml_files import scaled_object, trigger
+
+from . import plot, table
+from .rounds import Row, Spread
+from .servers import BUILD
+
+TITLE = "Fleet (units of DynamoDB for each polling interval, beside one agent)"
+SIZES, ALONE = (1, 10, 50, 100), (1, 10)
+ITEMS = 5_000  # 5 pages
+INTERVAL, INTERVALS = 6, 6
+SHARDS, SHARD_ITEMS, PAGE_SECONDS = 16, 4, 0.01  # one item a page, and an empty page
+COLUMNS = {"queries": "Query calls", "gets": "GetItem calls", "updates": "UpdateItem calls",
+           "refused": "refused conditions", "read_units": "read units",
+           "looks": "of them for looks at the record", "write_units": "write units"}
+
+
+def warm(options):
+    """One agent's part: it keeps the count fresh, as a trigger does that clients poll."""
+    document = scaled_object("pending", trigger(value={"S": "pending"}, warm="true"),
+                             pollingInterval=INTERVAL)
+    return lambda world, name: Agent(world, document, options=options, env={"HOSTNAME": name})
+
+
+def used(world, tables):
+    told = {name: 0 for name in COLUMNS}
+    for name in tables:
+        usage = world.usage(table=name)
+        for column in told:
+            told[column] += usage.get(column, 0)
+    told["looks"] = world.usage(table=tables[-1])["read_units"] if len(tables) > 1 else 0
+    return told
+
+
+def measure(gateway, number, intervals, share=None):
+    """The cost of an interval, of this many agents."""
+    world = gateway.world()
+    tables = ["orders"] + ([share.name] if share else [])
+    make = warm(["--share-table", share.name] if share else [])
+    agents = [make(world, f"pod-{place}") for place in range(number)]
+    try:
+        for agent in agents:  # here: a child ends with the thread that started it
+            agent.start()
+        time.sleep(2 * INTERVAL)
+        before, begun = used(world, tables), time.monotonic()
+        time.sleep(intervals * INTERVAL)
+        after, passed = used(world, tables), (time.monotonic() - begun) / INTERVAL
+        for agent in agents:
+            assert agent.rpc("count", trigger="pending")["count"] == ITEMS
+        return {column: (after[column] - before[column]) / passed for column in COLUMNS}
+    finally:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(Agent.finish, agents))
+        world.close()
+
+
+def sum_of_shards(gateway, rounds):
+    """Seconds for the sum, and for the same shards one after the other."""
+    world = gateway.world()
+    world.fault(action="Query", latency=PAGE_SECONDS, limit=1)
+    one = [scaled_object(f"shard-{place:02}", trigger(value={"S": f"shard#{place}"}))
+           for place in range(SHARDS)]
+    summed = scaled_object("sum", trigger(value={"S": "x"},
+                                          sumOver=f":v = shard#{{0..{SHARDS - 1}}}"))
+    agent = Agent(world, *one, summed)
+    try:
+        agent.start()
+        agent.rpc("count", trigger="sum", timeout_ms=60_000)
+        together, apart = [], []
+        for _ in range(rounds):
+            begun = time.monotonic()
+            told = agent.rpc("count", trigger="sum", max_age_ms=0, timeout_ms=60_000)
+            together.append(time.monotonic() - begun)
+            assert told["count"] == SHARDS * SHARD_ITEMS and told["quality"] == "exact"
+            begun = time.monotonic()
+            for place in range(SHARDS):
+                agent.rpc("count", trigger=f"shard-{place:02}", max_age_ms=0, timeout_ms=60_000)
+            apart.append(time.monotonic() - begun)
+        return together, apart
+    finally:
+        agent.finish()
+        world.close()
+
+
+def draw(shared, alone):
+    def curve(found):
+        return {number: Spread([told["read_units"]]) for number, told in found.items()}
+
+    path = os.path.join(BUILD, "bench", "fleet.svg")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(plot.draw("Read units for each polling interval", [
+            ("agents that share one count", {"shared": curve(shared)}),
+            ("agents that count alone", {"alone": curve(alone)})]))
+    return f"plot: {os.path.relpath(path)}"
+
+
+def rows(shared, together, apart):
+    one = shared[1]
+    found = [Row("fleet", f"read units, {number} agents, without looks",
+                 [told["read_units"] - told["looks"]], "RCU", "one agent",
+                 [one["read_units"] - one["looks"]], ("<=", 1.05) if number == 100 else None)
+             for number, told in shared.items()]
+    found += [Row("fleet", f"looks of an agent, {number} agents", [told["looks"] / number], "RCU")
+              for number, told in shared.items()]
+    found.append(Row("fleet", f"sum over {SHARDS} shards of 5 pages", together, "s",
+                     "one after the other", apart, ("<=", 0.27)))
+    return found
+
+
+def run(rounds, quick=False):
+    sizes, intervals = ((1, 10), 2) if quick else (SIZES, INTERVALS)
+    folder = tempfile.mkdtemp(prefix="tally-bench-", dir="/tmp")
+    gateway = Gateway(folder)
+    try:
+        tables = Tables(gateway.dynamodb_local)
+        tables.create(ORDERS)
+        tables.fill_orders("pending", ITEMS)
+        for place in range(SHARDS):
+            tables.fill_orders(f"shard#{place}", SHARD_ITEMS)
+        shared = {number: measure(gateway, number, intervals, ShareTable(tables))
+                  for number in sizes}
+        alone = {number: measure(gateway, number, intervals) for number in ALONE}
+        together, apart = sum_of_shards(gateway, rounds)
+    finally:
+        gateway.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    cells = {**{f"{number} shared": told for number, told in shared.items()},
+             **{f"{number} alone": told for number, told in alone.items()}}
+    table.grid(f"Agents that keep a count of {ITEMS} items fresh, for each interval of "
+               f"{INTERVAL} s", cells, COLUMNS, {})
+    return TITLE, rows(shared, together, apart), [draw(shared, alone)]
