@@ -10,25 +10,23 @@ void count_rate_add(struct count_rate *rate, uint64_t count, int64_t at, int64_t
 {
     struct count_sample sample = {.count = count, .at = at};
 
-    if (at <= rate->latest.at)
-        return;
-    rate->latest = sample;
-    if (rate->base.at == 0)
+    if (rate->base.at == 0) {
         rate->base = sample;
-    else if (rate->next.at == 0)
+    } else if (rate->next.at == 0 && at > rate->base.at) {
         rate->next = sample;
-    if (rate->next.at != 0 && saturating_subtract(at, rate->next.at) >= window_ms) {
+    } else if (rate->next.at != 0 && saturating_subtract(at, rate->next.at) >= window_ms) {
         rate->base = rate->next;
         rate->next = sample;
     }
 }
 
-bool count_rate_get(const struct count_rate *rate, double *per_s, int64_t *over_ms)
+bool count_rate_get(
+    const struct count_rate *rate, uint64_t count, int64_t at, double *per_s, int64_t *over_ms)
 {
-    *over_ms = saturating_subtract(rate->latest.at, rate->base.at);
+    *over_ms = saturating_subtract(at, rate->base.at);
     if (rate->base.at == 0 || *over_ms < LEAST_MS)
         return false;
-    *per_s = ((double)rate->latest.count - (double)rate->base.count) * 1000 / (double)*over_ms;
+    *per_s = ((double)count - (double)rate->base.count) * 1000 / (double)*over_ms;
     return true;
 }
 

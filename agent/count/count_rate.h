@@ -13,15 +13,16 @@ struct count_sample {
 };
 
 struct count_rate { /* zeroed: nothing is known */
-    struct count_sample base, next, latest;
+    struct count_sample base, next;
 };
 
-/* An exact count; one that is not newer than the latest is passed over. */
+/* An exact count; one that is not newer than those before is passed over. */
 void count_rate_add(struct count_rate *rate, uint64_t count, int64_t at, int64_t window_ms);
 
-/* The net change of items in a second, and the time that it was measured over, which ends with the
- * latest count. False: there are no two counts far enough apart. */
-bool count_rate_get(const struct count_rate *rate, double *per_s, int64_t *over_ms);
+/* The net change of items in a second up to this count, the latest, and the time that it was
+ * measured over. False: no earlier count is far enough away. */
+bool count_rate_get(
+    const struct count_rate *rate, uint64_t count, int64_t at, double *per_s, int64_t *over_ms);
 
 /* At this rate: when the count reaches 0, in ms from the latest count on; -1: it does not fall. */
 int64_t count_rate_empty_in_ms(uint64_t count, double per_s);

@@ -44,7 +44,7 @@ struct trigger_state {
     struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
     struct share_memory share_memory;
     struct rcu_meter meter;
-    struct rcu_budget budget; /* the trigger's own */
+    struct rcu_budget *budget; /* the trigger's own; owned; NULL: it has none */
     char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
     struct waiters waiters;
     struct watchers watchers;
@@ -316,6 +316,7 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     answer.counted_by = state->counted_by;
     if (answer.quality == QUALITY_EXACT)
         answer.rate = &state->rate;
+    answer.value_at = state->cache.value_at;
     if (answer.value->is_partial && state->cache.failures > 0)
         answer.failure = cache_failure(&state->cache);
     if (state->pages.count > 0)
@@ -615,7 +616,7 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
             .trigger = state->trigger,
             .share_memory = &state->share_memory,
             .meter = &state->meter,
-            .budget = &state->budget,
+            .budget = state->budget,
             .expected_rcu = trigger_state_expected_rcu(state),
             .delay_ms = wait > 0 ? wait : 0,
             .last = wait > 0 ? cache_failure(cache) : NULL},
@@ -727,6 +728,17 @@ void trigger_state_leave(struct count_request *request)
 
 /* ---- life ---- */
 
+/* Few triggers have one. If there is no memory for it, --budget still holds. */
+static void trigger_state_set_budget(struct trigger_state *state)
+{
+    double per_hour = state->trigger->budget_rcu;
+
+    if (state->budget == NULL && per_hour > 0)
+        state->budget = calloc(1, sizeof(*state->budget));
+    if (state->budget != NULL)
+        rcu_budget_set(state->budget, per_hour, trigger_state_now(state));
+}
+
 struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
     const struct trigger *trigger, struct identity *identity, const char *values)
 {
@@ -749,7 +761,7 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
     buffer_init(&state->packed.bytes, LIMIT_OUTPUT_BYTES);
     waiters_init(&state->waiters, context->loop, deadlines_passed, state);
     watchers_init(&state->watchers);
-    rcu_budget_set(&state->budget, trigger->budget_rcu, trigger_state_now(state));
+    trigger_state_set_budget(state);
     trigger_state_schedule_refresh(state);
     return state;
 }
@@ -774,6 +786,7 @@ void trigger_state_destroy(struct trigger_state *state)
     page_log_clear(&state->pages);
     cache_clear(&state->cache);
     free(state->counted_by);
+    free(state->budget);
     free(state->values);
     free(state);
 }
@@ -785,9 +798,7 @@ void trigger_state_adopt(
     snapshot_unref(state->snapshot);
     state->snapshot = snapshot;
     state->trigger = trigger;
-    if (trigger->budget_rcu < state->budget.per_hour ||
-        trigger->budget_rcu > state->budget.per_hour)
-        rcu_budget_set(&state->budget, trigger->budget_rcu, trigger_state_now(state));
+    trigger_state_set_budget(state);
     buffer_clear(&state->packed.bytes);
     /* The reload may have fixed the cause of the refusal. */
     state->cache.not_before = 0;
@@ -827,6 +838,7 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
     answer->counted_by = state->counted_by;
     answer->age_ms = cache_age(cache, trigger_state_age_now(state));
     answer->rate = cache->value.at_least ? NULL : &state->rate;
+    answer->value_at = cache->value_at;
     answer->quality = !cache_is_fresh(
                           cache, state->trigger->polling_ms, trigger_state_age_now(state))
                           ? QUALITY_STALE

@@ -43,7 +43,8 @@ struct count_answer {
     bool fallback;                 /* more failures in a row than the trigger's threshold */
     struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
     const struct page_log *pages;  /* of this value; NULL: they are no longer known */
-    const struct count_rate *rate; /* of exact counts; NULL: this one is not exact */
+    const struct count_rate *rate; /* of exact counts; NULL: this one is not exact; else with: */
+    int64_t value_at;              /* the time of the value, for the rate */
     const char *counted_by;        /* the agent of the fleet that counted; NULL: this one */
 };
 

@@ -50,7 +50,8 @@ void pack_rate(struct map *map, const struct count_answer *answer)
     int64_t over_ms;
     int64_t empty_in_ms;
 
-    if (answer->rate == NULL || !count_rate_get(answer->rate, &per_s, &over_ms))
+    if (answer->rate == NULL ||
+        !count_rate_get(answer->rate, answer->value->count, answer->value_at, &per_s, &over_ms))
         return;
     empty_in_ms = count_rate_empty_in_ms(answer->value->count, per_s);
     map_float(map, "rate_per_s", per_s);

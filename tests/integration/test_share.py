@@ -455,3 +455,18 @@ def test_200_agents_that_start_in_the_same_second_count_once(share, world):
     assert [answer["count"] for answer in told] == [7] * len(agents)
     assert queries(world) == 1
     assert world.usage(table=share.name)["refused"] < 50
+
+
+def test_a_reload_that_changes_the_question_has_a_record_of_its_own(share, world):
+    world.fault(action="Query", latency=3, times=1)
+    agent, other = share.agent(), share.agent()
+    connection = agent.connect()
+    asked = connection.send("count", {"trigger": "small", "timeout_ms": 20_000})
+    wait_until(lambda: share.records() and "lease" in share.record())
+    agent.write_config(scaled_object("small", trigger(value={"S": "none"})))
+    agent.child.send_signal(signal.SIGHUP)
+    agent.wait_for_log("event=reloaded")
+    assert agent.rpc("count", trigger="small")["count"] == 0
+    assert connection.answer(asked)["count"] == 7  # of the question that it asked
+    assert other.rpc("count", trigger="small", timeout_ms=20_000)["count"] == 7
+    assert len(share.records()) == 2

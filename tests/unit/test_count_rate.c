@@ -12,13 +12,13 @@ TEST(it_needs_two_counts_that_are_apart)
     double per_s;
     int64_t over_ms;
 
-    CHECK(!count_rate_get(&rate, &per_s, &over_ms));
+    CHECK(!count_rate_get(&rate, 5, 900, &per_s, &over_ms));
     count_rate_add(&rate, 100, 1000, WINDOW);
-    CHECK(!count_rate_get(&rate, &per_s, &over_ms));
+    CHECK(!count_rate_get(&rate, 100, 1000, &per_s, &over_ms));
     count_rate_add(&rate, 100, 1100, WINDOW);
-    CHECK(!count_rate_get(&rate, &per_s, &over_ms));
+    CHECK(!count_rate_get(&rate, 100, 1100, &per_s, &over_ms));
     count_rate_add(&rate, 90, 3000, WINDOW);
-    CHECK(count_rate_get(&rate, &per_s, &over_ms));
+    CHECK(count_rate_get(&rate, 90, 3000, &per_s, &over_ms));
     CHECK_INT(2000, over_ms);
     CHECK(per_s > -5.01 && per_s < -4.99);
 }
@@ -32,7 +32,7 @@ TEST(it_is_measured_over_one_to_two_windows)
     for (int64_t at = 1; at <= 20 * WINDOW; at += 5000) {
         count_rate_add(&rate, (uint64_t)at, at, WINDOW);
         if (at > 2 * WINDOW) {
-            CHECK(count_rate_get(&rate, &per_s, &over_ms));
+            CHECK(count_rate_get(&rate, (uint64_t)at, at, &per_s, &over_ms));
             CHECK(over_ms >= WINDOW && over_ms <= 2 * WINDOW + 5000);
             CHECK(per_s > 999 && per_s < 1001);
         }
@@ -46,11 +46,11 @@ TEST(an_older_count_changes_nothing)
     int64_t over_ms;
 
     count_rate_add(&rate, 10, 1000, WINDOW);
-    count_rate_add(&rate, 20, 2000, WINDOW);
-    count_rate_add(&rate, 999, 2000, WINDOW);
+    count_rate_add(&rate, 999, 1000, WINDOW);
     count_rate_add(&rate, 999, 5, WINDOW);
-    CHECK(count_rate_get(&rate, &per_s, &over_ms));
+    CHECK(count_rate_get(&rate, 20, 2000, &per_s, &over_ms));
     CHECK(per_s > 9.9 && per_s < 10.1);
+    CHECK(!count_rate_get(&rate, 20, 900, &per_s, &over_ms));
 }
 
 TEST(the_end_is_told_of_what_falls)
