@@ -57,7 +57,9 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
+BRIDGE_PACKAGES := libnghttp2 openssl libuv jansson msgpack
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
+BRIDGE_LIBS = $(shell $(PKG_CONFIG) --libs $(BRIDGE_PACKAGES)) -lm
 SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
@@ -70,6 +72,7 @@ PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
 CLI_SRC := $(wildcard client/cli/*.c)
+BRIDGE_SRC := $(wildcard client/bridge/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FAKE_SRC := $(wildcard tests/fake/*.c)
 
@@ -78,18 +81,19 @@ PROTO_OBJ := $(call obj,$(PROTO_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC)) $(BUILD)/obj/sandbox_filter.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 CLI_OBJ := $(call obj,$(filter-out client/cli/tally.c,$(CLI_SRC)))
+BRIDGE_OBJ := $(call obj,$(filter-out client/bridge/bridge.c,$(BRIDGE_SRC)))
 # The shared library needs position-independent code and hides all but tally_*.
 CLIENT_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(CLIENT_SRC) $(PROTO_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
-BINARIES := $(BUILD)/tallyd $(BUILD)/tally $(BUILD)/libtally.a $(BUILD)/libtally.so.$(SOVERSION)
+BINARIES := $(BUILD)/tallyd $(BUILD)/tally $(BUILD)/tally-bridge $(BUILD)/libtally.a $(BUILD)/libtally.so.$(SOVERSION)
 
 .PHONY: all
 all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
 	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -111,9 +115,13 @@ $(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefil
 
 $(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
-	$(Q)$< >$@.new && mv $@.new $@
+	$(Q)$< tallyd >$@.new && mv $@.new $@
 
-$(BUILD)/obj/sandbox_filter.o: $(BUILD)/sandbox_filter.c
+$(BUILD)/bridge_filter.c: $(BUILD)/sandbox-compile
+	$(say) GEN $@
+	$(Q)$< tally-bridge >$@.new && mv $@.new $@
+
+$(BUILD)/obj/%_filter.o: $(BUILD)/%_filter.c
 	$(say) CC $<
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
@@ -129,6 +137,11 @@ $(BUILD)/libclient.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libcli.a: $(CLI_OBJ)
+	@rm -f $@
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/libbridge.a: $(BRIDGE_OBJ)
 	@rm -f $@
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
@@ -157,6 +170,12 @@ $(BUILD)/tally: $(call obj,client/cli/tally.c) $(BUILD)/libcli.a $(BUILD)/libcli
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+# Its own filter comes before libagent.a, from which tallyd's is not taken then.
+$(BUILD)/tally-bridge: $(call obj,client/bridge/bridge.c) $(BUILD)/obj/bridge_filter.o \
+  $(BUILD)/libbridge.a $(BUILD)/libcli.a $(BUILD)/libagent.a $(BUILD)/libclient.a
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BRIDGE_LIBS)
+
 # ---- unit tests: one program per leaf, linked against everything but main ----
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
   $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
@@ -180,7 +199,7 @@ check: unit
 	@/usr/bin/python3 tests/banned.py
 
 # For clangd and other tools that read C as the compiler does.
-COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(UNIT_SRC) $(FAKE_SRC)
+COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(BRIDGE_SRC) $(UNIT_SRC) $(FAKE_SRC)
 compile_commands.json: Makefile
 	@{ printf '['; separator=; for source in $(COMMAND_SRC); do \
 	  printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$separator" "$(CURDIR)" \
