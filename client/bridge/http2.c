@@ -54,11 +54,13 @@ struct stream {
     enum stream_state state;
     enum scaler_method method;
     bool is_post, is_get, is_head, is_grpc;
+    bool cut;      /* the answer comes before the request was whole: no more of it */
     bool begun;    /* the head of the answer was submitted */
     bool deferred; /* nghttp2 waits for nghttp2_session_resume_data */
     int64_t since;
     size_t header_bytes;
     char *path, *authorization; /* owned; of GET and HEAD */
+    char *message;              /* owned; percent-encoded, for the trailers */
     struct buffer request;      /* of gRPC: frame head and message */
     struct buffer answer;       /* what of it DATA frames are yet to take */
     enum grpc_code code;
@@ -115,6 +117,7 @@ static void stream_destroy(struct stream *stream)
     stream_drop_request(stream);
     buffer_free(&stream->answer);
     free(stream->path);
+    free(stream->message);
     if (stream->authorization != NULL)
         wipe(stream->authorization, strlen(stream->authorization));
     free(stream->authorization);
@@ -165,8 +168,11 @@ static int stream_submit_trailers(struct stream *stream)
 {
     char code[12];
     snprintf(code, sizeof(code), "%d", (int)stream->code);
-    const nghttp2_nv trailers[] = {header_text("grpc-status", code)};
-    return nghttp2_submit_trailer(stream->http2->session, stream->id, trailers, 1);
+    const char *message = stream->message != NULL ? stream->message : "";
+    const nghttp2_nv trailers[] = {
+        header_text("grpc-status", code), header_text("grpc-message", message)};
+    return nghttp2_submit_trailer(
+        stream->http2->session, stream->id, trailers, stream->code == GRPC_OK ? 1 : 2);
 }
 
 static ssize_t on_give_call(nghttp2_session *session, int32_t id, uint8_t *to, size_t size,
@@ -218,7 +224,7 @@ static void stream_fail(struct stream *stream, enum grpc_code code, const char *
     char number[12], encoded[1600];
     size_t len = status_message(encoded, sizeof(encoded), message);
     snprintf(number, sizeof(number), "%d", (int)code);
-    bool unread = stream->state == STREAM_READING;
+    stream->cut = stream->state == STREAM_READING;
     stream_count_call(stream, code);
     link_leave(&stream->waiter);
     link_unwatch(&stream->watcher);
@@ -226,6 +232,8 @@ static void stream_fail(struct stream *stream, enum grpc_code code, const char *
     stream->code = code;
     stream_answered(stream);
     if (stream->begun) {
+        free(stream->message);
+        stream->message = strdup(encoded); /* NULL: the code alone */
         stream_resume(stream);
         return;
     }
@@ -235,8 +243,6 @@ static void stream_fail(struct stream *stream, enum grpc_code code, const char *
     stream->begun = true;
     if (nghttp2_submit_response(stream->http2->session, stream->id, head, 4, NULL) < 0)
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
-    else if (unread)
-        stream_reset(stream, NGHTTP2_NO_ERROR); /* behind the answer: no more of the request */
 }
 
 static void stream_fail_error(struct stream *stream, int error, const char *message)
@@ -625,6 +631,18 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* A reset overtakes what was submitted before it: so it waits until the answer is on its way. */
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+{
+    const struct stream *stream = stream_of(session, frame->hd.stream_id);
+    (void)data;
+    if (stream != NULL && stream->cut && frame->hd.type == NGHTTP2_HEADERS &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        nghttp2_submit_rst_stream(
+            session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *data)
 {
     struct stream *stream = stream_of(session, id);
@@ -769,6 +787,7 @@ static int http2_make_session(struct http2 *http2)
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
         nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_frame_head);
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
         nghttp2_option_set_no_closed_streams(option, 1);
         nghttp2_option_set_max_deflate_dynamic_table_size(option, 1024);

@@ -101,7 +101,7 @@ class Scaler:
     def metrics(self, ref, metric=""):
         return read_metrics(self.call("GetMetrics", metrics_request(ref, metric)))
 
-    def stream(self, ref, timeout=None):
+    def stream(self, ref, timeout=60):
         """An iterator of booleans with cancel()."""
         return self.channel.unary_stream(SERVICE + "StreamIsActive",
                                          response_deserializer=read_active)(ref, timeout=timeout)
