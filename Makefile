@@ -178,10 +178,10 @@ $(BUILD)/tally-bridge: $(call obj,client/bridge/bridge.c) $(BUILD)/obj/bridge_fi
 
 # ---- unit tests: one program per leaf, linked against everything but main ----
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
-  $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
+  $(BUILD)/libbridge.a $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(BRIDGE_LIBS)
 
 .PHONY: unit-programs
 unit-programs: need-libraries $(UNIT_BIN)
@@ -224,17 +224,18 @@ FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
 TIME ?= 60
 
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
-  $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
+  $(call obj,$(FAKE_SRC)) $(BUILD)/libbridge.a $(BUILD)/libcli.a $(BUILD)/libagent.a \
+  $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS) $(BRIDGE_LIBS)
 
 # Wants CC=clang, and SANITIZE=fuzzer-no-link,… to be worth running (tests/fuzz/run.sh).
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a \
-  $(BUILD)/libcli.a $(BUILD)/libclient.a
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libbridge.a \
+  $(BUILD)/libcli.a $(BUILD)/libagent.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS) $(BRIDGE_LIBS)
 
 .PHONY: fuzz-programs
 fuzz-programs: need-libraries $(FUZZ_BIN)

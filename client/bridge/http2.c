@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STREAMS_MAX        16384 /* of one connection: KEDA keeps one open for each object */
-#define STREAMS_MAX_OF_ALL 32768
+#define STREAMS_MAX        12000 /* of one connection: KEDA keeps one open for each object */
+#define STREAMS_MAX_OF_ALL 24000
 #define HEADER_BYTES       8192  /* of one request, names and values */
 #define REQUEST_BYTES      16384 /* of one gRPC request; KEDA's have some hundreds */
 #define REQUEST_BYTES_ALL  (4u * 1024u * 1024u)
@@ -22,8 +22,9 @@
 #define PONG_MS            10000 /* in which it must say so */
 #define CREDIT_MAX         20000 /* frames that ask for nothing, beyond those that an answer allows */
 #define CREDIT_FIRST       1000
-#define CREDIT_MS          10 /* in which one more is allowed */
-#define CREDIT_ANSWER      4  /* and for each answer */
+#define CREDIT_MS          10   /* in which one more is allowed */
+#define CREDIT_ANSWER      4    /* and for each answer */
+#define CREDIT_BYTES       4096 /* that cost as much as one frame */
 
 struct http2 {
     struct http2_room *room;
@@ -35,6 +36,7 @@ struct http2 {
     struct ring untaken; /* by `since`: answers that the peer has not taken whole */
     size_t stream_count;
     int64_t credit, credit_at;
+    size_t unpaid_bytes;
     int64_t heard_at;
     bool pinged, draining, abused;
 };
@@ -588,7 +590,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 /* Frames that ask for nothing are paid from a credit that answers and time refill: else one peer
  * could keep this program busy for ever. */
-static bool http2_pay(struct http2 *http2)
+static bool http2_pay(struct http2 *http2, int64_t price)
 {
     int64_t now = loop_now(http2->room->loop);
     int64_t earned = (now - http2->credit_at) / CREDIT_MS;
@@ -598,7 +600,8 @@ static bool http2_pay(struct http2 *http2)
             http2->credit = http2->credit + earned < CREDIT_FIRST ? http2->credit + earned
                                                                   : CREDIT_FIRST;
     }
-    return --http2->credit >= 0;
+    http2->credit -= price;
+    return http2->credit >= 0;
 }
 
 static int on_frame_head(nghttp2_session *session, const nghttp2_frame_hd *head, void *data)
@@ -609,7 +612,7 @@ static int on_frame_head(nghttp2_session *session, const nghttp2_frame_hd *head,
                    head->type == NGHTTP2_WINDOW_UPDATE ||
                    (head->type == NGHTTP2_DATA && (head->length > 0 || ends));
     (void)session;
-    if (is_free || http2_pay(http2))
+    if (is_free || http2_pay(http2, 1))
         return 0;
     http2->abused = true;
     return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -660,7 +663,11 @@ static bool http2_take(void *self, const uint8_t *data, size_t len)
     struct http2 *http2 = self;
     http2->heard_at = loop_now(http2->room->loop);
     http2->pinged = false;
-    if (nghttp2_session_mem_recv(http2->session, data, len) == (ssize_t)len)
+    /* Frames of unknown types are passed over unseen: they are paid by their bytes. */
+    http2->unpaid_bytes += len;
+    http2->abused = !http2_pay(http2, (int64_t)(http2->unpaid_bytes / CREDIT_BYTES));
+    http2->unpaid_bytes %= CREDIT_BYTES;
+    if (!http2->abused && nghttp2_session_mem_recv(http2->session, data, len) == (ssize_t)len)
         return true;
     if (http2->abused)
         nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);

@@ -108,9 +108,9 @@ class Bridge:
         return connection
 
     def http(self):
-        if self.tls is not None:
-            return http.client.HTTPSConnection(self.host, self.port, timeout=20, context=self.tls)
-        return http.client.HTTPConnection(self.host, self.port, timeout=20)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        connection.sock = self.raw()  # plain, or TLS by the name in the certificate
+        return connection
 
     def get(self, path, method="GET", **headers):
         """(status, headers, body) of one request on a connection of its own."""
