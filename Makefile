@@ -351,6 +351,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 755 $(BUILD)/tallyd $(DESTDIR)$(SBINDIR)/tallyd
+	$(INSTALL) -m 755 $(BUILD)/tally-bridge $(DESTDIR)$(SBINDIR)/tally-bridge
 	$(INSTALL) -m 755 $(BUILD)/tally $(DESTDIR)$(BINDIR)/tally
 	$(INSTALL) -m 644 $(BUILD)/libtally.a $(DESTDIR)$(LIBDIR)/libtally.a
 	$(INSTALL) -m 755 $(BUILD)/libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION)
@@ -365,14 +366,18 @@ install: all
 	  echo '.so man3/libtally.3' >$(DESTDIR)$(MANDIR)/man3/$$page || exit 1; done
 	$(INSTALL) -D -m 644 deploy/completions/tally.bash $(DESTDIR)$(BASHCOMPDIR)/tally
 	$(INSTALL) -D -m 644 deploy/completions/_tally $(DESTDIR)$(ZSHCOMPDIR)/_tally
+	$(INSTALL) -D -m 644 deploy/completions/tally-bridge.bash $(DESTDIR)$(BASHCOMPDIR)/tally-bridge
+	$(INSTALL) -D -m 644 deploy/completions/_tally-bridge $(DESTDIR)$(ZSHCOMPDIR)/_tally-bridge
 	$(Q)$(refresh_libraries)
 
 .PHONY: remove-files
 remove-files:
-	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
+	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(SBINDIR)/tally-bridge \
+	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
-	  $(DESTDIR)$(BASHCOMPDIR)/tally $(DESTDIR)$(ZSHCOMPDIR)/_tally \
+	  $(addprefix $(DESTDIR)$(BASHCOMPDIR)/,tally tally-bridge) \
+	  $(addprefix $(DESTDIR)$(ZSHCOMPDIR)/,_tally _tally-bridge) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(LIBTALLY_PAGES)) \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
@@ -388,7 +393,7 @@ uninstall: remove-files
 
 .PHONY: help
 help:
-	@echo "make            build tallyd, tally and libtally below $(BUILD)/"
+	@echo "make            build tallyd, tally, tally-bridge and libtally below $(BUILD)/"
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."

@@ -50,7 +50,8 @@ def test_a_page_is_clean(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_refers_to_pages_that_are_there_or_of_the_system(page):
-    ours = {"tally 1", "tallyd 8", "libtally 3", "tally-protocol 7", "tally-config 5"}
+    ours = {"tally 1", "tallyd 8", "tally-bridge 8", "libtally 3", "tally-protocol 7",
+            "tally-config 5"}
     for name in re.findall(r"^\.Xr (\S+ \d)", read(MAN, page), re.M):
         assert name in ours or not name.startswith(("tally", "libtally"))
 
