@@ -2,6 +2,7 @@
 """Hostile and broken peers of tally-bridge: each is stopped, and others are served meanwhile."""
 
 import os
+import resource
 import socket
 import struct
 import time
@@ -136,6 +137,9 @@ def serves(bridge):
 
 
 def resident(bridge):
+    """Its own memory in kB; 0 in a sanitizer build, which keeps what was freed."""
+    if "sanitized" in os.environ.get("TALLY_BUILD", ""):
+        return 0
     with open(f"/proc/{bridge.child.pid}/smaps_rollup", encoding="ascii") as file:
         return sum(int(line.split()[1]) for line in file
                    if line.startswith(("Private_Dirty:", "Private_Clean:")))
@@ -331,8 +335,7 @@ def test_no_core_file_and_no_tracer(bridge):
         assert status["Seccomp"].strip() == "2"
 
 
-def test_without_descriptors_it_goes_on_later(bridge, start):
-    import resource
+def test_without_descriptors_it_goes_on_later(bridge):
     one = bridge()
     used = len(os.listdir(f"/proc/{one.child.pid}/fd"))
     resource.prlimit(one.child.pid, resource.RLIMIT_NOFILE, (used + 3, 4096))
