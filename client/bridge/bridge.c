@@ -155,7 +155,7 @@ static bool bridge_confine(struct bridge *bridge)
     return bridge->sandbox != NULL;
 }
 
-static enum exit_status bridge_serve(struct bridge *bridge)
+static int bridge_serve(struct bridge *bridge)
 {
     char why[256];
     bridge->listener = listener_open(bridge->options.listen, why, sizeof(why));
@@ -199,7 +199,7 @@ static void bridge_take_apart(struct bridge *bridge)
     token_file_close(bridge->token);
 }
 
-static enum exit_status bridge_run(struct bridge *bridge)
+static int bridge_run(struct bridge *bridge)
 {
     if (!bridge_read_files(bridge))
         return STATUS_USAGE;
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
     static struct bridge bridge;
     char why[512];
-    enum exit_status status = STATUS_OK;
+    int status = STATUS_OK;
     process_harden();
     json_need_memory();
     if (bridge_options_read(&bridge.options, argc, argv, why, sizeof(why)) < 0) {

@@ -764,7 +764,7 @@ static void http2_destroy(void *self)
         return;
     nghttp2_session_del(http2->session);
     while (!ring_is_empty(&http2->streams))
-        stream_destroy(RING_MEMBER(http2->streams.next, struct stream, all));
+        stream_destroy(RING_MEMBER(ring_pop(&http2->streams), struct stream, all));
     free(http2);
 }
 

@@ -353,7 +353,7 @@ void peer_room_init(struct peer_room *room)
 void peer_room_flush(struct peer_room *room)
 {
     while (!ring_is_empty(&room->awake))
-        peer_settle(RING_MEMBER(room->awake.next, struct peer, awake));
+        peer_settle(RING_MEMBER(ring_pop(&room->awake), struct peer, awake));
 }
 
 void peer_room_settle(struct peer_room *room)
@@ -382,7 +382,7 @@ void peer_room_drain(struct peer_room *room)
 void peer_room_close(struct peer_room *room)
 {
     while (!ring_is_empty(&room->peers))
-        peer_destroy(RING_MEMBER(room->peers.next, struct peer, ring));
+        peer_destroy(RING_MEMBER(ring_pop(&room->peers), struct peer, ring));
 }
 
 /* The peer without a request that was quiet for longest; NULL: there is none. */

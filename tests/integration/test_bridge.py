@@ -13,6 +13,7 @@ from .agent import wait_until
 from .bridge import Bridge
 from .external_scaler import SERVICE, Scaler, object_ref, refusal
 from .fake_agent import FakeAgent
+from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
 
 
@@ -446,3 +447,19 @@ def test_help_version_and_check(start, pod, bridge):
         0, "shop/small  metric aws-dynamodb-orders  target 5\n", "")
     code, _, error = one.run("--check", "--socket", agent.socket + "x")
     assert code == 1 and "NOAGENT" in error
+
+
+# ---- list, for one trigger ----
+
+def test_list_answers_one_trigger(start, world):
+    agent = start(small_object(), scaled_object("double", trigger(), trigger()))
+    whole = agent.rpc("list")["triggers"]
+    assert len(whole) == 3
+    assert agent.rpc("list", trigger="small") == {"triggers": [whole[-1]]}
+    assert agent.rpc("list", trigger="double/1")["triggers"][0]["name"] == "shop/double/1"
+    for name, error in (("nothing", "UNKNOWN_TRIGGER"), ("double", "AMBIGUOUS_TRIGGER")):
+        with pytest.raises(RpcError) as failure:
+            agent.rpc("list", trigger=name)
+        assert failure.value.name == error
+    assert agent.rpc("list", trigger="") == agent.rpc("list")
+    assert world.calls("dynamodb", "Query") == 0

@@ -14,6 +14,7 @@ import pytest
 
 from tests.gateway.local import ROOT
 
+from .bridge import BRIDGE
 from .test_cli import tally, verbs
 from .test_library import CLIENT, declared, run
 from .test_trigger_check import check
@@ -88,6 +89,14 @@ def test_the_commands_page_has_every_verb_and_option():
         assert re.search(rf"^\.It Cm {verb}\b", page, re.M), verb
         for option in options(verb):
             assert re.search(rf"Fl -{option}\b", page), option
+
+
+def test_the_bridges_completions_have_every_option():
+    told = subprocess.run([BRIDGE, "--help"], check=True, capture_output=True, text=True).stdout
+    options = set(re.findall(r"^  --([a-z-]+)", told, re.M))
+    assert len(options) > 10
+    for name in ("tally-bridge.bash", "_tally-bridge"):
+        assert set(re.findall(r"--([a-z][a-z-]+)", read(COMPLETIONS, name))) == options, name
 
 
 def test_the_librarys_page_names_every_function():
