@@ -1,43 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/bridge/bridge_options.h"
 
+#include "agent/option_table.h"
 #include "agent/option_value.h"
 #include "client/bridge/listener.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum bridge_kind { KIND_TEXT, KIND_ADDRESS, KIND_FLAG, KIND_LEVEL, KIND_FORMAT };
 
 /* One row for each option: reading, the environment's name and --help all come from it. */
-static const struct bridge_row {
-    const char *name;
-    enum bridge_kind kind;
-    size_t offset;
-    const char *argument;
-    const char *help;
-    bool is_act; /* what to do, rather than how: not in the environment */
-} bridge_rows[] = {
+static const struct option_row bridge_rows[] = {
 #define AT(member) offsetof(struct bridge_options, member)
-    {"socket", KIND_TEXT, AT(socket), "PATH", "the agent's socket [/run/tally/tally.sock]", false},
+    {"socket", KIND_TEXT, AT(socket), "PATH", "the agent's socket [/run/tally/tally.sock]"},
     {"listen", KIND_ADDRESS, AT(listen), "ADDRESS:PORT",
-        "where to serve; IPv6 in brackets, port 0: any [127.0.0.1:6000]", false},
-    {"namespace", KIND_TEXT, AT(namespace), "NAME", "serve the ScaledObjects of this one only",
-        false},
-    {"tls-cert", KIND_TEXT, AT(tls_cert), "FILE", "certificate chain, PEM; with --tls-key", false},
-    {"tls-key", KIND_TEXT, AT(tls_key), "FILE", "its private key, PEM", false},
-    {"client-ca", KIND_TEXT, AT(client_ca), "FILE", "clients need a certificate of these, PEM",
-        false},
+        "where to serve; IPv6 in brackets, port 0: any [127.0.0.1:6000]"},
+    {"namespace", KIND_TEXT, AT(namespace), "NAME", "serve the ScaledObjects of this one only"},
+    {"tls-cert", KIND_TEXT, AT(tls_cert), "FILE", "certificate chain, PEM; with --tls-key"},
+    {"tls-key", KIND_TEXT, AT(tls_key), "FILE", "its private key, PEM"},
+    {"client-ca", KIND_TEXT, AT(client_ca), "FILE", "clients need a certificate of these, PEM"},
     {"token-file", KIND_TEXT, AT(token_file), "FILE",
-        "the bearer token that /metrics and /v1/... need", false},
-    {"check", KIND_FLAG, AT(check), NULL, "try options, files and the agent, exit", true},
-    {"no-seccomp", KIND_FLAG, AT(no_seccomp), NULL, "do not filter system calls", false},
-    {"log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]", false},
-    {"log-format", KIND_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]", false},
-    {"help", KIND_FLAG, AT(help), NULL, "print this, exit", true},
-    {"version", KIND_FLAG, AT(version), NULL, "print the version, exit", true},
+        "the bearer token that /metrics and /v1/... need"},
+    {"check", KIND_FLAG, AT(check), NULL, "try options, files and the agent, exit"},
+    {"no-seccomp", KIND_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
+    {"log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
+    {"log-format", KIND_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
+    {"help", KIND_FLAG, AT(help), NULL, "print this, exit"},
+    {"version", KIND_FLAG, AT(version), NULL, "print the version, exit"},
 #undef AT
 };
 
@@ -53,10 +44,10 @@ static const char *const bridge_wanted[] = {
 };
 
 static bool bridge_take_value(
-    struct bridge_options *options, const struct bridge_row *row, const char *value)
+    struct bridge_options *options, const struct option_row *row, const char *value)
 {
     void *target = (char *)options + row->offset;
-    switch (row->kind) {
+    switch ((enum bridge_kind)row->kind) {
     case KIND_TEXT:
         *(const char **)target = value;
         return *value != '\0';
@@ -74,8 +65,8 @@ static bool bridge_take_value(
 }
 
 /* `source` names the option in messages. */
-static int bridge_set(struct bridge_options *options, const struct bridge_row *row,
-    const char *value, const char *source, char *why, size_t why_size)
+static int bridge_set(void *options, const struct option_row *row, const char *value,
+    const char *source, char *why, size_t why_size)
 {
     if (bridge_take_value(options, row, value))
         return 0;
@@ -83,15 +74,19 @@ static int bridge_set(struct bridge_options *options, const struct bridge_row *r
     return -EINVAL;
 }
 
-static void bridge_variable(const struct bridge_row *row, char *name, size_t size)
+static const struct option_table bridge_table = {.program = "tally-bridge",
+    .prefix = "TALLY_BRIDGE_",
+    .no_operands = "tally-bridge takes options only",
+    .rows = bridge_rows,
+    .count = BRIDGE_ROWS,
+    .set = bridge_set};
+
+/* What to do, rather than how, is not in the environment. */
+static bool bridge_is_act(const struct option_row *row)
 {
-    snprintf(name, size, "TALLY_BRIDGE_%s", row->name);
-    for (char *at = name; *at != '\0'; at++) {
-        if (*at == '-')
-            *at = '_';
-        else if (*at >= 'a' && *at <= 'z')
-            *at = (char)(*at - 'a' + 'A');
-    }
+    return row->offset == offsetof(struct bridge_options, check) ||
+           row->offset == offsetof(struct bridge_options, help) ||
+           row->offset == offsetof(struct bridge_options, version);
 }
 
 /* An empty variable counts as unset. */
@@ -99,45 +94,11 @@ static int bridge_read_environment(struct bridge_options *options, char *why, si
 {
     int r = 0;
     for (size_t i = 0; i < BRIDGE_ROWS && r == 0; i++) {
-        char name[48];
-        bridge_variable(&bridge_rows[i], name, sizeof(name));
+        char name[OPTION_VARIABLE_BYTES];
+        option_table_variable(&bridge_table, &bridge_rows[i], name, sizeof(name));
         const char *value = getenv(name);
-        if (value != NULL && *value != '\0' && !bridge_rows[i].is_act)
+        if (value != NULL && *value != '\0' && !bridge_is_act(&bridge_rows[i]))
             r = bridge_set(options, &bridge_rows[i], value, name, why, why_size);
-    }
-    return r;
-}
-
-static int bridge_read_arguments(
-    struct bridge_options *options, int argc, char **argv, char *why, size_t why_size)
-{
-    struct option long_options[BRIDGE_ROWS + 1] = {{0}};
-    int index = 0, option, r = 0;
-    for (size_t i = 0; i < BRIDGE_ROWS; i++)
-        long_options[i] = (struct option){bridge_rows[i].name,
-            bridge_rows[i].kind == KIND_FLAG ? no_argument : required_argument, NULL, 1};
-    optind = 1;
-    opterr = 0;
-    while (r == 0 && (option = getopt_long(argc, argv, ":h", long_options, &index)) != -1) {
-        char source[40];
-        if (option == 'h') {
-            options->help = true;
-            continue;
-        }
-        if (option != 1) {
-            snprintf(why, why_size,
-                option == ':' ? "option %.80s requires an argument; see tally-bridge --help"
-                              : "unknown option %.80s; see tally-bridge --help",
-                argv[optind - 1]);
-            return -EINVAL;
-        }
-        snprintf(source, sizeof(source), "--%s", bridge_rows[index].name);
-        r = bridge_set(options, &bridge_rows[index],
-            bridge_rows[index].kind == KIND_FLAG ? "true" : optarg, source, why, why_size);
-    }
-    if (r == 0 && optind < argc) {
-        snprintf(why, why_size, "%.80s: tally-bridge takes options only", argv[optind]);
-        return -EINVAL;
     }
     return r;
 }
@@ -160,7 +121,7 @@ int bridge_options_read(
     *options = (struct bridge_options){.listen = "127.0.0.1:6000", .log_level = LOG_LEVEL_INFO};
     int r = bridge_read_environment(options, why, why_size);
     if (r == 0)
-        r = bridge_read_arguments(options, argc, argv, why, why_size);
+        r = option_table_read(&bridge_table, options, argc, argv, why, why_size);
     return r == 0 ? bridge_check_pairs(options, why, why_size) : r;
 }
 
@@ -170,13 +131,7 @@ void bridge_options_help(FILE *out)
           "Serves the counts of a tally agent to KEDA (external scaler, metrics-api), to\n"
           "Prometheus and to curl, on one TCP port. Runs in the foreground, logs to stderr.\n\n",
         out);
-    for (size_t i = 0; i < BRIDGE_ROWS; i++) {
-        char left[40];
-        snprintf(left, sizeof(left), "--%s%s%s", bridge_rows[i].name,
-            bridge_rows[i].argument != NULL ? " " : "",
-            bridge_rows[i].argument != NULL ? bridge_rows[i].argument : "");
-        fprintf(out, "  %-22s %s\n", left, bridge_rows[i].help);
-    }
+    option_table_help(&bridge_table, out);
     fputs("\nEach option but --check, --help and --version can also be set in the environment, as\n"
           "TALLY_BRIDGE_SOCKET, TALLY_BRIDGE_LISTEN and so on; the command line wins.\n"
           "Exit status: 0 after SIGTERM, 1 on a failure, 2 on bad usage.\n\n"
