@@ -228,6 +228,20 @@ def test_an_agent_that_does_not_answer_is_an_error_in_time(bridge, tmp_path):
             assert 1 < time.monotonic() - started < 4
 
 
+def test_calls_for_one_trigger_share_a_question(bridge, tmp_path):
+    def slowly(_):
+        time.sleep(0.5)
+        return {"trigger": "shop/small", "count": 7, "active": True, "metric_name": "s0-x"}
+
+    with FakeAgent(str(tmp_path / "s"), count=slowly) as agent:
+        one = bridge(agent.path)
+        call = one.scaler().channel.unary_unary(SERVICE + "IsActive")
+        calls = [call.future(object_ref("small")) for _ in range(50)]
+        assert {future.result() for future in calls} == {b"\x08\x01"}
+        assert 1 <= sum("count" in str(request) for request in agent.requests) <= 3
+        assert int(one.metric("tally_bridge_agent_joined_total")) >= 47
+
+
 def test_an_answer_without_a_number_is_an_error(bridge, tmp_path):
     with FakeAgent(str(tmp_path / "s"), count=lambda _: {"trigger": "a"},
                    list=lambda _: {"triggers": []}) as agent:

@@ -110,6 +110,7 @@ def test_the_protocol_is_agreed_by_alpn(start, bridge, shop, version):
                     assert tls.recv(1000).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_what_is_no_tls_is_closed(start, bridge, shop):
     one = bridge(start(small_object()), *shop.options())
     for data in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
