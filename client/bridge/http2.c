@@ -280,6 +280,11 @@ static void stream_succeed(struct stream *stream, const struct buffer *message)
 
 /* ---- calls ---- */
 
+static bool stream_is_counted(const struct stream *stream)
+{
+    return stream->method == SCALER_IS_ACTIVE || stream->method == SCALER_GET_METRICS;
+}
+
 /* The fields that an answer must have: without one of them there is no number, and not a 0. */
 static void stream_answer_count(struct stream *stream, const struct tally_answer *answer)
 {
@@ -341,6 +346,13 @@ static void stream_wake(const struct stream *stream)
     stream->http2->wake(stream->http2->wake_data);
 }
 
+/* An agent that does not know `trigger` of `list` answers all of them: the first is another one. */
+static bool answer_is_row(const struct tally_answer *answer)
+{
+    size_t rows = 0;
+    return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1;
+}
+
 /* The answer of the agent to whatever was asked of it. */
 static void on_found(const struct tally_answer *answer, void *data)
 {
@@ -348,12 +360,14 @@ static void on_found(const struct tally_answer *answer, void *data)
     int error = tally_answer_error(answer);
     if (error < 0)
         stream_fail_error(stream, error, tally_answer_error_message(answer));
+    else if (stream_is_counted(stream))
+        stream_answer_count(stream, answer);
+    else if (!answer_is_row(answer))
+        stream_fail(stream, GRPC_INTERNAL, "the agent is too old to list one trigger");
     else if (stream->method == SCALER_GET_METRIC_SPEC)
         stream_answer_spec(stream, answer);
-    else if (stream->method == SCALER_STREAM_IS_ACTIVE)
-        stream_watch(stream, answer);
     else
-        stream_answer_count(stream, answer);
+        stream_watch(stream, answer);
     stream_wake(stream);
 }
 
@@ -380,9 +394,8 @@ static void on_news(const struct watch_news *news, void *data)
 static int stream_ask(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->http2->room->link;
-    bool by_count = stream->method == SCALER_IS_ACTIVE || stream->method == SCALER_GET_METRICS;
-    return by_count ? agent_link_count(link, trigger, &stream->waiter)
-                    : agent_link_find(link, trigger, &stream->waiter);
+    return stream_is_counted(stream) ? agent_link_count(link, trigger, &stream->waiter)
+                                     : agent_link_find(link, trigger, &stream->waiter);
 }
 
 /* The request is whole: frame head and message. */

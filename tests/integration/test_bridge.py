@@ -251,6 +251,15 @@ def test_an_answer_without_a_number_is_an_error(bridge, tmp_path):
         assert one.json("/v1/count/small")[0] == 503
 
 
+def test_an_agent_that_lists_all_triggers_is_too_old(bridge, tmp_path):
+    row = {"name": "shop/other", "target": 5, "metric_name": "s0-x"}
+    with FakeAgent(str(tmp_path / "s"), list=lambda _: {"triggers": [row, row]}) as agent:
+        scaler = bridge(agent.path).scaler()
+        for ask in (scaler.spec, lambda ref: next(scaler.stream(ref))):
+            code, message = refusal(ask, object_ref("small"))
+            assert code == grpc.StatusCode.INTERNAL and "too old" in message
+
+
 def test_what_aws_refuses_is_told(start, bridge):
     agent = start(scaled_object("gone", trigger(table="no-such-table")))
     one = bridge(agent)
