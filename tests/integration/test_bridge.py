@@ -382,7 +382,7 @@ def test_a_token_is_asked_for_and_can_change(start, bridge, tmp_path):
     token.write_text("first\n")
     one = bridge(start(small_object()), "--token-file", str(token))
     assert one.get("/healthz")[0] == one.get("/readyz")[0] == 200
-    for wrong in ({}, {"Authorization": "Bearer firs"}, {"Authorization": "Bearer second"},
+    for wrong in ({}, {"Authorization": "Bearer firs"}, {"Authorization": "Bearer fisrt"}, {"Authorization": "Bearer second"},
                   {"Authorization": "Basic first"}, {"Authorization": "first"}):
         for path in ("/metrics", "/v1/triggers", "/v1/count/small", "/nothing"):
             status, headers, _ = one.get(path, **wrong)
