@@ -57,7 +57,9 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
+BRIDGE_PACKAGES := libnghttp2 openssl libuv jansson msgpack
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
+BRIDGE_LIBS = $(shell $(PKG_CONFIG) --libs $(BRIDGE_PACKAGES)) -lm
 SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
@@ -70,6 +72,7 @@ PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
 CLI_SRC := $(wildcard client/cli/*.c)
+BRIDGE_SRC := $(wildcard client/bridge/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FAKE_SRC := $(wildcard tests/fake/*.c)
 
@@ -78,18 +81,19 @@ PROTO_OBJ := $(call obj,$(PROTO_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC)) $(BUILD)/obj/sandbox_filter.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 CLI_OBJ := $(call obj,$(filter-out client/cli/tally.c,$(CLI_SRC)))
+BRIDGE_OBJ := $(call obj,$(filter-out client/bridge/bridge.c,$(BRIDGE_SRC)))
 # The shared library needs position-independent code and exports only tally_*.
 CLIENT_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(CLIENT_SRC) $(PROTO_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
-BINARIES := $(BUILD)/tallyd $(BUILD)/tally $(BUILD)/libtally.a $(BUILD)/libtally.so.$(SOVERSION)
+BINARIES := $(BUILD)/tallyd $(BUILD)/tally $(BUILD)/tally-bridge $(BUILD)/libtally.a $(BUILD)/libtally.so.$(SOVERSION)
 
 .PHONY: all
 all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
 	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -111,9 +115,13 @@ $(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefil
 
 $(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
-	$(Q)$< >$@.new && mv $@.new $@
+	$(Q)$< tallyd >$@.new && mv $@.new $@
 
-$(BUILD)/obj/sandbox_filter.o: $(BUILD)/sandbox_filter.c
+$(BUILD)/bridge_filter.c: $(BUILD)/sandbox-compile
+	$(say) GEN $@
+	$(Q)$< tally-bridge >$@.new && mv $@.new $@
+
+$(BUILD)/obj/%_filter.o: $(BUILD)/%_filter.c
 	$(say) CC $<
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
@@ -129,6 +137,11 @@ $(BUILD)/libclient.a: $(CLIENT_OBJ) $(PROTO_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libcli.a: $(CLI_OBJ)
+	@rm -f $@
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/libbridge.a: $(BRIDGE_OBJ)
 	@rm -f $@
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
@@ -157,12 +170,18 @@ $(BUILD)/tally: $(call obj,client/cli/tally.c) $(BUILD)/libcli.a $(BUILD)/libcli
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+# Its own filter comes before libagent.a, from which tallyd's is not taken then.
+$(BUILD)/tally-bridge: $(call obj,client/bridge/bridge.c) $(BUILD)/obj/bridge_filter.o \
+  $(BUILD)/libbridge.a $(BUILD)/libcli.a $(BUILD)/libagent.a $(BUILD)/libclient.a
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BRIDGE_LIBS)
+
 # ---- unit tests: one program per unit, linked with everything but main -------
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
-  $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
+  $(BUILD)/libbridge.a $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(BRIDGE_LIBS)
 
 .PHONY: unit-programs
 unit-programs: need-libraries $(UNIT_BIN)
@@ -180,7 +199,7 @@ check: unit
 	@/usr/bin/python3 tests/banned.py
 
 # For clangd and other tools that parse C with the compiler's options.
-COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(UNIT_SRC) $(FAKE_SRC)
+COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(BRIDGE_SRC) $(UNIT_SRC) $(FAKE_SRC)
 compile_commands.json: Makefile
 	@{ printf '['; separator=; for source in $(COMMAND_SRC); do \
 	  printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$separator" "$(CURDIR)" \
@@ -205,17 +224,18 @@ FUZZ_REPLAY := $(patsubst %,$(BUILD)/fuzz/replay_%,$(FUZZ_NAMES))
 TIME ?= 60
 
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o \
-  $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
+  $(call obj,$(FAKE_SRC)) $(BUILD)/libbridge.a $(BUILD)/libcli.a $(BUILD)/libagent.a \
+  $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS) $(BRIDGE_LIBS)
 
 # Needs CC=clang, and SANITIZE=fuzzer-no-link,… to be useful (tests/fuzz/run.sh).
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libagent.a \
-  $(BUILD)/libcli.a $(BUILD)/libclient.a
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FAKE_SRC)) $(BUILD)/libbridge.a \
+  $(BUILD)/libcli.a $(BUILD)/libagent.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS) $(CLI_LIBS) $(BRIDGE_LIBS)
 
 .PHONY: fuzz-programs
 fuzz-programs: need-libraries $(FUZZ_BIN)
@@ -331,6 +351,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 755 $(BUILD)/tallyd $(DESTDIR)$(SBINDIR)/tallyd
+	$(INSTALL) -m 755 $(BUILD)/tally-bridge $(DESTDIR)$(SBINDIR)/tally-bridge
 	$(INSTALL) -m 755 $(BUILD)/tally $(DESTDIR)$(BINDIR)/tally
 	$(INSTALL) -m 644 $(BUILD)/libtally.a $(DESTDIR)$(LIBDIR)/libtally.a
 	$(INSTALL) -m 755 $(BUILD)/libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION)
@@ -345,14 +366,18 @@ install: all
 	  echo '.so man3/libtally.3' >$(DESTDIR)$(MANDIR)/man3/$$page || exit 1; done
 	$(INSTALL) -D -m 644 deploy/completions/tally.bash $(DESTDIR)$(BASHCOMPDIR)/tally
 	$(INSTALL) -D -m 644 deploy/completions/_tally $(DESTDIR)$(ZSHCOMPDIR)/_tally
+	$(INSTALL) -D -m 644 deploy/completions/tally-bridge.bash $(DESTDIR)$(BASHCOMPDIR)/tally-bridge
+	$(INSTALL) -D -m 644 deploy/completions/_tally-bridge $(DESTDIR)$(ZSHCOMPDIR)/_tally-bridge
 	$(Q)$(refresh_libraries)
 
 .PHONY: remove-files
 remove-files:
-	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
+	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(SBINDIR)/tally-bridge \
+	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
-	  $(DESTDIR)$(BASHCOMPDIR)/tally $(DESTDIR)$(ZSHCOMPDIR)/_tally \
+	  $(addprefix $(DESTDIR)$(BASHCOMPDIR)/,tally tally-bridge) \
+	  $(addprefix $(DESTDIR)$(ZSHCOMPDIR)/,_tally _tally-bridge) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(LIBTALLY_PAGES)) \
 	  $(foreach page,$(wildcard deploy/man/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)))
 
@@ -368,7 +393,7 @@ uninstall: remove-files
 
 .PHONY: help
 help:
-	@echo "make            build tallyd, tally and libtally below $(BUILD)/"
+	@echo "make            build tallyd, tally, tally-bridge and libtally below $(BUILD)/"
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/options.h"
 
+#include "agent/option_table.h"
 #include "agent/option_value.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,13 +24,7 @@ enum kind {
 };
 
 /* One row for each option: reading, the environment's name and --help all come from it. */
-static const struct row {
-    const char *name;
-    enum kind kind;
-    size_t offset;
-    const char *argument;
-    const char *help;
-} rows[] = {
+static const struct option_row rows[] = {
 #define AT(member) offsetof(struct options, member)
     {"config", KIND_TEXTS, AT(config), "PATH",
         "a file, or a folder with *.yaml *.yml *.json; repeatable [/etc/tally]"},
@@ -74,6 +68,18 @@ static const struct row {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
+static int set_argument(void *options, const struct option_row *row, const char *value,
+    const char *source, char *why, size_t why_size);
+
+static const struct option_table table = {.program = "tallyd",
+    .prefix = "TALLY_",
+    .no_operands = "tallyd takes options only; files go with --config",
+    .rows = rows,
+    .count = ROWS,
+    .set = set_argument};
+
+_Static_assert(ROWS <= OPTIONS_MAX, "options::from_arguments has a place for each");
+
 /* ---- one value ---- */
 
 /* What a value must be, for messages. */
@@ -100,7 +106,7 @@ static bool add_text(struct options *options, const char *value)
     return true;
 }
 
-static bool add_id(struct options *options, enum kind kind, const char *value)
+static bool add_id(struct options *options, int kind, const char *value)
 {
     size_t *count = kind == KIND_UIDS ? &options->uid_count : &options->gid_count;
     uint32_t id;
@@ -115,11 +121,11 @@ static bool add_id(struct options *options, enum kind kind, const char *value)
     return true;
 }
 
-static bool options_take(struct options *options, const struct row *row, const char *value)
+static bool options_take(struct options *options, const struct option_row *row, const char *value)
 {
     void *target = (char *)options + row->offset;
 
-    switch (row->kind) {
+    switch ((enum kind)row->kind) {
     case KIND_TEXT:
         *(const char **)target = value;
         return *value != '\0';
@@ -150,7 +156,7 @@ static bool options_take(struct options *options, const struct row *row, const c
 }
 
 /* Sets the option of `row`; `source` names it in messages. */
-static int set(struct options *options, const struct row *row, const char *value,
+static int set(struct options *options, const struct option_row *row, const char *value,
     const char *source, char *why, size_t why_size)
 {
     if (options_take(options, row, value))
@@ -161,25 +167,14 @@ static int set(struct options *options, const struct row *row, const char *value
 
 /* ---- the environment ---- */
 
-static void environment_name(const struct row *row, char *name, size_t size)
-{
-    snprintf(name, size, "TALLY_%s", row->name);
-    for (char *at = name; *at != '\0'; at++) {
-        if (*at == '-')
-            *at = '_';
-        else if (*at >= 'a' && *at <= 'z')
-            *at = (char)(*at - 'a' + 'A');
-    }
-}
-
-static const char *separators(enum kind kind)
+static const char *separators(int kind)
 {
     if (kind == KIND_TEXTS)
         return ":";
     return kind == KIND_UIDS || kind == KIND_GIDS ? "," : NULL;
 }
 
-static int set_list(struct options *options, const struct row *row, const char *value,
+static int set_list(struct options *options, const struct option_row *row, const char *value,
     const char *name, char *why, size_t why_size)
 {
     char *copy = strdup(value), *rest = copy, *item;
@@ -201,12 +196,12 @@ static int set_list(struct options *options, const struct row *row, const char *
 static int options_read_environment(struct options *options, char *why, size_t why_size)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        const struct row *row = &rows[i];
+        const struct option_row *row = &rows[i];
         const char *value;
-        char name[40];
+        char name[OPTION_VARIABLE_BYTES];
         int r;
 
-        environment_name(row, name, sizeof(name));
+        option_table_variable(&table, row, name, sizeof(name));
         value = getenv(name);
         if (value == NULL || *value == '\0' || row->offset == offsetof(struct options, help) ||
             row->offset == offsetof(struct options, version) ||
@@ -223,11 +218,11 @@ static int options_read_environment(struct options *options, char *why, size_t w
 /* ---- the arguments ---- */
 
 /* A repeatable option on the command line replaces what the environment listed. */
-static void forget_environment(struct options *options, const struct row *row, bool *forgotten)
+static void forget_environment(struct options *options, const struct option_row *row)
 {
-    if (*forgotten)
+    if (options->from_arguments[row - rows])
         return;
-    *forgotten = true;
+    options->from_arguments[row - rows] = true;
     if (row->kind == KIND_TEXTS)
         options->config_count = 0;
     else if (row->kind == KIND_UIDS)
@@ -236,46 +231,11 @@ static void forget_environment(struct options *options, const struct row *row, b
         options->gid_count = 0;
 }
 
-static int read_arguments(
-    struct options *options, int argc, char **argv, char *why, size_t why_size)
+static int set_argument(void *options, const struct option_row *row, const char *value,
+    const char *source, char *why, size_t why_size)
 {
-    struct option long_options[ROWS + 1] = {{0}};
-    bool forgotten[ROWS] = {false};
-    int index = 0, option;
-
-    for (size_t i = 0; i < ROWS; i++)
-        long_options[i] = (struct option){
-            rows[i].name, rows[i].kind == KIND_FLAG ? no_argument : required_argument, NULL, 1};
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, &index)) != -1) {
-        char source[40];
-        int r;
-
-        if (option == 'h') {
-            options->help = true;
-            continue;
-        }
-        if (option == ':' || option == '?') {
-            snprintf(why, why_size,
-                option == ':' ? "option %.80s requires an argument; see tallyd --help"
-                              : "unknown option %.80s; see tallyd --help",
-                argv[optind - 1]);
-            return -EINVAL;
-        }
-        snprintf(source, sizeof(source), "--%s", rows[index].name);
-        forget_environment(options, &rows[index], &forgotten[index]);
-        r = set(options, &rows[index], rows[index].kind == KIND_FLAG ? "true" : optarg, source, why,
-            why_size);
-        if (r < 0)
-            return r;
-    }
-    if (optind < argc) {
-        snprintf(why, why_size, "%.80s: tallyd takes options only; files go with --config",
-            argv[optind]);
-        return -EINVAL;
-    }
-    return 0;
+    forget_environment(options, row);
+    return set(options, row, value, source, why, why_size);
 }
 
 /* ---- all together ---- */
@@ -295,7 +255,7 @@ int options_read(struct options *options, int argc, char **argv, char *why, size
         .log_level = LOG_LEVEL_INFO};
     r = options_read_environment(options, why, why_size);
     if (r == 0)
-        r = read_arguments(options, argc, argv, why, why_size);
+        r = option_table_read(&table, options, argc, argv, why, why_size);
     if (r == 0 && options->config_count == 0)
         options->config[options->config_count++] = "/etc/tally";
     return r;
@@ -316,13 +276,7 @@ void options_help(FILE *out)
         "answers 'tally' and libtally on a Unix socket. Runs in the foreground, logs to "
         "stderr.\n\n",
         out);
-    for (size_t i = 0; i < ROWS; i++) {
-        char left[40];
-
-        snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].argument != NULL ? " " : "",
-            rows[i].argument != NULL ? rows[i].argument : "");
-        fprintf(out, "  %-22s %s\n", left, rows[i].help);
-    }
+    option_table_help(&table, out);
     fputs("\nTimes take ms, s, m, h, at most 8760h. Each option can also be set in the "
           "environment, as\n"
           "TALLY_CONFIG (separated by colons), TALLY_SOCKET, TALLY_MAX_STALE and so on.\n"

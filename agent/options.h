@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #define OPTIONS_LIST_MAX 64 /* for each repeatable option */
+#define OPTIONS_MAX      64
 
 struct options {
     const char *config[OPTIONS_LIST_MAX]; /* files and folders; at least one */
@@ -42,7 +43,8 @@ struct options {
     bool check;
     bool help;
     bool version;
-    char *environment_lists; /* the environment's lists point into it; owned */
+    bool from_arguments[OPTIONS_MAX]; /* by row: the command line has the option */
+    char *environment_lists;          /* the environment's lists point into it; owned */
 };
 
 /* Fills *options from the defaults, then the environment, then the arguments. 0, or -EINVAL with

@@ -104,8 +104,8 @@ static void on_report(void *data, unsigned events)
             log_event(LOG_LEVEL_ERROR, "syscall_denied", LOG_TEXT("call", name),
                 LOG_NUMBER("number", call),
                 LOG_TEXT("message",
-                    "tallyd and its libraries never need this call: look for foreign code in the "
-                    "process, such as a preloaded library, and report it"));
+                    "this program and its libraries never need this call: look for foreign code in "
+                    "the process, such as a preloaded library, and report it"));
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles the system call filter when tallyd is built: libseccomp generates it, and this program
- * prints it as C for agent/sandbox_filter.h. So tallyd does not generate it at start-up, which took
- * a static tallyd a third of the time to its first answer, and does not link the library. */
+/* Compiles the system call filter of a program when it is built: libseccomp generates it, and this
+ * program prints it as C for agent/sandbox_filter.h. So tallyd does not generate it at start-up,
+ * which took a static tallyd a third of the time to its first answer, and does not link the
+ * library. The argument names the program: tallyd or tally-bridge. */
 #include "agent/sandbox_filter.h"
 
 #include <errno.h>
@@ -13,10 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+
+/* The programs that have a filter, as bits: a call is allowed to some of them. */
+enum { TALLYD = 1 << 0, BRIDGE = 1 << 1, BOTH = TALLYD | BRIDGE };
 
 /* Allowed with any arguments. A name that an architecture does not have is skipped. */
 static const int plain_calls[] = {
@@ -26,18 +31,16 @@ static const int plain_calls[] = {
     SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
     SCMP_SYS(sendmmsg),
     /* sockets; the allowed kinds are below */
-    SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(shutdown),
+    SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown),
     SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-    /* waiting; newer versions of libcurl create a pipe or an eventfd for each name lookup */
-    SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(timerfd_settime), SCMP_SYS(poll),
-    SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(nanosleep),
-    SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
-    /* file metadata; reading files is below. The agent removes its socket's file at exit. */
+    /* waiting */
+    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(timerfd_settime), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select),
+    SCMP_SYS(pselect6), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
+    /* file metadata; reading files is below */
     SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
     SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(inotify_add_watch),
-    SCMP_SYS(inotify_rm_watch), SCMP_SYS(unlinkat),
+    SCMP_SYS(readlinkat),
     /* memory */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
     /* its own threads and signals */
@@ -51,6 +54,12 @@ static const int plain_calls[] = {
     SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getgroups), SCMP_SYS(uname), SCMP_SYS(sysinfo),
     SCMP_SYS(getcpu), SCMP_SYS(getrlimit)};
 
+/* What tallyd alone needs: name lookups, for which newer versions of libcurl create a pipe or an
+ * eventfd, folders that it watches, and its socket's file, which it removes at exit. */
+static const int tallyd_calls[] = {SCMP_SYS(bind), SCMP_SYS(pipe2), SCMP_SYS(eventfd2),
+    SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+    SCMP_SYS(unlinkat)};
+
 #define MASKED(argument, mask, value)                                                              \
     {                                                                                              \
         (argument), SCMP_CMP_MASKED_EQ, (mask), (value)                                            \
@@ -59,44 +68,61 @@ static const int plain_calls[] = {
 
 #define WRITING (O_ACCMODE | O_CREAT | O_TRUNC)
 
-/* Allowed with these arguments only: one rule per line. */
+/* Allowed with these arguments only: one rule per line. tally-bridge connects to Unix sockets
+ * alone, and starts no thread. */
 static const struct {
+    unsigned programs;
     int call;
     unsigned count;
     struct scmp_arg_cmp arguments[2];
 } limited_calls[] = {
-    {SCMP_SYS(open), 1, {MASKED(1, WRITING, O_RDONLY)}},
-    {SCMP_SYS(openat), 1, {MASKED(2, WRITING, O_RDONLY)}},
+    {BOTH, SCMP_SYS(open), 1, {MASKED(1, WRITING, O_RDONLY)}},
+    {BOTH, SCMP_SYS(openat), 1, {MASKED(2, WRITING, O_RDONLY)}},
     /* Memory is writable or executable, never both; a resolver library may be loaded. */
-    {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC, 0)}},
-    {SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
-    {SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC, 0)}},
-    {SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
-    {SCMP_SYS(mprotect), 1, {MASKED(2, PROT_EXEC, 0)}},
-    {SCMP_SYS(clone), 1, {MASKED(0, CLONE_THREAD, CLONE_THREAD)}},
-    {SCMP_SYS(socket), 1, {EQUAL(0, AF_UNIX)}},
-    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_STREAM)}},
-    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_DGRAM)}},
-    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_STREAM)}},
-    {SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_DGRAM)}},
-    {SCMP_SYS(socket), 2, {EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_ROUTE)}},
-    {SCMP_SYS(socketpair), 1, {EQUAL(0, AF_UNIX)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONBIO)}},
-    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIONREAD)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, SIOCOUTQ)}},
-    {SCMP_SYS(ioctl), 1, {EQUAL(1, FIOCLEX)}}, {SCMP_SYS(ioctl), 1, {EQUAL(1, TCGETS)}},
-    {SCMP_SYS(ioctl), 1, {EQUAL(1, TIOCGWINSZ)}}, {SCMP_SYS(prctl), 1, {EQUAL(0, PR_SET_NAME)}},
-    {SCMP_SYS(prlimit64), 1, {MASKED(2, UINT64_MAX, 0)}}, /* to read a limit */
+    {BOTH, SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {TALLYD, SCMP_SYS(mmap), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
+    {BOTH, SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {TALLYD, SCMP_SYS(mmap2), 1, {MASKED(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)}},
+    {BOTH, SCMP_SYS(mprotect), 1, {MASKED(2, PROT_EXEC, 0)}},
+    {TALLYD, SCMP_SYS(clone), 1, {MASKED(0, CLONE_THREAD, CLONE_THREAD)}},
+    {BOTH, SCMP_SYS(socket), 1, {EQUAL(0, AF_UNIX)}},
+    {TALLYD, SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_STREAM)}},
+    {TALLYD, SCMP_SYS(socket), 2, {EQUAL(0, AF_INET), MASKED(1, 0xf, SOCK_DGRAM)}},
+    {TALLYD, SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_STREAM)}},
+    {TALLYD, SCMP_SYS(socket), 2, {EQUAL(0, AF_INET6), MASKED(1, 0xf, SOCK_DGRAM)}},
+    {TALLYD, SCMP_SYS(socket), 2, {EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_ROUTE)}},
+    {TALLYD, SCMP_SYS(socketpair), 1, {EQUAL(0, AF_UNIX)}},
+    {BRIDGE, SCMP_SYS(epoll_create1), 1,
+        {EQUAL(0, EPOLL_CLOEXEC)}}, /* a further handle of libtally */
+    {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, FIONBIO)}},
+    {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, FIONREAD)}},
+    {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, SIOCOUTQ)}},
+    {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, FIOCLEX)}}, {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, TCGETS)}},
+    {BOTH, SCMP_SYS(ioctl), 1, {EQUAL(1, TIOCGWINSZ)}},
+    {TALLYD, SCMP_SYS(prctl), 1, {EQUAL(0, PR_SET_NAME)}},
+    {BOTH, SCMP_SYS(prlimit64), 1, {MASKED(2, UINT64_MAX, 0)}}, /* to read a limit */
 };
 
-static int add_rules(scmp_filter_ctx filter)
+static int add_plain(scmp_filter_ctx filter, const int *calls, size_t count)
 {
-    struct scmp_arg_cmp own_pid = EQUAL(0, SANDBOX_OWN_PID);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < sizeof(plain_calls) / sizeof(plain_calls[0]); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_calls[i], 0);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return r;
+}
+
+static int add_rules(scmp_filter_ctx filter, unsigned program)
+{
+    struct scmp_arg_cmp own_pid = EQUAL(0, SANDBOX_OWN_PID);
+    int r = add_plain(filter, plain_calls, sizeof(plain_calls) / sizeof(plain_calls[0]));
+
+    if (r == 0 && program == TALLYD)
+        r = add_plain(filter, tallyd_calls, sizeof(tallyd_calls) / sizeof(tallyd_calls[0]));
     for (size_t i = 0; r == 0 && i < sizeof(limited_calls) / sizeof(limited_calls[0]); i++)
-        r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, limited_calls[i].call,
-            limited_calls[i].count, limited_calls[i].arguments);
+        if ((limited_calls[i].programs & program) != 0)
+            r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, limited_calls[i].call,
+                limited_calls[i].count, limited_calls[i].arguments);
     /* abort() signals itself. */
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, own_pid);
@@ -111,11 +137,11 @@ static int add_rules(scmp_filter_ctx filter)
 }
 
 /* The filter as a file of BPF instructions. NULL: errno says why. */
-static FILE *export_filter(void)
+static FILE *export_filter(unsigned program)
 {
     scmp_filter_ctx filter = seccomp_init(SANDBOX_TRAPS ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));
     FILE *file = tmpfile();
-    int r = filter == NULL || file == NULL ? -ENOMEM : add_rules(filter);
+    int r = filter == NULL || file == NULL ? -ENOMEM : add_rules(filter, program);
 
     if (r == 0)
         r = seccomp_export_bpf(filter, fileno(file));
@@ -154,9 +180,10 @@ static void print_names(void)
     printf("    ;\n");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    FILE *file = export_filter();
+    unsigned program = argc == 2 && strcmp(argv[1], "tally-bridge") == 0 ? BRIDGE : TALLYD;
+    FILE *file = export_filter(program);
 
     if (file == NULL) {
         fprintf(stderr, "sandbox-compile: libseccomp: %s\n", strerror(errno));

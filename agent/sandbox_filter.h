@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The system call filter as agent/sandbox_compile.c printed it when tallyd was built. */
+/* The system call filter as agent/sandbox_compile.c printed it when the program was built: each
+ * program is linked with its own. */
 #ifndef TALLY_AGENT_SANDBOX_FILTER_H
 #define TALLY_AGENT_SANDBOX_FILTER_H
 
@@ -14,7 +15,7 @@
 #define SANDBOX_TRAPS 0
 #endif
 
-/* Placeholder for the agent's process id, which replaces it when the filter is loaded; no process
+/* Placeholder for the program's process id, which replaces it when the filter is loaded; no process
  * has this id. */
 #define SANDBOX_OWN_PID 0x7ffffff1
 

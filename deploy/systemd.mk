@@ -5,6 +5,7 @@
 #   systemctl disable --now tallyd.socket tallyd.service
 SYSTEMDDIR ?= $(PREFIX)/lib
 SYSTEMD_FILES := $(SYSTEMDDIR)/systemd/system/tallyd.service $(SYSTEMDDIR)/systemd/system/tallyd.socket \
+  $(SYSTEMDDIR)/systemd/system/tally-bridge.service \
   $(SYSTEMDDIR)/sysusers.d/tally.conf $(SYSTEMDDIR)/tmpfiles.d/tally.conf
 OWN_FOLDERS += $(addprefix $(SYSTEMDDIR)/,systemd/system systemd sysusers.d tmpfiles.d)
 
@@ -14,8 +15,9 @@ remove-files: remove-systemd
 .PHONY: install-systemd
 install-systemd:
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(dir $(SYSTEMD_FILES)))
-	sed -e 's|@SBINDIR@|$(SBINDIR)|' deploy/systemd/tallyd.service.in \
-	  > $(DESTDIR)$(SYSTEMDDIR)/systemd/system/tallyd.service
+	for unit in tallyd tally-bridge; do \
+	  sed -e 's|@SBINDIR@|$(SBINDIR)|' deploy/systemd/$$unit.service.in \
+	  > $(DESTDIR)$(SYSTEMDDIR)/systemd/system/$$unit.service || exit 1; done
 	$(INSTALL) -m 644 deploy/systemd/tallyd.socket $(DESTDIR)$(SYSTEMDDIR)/systemd/system/tallyd.socket
 	$(INSTALL) -m 644 deploy/systemd/sysusers.conf $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/tally.conf
 	$(INSTALL) -m 644 deploy/systemd/tmpfiles.conf $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/tally.conf

@@ -28,7 +28,7 @@ EVERYWHERE = {
 LIBRARY = {name: "a return value" for name in (
     "abort", "exit", "_exit", "fprintf", "perror", "printf", "puts", "putchar", "sigaction",
     "setenv", "setlocale", "sigprocmask", "pthread_sigmask")}
-# The agent has one log, and one thread.
+# The agent and the bridge have one log, and one thread.
 AGENT = {"perror": "log_event", "usleep": "a timer of the loop", "sleep": "a timer of the loop",
          "nanosleep": "a timer of the loop", "pthread_create": "the loop"}
 
@@ -36,9 +36,10 @@ CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
 
 
 def banned_in(name):
-    if name.startswith("client/") and not name.startswith(("client/cli/", "client/examples/")):
+    programs = ("client/bridge/", "client/cli/", "client/examples/")
+    if name.startswith("client/") and not name.startswith(programs):
         return {**EVERYWHERE, **LIBRARY}
-    if name.startswith("agent/"):
+    if name.startswith(("agent/", "client/bridge/")):
         return {**EVERYWHERE, **AGENT}
     return EVERYWHERE
 
@@ -55,7 +56,8 @@ def self_test():
     cases = [("agent/a.c", "strcpy(a, b);", 1), ("agent/a.c", "/* strcpy(a, b) */", 0),
              ("agent/a.c", 'x("strcpy(a)");', 0), ("agent/a.c", "my_strcpy(a);", 0),
              ("agent/a.c", "options.random();", 0), ("client/a.c", "exit(1);", 1),
-             ("client/cli/a.c", "exit(1);", 0), ("client/examples/a.c", "exit(1);", 0),
+             ("client/cli/a.c", "exit(1);", 0),
+             ("client/bridge/a.c", "exit(1);", 0), ("client/bridge/a.c", "sleep(1);", 1), ("client/examples/a.c", "exit(1);", 0),
              ("agent/a.c", "sleep (1);", 1), ("tests/a.c", "sprintf(a, b);", 1)]
     return [f"self-test: {text} in {name}" for name, text, wanted in cases
             if len(check(name, text)) != wanted]

@@ -17,6 +17,7 @@ ROOMS = {
     "proto": set(),
     "client": {"proto"},
     "client/cli": {"client", "proto"},
+    "client/bridge": {"agent", "client", "proto"},
     "agent": {"proto"},
     "agent/config": {"agent", "proto"},
     "agent/aws": {"agent", "proto"},
@@ -25,8 +26,12 @@ ROOMS = {
     "agent/ipc": {"agent", "agent/aws", "agent/config", "agent/count", "agent/credentials", "proto"},
 }
 TOP = {"agent/main.c"}
-# The command uses only the public header of the library.
-ONLY = {("client/cli", "client"): {"client/tally.h"}}
+# Of the library, the programs use the public header only; of the command, tally-bridge takes what
+# shows answers as JSON and as metrics.
+ONLY = {("client/cli", "client"): {"client/tally.h"},
+        ("client/bridge", "client"): {"client/tally.h"},
+        ("client/bridge", "client/cli"): {"client/cli/json.h", "client/cli/prometheus.h",
+                                          "client/cli/terminal.h"}}
 
 OWNERS = {
     "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c",
@@ -34,9 +39,13 @@ OWNERS = {
     "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
                    "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
-    "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c", "agent/config/expressions.c", "agent/config/sum_over.c",
+    "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c",
+                  "agent/config/expressions.c", "agent/config/sum_over.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
+    "nghttp2/nghttp2.h": {"client/bridge/http2.c"},
+    "openssl/err.h": {"client/bridge/peer_tls.c"},
+    "openssl/ssl.h": {"client/bridge/peer_tls.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
     "seccomp.h": {"agent/sandbox_compile.c"},
     "uv.h": {"agent/loop.c"},
@@ -44,8 +53,11 @@ OWNERS = {
 }
 
 LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb",
-          "agent/aws/retry", "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/backoff",
-          "agent/endpoint", "agent/count/cache", "agent/count/decision", "agent/count/denials",
+          "agent/aws/retry", "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts",
+          "agent/backoff", "agent/endpoint", "agent/count/cache", "agent/count/count_rate",
+          "agent/count/decision", "agent/count/denials", "agent/count/read_cost",
+          "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
+          "client/bridge/status",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")

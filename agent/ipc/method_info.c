@@ -195,18 +195,54 @@ static bool comes_after(const struct trigger *trigger, struct text after)
     return order > 0 || (order == 0 && len > after.len);
 }
 
-void method_list(struct method_call *call)
+/* What of the list is asked for. */
+struct list_ask {
+    struct text after;   /* the list begins behind this name; "": with the first */
+    struct text trigger; /* this one alone; "": all */
+};
+
+/* False: an error was answered. */
+static bool list_read(struct method_call *call, struct list_ask *ask)
+{
+    struct params params;
+    struct text name;
+
+    params_open(&params, call);
+    while (params_next(&params, &name)) {
+        if (text_equals(name, "after"))
+            params_text(&params, "after", &ask->after);
+        else if (text_equals(name, "trigger"))
+            params_text(&params, "trigger", &ask->trigger);
+        else
+            params_skip(&params);
+    }
+    return params_close(&params);
+}
+
+static void list_one(struct method_call *call, const struct trigger *trigger)
+{
+    struct session_answer out = session_begin(call->session);
+    struct map map;
+    size_t array;
+
+    message_begin_answer(out.buffer, call->id);
+    map = map_begin(out.buffer);
+    array = write_array_begin(map_key(&map, "triggers"));
+    pack_trigger(out.buffer, call->session->server->options.counter, trigger);
+    write_array_end(out.buffer, array, 1);
+    map_end(&map);
+    session_end(call->session, out, call->id);
+}
+
+static void list_from(struct method_call *call, struct text after)
 {
     const struct server *server = call->session->server;
     const struct counter *counter = server->options.counter;
     const struct config *config = counter_config(counter);
     struct session_answer out;
-    struct text after = {"", 0}; /* the list begins behind this name; "": with the first */
     struct map map;
     size_t array, i = 0, packed = 0, most = list_bytes(server);
 
-    if (!params_only_text(call, "after", &after))
-        return;
     while (i < config->trigger_count && !comes_after(&config->triggers[i], after))
         i++;
     out = session_begin(call->session);
@@ -221,6 +257,22 @@ void method_list(struct method_call *call)
         map_string(&map, "next", config->triggers[i - 1].name);
     map_end(&map);
     session_end(call->session, out, call->id);
+}
+
+void method_list(struct method_call *call)
+{
+    struct list_ask ask = {{"", 0}, {"", 0}};
+    const struct trigger *trigger;
+
+    if (!list_read(call, &ask))
+        return;
+    if (ask.trigger.len == 0) {
+        list_from(call, ask.after);
+        return;
+    }
+    trigger = method_trigger(call, ask.trigger);
+    if (trigger != NULL)
+        list_one(call, trigger);
 }
 
 /* ---- method status ---- */

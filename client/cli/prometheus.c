@@ -232,6 +232,27 @@ void prometheus_list(FILE *file, const struct json *list)
     }
 }
 
+/* Credentials that do not expire have no sample. */
+void prometheus_identities(FILE *file, const struct json *whoami)
+{
+    const struct json *identities = json_get(whoami, "identities");
+    size_t count = identities != NULL ? json_size(identities) : 0;
+    double number;
+    prometheus_print_head(
+        file, "tally_credentials_expiry_seconds", "gauge", "Time until the credentials expire.");
+    for (size_t i = 0; i < count; i++) {
+        const struct json *identity = json_at(identities, i);
+        if (!json_get_real(identity, "expires_in_ms", &number))
+            continue;
+        terminal_print(file, "tally_credentials_expiry_seconds{identity=\"%zu\",kind=", i);
+        terminal_print_label(file, json_get_string(identity, "kind", ""));
+        terminal_print(file, ",role=");
+        terminal_print_label(file, json_get_string(identity, "role", ""));
+        terminal_print(file, "}");
+        print_number(file, identity, "expires_in_ms", 0.001);
+    }
+}
+
 void prometheus_count(FILE *file, const struct json *count)
 {
     prometheus_print_head(file, "tally_trigger_items", "gauge", "The count.");

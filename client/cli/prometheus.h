@@ -5,9 +5,10 @@
 
 #include "client/cli/json.h"
 
-/* What `status`, `list` and `count` answer. Absent fields give no metric. */
+/* What `status`, `list`, `whoami` and `count` answer. Absent fields give no metric. */
 void prometheus_status(FILE *file, const struct json *status);
 void prometheus_list(FILE *file, const struct json *list);
+void prometheus_identities(FILE *file, const struct json *whoami);
 void prometheus_count(FILE *file, const struct json *count);
 
 #endif

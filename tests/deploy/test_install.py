@@ -29,9 +29,13 @@ int main(void)
 
 def test_all_of_it_is_there(installed):
     present = set(files(installed.folder))
-    assert {"usr/sbin/tallyd", "usr/bin/tally", "usr/include/tally.h", "usr/lib/libtally.a",
+    assert {"usr/sbin/tallyd", "usr/sbin/tally-bridge", "usr/bin/tally",
+            "usr/include/tally.h", "usr/lib/libtally.a",
             "usr/lib/libtally.so", "usr/lib/libtally.so.0", "usr/lib/pkgconfig/tally.pc",
             "usr/lib/systemd/system/tallyd.service", "usr/lib/systemd/system/tallyd.socket",
+            "usr/lib/systemd/system/tally-bridge.service", "usr/share/man/man8/tally-bridge.8",
+            "usr/share/bash-completion/completions/tally-bridge",
+            "usr/share/zsh/site-functions/_tally-bridge",
             "usr/lib/sysusers.d/tally.conf", "usr/lib/tmpfiles.d/tally.conf",
             "usr/share/man/man8/tallyd.8", "usr/share/man/man1/tally.1",
             "usr/share/man/man3/libtally.3", "usr/share/man/man3/tally_count.3",

@@ -1,34 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tallyd(8) agrees with the program."""
+"""tallyd(8) and tally-bridge(8) agree with the programs."""
 
 import glob
 import os
 import re
 import subprocess
 
+import pytest
+
 from tests.gateway.local import ROOT
 from tests.integration.agent import TALLYD
+from tests.integration.bridge import BRIDGE
+
+PROGRAMS = {"tallyd": TALLYD, "tally-bridge": BRIDGE}
 
 
-def page():
-    with open(os.path.join(ROOT, "deploy/man/tallyd.8"), encoding="utf-8") as file:
+def page(name="tallyd"):
+    with open(os.path.join(ROOT, f"deploy/man/{name}.8"), encoding="utf-8") as file:
         return file.read()
 
 
-def test_it_has_every_option():
-    told = subprocess.run([TALLYD, "--help"], check=True, capture_output=True, text=True).stdout
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_it_has_every_option(name):
+    told = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
+                          text=True).stdout
     options = re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)
-    assert len(options) > 20
-    text = page()
+    assert len(options) > 10
+    text = page(name)
     for option in options:
         assert re.search(rf"^\.It .*Fl -{option}\b", text, re.MULTILINE), option
     for option in re.findall(r"^\.It .*?Fl -([a-z-]+)", text, re.MULTILINE):
         assert option in options, option
 
 
-def test_it_has_every_default():
-    told = subprocess.run([TALLYD, "--help"], check=True, capture_output=True, text=True).stdout
-    text = re.sub(r"\s+", " ", page())
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_it_has_every_default(name):
+    told = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
+                          text=True).stdout
+    text = re.sub(r"\s+", " ", page(name))
     for default in re.findall(r"\[([^\]|]+)\]$", told, re.MULTILINE):
         assert default in text, default
 

@@ -15,7 +15,7 @@ from tests.integration.rpc import Rpc
 from tests.integration.yaml_files import small_object
 
 AS_SYSTEMD = os.path.join(os.path.dirname(__file__), "as_systemd.py")
-UNITS = ("tallyd.service", "tallyd.socket")
+UNITS = ("tallyd.service", "tallyd.socket", "tally-bridge.service")
 EXPOSURE = 2.0
 
 
@@ -25,9 +25,8 @@ def readable_units(installed, tmp_path):
     for name in UNITS:
         with open(installed.path(f"usr/lib/systemd/system/{name}"), encoding="utf-8") as file:
             text = file.read()
-        assert "/usr/sbin/tallyd" in text or name == "tallyd.socket"
-        (tmp_path / name).write_text(
-            text.replace("/usr/sbin/tallyd", installed.path("usr/sbin/tallyd")))
+        assert "/usr/sbin/tally" in text or name == "tallyd.socket"
+        (tmp_path / name).write_text(text.replace("/usr/sbin/", installed.path("usr/sbin/")))
     return [str(tmp_path / name) for name in UNITS]
 
 
@@ -50,8 +49,9 @@ def test_the_units_name_manuals_that_are_installed(units, installed):
             assert os.path.exists(installed.path(f"usr/share/man/man{section}/{name}.{section}"))
 
 
-def test_the_service_is_exposed_to_little(units):
-    done = analyze("security", "--offline=true", units[0])
+@pytest.mark.parametrize("unit", [0, 2])
+def test_the_services_are_exposed_to_little(units, unit):
+    done = analyze("security", "--offline=true", units[unit])
     level, = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
     assert float(level) <= EXPOSURE
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.gateway.local import ROOT
 
+from .bridge import BRIDGE
 from .test_cli import tally, verbs
 from .test_library import CLIENT, declared, run
 from .test_trigger_check import check
@@ -50,7 +51,8 @@ def test_a_page_is_clean(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_refers_to_pages_that_are_there_or_of_the_system(page):
-    ours = {"tally 1", "tallyd 8", "libtally 3", "tally-protocol 7", "tally-config 5"}
+    ours = {"tally 1", "tallyd 8", "tally-bridge 8", "libtally 3", "tally-protocol 7",
+            "tally-config 5"}
     for name in re.findall(r"^\.Xr (\S+ \d)", read(MAN, page), re.M):
         assert name in ours or not name.startswith(("tally", "libtally"))
 
@@ -87,6 +89,14 @@ def test_the_commands_page_has_every_verb_and_option():
         assert re.search(rf"^\.It Cm {verb}\b", page, re.M), verb
         for option in options(verb):
             assert re.search(rf"Fl -{option}\b", page), option
+
+
+def test_the_bridges_completions_have_every_option():
+    told = subprocess.run([BRIDGE, "--help"], check=True, capture_output=True, text=True).stdout
+    options = set(re.findall(r"^  --([a-z-]+)", told, re.M))
+    assert len(options) > 10
+    for name in ("tally-bridge.bash", "_tally-bridge"):
+        assert set(re.findall(r"--([a-z][a-z-]+)", read(COMPLETIONS, name))) == options, name
 
 
 def test_the_librarys_page_names_every_function():

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/bridge/agent_link.h"
+
+#include "agent/fnv.h"
+#include "agent/log.h"
+#include "proto/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUESTIONS_MAX 16384 /* at the agent or waiting for it */
+#define LINK_BUCKETS  1024
+#define HANDLES_MAX   257 /* the first for questions, each other one for LIMIT_WATCHES watches */
+
+/* One connection to the agent. */
+struct link_handle {
+    struct agent_link *link;
+    struct tally_async *async;
+    struct loop_watch *watch;
+    struct loop_timer *timer;
+    unsigned watches;
+};
+
+/* What one or more wait for. Freed when libtally ends the call. */
+struct question {
+    struct ring ring; /* of its bucket */
+    struct ring waiters;
+    struct agent_link *link;
+    uint64_t hash;
+    const char *method, *field; /* static */
+    char value[];
+};
+
+/* A watched trigger, and all that want to know it. Freed when libtally ends the watch. */
+struct trigger_watch {
+    struct ring ring;   /* of its bucket, or of none once it is cancelled */
+    struct ring untold; /* of the link's watches with a watcher that came after the last change */
+    struct ring watchers;
+    size_t watcher_count;
+    struct link_handle *handle;
+    uint32_t id;
+    bool known, active; /* as told last; not known while there is an error */
+    char trigger[];
+};
+
+struct agent_link {
+    struct agent_link_options options;
+    struct link_handle *handles[HANDLES_MAX];
+    size_t handle_count;
+    struct ring questions[LINK_BUCKETS];
+    size_t question_count;
+    bool asked; /* since the last turn */
+    struct ring watches[LINK_BUCKETS];
+    struct ring untold;
+    struct loop_timer *soon; /* those of `untold` */
+    struct outage outage;
+    struct agent_link_stats stats;
+};
+
+/* ---- handles ---- */
+
+/* Whatever was begun or ended may change when libtally wants to run. */
+static void handle_arm(struct link_handle *handle)
+{
+    int timeout = tally_async_timeout(handle->async);
+    if (timeout < 0)
+        loop_timer_stop(handle->timer);
+    else
+        loop_timer_start(handle->timer, timeout);
+}
+
+static void handle_turn(struct link_handle *handle)
+{
+    if (tally_async_process(handle->async) == TALLY_ENOMEM)
+        log_often(LOG_LEVEL_ERROR, "no_memory", LOG_TEXT("what", "a connection to the agent"));
+    handle_arm(handle);
+}
+
+static void on_handle_time(void *data)
+{
+    struct link_handle *handle = data;
+    handle_turn(handle);
+    handle->link->options.turned(handle->link->options.data);
+}
+
+static void on_handle_event(void *data, unsigned events)
+{
+    (void)events;
+    on_handle_time(data);
+}
+
+static void handle_destroy(struct link_handle *handle)
+{
+    if (handle == NULL)
+        return;
+    loop_watch_destroy(handle->watch);
+    loop_timer_destroy(handle->timer);
+    tally_async_close(handle->async);
+    free(handle);
+}
+
+static struct link_handle *handle_create(struct agent_link *link)
+{
+    if (link->handle_count == HANDLES_MAX)
+        return NULL;
+    struct link_handle *handle = calloc(1, sizeof(*handle));
+    if (handle == NULL)
+        return NULL;
+    handle->link = link;
+    if (tally_async_open(&handle->async, link->options.socket) == 0) {
+        handle->timer = loop_timer_create(link->options.loop, on_handle_time, handle);
+        handle->watch = loop_watch_create(
+            link->options.loop, tally_async_fd(handle->async), on_handle_event, handle);
+    }
+    if (handle->timer == NULL || handle->watch == NULL ||
+        loop_watch_set(handle->watch, LOOP_READABLE) < 0) {
+        handle_destroy(handle);
+        return NULL;
+    }
+    link->handles[link->handle_count++] = handle;
+    return handle;
+}
+
+void agent_link_turn(struct agent_link *link)
+{
+    if (!link->asked)
+        return;
+    link->asked = false;
+    handle_turn(link->handles[0]);
+}
+
+/* ---- questions ---- */
+
+void link_waiter_init(struct link_waiter *waiter, link_fn *fn, void *data)
+{
+    ring_init(&waiter->ring);
+    waiter->fn = fn;
+    waiter->data = data;
+}
+
+void link_leave(struct link_waiter *waiter)
+{
+    ring_remove(&waiter->ring);
+}
+
+/* Whether the agent answers, told in the log when that changes. */
+static void link_note(struct agent_link *link, const struct tally_answer *answer)
+{
+    int error = tally_answer_error(answer);
+    int64_t now = loop_now(link->options.loop);
+    struct outage ended;
+    if (error == TALLY_ECLOSED || error == TALLY_ECANCELLED)
+        return;
+    link->stats.up = error > -100 || error == TALLY_EARGUMENT;
+    if (!link->stats.up) {
+        link->stats.lost++;
+        if (outage_failed(&link->outage, now))
+            log_event(LOG_LEVEL_WARN, "agent_lost",
+                LOG_TEXT("message", tally_answer_error_message(answer)),
+                LOG_NUMBER("failures", link->outage.failures));
+    } else if (outage_over(&link->outage, &ended)) {
+        log_event(LOG_LEVEL_INFO, "agent_found", LOG_NUMBER("failures", ended.failures));
+    }
+}
+
+static void on_answer(const struct tally_answer *answer, void *data)
+{
+    struct question *question = data;
+    struct ring waiters;
+    ring_remove(&question->ring);
+    ring_take_all(&question->waiters, &waiters);
+    question->link->question_count--;
+    link_note(question->link, answer);
+    free(question);
+    while (!ring_is_empty(&waiters)) {
+        struct link_waiter *waiter = RING_MEMBER(ring_pop(&waiters), struct link_waiter, ring);
+        waiter->fn(answer, waiter->data);
+    }
+}
+
+static struct question *link_find_question(
+    struct ring *bucket, uint64_t hash, const char *method, const char *field, const char *value)
+{
+    for (struct ring *at = bucket->next; at != bucket; at = at->next) {
+        struct question *question = RING_MEMBER(at, struct question, ring);
+        if (question->hash == hash && question->method == method && question->field == field &&
+            strcmp(question->value, value) == 0)
+            return question;
+    }
+    return NULL;
+}
+
+static int question_send(struct question *question)
+{
+    struct tally_request *request = NULL;
+    int r = tally_request_new(&request, question->method);
+    if (r == 0 && question->field != NULL)
+        tally_request_set_string(request, question->field, question->value);
+    if (r == 0)
+        r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
+            on_answer, question, NULL);
+    tally_request_free(request);
+    return r;
+}
+
+static struct question *question_create(struct agent_link *link, uint64_t hash, const char *method,
+    const char *field, const char *value)
+{
+    size_t size = strlen(value) + 1;
+    struct question *question = malloc(sizeof(*question) + size);
+    if (question == NULL)
+        return NULL;
+    *question = (struct question){.link = link, .hash = hash, .method = method, .field = field};
+    memcpy(question->value, value, size);
+    ring_init(&question->ring);
+    ring_init(&question->waiters);
+    return question;
+}
+
+/* Joins the question that is under way, or asks it. `method` and `field` are compared as pointers:
+ * those of this file. */
+static int link_ask(struct agent_link *link, const char *method, const char *field,
+    const char *value, struct link_waiter *waiter)
+{
+    uint64_t hash = fnv_text(
+        fnv_text(fnv_text(FNV_START, method), field != NULL ? field : ""), value);
+    struct ring *bucket = &link->questions[hash % LINK_BUCKETS];
+    struct question *question = link_find_question(bucket, hash, method, field, value);
+    link->stats.questions++;
+    if (question != NULL) {
+        link->stats.joined++;
+        ring_add(&question->waiters, &waiter->ring);
+        return 0;
+    }
+    if (link->question_count == QUESTIONS_MAX)
+        return TALLY_EBUSY;
+    question = question_create(link, hash, method, field, value);
+    int r = question != NULL ? question_send(question) : TALLY_ENOMEM;
+    if (r < 0) {
+        free(question);
+        return r;
+    }
+    link->question_count++;
+    ring_add(bucket, &question->ring);
+    ring_add(&question->waiters, &waiter->ring);
+    if (!link->asked)
+        loop_timer_start(link->handles[0]->timer, 0);
+    link->asked = true;
+    return 0;
+}
+
+static const char method_count[] = "count", method_list[] = "list", field_trigger[] = "trigger",
+                  field_after[] = "after";
+
+int agent_link_count(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
+{
+    return link_ask(link, method_count, field_trigger, trigger, waiter);
+}
+
+int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
+{
+    return link_ask(link, method_list, field_trigger, trigger, waiter);
+}
+
+int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter)
+{
+    return link_ask(
+        link, method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", waiter);
+}
+
+int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)
+{
+    return link_ask(link, method, NULL, "", waiter);
+}
+
+/* ---- watches ---- */
+
+void link_watcher_init(struct link_watcher *watcher, link_watch_fn *fn, void *data)
+{
+    *watcher = (struct link_watcher){.fn = fn, .data = data};
+    ring_init(&watcher->ring);
+}
+
+static void watcher_tell(struct link_watcher *watcher, bool active)
+{
+    if (watcher->told && watcher->told_active == active)
+        return;
+    watcher->told = true;
+    watcher->told_active = active;
+    watcher->fn(&(struct watch_news){.active = active}, watcher->data);
+}
+
+/* A callback may unwatch itself and others: the watch itself stays until libtally ends it. */
+static void watch_tell(struct trigger_watch *watch)
+{
+    struct ring watchers;
+    ring_remove(&watch->untold);
+    ring_take_all(&watch->watchers, &watchers);
+    while (!ring_is_empty(&watchers)) {
+        struct ring *one = ring_pop(&watchers);
+        ring_add(&watch->watchers, one);
+        watcher_tell(RING_MEMBER(one, struct link_watcher, ring), watch->active);
+    }
+}
+
+static void watch_end(struct trigger_watch *watch, const struct tally_answer *answer)
+{
+    struct watch_news news = {
+        .error = tally_answer_error(answer), .message = tally_answer_error_message(answer)};
+    ring_remove(&watch->ring);
+    ring_remove(&watch->untold);
+    watch->handle->watches--;
+    watch->handle->link->stats.watches--;
+    while (!ring_is_empty(&watch->watchers)) {
+        struct link_watcher *one = RING_MEMBER(
+            ring_pop(&watch->watchers), struct link_watcher, ring);
+        one->watch = NULL;
+        one->fn(&news, one->data);
+    }
+    free(watch);
+}
+
+/* Whether libtally ended the watch with this error: errors of the count have the trigger's name
+ * beside them, and an agent that is away comes back. What else it tells is either the refusal of
+ * the subscription, which is over, or the connection's, and then the watch is ended here. */
+static bool watch_is_over(const struct trigger_watch *watch, const struct tally_answer *answer)
+{
+    const char *name;
+    size_t len;
+    switch (tally_answer_error(answer)) {
+    case TALLY_ENOAGENT:
+        return false;
+    case TALLY_EUNKNOWN_TRIGGER:
+    case TALLY_ECLOSED:
+    case TALLY_ECANCELLED:
+        return true;
+    default:
+        return tally_answer_text(answer, "trigger", &name, &len) < 0 &&
+               tally_async_cancel(watch->handle->async, watch->id) < 0;
+    }
+}
+
+static void on_changed(const struct tally_answer *answer, void *data)
+{
+    struct trigger_watch *watch = data;
+    int active = 0;
+    if (tally_answer_error(answer) < 0 && watch_is_over(watch, answer)) {
+        watch_end(watch, answer);
+        return;
+    }
+    watch->known = tally_answer_error(answer) == 0 &&
+                   tally_answer_bool(answer, "active", &active) == 0;
+    if (!watch->known)
+        return;
+    watch->active = active != 0;
+    watch_tell(watch);
+}
+
+static struct ring *link_watch_bucket(struct agent_link *link, const char *trigger)
+{
+    return &link->watches[fnv_text(FNV_START, trigger) % LINK_BUCKETS];
+}
+
+static struct trigger_watch *link_find_watch(struct ring *bucket, const char *trigger)
+{
+    for (struct ring *at = bucket->next; at != bucket; at = at->next) {
+        struct trigger_watch *watch = RING_MEMBER(at, struct trigger_watch, ring);
+        if (strcmp(watch->trigger, trigger) == 0)
+            return watch;
+    }
+    return NULL;
+}
+
+/* A connection with room for one more watch. */
+static struct link_handle *link_roomy_handle(struct agent_link *link)
+{
+    for (size_t i = 1; i < link->handle_count; i++) {
+        if (link->handles[i]->watches < LIMIT_WATCHES)
+            return link->handles[i];
+    }
+    return handle_create(link);
+}
+
+static int link_begin_watch(
+    struct agent_link *link, const char *trigger, struct trigger_watch **begun)
+{
+    size_t size = strlen(trigger) + 1;
+    struct link_handle *handle = link_roomy_handle(link);
+    struct trigger_watch *watch = malloc(sizeof(*watch) + size);
+    if (handle == NULL || watch == NULL) {
+        free(watch);
+        return TALLY_ENOMEM;
+    }
+    *watch = (struct trigger_watch){.handle = handle};
+    memcpy(watch->trigger, trigger, size);
+    ring_init(&watch->untold);
+    ring_init(&watch->watchers);
+    int r = tally_async_watch(handle->async, trigger, -1, on_changed, watch, &watch->id);
+    if (r < 0) {
+        free(watch);
+        return r;
+    }
+    handle->watches++;
+    link->stats.watches++;
+    ring_add(link_watch_bucket(link, trigger), &watch->ring);
+    handle_arm(handle);
+    *begun = watch;
+    return 0;
+}
+
+int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher)
+{
+    struct trigger_watch *watch = link_find_watch(link_watch_bucket(link, trigger), trigger);
+    if (watch == NULL) {
+        int r = link_begin_watch(link, trigger, &watch);
+        if (r < 0)
+            return r;
+    }
+    watcher->watch = watch;
+    watch->watcher_count++;
+    ring_add(&watch->watchers, &watcher->ring);
+    if (watch->known && ring_is_empty(&watch->untold)) {
+        ring_add(&link->untold, &watch->untold);
+        loop_timer_start(link->soon, 0);
+    }
+    return 0;
+}
+
+static void on_soon(void *data)
+{
+    struct agent_link *link = data;
+    while (!ring_is_empty(&link->untold))
+        watch_tell(RING_MEMBER(link->untold.next, struct trigger_watch, untold));
+    link->options.turned(link->options.data);
+}
+
+void link_unwatch(struct link_watcher *watcher)
+{
+    struct trigger_watch *watch = watcher->watch;
+    if (watch == NULL)
+        return;
+    watcher->watch = NULL;
+    ring_remove(&watcher->ring);
+    if (--watch->watcher_count > 0)
+        return;
+    ring_remove(&watch->ring);
+    ring_remove(&watch->untold);
+    tally_async_cancel(watch->handle->async, watch->id);
+    handle_arm(watch->handle);
+}
+
+/* ---- life ---- */
+
+struct agent_link *agent_link_create(const struct agent_link_options *options)
+{
+    struct agent_link *link = calloc(1, sizeof(*link));
+    if (link == NULL)
+        return NULL;
+    link->options = *options;
+    ring_init(&link->untold);
+    for (size_t i = 0; i < LINK_BUCKETS; i++) {
+        ring_init(&link->questions[i]);
+        ring_init(&link->watches[i]);
+    }
+    link->soon = loop_timer_create(options->loop, on_soon, link);
+    if (link->soon == NULL || handle_create(link) == NULL) {
+        agent_link_destroy(link);
+        return NULL;
+    }
+    return link;
+}
+
+void agent_link_destroy(struct agent_link *link)
+{
+    if (link == NULL)
+        return;
+    for (size_t i = 0; i < link->handle_count; i++)
+        handle_destroy(link->handles[i]);
+    loop_timer_destroy(link->soon);
+    free(link);
+}
+
+void agent_link_read_stats(const struct agent_link *link, struct agent_link_stats *stats)
+{
+    *stats = link->stats;
+    stats->connections = (unsigned)link->handle_count;
+}

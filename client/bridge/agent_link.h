@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way to the agent: libtally on the loop. The same question of several is asked once, and each
+ * trigger is watched once, for all that want to know it. Every answer comes within
+ * AGENT_LINK_ANSWER_MS by libtally's clock; a lost agent is an error, and reconnecting is the
+ * library's work. */
+#ifndef TALLY_BRIDGE_AGENT_LINK_H
+#define TALLY_BRIDGE_AGENT_LINK_H
+
+#include "agent/loop.h"
+#include "agent/ring.h"
+#include "client/tally.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* KEDA sets no deadline and holds its scale loop meanwhile: it has an answer within 2 s. */
+#define AGENT_LINK_ANSWER_MS 1800
+
+struct agent_link;
+
+struct agent_link_options {
+    struct loop *loop;
+    const char *socket;         /* NULL: libtally's default */
+    void (*turned)(void *data); /* after the callbacks of one turn: what they packed can be sent */
+    void *data;
+};
+
+/* NULL: out of memory or descriptors. */
+struct agent_link *agent_link_create(const struct agent_link_options *options);
+
+/* Everyone who waits must have left before. NULL is allowed. */
+void agent_link_destroy(struct agent_link *link);
+
+/* Sends and receives what is possible now, so that a batch of questions leaves at once. */
+void agent_link_turn(struct agent_link *link);
+
+/* ---- questions ---- */
+
+/* The answer is borrowed until the callback returns. Called once, never inside the function that
+ * asks, unless link_leave came before. */
+typedef void link_fn(const struct tally_answer *answer, void *data);
+
+struct link_waiter { /* the owner sets fn and data; in no ring: not waiting */
+    struct ring ring;
+    link_fn *fn;
+    void *data;
+};
+void link_waiter_init(struct link_waiter *waiter, link_fn *fn, void *data);
+void link_leave(struct link_waiter *waiter); /* or not waiting */
+
+/* Each returns 0, or a negative enum tally_error: then the callback does not come.
+ *
+ * count: as fresh as the trigger's polling interval. find: the row of one trigger in `list`, under
+ * "triggers.0". list: the triggers behind the name `after` (NULL: from the first). call: a method
+ * without params. */
+int agent_link_count(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
+int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
+int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter);
+int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter);
+
+/* ---- watches ---- */
+
+struct watch_news {
+    int error; /* 0, or why the watch is over: the watcher has left */
+    bool active;
+    const char *message; /* of the error; borrowed until the callback returns */
+};
+
+/* Called with what is known, from the next turn on, then with each change of it. An error of the
+ * count, or an agent that is away, is no news. */
+typedef void link_watch_fn(const struct watch_news *news, void *data);
+
+struct link_watcher {
+    struct ring ring;
+    struct trigger_watch *watch; /* NULL: not watching */
+    bool told, told_active;
+    link_watch_fn *fn;
+    void *data;
+};
+void link_watcher_init(struct link_watcher *watcher, link_watch_fn *fn, void *data);
+void link_unwatch(struct link_watcher *watcher); /* or not watching */
+
+/* `trigger` is a full name. 0, or a negative enum tally_error. */
+int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher);
+
+/* ---- what it knows of itself, for /metrics ---- */
+
+struct agent_link_stats {
+    bool up; /* the latest question was answered by an agent */
+    unsigned watches, connections;
+    unsigned long long questions, joined, lost;
+};
+void agent_link_read_stats(const struct agent_link *link, struct agent_link_stats *stats);
+
+#endif

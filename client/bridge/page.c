@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/bridge/page.h"
+
+#include "client/bridge/metrics.h"
+#include "client/bridge/scaler.h"
+#include "client/bridge/status.h"
+#include "client/cli/json.h"
+#include "client/cli/prometheus.h"
+#include "proto/utf8.h"
+#include "proto/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGES_MAX      64 /* open at the same time */
+#define PAGE_BYTES     (8u * 1024u * 1024u)
+#define PAGE_BYTES_ALL (16u * 1024u * 1024u)
+#define LIST_PAGES_MAX 256
+#define RETRY_SECONDS  5
+#define COUNT_PATH     "/v1/count/"
+
+static const char type_json[] = "application/json", type_text[] = "text/plain; charset=utf-8",
+                  type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+
+enum page_kind { PAGE_READY, PAGE_COUNT, PAGE_TRIGGERS, PAGE_METRICS };
+
+struct page {
+    struct page_room *room;
+    enum page_kind kind;
+    struct page_head head;
+    struct buffer body;
+    size_t charged; /* bytes of the body in room->bytes */
+    bool ready;
+    page_fn *done;
+    void *data;
+    struct link_waiter waiter;
+    struct json *status, *identities; /* of PAGE_METRICS */
+    struct buffer rows;               /* packed triggers, one behind the other */
+    uint32_t row_count;
+    unsigned list_pages;
+};
+
+/* ---- ends ---- */
+
+static void page_finish(struct page *page, int status, const char *type)
+{
+    struct page_room *room = page->room;
+    page->head = (struct page_head){
+        .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
+    if (page->body.failed || room->bytes + page->body.len > PAGE_BYTES_ALL) {
+        buffer_free(&page->body);
+        page->head = (struct page_head){503, type_text, RETRY_SECONDS};
+        buffer_append_string(&page->body, "no memory for the answer\n");
+    }
+    page->charged = page->body.len;
+    room->bytes += page->charged;
+    page->ready = true;
+}
+
+static void page_finish_text(struct page *page, int status, const char *text)
+{
+    buffer_clear(&page->body);
+    buffer_append_string(&page->body, text);
+    page_finish(page, status, type_text);
+}
+
+/* The JSON of a value, which is freed. */
+static void page_put_json(struct page *page, struct json *json)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+    if (file != NULL && json != NULL) {
+        json_print(file, json, true);
+        fflush(file);
+        buffer_append(&page->body, text, len);
+    } else {
+        page->body.failed = true;
+    }
+    if (file != NULL)
+        fclose(file);
+    free(text);
+    json_free(json);
+}
+
+static void page_finish_error(struct page *page, int error, const char *message)
+{
+    char clean[512];
+    struct json *json = json_new_map();
+    if (*message == '\0')
+        message = tally_strerror(error);
+    utf8_copy(clean, sizeof(clean), message, strlen(message));
+    json_set(json, "error", json_new_string(tally_error_name(error)));
+    json_set(json, "message", json_new_string(clean));
+    buffer_clear(&page->body);
+    page_put_json(page, json);
+    page_finish(page, status_http(error), type_json);
+}
+
+static void page_finish_answer(struct page *page, const struct tally_answer *answer)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+    int64_t count = 0;
+    if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
+        tally_answer_packed(answer, NULL, &packed, &len) < 0) {
+        page_finish_error(page, TALLY_EPROTOCOL, "the agent's answer has no count");
+        return;
+    }
+    page_put_json(page, json_from_msgpack(packed, len));
+    page_finish(page, 200, type_json);
+}
+
+/* ---- the list, in parts ---- */
+
+/* Keeps the rows of one part. False: there is no memory, or the answer is none. */
+static bool page_keep_rows(struct page *page, const struct tally_answer *answer)
+{
+    struct tally_cursor *cursor = NULL;
+    if (tally_cursor_new(&cursor, answer, "triggers") < 0)
+        return false;
+    while (tally_cursor_next(cursor) > 0) {
+        const void *packed = NULL;
+        size_t len = 0;
+        if (tally_answer_packed(tally_cursor_value(cursor), NULL, &packed, &len) == 0 &&
+            buffer_append(&page->rows, packed, len) == 0)
+            page->row_count++;
+    }
+    tally_cursor_free(cursor);
+    return !page->rows.failed;
+}
+
+/* {"triggers": [all rows]}; NULL: no memory. */
+static struct json *page_take_list(struct page *page)
+{
+    struct buffer packed;
+    struct json *json = NULL;
+    buffer_init(&packed, PAGE_BYTES + 64);
+    struct map map = map_begin(&packed);
+    write_array(map_key(&map, "triggers"), page->row_count);
+    buffer_append(&packed, page->rows.data, page->rows.len);
+    map_end(&map);
+    if (!packed.failed)
+        json = json_from_msgpack(packed.data, packed.len);
+    buffer_free(&packed);
+    buffer_free(&page->rows);
+    return json;
+}
+
+static int page_ask_list(struct page *page, const struct tally_answer *before)
+{
+    char after[SCALER_TRIGGER_BYTES];
+    if (before == NULL)
+        return agent_link_list(page->room->link, NULL, &page->waiter);
+    if (tally_answer_string(before, "next", after, sizeof(after)) < 0)
+        return TALLY_ENOFIELD;
+    return agent_link_list(page->room->link, after, &page->waiter);
+}
+
+/* ---- /metrics ---- */
+
+/* The agent's metrics and our own. Without an agent there are no counts, rather than zeros. */
+static void page_finish_metrics(struct page *page, struct json *list)
+{
+    struct agent_link_stats link;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+    if (file == NULL)
+        page->body.failed = true;
+    if (file != NULL && page->status != NULL)
+        prometheus_status(file, page->status);
+    if (file != NULL && list != NULL)
+        prometheus_list(file, list);
+    if (file != NULL && page->identities != NULL)
+        prometheus_identities(file, page->identities);
+    if (file != NULL)
+        fclose(file);
+    buffer_append(&page->body, text, len);
+    free(text);
+    json_free(list);
+    agent_link_read_stats(page->room->link, &link);
+    metrics_write(&page->body, page->room->stats, &link);
+    page_finish(page, 200, type_metrics);
+}
+
+/* ---- answers of the agent ---- */
+
+static void page_finish_list(struct page *page)
+{
+    struct json *list = page_take_list(page);
+    if (page->kind == PAGE_METRICS) {
+        page_finish_metrics(page, list);
+        return;
+    }
+    page_put_json(page, list);
+    page_finish(page, 200, type_json);
+}
+
+static void page_take_rows(struct page *page, const struct tally_answer *answer)
+{
+    bool kept = page_keep_rows(page, answer);
+    if (kept && ++page->list_pages < LIST_PAGES_MAX && page_ask_list(page, answer) == 0)
+        return;
+    page_finish_list(page);
+}
+
+static struct json *page_copy(const struct tally_answer *answer)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+    return tally_answer_packed(answer, NULL, &packed, &len) == 0 ? json_from_msgpack(packed, len)
+                                                                 : NULL;
+}
+
+/* First `status`, then `whoami`, then the list: one that fails is left out. */
+static void page_gather(struct page *page, const struct tally_answer *answer)
+{
+    bool failed = tally_answer_error(answer) < 0;
+    int r;
+    if (page->status == NULL && failed) {
+        page_finish_metrics(page, NULL);
+        return;
+    }
+    if (page->status == NULL) {
+        page->status = page_copy(answer);
+        r = agent_link_call(page->room->link, "whoami", &page->waiter);
+    } else if (page->identities == NULL) {
+        page->identities = failed ? json_new_map() : page_copy(answer);
+        r = page_ask_list(page, NULL);
+    } else if (failed) {
+        r = TALLY_ENOFIELD;
+    } else {
+        page_take_rows(page, answer);
+        return;
+    }
+    if (r < 0)
+        page_finish_metrics(page, NULL);
+}
+
+static void on_page_answer(const struct tally_answer *answer, void *data)
+{
+    struct page *page = data;
+    int error = tally_answer_error(answer);
+    if (page->kind == PAGE_METRICS)
+        page_gather(page, answer);
+    else if (error < 0)
+        page_finish_error(page, error, tally_answer_error_message(answer));
+    else if (page->kind == PAGE_READY)
+        page_finish_text(page, 200, "ready\n");
+    else if (page->kind == PAGE_COUNT)
+        page_finish_answer(page, answer);
+    else
+        page_take_rows(page, answer);
+    if (page->ready)
+        page->done(page->data);
+}
+
+/* ---- what is asked ---- */
+
+static int page_hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* The trigger's name in a path, its %XX decoded. False: it is none. */
+static bool page_read_name(struct text text, char *name, size_t size)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int c = (unsigned char)text.data[i];
+        if (c == '%') {
+            if (text.len - i < 3 || page_hex(text.data[i + 1]) < 0 ||
+                page_hex(text.data[i + 2]) < 0)
+                return false;
+            c = page_hex(text.data[i + 1]) << 4 | page_hex(text.data[i + 2]);
+            i += 2;
+        }
+        if (c == '\0' || len + 1 >= size)
+            return false;
+        name[len++] = (char)c;
+    }
+    name[len] = '\0';
+    return len > 0 && utf8_is_valid(name, len);
+}
+
+static void page_ask(struct page *page, enum page_kind kind, struct text name)
+{
+    char trigger[SCALER_TRIGGER_BYTES];
+    int r = TALLY_EBUSY;
+    page->kind = kind;
+    if (page->room->pages > PAGES_MAX) {
+        page_finish_error(page, r, "too many pages are asked for at once");
+        return;
+    }
+    if (kind == PAGE_READY)
+        r = agent_link_call(page->room->link, "ping", &page->waiter);
+    else if (kind == PAGE_METRICS)
+        r = agent_link_call(page->room->link, "status", &page->waiter);
+    else if (kind == PAGE_TRIGGERS)
+        r = page_ask_list(page, NULL);
+    else
+        r = page_read_name(name, trigger, sizeof(trigger))
+                ? agent_link_count(page->room->link, trigger, &page->waiter)
+                : TALLY_EARGUMENT;
+    if (r < 0)
+        page_finish_error(page, r, "");
+}
+
+static bool page_is_count(struct text path, struct text *name)
+{
+    size_t skip = sizeof(COUNT_PATH) - 1;
+    if (path.len <= skip || memcmp(path.data, COUNT_PATH, skip) != 0)
+        return false;
+    *name = (struct text){path.data + skip, path.len - skip};
+    return true;
+}
+
+static void page_route(struct page *page, const struct page_request *request)
+{
+    struct text name = {"", 0};
+    if (request->refusal != 0)
+        page_finish_text(page, request->refusal, "the request is refused\n");
+    else if (!request->is_get && !request->is_head)
+        page_finish_text(page, 405, "only GET and HEAD are served\n");
+    else if (text_equals(request->path, "/healthz"))
+        page_finish_text(page, 200, "ok\n");
+    else if (text_equals(request->path, "/readyz"))
+        page_ask(page, PAGE_READY, name);
+    else if (page->room->token != NULL &&
+             !token_file_admits(page->room->token, request->authorization))
+        page_finish_text(page, 401, "this page needs the bearer token\n");
+    else if (text_equals(request->path, "/metrics"))
+        page_ask(page, PAGE_METRICS, name);
+    else if (text_equals(request->path, "/v1/triggers"))
+        page_ask(page, PAGE_TRIGGERS, name);
+    else if (page_is_count(request->path, &name))
+        page_ask(page, PAGE_COUNT, name);
+    else
+        page_finish_text(page, 404, "no such page\n");
+}
+
+/* ---- life ---- */
+
+struct page *page_open(
+    struct page_room *room, const struct page_request *request, page_fn *done, void *data)
+{
+    struct page *page = calloc(1, sizeof(*page));
+    if (page == NULL)
+        return NULL;
+    page->room = room;
+    page->done = done;
+    page->data = data;
+    buffer_init(&page->body, PAGE_BYTES);
+    buffer_init(&page->rows, PAGE_BYTES);
+    link_waiter_init(&page->waiter, on_page_answer, page);
+    room->pages++;
+    page_route(page, request);
+    return page;
+}
+
+bool page_is_ready(const struct page *page)
+{
+    return page->ready;
+}
+
+void page_close(struct page *page)
+{
+    if (page == NULL)
+        return;
+    link_leave(&page->waiter);
+    page->room->pages--;
+    page->room->bytes -= page->charged;
+    buffer_free(&page->body);
+    buffer_free(&page->rows);
+    if (page->status != NULL)
+        json_free(page->status);
+    if (page->identities != NULL)
+        json_free(page->identities);
+    free(page);
+}
+
+const struct page_head *page_head(const struct page *page)
+{
+    return &page->head;
+}
+
+const struct buffer *page_body(const struct page *page)
+{
+    return &page->body;
+}

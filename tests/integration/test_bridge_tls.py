@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tally-bridge behind TLS: versions, ALPN, client certificates, certificates that change."""
+
+import os
+import socket
+import ssl
+
+import grpc
+import pytest
+
+from tests.image.certificates import Certificate
+
+from .bridge import Bridge
+from .external_scaler import Scaler, object_ref, refusal
+from .yaml_files import small_object
+
+
+class Shop:
+    """An authority, a server's certificate in a folder, clients of all kinds."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        self.authority = Certificate("test authority", ca=True)
+        self.clients = Certificate("client authority", ca=True)
+        self.certificate = os.path.join(self.folder, "tls.pem")
+        self.renew()
+        self.client_ca = os.path.join(self.folder, "client-ca.pem")
+        with open(self.client_ca, "w", encoding="ascii") as file:
+            file.write(self.clients.pem())
+
+    def renew(self):
+        made = Certificate("localhost", self.authority).write(self.folder)
+        os.replace(made, self.certificate)
+
+    def options(self, *more):
+        return ["--tls-cert", self.certificate, "--tls-key", self.certificate, *more]
+
+    def client(self, issuer=None):
+        """(key, chain) of a client's certificate, as bytes."""
+        path = Certificate("client", issuer or self.clients).write(self.folder)
+        with open(path, "rb") as file:
+            data = file.read()
+        at = data.index(b"-----BEGIN CERTIFICATE")
+        return data[:at], data[at:]
+
+    def context(self, client=None, protocols=(), **settings):
+        context = ssl.create_default_context(cadata=self.authority.pem())
+        for name, value in settings.items():
+            setattr(context, name, value)
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        if client is not None:
+            path = os.path.join(self.folder, "client.pem")
+            with open(path, "wb") as file:
+                file.write(client[0] + client[1])
+            context.load_cert_chain(path)
+        return context
+
+    def scaler(self, bridge, client=(None, None)):
+        credentials = grpc.ssl_channel_credentials(self.authority.pem().encode(), *client)
+        return Scaler(grpc.secure_channel(
+            bridge.address, credentials, options=[
+                ("grpc.ssl_target_name_override", "localhost"),
+                ("grpc.use_local_subchannel_pool", 1)]))
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def bridge():
+    made = []
+
+    def make(agent, *options, **more):
+        made.append(Bridge(agent.socket, *options, **more))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.finish()
+
+
+def test_grpc_and_pages_over_tls(start, bridge, shop):
+    one = bridge(start(small_object()), *shop.options(), tls=shop.context())
+    assert shop.scaler(one).is_active(object_ref("small")) is True
+    stream = shop.scaler(one).stream(object_ref("small"))
+    assert next(stream) is True
+    stream.cancel()
+    assert one.json("/v1/count/small")[1]["count"] == 7
+    assert one.get("/metrics")[0] == 200
+    assert "tls=on" in one.log()
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_the_protocol_is_agreed_by_alpn(start, bridge, shop, version):
+    one = bridge(start(small_object()), *shop.options(), tls=shop.context())
+    highest = getattr(ssl.TLSVersion, version)
+    for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"),
+                            (["http/1.1"], "http/1.1"), ([], None)):
+        context = shop.context(protocols=offered, maximum_version=highest,
+                               minimum_version=highest)
+        with socket.create_connection((one.host, one.port), timeout=10) as raw:
+            with context.wrap_socket(raw, server_hostname="localhost") as tls:
+                assert tls.selected_alpn_protocol() == chosen
+                assert tls.version() == version.replace("_", ".")
+                if chosen != "h2":
+                    tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert tls.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_what_is_no_tls_is_closed(start, bridge, shop):
+    one = bridge(start(small_object()), *shop.options())
+    for data in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                 b"\x00" * 100):
+        assert b"200" not in one.exchange(data)
+    old = shop.context(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with socket.create_connection((one.host, one.port), timeout=10) as raw:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            old.wrap_socket(raw, server_hostname="localhost")
+    one.tls = shop.context()
+    assert one.get("/healthz")[0] == 200
+    assert "event=tls_failed" in one.log()
+
+
+def test_clients_need_a_certificate(start, bridge, shop):
+    good, foreign = shop.client(), shop.client(shop.authority)
+    one = bridge(start(small_object()), *shop.options("--client-ca", shop.client_ca),
+                 tls=shop.context(good))
+    assert shop.scaler(one, good).is_active(object_ref("small")) is True
+    assert one.json("/v1/count/small")[1]["count"] == 7
+    for client in ((None, None), foreign):
+        code, _ = refusal(shop.scaler(one, client).is_active, object_ref("small"))
+        assert code == grpc.StatusCode.UNAVAILABLE
+    for context in (shop.context(), shop.context(foreign)):
+        one.tls = context
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            one.get("/healthz")
+    assert "tls=mutual" in one.log()
+
+
+def test_a_new_certificate_is_taken(start, bridge, shop):
+    one = bridge(start(small_object()), *shop.options(), tls=shop.context())
+
+    def serial():
+        with one.raw() as connection:
+            return connection.getpeercert()["serialNumber"]
+
+    first = serial()
+    assert serial() == first
+    shop.renew()
+    second = serial()
+    assert second != first
+    with open(shop.certificate, "w", encoding="ascii") as file:
+        file.write("half a file")
+    assert serial() == second  # until there is a whole one
+    assert "event=certificate_unreadable" in one.log()
+    shop.renew()
+    assert serial() != second
+
+
+def test_the_key_must_belong_to_the_certificate(start, bridge, shop, tmp_path):
+    other = Certificate("localhost", shop.authority).write(str(tmp_path))
+    one = bridge(start(small_object()), *shop.options(), tls=shop.context())
+    code, _, error = one.run("--tls-cert", shop.certificate, "--tls-key", other)
+    assert code == 2 and other in error
