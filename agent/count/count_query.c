@@ -39,8 +39,6 @@ struct count_query {
     struct count_value sum;
 };
 
-static void count_query_send_page(struct count_query *counting);
-
 static void count_query_free(struct count_query *counting)
 {
     signed_call_clear(&counting->call);
@@ -162,19 +160,17 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     return counting->start_key != NULL && !counting->sum.at_least;
 }
 
-static void on_page_done(void *data, const struct aws_reply *reply, const struct failure *failure)
+/* Builds the body of the next page's Query. */
+static bool count_query_build_page(struct count_query *counting, struct failure *failure)
 {
-    struct count_query *counting = data;
-
-    if (failure != NULL) {
-        count_query_end(counting, NULL, failure);
-        return;
-    }
-    counting->completed_ms = saturating_subtract(reply->made_ms, reply->aws_error_ms);
-    if (take_page(counting, reply))
-        count_query_send_page(counting);
-    else
-        count_query_end(counting, &counting->sum, NULL);
+    buffer_clear(&counting->body);
+    dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
+        counting->unix_seconds, counting->start_key,
+        count_query_page_limit(
+            counting->options.query, count_query_end_at(counting), &counting->sum));
+    if (counting->body.failed)
+        failure_set_buffer(failure, counting->what, &counting->body);
+    return !counting->body.failed;
 }
 
 static void count_query_send_page(struct count_query *counting)
@@ -184,27 +180,34 @@ static void count_query_send_page(struct count_query *counting)
         .endpoint = &counting->endpoint,
         .content_type = DYNAMODB_CONTENT_TYPE,
         .target = DYNAMODB_QUERY_TARGET,
+        .body = counting->body.data,
+        .body_len = counting->body.len,
         .max_reply = DYNAMODB_REPLY_BYTES,
         .is_dated = counting->options.is_dated,
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
         .parse_reply = count_query_parse_reply,
         .parse_error = dynamodb_parse_error,
         .patience = counting->options.patience};
-    struct failure failure;
 
-    buffer_clear(&counting->body);
-    dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
-        counting->unix_seconds, counting->start_key,
-        count_query_page_limit(
-            counting->options.query, count_query_end_at(counting), &counting->sum));
-    request.body = counting->body.data;
-    request.body_len = counting->body.len;
-    if (!counting->body.failed) {
-        signed_call_start(&counting->call, &request);
+    signed_call_start(&counting->call, &request);
+}
+
+static void on_page_done(void *data, const struct aws_reply *reply, const struct failure *failure)
+{
+    struct count_query *counting = data;
+    struct failure unbuilt;
+
+    if (failure != NULL) {
+        count_query_end(counting, NULL, failure);
         return;
     }
-    failure_set_buffer(&failure, counting->what, &counting->body);
-    count_query_end(counting, NULL, &failure);
+    counting->completed_ms = saturating_subtract(reply->made_ms, reply->aws_error_ms);
+    if (!take_page(counting, reply))
+        count_query_end(counting, &counting->sum, NULL);
+    else if (count_query_build_page(counting, &unbuilt))
+        count_query_send_page(counting);
+    else
+        count_query_end(counting, NULL, &unbuilt);
 }
 
 /* ---- start and cancel ---- */
@@ -260,7 +263,8 @@ struct count_query *count_query_start(
     buffer_init(&counting->body, BODY_BYTES);
     snprintf(counting->what, sizeof(counting->what), "Query of table %.80s in %.40s",
         options->query->table, options->query->region);
-    if (count_query_find_endpoint(counting, &failure) < 0) {
+    if (count_query_find_endpoint(counting, &failure) < 0 ||
+        !count_query_build_page(counting, &failure)) {
         events->done(data, NULL, &failure);
         count_query_free(counting);
         return NULL;

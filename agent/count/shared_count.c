@@ -422,22 +422,23 @@ static void share_trouble(struct shared_count *shared, const struct failure *fai
 static void on_call_done(void *data, const struct aws_reply *reply, const struct failure *failure)
 {
     struct shared_count *shared = data;
+    bool is_ok = reply != NULL && reply->error.outcome == AWS_OK;
     bool is_unmet = reply != NULL && reply->error.outcome == AWS_UNMET;
 
     switch (shared->step) {
     case SHARE_LOOK:
-        if (failure != NULL)
-            share_trouble(shared, failure);
-        else
+        if (is_ok)
             share_judge(shared, reply);
+        else
+            share_trouble(shared, failure);
         break;
     case SHARE_TAKE:
-        if (is_unmet)
-            share_judge(shared, reply);
-        else if (failure != NULL)
-            share_trouble(shared, failure);
-        else
+        if (is_ok)
             share_won(shared, reply);
+        else if (is_unmet)
+            share_judge(shared, reply);
+        else
+            share_trouble(shared, failure);
         break;
     case SHARE_COUNT:
         shared->lost_lease |= is_unmet;
@@ -619,8 +620,6 @@ bool shared_counts_give_back(struct ring *all)
 void shared_counts_end(struct ring *all)
 {
     while (!ring_is_empty(all)) {
-        struct shared_count *shared = RING_MEMBER(all->next, struct shared_count, link);
-
-        share_over(shared);
+        share_over(RING_MEMBER(ring_pop(all), struct shared_count, link));
     }
 }
