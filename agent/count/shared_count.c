@@ -511,7 +511,8 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     shared->timer = loop_timer_create(options->loop, on_timer, shared);
     if (shared->timer == NULL ||
         endpoint_dynamodb(&shared->endpoint, options->environment, query->region, query->endpoint,
-            why, sizeof(why)) < 0) { /* the count says what is wrong with it */
+            why, sizeof(why)) < 0 || /* the count says what is wrong with it */
+        shared_record_key(shared->key, options->trigger->namespace_, query, options->values) < 0) {
         loop_timer_destroy(shared->timer);
         free(shared);
         return NULL;
@@ -528,7 +529,6 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     snprintf(shared->what, sizeof(shared->what), "share table %.80s", options->table);
     snprintf(shared->table, sizeof(shared->table), "%s", options->table);
     snprintf(shared->owner, sizeof(shared->owner), "%s", options->owner);
-    shared_record_key(shared->key, options->trigger->namespace_, query, options->values);
     share_set_token(shared);
     loop_timer_start(shared->timer, 0);
     return shared;

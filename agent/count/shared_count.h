@@ -55,7 +55,8 @@ struct shared_count_events {
 
 struct shared_count;
 
-/* One event follows, later. NULL: out of memory. */
+/* One event follows, later. NULL: out of memory, or the endpoint is not valid: then it is not
+ * shared. */
 struct shared_count *shared_count_start(const struct shared_count_options *options,
     const struct shared_count_events *events, void *data);
 
