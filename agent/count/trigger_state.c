@@ -771,7 +771,8 @@ void trigger_state_adopt(
         trigger->budget_rcu > state->budget.per_hour)
         rcu_budget_set(&state->budget, trigger->budget_rcu, trigger_state_now(state));
     buffer_clear(&state->packed.bytes);
-    /* The reload may have fixed the cause of the refusal. */
+    /* The reload may have fixed the cause of the refusal, or named another table. */
+    state->share_memory = (struct share_memory){.failures = 0};
     state->cache.not_before = 0;
     state->cache.refused = false;
     state->cache.overruns = 0;
