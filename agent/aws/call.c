@@ -534,8 +534,9 @@ static void call_set_time(
 
     reply->aws_ms = aws_clock_by_date(now, response->elapsed_us / 1000, response->date_ms);
     reply->aws_error_ms = reply->aws_ms != now ? AWS_CLOCK_DATE_STEP_MS : 0;
-    reply->made_ms = response->date_ms > 0 ? response->date_ms + AWS_CLOCK_DATE_STEP_MS
-                                           : reply->aws_ms - response->elapsed_us / 1000;
+    reply->made_ms = aws_clock_is_possible(response->date_ms)
+                         ? response->date_ms + AWS_CLOCK_DATE_STEP_MS
+                         : reply->aws_ms - response->elapsed_us / 1000;
     if (reply->made_ms > reply->aws_ms)
         reply->made_ms = reply->aws_ms;
 }

@@ -31,6 +31,8 @@ struct count_query {
     struct buffer body;
     struct dynamodb_page page; /* as parsed by the call, until on_reply took it */
     char *start_key;
+    uint64_t limit;       /* of the page under way; 0: none */
+    uint32_t cut_pages;   /* pages that ended at their limit: none of them is one of maxPages */
     uint64_t mark;        /* hash of the key of the latest page whose number is a power of two */
     int64_t unix_seconds; /* "$now" of all pages */
     int64_t completed_ms; /* AWS's time at the latest page */
@@ -93,7 +95,7 @@ static bool count_query_at_limit(const struct count_query *counting)
     const struct query *query = counting->options.query;
 
     return (query->count_limit > 0 && counting->sum.count >= query->count_limit) ||
-           (query->max_pages > 0 && counting->sum.pages >= query->max_pages);
+           (query->max_pages > 0 && counting->sum.pages - counting->cut_pages >= query->max_pages);
 }
 
 static uint64_t count_query_enough(const struct count_query *counting)
@@ -111,8 +113,8 @@ static uint64_t count_query_end_at(const struct count_query *counting)
 }
 
 /* `Limit` counts items before the filter, so behind a filter the pages grow, and after a few the
- * whole page is cheaper than more requests. Each page is one of maxPages, whatever its size: with
- * maxPages a filtered page is always a whole one. */
+ * whole page is cheaper than more requests. With maxPages a filtered page is always a whole one,
+ * because one that ends at its limit is none of maxPages. */
 uint64_t count_query_page_limit(
     const struct query *query, uint64_t end_at, const struct count_value *sum)
 {
@@ -145,6 +147,8 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     counting->sum.scanned += page->scanned;
     counting->sum.consumed_rcu += page->consumed_rcu;
     counting->sum.pages++;
+    if (counting->limit > 0 && page->scanned >= counting->limit && page->last_key != NULL)
+        counting->cut_pages++;
     free(counting->start_key);
     counting->start_key = page->last_key;
     page->last_key = NULL;
@@ -163,11 +167,11 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
 /* Builds the body of the next page's Query. */
 static bool count_query_build_page(struct count_query *counting, struct failure *failure)
 {
+    counting->limit = count_query_page_limit(
+        counting->options.query, count_query_end_at(counting), &counting->sum);
     buffer_clear(&counting->body);
     dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
-        counting->unix_seconds, counting->start_key,
-        count_query_page_limit(
-            counting->options.query, count_query_end_at(counting), &counting->sum));
+        counting->unix_seconds, counting->start_key, counting->limit);
     if (counting->body.failed)
         failure_set_buffer(failure, counting->what, &counting->body);
     return !counting->body.failed;

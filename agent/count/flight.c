@@ -283,10 +283,12 @@ static bool flight_ask_fleet(struct flight *flight)
 {
     static const struct shared_count_events events = {
         .answer = on_shared_answer, .failed = on_shared_failure, .count = on_shared_count};
-    const struct shared_count_options *share = &flight->share;
+    struct shared_count_options *share = &flight->share;
+    const char *which;
 
     if (share->table == NULL || share->memory->not_before > loop_now(flight->context->loop))
         return false;
+    share->look_only = flight_budget_wait(flight, &which) > 0;
     flight->shared = shared_count_start(share, &events, flight);
     return flight->shared != NULL;
 }

@@ -37,8 +37,8 @@ void rcu_budget_set(struct rcu_budget *budget, double per_hour, int64_t now_ms);
 double rcu_budget_left(const struct rcu_budget *budget, int64_t now_ms);
 void rcu_budget_use(struct rcu_budget *budget, double units, int64_t now_ms);
 
-/* How long a count that should cost `units` has to wait; 0: it may start. One that costs more than
- * the budget holds may start when that is full. */
+/* How long a count that should cost `units` has to wait, at most a year; 0: it may start. One that
+ * costs more than the budget holds may start when that is full. */
 int64_t rcu_budget_wait_ms(const struct rcu_budget *budget, double units, int64_t now_ms);
 
 /* Less than a fifth is left. */

@@ -51,7 +51,7 @@ struct shared_count {
     struct buffer body;
     char what[120];
     char key[SHARED_RECORD_KEY_SIZE];
-    char table[256]; /* copies: the last request outlives the configuration */
+    char table[512]; /* copies: the last request outlives the configuration */
     char owner[SHARED_RECORD_NAME_SIZE];
     char token[SHARED_RECORD_TOKEN_SIZE];
     struct shared_record record; /* as seen last */
@@ -231,8 +231,9 @@ static bool share_hold_back(struct shared_count *shared)
     return true;
 }
 
-/* Thresholds are cheap: they are answered by a fresh record, and not counted for the fleet. */
-static void share_count_threshold(struct shared_count *shared)
+/* Thresholds are cheap: they are answered by a fresh record, and not counted for the fleet. Nor is
+ * a count that the budget will refuse. */
+static void share_count_without_lease(struct shared_count *shared)
 {
     loop_timer_stop(shared->timer);
     shared->step = SHARE_ALONE;
@@ -261,11 +262,13 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
     if (record->has_number && shared->seen_ms == 0)
         shared->seen_ms = record->number.completed_ms;
     if (shared->options.goal->enough > 0)
-        share_count_threshold(shared);
+        share_count_without_lease(shared);
     else if (record->is_leased && record->reason[0] != '\0')
         share_fail(shared);
     else if (record->is_leased || was_refused)
         share_wait(shared);
+    else if (shared->options.look_only)
+        share_count_without_lease(shared);
     else if (!share_hold_back(shared))
         share_take(shared);
 }
@@ -510,9 +513,10 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     if (shared == NULL)
         return NULL;
     shared->timer = loop_timer_create(options->loop, on_timer, shared);
-    if (shared->timer == NULL ||
+    if (shared->timer == NULL || strlen(options->table) >= sizeof(shared->table) ||
         endpoint_dynamodb(&shared->endpoint, options->environment, query->region, query->endpoint,
-            why, sizeof(why)) < 0) { /* the count says what is wrong with it */
+            why, sizeof(why)) < 0 || /* the count says what is wrong with it */
+        shared_record_key(shared->key, options->trigger->namespace_, query, options->values) < 0) {
         loop_timer_destroy(shared->timer);
         free(shared);
         return NULL;
@@ -529,16 +533,22 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     snprintf(shared->what, sizeof(shared->what), "share table %.80s", options->table);
     snprintf(shared->table, sizeof(shared->table), "%s", options->table);
     snprintf(shared->owner, sizeof(shared->owner), "%s", options->owner);
-    shared_record_key(shared->key, options->trigger->namespace_, query, options->values);
     share_set_token(shared);
     loop_timer_start(shared->timer, 0);
     return shared;
 }
 
+/* Or may have it: the reply to the request for it is not there yet. */
+static bool share_has_lease(const struct shared_count *shared)
+{
+    return (shared->step == SHARE_COUNT && !shared->lost_lease) ||
+           (shared->step == SHARE_TAKE && signed_call_is_sent(&shared->call));
+}
+
 /* Its creator has no more to do with it. Whether it has the lease. */
 static bool share_let_go(struct shared_count *shared)
 {
-    bool has_lease = shared->step == SHARE_COUNT && !shared->lost_lease;
+    bool has_lease = share_has_lease(shared);
 
     shared->is_held = false;
     if (!has_lease && shared->step != SHARE_END)
@@ -600,8 +610,17 @@ bool shared_count_waits(const struct shared_count *shared, char *text, size_t si
     return true;
 }
 
+/* It takes no lease any more, and waits for its creator to end it. */
+static void share_freeze(struct shared_count *shared)
+{
+    signed_call_clear(&shared->call);
+    loop_timer_stop(shared->timer);
+    shared->step = SHARE_ALONE;
+}
+
 bool shared_counts_give_back(struct ring *all)
 {
+    bool is_busy = false;
     struct ring leaving;
 
     ring_take_all(all, &leaving);
@@ -609,12 +628,14 @@ bool shared_counts_give_back(struct ring *all)
         struct shared_count *shared = RING_MEMBER(ring_pop(&leaving), struct shared_count, link);
 
         ring_add(all, &shared->link);
-        if (shared->step == SHARE_COUNT && !shared->lost_lease)
+        if (share_has_lease(shared))
             share_give_back(shared);
         else if (shared->step != SHARE_END)
-            ring_remove(&shared->link);
+            share_freeze(shared);
     }
-    return !ring_is_empty(all);
+    for (struct ring *at = all->next; at != all; at = at->next)
+        is_busy |= RING_MEMBER(at, struct shared_count, link)->step == SHARE_END;
+    return is_busy;
 }
 
 void shared_counts_end(struct ring *all)

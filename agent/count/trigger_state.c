@@ -546,25 +546,49 @@ static void on_flight_page(void *data)
     waiters_hurry(&state->waiters, so_far->count);
 }
 
+/* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
+ * that says nothing, and must not look like a count of 0. Whether there is a value to be told. */
+static bool store_overrun(struct trigger_state *state, const struct count_value *value,
+    const struct failure *failure, struct failure *told)
+{
+    bool has_items = value->count > 0;
+
+    if (has_items)
+        store(state, value);
+    cache_overrun(&state->cache, failure, trigger_state_now(state));
+    buffer_clear(&state->packed.bytes);
+    *told = *failure;
+    if (state->cache.refused)
+        told->retry_after_ms = state->cache.not_before - trigger_state_now(state);
+    return has_items;
+}
+
+/* Keeps the result of a flight. What is to be told: NULL: the value. */
+static const struct failure *store_result(struct trigger_state *state,
+    const struct count_value *value, const struct failure *failure, struct failure *told)
+{
+    bool has_value = false;
+
+    if (failure == NULL) {
+        store(state, value);
+        log_recovered(state);
+        return NULL;
+    }
+    if (value != NULL)
+        has_value = store_overrun(state, value, failure, told);
+    else
+        store_failure(state, failure, told);
+    log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
+    return has_value ? NULL : told;
+}
+
 static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
     struct trigger_state *state = data;
     struct failure told;
 
-    if (value != NULL && failure != NULL) {
-        store(state, value);
-        cache_overrun(&state->cache, failure, trigger_state_now(state));
-        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
-        failure = NULL;
-    } else if (value != NULL) {
-        store(state, value);
-        log_recovered(state);
-    } else {
-        store_failure(state, failure, &told);
-        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
-        failure = &told;
-    }
+    failure = store_result(state, value, failure, &told);
     state->flight = NULL;
     trigger_state_schedule_refresh(state);
     answer_all(state, failure);
@@ -800,7 +824,8 @@ void trigger_state_adopt(
     state->trigger = trigger;
     trigger_state_set_budget(state);
     buffer_clear(&state->packed.bytes);
-    /* The reload may have fixed the cause of the refusal. */
+    /* The reload may have fixed the cause of the refusal, or named another table. */
+    state->share_memory = (struct share_memory){.failures = 0};
     state->cache.not_before = 0;
     state->cache.refused = false;
     state->cache.overruns = 0;
