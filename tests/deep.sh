@@ -45,6 +45,18 @@ long_attacks() {
       -n "$(nproc)" tests/integration -k attack
 }
 
+sysroot=$PWD/.deps/sysroot/arm64
+arm64_build() {
+  "${make[@]}" deps ARCH=arm64 "SYSROOT=$sysroot" &&
+    "${make[@]}" WERROR=1 ARCH=arm64 "SYSROOT=$sysroot" all unit-programs helpers
+}
+arm64_unit() { TALLY_WRAP="qemu-aarch64 -L $sysroot" tests/unit.sh build/arm64; }
+# With its filter of system calls, which qemu-aarch64 does not have, on Debian's kernel.
+arm64_machine() {
+  deploy/sysroot.sh arm64 .deps/machine/arm64 linux-image-cloud-arm64 busybox-static &&
+    TALLY_BUILD=build/arm64 /usr/bin/python3 -m pytest -q --tb=short tests/arm64
+}
+
 step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit-programs helpers
 step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
@@ -52,6 +64,9 @@ step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks
 step "torture: failing allocations" "${make[@]}" torture
 step "the units under systemd" tests/systemd.sh
+step "arm64: build" arm64_build
+step "arm64: unit tests under qemu" arm64_unit
+step "arm64: tallyd on an arm64 kernel" arm64_machine
 tests/image/run.sh
 step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
 steps_finish

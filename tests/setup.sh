@@ -6,6 +6,7 @@
 #   tests/setup.sh cross ARCH DIR  … and a compiler for ARCH, with its libraries in the sysroot DIR
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
+#   tests/setup.sh deep     … and what `make check-deep` runs: qemu, and makers of Debian packages
 #   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
 #   tests/setup.sh image    what `make image` needs, and nothing else
 #   tests/setup.sh pods     … and what runs images and pods
@@ -26,6 +27,7 @@ test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-cod
   prometheus python3-boto3 python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
+deep=(cpio debhelper dpkg-dev fakeroot lintian mmdebstrap qemu-system-arm qemu-user)
 bench=(binutils python3 python3-msgpack util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")
@@ -182,7 +184,7 @@ case $what in
     ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
-  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
+  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" ;;
   bench)
     install_packages "${build[@]}" "${bench[@]}"
     install_peers
