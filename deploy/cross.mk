@@ -5,7 +5,9 @@
 #
 # One more architecture is one more line in each of these two; tallyd's filter of system calls needs
 # what agent/sandbox.c says.
+CROSS_TRIPLET_amd64 := x86_64-linux-gnu
 CROSS_TRIPLET_arm64 := aarch64-linux-gnu
+SECCOMP_ARCH_amd64 := x86_64
 SECCOMP_ARCH_arm64 := aarch64
 
 HOSTCC ?= cc
@@ -13,7 +15,7 @@ ifneq ($(ARCH),)
 ifneq ($(ARCH),$(shell dpkg --print-architecture))
 TRIPLET := $(CROSS_TRIPLET_$(ARCH))
 ifeq ($(TRIPLET),)
-$(error ARCH is arm64 or this machine's own, not '$(ARCH)')
+$(error ARCH is amd64 or arm64, not '$(ARCH)')
 endif
 SYSROOT ?= $(CURDIR)/.deps/sysroot/$(ARCH)
 BUILD ?= build/$(ARCH)

@@ -3,7 +3,8 @@
 # (TLS 1.3). deploy/image/README.md says how, and what the small one trades.
 TLS ?= bearssl
 
+
 .PHONY: image
 image:
-	@tests/setup.sh image
-	@deploy/image/build.sh $(TLS) $(VERSION) $(BUILD)/image/$(TLS)
+	@tests/setup.sh image $(if $(SYSROOT),$(ARCH))
+	@ARCH=$(ARCH) deploy/image/build.sh $(TLS) $(VERSION) $(BUILD)/image/$(TLS)

@@ -8,7 +8,7 @@
 #   tests/setup.sh test     … and what checks the code (the default)
 #   tests/setup.sh deep     … and what `make check-deep` runs: qemu, and makers of Debian packages
 #   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
-#   tests/setup.sh image    what `make image` needs, and nothing else
+#   tests/setup.sh image [ARCH]  what `make image` needs, and nothing else
 #   tests/setup.sh pods     … and what runs images and pods
 #   tests/setup.sh manifests  the schemas that manifests are checked against, and nothing else
 #
@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.."
 libraries=(libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev libjansson-dev libmsgpack-dev
   libseccomp-dev libuv1-dev libyaml-dev)
 build=(gcc make pkg-config "${libraries[@]}")
-declare -A compiler=([arm64]=gcc-aarch64-linux-gnu)
+declare -A compiler=([amd64]=gcc-x86-64-linux-gnu [arm64]=gcc-aarch64-linux-gnu)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
   iproute2 libclang-rt-14-dev mandoc neovim
@@ -189,7 +189,7 @@ case $what in
     install_packages "${build[@]}" "${bench[@]}"
     install_peers
     ;;
-  image) install_packages "${image[@]}" ;;
+  image) install_packages "${image[@]}" ${2:+"${compiler[$2]}"} ;;
   pods) install_packages "${image[@]}" "${pods[@]}" ;;
   manifests)
     command -v npm >/dev/null || apt_install npm

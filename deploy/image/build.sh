@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the image of one flavour: `make image TLS=bearssl|openssl`.
 #
-#   deploy/image/build.sh bearssl|openssl VERSION OUT
+#   [ARCH=arm64] deploy/image/build.sh bearssl|openssl VERSION OUT
 #
 # Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, and
 # OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) make the same digest (OUT/digest).
@@ -13,7 +13,9 @@ unset MAKEFLAGS MAKELEVEL
 
 flavour=$1 version=$2 out=$3
 here=deploy/image
-deps=.deps/image/$flavour
+# shellcheck source=deploy/image/target.sh
+. $here/target.sh
+small=.deps/image/${cross_folder}bearssl deps=.deps/image/$cross_folder$flavour
 umask 022
 mkdir -p "$out"
 
@@ -22,7 +24,7 @@ say() { printf 'image: %s\n' "$*"; }
 # What each flavour's libraries are made of: Debian's packages, and its sources, each with a package
 # that is built from it.
 prepare() {
-  local packages sources
+  local packages sources # prepare FLAVOUR FOLDER
   case $1 in
     bearssl)
       packages="musl-dev linux-libc-dev libexpat1-dev ca-certificates"
@@ -31,7 +33,7 @@ prepare() {
       ;;
     openssl)
       packages="libc6-dev linux-libc-dev libcrypt-dev libssl-dev libbearssl-dev libexpat1-dev"
-      packages+=" libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev ca-certificates"
+      packages+=" libjansson-dev libmsgpack-dev libuv1-dev libyaml-dev ca-certificates"
       sources="curl:libcurl4-openssl-dev"
       ;;
     *)
@@ -39,19 +41,19 @@ prepare() {
       exit 2
       ;;
   esac
-  mkdir -p ".deps/image/$1"
-  "$here/fetch.sh" ".deps/image/$1/debian" "$packages" "$sources"
-  "$here/libraries.sh" "$1" ".deps/image/$1"
+  mkdir -p "$2"
+  "$here/fetch.sh" "$arch" "$2/debian" "$packages" "$sources"
+  "$here/libraries.sh" "$1" "$2"
 }
 
 # The command is linked with musl in both flavours: `tally install` copies it into other images, and
 # with glibc it would be six times as large.
-prepare bearssl
-[ "$flavour" = bearssl ] || prepare "$flavour"
+prepare bearssl "$small"
+[ "$flavour" = bearssl ] || prepare "$flavour" "$deps"
 
 # ---- the programs ---------------------------------------------------------------------------
 # make knows nothing of these libraries: where they changed, all is built anew.
-stamp=$(cat .deps/image/bearssl/stamp "$deps/stamp")
+stamp=$(cat "$small/stamp" "$deps/stamp")
 if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -rf "$out"
   mkdir -p "$out"
@@ -70,7 +72,7 @@ root=$out/root
 rm -rf "$root"
 mkdir -p "$root/etc/ssl/certs"
 for program in tallyd tally; do
-  strip -o "$root/$program" "$out/$program"
+  "$triplet-strip" -o "$root/$program" "$out/$program"
   chmod 755 "$root/$program"
 done
 install -m 644 "$here/passwd" "$root/etc/passwd"
@@ -97,8 +99,8 @@ in_storage push -q --signature-policy "$here/policy.json" "$name" "oci:$out/oci:
 tar -C "$out/oci" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/image.tar" .
 sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$out/oci/index.json" >"$out/digest"
 {
-  cat .deps/image/bearssl/debian/inputs "$deps/debian/inputs" | sort -u
-  gcc --version | sed -n 's/^/compiler /p;q'
+  cat "$small/debian/inputs" "$deps/debian/inputs" | sort -u
+  "$triplet-gcc" --version | sed -n 's/^/compiler /p;q'
 } >"$out/inputs"
 unpacked=$(find "$root" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print bytes }')
 say "$out/image.tar, $(cat "$out/digest"), $unpacked bytes unpacked"
