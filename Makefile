@@ -389,6 +389,7 @@ help:
 	@echo "make format     format all C files"
 	@echo "make deps       install the Debian packages that the build needs"
 	@echo "make image      the container image, TLS=bearssl (small) or TLS=openssl"
+	@echo "make image-index  the image for amd64 and arm64 under one name"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also: make uninstall"
 	@echo "make clean      remove $(BUILD)/"
 

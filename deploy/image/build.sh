@@ -4,8 +4,10 @@
 #
 #   [ARCH=arm64] deploy/image/build.sh bearssl|openssl VERSION OUT
 #
-# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, and
-# OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) make the same digest (OUT/digest).
+# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, OUT/image.tar,
+# an OCI archive, and OUT/sbom.spdx.json, which is in the image, too. The same inputs (OUT/inputs) make
+# the same digest (OUT/digest). From the environment, for labels: REVISION (default: git's), and
+# SOURCE_URL and DOCUMENTATION_URL, where the source and the documents can be read.
 # What is fetched and the libraries stay in .deps/image; UPDATE=1 looks for newer packages.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,6 +17,8 @@ flavour=$1 version=$2 out=$3
 here=deploy/image
 # shellcheck source=deploy/image/target.sh
 . $here/target.sh
+# Which commit it is; a tree with changes that are not committed says so.
+revision=${REVISION:-$(git describe --always --abbrev=40 --exclude='*' --dirty)}
 small=.deps/image/${cross_folder}bearssl deps=.deps/image/$cross_folder$flavour
 umask 022
 mkdir -p "$out"
@@ -81,26 +85,40 @@ find "$deps/debian/sysroot/usr/share/ca-certificates/mozilla" -name '*.crt' | LC
   xargs -d '\n' cat >"$root/etc/ssl/certs/ca-certificates.crt"
 chmod 644 "$root/etc/ssl/certs/ca-certificates.crt"
 
+{
+  cat "$small/inputs" "$deps/inputs" | sort -u
+  "$triplet-gcc" --version | sed -n 's/^/compiler /p;q'
+} >"$out/inputs"
+# Below it the Containerfile makes the folder of the socket.
+mkdir -p "$root/run" "$root/usr/share/doc/tally"
+/usr/bin/python3 $here/sbom.py tally "$version-$flavour" "$revision" "$arch" "$root" "$small" "$deps" \
+  >"$out/sbom.spdx.json"
+install -m 644 "$out/sbom.spdx.json" "$root/usr/share/doc/tally/sbom.spdx.json"
+
 # ---- the image ------------------------------------------------------------------------------
 # In a storage of its own, which works everywhere and leaves nothing behind.
 storage=$(mktemp -d)
 trap 'rm -rf "$storage"' EXIT
+mkdir "$storage/nothing"
 in_storage() {
   buildah --root "$storage/root" --runroot "$storage/run" --storage-driver vfs "$@"
 }
 name=localhost/tally:$version-$flavour
 say "$name"
+labels=("--label=org.opencontainers.image.revision=$revision")
+if [ -n "${SOURCE_URL:-}" ]; then
+  labels+=("--label=org.opencontainers.image.source=$SOURCE_URL"
+    "--label=org.opencontainers.image.documentation=${DOCUMENTATION_URL:-$SOURCE_URL}")
+fi
 in_storage bud -q --timestamp 0 --identity-label=false --isolation chroot \
+  --platform "linux/$arch" --build-context "nothing=$storage/nothing" "${labels[@]}" \
   --signature-policy "$here/policy.json" --build-arg VERSION="$version" --build-arg TLS="$flavour" \
   -f "$here/Containerfile" -t "$name" "$root" >"$out/image-id"
 rm -rf "$out/oci"
 in_storage push -q --signature-policy "$here/policy.json" "$name" "oci:$out/oci:$name"
-# An archive whose own bytes are the same, too.
-tar -C "$out/oci" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/image.tar" .
-sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$out/oci/index.json" >"$out/digest"
-{
-  cat "$small/debian/inputs" "$deps/debian/inputs" | sort -u
-  "$triplet-gcc" --version | sed -n 's/^/compiler /p;q'
-} >"$out/inputs"
+# shellcheck source=deploy/image/archive.sh
+. $here/archive.sh
+oci_archive "$out"
+printf '%s\n' "$revision" >"$out/revision"
 unpacked=$(find "$root" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print bytes }')
 say "$out/image.tar, $(cat "$out/digest"), $unpacked bytes unpacked"

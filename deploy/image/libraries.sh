@@ -4,8 +4,9 @@
 #
 #   [ARCH=arm64] deploy/image/libraries.sh bearssl|openssl DIR
 #
-# DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc; with bearssl also
-# DIR/host, which has the one library that a program of the build itself needs. Nothing is built
+# DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc; DIR/inputs, a
+# line for each package and for libgcc; with bearssl also DIR/host, which has the one library that a
+# program of the build itself needs. Nothing is built
 # again while the inputs, this script, the patches, the machine's compiler and DIR are the same: its
 # path stands in DIR/cc.
 set -euo pipefail
@@ -240,4 +241,10 @@ case $flavour in
     ;;
 esac
 rm -rf "$work"
+libgcc=$("$triplet-gcc" -print-libgcc-file-name)
+{
+  cat "$dir/debian/inputs"
+  printf 'libgcc libgcc %s %s\n' "$("$triplet-gcc" -dumpfullversion)" \
+    "$(sha256sum <"$libgcc" | cut -d ' ' -f 1)"
+} >"$dir/inputs"
 printf '%s\n' "$stamp" >"$dir/stamp"

@@ -11,7 +11,7 @@ import subprocess
 from tests.gateway.local import ROOT
 
 SYSROOT = os.path.join(ROOT, ".deps/sysroot/arm64")  # the libraries
-DEBIAN = os.path.join(ROOT, ".deps/machine/arm64")  # the kernel and busybox (tests/deep.sh)
+DEBIAN = os.path.join(ROOT, ".deps/machine/arm64")  # the kernel and busybox (tests/setup.sh machine)
 TRIPLET = "aarch64-linux-gnu"
 HOST = "10.0.2.2"  # where the machine that runs qemu, loopback included, is for a guest of it
 SECONDS = 300  # qemu translates: five seconds become fifteen, and more on a busy machine

@@ -8,6 +8,7 @@ unset MAKEFLAGS MAKELEVEL
 
 tests/setup.sh test || exit 1
 tests/setup.sh pods || exit 1
+tests/setup.sh machine || exit 1
 # shellcheck source=tests/steps.sh
 . tests/steps.sh
 
@@ -46,7 +47,9 @@ make=(make --no-print-directory)
 step "build Debian's way" "${make[@]}" -j"$(nproc)" all
 for flavour in bearssl openssl; do
   out=build/image/$flavour
-  step "image $flavour" "${make[@]}" image "TLS=$flavour"
+  step "image $flavour, for both architectures" "${make[@]}" image-index "TLS=$flavour"
+  step "image $flavour: the arm64 one" env "TALLY_BUILD=build/arm64/image/$flavour" \
+    "${python_tests[@]}" tests/image/test_image.py tests/arm64
   step "image $flavour: tests' helpers" deploy/image/make.sh "$flavour" "$out" helpers
   # shellcheck disable=SC2046 # several words
   step "image $flavour: what it promises" env "TALLY_BUILD=$out" "${python_tests[@]}" \
