@@ -273,7 +273,7 @@ soak:
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak.py $(MINUTES)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .SECONDARY: # objects of tests are kept for the next build
 
@@ -323,7 +323,7 @@ numbers:
 check-deep:
 	@tests/deep.sh
 
-include deploy/image.mk deploy/systemd.mk
+include deploy/debian.mk deploy/image.mk deploy/systemd.mk
 
 # Without it programs find libtally only after the next ldconfig. It may fail: who installs below a
 # folder of his own names it in LD_LIBRARY_PATH.
@@ -389,6 +389,7 @@ help:
 	@echo "make format     format all C files"
 	@echo "make deps       install the Debian packages that the build needs"
 	@echo "make image      the container image, TLS=bearssl (small) or TLS=openssl"
+	@echo "make deb        Debian packages of the agent, the command and the library"
 	@echo "make image-index  the image for amd64 and arm64 under one name"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also: make uninstall"
 	@echo "make clean      remove $(BUILD)/"
