@@ -184,6 +184,7 @@ check: unit
 	@git ls-files -co --exclude-standard '*.c' '*.h' | sort -u | xargs clang-format --dry-run -Werror
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
+	@/usr/bin/python3 tests/versions.py
 
 # For clangd and other tools that read C as the compiler does.
 COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(UNIT_SRC) $(FAKE_SRC)

@@ -64,6 +64,7 @@ step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks
 step "torture: failing allocations" "${make[@]}" torture
 step "the units under systemd" tests/systemd.sh
+step "Debian packages in a minimal Debian" tests/debs.sh
 step "arm64: build" arm64_build
 step "arm64: unit tests under qemu" arm64_unit
 step "arm64: tallyd on an arm64 kernel" arm64_machine
