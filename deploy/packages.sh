@@ -29,4 +29,6 @@ if ! (cd "$tree" && dpkg-buildpackage -us -uc) >"$out/build.log" 2>&1; then
   tail -n 40 "$out/build.log" >&2
   exit 1
 fi
-printf 'deb: %s\n' "$out"/*.deb
+for deb in "$out"/*.deb; do
+  [[ $deb == *-dbgsym_* ]] || printf 'deb: %s\n' "$deb"
+done
