@@ -29,7 +29,7 @@ test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-cod
   prometheus python3-boto3 python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
-packages=(debhelper dpkg-dev git)
+packages=(build-essential debhelper dpkg-dev git)
 machine=(cpio qemu-system-arm qemu-user)
 deep=(autopkgtest lintian mmdebstrap "${packages[@]}")
 bench=(binutils python3 python3-msgpack util-linux)
