@@ -376,6 +376,7 @@ uninstall: remove-files
 .PHONY: help
 help:
 	@echo "make            build tallyd, tally and libtally below $(BUILD)/"
+	@echo "make ARCH=arm64 the same for arm64, below build/arm64 (make deps ARCH=arm64 first)"
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."

@@ -45,12 +45,10 @@ long_attacks() {
       -n "$(nproc)" tests/integration -k attack
 }
 
-sysroot=$PWD/.deps/sysroot/arm64
 arm64_build() {
-  "${make[@]}" deps ARCH=arm64 "SYSROOT=$sysroot" &&
-    "${make[@]}" WERROR=1 ARCH=arm64 "SYSROOT=$sysroot" all unit-programs helpers
+  "${make[@]}" deps ARCH=arm64 && "${make[@]}" WERROR=1 ARCH=arm64 all unit-programs helpers
 }
-arm64_unit() { TALLY_WRAP="qemu-aarch64 -L $sysroot" tests/unit.sh build/arm64; }
+arm64_unit() { TALLY_WRAP="qemu-aarch64 -L $PWD/.deps/sysroot/arm64" tests/unit.sh build/arm64; }
 # With its filter of system calls, which qemu-aarch64 does not have, on Debian's kernel.
 arm64_machine() {
   tests/setup.sh machine &&
