@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.." || exit
 
 mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 mapfile -t c_sources < <(printf '%s\n' "${c_files[@]}" | grep '\.c$')
-mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run | sort -u)
+mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run deploy/debian/tallyd.postrm \
+  'deploy/debian/tests/*' ':!deploy/debian/tests/control' | sort -u)
 mapfile -t python_files < <(git ls-files -co --exclude-standard '*.py' | sort -u)
 jobs=$(nproc)
 
@@ -51,6 +52,7 @@ step "lint: clang-format" clang-format --dry-run -Werror "${c_files[@]}"
 step "lint: licence lines" licence_lines
 step "lint: directions of includes" /usr/bin/python3 tests/includes.py
 step "lint: banned functions" /usr/bin/python3 tests/banned.py
+step "lint: one version" /usr/bin/python3 tests/versions.py
 step "lint: shellcheck" shellcheck -x "${shell_files[@]}"
 step "lint: python compiles" compile_python
 step "lint: cppcheck" cpp_check
