@@ -547,7 +547,7 @@ static void on_flight_page(void *data)
 }
 
 /* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
- * that says nothing, and must not look like a count of 0. Whether there is a value to be told. */
+ * that says nothing, and must not look like a count of 0. Whether there is a value to answer. */
 static bool store_overrun(struct trigger_state *state, const struct count_value *value,
     const struct failure *failure, struct failure *told)
 {
@@ -563,7 +563,7 @@ static bool store_overrun(struct trigger_state *state, const struct count_value 
     return has_items;
 }
 
-/* Keeps the result of a flight. What is to be told: NULL: the value. */
+/* Keeps the result of a flight. The failure to answer, in *told; NULL: the value. */
 static const struct failure *store_result(struct trigger_state *state,
     const struct count_value *value, const struct failure *failure, struct failure *told)
 {

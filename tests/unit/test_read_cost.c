@@ -160,7 +160,8 @@ TEST(another_size_keeps_what_was_used)
 TEST(no_number_makes_the_wait_overflow)
 {
     static const double sizes[] = {1e-300, 1e-15, 1, 1e15};
-    static const double units[] = {0, 1e12, 1e300, INFINITY, NAN, -1, -INFINITY};
+    static const double units[] = {
+        0, 1e12, 1e300, (double)INFINITY, (double)NAN, -1, -(double)INFINITY};
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         for (size_t k = 0; k < sizeof(units) / sizeof(units[0]); k++) {

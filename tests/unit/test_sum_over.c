@@ -139,7 +139,7 @@ TEST(there_may_be_256_values_of_2048_bytes)
     CHECK(strstr(shards_of("{\"S\":\"x\"}", "\":q = {0..255}\""), S("255")) != NULL);
     for (int i = 1; i <= 256; i++) {
         if (i == 256) {
-            char whole[4096];
+            char whole[sizeof(list) + 2];
 
             snprintf(whole, sizeof(whole), "%s\"", list);
             CHECK(strstr(shards_of("{\"S\":\"x\"}", whole), S("255")) != NULL);

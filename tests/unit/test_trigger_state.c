@@ -348,7 +348,7 @@ TEST(a_count_that_took_too_long_and_found_nothing_is_a_failure)
     bench_close(&bench);
 }
 
-TEST(an_old_count_is_told_as_stale_where_the_new_one_found_nothing_in_time)
+TEST(an_old_count_is_answered_as_stale_where_the_new_one_found_nothing_in_time)
 {
     struct bench bench;
     struct asker *asker;
@@ -408,5 +408,5 @@ TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(nobody_is_told_to_wait_longer_than_we_do),
     RUN(a_count_that_took_too_long_is_a_lower_bound_with_the_reason),
     RUN(a_count_that_took_too_long_and_found_nothing_is_a_failure),
-    RUN(an_old_count_is_told_as_stale_where_the_new_one_found_nothing_in_time),
+    RUN(an_old_count_is_answered_as_stale_where_the_new_one_found_nothing_in_time),
     RUN(a_threshold_does_not_make_long_counts_start_over_for_ever))
