@@ -109,7 +109,7 @@ check "the configuration is as it was" cmp tests/demo.yaml "$root/etc/tally/demo
 check "it starts, answers and ends again" run_agent
 check "nothing is enabled by it" refused started
 
-names=(tallyd tally libtally0 libtally-dev)
+names=(tallyd tally tally-bridge libtally0 libtally-dev)
 check "they are removed" inside apt-get -q -y remove "${names[@]}"
 programs() { ls "$root"/usr/*bin/tally*; }
 check "the programs are gone" refused programs
