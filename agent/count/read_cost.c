@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/read_cost.h"
 
+#include <stdlib.h>
+
 #define HOUR_MS   (3600 * 1000)
 #define MINUTE_MS (60 * 1000)
 #define LOW       0.2 /* of a budget */
@@ -99,4 +101,28 @@ int64_t rcu_budget_wait_ms(const struct rcu_budget *budget, double units, int64_
 bool rcu_budget_is_low(const struct rcu_budget *budget, int64_t now_ms)
 {
     return budget->per_hour > 0 && rcu_budget_left(budget, now_ms) < LOW * budget->per_hour;
+}
+
+/* ---- a held budget ---- */
+
+struct held_budget *held_budget_create(void)
+{
+    struct held_budget *held = calloc(1, sizeof(*held));
+
+    if (held != NULL)
+        held->references = 1;
+    return held;
+}
+
+struct held_budget *held_budget_ref(struct held_budget *held)
+{
+    if (held != NULL)
+        held->references++;
+    return held;
+}
+
+void held_budget_unref(struct held_budget *held)
+{
+    if (held != NULL && --held->references == 0)
+        free(held);
 }

@@ -116,6 +116,10 @@ def test_a_count_that_never_ends_is_not_begun_for_ever(start, world):
     assert told["quality"] == "stale" and told["last_error"]["name"] == "TIMEOUT"
     assert 0 < told["last_error"]["retry_after_ms"] <= 60_000
     assert world.calls("dynamodb", "Query") == before
+    # A threshold is short enough, and does not begin the whole again.
+    assert agent.rpc("count", trigger="small", max_age_ms=0, enough=1)["quality"] == "at_least"
+    assert agent.rpc("count", trigger="small", max_age_ms=0)["quality"] == "stale"
+    assert world.calls("dynamodb", "Query") == before + 1
     world.heal()
 
 
@@ -127,3 +131,13 @@ def test_the_metrics_tell_the_cost(start, pending):
     assert 'tally_trigger_consumed_read_capacity_units_total{trigger="shop/pending"' in out
     for name in ("tally_budget_read_capacity_units_left", "tally_share_counts_total"):
         assert name in out
+
+
+def test_values_of_clients_share_the_triggers_budget(start, pending):
+    document = scaled_object("pending", trigger(value={"S": "pending"}, clientValues=":v",
+                                                budget="100"))
+    agent = start(document)
+    agent.rpc("count", trigger="pending", timeout_ms=60_000)
+    with pytest.raises(RpcError) as refused:
+        agent.rpc("count", trigger="pending", values={":v": {"S": "small"}})
+    assert refused.value.name == "BUSY"
