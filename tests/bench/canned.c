@@ -5,8 +5,9 @@
  *     canned [--pages N] [--count N] [--delay-us US] [--token-bytes N]
  *
  * Prints its port. A Query has N pages, told by their key; each page holds `count` items. STS
- * answers any Action with credentials, whose session token has as many bytes as STS's own. GET /stats: requests, connections, and the sum of the
- * times from a whole Query to its written answer. */
+ * answers any Action with credentials, whose session token has as many bytes as STS's own. GET
+ * /stats: requests, connections, and the sum of the times from a whole Query to its written answer.
+ */
 #include "tests/bench/bench.h"
 
 #include <arpa/inet.h>

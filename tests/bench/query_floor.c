@@ -61,7 +61,8 @@ static void make_headers(void)
     if (token != NULL)
         bench_add_header("X-Amz-Security-Token", token);
     bench_add_header("Authorization",
-        "AWS4-HMAC-SHA256 Credential=ASIABENCHBENCHBENCH1/20260102/eu-west-1/dynamodb/aws4_request, "
+        "AWS4-HMAC-SHA256 "
+        "Credential=ASIABENCHBENCHBENCH1/20260102/eu-west-1/dynamodb/aws4_request, "
         "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, "
         "Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 }
