@@ -109,12 +109,10 @@ void transport_error_set(
 
 /* The header lines of one attempt, signature included. */
 
-#define HEADER_LINES_MAX 16
-
 struct header_lines {
-    const char *lines[HEADER_LINES_MAX]; /* "Name: value" */
+    char *lines[HTTP_LINES_MAX]; /* "Name: value" */
     size_t count;
-    size_t offsets[HEADER_LINES_MAX];
+    size_t offsets[HTTP_LINES_MAX];
     struct buffer text; /* all lines, wiped when freed: key ids, tokens, signatures */
 };
 

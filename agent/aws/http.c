@@ -81,10 +81,11 @@ static struct handle *handle_create(struct trust *trust, const char *url)
 
 /* ---- http ---- */
 
-#define ISSUER_MS    60000 /* how long a seen issuer is reused for refusals of the same URL */
-#define IDLE_HANDLES 16    /* kept to make the next request to the same URL cheap */
-#define LARGE_BYTES  (32u * 1024u) /* a larger reply makes the agent return pages to the system */
-#define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
+#define ISSUER_MS        60000 /* how long a seen issuer is reused for refusals of the same URL */
+#define IDLE_HANDLES     16    /* kept to make the next request to the same URL cheap */
+#define LARGE_BYTES      (32u * 1024u) /* a larger reply makes the agent return pages to the system */
+#define SUPPRESSED_LINES 3             /* by default, libcurl adds these to a POST */
+#define HEADER_BYTES     4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
 
 /* The issuer of the latest certificate that was rejected. */
 struct refused_issuer {
@@ -107,8 +108,9 @@ struct http_transfer {
     struct http *http;
     struct multi_transfer in_multi;
     struct handle *handle;
-    const struct proxy *proxy; /* NULL: none */
-    struct curl_slist *headers;
+    const struct proxy *proxy;                                  /* NULL: none */
+    struct curl_slist lines[HTTP_LINES_MAX + SUPPRESSED_LINES]; /* of libcurl; texts are borrowed */
+    size_t line_count;
     struct loop_timer *stall;
     int64_t stall_ms;
     struct buffer body;
@@ -218,7 +220,6 @@ static void transfer_free(struct http_transfer *transfer)
     if (transfer == NULL)
         return;
     was_large = transfer->body.len > LARGE_BYTES;
-    curl_slist_free_all(transfer->headers);
     buffer_free(&transfer->body);
     free(transfer);
     if (was_large)
@@ -416,28 +417,30 @@ static int on_connected(
 
 /* ---- start ---- */
 
-static bool add_header(struct http_transfer *transfer, const char *header)
+static void add_line(struct http_transfer *transfer, char *text)
 {
-    struct curl_slist *list = curl_slist_append(transfer->headers, header);
+    struct curl_slist *line = &transfer->lines[transfer->line_count++];
 
-    if (list == NULL)
-        return false;
-    transfer->headers = list;
-    return true;
+    line->data = text;
+    if (line > transfer->lines)
+        line[-1].next = line;
 }
 
+/* curl_slist_append would copy each text, for one request. */
 static bool set_headers(struct http_transfer *transfer, const struct http_request *request)
 {
-    CURL *easy = transfer->handle->easy;
-    bool ok = true;
+    static char no_expect[] = "Expect:", no_accept[] = "Accept:", no_type[] = "Content-Type:";
 
+    if (request->header_count > HTTP_LINES_MAX)
+        return false;
     for (size_t i = 0; i < request->header_count; i++)
-        ok = ok && add_header(transfer, request->headers[i]);
-    /* By default, libcurl adds these to a POST. */
-    ok = ok && add_header(transfer, "Expect:") && add_header(transfer, "Accept:");
+        add_line(transfer, request->headers[i]);
+    add_line(transfer, no_expect);
+    add_line(transfer, no_accept);
     if (request->body == NULL)
-        ok = ok && add_header(transfer, "Content-Type:");
-    return ok && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+        add_line(transfer, no_type);
+    return curl_easy_setopt(transfer->handle->easy, CURLOPT_HTTPHEADER, transfer->lines) ==
+           CURLE_OK;
 }
 
 static bool set_body(struct http_transfer *transfer, const struct http_request *request)
