@@ -132,6 +132,8 @@ static int global_init(void)
     if (!initialised && curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free,
                             wiping_realloc, wiping_strdup, wiping_calloc) != CURLE_OK)
         return -1;
+    if (!initialised)
+        wiping_heap_keep();
     initialised = true;
     return 0;
 }
