@@ -160,7 +160,10 @@ int header_lines_build(
     int r = 0;
 
     lines->count = 0;
-    buffer_init_secret(&lines->text, TEXT_BYTES);
+    if (lines->text.data == NULL)
+        buffer_init_secret(&lines->text, TEXT_BYTES);
+    else
+        buffer_clear(&lines->text);
     buffer_reserve(
         &lines->text, USUAL_BYTES + (token != NULL ? strnlen(token, TEXT_BYTES - USUAL_BYTES) : 0));
     call_add(lines, "Host", request->endpoint->host);
@@ -184,7 +187,8 @@ void header_lines_free(struct header_lines *lines)
 
 /* ---- call ---- */
 
-#define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
+#define SPARE_BYTES      4096 /* of header lines: a larger buffer is not kept */
+#define CONCURRENT_CALLS 32   /* attempts under way to one service; further calls queue */
 
 struct aws_client {
     struct loop *loop;
@@ -195,6 +199,7 @@ struct aws_client {
     struct aws_counters counters[AWS_SERVICE_COUNT];
     unsigned active[AWS_SERVICE_COUNT];
     struct ring queue[AWS_SERVICE_COUNT]; /* aws_call::link */
+    struct aws_call *spare; /* the next one: a page after another makes none; or NULL */
 };
 
 #define SKEW_LOGGED_MS 60000
@@ -237,8 +242,19 @@ struct aws_client *aws_client_create(struct loop *loop, struct http *http)
     return client;
 }
 
+/* NULL is allowed */
+static void call_destroy(struct aws_call *call)
+{
+    if (call == NULL)
+        return;
+    header_lines_free(&call->lines);
+    free(call);
+}
+
 void aws_client_destroy(struct aws_client *client)
 {
+    if (client != NULL)
+        call_destroy(client->spare);
     free(client);
 }
 
@@ -513,17 +529,27 @@ static bool retry(struct aws_call *call, const struct aws_reply *reply)
     return call_wait(call, delay);
 }
 
+/* Keeps it as the spare one, if there is none. */
 static void call_free(struct aws_call *call)
 {
+    struct aws_client *client = call->client;
+
     for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
         wipe(call->headers[i], strlen(call->headers[i])); /* it may be an authorization token */
         free(call->headers[i]);
     }
     free(call->headers);
-    header_lines_free(&call->lines);
     credentials_unref(call->request.credentials);
     loop_timer_destroy(call->timer);
-    free(call);
+    if (call->lines.text.capacity > SPARE_BYTES)
+        header_lines_free(&call->lines);
+    if (client->spare != NULL) {
+        call_destroy(call);
+        return;
+    }
+    buffer_clear(&call->lines.text);
+    *call = (struct aws_call){.lines.text = call->lines.text};
+    client->spare = call;
 }
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply)
@@ -540,7 +566,7 @@ static void on_response(void *data, const struct http_response *response)
     struct aws_reply reply = {.error = {.outcome = AWS_OK}, .attempts = call->attempts};
 
     call->transfer = NULL;
-    header_lines_free(&call->lines);
+    buffer_clear(&call->lines.text);
     reply.elapsed_us = response->elapsed_us;
     reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
     if (service == AWS_STS)
@@ -588,9 +614,10 @@ static int copy_headers(struct aws_call *call, const char *const *headers)
 struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
     aws_call_done_fn *done, void *data, struct failure *failure)
 {
-    struct aws_call *call = calloc(1, sizeof(*call));
+    struct aws_call *call = client->spare != NULL ? client->spare : calloc(1, sizeof(*call));
     int r;
 
+    client->spare = NULL;
     if (call == NULL) {
         set_unsent(failure, request->what, -ENOMEM);
         return NULL;

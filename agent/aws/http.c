@@ -84,6 +84,7 @@ static struct handle *handle_create(struct trust *trust, const char *url)
 #define ISSUER_MS        60000 /* how long a seen issuer is reused for refusals of the same URL */
 #define IDLE_HANDLES     16    /* kept to make the next request to the same URL cheap */
 #define LARGE_BYTES      (32u * 1024u) /* a larger reply makes the agent return pages to the system */
+#define SPARE_BYTES      4096          /* of a reply: the buffer of a larger one is not kept */
 #define SUPPRESSED_LINES 3             /* by default, libcurl adds these to a POST */
 #define HEADER_BYTES     4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
 
@@ -102,6 +103,7 @@ struct http {
     struct handle *idle[IDLE_HANDLES];       /* the most recently used one is last */
     size_t idle_count;
     struct refused_issuer refused_issuer;
+    struct http_transfer *spare; /* the next one: a page after another makes none; or NULL */
 };
 
 struct http_transfer {
@@ -211,19 +213,35 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
     give_back_handle(http, transfer->handle,
         is_complete && !transfer->traced && transfer->header_bytes <= HEADER_BYTES);
     transfer->handle = NULL;
-    loop_timer_destroy(transfer->stall);
-    transfer->stall = NULL;
+    loop_timer_stop(transfer->stall);
 }
 
-static void transfer_free(struct http_transfer *transfer)
+/* NULL is allowed */
+static void transfer_destroy(struct http_transfer *transfer)
 {
-    bool was_large;
-
     if (transfer == NULL)
         return;
-    was_large = transfer->body.len > LARGE_BYTES;
+    loop_timer_destroy(transfer->stall);
     buffer_free(&transfer->body);
     free(transfer);
+}
+
+/* Keeps it as the spare one, if there is none. */
+static void transfer_free(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    bool was_large = transfer->body.len > LARGE_BYTES;
+
+    buffer_clear(&transfer->body);
+    if (transfer->body.capacity > SPARE_BYTES)
+        buffer_free(&transfer->body);
+    if (http->spare != NULL) {
+        transfer_destroy(transfer);
+    } else {
+        *transfer = (struct http_transfer){
+            .http = http, .stall = transfer->stall, .body = transfer->body};
+        http->spare = transfer;
+    }
     if (was_large)
         heap_give_back();
 }
@@ -511,27 +529,50 @@ static struct handle *take_handle(struct http *http, const char *url)
     return index >= 0 ? remove_idle(http, (size_t)index) : new_handle(http, url);
 }
 
-struct http_transfer *http_start(
-    struct http *http, const struct http_request *request, http_done_fn *done, void *data)
+static struct http_transfer *transfer_create(struct http *http)
 {
-    struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+    struct http_transfer *transfer = http->spare;
 
+    http->spare = NULL;
+    if (transfer != NULL)
+        return transfer;
+    transfer = calloc(1, sizeof(*transfer));
     if (transfer == NULL)
         return NULL;
     transfer->http = http;
+    buffer_init_secret(&transfer->body, 0);
+    transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
+    if (transfer->stall != NULL)
+        return transfer;
+    transfer_destroy(transfer);
+    return NULL;
+}
+
+static void limit_body(struct buffer *body, size_t max)
+{
+    if (body->capacity > max)
+        buffer_free(body);
+    body->max = max;
+}
+
+struct http_transfer *http_start(
+    struct http *http, const struct http_request *request, http_done_fn *done, void *data)
+{
+    struct http_transfer *transfer = transfer_create(http);
+
+    if (transfer == NULL)
+        return NULL;
     transfer->done = done;
     transfer->data = data;
     transfer->dated = request->dated;
     if (!request->direct && http->proxies != NULL)
         transfer->proxy = proxy_choose(http->proxies, request->url);
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
-    buffer_init_secret(&transfer->body, request->max_body);
-    transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
+    limit_body(&transfer->body, request->max_body);
     transfer->handle = take_handle(http, request->url);
-    if (transfer->stall == NULL || transfer->handle == NULL || !set_request(transfer, request) ||
+    if (transfer->handle == NULL || !set_request(transfer, request) ||
         multi_add(http->multi, &transfer->in_multi, transfer->handle->easy) < 0) {
         handle_destroy(transfer->handle);
-        loop_timer_destroy(transfer->stall);
         transfer_free(transfer);
         return NULL;
     }
@@ -572,6 +613,7 @@ void http_destroy(struct http *http)
         return;
     while (http->idle_count > 0)
         handle_destroy(http->idle[--http->idle_count]);
+    transfer_destroy(http->spare);
     multi_destroy(http->multi);
     trust_destroy(http->trust);
     free(http);

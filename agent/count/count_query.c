@@ -5,6 +5,7 @@
 #include "agent/aws/retry.h"
 #include "agent/backoff.h"
 #include "agent/fnv.h"
+#include "agent/wiping_heap.h"
 #include "proto/saturating.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static void count_query_free(struct count_query *counting)
     loop_timer_destroy(counting->timer);
     buffer_free(&counting->body);
     dynamodb_page_clear(&counting->page);
-    free(counting->start_key);
+    wiping_free(counting->start_key);
     free(counting);
 }
 
@@ -117,7 +118,7 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     counting->sum.scanned += page->scanned;
     counting->sum.consumed_rcu += page->consumed_rcu;
     counting->sum.pages++;
-    free(counting->start_key);
+    wiping_free(counting->start_key);
     counting->start_key = page->last_key;
     page->last_key = NULL;
     if (counting->start_key != NULL && (counting->sum.pages & (counting->sum.pages - 1)) == 0)
