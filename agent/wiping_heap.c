@@ -37,11 +37,14 @@ static size_t round_size(size_t size)
 /* NULL: none is kept for this size. */
 static void *take_kept(size_t rounded)
 {
-    struct kept_block **list = &kept_blocks[rounded / BLOCK_STEP], *block;
+    struct kept_block *block;
 
-    if (!keeps_blocks || rounded > BLOCK_LARGEST || (block = *list) == NULL)
+    if (!keeps_blocks || rounded > BLOCK_LARGEST)
         return NULL;
-    *list = block->next;
+    block = kept_blocks[rounded / BLOCK_STEP];
+    if (block == NULL)
+        return NULL;
+    kept_blocks[rounded / BLOCK_STEP] = block->next;
     block->next = NULL;
     kept_bytes -= rounded;
     return block;
