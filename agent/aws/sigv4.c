@@ -77,7 +77,8 @@ static bool is_header_text(const char *text)
 struct header_list {
     struct sigv4_header headers[HEADERS_MAX];
     size_t count;
-    size_t front; /* so many are the request's front: up to the date and the token */
+    size_t front; /* so many are the request's front: up to the date, or the token behind it */
+    bool has_token;
 };
 
 static void list_insert(struct header_list *list, const char *name, const char *value)
@@ -102,6 +103,7 @@ static int list_headers(struct header_list *list, const struct sigv4_request *re
     for (size_t i = 0; i < list->count; i++)
         list->headers[i] = request->headers[i];
     list_insert(list, "x-amz-date", date);
+    list->has_token = token != NULL;
     if (token != NULL)
         list_insert(list, "x-amz-security-token", token);
     return 0;
@@ -214,8 +216,8 @@ _Static_assert(sizeof(br_sha256_context) <= sizeof(((struct signed_front *)NULL)
 /* Everything that hash_front hashes, but not the token: the front is kept with the credentials,
  * which have only one. Each text ends in its NUL, so that no two lists have the same text. 0: too
  * long to be kept. */
-static size_t front_text(const struct sigv4_request *request, const struct header_list *list,
-    const char *token, char *to, size_t size)
+static size_t front_text(
+    const struct sigv4_request *request, const struct header_list *list, char *to, size_t size)
 {
     struct text text = {.to = to, .size = size};
 
@@ -226,7 +228,7 @@ static size_t front_text(const struct sigv4_request *request, const struct heade
         const struct sigv4_header *header = &list->headers[i];
 
         text_add_bytes(&text, header->name, strlen(header->name) + 1);
-        if (header->value != token)
+        if (i + 1 < list->front || !list->has_token)
             text_add_bytes(&text, header->value, strlen(header->value) + 1);
     }
     return text.failed ? 0 : text.len;
@@ -235,10 +237,10 @@ static size_t front_text(const struct sigv4_request *request, const struct heade
 /* Starts the hash of the request with its front, as it was kept or anew. The list is checked as far
  * as it was not when the front was kept. 0 or -EINVAL. */
 static int start_hash(struct signed_front *front, const struct sigv4_request *request,
-    const struct header_list *list, const char *token, br_sha256_context *hash)
+    const struct header_list *list, br_sha256_context *hash)
 {
     char text[sizeof(front->text)];
-    size_t len = front_text(request, list, token, text, sizeof(text));
+    size_t len = front_text(request, list, text, sizeof(text));
     bool kept = len > 0 && len == front->len && memcmp(text, front->text, len) == 0;
 
     if (!list_is_valid(list, kept ? list->front : 0))
@@ -361,20 +363,37 @@ static int write_authorization(char *to, const char *key_id, const char *scope,
     return text.failed ? -EMSGSIZE : 0;
 }
 
+/* The signature of a canonical request with this hash. */
+static void sign_hash(const struct signing_key *key, const char *date,
+    const uint8_t hash[HASH_BYTES], char signature[HASH_HEX])
+{
+    char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
+    struct text text = {.to = to_sign, .size = sizeof(to_sign)};
+    uint8_t result[HASH_BYTES];
+    char hex[HASH_HEX];
+
+    to_hex(hash, hex);
+    text_add(&text, ALGORITHM "\n");
+    text_add(&text, date);
+    text_add(&text, "\n");
+    text_add(&text, key->scope);
+    text_add(&text, "\n");
+    text_add(&text, hex);
+    hmac_with_derived(key, to_sign, result);
+    to_hex(result, signature);
+}
+
 static int sign(const struct sigv4_request *request, const struct credentials *credentials,
     const char *region, const char *service, struct sigv4_signature *signature)
 {
-    const char *token = credentials->session_token;
     struct signing_key *key;
     struct header_list list;
     br_sha256_context canonical;
     uint8_t hash[HASH_BYTES];
     char hex[HASH_HEX];
-    char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
-    struct text text = {.to = to_sign, .size = sizeof(to_sign)};
     int r;
 
-    r = list_headers(&list, request, signature->date, token);
+    r = list_headers(&list, request, signature->date, credentials->session_token);
     if (r == 0 && !is_header_text(credentials->access_key_id))
         r = -EINVAL;
     if (r < 0)
@@ -382,20 +401,12 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     key = key_for(credentials, signature->date, region, service);
     if (key == NULL)
         return -EMSGSIZE;
-    r = start_hash(&key->front, request, &list, token, &canonical);
+    r = start_hash(&key->front, request, &list, &canonical);
     if (r < 0)
         return r;
     hash_rest(&canonical, request, &list, hash);
     wipe(&canonical, sizeof(canonical)); /* its last block may hold a part of the token */
-    to_hex(hash, hex);
-    text_add(&text, ALGORITHM "\n");
-    text_add(&text, signature->date);
-    text_add(&text, "\n");
-    text_add(&text, key->scope);
-    text_add(&text, "\n");
-    text_add(&text, hex);
-    hmac_with_derived(key, to_sign, hash);
-    to_hex(hash, hex);
+    sign_hash(key, signature->date, hash, hex);
     return write_authorization(
         signature->authorization, credentials->access_key_id, key->scope, &list, hex);
 }

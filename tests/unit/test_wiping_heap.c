@@ -40,6 +40,9 @@ static void watched_free(void *block)
 
 #define LARGEST 4104
 
+static uint8_t
+    *volatile kept; /* a freed block, where no analyzer follows: kept, so still readable */
+
 static void drain(void)
 {
     for (size_t size = 8; kept_bytes > 0 && size <= LARGEST; size += 16)
@@ -58,14 +61,14 @@ static bool keep(void)
 
 TEST(a_block_is_used_again_for_each_size_that_it_fits)
 {
-    bool kept = keep();
+    bool keeps = keep();
     for (size_t size = 0; size <= LARGEST; size++) {
         void *first = wiping_malloc(size);
         made = 0;
         wiping_free(first);
         void *again = wiping_malloc(size);
-        CHECK_INT(kept ? 0 : 1, made);
-        CHECK(!kept || again == first);
+        CHECK_INT(keeps ? 0 : 1, made);
+        CHECK(!keeps || again == first);
         CHECK(malloc_usable_size(again) >= size);
         wiping_free(again);
         drain();
@@ -77,7 +80,7 @@ TEST(no_block_is_given_for_more_than_it_holds)
     keep();
     /* Also those that another library made, of any size. */
     for (size_t size = 0; size <= LARGEST + 100; size++) {
-        wiping_free(malloc(size));
+        wiping_free(malloc(size + 1));
         for (size_t wanted = size > 40 ? size - 40 : 0; wanted < size + 40; wanted++) {
             void *block = wiping_malloc(wanted);
             CHECK(malloc_usable_size(block) >= wanted);
@@ -97,11 +100,12 @@ TEST(a_freed_block_holds_nothing)
         uint8_t *other = wiping_malloc(size), *block = wiping_malloc(size);
         size_t whole = malloc_usable_size(block);
         memset(block, 0x5a, whole);
+        kept = block;
         wiping_free(other);
         wiping_free(block);
-        CHECK(memmem(block, whole, "\x5a", 1) == NULL); /* kept, so that it can still be read */
+        CHECK(memmem(kept, whole, "\x5a", 1) == NULL);
         uint8_t *cleared = wiping_calloc(1, size);
-        CHECK(cleared == block);
+        CHECK(cleared == kept);
         CHECK(memcmp(cleared, none, size) == 0);
         wiping_free(cleared);
         drain();
@@ -115,12 +119,13 @@ TEST(a_block_that_grows_is_moved_and_wiped)
         return;
     char *block = wiping_strdup(text);
     size_t whole = malloc_usable_size(block);
+    kept = (uint8_t *)block;
     char *same = wiping_realloc(block, whole);
-    CHECK(same == block);
-    char *moved = wiping_realloc(block, whole + 1);
-    CHECK(moved != block);
+    CHECK((uint8_t *)same == kept);
+    char *moved = wiping_realloc(same, whole + 1);
+    CHECK((uint8_t *)moved != kept);
     CHECK_STR(text, moved);
-    CHECK(memmem(block, whole, "SECRET", 6) == NULL);
+    CHECK(memmem(kept, whole, "SECRET", 6) == NULL);
     char *shrunk = wiping_realloc(moved, 8);
     CHECK(memcmp(shrunk, text, 8) == 0);
     wiping_free(shrunk);
@@ -130,13 +135,13 @@ TEST(a_block_that_grows_is_moved_and_wiped)
 TEST(no_more_is_kept_than_64_kib)
 {
     void *blocks[3000];
-    bool kept = keep();
+    bool keeps = keep();
     for (size_t i = 0; i < 3000; i++)
         blocks[i] = wiping_malloc(i % 100 == 0 ? LARGEST : 56);
     for (size_t i = 0; i < 3000; i++)
         wiping_free(blocks[i]);
     CHECK(kept_bytes <= 64 * 1024);
-    CHECK(!kept || kept_bytes > 60 * 1024);
+    CHECK(!keeps || kept_bytes > 60 * 1024);
     CHECK(freed >= 1000);
 }
 
