@@ -11,11 +11,13 @@ from tests.gateway.local import ROOT
 
 from . import machine
 from .rounds import Row, interleave
-from .servers import BUILD, SHORT_TOKEN_BYTES, TOKEN_BYTES, Stage, count, program, request, stats
+from .servers import BUILD, SHORT_TOKEN_BYTES, STATIC, TOKEN_BYTES
+from .servers import Stage, count, program, request, stats
 
 TITLE = "A Query (CPU of the process that sends it, the service on the same CPU)"
 PAGES = 100
 PAGE, COUNT = "a page of many", "a count of one page"
+PAGE_STATIC, COUNT_STATIC = PAGE + ", static", COUNT + ", static"
 SHORT = ", short token"
 WANTED = {(PAGE, "libcurl, unsigned"): ("<=", 1.5), (PAGE, "Go SDK"): ("<=", 0.33),
           (COUNT, "Go SDK"): ("<=", 0.45)}
@@ -50,24 +52,26 @@ def peer(command, environment):
 
 
 def senders(stage, ports, queries, short=False):
-    """name → function that runs it once; each with a session token of STS's length or a short one."""
+    """name → function that runs it once; all with a session token of STS's length, or a short one."""
     one, many = ports
     bytes_ = SHORT_TOKEN_BYTES if short else TOKEN_BYTES
     env = stage.environment(one, web_identity=False, token_bytes=bytes_)
     behind = SHORT if short else ""
-    children = {}
-    for name, port in (("single" + behind, one), ("paged" + behind, many)):
-        children[name] = stage.agent(port, name=name, web_identity=False, token_bytes=bytes_)
+
+    def cost(name, port, pages, tallyd=None):
+        child = stage.agent(port, name=name, tallyd=tallyd, web_identity=False, token_bytes=bytes_)
         count(stage.path(name))
+        return lambda: cpu_of_agent(stage, child, name, pages, queries // pages)
 
-    def cost(name, pages):
-        return lambda: cpu_of_agent(stage, children[name + behind], name + behind, pages,
-                                    queries // pages)
-
-    made = {PAGE: cost("paged", PAGES), COUNT: cost("single", 1),
+    made = {PAGE: cost("paged" + behind, many, PAGES), COUNT: cost("single" + behind, one, 1),
             "bare socket": peer([program("query_floor"), "bare", one, queries], env),
             "libcurl, unsigned": peer([program("query_floor"), "curl", one, queries], env)}
     notes = []
+    if os.path.exists(STATIC) and not short:
+        made[PAGE_STATIC] = cost("paged-static", many, PAGES, STATIC)
+        made[COUNT_STATIC] = cost("single-static", one, 1, STATIC)
+    elif not short:
+        notes.append("without the static build: 'make image' makes it")
     try:
         made["Go SDK"] = peer([go_program(), one, queries], env)
     except (machine.Missing, subprocess.CalledProcessError) as missing:
@@ -100,9 +104,9 @@ def paged_count(rounds):
 
 
 def rows_of(results, behind=""):
-    for mine in (PAGE, COUNT):
+    for mine in (PAGE, COUNT, PAGE_STATIC, COUNT_STATIC):
         for name in ("bare socket", "libcurl, unsigned", "Go SDK", "boto3"):
-            if name + behind in results:
+            if mine + behind in results and name + behind in results:
                 yield Row("query", mine + behind, results[mine + behind], "µs", name,
                           results[name + behind], None if behind else WANTED.get((mine, name)))
 

@@ -192,7 +192,8 @@ def test_a_page_after_another_allocates_nothing(pod, canned, counting_library, t
         agent.start()
         agent.rpc("count", trigger="small", timeout_ms=MINUTE)
         before = allocations(agent, counts)
-        assert agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=MINUTE)["pages"] == pages
+        told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=MINUTE)
+        assert told["pages"] == pages
         made[pages] = allocations(agent, counts) - before
     print(f"\nA count of {10 + PAGES} pages beside one of 10")
     show("allocations more, of a list that doubles", made[10 + PAGES] - made[10])
