@@ -4,6 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/count/signed_call.h"
 #include "agent/fnv.h"
+#include "agent/wiping_heap.h"
 #include "proto/saturating.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ static void count_query_free(struct count_query *counting)
     signed_call_clear(&counting->call);
     buffer_free(&counting->body);
     dynamodb_page_clear(&counting->page);
-    free(counting->start_key);
+    wiping_free(counting->start_key);
     free(counting);
 }
 
@@ -149,7 +150,7 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     counting->sum.pages++;
     if (counting->limit > 0 && page->scanned >= counting->limit && page->last_key != NULL)
         counting->cut_pages++;
-    free(counting->start_key);
+    wiping_free(counting->start_key);
     counting->start_key = page->last_key;
     page->last_key = NULL;
     if (counting->start_key != NULL && (counting->sum.pages & (counting->sum.pages - 1)) == 0)

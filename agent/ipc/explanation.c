@@ -67,7 +67,7 @@ static void pack_header(struct map *map, const char *line)
 static void pack_headers(struct map *outer, const struct aws_request *request, int64_t unix_seconds)
 {
     struct map map = map_begin_in(outer, "headers");
-    struct header_lines lines;
+    struct header_lines lines = {.count = 0};
 
     if (header_lines_build(&lines, request, unix_seconds) < 0)
         lines.count = 0;

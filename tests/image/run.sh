@@ -23,6 +23,7 @@ not_the_image=(--ignore tests/integration/test_library.py
   --deselect integration/test_lifecycle.py::test_clients_notice_no_restart
   --deselect integration/test_hot_path.py::test_a_cached_answer_takes_few_instructions
   --deselect integration/test_numbers.py::test_a_cached_answer_allocates_nothing
+  --deselect integration/test_numbers.py::test_a_page_after_another_allocates_nothing
   --deselect integration/test_sandbox.py::test_an_intruder_gets_nowhere
   --deselect integration/test_sandbox.py::test_no_alarm_advises_to_do_without_the_filter
   --deselect integration/test_sandbox.py::test_without_the_filter_an_intruder_gets_somewhere)
