@@ -363,7 +363,7 @@ static const char *const plain_parameters[] = {"awsRegion", "targetValue", "acti
     "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", "shareTable", "sumOver",
     "budget", NULL};
 static const char *const expression_parameters[] = {
-    "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
+    "sumOver", "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
 
 static void lint_unrendered(
     const struct parameters *parameters, const char *const *names, enum unrendered_where where)

@@ -262,6 +262,7 @@ void sum_over_read(
         query->shard_count = 0;
     else
         parameter_note(parameters, NAME,
-            "KEDA ignores it and counts one of these %zu: the one in expressionAttributeValues",
+            "KEDA ignores it and counts one value only, that in expressionAttributeValues; tally "
+            "counts these %zu",
             query->shard_count);
 }

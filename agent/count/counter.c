@@ -14,6 +14,7 @@
 struct slot {
     struct identity *identity;
     struct held_budget *budget;      /* held; NULL: the trigger has none of its own */
+    double evicted_rcu;              /* what the states that made room for others had read */
     struct trigger_state *state;     /* of the trigger's own values; NULL: not requested yet */
     struct trigger_state **variants; /* of clients' values, most recently used first; NULL: none */
     size_t variant_count;
@@ -146,6 +147,7 @@ static void slot_move(struct slot *to, struct slot *from, struct snapshot *snaps
         held_budget_unref(to->budget);
         to->budget = held_budget_ref(from->budget);
     }
+    to->evicted_rcu = from->evicted_rcu;
     to->state = from->state;
     to->variants = from->variants;
     to->variant_count = from->variant_count;
@@ -285,6 +287,7 @@ static size_t find_unwanted(const struct slot *slot)
 
 static void remove_variant(struct counter *counter, struct slot *slot, size_t place)
 {
+    slot->evicted_rcu += trigger_state_rcu_total(slot->variants[place]);
     abandon(counter, slot->variants[place]);
     slot->variant_count--;
     memmove(&slot->variants[place], &slot->variants[place + 1],
@@ -437,7 +440,7 @@ void counter_cost(
 {
     const struct slot *slot = slot_of(counter, trigger);
 
-    *cost = (struct counter_cost){.rcu_total = 0};
+    *cost = (struct counter_cost){.rcu_total = slot->evicted_rcu};
     if (slot->state != NULL) {
         cost->rcu_per_hour = trigger_state_rcu_per_hour(slot->state);
         cost->rcu_total = trigger_state_rcu_total(slot->state);

@@ -105,6 +105,13 @@ static void on_trouble(void *data, const struct failure *failure)
     flight->progress.last_attempt = *failure;
 }
 
+/* AWS's time at the last page; 0: of a sum of which no value is complete yet. */
+static int64_t flight_completed_ms(const struct flight *flight)
+{
+    return flight->sum != NULL ? shard_sum_completed_ms(flight->sum)
+                               : count_query_completed_ms(flight->counting);
+}
+
 /* Shares the result with the fleet, if this agent counted for it. */
 static void flight_share(
     struct flight *flight, const struct count_value *value, const struct failure *failure)
@@ -119,9 +126,7 @@ static void flight_share(
     else if (value->is_bound)
         shared_count_leave(shared);
     else
-        shared_count_publish(shared, value,
-            flight->sum != NULL ? shard_sum_completed_ms(flight->sum)
-                                : count_query_completed_ms(flight->counting));
+        shared_count_publish(shared, value, flight_completed_ms(flight));
 }
 
 static void on_count_done(
@@ -155,6 +160,9 @@ static void flight_end_early(struct flight *flight, bool is_bound, const struct 
     value.at_least = true;
     value.is_bound = is_bound;
     value.is_partial = !is_bound;
+    /* Another agent would pay for the same pages, and come no further. */
+    if (!is_bound && value.count > 0 && flight_completed_ms(flight) > 0)
+        flight_share(flight, &value, failure);
     flight_stop(flight);
     if (value.pages == 0)
         flight_end(flight, NULL, failure);
@@ -222,9 +230,9 @@ static bool flight_is_over_budget(struct flight *flight, struct failure *failure
         return false;
     flight->context->stats.over_budget++;
     failure_set(failure, ERROR_BUSY,
-        "%s is used up: the next count of table %.80s may start in %lld s; a countLimit, `enough`, "
-        "--share-table or a longer pollingInterval costs less",
-        which, query->table, (long long)((wait_ms + 999) / 1000));
+        "%s is used up, so table %.80s is not counted before retry_after_ms; a countLimit, "
+        "`enough`, --share-table or a longer pollingInterval costs less",
+        which, query->table);
     failure->retry_after_ms = wait_ms;
     return true;
 }

@@ -2,12 +2,15 @@
 #include "agent/ipc/explanation.h"
 
 #include "agent/aws/call.h"
+#include "agent/aws/dynamodb.h"
 #include "agent/count/decision.h"
+#include "agent/count/shard_sum.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- pack request ---- */
@@ -308,15 +311,40 @@ static void put_note(struct map *map, const struct explanation *explanation)
     map_string(map, "note", note);
 }
 
+/* What KEDA counts: the first page. With sumOver it counts the value in expressionAttributeValues,
+ * which may be none of those that were counted: then it is not known. */
+static bool keda_count(const struct explanation *explanation, uint64_t *count)
+{
+    const struct query *query = &explanation->trigger->query;
+    const struct page_log *pages = explanation->pages;
+    char *own = query->shard_count > 0 ? dynamodb_merge_values(query->values, "{}") : NULL;
+    bool is_known = query->shard_count == 0;
+
+    *count = pages->first_count;
+    for (size_t i = pages->count; own != NULL && i-- > 0;) {
+        char *values = shard_sum_values(query, NULL, pages->pages[i].shard);
+
+        if (values != NULL && strcmp(values, own) == 0) { /* the first of its pages is found last */
+            is_known = true;
+            *count = pages->pages[i].count;
+        }
+        free(values);
+    }
+    free(own);
+    return is_known;
+}
+
 static void put_keda(struct map *map, const struct explanation *explanation)
 {
     const struct count_value *value = explanation->value;
+    uint64_t count = 0;
+    bool is_known = keda_count(explanation, &count);
     struct map keda;
 
     keda = map_begin_in(map, "keda");
-    put_set(&keda, "count", true, explanation->pages->first_count);
+    put_set(&keda, "count", is_known, count);
     map_int(&keda, "pages_ignored", value->pages - 1);
-    put_set(&keda, "undercount", true, value->count - explanation->pages->first_count);
+    put_set(&keda, "undercount", is_known, value->count - count);
     put_note(&keda, explanation);
     map_end(&keda);
 }

@@ -155,6 +155,8 @@ void count_remark(const struct cli *cli, const struct json *answer)
         cli_note("stale: counted %s ago, because asking again failed: %s: %s", text,
             json_get_string(answer, "last_error.name", "UNKNOWN"),
             json_get_string(answer, "last_error.message", "no reason given"));
+    else if (strcmp(quality, "at_least") == 0 && json_get(answer, "last_error") != NULL)
+        cli_note("at least: %s", json_get_string(answer, "last_error.message", "no reason given"));
     else if (strcmp(quality, "at_least") == 0)
         cli_note("at least: counting stopped %s, after %" PRId64 " page%s",
             cli_given(cli, OPTION_ENOUGH) ? "when it was enough" : "at its configured limit", pages,
