@@ -92,6 +92,7 @@ struct tally_request *cli_request(const struct cli *cli, const char *method);
 /* One function for each verb. */
 int run_call(struct cli *cli);
 int run_count(struct cli *cli);
+int run_doctor(struct cli *cli);
 int run_explain(struct cli *cli);
 int run_install(struct cli *cli);
 int run_list(struct cli *cli);

@@ -92,6 +92,17 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally explain orders\n",
         run_explain, true},
+    {"doctor", "[TRIGGER]", 0, 1, OPTION_BIT(VALUE), TEXT_AND_JSON,
+        "what works and what does not, from the socket to the table",
+        "Checks each step of a count: socket, agent, configuration, identity, token, proxy,\n"
+        "name, certificates, clock, STS, table, and the cost; and says what to do. Without a\n"
+        "trigger it counts one of each identity and table, each up to one item: half a read\n"
+        "unit. It changes nothing. Exits 0 if nothing is wrong, 1 if there is a problem, 3\n"
+        "without an agent, 4 after --timeout (10s).\n"
+        "\n"
+        "  $ tally doctor\n"
+        "  $ tally doctor orders -o json | jq '.[] | select(.state == \"problem\")'\n",
+        run_doctor, true},
     {"top", "", 0, 0, OPTION_BIT(INTERVAL), OUTPUT_BIT(TEXT), "status, live",
         "Needs a terminal. q ends it.\n"
         "\n"
