@@ -117,7 +117,7 @@ static const struct {
         "activate STS for this region in the settings of IAM, or set AWS_REGION to another one"},
     {"sts", "ACCESS_DENIED",
         "correct the role's trust policy: `tally whoami` shows what it must allow"},
-    {"sts", "THROTTLED",
+    {"sts", "throttled",
         "wait: the agent asks again; if many agents start at once, start them more slowly"},
     {"sts", "CREDENTIALS", "correct what STS does not accept, most often the role's ARN"},
     {"sts", "failed with HTTP", SERVICE_FAILED},
@@ -142,7 +142,7 @@ static const struct {
         "this identity; a permissions boundary, SCP or endpoint policy can deny it, too"},
     {"table", "Validation",
         "correct the trigger's expressions or key; `tally explain` shows the request"},
-    {"table", "THROTTLED",
+    {"table", "throttled",
         "raise the read capacity of the table or index, or count less often (pollingInterval, "
         "countLimit)"},
     {"table", "ACCESS_DENIED",
@@ -152,9 +152,6 @@ static const struct {
     {"table", "INVALID_REQUEST",
         "give the values that a client gives: tally doctor TRIGGER --value :placeholder=VALUE"},
     {"table", "BUSY", "wait, or ask less often: the agent is at a limit"},
-    {"table", "TIMEOUT",
-        "repeat it with a longer --timeout; `tally count TRIGGER --enough 1` shows how far it "
-        "gets"},
     {"table", "failed with HTTP", SERVICE_FAILED},
     {"table", "still counting", "set countLimit or maxPages, or count with a longer --timeout"},
     {"table", NULL,
@@ -166,7 +163,8 @@ static const struct {
     {"share", NULL,
         "check the share table: until it can be used, each agent counts, and pays, for itself"},
     {"cost", NULL,
-        "raise the budget, or read less: countLimit, a longer pollingInterval, --share-table"},
+        "raise --budget or the trigger's budget, or read less: countLimit, a longer "
+        "pollingInterval, --share-table"},
 };
 
 const char *doctor_advise(
@@ -274,18 +272,57 @@ static void doctor_add_failure(struct doctor *doctor, const char *step, enum doc
         doctor_advise(step, json_get_string(error, "name", ""),
             json_get_string(error, "aws.code", ""), json_get_string(error, "message", "")),
         "%s%s%s", subject, subject[0] != '\0' ? ": " : "", text);
-    if (strcmp(json_get_string(error, "name", ""), "DEADLINE") == 0)
+    const char *name = json_get_string(error, "name", "");
+    if (strcmp(name, "DEADLINE") == 0 ||
+        (strcmp(name, "TIMEOUT") == 0 && json_get(error, "stage") == NULL))
         doctor_worsen(doctor, EXIT_DEADLINE);
 }
 
 /* ---- the failures that were met ---- */
 
+static int64_t doctor_number(const struct doctor *doctor, const char *path)
+{
+    int64_t value = 0;
+    json_get_integer(doctor->status, path, &value);
+    return value;
+}
+
+/* A service that was called, and has not given credentials yet. */
+static bool doctor_is_waited_for(const struct doctor *doctor, const char *service)
+{
+    static const char *const outcomes[] = {"ok", "throttled", "failed"};
+    char path[64];
+    snprintf(path, sizeof(path), "aws.%s.calls", service);
+    int64_t calls = doctor_number(doctor, path), answered = 0, ok = 0;
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+        snprintf(path, sizeof(path), "aws.%s.%s", service, outcomes[i]);
+        answered += doctor_number(doctor, path);
+        if (i == 0)
+            ok = answered;
+    }
+    return calls > 0 && (ok == 0 || answered < calls);
+}
+
+/* The step at which an error occurred; "" for none. A deadline that passed says nothing by itself.
+ */
+static const char *doctor_step_of(const struct doctor *doctor, const struct json *error)
+{
+    const char *stage = json_get_string(error, "stage", "");
+    const char *name = json_get_string(error, "name", "");
+    if (error == NULL)
+        return "";
+    if (stage[0] == '\0' && strcmp(name, "TIMEOUT") == 0)
+        stage = doctor_is_waited_for(doctor, "credentials") ? "credentials"
+                : doctor_is_waited_for(doctor, "sts")       ? "sts"
+                                                            : "";
+    return doctor_place(stage, name);
+}
+
 static void doctor_note(struct doctor *doctor, enum doctor_state state, const struct json *error)
 {
     if (error == NULL || json_kind(error) != JSON_KIND_MAP || doctor->failure_count == FAILURES_MAX)
         return;
-    const char *step = doctor_place(
-        json_get_string(error, "stage", ""), json_get_string(error, "name", ""));
+    const char *step = doctor_step_of(doctor, error);
     doctor->failures[doctor->failure_count++] = (struct doctor_failure){step, state, error};
 }
 
@@ -507,7 +544,10 @@ static void doctor_choose_all(struct doctor *doctor)
 
 static const char *doctor_path(const struct doctor *doctor)
 {
-    const char *path = doctor->cli->socket != NULL ? doctor->cli->socket : getenv("TALLY_SOCKET");
+    const struct cli *cli = doctor->cli;
+    const char *path = cli->shown != NULL    ? cli->shown
+                       : cli->socket != NULL ? cli->socket
+                                             : getenv("TALLY_SOCKET");
     return path != NULL && path[0] != '\0' ? path : TALLY_SOCKET_DEFAULT;
 }
 
@@ -515,7 +555,7 @@ static void doctor_check_socket(struct doctor *doctor, int r)
 {
     const char *path = doctor_path(doctor);
     struct stat info;
-    if (r == 0 && stat(path, &info) == 0) {
+    if (r == 0 && stat(doctor->cli->socket != NULL ? doctor->cli->socket : path, &info) == 0) {
         doctor_add(doctor, "socket", DOCTOR_OK, "", "%s, uid %u, gid %u, mode %04o", path,
             (unsigned)info.st_uid, (unsigned)info.st_gid, (unsigned)info.st_mode & 07777u);
     } else if (r == 0 || r == TALLY_EDEADLINE) {
@@ -614,13 +654,12 @@ static void doctor_check_identity(struct doctor *doctor, const struct json *iden
     const char *state = json_get_string(identity, "state", "?");
     const char *arn = json_get_string(identity, "arn", json_get_string(identity, "role", ""));
     const struct json *error = json_get(identity, "last_error");
-    const char *step = doctor_place(
-        json_get_string(error, "stage", ""), json_get_string(error, "name", ""));
+    const char *step = doctor_step_of(doctor, error);
     char who[TEXT_SIZE];
     snprintf(who, sizeof(who), "%s%s%s, because %s", json_get_string(identity, "kind", "?"),
         arn[0] != '\0' ? ": " : "", arn,
         json_get_string(identity, "why", "the agent does not say"));
-    if (error != NULL && strcmp(step, "identity") == 0)
+    if (strcmp(step, "identity") == 0)
         doctor_add_failure(doctor, "identity",
             strcmp(state, "failed") == 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, who, error);
     else if (strcmp(state, "valid") == 0)
@@ -686,9 +725,7 @@ static void doctor_check_identities(struct doctor *doctor)
     for (size_t i = 0; i < size; i++) {
         const struct json *error = json_get(json_at(identities, i), "last_error");
         doctor_check_identity(doctor, json_at(identities, i));
-        told = told || (error != NULL && strcmp(doctor_place(json_get_string(error, "stage", ""),
-                                                    json_get_string(error, "name", "")),
-                                             "identity") == 0);
+        told = told || strcmp(doctor_step_of(doctor, error), "identity") == 0;
     }
     if (!told)
         doctor_report_failure(doctor, "identity");
@@ -698,13 +735,6 @@ static void doctor_check_identities(struct doctor *doctor)
 }
 
 /* ---- the way to AWS ---- */
-
-static int64_t doctor_number(const struct doctor *doctor, const char *path)
-{
-    int64_t value = 0;
-    json_get_integer(doctor->status, path, &value);
-    return value;
-}
 
 /* Calls that were sent to any service, and those that were answered well. */
 static int64_t doctor_calls(const struct doctor *doctor, const char *what)
@@ -855,8 +885,7 @@ static void doctor_check_count(struct doctor *doctor, const struct doctor_count 
 {
     const struct json *error = count->error < 0 ? count->answer
                                                 : json_get(count->answer, "last_error");
-    const char *name = json_get_string(error, "name", "");
-    const char *step = doctor_place(json_get_string(error, "stage", ""), name);
+    const char *step = doctor_step_of(doctor, error);
     bool is_stale = strcmp(json_get_string(count->answer, "quality", ""), "stale") == 0;
     int64_t items = 0;
     double units = 0;
@@ -869,8 +898,6 @@ static void doctor_check_count(struct doctor *doctor, const struct doctor_count 
     } else if (error != NULL) {
         doctor_add_failure(doctor, "table",
             count->error < 0 || is_stale ? DOCTOR_PROBLEM : DOCTOR_WARNING, where, error);
-        if (strcmp(name, "TIMEOUT") == 0 && json_get(error, "stage") == NULL)
-            doctor_worsen(doctor, EXIT_DEADLINE);
     } else {
         doctor_add(doctor, "table", DOCTOR_OK, "", "%s: %s%" PRId64 " item%s, %.10g read unit%s",
             where,
@@ -1065,6 +1092,8 @@ int run_doctor(struct cli *cli)
 {
     struct doctor doctor = {.cli = cli};
     int64_t timeout = cli_number(cli, OPTION_TIMEOUT, DOCTOR_MS);
+    if (cli_given(cli, OPTION_VALUE) && cli_operand(cli, 0) == NULL)
+        return cli_usage("--value is for one trigger: tally doctor TRIGGER --value :k=VALUE");
     int code = cli_open_within(cli, timeout);
     if (code != EXIT_OK)
         return code;
