@@ -1060,7 +1060,7 @@ static void doctor_print_entry(const struct json *entry)
     if (advice[0] == '\0')
         return;
     terminal_print(stdout, "%*sto do: ", INDENT, "");
-    terminal_print_wrapped(stdout, advice, INDENT);
+    terminal_print_wrapped(stdout, advice, INDENT + strlen("to do: "));
     terminal_print(stdout, "\n");
 }
 
