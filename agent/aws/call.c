@@ -357,6 +357,7 @@ static void set_unsent(struct failure *failure, const char *what, int error)
     else if (error == -EINVAL)
         why = "the credentials or headers hold characters that cannot be sent";
     failure_set(failure, ERROR_INTERNAL, "%s: %s", what, why);
+    failure->stage = error == -ERANGE ? STAGE_CLOCK : STAGE_NONE;
 }
 
 static void call_fail_internal(struct aws_call *call, int error)
@@ -574,6 +575,24 @@ static void call_set_time(
         reply->made_ms = reply->aws_ms;
 }
 
+static enum failure_stage call_stage(
+    const struct aws_call *call, const struct http_response *response, enum aws_outcome outcome)
+{
+    static const enum failure_stage stages[] = {STAGE_DYNAMODB, STAGE_STS, STAGE_CREDENTIALS};
+
+    if (response->proxy_failed || response->status == 407)
+        return STAGE_PROXY;
+    if (response->refused_tls)
+        return STAGE_TLS;
+    if (response->unresolved)
+        return STAGE_NAME;
+    if (outcome == AWS_SKEWED)
+        return STAGE_CLOCK;
+    if (outcome == AWS_EXPIRED && call->request.service != AWS_CREDENTIAL_ENDPOINT)
+        return STAGE_IDENTITY;
+    return stages[call->request.service];
+}
+
 static void on_response(void *data, const struct http_response *response)
 {
     struct aws_call *call = data;
@@ -595,6 +614,7 @@ static void on_response(void *data, const struct http_response *response)
         retry_quota_success(&client->quotas[service], call->paid_retries, call->last_outcome);
     if (reply.error.outcome != AWS_OK) {
         aws_error_failure(&reply.error, call->request.what, &reply.failure);
+        reply.failure.stage = call_stage(call, response, reply.error.outcome);
         reply.failure.retry_after_ms = reply.retry_after_ms;
         if (response->refused_tls)
             reply.failure.code = ERROR_AWS_UNAVAILABLE;

@@ -466,6 +466,11 @@ double counter_month(const struct counter *counter, double rcu_per_hour)
     return rcu_per_hour * HOURS_OF_MONTH * counter->price / 1e6;
 }
 
+const char *counter_share_table(const struct counter *counter, const struct trigger *trigger)
+{
+    return trigger_share_table(&counter->context, trigger);
+}
+
 const struct share_stats *counter_share_stats(const struct counter *counter)
 {
     return &counter->context.share_stats;

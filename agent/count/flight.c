@@ -233,6 +233,7 @@ static bool flight_is_over_budget(struct flight *flight, struct failure *failure
         "%s is used up, so table %.80s is not counted before retry_after_ms; a countLimit, "
         "`enough`, --share-table or a longer pollingInterval costs less",
         which, query->table);
+    failure->stage = STAGE_BUDGET;
     failure->retry_after_ms = wait_ms;
     return true;
 }
@@ -402,6 +403,7 @@ void flight_late(const struct flight *flight, struct failure *failure)
 
         failure_set(
             failure, ERROR_TIMEOUT, "no count within the deadline; last: %s", last->message);
+        failure->stage = last->stage;
         failure_set_aws(failure, last->aws_code, last->aws_request_id, last->aws_reasons);
     } else if (progress != NULL && progress->so_far.pages > 0) {
         failure_set(failure, ERROR_TIMEOUT,

@@ -103,6 +103,7 @@ static void share_count_alone(struct shared_count *shared, const struct failure 
     struct share_memory *memory = shared->options.memory;
 
     shared->options.stats->failed++;
+    shared->options.stats->last = *failure;
     memory->not_before = saturating_add(
         loop_now(shared->options.loop), backoff_ms(ALONE_FIRST_MS, ALONE_MAX_MS, memory->failures));
     if (memory->failures < UINT32_MAX)
@@ -158,6 +159,7 @@ static void share_answer(struct shared_count *shared, const struct aws_reply *re
 
     memcpy(owner, shared->record.counted_by, sizeof(owner));
     shared->options.stats->hits++;
+    shared->options.stats->last.code = ERROR_NONE;
     *shared->options.memory = (struct share_memory){.failures = 0};
     shared_count_free(shared);
     events->answer(data, &value, age_ms, owner);
@@ -422,6 +424,20 @@ static void share_trouble(struct shared_count *shared, const struct failure *fai
     share_count_alone(shared, failure);
 }
 
+/* The number was shared, or the lease given back; or neither. An agent that took the lease
+ * meanwhile shares its own, which is no failure. */
+static void share_take_end(struct shared_count *shared, const struct failure *failure)
+{
+    struct share_stats *stats = shared->options.stats;
+
+    if (failure != NULL) {
+        log_failure(LOG_LEVEL_WARN, "share_failed", shared->key, failure);
+        stats->last = *failure;
+    } else {
+        stats->last.code = ERROR_NONE;
+    }
+}
+
 static void on_call_done(void *data, const struct aws_reply *reply, const struct failure *failure)
 {
     struct shared_count *shared = data;
@@ -447,9 +463,7 @@ static void on_call_done(void *data, const struct aws_reply *reply, const struct
         shared->lost_lease |= is_unmet;
         break;
     case SHARE_END:
-        if (failure != NULL &&
-            !is_unmet) /* an agent that took the lease meanwhile shares its own */
-            log_failure(LOG_LEVEL_WARN, "share_failed", shared->key, failure);
+        share_take_end(shared, is_unmet ? NULL : failure);
         share_over(shared);
         break;
     case SHARE_START:

@@ -18,6 +18,7 @@ struct share_stats {
     uint64_t failed; /* the record could not be used, and this agent counted alone */
     double consumed_rcu;
     double consumed_wcu;
+    struct failure last; /* the latest of them; code ERROR_NONE: the table has worked since */
 };
 
 /* What is remembered of a trigger's record from one count to the next. Zeroed: nothing. */

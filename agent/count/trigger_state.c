@@ -882,13 +882,18 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
                                               : QUALITY_EXACT;
 }
 
-const char *trigger_state_share_table(const struct trigger_state *state)
+const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger)
 {
-    const char *table = state->trigger->share_table;
+    const char *table = trigger->share_table;
 
     if (table == NULL)
-        return state->context->share_table;
+        return context->share_table;
     return table[0] != '\0' ? table : NULL;
+}
+
+const char *trigger_state_share_table(const struct trigger_state *state)
+{
+    return trigger_share_table(state->context, state->trigger);
 }
 
 double trigger_state_rcu_per_hour(const struct trigger_state *state)

@@ -117,6 +117,7 @@ bool trigger_state_is_wanted(const struct trigger_state *state); /* it has waite
 void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer);
 
 /* The table through which its count is shared; NULL: it is not. */
+const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger);
 const char *trigger_state_share_table(const struct trigger_state *state);
 
 /* What it has read since it was made, and at which rate lately. */

@@ -172,7 +172,7 @@ TEST(a_value_of_clients_is_not_summed)
 TEST(a_note_says_that_keda_counts_one)
 {
     CHECK(strstr(lines_of(summed("{\"S\":\"x\"}", "\":q = {0..15}\""), FINDING_NOTE),
-              "counts one of these 16") != NULL);
+              "counts these 16") != NULL);
 }
 
 TEST_MAIN(RUN(a_range_or_a_list_is_its_values_in_their_order), RUN(what_is_no_sum_is_refused),
