@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit
 
 mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 mapfile -t c_sources < <(printf '%s\n' "${c_files[@]}" | grep '\.c$')
-mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run | sort -u)
+mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' deploy/kubectl-tally .ci/run | sort -u)
 mapfile -t python_files < <(git ls-files -co --exclude-standard '*.py' | sort -u)
 jobs=$(nproc)
 
