@@ -14,12 +14,16 @@ jobs=$(nproc)
 
 each() { printf '%s\0' "$@"; }
 
+# An example includes it.
+GLIB_CFLAGS=$(pkg-config --cflags glib-2.0)
+export GLIB_CFLAGS
+
 # One file for each process, because the run times differ.
 # shellcheck disable=SC2016 # the inner shell expands it
 tidy() {
   each "${c_sources[@]}" | xargs -0 -n 1 -P "$jobs" sh -c \
     'printf . >>"$STEP_PROGRESS"
-    clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. 2>&1 |
+    clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. -Iclient $GLIB_CFLAGS 2>&1 |
       grep -vE "^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -header-filter" |
       grep . && exit 1; exit 0' _
 }

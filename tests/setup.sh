@@ -19,7 +19,7 @@ build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpa
   libjansson-dev libmsgpack-dev libnghttp2-dev libseccomp-dev libssl-dev libuv1-dev libyaml-dev)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
-  iproute2 libclang-rt-14-dev mandoc neovim
+  iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
