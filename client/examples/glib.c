@@ -11,6 +11,7 @@ struct tally_source {
     GSource source;
     struct tally_async *async; /* for tally_async_count, tally_async_watch, … */
     gpointer tag;
+    short events;
 };
 
 /* Before the loop waits: any call since the last turn may have changed both. */
@@ -18,8 +19,10 @@ static gboolean tally_source_prepare(GSource *source, gint *timeout)
 {
     struct tally_source *tally = (struct tally_source *)source;
     short events = tally_async_events(tally->async);
-    g_source_modify_unix_fd(
-        source, tally->tag, (events & POLLIN ? G_IO_IN : 0) | (events & POLLOUT ? G_IO_OUT : 0));
+    if (events != tally->events) /* it wakes the loop */
+        g_source_modify_unix_fd(source, tally->tag,
+            (events & POLLIN ? G_IO_IN : 0) | (events & POLLOUT ? G_IO_OUT : 0));
+    tally->events = events;
     *timeout = tally_async_timeout(tally->async);
     return *timeout == 0;
 }
@@ -58,6 +61,7 @@ static struct tally_source *tally_source_new(const char *path)
     GSource *source = g_source_new(&tally_source_functions, sizeof(struct tally_source));
     struct tally_source *tally = (struct tally_source *)source;
     tally->async = async;
+    tally->events = POLLIN;
     tally->tag = g_source_add_unix_fd(source, tally_async_fd(async), G_IO_IN);
     return tally;
 }

@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 import shutil
 import socket as sockets
 import subprocess
@@ -158,13 +159,21 @@ def test_the_example_in_c_is_the_one_of_the_readme():
     assert source("count.c") == shown
 
 
+def processor_seconds():
+    """Of all programs that ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_an_agent_that_does_not_answer_is_given_up(tmp_path, example):
     """Each has a deadline of its own, of 5 or 6 s; in an event loop it takes the loop's timer."""
     path = str(tmp_path / "silent.sock")
     with sockets.socket(sockets.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
+        before = processor_seconds()
         code, out, err = example(path)
+        assert processor_seconds() - before < 1  # it waits
     assert (code, out) == (1, "")
     assert err and err.count("\n") == 1
 
