@@ -33,7 +33,7 @@ def test_all_but_the_filters_compiler_is_for_the_target():
     names = {line.split()[0] for line in tools if line != mine}
     assert names == {f"aarch64-linux-gnu-{tool}" for tool in ("gcc", "ar", "ld", "objcopy")}
     assert all(line.startswith(COMPILER) for line in tools if "-gcc " in line)
-    assert "build/arm64/sandbox-compile aarch64 >build/arm64/sandbox_filter.c.new" in "\n".join(lines)
+    assert "build/arm64/sandbox-compile tallyd aarch64 >build/arm64/sandbox_filter.c.new" in "\n".join(lines)
     # Nothing of the machine's own build is touched.
     assert not [line for line in lines if re.search(r"-o build/(?!arm64/)", line)]
 
