@@ -33,7 +33,23 @@ static void add_duration(struct table *table, const struct json *trigger, const 
     table_add(table, text);
 }
 
-static void add_row(struct table *table, const struct json *trigger)
+/* Columns that are shown where a trigger has something in them. */
+struct list_extra {
+    bool cost, source;
+};
+
+static struct list_extra list_find_extra(const struct json *triggers)
+{
+    struct list_extra extra = {false, false};
+    for (size_t i = 0; i < json_size(triggers); i++) {
+        double rcu = 0;
+        extra.cost |= json_get_real(json_at(triggers, i), "rcu_per_hour", &rcu) && rcu > 0;
+        extra.source |= json_get(json_at(triggers, i), "counted_by") != NULL;
+    }
+    return extra;
+}
+
+static void add_row(struct table *table, const struct json *trigger, struct list_extra extra)
 {
     const char *index = json_get_string(trigger, "index", "");
     const char *state = json_get_string(trigger, "state", "?");
@@ -49,6 +65,12 @@ static void add_row(struct table *table, const struct json *trigger)
     table_add(table, json_get_string(trigger, "identity", ""));
     count_describe_rate(trigger, rate, sizeof(rate));
     table_add(table, rate);
+    double rcu = 0;
+    json_get_real(trigger, "rcu_per_hour", &rcu);
+    if (extra.cost)
+        table_addf(table, "%.1f", rcu);
+    if (extra.source)
+        table_add(table, json_get_string(trigger, "counted_by", "this agent"));
 }
 
 static void print_errors(const struct json *triggers)
@@ -77,12 +99,17 @@ static void print_list(const struct json *triggers)
     } columns[] = {{"TRIGGER", false}, {"COUNT", true}, {"STATE", false}, {"AGE", true},
         {"EVERY", true}, {"TARGET", true}, {"TABLE", false}, {"REGION", false}, {"IDENTITY", false},
         {"RATE", false}};
+    struct list_extra extra = list_find_extra(triggers);
     struct table table;
     table_init(&table);
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         table_column(&table, columns[i].head, columns[i].right);
+    if (extra.cost)
+        table_column(&table, "RCU/H", true);
+    if (extra.source)
+        table_column(&table, "COUNTED BY", false);
     for (size_t i = 0; i < json_size(triggers); i++)
-        add_row(&table, json_at(triggers, i));
+        add_row(&table, json_at(triggers, i), extra);
     table_print(&table, stdout, 0);
     table_free(&table);
     print_errors(triggers);

@@ -31,6 +31,7 @@ def test_units_are_added_up_for_each_trigger(start, pending):
     explained = agent.rpc("explain", trigger="pending", timeout_ms=60_000)["cost"]
     per_month = explained["rcu_per_poll"] * 730 * 120 * 0.125 / 1e6  # a poll every 30 s
     assert explained["cost_per_month"] == pytest.approx(per_month)
+    assert f"{per_month:.2f} a month" in agent.cli("explain", "pending", "--timeout", "60s")[1]
 
 
 def test_without_a_price_no_cost_is_told(start):

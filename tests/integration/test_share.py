@@ -90,6 +90,8 @@ def test_the_second_agent_is_answered_by_the_first(share, world):
     assert 0 <= told["age_ms"] < 5000
     listed = second.rpc("list")["triggers"][0]
     assert (listed["source"], listed["counted_by"]) == ("shared", "tally-pod-0")
+    assert "COUNTED BY" in second.cli("list")[1] and "tally-pod-0" in second.cli("list")[1]
+    assert "COUNTED BY" not in first.cli("list")[1]
     assert queries(world) == 1
     assert first.rpc("status")["share"]["won"] == 1
     assert second.rpc("status")["share"]["hits"] == 1
