@@ -28,6 +28,7 @@ struct question {
     struct agent_link *link;
     uint64_t hash;
     const char *method, *field; /* static */
+    int64_t enough;             /* of a count; 0: none */
     char value[];
 };
 
@@ -178,13 +179,13 @@ static void on_answer(const struct tally_answer *answer, void *data)
     }
 }
 
-static struct question *link_find_question(
-    struct ring *bucket, uint64_t hash, const char *method, const char *field, const char *value)
+static struct question *link_find_question(struct ring *bucket, uint64_t hash, const char *method,
+    const char *field, const char *value, int64_t enough)
 {
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct question *question = RING_MEMBER(at, struct question, ring);
         if (question->hash == hash && question->method == method && question->field == field &&
-            strcmp(question->value, value) == 0)
+            question->enough == enough && strcmp(question->value, value) == 0)
             return question;
     }
     return NULL;
@@ -196,6 +197,8 @@ static int question_send(struct question *question)
     int r = tally_request_new(&request, question->method);
     if (r == 0 && question->field != NULL)
         tally_request_set_string(request, question->field, question->value);
+    if (r == 0 && question->enough > 0)
+        tally_request_set_integer(request, "enough", question->enough);
     if (r == 0)
         r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
             on_answer, question, NULL);
@@ -204,13 +207,14 @@ static int question_send(struct question *question)
 }
 
 static struct question *question_create(struct agent_link *link, uint64_t hash, const char *method,
-    const char *field, const char *value)
+    const char *field, const char *value, int64_t enough)
 {
     size_t size = strlen(value) + 1;
     struct question *question = malloc(sizeof(*question) + size);
     if (question == NULL)
         return NULL;
-    *question = (struct question){.link = link, .hash = hash, .method = method, .field = field};
+    *question = (struct question){
+        .link = link, .hash = hash, .method = method, .field = field, .enough = enough};
     memcpy(question->value, value, size);
     ring_init(&question->ring);
     ring_init(&question->waiters);
@@ -220,12 +224,12 @@ static struct question *question_create(struct agent_link *link, uint64_t hash, 
 /* Joins the question that is under way, or asks it. `method` and `field` are compared as pointers:
  * those of this file. */
 static int link_ask(struct agent_link *link, const char *method, const char *field,
-    const char *value, struct link_waiter *waiter)
+    const char *value, int64_t enough, struct link_waiter *waiter)
 {
     uint64_t hash = fnv_text(
         fnv_text(fnv_text(FNV_START, method), field != NULL ? field : ""), value);
     struct ring *bucket = &link->questions[hash % LINK_BUCKETS];
-    struct question *question = link_find_question(bucket, hash, method, field, value);
+    struct question *question = link_find_question(bucket, hash, method, field, value, enough);
     link->stats.questions++;
     if (question != NULL) {
         link->stats.joined++;
@@ -234,7 +238,7 @@ static int link_ask(struct agent_link *link, const char *method, const char *fie
     }
     if (link->question_count == QUESTIONS_MAX)
         return TALLY_EBUSY;
-    question = question_create(link, hash, method, field, value);
+    question = question_create(link, hash, method, field, value, enough);
     int r = question != NULL ? question_send(question) : TALLY_ENOMEM;
     if (r < 0) {
         free(question);
@@ -252,25 +256,26 @@ static int link_ask(struct agent_link *link, const char *method, const char *fie
 static const char method_count[] = "count", method_list[] = "list", field_trigger[] = "trigger",
                   field_after[] = "after";
 
-int agent_link_count(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
+int agent_link_count(
+    struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter)
 {
-    return link_ask(link, method_count, field_trigger, trigger, waiter);
+    return link_ask(link, method_count, field_trigger, trigger, enough, waiter);
 }
 
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
 {
-    return link_ask(link, method_list, field_trigger, trigger, waiter);
+    return link_ask(link, method_list, field_trigger, trigger, 0, waiter);
 }
 
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter)
 {
-    return link_ask(
-        link, method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", waiter);
+    return link_ask(link, method_list, after != NULL ? field_after : NULL,
+        after != NULL ? after : "", 0, waiter);
 }
 
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)
 {
-    return link_ask(link, method, NULL, "", waiter);
+    return link_ask(link, method, NULL, "", 0, waiter);
 }
 
 /* ---- watches ---- */

@@ -50,10 +50,12 @@ void link_leave(struct link_waiter *waiter); /* or not waiting */
 
 /* Each returns 0, or a negative enum tally_error: then the callback does not come.
  *
- * count: as fresh as the trigger's polling interval. find: the row of one trigger in `list`, under
+ * count: as fresh as the trigger's polling interval; `enough`: a count of at least this will do, 0:
+ * the whole count. find: the row of one trigger in `list`, under
  * "triggers.0". list: the triggers behind the name `after` (NULL: from the first). call: a method
  * without params. */
-int agent_link_count(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
+int agent_link_count(
+    struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter);
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter);
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter);

@@ -58,6 +58,7 @@ struct stream {
     bool is_post, is_get, is_head, is_grpc;
     bool cut;      /* the answer comes before the request was whole: no more of it */
     bool begun;    /* the head of the answer was submitted */
+    bool asked_on; /* IsActive asked for more than one item, which told the activation */
     bool deferred; /* nghttp2 waits for nghttp2_session_resume_data */
     int64_t since;
     size_t header_bytes;
@@ -353,6 +354,27 @@ static bool answer_is_row(const struct tally_answer *answer)
     return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1;
 }
 
+/* A lower bound that is not above the activation says nothing yet: asks for one that does. Whether
+ * it was asked, or the stream has failed. */
+static bool stream_ask_on(struct stream *stream, const struct tally_answer *answer)
+{
+    char trigger[SCALER_TRIGGER_BYTES];
+    int64_t activation = 0;
+    int active = 0;
+    if (stream->method != SCALER_IS_ACTIVE || stream->asked_on ||
+        tally_answer_quality(answer) != TALLY_AT_LEAST ||
+        tally_answer_bool(answer, "active", &active) < 0 || active != 0 ||
+        tally_answer_integer(answer, "activation_target", &activation) < 0 ||
+        activation == INT64_MAX ||
+        tally_answer_string(answer, "trigger", trigger, sizeof(trigger)) < 0)
+        return false;
+    stream->asked_on = true;
+    int r = agent_link_count(stream->http2->room->link, trigger, activation + 1, &stream->waiter);
+    if (r < 0)
+        stream_fail_error(stream, r, "");
+    return true;
+}
+
 /* The answer of the agent to whatever was asked of it. */
 static void on_found(const struct tally_answer *answer, void *data)
 {
@@ -360,6 +382,8 @@ static void on_found(const struct tally_answer *answer, void *data)
     int error = tally_answer_error(answer);
     if (error < 0)
         stream_fail_error(stream, error, tally_answer_error_message(answer));
+    else if (stream_ask_on(stream, answer))
+        ; /* the next answer decides */
     else if (stream_is_counted(stream))
         stream_answer_count(stream, answer);
     else if (!answer_is_row(answer))
@@ -394,8 +418,11 @@ static void on_news(const struct watch_news *news, void *data)
 static int stream_ask(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->http2->room->link;
-    return stream_is_counted(stream) ? agent_link_count(link, trigger, &stream->waiter)
-                                     : agent_link_find(link, trigger, &stream->waiter);
+    if (!stream_is_counted(stream))
+        return agent_link_find(link, trigger, &stream->waiter);
+    /* One item tells that a trigger is active, unless it has an activation: see stream_ask_on. */
+    return agent_link_count(
+        link, trigger, stream->method == SCALER_IS_ACTIVE ? 1 : 0, &stream->waiter);
 }
 
 /* The request is whole: frame head and message. */

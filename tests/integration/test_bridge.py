@@ -486,3 +486,22 @@ def test_list_answers_one_trigger(start, world):
         assert failure.value.name == error
     assert agent.rpc("list", trigger="") == agent.rpc("list")
     assert world.calls("dynamodb", "Query") == 0
+
+
+def test_activity_reads_no_more_than_it_needs(start, bridge, world):
+    """`owner-0` has 100 jobs."""
+    metadata = {"awsRegion": "eu-west-1", "tableName": "jobs", "keyConditionExpression": "#o = :o",
+                "expressionAttributeNames": json.dumps({"#o": "owner"}),
+                "expressionAttributeValues": json.dumps({":o": {"S": "owner-0"}}),
+                "targetValue": "5"}
+    agent = start(*(scaled_object(name, {"type": "aws-dynamodb", "metadata": {
+        **metadata, "activationTargetValue": activation}})
+        for name, activation in (("any", "0"), ("many", "30"), ("more", "500"))))
+    scaler = bridge(agent).scaler()
+    for name, active, limits in (("any", True, [1]), ("many", True, [1, 31]),
+                                 ("more", False, [1, 501])):
+        before = len(world.requests(action="Query"))
+        assert scaler.is_active(object_ref(name)) is active
+        asked = [json.loads(entry["body"]).get("Limit")
+                 for entry in world.requests(action="Query")[before:]]
+        assert asked == limits
