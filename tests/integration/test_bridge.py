@@ -302,6 +302,7 @@ def test_triggers_as_json(start, bridge):
 
 def test_metrics_please_promtool(start, bridge, tmp_path):
     one = bridge(start(small_object(), scaled_object("never")))
+    one.scaler().metrics(object_ref("small"))
     one.scaler().is_active(object_ref("small"))
     status, headers, body = one.get("/metrics")
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
