@@ -186,7 +186,7 @@ case $what in
   manifests)
     command -v npm >/dev/null || apt_install npm
     npm_installed manifests .deps/manifests ||
-      npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
+      npm_install manifests .deps/manifests "the schemas of Kubernetes, KEDA and Prometheus' operator (68 MB)"
     ;;
   *) fail "usage: tests/setup.sh [build|demo|test|deep|bench|image|pods|manifests]" ;;
 esac
