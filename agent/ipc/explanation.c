@@ -9,6 +9,7 @@
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,16 +290,25 @@ static bool is_about_keda(const struct finding *finding)
     return false;
 }
 
+/* What KEDA's own scaler misses, and the way to give it the whole number. Returns the length. */
+static size_t note_pages(char *note, size_t size, const struct count_value *value)
+{
+    size_t len = (size_t)snprintf(note, size, "KEDA reads the first page only");
+
+    if (value->pages > 1)
+        len += (size_t)snprintf(
+            note + len, size - len, "; through tally-bridge it would read %" PRIu64, value->count);
+    else if (!value->at_least)
+        len += (size_t)snprintf(note + len, size - len, ", and this is all on one page");
+    return len;
+}
+
 static void put_note(struct map *map, const struct explanation *explanation)
 {
     const struct config *config = explanation->config;
-    bool one_page = explanation->value->pages <= 1 && !explanation->value->at_least;
     char note[1000];
-    size_t len;
+    size_t len = note_pages(note, sizeof(note), explanation->value);
 
-    len = (size_t)snprintf(note, sizeof(note), "%s",
-        one_page ? "KEDA reads the first page only, and this is all on one page"
-                 : "KEDA reads the first page only");
     for (size_t i = 0; i < config->finding_count && len < sizeof(note); i++) {
         const struct finding *finding = &config->findings[i];
         bool named = strncmp(finding->message, finding->subject, strlen(finding->subject)) == 0;

@@ -10,25 +10,10 @@ import grpc
 import pytest
 
 from .agent import wait_until
-from .bridge import Bridge
 from .external_scaler import SERVICE, Scaler, object_ref, refusal
 from .fake_agent import FakeAgent
 from .rpc import RpcError
 from .yaml_files import scaled_object, small_object, trigger
-
-
-@pytest.fixture
-def bridge():
-    """Makes bridges in front of an agent, or a socket's path; all are stopped and checked."""
-    made = []
-
-    def make(agent, *options, **more):
-        made.append(Bridge(getattr(agent, "socket", agent), *options, **more))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.finish()
 
 
 def test_keda_asks_for_spec_metrics_and_activity(start, bridge, world):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validates every document that kustomize builds from deploy/kubernetes, and those in its ConfigMaps,
-// with the schemas of Kubernetes and KEDA, and with their TypeScript types, which also find a misspelt
-// field.
+// with the schemas of Kubernetes, KEDA and the Prometheus operator, and with their TypeScript types,
+// which also find a misspelt field.
 //
 //   node check.mjs MODULES KUSTOMIZATION...     MODULES: the folder of the npm packages
 //
@@ -20,7 +20,8 @@ const yaml = require("js-yaml");
 // The module and the name of the class of a document.
 function home(doc) {
   const [group, version] = doc.apiVersion.includes("/") ? doc.apiVersion.split("/") : ["", doc.apiVersion];
-  if (group === "keda.sh") return ["@kubernetes-models/keda/keda.sh/" + version, doc.kind];
+  const operators = { "keda.sh": "keda", "monitoring.coreos.com": "prometheus-operator" };
+  if (operators[group]) return [`@kubernetes-models/${operators[group]}/${group}/${version}`, doc.kind];
   return ["kubernetes-models/" + (group ? group + "/" : "") + version, doc.kind];
 }
 
@@ -95,6 +96,8 @@ const bad = {
     spec: { scaleTargetRef: { name: "a" }, triggers: [{ type: "aws-dynamodb", metadata: { targetValue: 5 } }] } },
   "a misspelt field of KEDA's": { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject",
     spec: { scaleTargetRef: { name: "a" }, pollingIntervall: 30, triggers: [] } },
+  "a misspelt field of Prometheus'": { apiVersion: "monitoring.coreos.com/v1", kind: "PodMonitor",
+    spec: { selector: {}, podMetricsEndpoints: [{ port: "a", pathh: "/metrics" }] } },
 };
 let failed = 0;
 for (const [what, doc] of Object.entries(bad))
