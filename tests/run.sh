@@ -56,7 +56,7 @@ step "integration tests, sanitized" "${privileged[@]}" env TALLY_BUILD="$sanitiz
 step "slow and silent networks" "${privileged[@]}" env TALLY_BUILD="$plain" "${python_tests[@]}" \
   tests/image/test_network.py
 step "manifests: schemas and types" node tests/manifests/check.mjs .deps/manifests \
-  deploy/kubernetes/*/kustomization.yaml
+  deploy/kubernetes/*/kustomization.yaml deploy/kubernetes/bridge/keda-*.yaml
 step "manifests, units, installation" "${privileged[@]}" env TALLY_BUILD="$plain" \
   /usr/bin/python3 -m pytest -q -rs --tb=short tests/manifests tests/deploy
 tests/lint.sh

@@ -13,9 +13,10 @@ from tests.gateway.local import ROOT
 from tests.integration.agent import BUILD, TALLYD
 
 from . import test_manifests as manifests
+from .kustomize import build
 
 FOLDER = os.path.join(ROOT, "deploy/kubernetes/bridge")
-CONFIG = os.path.join(ROOT, "deploy/kubernetes/config.yaml")
+CONFIG = os.path.join(ROOT, "deploy/kubernetes/config")
 BRIDGE = os.path.join(BUILD, "tally-bridge")
 
 
@@ -53,7 +54,7 @@ def test_containers_can_do_and_ask_for_little(pod):
     for container in pod["containers"]:
         manifests.test_a_container_can_do_little(pod, container)
         manifests.test_a_container_asks_for_little(pod, container)
-    manifests.test_the_socket_is_shared_by_a_group("deployment.yaml", pod)
+    manifests.test_the_socket_is_shared("bridge", pod)
 
 
 def test_the_options_are_those_of_tally_bridge(bridge, tmp_path):
@@ -62,7 +63,7 @@ def test_the_options_are_those_of_tally_bridge(bridge, tmp_path):
     done = subprocess.run([BRIDGE, *bridge["args"], "--check", "--socket", str(tmp_path / "no.sock")],
                           capture_output=True, text=True, timeout=30, env=environment, check=False)
     assert done.returncode == 1 and "NOAGENT" in done.stderr
-    assert list(environment) == ["TALLY_BRIDGE_NAMESPACE"] and bridge["command"] == ["/tally-bridge"]
+    assert list(environment) == ["TALLY_BRIDGE_NAMESPACE"] and bridge["command"] == ["tally-bridge"]
     known = subprocess.run([BRIDGE, "--help"], capture_output=True, text=True, timeout=30, check=True)
     assert "--namespace" in known.stdout
 
@@ -87,16 +88,17 @@ def test_all_select_the_pods_of_the_deployment():
                    the("network-policy")["spec"]["podSelector"]["matchLabels"],
                    the("podmonitor")["spec"]["selector"]["matchLabels"]):
         assert labels and labels.items() <= template.items()
-    everything = [document for path in glob.glob(f"{FOLDER}/*.yaml") for document in read(path)]
+    everything = [document for path in glob.glob(f"{FOLDER}/*.yaml")
+                  for document in read(path) if document["kind"] != "Kustomization"]
     assert {document["metadata"]["namespace"] for document in everything} == {"shop"}
 
 
 def test_the_identity_and_the_configuration_are_those_of_the_workload(pod):
-    config, = read(CONFIG)
+    config, = build(CONFIG)
     assert [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume] == \
         [config["metadata"]["name"]]
-    accounts = {read(path)[0]["metadata"]["name"]
-                for path in glob.glob(f"{ROOT}/deploy/kubernetes/**/serviceaccount*.yaml", recursive=True)}
+    accounts = {read(path)[0]["metadata"]["name"] for path in glob.glob(
+        f"{ROOT}/deploy/kubernetes/**/serviceaccount*.yaml", recursive=True)}
     assert {pod["serviceAccountName"]} == accounts
 
 
@@ -117,7 +119,7 @@ def test_keda_finds_the_trigger(parts, tmp_path):
     metadata = trigger["metadata"]
     meta = the("service")["metadata"]
     address = f"{meta['name']}.{meta['namespace']}.svc:{the('service')['spec']['ports'][0]['port']}"
-    config, = read(CONFIG)
+    config, = build(CONFIG)
     counted, *_ = yaml.safe_load_all(config["data"]["scaledobject.yaml"])
     if trigger["type"] == "metrics-api":
         url = urllib.parse.urlsplit(metadata["url"])

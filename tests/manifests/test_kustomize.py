@@ -108,7 +108,7 @@ def test_folders_do_not_collide(tmp_path, identity):
     assert len(together) == sum(len(build(os.path.join(FOLDER, name))) for name in names) > 8
     apps = [(item["spec"].get("template") or item)["metadata"]["labels"]["app"] for item in together
             if item["kind"] in ("Deployment", "Job", "Pod")]
-    assert len(apps) == len(set(apps)) == 4
+    assert len(apps) == len(set(apps)) == 5
 
 
 @pytest.mark.skipif(not HAS_COMPONENTS, reason=OLD)

@@ -44,7 +44,7 @@ def commands():
                       for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
             hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command")
             for command in [container.get("command"), hook, *probes]:
-                if command:
+                if command and os.path.basename(command[0]) != "tally-bridge":
                     yield pytest.param(command, id=f"{name}:{container['name']}:{command[1]}")
 
 
