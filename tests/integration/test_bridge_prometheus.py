@@ -65,6 +65,21 @@ def test_prometheus_scrapes(start, bridge, prometheus, tables, tmp_path):
     assert server.value("up") == "1"
 
 
+def test_prometheus_sees_that_counts_fail(start, bridge, prometheus, world):
+    """Also where there is an older count, whose age goes on."""
+    agent = counted(start)
+    server = prometheus(bridge(agent).address)
+    failed = 'tally_trigger_failed{trigger="shop/small"}'
+    until(lambda: server.value(failed) == "0")
+    world.fault(action="Query", code="AccessDeniedException", message="no")
+    assert agent.rpc("count", trigger="small", max_age_ms=0)["quality"] == "stale"
+    until(lambda: server.value(failed) == "1")
+    assert server.value(ITEMS) == "7"
+    world.heal()
+    until(lambda: agent.rpc("count", trigger="small", max_age_ms=0)["quality"] == "exact")
+    until(lambda: server.value(failed) == "0")
+
+
 def test_prometheus_sends_a_token(start, bridge, prometheus, token):
     one = bridge(counted(start), "--token-file", token)
     without = prometheus(one.address)
