@@ -33,27 +33,11 @@ static void add_duration(struct table *table, const struct json *trigger, const 
     table_add(table, text);
 }
 
-/* Columns that are shown where a trigger has something in them. */
-struct list_extra {
-    bool cost, source;
-};
-
-static struct list_extra list_find_extra(const struct json *triggers)
-{
-    struct list_extra extra = {false, false};
-    for (size_t i = 0; i < json_size(triggers); i++) {
-        double rcu = 0;
-        extra.cost |= json_get_real(json_at(triggers, i), "rcu_per_hour", &rcu) && rcu > 0;
-        extra.source |= json_get(json_at(triggers, i), "counted_by") != NULL;
-    }
-    return extra;
-}
-
-static void add_row(struct table *table, const struct json *trigger, struct list_extra extra)
+static void add_row(struct table *table, const struct json *trigger)
 {
     const char *index = json_get_string(trigger, "index", "");
     const char *state = json_get_string(trigger, "state", "?");
-    char rate[64];
+    char rate[64], text[32];
     table_add(table, json_get_string(trigger, "name", "?"));
     add_integer(table, trigger, "count");
     table_add(table, strcmp(state, "never") == 0 ? "not yet counted" : state);
@@ -67,10 +51,9 @@ static void add_row(struct table *table, const struct json *trigger, struct list
     table_add(table, rate);
     double rcu = 0;
     json_get_real(trigger, "rcu_per_hour", &rcu);
-    if (extra.cost)
-        table_addf(table, "%.1f", rcu);
-    if (extra.source)
-        table_add(table, json_get_string(trigger, "counted_by", "this agent"));
+    snprintf(text, sizeof(text), "%.1f", rcu);
+    table_add(table, rcu > 0 ? text : "");
+    table_add(table, json_get_string(trigger, "counted_by", ""));
 }
 
 static void print_errors(const struct json *triggers)
@@ -98,18 +81,13 @@ static void print_list(const struct json *triggers)
         bool right;
     } columns[] = {{"TRIGGER", false}, {"COUNT", true}, {"STATE", false}, {"AGE", true},
         {"EVERY", true}, {"TARGET", true}, {"TABLE", false}, {"REGION", false}, {"IDENTITY", false},
-        {"RATE", false}};
-    struct list_extra extra = list_find_extra(triggers);
+        {"RATE", false}, {"RCU/H", true}, {"COUNTED BY", false}};
     struct table table;
     table_init(&table);
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         table_column(&table, columns[i].head, columns[i].right);
-    if (extra.cost)
-        table_column(&table, "RCU/H", true);
-    if (extra.source)
-        table_column(&table, "COUNTED BY", false);
     for (size_t i = 0; i < json_size(triggers); i++)
-        add_row(&table, json_at(triggers, i), extra);
+        add_row(&table, json_at(triggers, i));
     table_print(&table, stdout, 0);
     table_free(&table);
     print_errors(triggers);

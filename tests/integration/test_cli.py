@@ -384,7 +384,7 @@ def test_list_says_why_a_trigger_failed(fake):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].split() == ["TRIGGER", "COUNT", "STATE", "AGE", "EVERY", "TARGET", "TABLE",
-                                "REGION", "IDENTITY"]
+                                "REGION", "IDENTITY", "RCU/H", "COUNTED", "BY"]
     assert lines[1].split()[:3] == ["prod/orders", "25000", "fresh"]
     assert lines[4].startswith("stage/orders: ACCESS_DENIED: ")
 

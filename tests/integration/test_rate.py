@@ -95,7 +95,7 @@ def test_list_shows_the_rate_where_there_is_one(fake):
     assert "RATE" not in tally("list", path=agent.path)[1]
     agent.replies["list"] = lambda _: listed(**FALLING)
     out = tally("list", path=agent.path)[1]
-    assert out.splitlines()[0].endswith("RATE") and "-3.2/s, empty in 40 m" in out
+    assert " RATE " in out.splitlines()[0] and "-3.2/s, empty in 40 m" in out
 
 
 @pytest.mark.parametrize("rate, shown", [

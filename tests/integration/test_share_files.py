@@ -40,8 +40,8 @@ def create_table(tables, properties):
 def test_the_table_and_the_policy_are_what_an_agent_uses(pod, world, tables, table, properties):
     agent = pod(scaled_object("small", namespace="bank"), options=["--share-table", table]).start()
     assert agent.rpc("count", trigger="small")["count"] == 7
-    wait_until(lambda: any("completed" in record for record in tables.scan(table)))
-    record, = tables.scan(table)
+    wait_until(lambda: any("completed" in record for record in tables.items(table)))
+    record, = tables.items(table)
     ttl = properties["TimeToLiveSpecification"]
     assert ttl["Enabled"] is True and set(record[ttl["AttributeName"]]) == {"N"}
 
