@@ -48,7 +48,7 @@ static void sum_over_flaw(
 static void sum_over_number_key(const char *number, char *key, size_t size)
 {
     const char *at = number + strspn(number, "+-");
-    char digits[VALUE_MAX + 1];
+    char digits[VALUE_MAX + 1] = "";
     size_t len = 0;
     long exponent = 0, written = 0;
 
