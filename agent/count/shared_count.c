@@ -247,6 +247,7 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
 {
     struct shared_record *record = &shared->record;
     bool was_refused = shared->step == SHARE_TAKE;
+    bool is_free;
 
     shared->aws_ahead_ms = saturating_subtract(reply->aws_ms, loop_wall(shared->options.loop));
     if (shared->begun_ms == 0)
@@ -263,14 +264,13 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
     }
     if (record->has_number && shared->seen_ms == 0)
         shared->seen_ms = record->number.completed_ms;
-    if (shared->options.goal->enough > 0)
+    is_free = !record->is_leased && !was_refused;
+    if (shared->options.goal->enough > 0 || (is_free && shared->options.look_only))
         share_count_without_lease(shared);
     else if (record->is_leased && record->reason[0] != '\0')
         share_fail(shared);
-    else if (record->is_leased || was_refused)
+    else if (!is_free)
         share_wait(shared);
-    else if (shared->options.look_only)
-        share_count_without_lease(shared);
     else if (!share_hold_back(shared))
         share_take(shared);
 }
