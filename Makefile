@@ -6,7 +6,7 @@
 # build, in build/arm64; deploy/cross.mk).
 
 # The one place of the version; tests/versions.py finds other ones.
-VERSION := 0.1.0
+VERSION := 0.2.0
 SOVERSION := 0
 
 include deploy/cross.mk
