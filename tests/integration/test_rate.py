@@ -123,12 +123,12 @@ def test_top_has_a_column_for_the_rate(fake):
 
 
 def test_a_watch_of_a_falling_queue_tells_the_rate(start, tables):
-    tables.fill_orders("watched", 30)
-    agent = start(queue("watched"))
+    tables.fill_orders("emptying", 30)
+    agent = start(queue("emptying"))
     recount(agent)
     time.sleep(0.7)
     for number in range(5):
-        tables.remove("orders", {"queue": {"S": "watched"}, "id": {"S": f"{number:08}"}})
+        tables.remove("orders", {"queue": {"S": "emptying"}, "id": {"S": f"{number:08}"}})
     with agent.connect() as connection:
         connection.call("watch", trigger="queue", max_age_ms=0)
         wait_until(lambda: "empty in" in agent.cli("list")[1])
