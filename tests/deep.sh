@@ -61,6 +61,7 @@ step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks
 step "torture: failing allocations" "${make[@]}" torture
+step "the model of a fleet" /usr/bin/python3 -m pytest -q --tb=short tests/bench
 step "the units under systemd" tests/systemd.sh
 step "Debian packages in a minimal Debian" tests/debs.sh
 step "arm64: build" arm64_build
