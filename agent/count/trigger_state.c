@@ -926,6 +926,7 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
 /* Trigger states that are kept fresh: warm ones, and watched ones. */
 
 #define REFRESH_LEAST_MS 1000 /* between counts without a request */
+#define REFRESH_TURNS    8    /* counts of one agent until another one takes over, on average */
 
 /* Not for clients' values: each set requested once would cost as much as the trigger itself, for
  * ever. */
@@ -967,21 +968,26 @@ static int64_t refresh_interval(const struct trigger_state *state)
     return interval > REFRESH_LEAST_MS ? interval : REFRESH_LEAST_MS;
 }
 
-/* The agents of a fleet learn of a number together. So that they do not ask in step, and another
- * one counts each time, each refreshes at its own time: by so much before the interval ends, */
+/* The agents of a fleet learn of a number together. The one that counted it counts again, by so
+ * much before the interval ends: then the others find a new number at their first look. */
 static int64_t refresh_early(const struct trigger_state *state)
 {
     return trigger_state_share_table(state) != NULL ? refresh_interval(state) / 20 : 0;
 }
 
-/* or up to three times that after it; the first time within two seconds. */
+/* When it refreshes, from the end of the interval on. The others, and now and then that agent, too,
+ * so that another one takes over, do at random times after it; the first time within two seconds.
+ */
 static int64_t refresh_jitter(const struct trigger_state *state)
 {
     int64_t early = refresh_early(state);
-    int64_t most = state->cache.has_value || 5 * early < 2000 ? 4 * early : 2000;
-    int64_t jitter = (int64_t)((uint64_t)state->context->random() * (uint64_t)most >> 32);
+    uint32_t random = state->context->random();
+    bool is_own = state->cache.has_value && state->counted_by == NULL;
+    int64_t most = state->cache.has_value || 5 * early < 2000 ? 3 * early : 2000;
 
-    return state->cache.has_value ? jitter - early : jitter;
+    if (is_own && random % REFRESH_TURNS != 0)
+        return -early;
+    return (int64_t)((uint64_t)random * (uint64_t)most >> 32);
 }
 
 static int64_t refresh_delay(const struct trigger_state *state)
