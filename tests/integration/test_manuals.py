@@ -179,7 +179,7 @@ def test_bash_offers_the_agents_triggers(start, tmp_path):
     assert len(complete("tally", "-s", agent.socket, "whoami", "", env=env)) == 2
     assert complete("tally", "-s", agent.socket, "count", "pen", env=env) == ["pending"]
     for form in ["pending", "small", "shop/pending"]:
-        assert agent.rpc("explain", trigger=form)
+        assert agent.rpc("explain", trigger=form, timeout_ms=60_000)
 
 
 # ---- zsh completes only on a terminal ----
