@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/bridge/http2.h"
 
+#include "client/bridge/activity.h"
 #include "client/bridge/scaler.h"
 #include "proto/saturating.h"
 
@@ -70,6 +71,7 @@ struct stream {
     size_t page_sent;
     struct link_waiter waiter;
     struct link_watcher watcher;
+    struct activity activity;
 };
 
 /* ---- streams ---- */
@@ -83,6 +85,7 @@ static void stream_await(struct stream *stream, struct ring *ring)
 
 static void on_found(const struct tally_answer *answer, void *data);
 static void on_news(const struct watch_news *news, void *data);
+static void on_activity(const struct watch_news *news, void *data);
 
 static struct stream *stream_create(struct http2 *http2, int32_t id)
 {
@@ -95,12 +98,21 @@ static struct stream *stream_create(struct http2 *http2, int32_t id)
     ring_add(&http2->streams, &stream->all);
     link_waiter_init(&stream->waiter, on_found, stream);
     link_watcher_init(&stream->watcher, on_news, stream);
+    activity_init(&stream->activity, http2->room->link, on_activity, stream);
     buffer_init(&stream->request, REQUEST_BYTES + GRPC_HEAD_BYTES);
     buffer_init(&stream->answer, ANSWER_BYTES);
     stream_await(stream, &http2->awaited);
     http2->stream_count++;
     http2->room->stats->streams++;
     return stream;
+}
+
+/* Nothing is asked for it any more. */
+static void stream_leave(struct stream *stream)
+{
+    link_leave(&stream->waiter);
+    link_unwatch(&stream->watcher);
+    activity_leave(&stream->activity);
 }
 
 static void stream_drop_request(struct stream *stream)
@@ -113,8 +125,7 @@ static void stream_destroy(struct stream *stream)
 {
     ring_remove(&stream->all);
     ring_remove(&stream->due);
-    link_leave(&stream->waiter);
-    link_unwatch(&stream->watcher);
+    stream_leave(stream);
     page_close(stream->page);
     stream_drop_request(stream);
     buffer_free(&stream->answer);
@@ -228,8 +239,7 @@ static void stream_fail(struct stream *stream, enum grpc_code code, const char *
     snprintf(number, sizeof(number), "%d", (int)code);
     stream->cut = stream->state == STREAM_READING;
     stream_count_call(stream, code);
-    link_leave(&stream->waiter);
-    link_unwatch(&stream->watcher);
+    stream_leave(stream);
     stream->state = STREAM_ENDING;
     stream->code = code;
     stream_answered(stream);
@@ -280,29 +290,28 @@ static void stream_succeed(struct stream *stream, const struct buffer *message)
 
 /* ---- calls ---- */
 
-static bool stream_is_counted(const struct stream *stream)
+static void stream_answer_active(struct stream *stream, bool active)
 {
-    return stream->method == SCALER_IS_ACTIVE || stream->method == SCALER_GET_METRICS;
+    struct buffer message;
+    buffer_init(&message, ANSWER_BYTES);
+    scaler_write_active(&message, active);
+    stream_succeed(stream, &message);
+    buffer_free(&message);
 }
 
 /* The fields that an answer must have: without one of them there is no number, and not a 0. */
 static void stream_answer_count(struct stream *stream, const struct tally_answer *answer)
 {
     int64_t count = 0;
-    int active = 0;
     char name[512];
     struct buffer message;
     if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
-        tally_answer_bool(answer, "active", &active) < 0 ||
         tally_answer_string(answer, "metric_name", name, sizeof(name)) < 0) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no count");
         return;
     }
     buffer_init(&message, ANSWER_BYTES);
-    if (stream->method == SCALER_GET_METRICS)
-        scaler_write_metric(&message, name, count);
-    else
-        scaler_write_active(&message, active != 0);
+    scaler_write_metric(&message, name, count);
     stream_succeed(stream, &message);
     buffer_free(&message);
 }
@@ -323,11 +332,21 @@ static void stream_answer_spec(struct stream *stream, const struct tally_answer 
     buffer_free(&message);
 }
 
+/* The first state: a watch that begins counts all items, which takes longer than to know whether
+ * there are enough. Where it fails, the watch tells the state later. */
+static void stream_ask_first(struct stream *stream, const char *trigger)
+{
+    bool active;
+    if (!agent_link_knows(stream->http2->room->link, trigger, &active))
+        activity_ask(&stream->activity, trigger, &active);
+}
+
 /* StreamIsActive: the head at once, so that the client knows that it is served. */
 static void stream_watch(struct stream *stream, const struct tally_answer *row)
 {
     char trigger[SCALER_TRIGGER_BYTES];
-    if (tally_answer_string(row, "triggers.0.name", trigger, sizeof(trigger)) < 0) {
+    if (tally_answer_string(row, "triggers.0.name", trigger, sizeof(trigger)) < 0 ||
+        !activity_note_row(stream->http2->room->link, trigger, row)) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no name");
         return;
     }
@@ -339,6 +358,7 @@ static void stream_watch(struct stream *stream, const struct tally_answer *row)
     stream->state = STREAM_WATCHING;
     stream_answered(stream);
     stream_begin(stream);
+    stream_ask_first(stream, trigger);
 }
 
 static void stream_wake(const struct stream *stream)
@@ -360,7 +380,7 @@ static void on_found(const struct tally_answer *answer, void *data)
     int error = tally_answer_error(answer);
     if (error < 0)
         stream_fail_error(stream, error, tally_answer_error_message(answer));
-    else if (stream_is_counted(stream))
+    else if (stream->method == SCALER_GET_METRICS)
         stream_answer_count(stream, answer);
     else if (!answer_is_row(answer))
         stream_fail(stream, GRPC_INTERNAL, "the agent is too old to list one trigger");
@@ -391,11 +411,42 @@ static void on_news(const struct watch_news *news, void *data)
     stream_wake(stream);
 }
 
+/* Of IsActive the answer, of StreamIsActive the first state. */
+static void on_activity(const struct watch_news *news, void *data)
+{
+    struct stream *stream = data;
+    if (stream->state == STREAM_WATCHING) {
+        if (news->error == 0)
+            link_watcher_learn(&stream->watcher, news->active);
+        return;
+    }
+    if (news->error < 0)
+        stream_fail_error(stream, news->error, news->message);
+    else
+        stream_answer_active(stream, news->active);
+    stream_wake(stream);
+}
+
+static int stream_ask_active(struct stream *stream, const char *trigger)
+{
+    bool active = false;
+    int r = activity_ask(&stream->activity, trigger, &active);
+    if (r == ACTIVITY_KNOWN)
+        stream_answer_active(stream, active);
+    return r;
+}
+
 static int stream_ask(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->http2->room->link;
-    return stream_is_counted(stream) ? agent_link_count(link, trigger, &stream->waiter)
-                                     : agent_link_find(link, trigger, &stream->waiter);
+    switch (stream->method) {
+    case SCALER_IS_ACTIVE:
+        return stream_ask_active(stream, trigger);
+    case SCALER_GET_METRICS:
+        return agent_link_count(link, trigger, 0, &stream->waiter);
+    default:
+        return agent_link_find(link, trigger, &stream->waiter);
+    }
 }
 
 /* The request is whole: frame head and message. */

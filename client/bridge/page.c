@@ -304,7 +304,7 @@ static void page_ask(struct page *page, enum page_kind kind, struct text name)
         r = page_ask_list(page, NULL);
     else
         r = page_read_name(name, trigger, sizeof(trigger))
-                ? agent_link_count(page->room->link, trigger, &page->waiter)
+                ? agent_link_count(page->room->link, trigger, 0, &page->waiter)
                 : TALLY_EARGUMENT;
     if (r < 0)
         page_finish_error(page, r, "");
