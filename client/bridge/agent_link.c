@@ -208,6 +208,9 @@ static struct question *link_find_question(
     return NULL;
 }
 
+static const char method_count[] = "count", method_list[] = "list", method_whoami[] = "whoami",
+                  field_trigger[] = "trigger", field_after[] = "after";
+
 static int question_send(struct question *question)
 {
     struct tally_request *request = NULL;
@@ -216,6 +219,8 @@ static int question_send(struct question *question)
         tally_request_set_string(request, question->field, question->value);
     if (r == 0 && question->enough > 0)
         tally_request_set_integer(request, "enough", question->enough);
+    if (r == 0 && question->method == method_whoami)
+        tally_request_set_bool(request, "known", 1);
     if (r == 0)
         r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
             on_answer, question, NULL);
@@ -271,9 +276,6 @@ static int link_ask(
     return 0;
 }
 
-static const char method_count[] = "count", method_list[] = "list", field_trigger[] = "trigger",
-                  field_after[] = "after";
-
 int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter)
 {
@@ -292,6 +294,11 @@ int agent_link_list(struct agent_link *link, const char *after, struct link_wait
     const struct inquiry asked = {
         method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", 0};
     return link_ask(link, &asked, waiter);
+}
+
+int agent_link_identities(struct agent_link *link, struct link_waiter *waiter)
+{
+    return agent_link_call(link, method_whoami, waiter);
 }
 
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)

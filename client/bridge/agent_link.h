@@ -53,11 +53,13 @@ void link_leave(struct link_waiter *waiter); /* or not waiting */
  *
  * count: as fresh as the trigger's polling interval; it may end at `enough` items (0: all are
  * counted). find: the row of one trigger in `list`, under "triggers.0". list: the triggers behind
- * the name `after` (NULL: from the first). call: a method without params. */
+ * the name `after` (NULL: from the first). identities: `whoami`, as far as it is known, so that no
+ * scrape makes a call to AWS. call: a method without params. */
 int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter);
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter);
+int agent_link_identities(struct agent_link *link, struct link_waiter *waiter);
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter);
 
 /* ---- watches ---- */

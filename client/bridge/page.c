@@ -224,7 +224,7 @@ static void page_gather(struct page *page, const struct tally_answer *answer)
     }
     if (page->status == NULL) {
         page->status = page_copy(answer);
-        r = agent_link_call(page->room->link, "whoami", &page->waiter);
+        r = agent_link_identities(page->room->link, &page->waiter);
     } else if (page->identities == NULL) {
         page->identities = failed ? json_new_map() : page_copy(answer);
         r = page_ask_list(page, NULL);

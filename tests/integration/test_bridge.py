@@ -389,12 +389,30 @@ def test_metrics_please_promtool(start, bridge, tmp_path):
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'tally_trigger_items{trigger="shop/small",table="orders"} 7' in body
     assert 'tally_trigger_items{trigger="shop/never"' not in body  # no count: no sample
+    for quality, flag in (("exact", 1), ("at_least", 0), ("stale", 0)):
+        assert (f'tally_trigger_quality{{trigger="shop/small",table="orders",quality="{quality}"}} '
+                f"{flag}\n") in body
+    assert 'tally_trigger_quality{trigger="shop/never"' not in body
+    assert re.search(r'tally_trigger_consumed_read_capacity_units_total\{trigger="shop/small",'
+                     r'table="orders"\} 1\n', body)
     assert 'tally_bridge_calls_total{method="GetMetrics",code="0"} 1' in body
     assert "tally_bridge_agent_up 1" in body
     assert re.search(r'tally_credentials_expiry_seconds\{identity="0",kind="web-identity"', body)
     checked = subprocess.run(["promtool", "check", "metrics"], input=body, text=True,
                              capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_a_scrape_makes_no_call_to_aws(start, bridge, world):
+    """Not for credentials that no count needed yet, nor for the name of an identity."""
+    one = bridge(start(small_object()))
+    assert "tally_credentials_expiry_seconds{" not in one.get("/metrics")[2]
+    assert not any(call.startswith("sts:") for call in world.summary()["calls"])
+    one.scaler().metrics(object_ref("small"))
+    for _ in range(3):
+        assert "tally_credentials_expiry_seconds{" in one.get("/metrics")[2]
+    assert world.calls("sts", "GetCallerIdentity") == 0
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
 
 def test_metrics_without_an_agent(pod, bridge):
