@@ -43,7 +43,7 @@ OWNERS = {
                   "agent/config/expressions.c", "agent/config/sum_over.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
-    "nghttp2/nghttp2.h": {"client/bridge/http2.c"},
+    "nghttp2/nghttp2.h": {"client/bridge/http2.c", "client/bridge/stream.c"},
     "openssl/err.h": {"client/bridge/peer_tls.c"},
     "openssl/ssl.h": {"client/bridge/peer_tls.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
