@@ -382,6 +382,17 @@ def test_triggers_as_json(start, bridge):
     assert [row["name"] for row in answer["triggers"]] == [f"shop/object-{i:04}" for i in range(1000)]
 
 
+def test_a_part_of_a_list_is_not_shown_as_the_list(bridge, tmp_path):
+    row = {"name": "shop/small", "table": "orders", "count": 7}
+    parts = iter([{"triggers": [row], "next": "shop/small"}, {}] * 2)
+    with FakeAgent(str(tmp_path / "s"), list=lambda _: next(parts), status=lambda _: {},
+                   whoami=lambda _: {"identities": []}) as agent:
+        one = bridge(agent.path)
+        status, answer = one.json("/v1/triggers")
+        assert (status, answer["error"]) == (503, "PROTOCOL")
+        assert "tally_trigger_items" not in one.get("/metrics")[2]
+
+
 def test_metrics_please_promtool(start, bridge, tmp_path):
     one = bridge(start(small_object(), scaled_object("never")))
     one.scaler().metrics(object_ref("small"))
