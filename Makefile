@@ -2,10 +2,14 @@
 # tally: build, test, install. `make help` lists the main targets.
 #
 # Variables: BUILD (folder, default build), PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS,
-# WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build).
+# WERROR=1 (warnings are errors), SANITIZE=address,undefined (a sanitizer build), ARCH=arm64 (a cross
+# build, in build/arm64; deploy/cross.mk).
 
-VERSION := 0.1.0
+# The one place of the version; tests/versions.py finds other ones.
+VERSION := 0.2.0
 SOVERSION := 0
+
+include deploy/cross.mk
 
 BUILD ?= build
 ifdef V
@@ -56,11 +60,17 @@ ALL_LDFLAGS = $(HARDENING_LD) -Wl,--gc-sections $(LDFLAGS)
 # allocates its contexts, so a shared library could not keep its ABI stable.
 AGENT_PACKAGES := libcurl libuv yaml-0.1 jansson expat msgpack
 CLI_PACKAGES := jansson msgpack
-AGENT_LIBS = -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
+AGENT_LIBS = $(LOOKED_UP_FIRST) -l:libbearssl.a $(shell $(PKG_CONFIG) --libs $(AGENT_PACKAGES)) -lm
+# The dynamic linker looks for each name in one library after another. Of the names that Debian's
+# libcurl brings, half are OpenSSL's own: with it in front a start takes a fifth fewer instructions.
+OPENSSL = $(if $(filter -lcrypto,$(shell $(PKG_CONFIG) --static --libs libcurl)),\
+  $(wildcard $(shell $(PKG_CONFIG) --variable=libdir libcurl)/libcrypto.so.3))
+LOOKED_UP_FIRST = $(if $(OPENSSL),-Wl$(comma)--push-state$(comma)--no-as-needed $(OPENSSL) -Wl$(comma)--pop-state)
 BRIDGE_PACKAGES := libnghttp2 openssl libuv jansson msgpack
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PACKAGES)) -lm
 BRIDGE_LIBS = $(shell $(PKG_CONFIG) --libs $(BRIDGE_PACKAGES)) -lm
-SECCOMP_LIBS = $(shell $(PKG_CONFIG) --libs libseccomp)
+# Of the program that compiles the filter, which runs on this machine.
+SECCOMP_LIBS = $(shell pkg-config --libs libseccomp)
 CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs msgpack)
 
 # Quotes its argument as one word for the shell.
@@ -93,8 +103,9 @@ all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) libseccomp && test -e /usr/include/bearssl.h || { \
-	  echo "tally: libraries are missing; 'make deps' installs them (Debian packages)" >&2; exit 1; }
+	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) && pkg-config --exists libseccomp && \
+	  test -e $(SYSROOT)/usr/include/bearssl.h || { \
+	  echo "tally: libraries are missing; 'make deps$(if $(SYSROOT), ARCH=$(ARCH))' brings them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -106,20 +117,20 @@ $(BUILD)/pic/%.o: %.c Makefile
 	$(say) CC "$< (pic)"
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
 
-# The system call filter is compiled here, once, and not at each start. The compiling program runs
-# only in the build, so it gets no sanitizer and no coverage.
+# The system call filter is compiled here, once, and not at each start. The compiling program runs on
+# the build machine, so it gets no sanitizer, no coverage and no other architecture.
 $(BUILD)/sandbox-compile: agent/sandbox_compile.c agent/sandbox_filter.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE $(CPPFLAGS) -o $@ $< $(SECCOMP_LIBS)
+	$(Q)$(HOSTCC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -o $@ $< $(SECCOMP_LIBS)
 
 $(BUILD)/sandbox_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
-	$(Q)$< tallyd >$@.new && mv $@.new $@
+	$(Q)$< tallyd $(SECCOMP_ARCH) >$@.new && mv $@.new $@
 
 $(BUILD)/bridge_filter.c: $(BUILD)/sandbox-compile
 	$(say) GEN $@
-	$(Q)$< tally-bridge >$@.new && mv $@.new $@
+	$(Q)$< tally-bridge $(SECCOMP_ARCH) >$@.new && mv $@.new $@
 
 $(BUILD)/obj/%_filter.o: $(BUILD)/%_filter.c
 	$(say) CC $<
@@ -197,6 +208,7 @@ check: unit
 	@git ls-files -co --exclude-standard '*.c' '*.h' | sort -u | xargs clang-format --dry-run -Werror
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
+	@/usr/bin/python3 tests/versions.py
 
 # For clangd and other tools that parse C with the compiler's options.
 COMMAND_SRC = $(PROTO_SRC) $(AGENT_SRC) agent/main.c $(CLIENT_SRC) $(CLI_SRC) $(BRIDGE_SRC) $(UNIT_SRC) $(FAKE_SRC)
@@ -291,7 +303,7 @@ soak:
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak.py $(MINUTES)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .SECONDARY: # objects of tests are kept for the next build
 
@@ -341,7 +353,7 @@ numbers:
 check-deep:
 	@tests/deep.sh
 
-include deploy/image.mk deploy/systemd.mk
+include deploy/debian.mk deploy/image.mk deploy/systemd.mk
 
 # Without it programs find libtally only after the next ldconfig. It may fail: a user who installs
 # below his own folder sets LD_LIBRARY_PATH.
@@ -357,6 +369,7 @@ install: all
 	$(INSTALL) -m 755 $(BUILD)/tallyd $(DESTDIR)$(SBINDIR)/tallyd
 	$(INSTALL) -m 755 $(BUILD)/tally-bridge $(DESTDIR)$(SBINDIR)/tally-bridge
 	$(INSTALL) -m 755 $(BUILD)/tally $(DESTDIR)$(BINDIR)/tally
+	$(INSTALL) -m 755 deploy/kubectl-tally $(DESTDIR)$(BINDIR)/kubectl-tally
 	$(INSTALL) -m 644 $(BUILD)/libtally.a $(DESTDIR)$(LIBDIR)/libtally.a
 	$(INSTALL) -m 755 $(BUILD)/libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION)
 	ln -sf libtally.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libtally.so
@@ -377,7 +390,7 @@ install: all
 .PHONY: remove-files
 remove-files:
 	rm -f $(DESTDIR)$(SBINDIR)/tallyd $(DESTDIR)$(SBINDIR)/tally-bridge \
-	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(LIBDIR)/libtally.a \
+	  $(DESTDIR)$(BINDIR)/tally $(DESTDIR)$(BINDIR)/kubectl-tally $(DESTDIR)$(LIBDIR)/libtally.a \
 	  $(DESTDIR)$(LIBDIR)/libtally.so $(DESTDIR)$(LIBDIR)/libtally.so.$(SOVERSION) \
 	  $(DESTDIR)$(INCLUDEDIR)/tally.h $(DESTDIR)$(LIBDIR)/pkgconfig/tally.pc \
 	  $(addprefix $(DESTDIR)$(BASHCOMPDIR)/,tally tally-bridge) \
@@ -398,6 +411,7 @@ uninstall: remove-files
 .PHONY: help
 help:
 	@echo "make            build tallyd, tally, tally-bridge and libtally below $(BUILD)/"
+	@echo "make ARCH=arm64 the same for arm64, below build/arm64 (make deps ARCH=arm64 first)"
 	@echo "make demo       install what is needed, and show the main job (KEEP=1: leave it up)"
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
@@ -412,12 +426,14 @@ help:
 	@echo "make format     format all C files"
 	@echo "make deps       install the Debian packages that the build needs"
 	@echo "make image      the container image, TLS=bearssl (small) or TLS=openssl"
+	@echo "make deb        Debian packages of the agent, the command and the library"
+	@echo "make image-index  the image for amd64 and arm64 under one name"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also: make uninstall"
 	@echo "make clean      remove $(BUILD)/"
 
 .PHONY: deps
 deps:
-	@tests/setup.sh build
+	@tests/setup.sh $(if $(SYSROOT),cross $(ARCH) $(SYSROOT),build)
 
 .PHONY: format
 format:

@@ -341,14 +341,12 @@ static void log_config_watch(const struct config_watch *watch)
 /* The variables that give other programs of the pod a private certificate authority. */
 static void log_ignored_bundle(void)
 {
-    static const char *const names[] = {
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"};
+    const char *name;
 
-    for (size_t i = 0; ca_bundle() == NULL && i < sizeof(names) / sizeof(names[0]); i++)
-        if (environment_get(names[i]) != NULL)
-            log_event(LOG_LEVEL_WARN, "ca_bundle_ignored", LOG_TEXT("variable", names[i]),
-                LOG_TEXT("message", "AWS_CA_BUNDLE is the only variable that names authorities: "
-                                    "set it to the same file"));
+    for (size_t i = 0; ca_bundle() == NULL && (name = ca_bundle_ignored(environment_get, i)); i++)
+        log_event(LOG_LEVEL_WARN, "ca_bundle_ignored", LOG_TEXT("variable", name),
+            LOG_TEXT("message", "AWS_CA_BUNDLE is the only variable that names authorities: "
+                                "set it to the same file"));
 }
 
 /* No TLS request can succeed then: reported at once, and not at the first count. */
@@ -390,6 +388,8 @@ static int serve(struct agent *agent)
         .grace_ms = agent->options.grace_ms,
         .linger_ms = agent->options.linger_ms,
         .allow_query = agent->options.allow_query,
+        .proxies = &agent->proxies,
+        .ca_bundle = ca_bundle(),
         .hooks = &dispatch_hooks,
         .drained = drained,
         .data = agent};

@@ -27,10 +27,11 @@ static int report_fd = -1; /* where the signal handler writes; it cannot be pass
 
 #if SANDBOX_TRAPS
 
+/* The register in which a call returns: signed on one architecture, unsigned on the other. */
 #if defined(__x86_64__)
-#define CALL_RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#define CALL_RETURNS(context, value) ((context)->uc_mcontext.gregs[REG_RAX] = (value))
 #elif defined(__aarch64__)
-#define CALL_RESULT(context) ((context)->uc_mcontext.regs[0])
+#define CALL_RETURNS(context, value) ((context)->uc_mcontext.regs[0] = (unsigned long long)(value))
 #endif
 
 static void on_denied(int number, siginfo_t *info, void *context)
@@ -39,7 +40,7 @@ static void on_denied(int number, siginfo_t *info, void *context)
     ssize_t written;
 
     (void)number;
-    CALL_RESULT((ucontext_t *)context) = -EPERM;
+    CALL_RETURNS((ucontext_t *)context, -EPERM);
     written = write(report_fd, &call, sizeof(call));
     (void)written; /* a full pipe has reported enough */
 }

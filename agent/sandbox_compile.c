@@ -2,7 +2,14 @@
 /* Compiles the system call filter of a program when it is built: libseccomp generates it, and this
  * program prints it as C for agent/sandbox_filter.h. So tallyd does not generate it at start-up,
  * which took a static tallyd a third of the time to its first answer, and does not link the
- * library. The argument names the program: tallyd or tally-bridge. */
+ * library.
+ *
+ *   sandbox-compile tallyd|tally-bridge [ARCHITECTURE]
+ *
+ * It runs on the build machine. ARCHITECTURE is that of the program, by libseccomp's name
+ * (aarch64), where it is another one: libseccomp then translates the numbers of the calls by their
+ * names. The constants below that are compared with arguments have the same values on x86-64 and
+ * arm64. */
 #include "agent/sandbox_filter.h"
 
 #include <errno.h>
@@ -136,13 +143,26 @@ static int add_rules(scmp_filter_ctx filter, unsigned program)
     return r;
 }
 
+/* A new filter has the architecture of the machine that builds. */
+static int set_architecture(scmp_filter_ctx filter, uint32_t architecture)
+{
+    int r;
+
+    if (architecture == seccomp_arch_native())
+        return 0;
+    r = seccomp_arch_remove(filter, SCMP_ARCH_NATIVE);
+    return r == 0 ? seccomp_arch_add(filter, architecture) : r;
+}
+
 /* The filter as a file of BPF instructions. NULL: errno says why. */
-static FILE *export_filter(unsigned program)
+static FILE *export_filter(unsigned program, uint32_t architecture)
 {
     scmp_filter_ctx filter = seccomp_init(SANDBOX_TRAPS ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));
     FILE *file = tmpfile();
-    int r = filter == NULL || file == NULL ? -ENOMEM : add_rules(filter, program);
+    int r = filter == NULL || file == NULL ? -ENOMEM : set_architecture(filter, architecture);
 
+    if (r == 0)
+        r = add_rules(filter, program);
     if (r == 0)
         r = seccomp_export_bpf(filter, fileno(file));
     seccomp_release(filter);
@@ -168,11 +188,11 @@ static void print_filter(FILE *file)
 }
 
 /* Numbers without a name have an empty one. */
-static void print_names(void)
+static void print_names(uint32_t architecture)
 {
     printf("const char sandbox_call_names[] =\n");
     for (int number = 0; number < SANDBOX_NAMED_CALLS; number++) {
-        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+        char *name = seccomp_syscall_resolve_num_arch(architecture, number);
 
         printf("    \"%s\\0\"\n", name != NULL ? name : "");
         free(name);
@@ -182,16 +202,24 @@ static void print_names(void)
 
 int main(int argc, char **argv)
 {
-    unsigned program = argc == 2 && strcmp(argv[1], "tally-bridge") == 0 ? BRIDGE : TALLYD;
-    FILE *file = export_filter(program);
+    unsigned program = argc > 1 && strcmp(argv[1], "tally-bridge") == 0 ? BRIDGE : TALLYD;
+    uint32_t architecture = argc > 2 ? seccomp_arch_resolve_name(argv[2]) : seccomp_arch_native();
+    FILE *file;
 
+    if (architecture == 0) {
+        fprintf(stderr, "sandbox-compile: libseccomp has no architecture '%s'\n", argv[2]);
+        return 2;
+    }
+    file = export_filter(program, architecture);
     if (file == NULL) {
         fprintf(stderr, "sandbox-compile: libseccomp: %s\n", strerror(errno));
         return 1;
     }
     printf("#include \"agent/sandbox_filter.h\"\n");
+    printf("_Static_assert(SANDBOX_TRAPS == %d, \"compiled for a kind of target that differs\");\n",
+        SANDBOX_TRAPS);
     print_filter(file);
     fclose(file);
-    print_names();
+    print_names(architecture);
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -103,7 +103,7 @@ TALLY_API const char *tally_strerror(int error);
  * (TALLY_EDEADLINE). 1 or 0. */
 TALLY_API int tally_error_is_timeout(int error);
 
-/* The version of the library, such as "0.1.0". Static. */
+/* The version of the library, such as "1.2.3". Static. */
 TALLY_API const char *tally_version(void);
 
 /* How reliable a count is. */

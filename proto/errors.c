@@ -85,6 +85,20 @@ void failure_set(struct failure *failure, enum error_code code, const char *form
     va_end(arguments);
 }
 
+const char *failure_stage_name(enum failure_stage stage)
+{
+    switch (stage) {
+#define FAILURE_STAGE_CASE(name, text)                                                             \
+    case STAGE_##name:                                                                             \
+        return text;
+        FAILURE_STAGE_MAP(FAILURE_STAGE_CASE)
+#undef FAILURE_STAGE_CASE
+    case STAGE_NONE:
+        break;
+    }
+    return "";
+}
+
 void failure_set_buffer(struct failure *failure, const char *what, const struct buffer *buffer)
 {
     if (buffer->error == -ENOMEM)

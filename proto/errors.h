@@ -49,8 +49,33 @@ bool error_retryable(enum error_code code);
  * character boundary, and bytes that are not UTF-8 become '?': a strict client could not decode the
  * answer. It must not contain secrets: it is answered, logged and shown. */
 
+/* The step towards a count that failed, for people who look for the cause: its name, and the place
+ * to look at. Clients get the name, and treat one that they do not know as absent. */
+#define FAILURE_STAGE_MAP(XX)                                                                      \
+    XX(IDENTITY, "identity")       /* which credentials to use, and whether AWS accepts them */    \
+    XX(TOKEN, "token")             /* the token of a web identity, and its file */                 \
+    XX(PROXY, "proxy")             /* the proxy in front of AWS */                                 \
+    XX(NAME, "name")               /* the address of a host name */                                \
+    XX(TLS, "tls")                 /* the certificate of a server, and the CA bundle */            \
+    XX(CLOCK, "clock")             /* of this machine */                                           \
+    XX(STS, "sts")                 /* reached, and its answer */                                   \
+    XX(CREDENTIALS, "credentials") /* the same of the container endpoint or instance metadata */   \
+    XX(DYNAMODB, "dynamodb")       /* the same of DynamoDB: the table and the policy */            \
+    XX(BUDGET, "budget")           /* of read units */
+
+enum failure_stage {
+    STAGE_NONE = 0, /* none of them, or not known */
+#define FAILURE_STAGE_ENUM(name, text) STAGE_##name,
+    FAILURE_STAGE_MAP(FAILURE_STAGE_ENUM)
+#undef FAILURE_STAGE_ENUM
+};
+
+/* "" for STAGE_NONE. Static. */
+const char *failure_stage_name(enum failure_stage stage);
+
 struct failure {
     enum error_code code;
+    enum failure_stage stage;
     bool retryable;
     int64_t retry_after_ms; /* 0: not given */
     char message[400];      /* for people: what, where, what to do */

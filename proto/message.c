@@ -144,6 +144,8 @@ void failure_pack(struct buffer *buffer, const struct failure *failure, const st
     map_string(&map, "name", error_name(failure->code));
     map_string(&map, "message", failure->message);
     map_bool(&map, "retryable", failure->retryable);
+    if (failure->stage != STAGE_NONE)
+        map_string(&map, "stage", failure_stage_name(failure->stage));
     if (failure->retry_after_ms > 0)
         map_int(&map, "retry_after_ms", failure->retry_after_ms);
     if (failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0')

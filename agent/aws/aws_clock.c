@@ -39,7 +39,7 @@ void skews_learn(struct skews *skews, const char *host, int64_t offset_ms)
 
 /* A time that AWS can have: since the year in which DynamoDB began, and until far enough ahead that
  * the limit never needs a change. */
-static bool is_possible(int64_t wall_ms)
+bool aws_clock_is_possible(int64_t wall_ms)
 {
     return wall_ms >= AWS_CLOCK_FIRST_MS && wall_ms <= AWS_CLOCK_LAST_MS;
 }
@@ -50,7 +50,7 @@ static int64_t shifted(int64_t now_ms, int64_t offset_ms)
 {
     int64_t wall = saturating_add(now_ms, offset_ms);
 
-    return is_possible(wall) ? wall : now_ms;
+    return aws_clock_is_possible(wall) ? wall : now_ms;
 }
 
 int64_t aws_clock_skew(const struct aws_clock *clock)
@@ -73,7 +73,7 @@ int64_t aws_clock_by_date(int64_t now_ms, int64_t elapsed_ms, int64_t date_ms)
 {
     int64_t latest = saturating_add(saturating_add(date_ms, AWS_CLOCK_DATE_STEP_MS), elapsed_ms);
 
-    if (!is_possible(date_ms))
+    if (!aws_clock_is_possible(date_ms))
         return now_ms;
     return now_ms < date_ms ? date_ms : now_ms > latest ? latest : now_ms;
 }
@@ -83,7 +83,7 @@ bool aws_clock_refused(
 {
     int64_t offset = saturating_subtract(date_ms, now_ms);
 
-    if (!is_possible(date_ms))
+    if (!aws_clock_is_possible(date_ms))
         return false;
     skews_learn(&clock->hosts, endpoint->host, offset);
     if (!endpoint->own)
@@ -93,7 +93,7 @@ bool aws_clock_refused(
 
 void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_ms)
 {
-    if (is_possible(date_ms))
+    if (aws_clock_is_possible(date_ms))
         clock->sts_offset_ms = saturating_subtract(date_ms, now_ms);
 }
 

@@ -47,6 +47,9 @@ int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms);
 int64_t aws_clock_now_at(
     const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms);
 
+/* Whether AWS can have this time: what is no such Date says nothing. */
+bool aws_clock_is_possible(int64_t date_ms);
+
 /* AWS's time now, by the Date of a reply whose request was sent elapsed_ms ago: this machine's time
  * where it fits the Date, else the nearest that does. Date has whole seconds; 0: the reply had
  * none. */

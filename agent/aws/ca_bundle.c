@@ -30,3 +30,14 @@ int ca_bundle_check(const char *path, char *why, size_t why_size)
         file_explain(path, r, why, why_size);
     return r;
 }
+
+const char *ca_bundle_ignored(const char *(*get)(const char *name), size_t i)
+{
+    static const char *const names[] = {
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"};
+
+    for (size_t at = 0; at < sizeof(names) / sizeof(names[0]); at++)
+        if (get(names[at]) != NULL && i-- == 0)
+            return names[at];
+    return NULL;
+}

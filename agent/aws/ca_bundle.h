@@ -11,4 +11,8 @@
  * negative errno, with the file and what is wrong with it. */
 int ca_bundle_check(const char *path, char *why, size_t why_size);
 
+/* A variable that names certificate authorities to other programs, and not to tallyd: the i-th of
+ * those that `get` has; NULL: there are no more. Static. */
+const char *ca_bundle_ignored(const char *(*get)(const char *name), size_t i);
+
 #endif

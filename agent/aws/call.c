@@ -97,14 +97,15 @@ void transport_error_set(
 
 /* ---- header lines ---- */
 
-#define TEXT_BYTES (48u * 1024u) /* a session token may take 16 KiB */
+#define TEXT_BYTES  (48u * 1024u) /* a session token may take 16 KiB */
+#define USUAL_BYTES 1024u         /* of the lines but for the token: reserved at once */
 
 /* `name` may be NULL: then `value` is the whole line. A NULL value adds nothing. */
 static void call_add(struct header_lines *lines, const char *name, const char *value)
 {
     if (value == NULL)
         return;
-    if (lines->count == HEADER_LINES_MAX) {
+    if (lines->count == HTTP_LINES_MAX) {
         lines->text.failed = true;
         lines->text.error = -EMSGSIZE;
         return;
@@ -155,10 +156,16 @@ static int add_signature(
 int header_lines_build(
     struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds)
 {
+    const char *token = request->credentials != NULL ? request->credentials->session_token : NULL;
     int r = 0;
 
     lines->count = 0;
-    buffer_init_secret(&lines->text, TEXT_BYTES);
+    if (lines->text.data == NULL)
+        buffer_init_secret(&lines->text, TEXT_BYTES);
+    else
+        buffer_clear(&lines->text);
+    buffer_reserve(
+        &lines->text, USUAL_BYTES + (token != NULL ? strnlen(token, TEXT_BYTES - USUAL_BYTES) : 0));
     call_add(lines, "Host", request->endpoint->host);
     call_add(lines, "Content-Type", request->content_type);
     call_add(lines, "X-Amz-Target", request->target);
@@ -169,7 +176,7 @@ int header_lines_build(
     if (r == 0 && lines->text.failed)
         r = lines->text.error;
     for (size_t i = 0; r == 0 && i < lines->count; i++)
-        lines->lines[i] = (const char *)lines->text.data + lines->offsets[i];
+        lines->lines[i] = (char *)lines->text.data + lines->offsets[i];
     return r;
 }
 
@@ -180,7 +187,8 @@ void header_lines_free(struct header_lines *lines)
 
 /* ---- call ---- */
 
-#define CONCURRENT_CALLS 32 /* attempts under way to one service; further calls queue */
+#define SPARE_BYTES      4096 /* of header lines: a larger buffer is not kept */
+#define CONCURRENT_CALLS 32   /* attempts under way to one service; further calls queue */
 
 struct aws_client {
     struct loop *loop;
@@ -191,6 +199,7 @@ struct aws_client {
     struct aws_counters counters[AWS_SERVICE_COUNT];
     unsigned active[AWS_SERVICE_COUNT];
     struct ring queue[AWS_SERVICE_COUNT]; /* aws_call::link */
+    struct aws_call *spare; /* the next one: a page after another makes none; or NULL */
 };
 
 #define SKEW_LOGGED_MS 60000
@@ -203,6 +212,7 @@ struct aws_call {
     struct endpoint endpoint;
     char **headers; /* copies of request.headers */
     enum call_state state;
+    struct header_lines lines;      /* while CALL_SENDING */
     struct ring link;               /* aws_client::queue, while CALL_QUEUED */
     struct http_transfer *transfer; /* while CALL_SENDING */
     struct loop_timer *timer;       /* while CALL_WAITING */
@@ -232,8 +242,19 @@ struct aws_client *aws_client_create(struct loop *loop, struct http *http)
     return client;
 }
 
+/* NULL is allowed */
+static void call_destroy(struct aws_call *call)
+{
+    if (call == NULL)
+        return;
+    header_lines_free(&call->lines);
+    free(call);
+}
+
 void aws_client_destroy(struct aws_client *client)
 {
+    if (client != NULL)
+        call_destroy(client->spare);
     free(client);
 }
 
@@ -290,15 +311,15 @@ static int call_send(struct aws_call *call)
     const struct aws_request *request = &call->request;
     const struct aws_client *client = call->client;
     int64_t now = aws_clock_now_at(&client->clock, &call->endpoint, loop_wall(client->loop));
-    struct header_lines lines;
+    struct header_lines *lines = &call->lines;
     int r;
 
-    r = header_lines_build(&lines, request, now / 1000);
+    r = header_lines_build(lines, request, now / 1000);
     if (r == 0) {
         struct http_request http = {.method = request->method,
             .url = call->endpoint.url,
-            .headers = lines.lines,
-            .header_count = lines.count,
+            .headers = lines->lines,
+            .header_count = lines->count,
             .body = request->body,
             .body_len = request->body_len,
             .max_body = request->max_reply,
@@ -309,14 +330,15 @@ static int call_send(struct aws_call *call)
         call->transfer = http_start(call->client->http, &http, on_response, call);
         r = call->transfer != NULL ? 0 : -ENOMEM;
     }
-    header_lines_free(&lines);
-    if (r == 0) {
-        call->state = CALL_SENDING;
-        call->attempts++;
-        call->client->active[request->service]++;
-        call->client->counters[request->service].calls++;
+    if (r < 0) {
+        header_lines_free(lines);
+        return r;
     }
-    return r;
+    call->state = CALL_SENDING;
+    call->attempts++;
+    call->client->active[request->service]++;
+    call->client->counters[request->service].calls++;
+    return 0;
 }
 
 /* ---- the queue in front of each service ---- */
@@ -335,6 +357,7 @@ static void set_unsent(struct failure *failure, const char *what, int error)
     else if (error == -EINVAL)
         why = "the credentials or headers hold characters that cannot be sent";
     failure_set(failure, ERROR_INTERNAL, "%s: %s", what, why);
+    failure->stage = error == -ERANGE ? STAGE_CLOCK : STAGE_NONE;
 }
 
 static void call_fail_internal(struct aws_call *call, int error)
@@ -509,8 +532,11 @@ static bool retry(struct aws_call *call, const struct aws_reply *reply)
     return call_wait(call, delay);
 }
 
+/* Keeps it as the spare one, if there is none. */
 static void call_free(struct aws_call *call)
 {
+    struct aws_client *client = call->client;
+
     for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
         wipe(call->headers[i], strlen(call->headers[i])); /* it may be an authorization token */
         free(call->headers[i]);
@@ -518,7 +544,15 @@ static void call_free(struct aws_call *call)
     free(call->headers);
     credentials_unref(call->request.credentials);
     loop_timer_destroy(call->timer);
-    free(call);
+    if (call->lines.text.capacity > SPARE_BYTES)
+        header_lines_free(&call->lines);
+    if (client->spare != NULL) {
+        call_destroy(call);
+        return;
+    }
+    buffer_clear(&call->lines.text);
+    *call = (struct aws_call){.lines.text = call->lines.text};
+    client->spare = call;
 }
 
 static void call_finish(struct aws_call *call, const struct aws_reply *reply)
@@ -534,10 +568,29 @@ static void call_set_time(
 
     reply->aws_ms = aws_clock_by_date(now, response->elapsed_us / 1000, response->date_ms);
     reply->aws_error_ms = reply->aws_ms != now ? AWS_CLOCK_DATE_STEP_MS : 0;
-    reply->made_ms = response->date_ms > 0 ? response->date_ms + AWS_CLOCK_DATE_STEP_MS
-                                           : reply->aws_ms - response->elapsed_us / 1000;
+    reply->made_ms = aws_clock_is_possible(response->date_ms)
+                         ? response->date_ms + AWS_CLOCK_DATE_STEP_MS
+                         : reply->aws_ms - response->elapsed_us / 1000;
     if (reply->made_ms > reply->aws_ms)
         reply->made_ms = reply->aws_ms;
+}
+
+static enum failure_stage call_stage(
+    const struct aws_call *call, const struct http_response *response, enum aws_outcome outcome)
+{
+    static const enum failure_stage stages[] = {STAGE_DYNAMODB, STAGE_STS, STAGE_CREDENTIALS};
+
+    if (response->proxy_failed || response->status == 407)
+        return STAGE_PROXY;
+    if (response->refused_tls)
+        return STAGE_TLS;
+    if (response->unresolved)
+        return STAGE_NAME;
+    if (outcome == AWS_SKEWED)
+        return STAGE_CLOCK;
+    if (outcome == AWS_EXPIRED && call->request.service != AWS_CREDENTIAL_ENDPOINT)
+        return STAGE_IDENTITY;
+    return stages[call->request.service];
 }
 
 static void on_response(void *data, const struct http_response *response)
@@ -548,6 +601,7 @@ static void on_response(void *data, const struct http_response *response)
     struct aws_reply reply = {.error = {.outcome = AWS_OK}, .attempts = call->attempts};
 
     call->transfer = NULL;
+    buffer_clear(&call->lines.text);
     reply.elapsed_us = response->elapsed_us;
     reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
     call_set_time(client, response, &reply);
@@ -560,6 +614,7 @@ static void on_response(void *data, const struct http_response *response)
         retry_quota_success(&client->quotas[service], call->paid_retries, call->last_outcome);
     if (reply.error.outcome != AWS_OK) {
         aws_error_failure(&reply.error, call->request.what, &reply.failure);
+        reply.failure.stage = call_stage(call, response, reply.error.outcome);
         reply.failure.retry_after_ms = reply.retry_after_ms;
         if (response->refused_tls)
             reply.failure.code = ERROR_AWS_UNAVAILABLE;
@@ -596,9 +651,10 @@ static int copy_headers(struct aws_call *call, const char *const *headers)
 struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
     aws_call_done_fn *done, void *data, struct failure *failure)
 {
-    struct aws_call *call = calloc(1, sizeof(*call));
+    struct aws_call *call = client->spare != NULL ? client->spare : calloc(1, sizeof(*call));
     int r;
 
+    client->spare = NULL;
     if (call == NULL) {
         set_unsent(failure, request->what, -ENOMEM);
         return NULL;

@@ -119,17 +119,15 @@ void transport_error_set(
 
 /* The header lines of one attempt, signature included. */
 
-#define HEADER_LINES_MAX 16
-
 struct header_lines {
-    const char *lines[HEADER_LINES_MAX]; /* "Name: value" */
+    char *lines[HTTP_LINES_MAX]; /* "Name: value" */
     size_t count;
-    size_t offsets[HEADER_LINES_MAX];
+    size_t offsets[HTTP_LINES_MAX];
     struct buffer text; /* all lines, wiped when freed: key ids, tokens, signatures */
 };
 
-/* The header lines of the request at unix_seconds; signed if the request has credentials. 0, or a
- * negative errno; the caller frees them in both cases. */
+/* The header lines of the request at unix_seconds; signed if the request has credentials. *lines is
+ * all zero, or was built before. 0, or a negative errno; the caller frees them in both cases. */
 int header_lines_build(
     struct header_lines *lines, const struct aws_request *request, int64_t unix_seconds);
 void header_lines_free(struct header_lines *lines);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One set of AWS credentials: immutable except for the derived keys, reference-counted, wiped when
- * the last reference is dropped. A pending request holds its own reference, so a refresh never
- * frees keys that a signature still uses. */
+/* One set of AWS credentials: immutable except for what signatures derive from it,
+ * reference-counted, wiped when the last reference is dropped. A pending request holds its own
+ * reference, so a refresh never frees keys that a signature still uses. */
 #ifndef TALLY_AGENT_AWS_CREDENTIALS_H
 #define TALLY_AGENT_AWS_CREDENTIALS_H
 
@@ -11,12 +11,19 @@
 #define CREDENTIALS_NEVER_EXPIRE INT64_MAX
 
 /* The most recently used keys that SigV4 derived from the secret (in sigv4.c), each for a day, a
- * region and a service. They can sign like the secret, and are wiped with it. */
+ * region and a service. They can sign like the secret, and are wiped with it. Each with the hash of
+ * the latest request's front, which ends in the session token, and is the same for all pages of one
+ * second. */
 #define SIGNING_KEYS 4
 struct signing_keys {
     struct signing_key {
         char scope[96];    /* "20260102/eu-west-1/dynamodb/aws4_request"; "": none */
         uint8_t hmac[136]; /* BearSSL's HMAC context: the key, padded and hashed already */
+        struct signed_front {
+            char text[256];    /* what was hashed but the token, which is the credentials' */
+            size_t len;        /* 0: nothing */
+            uint8_t hash[112]; /* BearSSL's SHA-256 context; it holds the token's last bytes */
+        } front;
     } keys[SIGNING_KEYS];
     unsigned next; /* replaced next */
 };

@@ -81,10 +81,12 @@ static struct handle *handle_create(struct trust *trust, const char *url)
 
 /* ---- http ---- */
 
-#define ISSUER_MS    60000 /* how long a seen issuer is reused for refusals of the same URL */
-#define IDLE_HANDLES 16    /* kept to make the next request to the same URL cheap */
-#define LARGE_BYTES  (32u * 1024u) /* a larger reply makes the agent return pages to the system */
-#define HEADER_BYTES 4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
+#define ISSUER_MS        60000 /* how long a seen issuer is reused for refusals of the same URL */
+#define IDLE_HANDLES     16    /* kept to make the next request to the same URL cheap */
+#define LARGE_BYTES      (32u * 1024u) /* a larger reply makes the agent return pages to the system */
+#define SPARE_BYTES      4096          /* of a reply: the buffer of a larger one is not kept */
+#define SUPPRESSED_LINES 3             /* by default, libcurl adds these to a POST */
+#define HEADER_BYTES     4096 /* of an ordinary reply; libcurl keeps the buffer of the longest line */
 
 /* The issuer of the latest certificate that was rejected. */
 struct refused_issuer {
@@ -101,14 +103,16 @@ struct http {
     struct handle *idle[IDLE_HANDLES];       /* the most recently used one is last */
     size_t idle_count;
     struct refused_issuer refused_issuer;
+    struct http_transfer *spare; /* the next one: a page after another makes none; or NULL */
 };
 
 struct http_transfer {
     struct http *http;
     struct multi_transfer in_multi;
     struct handle *handle;
-    const struct proxy *proxy; /* NULL: none */
-    struct curl_slist *headers;
+    const struct proxy *proxy;                                  /* NULL: none */
+    struct curl_slist lines[HTTP_LINES_MAX + SUPPRESSED_LINES]; /* of libcurl; texts are borrowed */
+    size_t line_count;
     struct loop_timer *stall;
     int64_t stall_ms;
     struct buffer body;
@@ -130,6 +134,8 @@ static int global_init(void)
     if (!initialised && curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free,
                             wiping_realloc, wiping_strdup, wiping_calloc) != CURLE_OK)
         return -1;
+    if (!initialised)
+        wiping_heap_keep();
     initialised = true;
     return 0;
 }
@@ -207,20 +213,35 @@ static void transfer_detach(struct http_transfer *transfer, bool is_complete)
     give_back_handle(http, transfer->handle,
         is_complete && !transfer->traced && transfer->header_bytes <= HEADER_BYTES);
     transfer->handle = NULL;
-    loop_timer_destroy(transfer->stall);
-    transfer->stall = NULL;
+    loop_timer_stop(transfer->stall);
 }
 
-static void transfer_free(struct http_transfer *transfer)
+/* NULL is allowed */
+static void transfer_destroy(struct http_transfer *transfer)
 {
-    bool was_large;
-
     if (transfer == NULL)
         return;
-    was_large = transfer->body.len > LARGE_BYTES;
-    curl_slist_free_all(transfer->headers);
+    loop_timer_destroy(transfer->stall);
     buffer_free(&transfer->body);
     free(transfer);
+}
+
+/* Keeps it as the spare one, if there is none. */
+static void transfer_free(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    bool was_large = transfer->body.len > LARGE_BYTES;
+
+    buffer_clear(&transfer->body);
+    if (transfer->body.capacity > SPARE_BYTES)
+        buffer_free(&transfer->body);
+    if (http->spare != NULL) {
+        transfer_destroy(transfer);
+    } else {
+        *transfer = (struct http_transfer){
+            .http = http, .stall = transfer->stall, .body = transfer->body};
+        http->spare = transfer;
+    }
     if (was_large)
         heap_give_back();
 }
@@ -416,28 +437,30 @@ static int on_connected(
 
 /* ---- start ---- */
 
-static bool add_header(struct http_transfer *transfer, const char *header)
+static void add_line(struct http_transfer *transfer, char *text)
 {
-    struct curl_slist *list = curl_slist_append(transfer->headers, header);
+    struct curl_slist *line = &transfer->lines[transfer->line_count++];
 
-    if (list == NULL)
-        return false;
-    transfer->headers = list;
-    return true;
+    line->data = text;
+    if (line > transfer->lines)
+        line[-1].next = line;
 }
 
+/* curl_slist_append would copy each text, for one request. */
 static bool set_headers(struct http_transfer *transfer, const struct http_request *request)
 {
-    CURL *easy = transfer->handle->easy;
-    bool ok = true;
+    static char no_expect[] = "Expect:", no_accept[] = "Accept:", no_type[] = "Content-Type:";
 
+    if (request->header_count > HTTP_LINES_MAX)
+        return false;
     for (size_t i = 0; i < request->header_count; i++)
-        ok = ok && add_header(transfer, request->headers[i]);
-    /* By default, libcurl adds these to a POST. */
-    ok = ok && add_header(transfer, "Expect:") && add_header(transfer, "Accept:");
+        add_line(transfer, request->headers[i]);
+    add_line(transfer, no_expect);
+    add_line(transfer, no_accept);
     if (request->body == NULL)
-        ok = ok && add_header(transfer, "Content-Type:");
-    return ok && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+        add_line(transfer, no_type);
+    return curl_easy_setopt(transfer->handle->easy, CURLOPT_HTTPHEADER, transfer->lines) ==
+           CURLE_OK;
 }
 
 static bool set_body(struct http_transfer *transfer, const struct http_request *request)
@@ -506,27 +529,50 @@ static struct handle *take_handle(struct http *http, const char *url)
     return index >= 0 ? remove_idle(http, (size_t)index) : new_handle(http, url);
 }
 
-struct http_transfer *http_start(
-    struct http *http, const struct http_request *request, http_done_fn *done, void *data)
+static struct http_transfer *transfer_create(struct http *http)
 {
-    struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+    struct http_transfer *transfer = http->spare;
 
+    http->spare = NULL;
+    if (transfer != NULL)
+        return transfer;
+    transfer = calloc(1, sizeof(*transfer));
     if (transfer == NULL)
         return NULL;
     transfer->http = http;
+    buffer_init_secret(&transfer->body, 0);
+    transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
+    if (transfer->stall != NULL)
+        return transfer;
+    transfer_destroy(transfer);
+    return NULL;
+}
+
+static void limit_body(struct buffer *body, size_t max)
+{
+    if (body->capacity > max)
+        buffer_free(body);
+    body->max = max;
+}
+
+struct http_transfer *http_start(
+    struct http *http, const struct http_request *request, http_done_fn *done, void *data)
+{
+    struct http_transfer *transfer = transfer_create(http);
+
+    if (transfer == NULL)
+        return NULL;
     transfer->done = done;
     transfer->data = data;
     transfer->dated = request->dated;
     if (!request->direct && http->proxies != NULL)
         transfer->proxy = proxy_choose(http->proxies, request->url);
     transfer->stall_ms = request->stall_ms > 0 ? request->stall_ms : HTTP_STALL_MS;
-    buffer_init_secret(&transfer->body, request->max_body);
-    transfer->stall = loop_timer_create(http->loop, stall_fired, transfer);
+    limit_body(&transfer->body, request->max_body);
     transfer->handle = take_handle(http, request->url);
-    if (transfer->stall == NULL || transfer->handle == NULL || !set_request(transfer, request) ||
+    if (transfer->handle == NULL || !set_request(transfer, request) ||
         multi_add(http->multi, &transfer->in_multi, transfer->handle->easy) < 0) {
         handle_destroy(transfer->handle);
-        loop_timer_destroy(transfer->stall);
         transfer_free(transfer);
         return NULL;
     }
@@ -567,6 +613,7 @@ void http_destroy(struct http *http)
         return;
     while (http->idle_count > 0)
         handle_destroy(http->idle[--http->idle_count]);
+    transfer_destroy(http->spare);
     multi_destroy(http->multi);
     trust_destroy(http->trust);
     free(http);

@@ -17,6 +17,7 @@
 
 #define HTTP_STALL_MS     3000 /* an attempt ends after this time without progress */
 #define HTTP_HEADER_BYTES (64u * 1024u)
+#define HTTP_LINES_MAX    16 /* header lines of a request */
 
 struct http;
 struct http_transfer;
@@ -30,7 +31,7 @@ void http_destroy(struct http *http); /* no transfer may be under way; NULL is a
 struct http_request {
     const char *method; /* "GET", "POST", "PUT" */
     const char *url;
-    const char *const *headers; /* "Name: value" */
+    char *const *headers; /* "Name: value"; at most HTTP_LINES_MAX texts, borrowed as is the body */
     size_t header_count;
     const void *body; /* borrowed until the transfer ends; NULL: none */
     size_t body_len;
@@ -70,7 +71,8 @@ struct http_response {
 typedef void http_done_fn(void *data, const struct http_response *response);
 
 /* NULL: the transfer could not be started, and done is never called. Else done is called
- * exactly once, later, from the loop. All of *request but the body is copied. */
+ * exactly once, later, from the loop. All of *request but the body and the texts of the headers is
+ * copied. */
 struct http_transfer *http_start(
     struct http *http, const struct http_request *request, http_done_fn *done, void *data);
 

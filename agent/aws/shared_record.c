@@ -23,6 +23,8 @@
 
 /* ---- the key ---- */
 
+#define QUESTION_BYTES (8u * 1024u * 1024u) /* 256 shards, each character of them escaped */
+
 /* The texts of a question one after the other, each with its length in front, so that no two
  * questions are the same bytes. */
 static void key_add(struct buffer *question, const char *text)
@@ -30,13 +32,15 @@ static void key_add(struct buffer *question, const char *text)
     buffer_printf(question, "%zu:%s;", text != NULL ? strlen(text) : 0, text != NULL ? text : "");
 }
 
-void shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
+int shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
     const struct query *query, const char *values)
 {
     char hash[SIGV4_HASH_SIZE] = "";
     struct buffer question;
+    int r;
 
-    buffer_init(&question, 1u << 20);
+    key[0] = '\0';
+    buffer_init(&question, QUESTION_BYTES);
     key_add(&question, query->region);
     key_add(&question, query->endpoint);
     key_add(&question, query->table);
@@ -49,10 +53,14 @@ void shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
         key_add(&question, query->shards[i]);
     buffer_printf(&question, "%d;%" PRIu64 ";%" PRIu32, query->consistent_read, query->count_limit,
         query->max_pages);
-    sigv4_hash(question.data, question.len, hash);
+    r = question.failed ? question.error : 0;
+    if (r == 0) { /* the hash of a part would be that of other questions, too */
+        sigv4_hash(question.data, question.len, hash);
+        snprintf(key, SHARED_RECORD_KEY_SIZE, "v1#%.256s#%s", namespace_ != NULL ? namespace_ : "",
+            hash);
+    }
     buffer_free(&question);
-    snprintf(
-        key, SHARED_RECORD_KEY_SIZE, "v1#%.256s#%s", namespace_ != NULL ? namespace_ : "", hash);
+    return r;
 }
 
 /* ---- requests ---- */

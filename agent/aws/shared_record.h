@@ -40,8 +40,8 @@
 #define SHARED_RECORD_LEASE_MS 15000
 
 /* The key of the question: the same for agents that would send the same Query. values: as for
- * dynamodb_query_body. namespace_: NULL: none. */
-void shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
+ * dynamodb_query_body. namespace_: NULL: none. 0; -ENOMEM or -EMSGSIZE: then the key is "". */
+int shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
     const struct query *query, const char *values);
 
 struct shared_lease {

@@ -77,6 +77,8 @@ static bool is_header_text(const char *text)
 struct header_list {
     struct sigv4_header headers[HEADERS_MAX];
     size_t count;
+    size_t front; /* so many are the request's front: up to the date, or the token behind it */
+    bool has_token;
 };
 
 static void list_insert(struct header_list *list, const char *name, const char *value)
@@ -88,6 +90,7 @@ static void list_insert(struct header_list *list, const char *name, const char *
         at--;
     }
     list->headers[at] = (struct sigv4_header){name, value};
+    list->front = at + 1;
 }
 
 /* The request's headers, the date and the token, in the order in which they are signed. */
@@ -100,15 +103,22 @@ static int list_headers(struct header_list *list, const struct sigv4_request *re
     for (size_t i = 0; i < list->count; i++)
         list->headers[i] = request->headers[i];
     list_insert(list, "x-amz-date", date);
+    list->has_token = token != NULL;
     if (token != NULL)
         list_insert(list, "x-amz-security-token", token);
-    for (size_t i = 0; i < list->count; i++) {
-        if (i > 0 && strcmp(list->headers[i - 1].name, list->headers[i].name) >= 0)
-            return -EINVAL;
-        if (!is_header_text(list->headers[i].value))
-            return -EINVAL;
-    }
     return 0;
+}
+
+/* From this one on: sorted by name, each once, and allowed in a header. */
+static bool list_is_valid(const struct header_list *list, size_t from)
+{
+    for (size_t i = from; i < list->count; i++) {
+        if (i > 0 && strcmp(list->headers[i - 1].name, list->headers[i].name) >= 0)
+            return false;
+        if (!is_header_text(list->headers[i].value))
+            return false;
+    }
+    return true;
 }
 
 /* All services but S3 sign the path encoded a second time, without empty segments. */
@@ -155,37 +165,95 @@ static void hash_signed_headers(br_sha256_context *hash, const struct header_lis
     }
 }
 
-/* The canonical request goes directly into its hash; only the hash is needed. */
-static void hash_request(
-    const struct sigv4_request *request, const struct header_list *list, uint8_t result[HASH_BYTES])
+static void hash_headers(
+    br_sha256_context *hash, const struct header_list *list, size_t from, size_t end)
 {
-    br_sha256_context hash;
+    for (size_t i = from; i < end; i++) {
+        sigv4_hash_text(hash, list->headers[i].name);
+        sigv4_hash_text(hash, ":");
+        sigv4_hash_value(hash, list->headers[i].value);
+        sigv4_hash_text(hash, "\n");
+    }
+}
+
+/* The canonical request goes directly into its hash; only the hash is needed. */
+static void hash_front(
+    br_sha256_context *hash, const struct sigv4_request *request, const struct header_list *list)
+{
+    br_sha256_init(hash);
+    sigv4_hash_text(hash, request->method);
+    sigv4_hash_text(hash, "\n");
+    hash_path(hash, request->path);
+    sigv4_hash_text(hash, "\n");
+    sigv4_hash_text(hash, request->query);
+    sigv4_hash_text(hash, "\n");
+    hash_headers(hash, list, 0, list->front);
+}
+
+static void hash_rest(br_sha256_context *hash, const struct sigv4_request *request,
+    const struct header_list *list, uint8_t result[HASH_BYTES])
+{
+    br_sha256_context body;
     char body_hex[HASH_HEX];
 
-    br_sha256_init(&hash);
-    br_sha256_update(&hash, request->body, request->body_len);
-    br_sha256_out(&hash, result);
+    br_sha256_init(&body);
+    br_sha256_update(&body, request->body, request->body_len);
+    br_sha256_out(&body, result);
     to_hex(result, body_hex);
+    hash_headers(hash, list, list->front, list->count);
+    sigv4_hash_text(hash, "\n");
+    hash_signed_headers(hash, list);
+    sigv4_hash_text(hash, "\n");
+    sigv4_hash_text(hash, body_hex);
+    br_sha256_out(hash, result);
+}
 
-    br_sha256_init(&hash);
-    sigv4_hash_text(&hash, request->method);
-    sigv4_hash_text(&hash, "\n");
-    hash_path(&hash, request->path);
-    sigv4_hash_text(&hash, "\n");
-    sigv4_hash_text(&hash, request->query);
-    sigv4_hash_text(&hash, "\n");
-    for (size_t i = 0; i < list->count; i++) {
-        sigv4_hash_text(&hash, list->headers[i].name);
-        sigv4_hash_text(&hash, ":");
-        sigv4_hash_value(&hash, list->headers[i].value);
-        sigv4_hash_text(&hash, "\n");
+/* ---- the front that was hashed already ---- */
+
+_Static_assert(sizeof(br_sha256_context) <= sizeof(((struct signed_front *)NULL)->hash),
+    "a SHA-256 context fits its room");
+
+/* Everything that hash_front hashes, but not the token: the front is kept with the credentials,
+ * which have only one. Each text ends in its NUL, so that no two lists have the same text. 0: too
+ * long to be kept. */
+static size_t front_text(
+    const struct sigv4_request *request, const struct header_list *list, char *to, size_t size)
+{
+    struct text text = {.to = to, .size = size};
+
+    text_add_bytes(&text, request->method, strlen(request->method) + 1);
+    text_add_bytes(&text, request->path, strlen(request->path) + 1);
+    text_add_bytes(&text, request->query, strlen(request->query) + 1);
+    for (size_t i = 0; i < list->front; i++) {
+        const struct sigv4_header *header = &list->headers[i];
+
+        text_add_bytes(&text, header->name, strlen(header->name) + 1);
+        if (i + 1 < list->front || !list->has_token)
+            text_add_bytes(&text, header->value, strlen(header->value) + 1);
     }
-    sigv4_hash_text(&hash, "\n");
-    hash_signed_headers(&hash, list);
-    sigv4_hash_text(&hash, "\n");
-    sigv4_hash_text(&hash, body_hex);
-    br_sha256_out(&hash, result);
-    wipe(&hash, sizeof(hash)); /* its last block may hold a part of the token */
+    return text.failed ? 0 : text.len;
+}
+
+/* Starts the hash of the request with its front, as it was kept or anew. The list is checked as far
+ * as it was not when the front was kept. 0 or -EINVAL. */
+static int start_hash(struct signed_front *front, const struct sigv4_request *request,
+    const struct header_list *list, br_sha256_context *hash)
+{
+    char text[sizeof(front->text)];
+    size_t len = front_text(request, list, text, sizeof(text));
+    bool kept = len > 0 && len == front->len && memcmp(text, front->text, len) == 0;
+
+    if (!list_is_valid(list, kept ? list->front : 0))
+        return -EINVAL;
+    if (kept) {
+        memcpy(hash, front->hash, sizeof(*hash));
+        return 0;
+    }
+    hash_front(hash, request, list);
+    memcpy(front->text, text, len);
+    memcpy(front->hash, hash, sizeof(*hash));
+    front->len = len;
+    return 0;
 }
 
 /* ---- signing key ---- */
@@ -248,7 +316,7 @@ static void hmac_with_derived(
 
 /* The key for this scope, derived now if it is not cached. NULL: the secret or the scope is too
  * long to be real. */
-static const struct signing_key *key_for(const struct credentials *credentials, const char *date,
+static struct signing_key *key_for(const struct credentials *credentials, const char *date,
     const char *region, const char *service)
 {
     struct signing_keys *derived = credentials->derived;
@@ -295,15 +363,34 @@ static int write_authorization(char *to, const char *key_id, const char *scope,
     return text.failed ? -EMSGSIZE : 0;
 }
 
+/* The signature of a canonical request with this hash. */
+static void sign_hash(const struct signing_key *key, const char *date,
+    const uint8_t hash[HASH_BYTES], char signature[HASH_HEX])
+{
+    char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
+    struct text text = {.to = to_sign, .size = sizeof(to_sign)};
+    uint8_t result[HASH_BYTES];
+    char hex[HASH_HEX];
+
+    to_hex(hash, hex);
+    text_add(&text, ALGORITHM "\n");
+    text_add(&text, date);
+    text_add(&text, "\n");
+    text_add(&text, key->scope);
+    text_add(&text, "\n");
+    text_add(&text, hex);
+    hmac_with_derived(key, to_sign, result);
+    to_hex(result, signature);
+}
+
 static int sign(const struct sigv4_request *request, const struct credentials *credentials,
     const char *region, const char *service, struct sigv4_signature *signature)
 {
-    const struct signing_key *key;
+    struct signing_key *key;
     struct header_list list;
+    br_sha256_context canonical;
     uint8_t hash[HASH_BYTES];
     char hex[HASH_HEX];
-    char to_sign[sizeof(ALGORITHM) + SIGV4_DATE_SIZE + sizeof(key->scope) + HASH_HEX];
-    struct text text = {.to = to_sign, .size = sizeof(to_sign)};
     int r;
 
     r = list_headers(&list, request, signature->date, credentials->session_token);
@@ -314,16 +401,12 @@ static int sign(const struct sigv4_request *request, const struct credentials *c
     key = key_for(credentials, signature->date, region, service);
     if (key == NULL)
         return -EMSGSIZE;
-    hash_request(request, &list, hash);
-    to_hex(hash, hex);
-    text_add(&text, ALGORITHM "\n");
-    text_add(&text, signature->date);
-    text_add(&text, "\n");
-    text_add(&text, key->scope);
-    text_add(&text, "\n");
-    text_add(&text, hex);
-    hmac_with_derived(key, to_sign, hash);
-    to_hex(hash, hex);
+    r = start_hash(&key->front, request, &list, &canonical);
+    if (r < 0)
+        return r;
+    hash_rest(&canonical, request, &list, hash);
+    wipe(&canonical, sizeof(canonical)); /* its last block may hold a part of the token */
+    sign_hash(key, signature->date, hash, hex);
     return write_authorization(
         signature->authorization, credentials->access_key_id, key->scope, &list, hex);
 }

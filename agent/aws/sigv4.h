@@ -37,7 +37,8 @@ struct sigv4_signature {
 };
 
 /* Signs for `unix_seconds`, with a key that is derived from the credentials, and cached with them,
- * at the first use of a day, region and service. The caller sends the request's headers,
+ * at the first use of a day, region and service. So is the hash of what the pages of one second
+ * have in common, the session token with it. The caller sends the request's headers,
  * x-amz-date, authorization and, where there is one, x-amz-security-token. 0, -EMSGSIZE if the
  * headers, the secret or the scope are too long to be real, or -EINVAL if the headers are not
  * sorted or a text is not allowed in a header (usually a line end in a key or token). */

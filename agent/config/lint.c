@@ -363,7 +363,7 @@ static const char *const plain_parameters[] = {"awsRegion", "targetValue", "acti
     "awsSecretAccessKeyFromEnv", "countLimit", "maxPages", "clientValues", "shareTable", "sumOver",
     "budget", NULL};
 static const char *const expression_parameters[] = {
-    "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
+    "sumOver", "keyConditionExpression", "filterExpression", NAMES, VALUES, NULL};
 
 static void lint_unrendered(
     const struct parameters *parameters, const char *const *names, enum unrendered_where where)
@@ -468,6 +468,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
     if (!parser->page_told)
         parameter_note(parameters, "tableName",
             "KEDA (2.20.2, and its main branch of August 2026) counts the first page of a query "
-            "only, at most 1 MB; tally counts every page, so its numbers can be higher");
+            "only, at most 1 MB; tally counts every page, so its numbers can be higher; through "
+            "tally-bridge KEDA would read those");
     parser->page_told = true;
 }

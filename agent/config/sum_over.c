@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME       "sumOver"
-#define VALUE_MAX  2048 /* bytes of a key, DynamoDB's limit */
-#define DIGITS_MAX 9
+#define NAME         "sumOver"
+#define VALUE_MAX    2048 /* bytes of a key, DynamoDB's limit */
+#define DIGITS_MAX   9
+#define EXPONENT_MAX 1000000 /* far beyond those of DynamoDB */
 
 struct sum_over {
     const struct parameters *parameters;
@@ -19,6 +20,7 @@ struct sum_over {
     const char *placeholder;
     char type[2]; /* of the placeholder's value: "S", "N" or "B" */
     const char **shards;
+    const char **keys; /* the same for equal values; in scratch memory */
     bool failed;
 };
 
@@ -35,36 +37,87 @@ static void sum_over_flaw(
     struct sum_over *sum = data;
     char why[400];
 
-    (void)flaw;
     (void)keda;
+    if (flaw == ATTRIBUTE_ODD) /* as the placeholder's own value, of which it was said */
+        return;
     snprintf(why, sizeof(why), "%s %s", where, what);
     sum_over_fail(sum, why);
 }
 
-/* Keeps {":placeholder":{"S":"value"}}, which is merged over the values of the Query. */
+/* The same for equal numbers, such as 1, 01, 1.0 and 10e-1: to DynamoDB they are one key. */
+static void sum_over_number_key(const char *number, char *key, size_t size)
+{
+    const char *at = number + strspn(number, "+-");
+    char digits[VALUE_MAX + 1] = "";
+    size_t len = 0;
+    long exponent = 0, written = 0;
+
+    for (bool in_fraction = false; *at != '\0' && strchr("0123456789.", *at) != NULL; at++) {
+        exponent -= in_fraction && *at != '.';
+        in_fraction |= *at == '.';
+        if (*at != '.' && (len > 0 || *at != '0'))
+            digits[len++] = *at;
+    }
+    if (*at != '\0')
+        written = strtol(at + 1, NULL, 10);
+    for (; len > 0 && digits[len - 1] == '0'; len--)
+        exponent++;
+    if (written > -EXPONENT_MAX && written < EXPONENT_MAX) /* else DynamoDB refuses it */
+        exponent += written;
+    snprintf(key, size, "%s%.*se%ld", *number == '-' && len > 0 ? "-" : "", (int)len, digits,
+        len > 0 ? exponent : 0);
+}
+
+/* Keeps the value's key, unless an earlier value has the same. NULL: no memory. */
+static const char *sum_over_keep_key(struct sum_over *sum, const char *value)
+{
+    char key[VALUE_MAX + 32];
+    size_t count = sum->query->shard_count;
+
+    if (*sum->type == 'N')
+        sum_over_number_key(value, key, sizeof(key));
+    else
+        snprintf(key, sizeof(key), "%s", value);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(sum->keys[i], key) == 0)
+            sum_over_fail(sum, "has a value twice, whose items would be counted twice");
+    sum->keys[count] = arena_copy_string(sum->parameters->parser->scratch, key);
+    return sum->keys[count];
+}
+
+/* Keeps the value, which is valid, as {":placeholder":{"S":"value"}}: that is merged over the
+ * values of the Query. False: no memory. */
+static bool sum_over_keep(struct sum_over *sum, const char *value, const json_t *object)
+{
+    char *text = json_write(object, 0);
+    const char *kept = NULL;
+
+    if (text != NULL && sum_over_keep_key(sum, value) != NULL)
+        kept = parser_keep(sum->parameters->parser, text);
+    free(text);
+    if (kept != NULL && !sum->failed)
+        sum->shards[sum->query->shard_count++] = kept;
+    return kept != NULL;
+}
+
 static void sum_over_add(struct sum_over *sum, const char *value, size_t len)
 {
     struct attribute_check check = {.root = NAME, .tell = sum_over_flaw, .data = sum};
-    struct parser *parser = sum->parameters->parser;
     json_t *attribute = json_pack("{s:s%}", sum->type, value, len);
     json_t *object = json_pack("{s:O}", sum->placeholder, attribute);
-    char *text = NULL;
+    const char *text = json_string_value(json_object_get(attribute, sum->type));
+    bool has_memory = true;
 
     if (len == 0 || len > VALUE_MAX)
         sum_over_fail(sum, "has a value that is empty, or longer than a key can be");
     else if (sum->query->shard_count == SUM_OVER_MAX)
         sum_over_fail(sum, "has more than 256 values");
-    else if (object == NULL)
+    else if (object == NULL || text == NULL)
         sum_over_fail(sum, "has a value that is not UTF-8");
-    else if (attribute_check(&check, sum->placeholder, attribute))
-        text = json_write(object, 0);
-    for (size_t i = 0; text != NULL && i < sum->query->shard_count; i++)
-        if (strcmp(sum->shards[i], text) == 0)
-            sum_over_fail(sum, "has a value twice, whose items would be counted twice");
-    if (text != NULL && !sum->failed)
-        sum->shards[sum->query->shard_count++] = parser_keep(parser, text);
-    parser->failed |= check.failed || (object != NULL && text == NULL && !sum->failed);
-    free(text);
+    else if (attribute_check(&check, sum->placeholder, attribute) && !sum->failed)
+        has_memory = sum_over_keep(sum, text, object);
+    if (check.failed || !has_memory)
+        sum->parameters->parser->failed = sum->failed = true;
     json_decref(object);
     json_decref(attribute);
 }
@@ -157,8 +210,8 @@ static const char *sum_over_take_placeholder(struct sum_over *sum, const char *t
 {
     size_t len = strcspn(text, " \t=");
 
-    sum->placeholder = parser_keep(
-        sum->parameters->parser, arena_copy(sum->parameters->parser->scratch, text, len));
+    sum->placeholder = arena_copy(sum->parameters->parser->kept, text, len);
+    sum->parameters->parser->failed |= sum->placeholder == NULL;
     if (sum->placeholder == NULL || !lint_is_placeholder(sum->placeholder, ':'))
         return NULL;
     text += len;
@@ -184,7 +237,8 @@ void sum_over_read(
     if (text == NULL || values->bad)
         return;
     sum.shards = arena_alloc_array(parameters->parser->kept, SUM_OVER_MAX, sizeof(const char *));
-    if (sum.shards == NULL) {
+    sum.keys = arena_alloc_array(parameters->parser->scratch, SUM_OVER_MAX, sizeof(const char *));
+    if (sum.shards == NULL || sum.keys == NULL) {
         parameters->parser->failed = true;
         return;
     }
@@ -208,6 +262,7 @@ void sum_over_read(
         query->shard_count = 0;
     else
         parameter_note(parameters, NAME,
-            "KEDA ignores it and counts one of these %zu: the one in expressionAttributeValues",
+            "KEDA ignores it and counts one value only, that in expressionAttributeValues; tally "
+            "counts these %zu",
             query->shard_count);
 }

@@ -27,19 +27,17 @@ void cache_clear(struct cache *cache)
 
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now)
 {
-    uint32_t overruns = value->is_partial ? cache->overruns : 0;
-
     cache->has_value = true;
     cache->value = *value;
     cache->value_at = now;
+    if (!value->is_partial)
+        cache->overruns = 0;
     cache_succeed(cache);
-    cache->overruns = overruns;
 }
 
 void cache_succeed(struct cache *cache)
 {
     cache->failures = 0;
-    cache->overruns = 0;
     cache->not_before = 0;
     cache->refused = false;
     cache_clear(cache);

@@ -37,7 +37,8 @@ void cache_init(struct cache *cache);
 void cache_clear(struct cache *cache);
 void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
 
-/* The last flight succeeded, without a new value. */
+/* The last flight succeeded, without a new value: whether all can be counted within the flight
+ * timeout is no better known than before. */
 void cache_succeed(struct cache *cache);
 
 /* Remembers a failed flight. What AWS refused (denied or rejected) is answered from the cache for a
@@ -46,9 +47,10 @@ void cache_succeed(struct cache *cache);
  * 32 bits. */
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random);
 
-/* A flight that ended at the flight timeout: its pages are a value, and the failure says that it is
- * not all. The second one in a row is remembered as a refusal, for a minute, doubling to an hour: a
- * third would cost as much and give no more. `now` is of the timers' clock. */
+/* A flight that ended at the flight timeout: its pages are a value unless they are empty, and the
+ * failure says that it is not all. The second one in a row is remembered as a refusal, for a
+ * minute, doubling to an hour: a third would cost as much and give no more. `now` is of the timers'
+ * clock. */
 void cache_overrun(struct cache *cache, const struct failure *failure, int64_t now);
 
 /* The last failure, where failures > 0; borrowed until the next store or fail. */

@@ -4,6 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/count/signed_call.h"
 #include "agent/fnv.h"
+#include "agent/wiping_heap.h"
 #include "proto/saturating.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ struct count_query {
     struct buffer body;
     struct dynamodb_page page; /* as parsed by the call, until on_reply took it */
     char *start_key;
+    uint64_t limit;       /* of the page under way; 0: none */
+    uint32_t cut_pages;   /* pages that ended at their limit: none of them is one of maxPages */
     uint64_t mark;        /* hash of the key of the latest page whose number is a power of two */
     int64_t unix_seconds; /* "$now" of all pages */
     int64_t completed_ms; /* AWS's time at the latest page */
@@ -39,14 +42,12 @@ struct count_query {
     struct count_value sum;
 };
 
-static void count_query_send_page(struct count_query *counting);
-
 static void count_query_free(struct count_query *counting)
 {
     signed_call_clear(&counting->call);
     buffer_free(&counting->body);
     dynamodb_page_clear(&counting->page);
-    free(counting->start_key);
+    wiping_free(counting->start_key);
     free(counting);
 }
 
@@ -95,7 +96,7 @@ static bool count_query_at_limit(const struct count_query *counting)
     const struct query *query = counting->options.query;
 
     return (query->count_limit > 0 && counting->sum.count >= query->count_limit) ||
-           (query->max_pages > 0 && counting->sum.pages >= query->max_pages);
+           (query->max_pages > 0 && counting->sum.pages - counting->cut_pages >= query->max_pages);
 }
 
 static uint64_t count_query_enough(const struct count_query *counting)
@@ -113,8 +114,8 @@ static uint64_t count_query_end_at(const struct count_query *counting)
 }
 
 /* `Limit` counts items before the filter, so behind a filter the pages grow, and after a few the
- * whole page is cheaper than more requests. Each page is one of maxPages, whatever its size: with
- * maxPages a filtered page is always a whole one. */
+ * whole page is cheaper than more requests. With maxPages a filtered page is always a whole one,
+ * because one that ends at its limit is none of maxPages. */
 uint64_t count_query_page_limit(
     const struct query *query, uint64_t end_at, const struct count_value *sum)
 {
@@ -147,7 +148,9 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     counting->sum.scanned += page->scanned;
     counting->sum.consumed_rcu += page->consumed_rcu;
     counting->sum.pages++;
-    free(counting->start_key);
+    if (counting->limit > 0 && page->scanned >= counting->limit && page->last_key != NULL)
+        counting->cut_pages++;
+    wiping_free(counting->start_key);
     counting->start_key = page->last_key;
     page->last_key = NULL;
     if (counting->start_key != NULL && (counting->sum.pages & (counting->sum.pages - 1)) == 0)
@@ -162,19 +165,17 @@ static bool take_page(struct count_query *counting, const struct aws_reply *repl
     return counting->start_key != NULL && !counting->sum.at_least;
 }
 
-static void on_page_done(void *data, const struct aws_reply *reply, const struct failure *failure)
+/* Builds the body of the next page's Query. */
+static bool count_query_build_page(struct count_query *counting, struct failure *failure)
 {
-    struct count_query *counting = data;
-
-    if (failure != NULL) {
-        count_query_end(counting, NULL, failure);
-        return;
-    }
-    counting->completed_ms = saturating_subtract(reply->made_ms, reply->aws_error_ms);
-    if (take_page(counting, reply))
-        count_query_send_page(counting);
-    else
-        count_query_end(counting, &counting->sum, NULL);
+    counting->limit = count_query_page_limit(
+        counting->options.query, count_query_end_at(counting), &counting->sum);
+    buffer_clear(&counting->body);
+    dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
+        counting->unix_seconds, counting->start_key, counting->limit);
+    if (counting->body.failed)
+        failure_set_buffer(failure, counting->what, &counting->body);
+    return !counting->body.failed;
 }
 
 static void count_query_send_page(struct count_query *counting)
@@ -184,27 +185,34 @@ static void count_query_send_page(struct count_query *counting)
         .endpoint = &counting->endpoint,
         .content_type = DYNAMODB_CONTENT_TYPE,
         .target = DYNAMODB_QUERY_TARGET,
+        .body = counting->body.data,
+        .body_len = counting->body.len,
         .max_reply = DYNAMODB_REPLY_BYTES,
         .is_dated = counting->options.is_dated,
         .retry_base_ms = RETRY_BASE_DYNAMODB_MS,
         .parse_reply = count_query_parse_reply,
         .parse_error = dynamodb_parse_error,
         .patience = counting->options.patience};
-    struct failure failure;
 
-    buffer_clear(&counting->body);
-    dynamodb_query_body(&counting->body, counting->options.query, counting->options.values,
-        counting->unix_seconds, counting->start_key,
-        count_query_page_limit(
-            counting->options.query, count_query_end_at(counting), &counting->sum));
-    request.body = counting->body.data;
-    request.body_len = counting->body.len;
-    if (!counting->body.failed) {
-        signed_call_start(&counting->call, &request);
+    signed_call_start(&counting->call, &request);
+}
+
+static void on_page_done(void *data, const struct aws_reply *reply, const struct failure *failure)
+{
+    struct count_query *counting = data;
+    struct failure unbuilt;
+
+    if (failure != NULL) {
+        count_query_end(counting, NULL, failure);
         return;
     }
-    failure_set_buffer(&failure, counting->what, &counting->body);
-    count_query_end(counting, NULL, &failure);
+    counting->completed_ms = saturating_subtract(reply->made_ms, reply->aws_error_ms);
+    if (!take_page(counting, reply))
+        count_query_end(counting, &counting->sum, NULL);
+    else if (count_query_build_page(counting, &unbuilt))
+        count_query_send_page(counting);
+    else
+        count_query_end(counting, NULL, &unbuilt);
 }
 
 /* ---- start and cancel ---- */
@@ -260,7 +268,8 @@ struct count_query *count_query_start(
     buffer_init(&counting->body, BODY_BYTES);
     snprintf(counting->what, sizeof(counting->what), "Query of table %.80s in %.40s",
         options->query->table, options->query->region);
-    if (count_query_find_endpoint(counting, &failure) < 0) {
+    if (count_query_find_endpoint(counting, &failure) < 0 ||
+        !count_query_build_page(counting, &failure)) {
         events->done(data, NULL, &failure);
         count_query_free(counting);
         return NULL;

@@ -13,6 +13,8 @@
 /* The states of one trigger of the configuration. */
 struct slot {
     struct identity *identity;
+    struct held_budget *budget;      /* held; NULL: the trigger has none of its own */
+    double evicted_rcu;              /* what the states that made room for others had read */
     struct trigger_state *state;     /* of the trigger's own values; NULL: not requested yet */
     struct trigger_state **variants; /* of clients' values, most recently used first; NULL: none */
     size_t variant_count;
@@ -80,11 +82,13 @@ static void slots_free(struct slot *slots, size_t count)
             trigger_state_destroy(slots[i].variants[k]);
         free(slots[i].variants);
         identity_release(slots[i].identity);
+        held_budget_unref(slots[i].budget);
     }
     free(slots);
 }
 
-static struct slot *slots_create(struct identities *identities, const struct config *config)
+static struct slot *slots_create(
+    struct identities *identities, const struct config *config, int64_t now)
 {
     struct slot *slots = calloc(config->trigger_count + 1, sizeof(*slots));
 
@@ -94,6 +98,11 @@ static struct slot *slots_create(struct identities *identities, const struct con
             slots_free(slots, i);
             return NULL;
         }
+        /* If there is no memory for it, --budget still holds. */
+        if (config->triggers[i].budget_rcu > 0)
+            slots[i].budget = held_budget_create();
+        if (slots[i].budget != NULL)
+            rcu_budget_set(&slots[i].budget->budget, config->triggers[i].budget_rcu, now);
     }
     return slots;
 }
@@ -130,9 +139,15 @@ static void slot_abandon(struct counter *counter, struct slot *slot)
     slot->variant_count = 0;
 }
 
-static void slot_move(
-    struct slot *to, struct slot *from, struct snapshot *snapshot, const struct trigger *trigger)
+static void slot_move(struct slot *to, struct slot *from, struct snapshot *snapshot,
+    const struct trigger *trigger, int64_t now)
 {
+    if (to->budget != NULL && from->budget != NULL) { /* what was used stays used */
+        rcu_budget_set(&from->budget->budget, to->budget->budget.per_hour, now);
+        held_budget_unref(to->budget);
+        to->budget = held_budget_ref(from->budget);
+    }
+    to->evicted_rcu = from->evicted_rcu;
     to->state = from->state;
     to->variants = from->variants;
     to->variant_count = from->variant_count;
@@ -140,9 +155,9 @@ static void slot_move(
     from->variants = NULL;
     from->variant_count = 0;
     if (to->state != NULL)
-        trigger_state_adopt(to->state, snapshot, trigger);
+        trigger_state_adopt(to->state, snapshot, trigger, to->budget);
     for (size_t i = 0; i < to->variant_count; i++)
-        trigger_state_adopt(to->variants[i], snapshot, trigger);
+        trigger_state_adopt(to->variants[i], snapshot, trigger, to->budget);
 }
 
 /* Both configurations are sorted by name, so one pass over both finds the unchanged triggers. */
@@ -158,7 +173,8 @@ static void slots_take_over(struct counter *counter, struct snapshot *snapshot, 
         if (at < new->trigger_count && strcmp(new->triggers[at].name, old->triggers[i].name) == 0 &&
             slots[at].identity == counter->slots[i].identity &&same_query(
                                       &new->triggers[at].query, &old->triggers[i].query))
-            slot_move(&slots[at], &counter->slots[i], snapshot, &new->triggers[at]);
+            slot_move(&slots[at], &counter->slots[i], snapshot, &new->triggers[at],
+                loop_now(counter->context.loop));
         else
             slot_abandon(counter, &counter->slots[i]);
     }
@@ -203,7 +219,7 @@ int counter_load(struct counter *counter, struct config *config)
     if (snapshot == NULL)
         return -ENOMEM;
     if (reserve_orphans(counter, count_states(counter)) == 0)
-        slots = slots_create(counter->identities, config);
+        slots = slots_create(counter->identities, config, loop_now(counter->context.loop));
     if (slots == NULL) {
         free(snapshot);
         return -ENOMEM;
@@ -238,7 +254,8 @@ static struct trigger_state *make(
 
     if (identity == NULL)
         return NULL;
-    state = trigger_state_create(&counter->context, counter->snapshot, trigger, identity, values);
+    state = trigger_state_create(&counter->context, counter->snapshot, trigger, identity, values,
+        slot_of(counter, trigger)->budget);
     if (state == NULL)
         identity_release(identity);
     return state;
@@ -270,6 +287,7 @@ static size_t find_unwanted(const struct slot *slot)
 
 static void remove_variant(struct counter *counter, struct slot *slot, size_t place)
 {
+    slot->evicted_rcu += trigger_state_rcu_total(slot->variants[place]);
     abandon(counter, slot->variants[place]);
     slot->variant_count--;
     memmove(&slot->variants[place], &slot->variants[place + 1],
@@ -422,7 +440,7 @@ void counter_cost(
 {
     const struct slot *slot = slot_of(counter, trigger);
 
-    *cost = (struct counter_cost){.rcu_total = 0};
+    *cost = (struct counter_cost){.rcu_total = slot->evicted_rcu};
     if (slot->state != NULL) {
         cost->rcu_per_hour = trigger_state_rcu_per_hour(slot->state);
         cost->rcu_total = trigger_state_rcu_total(slot->state);
@@ -446,6 +464,11 @@ bool counter_has_price(const struct counter *counter)
 double counter_month(const struct counter *counter, double rcu_per_hour)
 {
     return rcu_per_hour * HOURS_OF_MONTH * counter->price / 1e6;
+}
+
+const char *counter_share_table(const struct counter *counter, const struct trigger *trigger)
+{
+    return trigger_share_table(&counter->context, trigger);
 }
 
 const struct share_stats *counter_share_stats(const struct counter *counter)

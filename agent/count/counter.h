@@ -77,6 +77,8 @@ bool counter_has_price(const struct counter *counter);
 double counter_month(const struct counter *counter, double rcu_per_hour);
 
 const struct rcu_budget *counter_budget(const struct counter *counter);
+/* The table through which its count is shared; NULL: it is not. */
+const char *counter_share_table(const struct counter *counter, const struct trigger *trigger);
 const struct share_stats *counter_share_stats(const struct counter *counter);
 
 /* The agent ends: gives back what it has promised to count for the fleet. Whether that is still

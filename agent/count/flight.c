@@ -105,6 +105,13 @@ static void on_trouble(void *data, const struct failure *failure)
     flight->progress.last_attempt = *failure;
 }
 
+/* AWS's time at the last page; 0: of a sum of which no value is complete yet. */
+static int64_t flight_completed_ms(const struct flight *flight)
+{
+    return flight->sum != NULL ? shard_sum_completed_ms(flight->sum)
+                               : count_query_completed_ms(flight->counting);
+}
+
 /* Shares the result with the fleet, if this agent counted for it. */
 static void flight_share(
     struct flight *flight, const struct count_value *value, const struct failure *failure)
@@ -119,9 +126,7 @@ static void flight_share(
     else if (value->is_bound)
         shared_count_leave(shared);
     else
-        shared_count_publish(shared, value,
-            flight->sum != NULL ? shard_sum_completed_ms(flight->sum)
-                                : count_query_completed_ms(flight->counting));
+        shared_count_publish(shared, value, flight_completed_ms(flight));
 }
 
 static void on_count_done(
@@ -155,6 +160,9 @@ static void flight_end_early(struct flight *flight, bool is_bound, const struct 
     value.at_least = true;
     value.is_bound = is_bound;
     value.is_partial = !is_bound;
+    /* Another agent would pay for the same pages, and come no further. */
+    if (!is_bound && value.count > 0 && flight_completed_ms(flight) > 0)
+        flight_share(flight, &value, failure);
     flight_stop(flight);
     if (value.pages == 0)
         flight_end(flight, NULL, failure);
@@ -222,9 +230,10 @@ static bool flight_is_over_budget(struct flight *flight, struct failure *failure
         return false;
     flight->context->stats.over_budget++;
     failure_set(failure, ERROR_BUSY,
-        "%s is used up: the next count of table %.80s may start in %lld s; a countLimit, `enough`, "
-        "--share-table or a longer pollingInterval costs less",
-        which, query->table, (long long)((wait_ms + 999) / 1000));
+        "%s is used up, so table %.80s is not counted before retry_after_ms; a countLimit, "
+        "`enough`, --share-table or a longer pollingInterval costs less",
+        which, query->table);
+    failure->stage = STAGE_BUDGET;
     failure->retry_after_ms = wait_ms;
     return true;
 }
@@ -283,10 +292,12 @@ static bool flight_ask_fleet(struct flight *flight)
 {
     static const struct shared_count_events events = {
         .answer = on_shared_answer, .failed = on_shared_failure, .count = on_shared_count};
-    const struct shared_count_options *share = &flight->share;
+    struct shared_count_options *share = &flight->share;
+    const char *which;
 
     if (share->table == NULL || share->memory->not_before > loop_now(flight->context->loop))
         return false;
+    share->look_only = flight_budget_wait(flight, &which) > 0;
     flight->shared = shared_count_start(share, &events, flight);
     return flight->shared != NULL;
 }
@@ -392,6 +403,7 @@ void flight_late(const struct flight *flight, struct failure *failure)
 
         failure_set(
             failure, ERROR_TIMEOUT, "no count within the deadline; last: %s", last->message);
+        failure->stage = last->stage;
         failure_set_aws(failure, last->aws_code, last->aws_request_id, last->aws_reasons);
     } else if (progress != NULL && progress->so_far.pages > 0) {
         failure_set(failure, ERROR_TIMEOUT,

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/read_cost.h"
 
+#include <stdlib.h>
+
 #define HOUR_MS   (3600 * 1000)
 #define MINUTE_MS (60 * 1000)
 #define LOW       0.2 /* of a budget */
+
+/* The units come from outside, and a budget may be tiny: their quotient is not always a time. */
+#define OVERDRAWN_MOST 1e15
+#define WAIT_MOST_MS   (INT64_C(365) * 24 * HOUR_MS)
 
 /* ---- meter ---- */
 
@@ -71,12 +77,14 @@ void rcu_budget_use(struct rcu_budget *budget, double units, int64_t now_ms)
     if (!(budget->per_hour > 0))
         return;
     budget->left = rcu_budget_left(budget, now_ms) - units;
+    if (!(budget->left > -OVERDRAWN_MOST))
+        budget->left = -OVERDRAWN_MOST;
     budget->at = now_ms;
 }
 
 int64_t rcu_budget_wait_ms(const struct rcu_budget *budget, double units, int64_t now_ms)
 {
-    double missing;
+    double missing, wait_ms;
 
     if (!(budget->per_hour > 0))
         return 0;
@@ -86,10 +94,35 @@ int64_t rcu_budget_wait_ms(const struct rcu_budget *budget, double units, int64_
     /* An overdrawn budget holds nothing for a count of unknown cost either. */
     if (missing < 0 || (missing <= 0 && units > 0))
         return 0;
-    return (int64_t)(missing / budget->per_hour * HOUR_MS) + 1;
+    wait_ms = missing / budget->per_hour * HOUR_MS;
+    return wait_ms < (double)WAIT_MOST_MS ? (int64_t)wait_ms + 1 : WAIT_MOST_MS;
 }
 
 bool rcu_budget_is_low(const struct rcu_budget *budget, int64_t now_ms)
 {
     return budget->per_hour > 0 && rcu_budget_left(budget, now_ms) < LOW * budget->per_hour;
+}
+
+/* ---- a held budget ---- */
+
+struct held_budget *held_budget_create(void)
+{
+    struct held_budget *held = calloc(1, sizeof(*held));
+
+    if (held != NULL)
+        held->references = 1;
+    return held;
+}
+
+struct held_budget *held_budget_ref(struct held_budget *held)
+{
+    if (held != NULL)
+        held->references++;
+    return held;
+}
+
+void held_budget_unref(struct held_budget *held)
+{
+    if (held != NULL && --held->references == 0)
+        free(held);
 }

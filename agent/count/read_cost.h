@@ -37,9 +37,19 @@ void rcu_budget_set(struct rcu_budget *budget, double per_hour, int64_t now_ms);
 double rcu_budget_left(const struct rcu_budget *budget, int64_t now_ms);
 void rcu_budget_use(struct rcu_budget *budget, double units, int64_t now_ms);
 
-/* How long a count that should cost `units` has to wait; 0: it may start. One that costs more than
- * the budget holds may start when that is full. */
+/* How long a count that should cost `units` has to wait, at most a year; 0: it may start. One that
+ * costs more than the budget holds may start when that is full. */
 int64_t rcu_budget_wait_ms(const struct rcu_budget *budget, double units, int64_t now_ms);
+
+/* The budget of one trigger, which all its states hold, whatever values clients set: else clients
+ * that vary their values would have one each. */
+struct held_budget {
+    unsigned references;
+    struct rcu_budget budget;
+};
+struct held_budget *held_budget_create(void);                  /* NULL: out of memory */
+struct held_budget *held_budget_ref(struct held_budget *held); /* NULL is allowed */
+void held_budget_unref(struct held_budget *held);              /* NULL is allowed */
 
 /* Less than a fifth is left. */
 bool rcu_budget_is_low(const struct rcu_budget *budget, int64_t now_ms);

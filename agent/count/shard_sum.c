@@ -26,9 +26,9 @@ struct shard_sum {
     struct count_value total;
     size_t next; /* the first shard that has not begun */
     size_t ended;
-    bool at_max_pages; /* one shard ended at maxPages */
-    bool unfinished;   /* one ended before its last page */
-    bool starting;     /* shard_sum_start, or the start of a shard, has not returned */
+    bool is_bound;   /* one shard ended where it was enough */
+    bool unfinished; /* one ended before its last page */
+    bool starting;   /* shard_sum_start, or the start of a shard, has not returned */
     bool over;
     int64_t completed_ms;  /* the earliest; 0: none */
     int64_t completed_at;  /* the same by loop_now */
@@ -109,10 +109,11 @@ static void shard_sum_set_goals(struct shard_sum *sum)
 static void shard_sum_finish(struct shard_sum *sum)
 {
     uint64_t limit = sum->options.query->count_limit;
-    bool is_limited = sum->at_max_pages || (limit > 0 && sum->total.count >= limit);
+    bool at_limit = limit > 0 && sum->total.count >= limit;
+    bool all_ended = sum->ended == sum->query.shard_count;
 
-    sum->total.at_least = sum->unfinished || sum->ended < sum->query.shard_count;
-    sum->total.is_bound = sum->total.at_least && !is_limited;
+    sum->total.at_least = sum->unfinished || !all_ended;
+    sum->total.is_bound = !at_limit && (sum->is_bound || !all_ended);
     shard_sum_end(sum, &sum->total, NULL);
 }
 
@@ -180,7 +181,7 @@ static void on_shard_done(
     }
     sum->ended++;
     sum->unfinished |= value->at_least;
-    sum->at_max_pages |= value->at_least && !value->is_bound;
+    sum->is_bound |= value->is_bound;
     if (shard_sum_is_enough(sum) || sum->ended == sum->query.shard_count)
         shard_sum_finish(sum);
     else

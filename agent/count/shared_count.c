@@ -51,7 +51,7 @@ struct shared_count {
     struct buffer body;
     char what[120];
     char key[SHARED_RECORD_KEY_SIZE];
-    char table[256]; /* copies: the last request outlives the configuration */
+    char table[512]; /* copies: the last request outlives the configuration */
     char owner[SHARED_RECORD_NAME_SIZE];
     char token[SHARED_RECORD_TOKEN_SIZE];
     struct shared_record record; /* as seen last */
@@ -103,6 +103,7 @@ static void share_count_alone(struct shared_count *shared, const struct failure 
     struct share_memory *memory = shared->options.memory;
 
     shared->options.stats->failed++;
+    shared->options.stats->last = *failure;
     memory->not_before = saturating_add(
         loop_now(shared->options.loop), backoff_ms(ALONE_FIRST_MS, ALONE_MAX_MS, memory->failures));
     if (memory->failures < UINT32_MAX)
@@ -158,6 +159,7 @@ static void share_answer(struct shared_count *shared, const struct aws_reply *re
 
     memcpy(owner, shared->record.counted_by, sizeof(owner));
     shared->options.stats->hits++;
+    shared->options.stats->last.code = ERROR_NONE;
     *shared->options.memory = (struct share_memory){.failures = 0};
     shared_count_free(shared);
     events->answer(data, &value, age_ms, owner);
@@ -231,8 +233,9 @@ static bool share_hold_back(struct shared_count *shared)
     return true;
 }
 
-/* Thresholds are cheap: they are answered by a fresh record, and not counted for the fleet. */
-static void share_count_threshold(struct shared_count *shared)
+/* Thresholds are cheap: they are answered by a fresh record, and not counted for the fleet. Nor is
+ * a count that the budget will refuse. */
+static void share_count_without_lease(struct shared_count *shared)
 {
     loop_timer_stop(shared->timer);
     shared->step = SHARE_ALONE;
@@ -244,6 +247,7 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
 {
     struct shared_record *record = &shared->record;
     bool was_refused = shared->step == SHARE_TAKE;
+    bool is_free;
 
     shared->aws_ahead_ms = saturating_subtract(reply->aws_ms, loop_wall(shared->options.loop));
     if (shared->begun_ms == 0)
@@ -260,11 +264,12 @@ static void share_judge(struct shared_count *shared, const struct aws_reply *rep
     }
     if (record->has_number && shared->seen_ms == 0)
         shared->seen_ms = record->number.completed_ms;
-    if (shared->options.goal->enough > 0)
-        share_count_threshold(shared);
+    is_free = !record->is_leased && !was_refused;
+    if (shared->options.goal->enough > 0 || (is_free && shared->options.look_only))
+        share_count_without_lease(shared);
     else if (record->is_leased && record->reason[0] != '\0')
         share_fail(shared);
-    else if (record->is_leased || was_refused)
+    else if (!is_free)
         share_wait(shared);
     else if (!share_hold_back(shared))
         share_take(shared);
@@ -419,33 +424,46 @@ static void share_trouble(struct shared_count *shared, const struct failure *fai
     share_count_alone(shared, failure);
 }
 
+/* The number was shared, or the lease given back; or neither. An agent that took the lease
+ * meanwhile shares its own, which is no failure. */
+static void share_take_end(struct shared_count *shared, const struct failure *failure)
+{
+    struct share_stats *stats = shared->options.stats;
+
+    if (failure != NULL) {
+        log_failure(LOG_LEVEL_WARN, "share_failed", shared->key, failure);
+        stats->last = *failure;
+    } else {
+        stats->last.code = ERROR_NONE;
+    }
+}
+
 static void on_call_done(void *data, const struct aws_reply *reply, const struct failure *failure)
 {
     struct shared_count *shared = data;
+    bool is_ok = reply != NULL && reply->error.outcome == AWS_OK;
     bool is_unmet = reply != NULL && reply->error.outcome == AWS_UNMET;
 
     switch (shared->step) {
     case SHARE_LOOK:
-        if (failure != NULL)
-            share_trouble(shared, failure);
-        else
+        if (is_ok)
             share_judge(shared, reply);
+        else
+            share_trouble(shared, failure);
         break;
     case SHARE_TAKE:
-        if (is_unmet)
-            share_judge(shared, reply);
-        else if (failure != NULL)
-            share_trouble(shared, failure);
-        else
+        if (is_ok)
             share_won(shared, reply);
+        else if (is_unmet)
+            share_judge(shared, reply);
+        else
+            share_trouble(shared, failure);
         break;
     case SHARE_COUNT:
         shared->lost_lease |= is_unmet;
         break;
     case SHARE_END:
-        if (failure != NULL &&
-            !is_unmet) /* an agent that took the lease meanwhile shares its own */
-            log_failure(LOG_LEVEL_WARN, "share_failed", shared->key, failure);
+        share_take_end(shared, is_unmet ? NULL : failure);
         share_over(shared);
         break;
     case SHARE_START:
@@ -509,9 +527,10 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     if (shared == NULL)
         return NULL;
     shared->timer = loop_timer_create(options->loop, on_timer, shared);
-    if (shared->timer == NULL ||
+    if (shared->timer == NULL || strlen(options->table) >= sizeof(shared->table) ||
         endpoint_dynamodb(&shared->endpoint, options->environment, query->region, query->endpoint,
-            why, sizeof(why)) < 0) { /* the count says what is wrong with it */
+            why, sizeof(why)) < 0 || /* the count says what is wrong with it */
+        shared_record_key(shared->key, options->trigger->namespace_, query, options->values) < 0) {
         loop_timer_destroy(shared->timer);
         free(shared);
         return NULL;
@@ -528,16 +547,22 @@ struct shared_count *shared_count_start(const struct shared_count_options *optio
     snprintf(shared->what, sizeof(shared->what), "share table %.80s", options->table);
     snprintf(shared->table, sizeof(shared->table), "%s", options->table);
     snprintf(shared->owner, sizeof(shared->owner), "%s", options->owner);
-    shared_record_key(shared->key, options->trigger->namespace_, query, options->values);
     share_set_token(shared);
     loop_timer_start(shared->timer, 0);
     return shared;
 }
 
+/* Or may have it: the reply to the request for it is not there yet. */
+static bool share_has_lease(const struct shared_count *shared)
+{
+    return (shared->step == SHARE_COUNT && !shared->lost_lease) ||
+           (shared->step == SHARE_TAKE && signed_call_is_sent(&shared->call));
+}
+
 /* Its creator has no more to do with it. Whether it has the lease. */
 static bool share_let_go(struct shared_count *shared)
 {
-    bool has_lease = shared->step == SHARE_COUNT && !shared->lost_lease;
+    bool has_lease = share_has_lease(shared);
 
     shared->is_held = false;
     if (!has_lease && shared->step != SHARE_END)
@@ -599,8 +624,17 @@ bool shared_count_waits(const struct shared_count *shared, char *text, size_t si
     return true;
 }
 
+/* It takes no lease any more, and waits for its creator to end it. */
+static void share_freeze(struct shared_count *shared)
+{
+    signed_call_clear(&shared->call);
+    loop_timer_stop(shared->timer);
+    shared->step = SHARE_ALONE;
+}
+
 bool shared_counts_give_back(struct ring *all)
 {
+    bool is_busy = false;
     struct ring leaving;
 
     ring_take_all(all, &leaving);
@@ -608,19 +642,19 @@ bool shared_counts_give_back(struct ring *all)
         struct shared_count *shared = RING_MEMBER(ring_pop(&leaving), struct shared_count, link);
 
         ring_add(all, &shared->link);
-        if (shared->step == SHARE_COUNT && !shared->lost_lease)
+        if (share_has_lease(shared))
             share_give_back(shared);
         else if (shared->step != SHARE_END)
-            ring_remove(&shared->link);
+            share_freeze(shared);
     }
-    return !ring_is_empty(all);
+    for (struct ring *at = all->next; at != all; at = at->next)
+        is_busy |= RING_MEMBER(at, struct shared_count, link)->step == SHARE_END;
+    return is_busy;
 }
 
 void shared_counts_end(struct ring *all)
 {
     while (!ring_is_empty(all)) {
-        struct shared_count *shared = RING_MEMBER(all->next, struct shared_count, link);
-
-        share_over(shared);
+        share_over(RING_MEMBER(ring_pop(all), struct shared_count, link));
     }
 }

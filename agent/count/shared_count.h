@@ -18,6 +18,7 @@ struct share_stats {
     uint64_t failed; /* the record could not be used, and this agent counted alone */
     double consumed_rcu;
     double consumed_wcu;
+    struct failure last; /* the latest of them; code ERROR_NONE: the table has worked since */
 };
 
 /* What is remembered of a trigger's record from one count to the next. Zeroed: nothing. */
@@ -40,6 +41,7 @@ struct shared_count_options {
     struct identity *identity; /* held */
     const struct count_goal *goal;
     struct share_memory *memory;
+    bool look_only; /* the lease is not taken: this agent may not count now */
 };
 
 struct shared_count_events {
@@ -55,7 +57,8 @@ struct shared_count_events {
 
 struct shared_count;
 
-/* One event follows, later. NULL: out of memory. */
+/* One event follows, later. NULL: out of memory, or the endpoint is not valid: then it is not
+ * shared. */
 struct shared_count *shared_count_start(const struct shared_count_options *options,
     const struct shared_count_events *events, void *data);
 
@@ -71,8 +74,9 @@ void shared_count_leave(struct shared_count *shared);
 /* Who is waited for: "agent-1 has been counting for 3 s"; false: no other agent. */
 bool shared_count_waits(const struct shared_count *shared, char *text, size_t size);
 
-/* Gives all leases back, because the agent ends. Whether any request is under way: the caller lets
- * the loop run until there is none. */
+/* Gives all leases back, because the agent ends; none is taken after that, and those that have no
+ * lease do not go on. Whether any request is under way: the caller lets the loop run until there is
+ * none, and calls this again. */
 bool shared_counts_give_back(struct ring *all);
 
 /* Ends all of them at once, without a request. */

@@ -44,7 +44,7 @@ struct trigger_state {
     struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
     struct share_memory share_memory;
     struct rcu_meter meter;
-    struct rcu_budget *budget; /* the trigger's own; owned; NULL: it has none */
+    struct held_budget *budget; /* the trigger's own; held; NULL: it has none */
     char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
     struct waiters waiters;
     struct watchers watchers;
@@ -54,6 +54,7 @@ struct trigger_state {
 };
 
 static void trigger_state_set_patience(struct trigger_state *state);
+static bool trigger_state_overran(const struct trigger_state *state);
 static bool trigger_state_is_kept_fresh(const struct trigger_state *state);
 static int trigger_state_schedule_refresh(struct trigger_state *state);
 static void trigger_state_tell(struct trigger_state *state, const struct failure *failure);
@@ -449,7 +450,8 @@ static void store(struct trigger_state *state, const struct count_value *value)
 
     if (value->is_bound) {
         store_bound(state, value);
-        cache_succeed(&state->cache);
+        if (!trigger_state_overran(state))
+            cache_succeed(&state->cache);
         buffer_clear(&state->packed.bytes);
         return;
     }
@@ -546,25 +548,49 @@ static void on_flight_page(void *data)
     waiters_hurry(&state->waiters, so_far->count);
 }
 
+/* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
+ * that says nothing, and must not look like a count of 0. Whether there is a value to answer. */
+static bool store_overrun(struct trigger_state *state, const struct count_value *value,
+    const struct failure *failure, struct failure *told)
+{
+    bool has_items = value->count > 0;
+
+    if (has_items)
+        store(state, value);
+    cache_overrun(&state->cache, failure, trigger_state_now(state));
+    buffer_clear(&state->packed.bytes);
+    *told = *failure;
+    if (state->cache.refused)
+        told->retry_after_ms = state->cache.not_before - trigger_state_now(state);
+    return has_items;
+}
+
+/* Keeps the result of a flight. The failure to answer, in *told; NULL: the value. */
+static const struct failure *store_result(struct trigger_state *state,
+    const struct count_value *value, const struct failure *failure, struct failure *told)
+{
+    bool has_value = false;
+
+    if (failure == NULL) {
+        store(state, value);
+        log_recovered(state);
+        return NULL;
+    }
+    if (value != NULL)
+        has_value = store_overrun(state, value, failure, told);
+    else
+        store_failure(state, failure, told);
+    log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
+    return has_value ? NULL : told;
+}
+
 static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
     struct trigger_state *state = data;
     struct failure told;
 
-    if (value != NULL && failure != NULL) {
-        store(state, value);
-        cache_overrun(&state->cache, failure, trigger_state_now(state));
-        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
-        failure = NULL;
-    } else if (value != NULL) {
-        store(state, value);
-        log_recovered(state);
-    } else {
-        store_failure(state, failure, &told);
-        log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
-        failure = &told;
-    }
+    failure = store_result(state, value, failure, &told);
     state->flight = NULL;
     trigger_state_schedule_refresh(state);
     answer_all(state, failure);
@@ -586,6 +612,23 @@ static void trigger_state_raise_goal(
         state->goal.enough = enough;
 }
 
+/* Counts of the whole are refused for a while, because they took too long. */
+static bool trigger_state_overran(const struct trigger_state *state)
+{
+    const struct cache *cache = &state->cache;
+
+    return cache->refused && cache->overruns > 0 && cache_failure(cache)->code == ERROR_TIMEOUT;
+}
+
+/* How long no flight may start: after a failure its backoff. A threshold is short enough to be
+ * counted where the whole took too long. */
+static int64_t trigger_state_wait(const struct trigger_state *state, uint64_t enough)
+{
+    if (state->cache.failures == 0 || (enough > 0 && trigger_state_overran(state)))
+        return 0;
+    return state->cache.not_before - trigger_state_now(state);
+}
+
 /* A threshold reads a page with a Limit; else the last count says what this one will cost. */
 static double trigger_state_expected_rcu(const struct trigger_state *state)
 {
@@ -601,7 +644,7 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
     static const struct flight_events events = {
         .page = on_flight_page, .retrying = on_retrying, .done = on_flight_done};
     const struct cache *cache = &state->cache;
-    int64_t wait = cache->failures > 0 ? cache->not_before - trigger_state_now(state) : 0;
+    int64_t wait = trigger_state_wait(state, state->goal.enough);
     struct failure failure;
 
     trigger_state_set_patience(state);
@@ -616,7 +659,7 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
             .trigger = state->trigger,
             .share_memory = &state->share_memory,
             .meter = &state->meter,
-            .budget = state->budget,
+            .budget = state->budget != NULL ? &state->budget->budget : NULL,
             .expected_rcu = trigger_state_expected_rcu(state),
             .delay_ms = wait > 0 ? wait : 0,
             .last = wait > 0 ? cache_failure(cache) : NULL},
@@ -634,10 +677,10 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
 static bool answer_from_failure(struct trigger_state *state, struct count_request *request)
 {
     struct cache *cache = &state->cache;
-    int64_t wait = cache->not_before - trigger_state_now(state);
+    int64_t wait = trigger_state_wait(state, request->enough);
     struct failure failure;
 
-    if (state->flight != NULL || cache->failures == 0 || wait <= 0)
+    if (state->flight != NULL || wait <= 0)
         return false;
     if (!cache->refused && cache->not_before < request->deadline.at && !may_serve_stale(state))
         return false;
@@ -728,19 +771,9 @@ void trigger_state_leave(struct count_request *request)
 
 /* ---- life ---- */
 
-/* Few triggers have one. If there is no memory for it, --budget still holds. */
-static void trigger_state_set_budget(struct trigger_state *state)
-{
-    double per_hour = state->trigger->budget_rcu;
-
-    if (state->budget == NULL && per_hour > 0)
-        state->budget = calloc(1, sizeof(*state->budget));
-    if (state->budget != NULL)
-        rcu_budget_set(state->budget, per_hour, trigger_state_now(state));
-}
-
 struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
-    const struct trigger *trigger, struct identity *identity, const char *values)
+    const struct trigger *trigger, struct identity *identity, const char *values,
+    struct held_budget *budget)
 {
     struct trigger_state *state = calloc(1, sizeof(*state));
 
@@ -761,7 +794,7 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
     buffer_init(&state->packed.bytes, LIMIT_OUTPUT_BYTES);
     waiters_init(&state->waiters, context->loop, deadlines_passed, state);
     watchers_init(&state->watchers);
-    trigger_state_set_budget(state);
+    state->budget = held_budget_ref(budget);
     trigger_state_schedule_refresh(state);
     return state;
 }
@@ -786,21 +819,24 @@ void trigger_state_destroy(struct trigger_state *state)
     page_log_clear(&state->pages);
     cache_clear(&state->cache);
     free(state->counted_by);
-    free(state->budget);
+    held_budget_unref(state->budget);
     free(state->values);
     free(state);
 }
 
-void trigger_state_adopt(
-    struct trigger_state *state, struct snapshot *snapshot, const struct trigger *trigger)
+void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
+    const struct trigger *trigger, struct held_budget *budget)
 {
     snapshot_ref(snapshot);
     snapshot_unref(state->snapshot);
     state->snapshot = snapshot;
     state->trigger = trigger;
-    trigger_state_set_budget(state);
+    held_budget_ref(budget);
+    held_budget_unref(state->budget);
+    state->budget = budget;
     buffer_clear(&state->packed.bytes);
-    /* The reload may have fixed the cause of the refusal. */
+    /* The reload may have fixed the cause of the refusal, or named another table. */
+    state->share_memory = (struct share_memory){.failures = 0};
     state->cache.not_before = 0;
     state->cache.refused = false;
     state->cache.overruns = 0;
@@ -846,13 +882,18 @@ void trigger_state_peek(const struct trigger_state *state, struct count_answer *
                                               : QUALITY_EXACT;
 }
 
-const char *trigger_state_share_table(const struct trigger_state *state)
+const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger)
 {
-    const char *table = state->trigger->share_table;
+    const char *table = trigger->share_table;
 
     if (table == NULL)
-        return state->context->share_table;
+        return context->share_table;
     return table[0] != '\0' ? table : NULL;
+}
+
+const char *trigger_state_share_table(const struct trigger_state *state)
+{
+    return trigger_share_table(state->context, state->trigger);
 }
 
 double trigger_state_rcu_per_hour(const struct trigger_state *state)

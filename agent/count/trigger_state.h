@@ -83,10 +83,11 @@ struct count_watch {
 int64_t count_patience(int64_t timeout_ms);
 
 /* The state takes over the identity reference; the snapshot holds the trigger and gets its own
- * reference. values: ExpressionAttributeValues as JSON, copied; NULL: the trigger's. NULL: out of
- * memory, and the identity is still the caller's. */
+ * reference. values: ExpressionAttributeValues as JSON, copied; NULL: the trigger's. budget: the
+ * trigger's own, held; NULL: none. NULL: out of memory, and the identity is still the caller's. */
 struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
-    const struct trigger *trigger, struct identity *identity, const char *values);
+    const struct trigger *trigger, struct identity *identity, const char *values,
+    struct held_budget *budget);
 
 /* Answers pending requests SHUTTING_DOWN first. NULL is allowed. */
 void trigger_state_destroy(struct trigger_state *state);
@@ -102,8 +103,8 @@ void trigger_state_leave(struct count_request *request); /* allowed when it was 
 
 /* The trigger of a new configuration replaces the old one: same query, same identity, so the cache
  * and the waiters stay. A flight under way ends with the old configuration. */
-void trigger_state_adopt(
-    struct trigger_state *state, struct snapshot *snapshot, const struct trigger *trigger);
+void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
+    const struct trigger *trigger, struct held_budget *budget);
 
 /* Removed from the configuration: waiters get their answer; once no request waits, its flight ends
  * and it stays idle. Its watchers stay until they are dismissed. */
@@ -116,6 +117,7 @@ bool trigger_state_is_wanted(const struct trigger_state *state); /* it has waite
 void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer);
 
 /* The table through which its count is shared; NULL: it is not. */
+const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger);
 const char *trigger_state_share_table(const struct trigger_state *state);
 
 /* What it has read since it was made, and at which rate lately. */

@@ -18,6 +18,7 @@ void failure_set_settings(struct failure *failure, const char *format, ...)
     va_start(arguments, format);
     failure_vset(failure, ERROR_CREDENTIALS, format, arguments);
     va_end(arguments);
+    failure->stage = STAGE_IDENTITY;
     failure->retryable = false;
 }
 

@@ -278,6 +278,7 @@ static void on_source(void *data, struct credentials *credentials, const struct 
             "right?",
             self->facts->kind,
             (long long)(saturating_subtract(wall(self), credentials->expires_ms) / 1000));
+        expired.stage = STAGE_CLOCK;
         credentials = NULL;
         failure = &expired;
     }

@@ -40,13 +40,15 @@ static void describe_put_time(struct map *map, const char *key, int64_t wall_s)
 
 /* ---- the token file ---- */
 
-static void put_claims(struct map *map, const struct jwt_claims *claims)
+static void put_claims(struct map *map, const struct jwt_claims *claims, int64_t wall_ms)
 {
     describe_put_text(map, "subject", claims->subject);
     describe_put_text(map, "audience", claims->audience);
     describe_put_text(map, "issuer", claims->issuer);
-    if (claims->expires_s != 0)
-        describe_put_time(map, "expires_at", claims->expires_s);
+    if (claims->expires_s == 0)
+        return;
+    map_int(map, "expires_in_ms", saturating_subtract(claims->expires_s * 1000, wall_ms));
+    describe_put_time(map, "expires_at", claims->expires_s);
 }
 
 static void put_status(struct map *map, const char *path)
@@ -75,14 +77,15 @@ static bool read_claims(const char *path, struct jwt_claims *claims)
     return ok;
 }
 
-static void put_token_file(struct map *map, const char *path, const struct jwt_claims *claims)
+static void put_token_file(
+    struct map *map, const char *path, const struct jwt_claims *claims, int64_t wall_ms)
 {
     struct map inner = map_begin_in(map, "token_file");
 
     describe_put_text(&inner, "path", path);
     put_status(&inner, path);
     if (claims != NULL)
-        put_claims(&inner, claims);
+        put_claims(&inner, claims, wall_ms);
     map_end(&inner);
 }
 
@@ -259,7 +262,8 @@ void describe_source(const struct identity_spec *spec, const struct source *sour
     else
         put_unsettled(map, source);
     if (token_file != NULL)
-        put_token_file(map, token_file, readable ? &claims : NULL);
+        put_token_file(map, token_file, readable ? &claims : NULL,
+            aws_client_wall(source->pool->context.client));
     put_trust(map, facts, readable ? &claims : NULL);
     put_unused(map, source);
 }

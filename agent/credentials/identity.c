@@ -202,6 +202,7 @@ bool identity_find_fault(const struct identity *identity, struct failure *failur
         if (path != NULL && access(path, R_OK) < 0) {
             file_explain(path, -errno, why, sizeof(why));
             failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
+            failure->stage = STAGE_TOKEN;
             return true;
         }
     }

@@ -54,6 +54,7 @@ void provider_init(struct provider *provider, const struct provider_ops *ops)
     ring_init(&provider->finished);
     provider->credentials = NULL;
     provider->fetching = false;
+    provider->troubled = false;
     provider->closing = false;
 }
 
@@ -67,9 +68,14 @@ void provider_get(struct provider *provider, struct provider_request *request)
     }
     request->provider = provider;
     ring_add(&provider->waiting, &request->link);
-    if (provider->fetching)
+    if (provider->fetching) {
+        /* The next attempt may come after this request's deadline. */
+        if (provider->troubled && request->trouble != NULL)
+            request->trouble(request->data, &provider->failure);
         return;
+    }
     provider->fetching = true;
+    provider->troubled = false;
     provider->ops->fetch(provider);
 }
 
@@ -102,6 +108,8 @@ void provider_trouble(void *data, const struct failure *failure)
 {
     struct provider *provider = data;
 
+    provider->failure = *failure;
+    provider->troubled = true;
     for (struct ring *at = provider->waiting.next; at != &provider->waiting; at = at->next) {
         struct provider_request *request = RING_MEMBER(at, struct provider_request, link);
 

@@ -48,9 +48,10 @@ struct provider {
     struct ring waiting;             /* provider_request::link */
     struct ring finished;            /* while its requests are being answered, with: */
     struct credentials *credentials; /* held; NULL: `failure` */
-    struct failure failure;
+    struct failure failure;          /* of the fetch, or of its latest attempt */
     bool fetching;
-    bool closing; /* being destroyed: new requests are answered SHUTTING_DOWN */
+    bool troubled; /* an attempt of the fetch failed: `failure` */
+    bool closing;  /* being destroyed: new requests are answered SHUTTING_DOWN */
 };
 
 void provider_init(struct provider *provider, const struct provider_ops *ops);

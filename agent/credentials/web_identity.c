@@ -13,6 +13,7 @@
 #include "proto/utf8.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,19 @@ static bool is_token(struct buffer *token)
            token_text_valid(buffer_string(token));
 }
 
+__attribute__((format(printf, 2, 3))) static void set_token_failure(
+    struct failure *failure, const char *format, ...)
+{
+    char why[sizeof(failure->message)];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
+    failure->stage = STAGE_TOKEN;
+}
+
 /* 0, -EAGAIN if it may appear in a moment, or another negative errno; failure is set. */
 static int read_now(const char *path, struct buffer *token, struct failure *failure)
 {
@@ -143,21 +157,20 @@ static int read_now(const char *path, struct buffer *token, struct failure *fail
     web_identity_trim(token);
     if (r < 0) {
         file_explain(path, r, why, sizeof(why));
-        failure_set(failure, ERROR_CREDENTIALS, "token file: %s", why);
+        set_token_failure(failure, "%s", why);
         if (r != -EACCES && r != -EPERM && r != -EMSGSIZE && r != -EISDIR)
             return -EAGAIN;
         failure->retryable = false; /* not a kubelet swap: the user must change the mount */
         return r;
     }
     if (token->len == 0) {
-        failure_set(failure, ERROR_CREDENTIALS, "token file: %s is empty", path);
+        set_token_failure(failure, "%s is empty", path);
         return -EAGAIN;
     }
     if (is_token(token))
         return 0;
-    failure_set(failure, ERROR_CREDENTIALS,
-        "token file: %s holds no token, which has one line of at most %d characters", path,
-        TOKEN_BYTES);
+    set_token_failure(failure, "%s holds no token, which has one line of at most %d characters",
+        path, TOKEN_BYTES);
     return -EINVAL;
 }
 
@@ -313,6 +326,9 @@ static void web_identity_finish_explained(struct web_identity *self, const struc
     struct failure explained = *failure;
     char hint[1024];
 
+    if (strncmp(failure->aws_code, "ExpiredToken", 12) == 0 ||
+        strcmp(failure->aws_code, "InvalidIdentityToken") == 0)
+        explained.stage = STAGE_TOKEN;
     web_identity_explain(self, failure, hint, sizeof(hint));
     if (hint[0] != '\0')
         failure_explain(&explained, "%s", hint);

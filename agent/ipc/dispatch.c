@@ -24,6 +24,7 @@ static const struct {
     {"unwatch", method_unwatch},
     {"explain", method_explain},
     {"query", method_query},
+    {"diagnose", method_diagnose},
 };
 
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))

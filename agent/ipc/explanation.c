@@ -2,12 +2,16 @@
 #include "agent/ipc/explanation.h"
 
 #include "agent/aws/call.h"
+#include "agent/aws/dynamodb.h"
 #include "agent/count/decision.h"
+#include "agent/count/shard_sum.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- pack request ---- */
@@ -67,7 +71,7 @@ static void pack_header(struct map *map, const char *line)
 static void pack_headers(struct map *outer, const struct aws_request *request, int64_t unix_seconds)
 {
     struct map map = map_begin_in(outer, "headers");
-    struct header_lines lines;
+    struct header_lines lines = {.count = 0};
 
     if (header_lines_build(&lines, request, unix_seconds) < 0)
         lines.count = 0;
@@ -286,16 +290,25 @@ static bool is_about_keda(const struct finding *finding)
     return false;
 }
 
+/* What KEDA's own scaler misses, and the way to give it the whole number. Returns the length. */
+static size_t note_pages(char *note, size_t size, const struct count_value *value)
+{
+    size_t len = (size_t)snprintf(note, size, "KEDA reads the first page only");
+
+    if (value->pages > 1)
+        len += (size_t)snprintf(
+            note + len, size - len, "; through tally-bridge it would read %" PRIu64, value->count);
+    else if (!value->at_least)
+        len += (size_t)snprintf(note + len, size - len, ", and this is all on one page");
+    return len;
+}
+
 static void put_note(struct map *map, const struct explanation *explanation)
 {
     const struct config *config = explanation->config;
-    bool one_page = explanation->value->pages <= 1 && !explanation->value->at_least;
     char note[1000];
-    size_t len;
+    size_t len = note_pages(note, sizeof(note), explanation->value);
 
-    len = (size_t)snprintf(note, sizeof(note), "%s",
-        one_page ? "KEDA reads the first page only, and this is all on one page"
-                 : "KEDA reads the first page only");
     for (size_t i = 0; i < config->finding_count && len < sizeof(note); i++) {
         const struct finding *finding = &config->findings[i];
         bool named = strncmp(finding->message, finding->subject, strlen(finding->subject)) == 0;
@@ -308,15 +321,40 @@ static void put_note(struct map *map, const struct explanation *explanation)
     map_string(map, "note", note);
 }
 
+/* What KEDA counts: the first page. With sumOver it counts the value in expressionAttributeValues,
+ * which may be none of those that were counted: then it is not known. */
+static bool keda_count(const struct explanation *explanation, uint64_t *count)
+{
+    const struct query *query = &explanation->trigger->query;
+    const struct page_log *pages = explanation->pages;
+    char *own = query->shard_count > 0 ? dynamodb_merge_values(query->values, "{}") : NULL;
+    bool is_known = query->shard_count == 0;
+
+    *count = pages->first_count;
+    for (size_t i = pages->count; own != NULL && i-- > 0;) {
+        char *values = shard_sum_values(query, NULL, pages->pages[i].shard);
+
+        if (values != NULL && strcmp(values, own) == 0) { /* the first of its pages is found last */
+            is_known = true;
+            *count = pages->pages[i].count;
+        }
+        free(values);
+    }
+    free(own);
+    return is_known;
+}
+
 static void put_keda(struct map *map, const struct explanation *explanation)
 {
     const struct count_value *value = explanation->value;
+    uint64_t count = 0;
+    bool is_known = keda_count(explanation, &count);
     struct map keda;
 
     keda = map_begin_in(map, "keda");
-    put_set(&keda, "count", true, explanation->pages->first_count);
+    put_set(&keda, "count", is_known, count);
     map_int(&keda, "pages_ignored", value->pages - 1);
-    put_set(&keda, "undercount", true, value->count - explanation->pages->first_count);
+    put_set(&keda, "undercount", is_known, value->count - count);
     put_note(&keda, explanation);
     map_end(&keda);
 }

@@ -70,8 +70,9 @@ static void explain_call_pack(struct buffer *buffer, const struct explain_call *
         .age_ms = answer->age_ms,
         .replicas = call->replicas};
 
-    shared_record_key(share_key, call->trigger->namespace_, &call->trigger->query,
-        trigger_state_values(call->request.state));
+    if (shared_record_key(share_key, call->trigger->namespace_, &call->trigger->query,
+            trigger_state_values(call->request.state)) < 0)
+        explanation.share_table = NULL;
     explanation_pack(buffer, &explanation);
 }
 

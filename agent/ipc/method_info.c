@@ -178,6 +178,7 @@ static void pack_trigger(
     map_string(&map, "index", trigger->query.index);
     if (trigger->query.client_value_count > 0)
         pack_client_values(&map, &trigger->query);
+    map_string(&map, "share_table", counter_share_table(counter, trigger));
     counter_cost(counter, trigger, &cost);
     map_float(&map, "rcu_per_hour", cost.rcu_per_hour);
     map_float(&map, "consumed_rcu", cost.rcu_total);
@@ -474,6 +475,8 @@ static void pack_share(struct map *outer, const struct share_stats *stats)
     map_uint(&map, "failed", stats->failed);
     map_float(&map, "consumed_rcu", stats->consumed_rcu);
     map_float(&map, "consumed_wcu", stats->consumed_wcu);
+    if (stats->last.code != ERROR_NONE)
+        failure_pack(map_key(&map, "last_error"), &stats->last, NULL);
     map_end(&map);
 }
 

@@ -63,6 +63,7 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
 
     copy.age_ms = 0;
     copy.rate = NULL;
+    copy.counted_by = NULL;
     if (answer->value != NULL) {
         value = (struct count_value){.count = answer->value->count};
         copy.value = &value;

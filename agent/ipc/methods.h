@@ -20,7 +20,7 @@ struct method_call {
 typedef void method_fn(struct method_call *call);
 
 method_fn method_hello, method_ping, method_count, method_list, method_status, method_whoami,
-    method_explain, method_watch, method_unwatch, method_query;
+    method_diagnose, method_explain, method_watch, method_unwatch, method_query;
 
 /* Packs the names of all methods that the agent allows, as an array. */
 void dispatch_pack_names(struct buffer *buffer, bool allow_query);

@@ -53,6 +53,8 @@ struct server_options {
     int64_t grace_ms;
     int64_t linger_ms;
     bool allow_query;
+    const struct proxy_environment *proxies; /* for `diagnose`, as is the next */
+    const char *ca_bundle;                   /* the chosen CA file; NULL: the default one */
     const struct session_hooks *hooks;
     void (*drained)(
         void *data); /* after server_drain: no client has requests any more, or the grace is over */

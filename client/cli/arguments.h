@@ -16,6 +16,7 @@
     XX(TIMEOUT, "timeout", 't', "D", DURATION, "the deadline of all together (5s)")                \
     XX(HELP, "help", 'h', NULL, FLAG, "this text")                                                 \
     XX(VERSION, "version", 'V', NULL, FLAG, "the version of the command")                          \
+    XX(ALL, "all", 0, NULL, FLAG, "ask each agent that `tally sockets` finds")                     \
     XX(MAX_AGE, "max-age", 0, "D", DURATION, "how old the count may be; 0 asks AWS")               \
     XX(ENOUGH, "enough", 0, "N", NUMBER, "a count of at least N will do: reads no more")           \
     XX(EXACT, "exact", 0, NULL, FLAG, "fail unless the count is exact, not stale or at least")     \

@@ -39,6 +39,18 @@ void cli_print_errors_as_json(void)
     errors_are_json = true;
 }
 
+static bool errors_are_results;
+
+void cli_print_errors_in_result(void)
+{
+    errors_are_results = true;
+}
+
+static FILE *error_file(void)
+{
+    return errors_are_results ? stdout : stderr;
+}
+
 /* {"error": {"name": …, "message": …, …}}: the error's own fields, where the agent sent them. */
 static void print_error_json(
     const char *name, const char *message, const struct tally_answer *answer)
@@ -57,7 +69,7 @@ static void print_error_json(
     if (json_get(error, "message") == NULL)
         json_set(error, "message", json_new_string(message));
     json_set(line, "error", error);
-    json_print(stderr, line, true);
+    json_print(error_file(), line, true);
     json_free(line);
 }
 
@@ -68,25 +80,26 @@ static void print_aws(const struct tally_answer *answer)
     const char *request_id = tally_answer_aws_request_id(answer);
     const char *reasons = tally_answer_aws_reasons(answer);
     if (reasons[0] != '\0')
-        terminal_print(stderr, " (%s)", reasons);
+        terminal_print(error_file(), " (%s)", reasons);
     if (code[0] != '\0' || request_id[0] != '\0')
-        terminal_print(stderr, " [%s%s%s]", code,
+        terminal_print(error_file(), " [%s%s%s]", code,
             code[0] != '\0' && request_id[0] != '\0' ? ", " : "", request_id);
 }
 
-/* One line on stderr, as text or JSON. answer: the agent's error; NULL: it is the command's own. */
+/* One line on error_file(), as text or JSON. answer: the agent's error; NULL: it is the command's
+ * own. */
 static void print_error(const char *name, const char *message, const struct tally_answer *answer)
 {
     if (errors_are_json) {
         print_error_json(name, message, answer);
         return;
     }
-    terminal_print(stderr, "tally: %s%s%s: ", terminal_colour(stderr, COLOUR_RED), name,
-        terminal_reset(stderr));
-    terminal_print(stderr, "%s", message);
+    terminal_print(error_file(), "tally: %s%s%s: ", terminal_colour(error_file(), COLOUR_RED), name,
+        terminal_reset(error_file()));
+    terminal_print(error_file(), "%s", message);
     if (answer != NULL)
         print_aws(answer);
-    terminal_print(stderr, "\n");
+    terminal_print(error_file(), "\n");
 }
 
 __attribute__((format(printf, 2, 0))) static void vprint_error(

@@ -24,6 +24,7 @@ struct cli {
     struct arguments arguments;
     enum cli_output output;
     const char *socket;  /* NULL: the default */
+    const char *shown;   /* how to name it to the user; NULL: by `socket` */
     struct tally *tally; /* NULL until cli_open */
     int64_t deadline;    /* of all calls, by cli_clock_ms; 0: no call yet */
 };
@@ -86,12 +87,20 @@ int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, str
 /* With -o json errors are JSON, too: one line on stderr. */
 void cli_print_errors_as_json(void);
 
+/* Errors are a part of the result, on stdout: each is that of one agent among several. */
+void cli_print_errors_in_result(void);
+
+/* Runs the verb with each agent that `tally sockets` finds, under a heading for each; with -o json
+ * as one object by the path of the socket. The largest of the exit codes. */
+int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli));
+
 /* A request with the first operand, if any, as its `trigger`. NULL: out of memory. */
 struct tally_request *cli_request(const struct cli *cli, const char *method);
 
 /* One function for each verb. */
 int run_call(struct cli *cli);
 int run_count(struct cli *cli);
+int run_doctor(struct cli *cli);
 int run_explain(struct cli *cli);
 int run_install(struct cli *cli);
 int run_list(struct cli *cli);

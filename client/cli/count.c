@@ -143,6 +143,25 @@ int count_request(const struct cli *cli, struct tally_request **request)
     return code;
 }
 
+void count_describe_rate(const struct json *answer, char *text, size_t size)
+{
+    double rate = 0;
+    int64_t left = 0;
+    char when[32];
+    text[0] = '\0';
+    if (!json_get_real(answer, "rate_per_s", &rate))
+        return;
+    /* All digits of a large rate, two of a small one. */
+    int used = rate == 0 ? snprintf(text, size, "0/s")
+                         : snprintf(text, size,
+                               rate >= 99.5 || rate <= -99.5 ? "%+.0f/s" : "%+.2g/s", rate);
+    if (rate >= 0 || !json_get_integer(answer, "empty_in_ms", &left) || used < 0 ||
+        (size_t)used >= size)
+        return;
+    duration_format(left, when, sizeof(when));
+    snprintf(text + used, size - (size_t)used, ", empty in %s", when);
+}
+
 void count_remark(const struct cli *cli, const struct json *answer)
 {
     const char *quality = json_get_string(answer, "quality", "");
@@ -155,6 +174,8 @@ void count_remark(const struct cli *cli, const struct json *answer)
         cli_note("stale: counted %s ago, because asking again failed: %s: %s", text,
             json_get_string(answer, "last_error.name", "UNKNOWN"),
             json_get_string(answer, "last_error.message", "no reason given"));
+    else if (strcmp(quality, "at_least") == 0 && json_get(answer, "last_error") != NULL)
+        cli_note("at least: %s", json_get_string(answer, "last_error.message", "no reason given"));
     else if (strcmp(quality, "at_least") == 0)
         cli_note("at least: counting stopped %s, after %" PRId64 " page%s",
             cli_given(cli, OPTION_ENOUGH) ? "when it was enough" : "at its configured limit", pages,

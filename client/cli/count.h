@@ -22,6 +22,10 @@ int count_request(const struct cli *cli, struct tally_request **request);
 int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
     const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
 
+/* How fast the count changes: "-3.2/s, empty in 40 m 10 s"; "" where the answer does not tell it.
+ */
+void count_describe_rate(const struct json *answer, char *text, size_t size);
+
 /* Reports on stderr what the number alone does not show: stale, at least, fallback. */
 void count_remark(const struct cli *cli, const struct json *answer);
 

@@ -51,8 +51,8 @@ static void print_pages(const struct json *answer)
 
 static void print_cost(const struct json *answer)
 {
-    double poll = 0, polls = 0, day = 0;
-    char text[200];
+    double poll = 0, polls = 0, day = 0, month = 0;
+    char text[300];
     if (!json_get_real(answer, "cost.rcu_per_poll", &poll) ||
         !json_get_real(answer, "cost.polls_per_day", &polls) ||
         !json_get_real(answer, "cost.rcu_per_day", &day))
@@ -60,6 +60,10 @@ static void print_cost(const struct json *answer)
     explain_print_head("Cost");
     snprintf(text, sizeof(text),
         "%.10g read capacity units a count x %.10g counts a day = %.10g a day", poll, polls, day);
+    if (json_get_real(answer, "cost.cost_per_month", &month)) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof(text) - used, ", %.2f a month at the agent's price", month);
+    }
     terminal_print(stdout, "  ");
     terminal_print_wrapped(stdout, text, 2);
     terminal_print(stdout, "\n");

@@ -248,11 +248,12 @@ void prometheus_list(FILE *file, const struct json *list)
         print_qualities(file, json_at(triggers, j));
     prometheus_print_head(
         file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
+    /* Its state is "stale" where there is an older count. */
     for (size_t j = 0; j < count; j++) {
         const struct json *trigger = json_at(triggers, j);
         terminal_print(file, "tally_trigger_failed");
         print_trigger_labels(file, trigger);
-        terminal_print(file, " %d\n", strcmp(json_get_string(trigger, "state", ""), "failed") == 0);
+        terminal_print(file, " %d\n", json_get(trigger, "last_error") != NULL);
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/cli.h"
+#include "client/cli/count.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
@@ -36,6 +37,7 @@ static void add_row(struct table *table, const struct json *trigger)
 {
     const char *index = json_get_string(trigger, "index", "");
     const char *state = json_get_string(trigger, "state", "?");
+    char rate[64], text[32];
     table_add(table, json_get_string(trigger, "name", "?"));
     add_integer(table, trigger, "count");
     table_add(table, strcmp(state, "never") == 0 ? "not yet counted" : state);
@@ -45,6 +47,13 @@ static void add_row(struct table *table, const struct json *trigger)
     table_addf(table, "%s%s%s", json_get_string(trigger, "table", "?"), index[0] ? "/" : "", index);
     table_add(table, json_get_string(trigger, "region", ""));
     table_add(table, json_get_string(trigger, "identity", ""));
+    count_describe_rate(trigger, rate, sizeof(rate));
+    table_add(table, rate);
+    double rcu = 0;
+    json_get_real(trigger, "rcu_per_hour", &rcu);
+    snprintf(text, sizeof(text), "%.1f", rcu);
+    table_add(table, rcu > 0 ? text : "");
+    table_add(table, json_get_string(trigger, "counted_by", ""));
 }
 
 static void print_errors(const struct json *triggers)
@@ -71,8 +80,8 @@ static void print_list(const struct json *triggers)
         const char *head;
         bool right;
     } columns[] = {{"TRIGGER", false}, {"COUNT", true}, {"STATE", false}, {"AGE", true},
-        {"EVERY", true}, {"TARGET", true}, {"TABLE", false}, {"REGION", false},
-        {"IDENTITY", false}};
+        {"EVERY", true}, {"TARGET", true}, {"TABLE", false}, {"REGION", false}, {"IDENTITY", false},
+        {"RATE", false}, {"RCU/H", true}, {"COUNTED BY", false}};
     struct table table;
     table_init(&table);
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)

@@ -47,6 +47,7 @@ struct probe {
     char path[PATH_MAX];
     char pod[300], pod_uid[128];
     int place; /* O_PATH: the socket that was found, even if its name was replaced since; or -1 */
+    int kept;  /* the same, until the probe is freed; or -1 */
     int fd;    /* the connection, or -1 */
     int error; /* 0, or a negative enum tally_error */
     bool done;
@@ -63,6 +64,7 @@ struct search {
     size_t count, shown;
     size_t links;  /* symbolic links that were not followed */
     bool too_many; /* there are more sockets than are probed */
+    bool keeps;    /* each probe keeps its place, and none is shown */
     enum cli_output output;
     size_t pod_width, uid_width;
     int64_t deadline; /* of the search and of all answers */
@@ -114,6 +116,8 @@ static void probe_end(struct probe *probe, int error)
 static void probe_free(struct probe *probe)
 {
     probe_end(probe, probe->error);
+    if (probe->kept >= 0)
+        close(probe->kept);
     buffer_free(&probe->in);
     json_free(probe->hello);
     free(probe);
@@ -219,6 +223,7 @@ static void search_add(struct search *search, const char *path, int place)
     }
     struct probe *probe = memory_need(calloc(1, sizeof(*probe)));
     probe->place = place;
+    probe->kept = search->keeps ? fcntl(place, F_DUPFD_CLOEXEC, 0) : -1;
     probe->fd = -1;
     snprintf(probe->path, sizeof(probe->path), "%s", path);
     buffer_init(&probe->in, HELLO_BYTES + READ_CHUNK);
@@ -315,13 +320,14 @@ static void search_pattern(struct search *search, const char *pattern)
     close(folder);
 }
 
-/* Operands, else TALLY_SOCKETS (patterns with colons between them), else the usual places. */
+/* Operands of `tally sockets`, else TALLY_SOCKETS (patterns with colons between them), else the
+ * usual places. */
 static void search_all(const struct cli *cli, struct search *search)
 {
     char *copy = NULL, *rest = NULL;
     const char *environment = getenv("TALLY_SOCKETS");
     const char *own = cli->socket != NULL ? cli->socket : getenv("TALLY_SOCKET");
-    if (cli_operand(cli, 0) != NULL) {
+    if (!search->keeps && cli_operand(cli, 0) != NULL) {
         for (size_t i = 0; cli_operand(cli, i) != NULL; i++)
             search_pattern(search, cli_operand(cli, i));
         return;
@@ -366,6 +372,10 @@ static void show_row(const struct search *search, const char *pod, const char *u
 
 static void sockets_show(struct search *search, const struct probe *probe)
 {
+    if (search->keeps) {
+        search->shown++;
+        return;
+    }
     const char *version = probe->error == 0 ? json_get_string(probe->hello, "agent", "?")
                                             : tally_error_name(probe->error);
     char peer[16] = "-";
@@ -427,6 +437,25 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void search_remark(const struct search *search)
+{
+    if (search->count == 0 && search->output == OUTPUT_TEXT)
+        cli_note("no agent's socket was found; patterns to look for can be given %s",
+            search->keeps ? "by TALLY_SOCKETS" : "as operands");
+    if (search->links > 0)
+        cli_note("%zu symbolic link%s not followed", search->links,
+            search->links == 1 ? " was" : "s were");
+    if (search->too_many)
+        cli_note("there are more sockets than the %d, %d of one folder, that are asked", PROBES_MAX,
+            FOLDER_MAX);
+}
+
+static void search_free(struct search *search)
+{
+    for (size_t i = 0; i < search->count; i++)
+        probe_free(search->probes[i]);
+}
+
 int run_sockets(struct cli *cli)
 {
     struct search search = {.output = cli->output, .pod_width = 3, .uid_width = 3};
@@ -444,15 +473,68 @@ int run_sockets(struct cli *cli)
         ;
     if (cli->output == OUTPUT_JSON)
         terminal_print(stdout, search.count == 0 ? "[]\n" : "]\n");
-    else if (search.count == 0)
-        cli_note("no agent's socket was found; patterns to look for can be given as operands");
-    if (search.links > 0)
-        cli_note("%zu symbolic link%s not followed", search.links,
-            search.links == 1 ? " was" : "s were");
-    if (search.too_many)
-        cli_note("there are more sockets than the %d, %d of one folder, that are asked", PROBES_MAX,
-            FOLDER_MAX);
-    for (size_t i = 0; i < search.count; i++)
-        probe_free(search.probes[i]);
+    search_remark(&search);
+    search_free(&search);
     return EXIT_OK;
+}
+
+/* ---- a verb with all of them ---- */
+
+static void sockets_print_heading(const struct cli *cli, const struct probe *probe, bool first)
+{
+    if (cli->output == OUTPUT_JSON) {
+        struct json *path = json_new_string(probe->path);
+        terminal_print(stdout, first ? "{" : ",");
+        json_print(stdout, path, true);
+        json_free(path);
+        terminal_print(stdout, ":");
+        return;
+    }
+    if (!first)
+        terminal_print(stdout, "\n");
+    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
+    terminal_print(stdout, "%s", probe->pod);
+    terminal_print(stdout, "%s%s", probe->pod[0] != '\0' ? "  " : "", probe->path);
+    terminal_print(stdout, "%s\n", terminal_reset(stdout));
+}
+
+/* Through the descriptor: the pod may have replaced the name since. */
+static int sockets_run_one(struct cli *cli, const struct probe *probe, int (*run)(struct cli *cli))
+{
+    char path[40];
+    int code;
+    if (probe->error < 0)
+        return cli_refuse(probe->error, tally_strerror(probe->error));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->kept);
+    cli->socket = path;
+    cli->shown = probe->path;
+    cli->deadline = 0;
+    code = run(cli);
+    tally_close(cli->tally);
+    cli->tally = NULL;
+    cli->socket = cli->shown = NULL;
+    return code;
+}
+
+/* All are asked at once who they are, so that those that do not answer cost one deadline. */
+int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli))
+{
+    struct search search = {.output = cli->output, .keeps = true};
+    int worst = EXIT_OK;
+    search.deadline = cli_clock_ms() + ANSWER_MS;
+    raise_descriptors();
+    search_all(cli, &search);
+    while (search.shown < search.count && search_turn(&search) > 0)
+        ;
+    cli_print_errors_in_result();
+    for (size_t i = 0; i < search.count && worst != EXIT_USAGE; i++) {
+        sockets_print_heading(cli, search.probes[i], i == 0);
+        int code = sockets_run_one(cli, search.probes[i], run);
+        worst = code > worst ? code : worst;
+    }
+    if (cli->output == OUTPUT_JSON)
+        terminal_print(stdout, search.count == 0 ? "{}\n" : "}\n");
+    search_remark(&search);
+    search_free(&search);
+    return search.count == 0 ? EXIT_NO_AGENT : worst;
 }

@@ -69,11 +69,13 @@ static int tally_run(struct cli *cli, const struct verb *verb)
             arguments->operands[verb->operands_max + 1], verb->name, verb->operands);
     if (!take_output(cli, verb))
         return EXIT_USAGE;
+    if (cli_given(cli, OPTION_ALL) && cli->output == OUTPUT_PROMETHEUS)
+        return cli_usage("--all: has text and json; a scraper asks each agent by its socket");
     if (cli->output == OUTPUT_JSON)
         cli_print_errors_as_json();
     if (verb->paged && cli->output == OUTPUT_TEXT)
         pager_begin();
-    int code = verb->run(cli);
+    int code = cli_given(cli, OPTION_ALL) ? sockets_run_all(cli, verb->run) : verb->run(cli);
     pager_end();
     return code;
 }

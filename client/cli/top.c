@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally top: status, live. */
 #include "client/cli/cli.h"
+#include "client/cli/count.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 #include "proto/duration.h"
@@ -135,10 +136,11 @@ static void draw_triggers(const struct json *list, size_t rows)
     table_column(&table, "COUNT", true);
     table_column(&table, "STATE", false);
     table_column(&table, "AGE", true);
+    table_column(&table, "RATE", false);
     table_column(&table, "ERROR", false);
     for (size_t i = 0; triggers != NULL && i < json_size(triggers) && i < rows; i++) {
         const struct json *trigger = json_at(triggers, i);
-        char age[32] = "-";
+        char age[32] = "-", rate_text[64];
         int64_t value = 0;
         if (json_get_integer(trigger, "age_ms", &value))
             duration_format(value, age, sizeof(age));
@@ -149,6 +151,8 @@ static void draw_triggers(const struct json *list, size_t rows)
             table_add(&table, "-");
         table_add(&table, json_get_string(trigger, "state", "?"));
         table_add(&table, age);
+        count_describe_rate(trigger, rate_text, sizeof(rate_text));
+        table_add(&table, rate_text);
         table_add(&table, json_get_string(trigger, "last_error.name", ""));
     }
     table_print(&table, stdout, 0);

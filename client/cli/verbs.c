@@ -49,8 +49,8 @@ void help_print_verb(const struct verb *verb, FILE *file)
 
 const struct verb verbs[] = {
     {"count", "TRIGGER", 1, 1,
-        OPTION_BIT(MAX_AGE) | OPTION_BIT(ENOUGH) | OPTION_BIT(EXACT) | OPTION_BIT(VALUE) |
-            OPTION_BIT(REPLICAS),
+        OPTION_BIT(ALL) | OPTION_BIT(MAX_AGE) | OPTION_BIT(ENOUGH) | OPTION_BIT(EXACT) |
+            OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
         ALL_OUTPUTS, "how many items a trigger counts",
         "Prints the number, nothing else. Where it is stale, or counting stopped at a\n"
         "configured limit, a note on stderr says so; with --exact that is an error (exit 1).\n"
@@ -62,15 +62,17 @@ const struct verb verbs[] = {
         "  25000\n"
         "  $ tally count orders --max-age 0 --value :customer=c-17\n",
         run_count, false},
-    {"list", "", 0, 0, 0, ALL_OUTPUTS, "the triggers and what is known of each", "  $ tally list\n",
-        run_list, true},
-    {"whoami", "[TRIGGER]", 0, 1, 0, TEXT_AND_JSON, "which AWS identity, why, until when",
+    {"list", "", 0, 0, OPTION_BIT(ALL), ALL_OUTPUTS, "the triggers and what is known of each",
+        "  $ tally list\n", run_list, true},
+    {"whoami", "[TRIGGER]", 0, 1, OPTION_BIT(ALL), TEXT_AND_JSON,
+        "which AWS identity, why, until when",
         "Prints every identity, or the one of a trigger, without any secret. Exits 0 also\n"
         "where AWS cannot be reached, and says so.\n"
         "\n"
         "  $ tally whoami orders\n",
         run_whoami, true},
-    {"status", "", 0, 0, 0, ALL_OUTPUTS, "the agent: clients, cache, AWS calls, costs",
+    {"status", "", 0, 0, OPTION_BIT(ALL), ALL_OUTPUTS,
+        "the agent: clients, cache, AWS calls, costs",
         "With -o prometheus: the counters, and the triggers' counts, in the text format of\n"
         "Prometheus, for a textfile collector.\n"
         "\n"
@@ -85,13 +87,24 @@ const struct verb verbs[] = {
         "\n"
         "  $ tally watch orders\n",
         run_watch, false},
-    {"explain", "TRIGGER", 1, 1, OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS), TEXT_AND_JSON,
-        "configuration, identity, request, pages, cost, decision",
+    {"explain", "TRIGGER", 1, 1, OPTION_BIT(ALL) | OPTION_BIT(VALUE) | OPTION_BIT(REPLICAS),
+        TEXT_AND_JSON, "configuration, identity, request, pages, cost, decision",
         "Counts once, bypassing the cache, and shows every step to the decision, what the\n"
         "trigger costs in a day, and what KEDA would report. No secret is shown.\n"
         "\n"
         "  $ tally explain orders\n",
         run_explain, true},
+    {"doctor", "[TRIGGER]", 0, 1, OPTION_BIT(ALL) | OPTION_BIT(VALUE), TEXT_AND_JSON,
+        "what works and what does not, from the socket to the table",
+        "Checks each step of a count: socket, agent, configuration, identity, token, proxy,\n"
+        "name, certificates, clock, STS, table, and the cost; and says what to do. Without a\n"
+        "trigger it counts one of each identity and table, each up to one item: half a read\n"
+        "unit. It changes nothing. Exits 0 if nothing is wrong, 1 if there is a problem, 3\n"
+        "without an agent, 4 after --timeout (10s).\n"
+        "\n"
+        "  $ tally doctor\n"
+        "  $ tally doctor orders -o json | jq '.[] | select(.state == \"problem\")'\n",
+        run_doctor, true},
     {"top", "", 0, 0, OPTION_BIT(INTERVAL), OUTPUT_BIT(TEXT), "status, live",
         "Needs a terminal. q ends it.\n"
         "\n"
@@ -103,16 +116,18 @@ const struct verb verbs[] = {
         "path; or where the shell patterns say that are given as operands, or in TALLY_SOCKETS\n"
         "with colons between them. All are asked at once, --timeout (1s) together, and shown as\n"
         "they answer, with the uid that listens. Symbolic links are not followed from the first\n"
-        "wildcard, or the folder of a pod, on. Paths of any length work with -s.\n"
+        "wildcard, or the folder of a pod, on. Paths of any length work with -s; and `tally\n"
+        "--all VERB` runs a verb with each agent that is found.\n"
         "\n"
         "  $ tally sockets\n"
-        "  $ tally -s \"$(tally sockets -o json | jq -r '.[0].path')\" list\n",
+        "  $ tally -s \"$(tally sockets -o json | jq -r '.[0].path')\" list\n"
+        "  $ tally --all list\n",
         run_sockets, false},
-    {"ping", "", 0, 0, 0, TEXT_AND_JSON, "the round-trip time to the agent",
+    {"ping", "", 0, 0, OPTION_BIT(ALL), TEXT_AND_JSON, "the round-trip time to the agent",
         "  $ tally ping\n"
         "  0.09 ms\n",
         run_ping, false},
-    {"ready", "[TRIGGER]", 0, 1, OPTION_BIT(MAX_AGE), TEXT_AND_JSON,
+    {"ready", "[TRIGGER]", 0, 1, OPTION_BIT(ALL) | OPTION_BIT(MAX_AGE), TEXT_AND_JSON,
         "for probes: exits 0 when the agent is ready",
         "Without a trigger: the configuration is loaded and the socket answers, whatever\n"
         "AWS does. With one: a count of any quality is at hand, at most --max-age old (15m);\n"
@@ -139,9 +154,9 @@ const struct verb verbs[] = {
         "  0\n",
         run_wait, false},
     {"query", "TABLE KEY_CONDITION", 2, 2,
-        OPTION_BIT(NAME) | OPTION_BIT(VALUE) | OPTION_BIT(FILTER) | OPTION_BIT(INDEX) |
-            OPTION_BIT(REGION) | OPTION_BIT(IDENTITY_OF) | OPTION_BIT(ENDPOINT) |
-            OPTION_BIT(CONSISTENT) | OPTION_BIT(MAX_PAGES),
+        OPTION_BIT(ALL) | OPTION_BIT(NAME) | OPTION_BIT(VALUE) | OPTION_BIT(FILTER) |
+            OPTION_BIT(INDEX) | OPTION_BIT(REGION) | OPTION_BIT(IDENTITY_OF) |
+            OPTION_BIT(ENDPOINT) | OPTION_BIT(CONSISTENT) | OPTION_BIT(MAX_PAGES),
         TEXT_AND_JSON, "count without a trigger, where the agent allows it",
         "Needs an agent that was started with --allow-query.\n"
         "\n"
@@ -155,7 +170,7 @@ const struct verb verbs[] = {
         "  $ tally install /shared\n"
         "  /shared/tally\n",
         run_install, false},
-    {"call", "METHOD [JSON]", 1, 2, 0, TEXT_AND_JSON, "any method: raw debugging",
+    {"call", "METHOD [JSON]", 1, 2, OPTION_BIT(ALL), TEXT_AND_JSON, "any method: raw debugging",
         "Sends the JSON as params (an array as it is; anything else inside an array) and\n"
         "prints the result as JSON.\n"
         "\n"

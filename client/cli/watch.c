@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally watch: a line per change. */
 #include "client/cli/cli.h"
+#include "client/cli/count.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 
@@ -33,23 +34,37 @@ static void print_time(void)
     terminal_print(stdout, "%s", text);
 }
 
+/* The rate has a column of its own, beside the bar where both have room. */
+enum { BAR_AT = 66, BAR_LEAST = 4, RATE_WIDTH = 26 };
+
 /* The scale is the trigger's target, so that two bars can be compared; a full bar is followed by
  * how often the target is exceeded. */
-static void print_bar(struct watch *watch, int64_t count, int64_t target)
+static void print_bar(struct watch *watch, int64_t count, int64_t target, size_t from)
 {
     size_t columns, rows;
     char text[1024];
     terminal_size(stdout, &columns, &rows);
-    if (columns < 70)
+    if (columns < from + BAR_LEAST)
         return;
     if (count > watch->most)
         watch->most = count;
     bar_draw(
-        count, target > 0 ? target : watch->most, columns - 66, watch->utf8, text, sizeof(text));
+        count, target > 0 ? target : watch->most, columns - from, watch->utf8, text, sizeof(text));
     terminal_print(
         stdout, "  %s%s%s", terminal_colour(stdout, COLOUR_GREEN), text, terminal_reset(stdout));
     if (target > 0 && count > target)
         terminal_print(stdout, " %.4gx target", (double)count / (double)target);
+}
+
+/* Returns the columns that it has used, beside a bar. */
+static size_t print_rate(const struct watch *watch, const struct json *answer)
+{
+    char text[64];
+    count_describe_rate(answer, text, sizeof(text));
+    if (text[0] == '\0')
+        return 0;
+    terminal_print(stdout, "  %-*s", watch->terminal ? RATE_WIDTH - 2 : 0, text);
+    return RATE_WIDTH;
 }
 
 /* Why a stale count is not newer. */
@@ -74,10 +89,13 @@ static void watch_print_count(struct watch *watch, const struct json *answer)
     terminal_print(stdout, "  %12" PRId64 "  ", count);
     terminal_print(stdout, "%s", quality);
     print_reason(answer);
-    if (watch->terminal && strcmp(quality, "stale") != 0) {
+    if (strcmp(quality, "stale") != 0) {
         size_t width = strlen(quality);
-        terminal_print(stdout, "%*s", width < 8 ? (int)(8 - width) : 0, "");
-        print_bar(watch, count, target);
+        if (watch->terminal)
+            terminal_print(stdout, "%*s", width < 8 ? (int)(8 - width) : 0, "");
+        width = print_rate(watch, answer);
+        if (watch->terminal)
+            print_bar(watch, count, target, BAR_AT + width);
     }
     terminal_print(stdout, "\n");
 }

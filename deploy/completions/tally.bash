@@ -32,7 +32,7 @@ _tally_triggers() {
 
 _tally() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local verbs="count list whoami status watch explain ping ready top sockets wait query
+  local verbs="count list whoami status watch explain doctor ping ready top sockets wait query
     install call help"
   local global="--socket --output --timeout --help --version" options="" verb="" i
   COMPREPLY=()
@@ -69,12 +69,15 @@ _tally() {
     esac
   done
   case $verb in
-  count) options="--enough --exact --max-age --value --replicas" ;;
+  count) options="--all --enough --exact --max-age --value --replicas" ;;
   wait) options="--until --interval --max-age --value --replicas" ;;
-  watch | ready) options="--max-age" ;;
-  explain) options="--value --replicas" ;;
+  watch) options="--max-age" ;;
+  ready) options="--all --max-age" ;;
+  explain) options="--all --value --replicas" ;;
+  doctor) options="--all --value" ;;
+  "" | list | whoami | status | ping | call) options="--all" ;;
   top) options="--interval" ;;
-  query) options="--name --value --filter --index --region --identity-of --endpoint
+  query) options="--all --name --value --filter --index --region --identity-of --endpoint
     --consistent --max-pages" ;;
   esac
   if [[ $word == -* ]]; then
@@ -83,14 +86,14 @@ _tally() {
   fi
   case $verb in
   "") mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word") ;;
-  count | whoami | watch | explain | ready | wait)
+  count | whoami | watch | explain | doctor | ready | wait)
     mapfile -t COMPREPLY < <(compgen -W "$(_tally_triggers "$word")" -- "$word")
     ;;
   help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word") ;;
   install) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
   sockets) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   call)
-    mapfile -t COMPREPLY < <(compgen -W "hello ping count list status whoami explain query" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "hello ping count list status whoami diagnose explain query" -- "$word")
     ;;
   esac
 }

@@ -2,18 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the image of one flavour: `make image TLS=bearssl|openssl`.
 #
-#   deploy/image/build.sh bearssl|openssl VERSION OUT
+#   [ARCH=arm64] deploy/image/build.sh bearssl|openssl VERSION OUT
 #
-# Creates OUT/tallyd and OUT/tally, static, OUT/root, the complete content of the image, and
-# OUT/image.tar, an OCI archive. The same inputs (OUT/inputs) give the same digest (OUT/digest).
-# Fetched packages and built libraries stay in .deps/image; UPDATE=1 looks for newer packages.
+# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, OUT/image.tar,
+# an OCI archive, and OUT/sbom.spdx.json, which is in the image, too. The same inputs (OUT/inputs) make
+# the same digest (OUT/digest). From the environment, for labels: REVISION (default: git's), and
+# SOURCE_URL and DOCUMENTATION_URL, where the source and the documents can be read.
+# What is fetched and the libraries stay in .deps/image; UPDATE=1 looks for newer packages.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 unset MAKEFLAGS MAKELEVEL
 
 flavour=$1 version=$2 out=$3
 here=deploy/image
-deps=.deps/image/$flavour
+# shellcheck source=deploy/image/target.sh
+. $here/target.sh
+# Which commit it is; a tree with changes that are not committed says so.
+revision=${REVISION:-$(git describe --always --abbrev=40 --exclude='*' --dirty)}
+small=.deps/image/${cross_folder}bearssl deps=.deps/image/$cross_folder$flavour
 umask 022
 mkdir -p "$out"
 
@@ -22,7 +28,7 @@ say() { printf 'image: %s\n' "$*"; }
 # The inputs of each flavour's libraries: Debian packages, and source packages, each with a binary
 # package that is built from it.
 prepare() {
-  local packages sources
+  local packages sources # prepare FLAVOUR FOLDER
   case $1 in
     bearssl)
       packages="musl-dev linux-libc-dev libexpat1-dev ca-certificates"
@@ -31,7 +37,7 @@ prepare() {
       ;;
     openssl)
       packages="libc6-dev linux-libc-dev libcrypt-dev libssl-dev libbearssl-dev libexpat1-dev"
-      packages+=" libjansson-dev libmsgpack-dev libseccomp-dev libuv1-dev libyaml-dev ca-certificates"
+      packages+=" libjansson-dev libmsgpack-dev libuv1-dev libyaml-dev ca-certificates"
       sources="curl:libcurl4-openssl-dev"
       ;;
     *)
@@ -39,19 +45,19 @@ prepare() {
       exit 2
       ;;
   esac
-  mkdir -p ".deps/image/$1"
-  "$here/fetch.sh" ".deps/image/$1/debian" "$packages" "$sources"
-  "$here/libraries.sh" "$1" ".deps/image/$1"
+  mkdir -p "$2"
+  "$here/fetch.sh" "$arch" "$2/debian" "$packages" "$sources"
+  "$here/libraries.sh" "$1" "$2"
 }
 
 # The command is linked with musl in both flavours: `tally install` copies it into other images, and
 # with glibc it would be six times as large.
-prepare bearssl
-[ "$flavour" = bearssl ] || prepare "$flavour"
+prepare bearssl "$small"
+[ "$flavour" = bearssl ] || prepare "$flavour" "$deps"
 
 # ---- the programs ---------------------------------------------------------------------------
-# make does not track these libraries: if they have changed, everything is rebuilt.
-stamp=$(cat .deps/image/bearssl/stamp "$deps/stamp")
+# make knows nothing of these libraries: where they changed, all is built anew.
+stamp=$(cat "$small/stamp" "$deps/stamp")
 if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -rf "$out"
   mkdir -p "$out"
@@ -70,7 +76,7 @@ root=$out/root
 rm -rf "$root"
 mkdir -p "$root/etc/ssl/certs"
 for program in tallyd tally; do
-  strip -o "$root/$program" "$out/$program"
+  "$triplet-strip" -o "$root/$program" "$out/$program"
   chmod 755 "$root/$program"
 done
 install -m 644 "$here/passwd" "$root/etc/passwd"
@@ -79,26 +85,40 @@ find "$deps/debian/sysroot/usr/share/ca-certificates/mozilla" -name '*.crt' | LC
   xargs -d '\n' cat >"$root/etc/ssl/certs/ca-certificates.crt"
 chmod 644 "$root/etc/ssl/certs/ca-certificates.crt"
 
+{
+  cat "$small/inputs" "$deps/inputs" | sort -u
+  "$triplet-gcc" --version | sed -n 's/^/compiler /p;q'
+} >"$out/inputs"
+# Below it the Containerfile makes the folder of the socket.
+mkdir -p "$root/run" "$root/usr/share/doc/tally"
+/usr/bin/python3 $here/sbom.py tally "$version-$flavour" "$revision" "$arch" "$root" "$small" "$deps" \
+  >"$out/sbom.spdx.json"
+install -m 644 "$out/sbom.spdx.json" "$root/usr/share/doc/tally/sbom.spdx.json"
+
 # ---- the image ------------------------------------------------------------------------------
 # In temporary storage, which works everywhere and is removed at the end.
 storage=$(mktemp -d)
 trap 'rm -rf "$storage"' EXIT
+mkdir "$storage/nothing"
 in_storage() {
   buildah --root "$storage/root" --runroot "$storage/run" --storage-driver vfs "$@"
 }
 name=localhost/tally:$version-$flavour
 say "$name"
+labels=("--label=org.opencontainers.image.revision=$revision")
+if [ -n "${SOURCE_URL:-}" ]; then
+  labels+=("--label=org.opencontainers.image.source=$SOURCE_URL"
+    "--label=org.opencontainers.image.documentation=${DOCUMENTATION_URL:-$SOURCE_URL}")
+fi
 in_storage bud -q --timestamp 0 --identity-label=false --isolation chroot \
+  --platform "linux/$arch" --build-context "nothing=$storage/nothing" "${labels[@]}" \
   --signature-policy "$here/policy.json" --build-arg VERSION="$version" --build-arg TLS="$flavour" \
   -f "$here/Containerfile" -t "$name" "$root" >"$out/image-id"
 rm -rf "$out/oci"
 in_storage push -q --signature-policy "$here/policy.json" "$name" "oci:$out/oci:$name"
-# The archive itself is reproducible, too.
-tar -C "$out/oci" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/image.tar" .
-sed -n 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/p' "$out/oci/index.json" >"$out/digest"
-{
-  cat .deps/image/bearssl/debian/inputs "$deps/debian/inputs" | sort -u
-  gcc --version | sed -n 's/^/compiler /p;q'
-} >"$out/inputs"
+# shellcheck source=deploy/image/archive.sh
+. $here/archive.sh
+oci_archive "$out"
+printf '%s\n' "$revision" >"$out/revision"
 unpacked=$(find "$root" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print bytes }')
 say "$out/image.tar, $(cat "$out/digest"), $unpacked bytes unpacked"

@@ -2,20 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the static libraries of one flavour of the image, and a compiler that links against them.
 #
-#   deploy/image/libraries.sh bearssl|openssl DIR
+#   [ARCH=arm64] deploy/image/libraries.sh bearssl|openssl DIR
 #
-# DIR/debian is the output of fetch.sh. Creates DIR/lib, DIR/include and DIR/cc. Nothing is rebuilt
-# while the inputs, this script, the patches, the machine's compiler and DIR are the same. (DIR/cc
-# contains the path of DIR.)
+# DIR/debian is what fetch.sh brought. Makes DIR/lib, DIR/include and DIR/cc; DIR/inputs, a
+# line for each package and for libgcc; with bearssl also DIR/host, which has the one library that a
+# program of the build itself needs. Nothing is built
+# again while the inputs, this script, the patches, the machine's compiler and DIR are the same: its
+# path stands in DIR/cc.
 set -euo pipefail
 
 flavour=$1
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/image/target.sh
+. "$here/target.sh"
 dir=$(cd "$2" && pwd)
 sysroot=$dir/debian/sysroot
 src=$dir/debian/src
 work=$dir/work
-triplet=$(gcc -dumpmachine)
 jobs=$(nproc)
 
 say() { printf 'libraries: %s\n' "$*"; }
@@ -31,12 +34,20 @@ quietly() {
 stamp=$({
   echo "$dir"
   cat "$dir/debian/inputs"
-  gcc --version
+  "$triplet-gcc" --version
   cat "$here/libraries.sh" "$here/glibc.c" "$here"/patches/curl/*
 } | sha256sum)
 [ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
-rm -rf "$work" "${dir:?}/lib" "$dir/include" "$dir/stamp"
+rm -rf "$work" "${dir:?}"/{lib,include,host,stamp}
 mkdir -p "$work" "$dir/lib" "$dir/include"
+export AR=$triplet-ar RANLIB=$triplet-ranlib
+# What only a build for another machine is told.
+configure_for=() cmake_for=()
+if [ -n "$cross_folder" ]; then
+  configure_for=("--host=$triplet")
+  cmake_for=(-DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$machine"
+    "-DCMAKE_AR=$(command -v "$AR")" "-DCMAKE_RANLIB=$(command -v "$RANLIB")")
+fi
 
 # The objects do not contain the path of this checkout, so that every checkout gives the same.
 cflags=(-Os -ffunction-sections -fdata-sections -fstack-protector-strong -fPIE
@@ -88,20 +99,21 @@ crtendS.o%s $lib/crtn.o
 
 
 SPECS
-  printf '#!/bin/sh\nexec gcc -specs=%s "$@"\n' "$dir/musl.specs" >"$dir/cc"
+  printf '#!/bin/sh\nexec %s-gcc -specs=%s "$@"\n' "$triplet" "$dir/musl.specs" >"$dir/cc"
 }
 
 # gcc searches the machine's own folders before the sysroot's, unless -B and -L name them as well.
 write_glibc_cc() {
-  local lib=$sysroot/usr/lib/$triplet
+  local lib=$sysroot/usr/lib/$triplet options=-Wl,-z,relro,-z,now,-z,noexecstack
+  # binutils 2.40 packs relocations for x86 alone.
+  [ "$machine" != x86_64 ] || options+=,-z,pack-relative-relocs
   cat >"$dir/cc" <<CC
 #!/bin/sh
 # Links, unless an option stops before that.
 for option; do
-  case \$option in -c | -E | -S | -M | -MM) exec gcc --sysroot=$sysroot "\$@" ;; esac
+  case \$option in -c | -E | -S | -M | -MM) exec $triplet-gcc --sysroot=$sysroot "\$@" ;; esac
 done
-exec gcc --sysroot=$sysroot -B$lib -L$lib -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs \\
-  "\$@"
+exec $triplet-gcc --sysroot=$sysroot -B$lib -L$lib -static-pie $options "\$@"
 CC
 }
 
@@ -114,15 +126,16 @@ cmake_library() {
   say "$name"
   quietly cmake -S "$src/$name" -B "$work/$name" -DCMAKE_BUILD_TYPE=None \
     -DCMAKE_C_COMPILER="$dir/cc" -DCMAKE_C_FLAGS="${cflags[*]}" -DCMAKE_INSTALL_PREFIX="$dir" \
-    -DCMAKE_POLICY_DEFAULT_CMP0063=NEW -DBUILD_SHARED_LIBS=OFF "$@"
+    -DCMAKE_POLICY_DEFAULT_CMP0063=NEW -DBUILD_SHARED_LIBS=OFF \
+    "${cmake_for[@]}" "$@"
   quietly cmake --build "$work/$name" -j "$jobs" --target "$target"
   cp "$work/$name/$archive" "$dir/lib/"
 }
 
 build_bearssl() {
   say bearssl
-  # With getentropy(), BearSSL opens no file for random bytes.
-  quietly make -C "$src/bearssl" -j "$jobs" CC="$dir/cc" LD="$dir/cc" BUILD="$work/bearssl" \
+  # Where there is getentropy(), no file is opened for random bytes.
+  quietly make -C "$src/bearssl" -j "$jobs" CC="$dir/cc" LD="$dir/cc" AR="$AR" BUILD="$work/bearssl" \
     CFLAGS="-W -Wall ${cflags[*]} -DBR_USE_GETENTROPY=1" lib
   cp "$work/bearssl/libbearssl.a" "$dir/lib/"
   cp "$src/bearssl"/inc/*.h "$dir/include/"
@@ -150,16 +163,18 @@ build_msgpack() {
   cp -r "$src/msgpack-c/include/." "$work/msgpack-c/include/." "$dir/include/"
 }
 
+# For the program that compiles tallyd's filter, which runs here: no part of the image.
 build_libseccomp() {
-  say libseccomp
-  mkdir "$work/libseccomp"
-  (cd "$work/libseccomp" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" \
+  say "libseccomp, for the build"
+  mkdir -p "$work/libseccomp" "$dir/host"/{lib,include}
+  (cd "$work/libseccomp" && quietly env CC=gcc AR=ar RANLIB=ranlib CFLAGS=-O2 \
     "$src/libseccomp/configure" --disable-shared --enable-static --disable-dependency-tracking)
   # A copy of the sources may have lost its modification times; configure must not be regenerated.
   quietly make -C "$work/libseccomp/src" -j "$jobs" ACLOCAL=: AUTOCONF=: AUTOHEADER=: AUTOMAKE=: \
     libseccomp.la
-  cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/lib/"
-  cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" "$dir/include/"
+  cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/host/lib/"
+  cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" \
+    "$dir/host/include/"
 }
 
 # Debian's own static library, built for glibc: glibc.c has all functions of glibc that it needs.
@@ -168,7 +183,7 @@ build_expat() {
   cp "$sysroot/usr/lib/$triplet/libexpat.a" "$dir/lib/"
   cp "$sysroot"/usr/include/expat*.h "$sysroot/usr/include/$triplet"/expat*.h "$dir/include/"
   quietly "$dir/cc" "${cflags[@]}" -c "$here/glibc.c" -o "$work/glibc.o"
-  ar rcs "$dir/lib/libglibc.a" "$work/glibc.o"
+  "$AR" rcs "$dir/lib/libglibc.a" "$work/glibc.o"
 }
 
 # HTTP and HTTPS only. Names are resolved in a thread, not in the loop.
@@ -183,6 +198,7 @@ build_curl() {
   # pkg-config would find the machine's libraries, not the sysroot's.
   (cd "$work/curl" && quietly env CC="$dir/cc" CFLAGS="${cflags[*]}" CPPFLAGS="-I$dir/include" \
     LDFLAGS="-L$dir/lib" PKG_CONFIG=false ../curl-source/configure \
+    "${configure_for[@]}" \
     --disable-shared --enable-static --disable-dependency-tracking \
     --enable-http --enable-proxy --enable-ipv6 --enable-threaded-resolver --enable-socketpair \
     --disable-ftp --disable-file --disable-ldap --disable-ldaps --disable-rtsp --disable-dict \
@@ -224,4 +240,10 @@ case $flavour in
     ;;
 esac
 rm -rf "$work"
+libgcc=$("$triplet-gcc" -print-libgcc-file-name)
+{
+  cat "$dir/debian/inputs"
+  printf 'libgcc libgcc %s %s\n' "$("$triplet-gcc" -dumpfullversion)" \
+    "$(sha256sum <"$libgcc" | cut -d ' ' -f 1)"
+} >"$dir/inputs"
 printf '%s\n' "$stamp" >"$dir/stamp"

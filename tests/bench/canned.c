@@ -2,11 +2,12 @@
 /* A canned DynamoDB and STS on a loopback port, as fair to every client as it can be: reads the
  * whole request, answers at once with x-amz-crc32, keeps connections. Checks nothing.
  *
- *     canned [--pages N] [--count N] [--delay-us US]
+ *     canned [--pages N] [--count N] [--delay-us US] [--token-bytes N]
  *
  * Prints its port. A Query has N pages, told by their key; each page holds `count` items. STS
- * answers any Action with credentials. GET /stats: requests, connections, and the sum of the
- * times from a whole Query to its written answer. */
+ * answers any Action with credentials, whose session token has as many bytes as STS's own. GET
+ * /stats: requests, connections, and the sum of the times from a whole Query to its written answer.
+ */
 #include "tests/bench/bench.h"
 
 #include <arpa/inet.h>
@@ -17,6 +18,7 @@
 #define EVENTS        64
 #define REQUEST_BYTES (64 * 1024)
 #define FDS           4096
+#define TOKEN_MAX     2048
 
 struct connection {
     char data[REQUEST_BYTES];
@@ -24,7 +26,7 @@ struct connection {
 };
 
 static struct connection *connections[FDS];
-static long pages = 1, count = 1000, delay_us;
+static long pages = 1, count = 1000, delay_us, token_bytes = 1000;
 static long queries, other, accepted;
 static int64_t busy_ns;
 
@@ -88,18 +90,23 @@ static void answer_query(int fd, const char *body)
 
 static void answer_sts(int fd)
 {
-    respond(fd, "text/xml",
+    char token[TOKEN_MAX + 1], reply[TOKEN_MAX + 1024];
+
+    memset(token, 'T', (size_t)token_bytes);
+    token[token_bytes] = '\0';
+    snprintf(reply, sizeof(reply),
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
         "<AssumeRoleWithWebIdentityResult><Credentials>"
         "<AccessKeyId>ASIABENCHBENCHBENCH1</AccessKeyId>"
         "<SecretAccessKey>benchbenchbenchbenchbenchbenchbenchbench</SecretAccessKey>"
-        "<SessionToken>bench</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+        "<SessionToken>%s</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
         "</Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/b/b</Arn>"
         "<AssumedRoleId>AROABENCH:b</AssumedRoleId></AssumedRoleUser>"
         "</AssumeRoleWithWebIdentityResult><ResponseMetadata>"
         "<RequestId>7c0b2d6e-0000-0000-0000-000000000000</RequestId></ResponseMetadata>"
         "</AssumeRoleWithWebIdentityResponse>",
-        "");
+        token);
+    respond(fd, "text/xml", reply, "");
     other++;
 }
 
@@ -192,8 +199,14 @@ static void read_options(int argc, char **argv)
             count = number(argv[i + 1]);
         else if (strcmp(argv[i], "--delay-us") == 0)
             delay_us = number(argv[i + 1]);
+        else if (strcmp(argv[i], "--token-bytes") == 0)
+            token_bytes = number(argv[i + 1]);
         else
             die(argv[i]);
+    }
+    if (token_bytes < 1 || token_bytes > TOKEN_MAX) {
+        errno = ERANGE;
+        die("--token-bytes");
     }
 }
 

@@ -21,6 +21,8 @@ BUILD = os.path.join(ROOT, os.environ.get("TALLY_BUILD", "build"))
 STATIC = os.path.join(BUILD, "image", "bearssl", "tallyd")
 MSGID = 0x10001  # of every request: its answer takes as many bytes each time
 READY_SECONDS = 30
+TOKEN_BYTES = 1000  # STS's session tokens have 800 to 1,500
+SHORT_TOKEN_BYTES = 16
 
 OBJECT = """---
 apiVersion: keda.sh/v1alpha1
@@ -105,10 +107,12 @@ class Stage:
                 file.write(text)
         return folder
 
-    def environment(self, port, web_identity=True, **more):
-        """A pod's environment. The service does not check the token."""
+    def environment(self, port, web_identity=True, token_bytes=TOKEN_BYTES, **more):
+        """A pod's environment; without web identity with the keys that STS would give. The service checks
+        neither token."""
         url = f"http://127.0.0.1:{port}"
-        identity = {"AWS_ACCESS_KEY_ID": "AKIABENCH", "AWS_SECRET_ACCESS_KEY": "bench"}
+        identity = {"AWS_ACCESS_KEY_ID": "ASIABENCHBENCHBENCH1",
+                    "AWS_SECRET_ACCESS_KEY": "bench" * 8, "AWS_SESSION_TOKEN": "T" * token_bytes}
         if web_identity:
             token = self.write("token", "header.e30.signature")
             identity = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/bench",

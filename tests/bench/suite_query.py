@@ -11,10 +11,16 @@ from tests.gateway.local import ROOT
 
 from . import machine
 from .rounds import Row, interleave
-from .servers import BUILD, Stage, count, program, request, stats
+from .servers import BUILD, SHORT_TOKEN_BYTES, STATIC, TOKEN_BYTES
+from .servers import Stage, count, program, request, stats
 
 TITLE = "A Query (CPU of the process that sends it, the service on the same CPU)"
 PAGES = 100
+PAGE, COUNT = "a page of many", "a count of one page"
+PAGE_STATIC, COUNT_STATIC = PAGE + ", static", COUNT + ", static"
+SHORT = ", short token"
+WANTED = {(PAGE, "libcurl, unsigned"): ("<=", 1.5), (PAGE, "Go SDK"): ("<=", 0.33),
+          (COUNT, "Go SDK"): ("<=", 0.45)}
 GOCODE = "/usr/share/gocode"
 BOTO3 = os.path.join(ROOT, "tests/bench/peers/query_boto3.py")
 
@@ -45,18 +51,27 @@ def peer(command, environment):
     return lambda: machine.run(command, env=environment)["cpu_us"]
 
 
-def contestants(stage, queries):
-    one, many = stage.canned(), stage.canned("--pages", PAGES)
-    env = stage.environment(one, web_identity=False)
-    single = stage.agent(one, name="single", web_identity=False)
-    paged = stage.agent(many, name="paged", web_identity=False)
-    for name in ("single", "paged"):
+def senders(stage, ports, queries, short=False):
+    """name → function that runs it once; all with a session token of STS's length, or a short one."""
+    one, many = ports
+    bytes_ = SHORT_TOKEN_BYTES if short else TOKEN_BYTES
+    env = stage.environment(one, web_identity=False, token_bytes=bytes_)
+    behind = SHORT if short else ""
+
+    def cost(name, port, pages, tallyd=None):
+        child = stage.agent(port, name=name, tallyd=tallyd, web_identity=False, token_bytes=bytes_)
         count(stage.path(name))
-    made = {"a page of many": lambda: cpu_of_agent(stage, paged, "paged", PAGES, queries // PAGES),
-            "a count of one page": lambda: cpu_of_agent(stage, single, "single", 1, queries),
+        return lambda: cpu_of_agent(stage, child, name, pages, queries // pages)
+
+    made = {PAGE: cost("paged" + behind, many, PAGES), COUNT: cost("single" + behind, one, 1),
             "bare socket": peer([program("query_floor"), "bare", one, queries], env),
             "libcurl, unsigned": peer([program("query_floor"), "curl", one, queries], env)}
     notes = []
+    if os.path.exists(STATIC) and not short:
+        made[PAGE_STATIC] = cost("paged-static", many, PAGES, STATIC)
+        made[COUNT_STATIC] = cost("single-static", one, 1, STATIC)
+    elif not short:
+        notes.append("without the static build: 'make image' makes it")
     try:
         made["Go SDK"] = peer([go_program(), one, queries], env)
     except (machine.Missing, subprocess.CalledProcessError) as missing:
@@ -66,7 +81,7 @@ def contestants(stage, queries):
         made["boto3"] = peer(["/usr/bin/python3", BOTO3, one, max(queries // 10, 50)], env)
     else:
         notes.append("without boto3: python3-boto3 is not installed")
-    return made, notes
+    return {name + behind: once for name, once in made.items()}, notes
 
 
 def paged_count(rounds):
@@ -88,17 +103,21 @@ def paged_count(rounds):
                ("<=", 1.03))
 
 
-def run(rounds, quick=False):
-    with Stage() as stage:
-        made, notes = contestants(stage, 500 if quick else 3000)
-        results = interleave(made, rounds)
-    rows = []
-    for mine in ("a page of many", "a count of one page"):
-        for name, wanted in (("bare socket", None), ("libcurl, unsigned", None),
-                             ("Go SDK", ("<=", 0.5)), ("boto3", None)):
-            if name in results:
-                rows.append(Row("query", mine, results[mine], "µs", name, results[name],
-                                wanted if mine == "a page of many" else None))
-    rows.append(paged_count(rounds))
-    return TITLE, rows, notes
+def rows_of(results, behind=""):
+    for mine in (PAGE, COUNT, PAGE_STATIC, COUNT_STATIC):
+        for name in ("bare socket", "libcurl, unsigned", "Go SDK", "boto3"):
+            if mine + behind in results and name + behind in results:
+                yield Row("query", mine + behind, results[mine + behind], "µs", name,
+                          results[name + behind], None if behind else WANTED.get((mine, name)))
 
+
+def run(rounds, quick=False):
+    queries = 500 if quick else 3000
+    with Stage() as stage:
+        ports = stage.canned(), stage.canned("--pages", PAGES)
+        made, notes = senders(stage, ports, queries)
+        short, _ = senders(stage, ports, queries, short=True)
+        results = interleave({**made, **short}, rounds)
+    rows = [*rows_of(results), *rows_of(results, SHORT), paged_count(rounds)]
+    notes.append(f"session tokens of {TOKEN_BYTES} bytes, short ones of {SHORT_TOKEN_BYTES}")
+    return TITLE, rows, notes

@@ -37,6 +37,7 @@ def test_all_of_it_is_there(installed):
             "usr/share/bash-completion/completions/tally-bridge",
             "usr/share/zsh/site-functions/_tally-bridge",
             "usr/lib/sysusers.d/tally.conf", "usr/lib/tmpfiles.d/tally.conf",
+            "usr/bin/kubectl-tally", "usr/share/man/man1/kubectl-tally.1",
             "usr/share/man/man8/tallyd.8", "usr/share/man/man1/tally.1",
             "usr/share/man/man3/libtally.3", "usr/share/man/man3/tally_count.3",
             "usr/share/man/man3/tally_cursor_next.3",

@@ -14,7 +14,10 @@ struct http {
 struct http_transfer {
     http_done_fn *done;
     void *data;
-    const void *body; /* borrowed from the caller: must still be there when the answer comes */
+    /* Borrowed from the caller: must still be there when the answer comes. */
+    const void *body;
+    char *headers[HTTP_LINES_MAX];
+    size_t header_count;
     int index;
     struct http_transfer *next;
 };
@@ -35,6 +38,30 @@ static void copy_text(char *to, size_t size, const char *text)
     if (strlen(text) >= size)
         fail("a text is longer than fake_http.h has room for");
     memcpy(to, text, strlen(text) + 1);
+}
+
+static void copy_headers(char *to, size_t size, char *const *headers, size_t count)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        copy_text(to + used, size - used - 1, headers[i]);
+        used += strlen(headers[i]);
+        to[used++] = '\n';
+    }
+    to[used] = '\0';
+}
+
+static void check_borrowed(
+    const struct http_transfer *transfer, const struct fake_http_request *request)
+{
+    static char headers[sizeof(request->headers)];
+
+    if (request->body_len != 0 && memcmp(transfer->body, request->body, request->body_len) != 0)
+        fail("the body of an open request was changed");
+    copy_headers(headers, sizeof(headers), transfer->headers, transfer->header_count);
+    if (strcmp(headers, request->headers) != 0)
+        fail("the headers of an open request were changed");
 }
 
 void fake_http_reset(void)
@@ -74,13 +101,10 @@ int fake_http_open(void)
 void fake_http_answer_with(const struct http_response *response)
 {
     struct http_transfer *transfer = open_transfers;
-    const struct fake_http_request *request;
 
     if (transfer == NULL)
         fail("an answer, but no request is open");
-    request = requests[transfer->index];
-    if (request->body_len != 0 && memcmp(transfer->body, request->body, request->body_len) != 0)
-        fail("the body of an open request was changed");
+    check_borrowed(transfer, requests[transfer->index]);
     open_transfers = transfer->next;
     transfer->done(transfer->data, response);
     free(transfer);
@@ -123,17 +147,12 @@ void http_destroy(struct http *http)
 static struct fake_http_request *copy_request(const struct http_request *request)
 {
     struct fake_http_request *copy = calloc(1, sizeof(*copy));
-    size_t used = 0;
 
     if (copy == NULL)
         return NULL;
     copy_text(copy->method, sizeof(copy->method), request->method);
     copy_text(copy->url, sizeof(copy->url), request->url);
-    for (size_t i = 0; i < request->header_count; i++) {
-        copy_text(copy->headers + used, sizeof(copy->headers) - used - 1, request->headers[i]);
-        used += strlen(request->headers[i]);
-        copy->headers[used++] = '\n';
-    }
+    copy_headers(copy->headers, sizeof(copy->headers), request->headers, request->header_count);
     if (request->body_len >= sizeof(copy->body))
         fail("a body is longer than fake_http.h has room for");
     if (request->body_len != 0)
@@ -163,6 +182,8 @@ struct http_transfer *http_start(
     transfer->done = done;
     transfer->data = data;
     transfer->body = request->body;
+    transfer->header_count = request->header_count;
+    memcpy(transfer->headers, request->headers, request->header_count * sizeof(char *));
     transfer->index = request_count++;
     while (*link != NULL)
         link = &(*link)->next;

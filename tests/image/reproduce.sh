@@ -20,7 +20,8 @@ done
 for flavour; do
   version=$(sed -n 's/^VERSION := //p' Makefile)
   deploy/image/build.sh "$flavour" "$version" "build/image/$flavour" >/dev/null
-  (cd "$elsewhere/tree" && umask 077 && TZ=Asia/Tokyo deploy/image/build.sh "$flavour" "$version" \
+  (export REVISION && REVISION=$(cat "build/image/$flavour/revision") &&
+    cd "$elsewhere/tree" && umask 077 && TZ=Asia/Tokyo deploy/image/build.sh "$flavour" "$version" \
     out >/dev/null)
   for what in digest image.tar; do
     if ! cmp "build/image/$flavour/$what" "$elsewhere/tree/out/$what"; then

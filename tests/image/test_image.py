@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exact content of the image that `make image` built."""
 
+import hashlib
 import io
 import json
 import os
@@ -13,11 +14,24 @@ import pytest
 from tests.gateway.local import ROOT
 from tests.integration.agent import BUILD
 
+SBOM = "usr/share/doc/tally/sbom.spdx.json"
 FILES = {"tallyd": 0o755, "tally": 0o755, "etc/passwd": 0o644,
-         "etc/ssl/certs/ca-certificates.crt": 0o644}
-FOLDERS = {"etc", "etc/ssl", "etc/ssl/certs"}
-# Bytes: compressed, unpacked.
-LIMITS = {"bearssl": (1_000_000, 1_500_000), "openssl": (7_000_000, 7_000_000)}
+         "etc/ssl/certs/ca-certificates.crt": 0o644, SBOM: 0o644}
+FOLDERS = {"etc", "etc/ssl", "etc/ssl/certs", "run", "run/tally", "usr", "usr/share", "usr/share/doc",
+           "usr/share/doc/tally"}
+USER = 65532
+FLAVOUR = os.path.basename(BUILD)
+# Debian's name of the architecture it is for, as the folder has it (make image ARCH=arm64).
+ARCH = "arm64" if "arm64" in BUILD.split(os.sep) else subprocess.run(
+    ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
+# What is linked into tallyd, and into the command, which is the same in both flavours.
+LINKED = {"bearssl": {"bearssl", "curl", "jansson", "libexpat1-dev", "libgcc", "libuv1", "libyaml",
+                      "msgpack-c", "musl-dev"},
+          "openssl": {"curl", "libbearssl-dev", "libc6-dev", "libexpat1-dev", "libgcc",
+                      "libjansson-dev", "libmsgpack-dev", "libssl-dev", "libuv1-dev", "libyaml-dev"}}
+COMMAND = {"jansson", "libgcc", "msgpack-c", "musl-dev"}
+# Bytes: compressed, unpacked. A program for arm64 is a little larger.
+LIMITS = {"bearssl": (1_000_000, 1_700_000), "openssl": (7_000_000, 7_500_000)}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +66,11 @@ def test_it_holds_the_programs_the_bundle_and_a_user(members):
     files = {name: member.mode & 0o7777 for name, (member, _) in members.items() if member.isfile()}
     assert files == FILES
     assert set(members) - set(files) == FOLDERS
-    for member, _ in members.values():
-        assert (member.uid, member.gid, member.mtime) == (0, 0, 0), member.name
+    for name, (member, _) in members.items():
+        owner = USER if name == "run/tally" else 0
+        assert (member.uid, member.gid, member.mtime) == (owner, owner, 0), name
+    # Where the agent listens without a volume; the group of a volume's is Kubernetes' (fsGroup).
+    assert members["run/tally"][0].mode & 0o7777 == 0o755
 
 
 def test_it_runs_as_nobody_special(config, members):
@@ -92,14 +109,76 @@ def test_the_bundle_is_debians_own(members):
 
 
 def test_it_is_as_small_as_it_should_be(manifest, members):
-    packed, unpacked = LIMITS[os.path.basename(BUILD)]
+    packed, unpacked = LIMITS[FLAVOUR]
     assert sum(layer["size"] for layer in manifest["layers"]) < packed
     assert sum(member.size for member, _ in members.values()) < unpacked
 
 
-def test_its_inputs_are_named_with_versions(config):
+def test_its_inputs_are_named_with_versions():
     with open(os.path.join(BUILD, "inputs"), encoding="utf-8") as file:
         kinds = [line.split()[0] for line in file]
-    assert {"deb", "dsc", "compiler"} == set(kinds)
-    assert config["config"]["Labels"]["org.opencontainers.image.version"].endswith(
-        os.path.basename(BUILD))
+    assert {"deb", "dsc", "libgcc", "compiler"} == set(kinds)
+
+
+def test_it_says_what_it_is_and_what_for(config):
+    labels = {name.rpartition(".")[2]: value for name, value in config["config"]["Labels"].items()}
+    assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+-" + FLAVOUR, labels["version"])
+    with open(os.path.join(BUILD, "revision"), encoding="ascii") as file:
+        assert labels["revision"] == file.read().strip()
+    assert labels["licenses"] == "Apache-2.0"
+    assert (config["os"], config["architecture"]) == ("linux", ARCH)
+
+
+@pytest.fixture(scope="module", name="sbom")
+def read_sbom(members):
+    return json.loads(members[SBOM][1])
+
+
+def test_its_bill_lists_each_file_with_its_checksum(sbom, members):
+    listed = {entry["fileName"].removeprefix("./"): {kind["algorithm"]: kind["checksumValue"]
+                                                     for kind in entry["checksums"]}
+              for entry in sbom["files"]}
+    assert set(listed) == set(FILES) - {SBOM}
+    for name, sums in listed.items():
+        content = members[name][1]
+        assert sums == {"SHA1": hashlib.sha1(content).hexdigest(),
+                        "SHA256": hashlib.sha256(content).hexdigest()}
+
+
+def test_its_bill_lists_each_library_with_version_licence_and_checksum(sbom):
+    with open(os.path.join(BUILD, "inputs"), encoding="utf-8") as file:
+        known = {tuple(line.split()[1:]) for line in file}
+    packages = {entry["SPDXID"]: entry for entry in sbom["packages"]}
+    image = packages.pop("SPDXRef-image")
+    assert image["primaryPackagePurpose"] == "CONTAINER"
+    for entry in packages.values():
+        checksum, = entry["checksums"]
+        assert (entry["name"], entry["versionInfo"], checksum["checksumValue"]) in known
+        assert re.fullmatch(r"[A-Za-z0-9.+ -]+", entry["licenseConcluded"])
+    linked = {}
+    for relation in sbom["relationships"]:
+        ends = {relation["spdxElementId"], relation["relatedSpdxElement"]}
+        assert all(end in packages or end in ("SPDXRef-image", "SPDXRef-DOCUMENT") or
+                   end.startswith("SPDXRef-file-") for end in ends)
+        if relation["relationshipType"] == "STATIC_LINK":
+            entry = packages[relation["relatedSpdxElement"]]
+            linked.setdefault(relation["spdxElementId"], set()).add(entry["name"])
+            assert entry["name"] == "libgcc" or "opyright" in entry["attributionTexts"][0]
+    assert linked == {"SPDXRef-file-tallyd": LINKED[FLAVOUR], "SPDXRef-file-tally": COMMAND}
+
+
+def test_both_architectures_have_one_name():
+    """What `make image-index` made of this image and the other one."""
+    folder = os.path.join(ROOT, "build/image", f"{FLAVOUR}-index")
+    with tarfile.open(os.path.join(folder, "image.tar")) as both:
+        listed = json.load(both.extractfile("./index.json"))["manifests"]
+        assert [entry["mediaType"] for entry in listed] == [
+            "application/vnd.oci.image.index.v1+json"]
+        images = json.loads(blob(both, listed[0]["digest"]))["manifests"]
+        found = {entry["platform"]["architecture"]: entry["digest"] for entry in images}
+        assert set(found) == {"amd64", "arm64"}
+        for digest in found.values():
+            for layer in json.loads(blob(both, digest))["layers"]:
+                assert hashlib.sha256(blob(both, layer["digest"])).hexdigest() in layer["digest"]
+    with open(os.path.join(BUILD, "digest"), encoding="ascii") as file:
+        assert found[ARCH] == file.read().strip()

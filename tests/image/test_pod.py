@@ -90,7 +90,7 @@ def play(podman, world, pending, tmp_path):
     for folder, _, names in os.walk(tmp_path / "token"):
         for path in [folder, *(os.path.join(folder, name) for name in names)]:
             os.chown(path, 0, 65532, follow_symlinks=False)
-    with open(f"{MANIFESTS}/sidecar-classic.yaml", encoding="utf-8") as file:
+    with open(f"{MANIFESTS}/classic/pod.yaml", encoding="utf-8") as file:
         pod = yaml.safe_load(file)
     with open(f"{ROOT}/tests/image/pod/scaledobject.yaml", encoding="utf-8") as file:
         documents = adapt(pod, podman, world, tmp_path, file.read())

@@ -7,6 +7,8 @@ import resource
 import pytest
 
 from .agent import TALLY, TALLYD, Agent
+from .bridge import Bridge
+from .bridge_certificates import Shop
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,3 +48,22 @@ def pod(world):
 def start(pod):
     """Creates and starts an agent."""
     return lambda *documents, **options: pod(*documents, **options).start()
+
+
+@pytest.fixture
+def bridge():
+    """Makes bridges in front of an agent, or a socket's path; all are stopped and checked."""
+    made = []
+
+    def make(agent, *options, **more):
+        made.append(Bridge(getattr(agent, "socket", agent), *options, **more))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.finish()
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)

@@ -92,14 +92,14 @@ class Scaler:
     def call(self, method, message, timeout=10, **more):
         return self.channel.unary_unary(SERVICE + method)(message, timeout=timeout, **more)
 
-    def is_active(self, ref):
-        return read_active(self.call("IsActive", ref))
+    def is_active(self, ref, **more):
+        return read_active(self.call("IsActive", ref, **more))
 
-    def spec(self, ref):
-        return read_metrics(self.call("GetMetricSpec", ref))
+    def spec(self, ref, **more):
+        return read_metrics(self.call("GetMetricSpec", ref, **more))
 
-    def metrics(self, ref, metric=""):
-        return read_metrics(self.call("GetMetrics", metrics_request(ref, metric)))
+    def metrics(self, ref, metric="", **more):
+        return read_metrics(self.call("GetMetrics", metrics_request(ref, metric), **more))
 
     def stream(self, ref, timeout=60):
         """An iterator of booleans with cancel()."""

@@ -358,7 +358,7 @@ def test_silent_sockets_delay_no_other(folder):
         assert time.monotonic() - start < 8
         found = json.loads(done.out)
         assert {entry["path"] for entry in found} == set(paths)
-        assert [entry["version"] for entry in found if "version" in entry] == ["0.1.0"]
+        assert [entry["version"] for entry in found if "version" in entry] == ["1.2.3"]
 
 
 def test_an_invalid_answer_is_no_agent(folder):
@@ -424,7 +424,7 @@ def test_the_peers_uid_is_shown(folder):
     path = os.path.join(folder, "t.sock")
     with FakeAgent(path):
         assert json.loads(Tally("sockets", "-o", "json", path).out) == [
-            {"path": path, "peer_uid": os.getuid(), "version": "0.1.0"}]
+            {"path": path, "peer_uid": os.getuid(), "version": "1.2.3"}]
         assert str(os.getuid()) in Tally("sockets", path).out.decode().splitlines()[1].split()
         assert Tally("sockets", env={"TALLY_SOCKET": path}).out.decode().splitlines()[1].endswith(path)
 

@@ -82,6 +82,7 @@ def wait_for_count(agent, seconds=90):
 FIELDS = {
     ("count", "max_age_ms"): (0, 2**64 - 1),
     ("count", "timeout_ms"): (1, 300000),
+    ("count", "enough"): (1, 2**63 - 1),
     ("count", "replicas"): (0, 2**31 - 1),
     ("whoami", "timeout_ms"): (1, 300000),
     ("explain", "timeout_ms"): (1, 300000),
@@ -170,6 +171,10 @@ def limits_of_mode(text):
     return bool(re.fullmatch("[0-7]+", text)) and int(text, 8) <= 0o777
 
 
+def limits_of_units(text):
+    return text.isdigit() and 0 < int(text) <= 10**15
+
+
 def limits_of_id(text):
     return text.isdigit() and int(text) < 2**32 - 1
 
@@ -178,18 +183,20 @@ def limits_of_id(text):
 ARGUMENTS = {
     "TIME": (("ms", "s", "m", "h", ""), limits_of_time),
     "BYTES": (("", "K", "M"), limits_of_bytes),
+    "RCU/h": (("",), limits_of_units),
+    "PRICE": (("",), limits_of_units),
     "MODE": (("",), limits_of_mode),
     "UID": (("",), limits_of_id),
     "GID": (("",), limits_of_id),
     "GROUP": (("",), limits_of_id),
 }
-NO_NUMBERS = {"PATH", "DIR", "LEVEL", "FORMAT", ""}
+NO_NUMBERS = {"PATH", "NAME", "DIR", "LEVEL", "FORMAT", ""}
 
 
 def options_of_tallyd():
     """The numeric options, from --help."""
     shown = subprocess.run([TALLYD, "--help"], capture_output=True, text=True, check=True).stdout
-    options = re.findall(r"^  --([a-z-]+)(?: ([A-Z]+))? ", shown, re.MULTILINE)
+    options = re.findall(r"^  --([a-z-]+)(?: ([A-Z]+(?:/h)?))? ", shown, re.MULTILINE)
     assert len(options) > 15
     unknown = {argument for _, argument in options} - set(ARGUMENTS) - NO_NUMBERS
     assert not unknown, f"what is accepted as {unknown}?"
@@ -338,7 +345,7 @@ def options_of_the_command():
     found = [(verb, option, argument) for verb in verbs for option, argument in
              re.findall(r"^ .*--([a-z-]+) ([A-Z]+) ", help_of(verb), re.MULTILINE)]
     assert {option for _, option, argument in found if argument in "DN"} == {
-        "timeout", "max-age", "interval", "replicas", "max-pages"}
+        "timeout", "max-age", "interval", "replicas", "max-pages", "enough"}
     return [one for one in found if one[2] in "DN"]
 
 

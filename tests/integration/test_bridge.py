@@ -10,25 +10,10 @@ import grpc
 import pytest
 
 from .agent import wait_until
-from .bridge import Bridge
 from .external_scaler import SERVICE, Scaler, metrics_request, object_ref, read_metrics, refusal
 from .fake_agent import FakeAgent
 from .rpc import RpcError
 from .yaml_files import pending_object, scaled_object, small_object, trigger
-
-
-@pytest.fixture
-def bridge():
-    """Makes bridges in front of an agent, or a socket's path; all are stopped and checked."""
-    made = []
-
-    def make(agent, *options, **more):
-        made.append(Bridge(getattr(agent, "socket", agent), *options, **more))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.finish()
 
 
 def test_keda_asks_for_spec_metrics_and_activity(start, bridge, world):
@@ -396,6 +381,7 @@ def test_a_part_of_a_list_is_not_shown_as_the_list(bridge, tmp_path):
 def test_metrics_please_promtool(start, bridge, tmp_path):
     one = bridge(start(small_object(), scaled_object("never")))
     one.scaler().metrics(object_ref("small"))
+    one.scaler().is_active(object_ref("small"))
     status, headers, body = one.get("/metrics")
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'tally_trigger_items{trigger="shop/small",table="orders"} 7' in body
@@ -575,7 +561,7 @@ def test_an_address_in_use_ends_with_1(start, bridge):
 def test_help_version_and_check(start, pod, bridge):
     agent = start(small_object())
     one = bridge(agent)
-    assert one.run("--version")[:2] == (0, "tally-bridge 0.1.0\n")
+    assert re.fullmatch(r"tally-bridge \d+\.\d+\.\d+\n", one.run("--version")[1])
     code, out, _ = one.run("--help")
     assert code == 0 and "--listen ADDRESS:PORT" in out
     assert one.run("--check", "--socket", agent.socket) == (
@@ -598,3 +584,22 @@ def test_list_answers_one_trigger(start, world):
         assert failure.value.name == error
     assert agent.rpc("list", trigger="") == agent.rpc("list")
     assert world.calls("dynamodb", "Query") == 0
+
+
+def test_activity_reads_no_more_than_it_needs(start, bridge, world):
+    """`owner-0` has 100 jobs."""
+    metadata = {"awsRegion": "eu-west-1", "tableName": "jobs", "keyConditionExpression": "#o = :o",
+                "expressionAttributeNames": json.dumps({"#o": "owner"}),
+                "expressionAttributeValues": json.dumps({":o": {"S": "owner-0"}}),
+                "targetValue": "5"}
+    agent = start(*(scaled_object(name, {"type": "aws-dynamodb", "metadata": {
+        **metadata, "activationTargetValue": activation}})
+        for name, activation in (("any", "0"), ("many", "30"), ("more", "500"))))
+    scaler = bridge(agent).scaler()
+    for name, active, limits in (("any", True, [1]), ("many", True, [31]),
+                                 ("more", False, [501])):
+        before = len(world.requests(action="Query"))
+        assert scaler.is_active(object_ref(name)) is active
+        asked = [json.loads(entry["body"]).get("Limit")
+                 for entry in world.requests(action="Query")[before:]]
+        assert asked == limits

@@ -384,7 +384,7 @@ def test_list_says_why_a_trigger_failed(fake):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].split() == ["TRIGGER", "COUNT", "STATE", "AGE", "EVERY", "TARGET", "TABLE",
-                                "REGION", "IDENTITY"]
+                                "REGION", "IDENTITY", "RCU/H", "COUNTED", "BY"]
     assert lines[1].split()[:3] == ["prod/orders", "25000", "fresh"]
     assert lines[4].startswith("stage/orders: ACCESS_DENIED: ")
 
@@ -667,7 +667,7 @@ def test_top_shows_and_leaves_the_terminal_as_it_was(fake):
     agent = fake(status=lambda _: result("status-answer"), list=lambda _: result("list-answer"))
     code, shown = in_terminal(["-s", agent.path, "top", "-i", "100ms"], b"q", b"q ends")
     assert code == 0
-    assert shown.index("\x1b[?1049h") < shown.index("tallyd 0.1.0") < shown.index("\x1b[?1049l")
+    assert shown.index("\x1b[?1049h") < shown.index("tallyd 1.2.3") < shown.index("\x1b[?1049l")
     for word in ("prod/orders", "ACCESS_DENIED", "1000", "RCU/s"):
         assert word in shown
 
@@ -706,10 +706,11 @@ def test_no_line_is_wider_than_the_terminal(fake, verb, columns):
     code, shown = in_terminal(["-s", agent.path, *verb], columns=columns)
     lines = seen_lines(shown)
     assert code == 0 and len(lines) > 3
-    # A word that is too long, such as an ARN, is not broken, so that it can be copied.
+    # A word that is too long, such as an ARN or a record's key, is not broken, so that it can be
+    # copied.
     wide = [line for line in lines if len(line) > columns]
     assert all(len(line.split()[-1]) > 15 for line in wide), wide
-    assert len(wide) < 12, wide
+    assert len(wide) < 13, wide
     if columns == 200:
         assert not wide
     if columns == 200 and verb == ["list"]:
@@ -797,12 +798,12 @@ def test_sockets_finds_the_agents_of_pods(folder):
         assert (code, err) == (0, "")
         rows = {row.split()[0]: row.split() for row in out.splitlines()}
         uid = str(os.getuid())
-        assert rows["shop/orders-7d9f"] == ["shop/orders-7d9f", long_uid, "0.1.0", uid, deep]
+        assert rows["shop/orders-7d9f"] == ["shop/orders-7d9f", long_uid, "1.2.3", uid, deep]
         assert rows["dead"][2] == "NOAGENT"
         code, out, _ = tally("sockets", "-o", "json", env=env)
         found = {entry["pod_uid"]: entry for entry in json.loads(out)}
         assert found[long_uid] == {"path": deep, "pod_uid": long_uid, "pod": "shop/orders-7d9f",
-                                   "peer_uid": os.getuid(), "version": "0.1.0"}
+                                   "peer_uid": os.getuid(), "version": "1.2.3"}
         assert found["dead"]["error"] == "NOAGENT"
         assert tally("ping", path=deep)[0] == 0
 

@@ -39,6 +39,8 @@ def test_its_numbers_are_those_of_count(start, world, pending):
     assert told["keda"]["count"] == first < pending
     assert told["keda"]["pages_ignored"] == 24
     assert told["keda"]["undercount"] == pending - first
+    assert told["keda"]["note"] == (f"KEDA reads the first page only; through tally-bridge it would read "
+                                    f"{pending}")
     rcu = told["total"]["consumed_rcu"]
     assert told["cost"] == {"rcu_per_poll": rcu, "polls_per_day": 2880, "rcu_per_day": rcu * 2880}
 

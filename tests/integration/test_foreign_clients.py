@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from .agent import wait_until
+from .go_program import go_environment
 from .rpc import RpcError
 from .yaml_files import small_object, trigger, scaled_object
 
@@ -51,8 +52,7 @@ def test_gos_ugorji(start, tmp_path):
     (tmp_path / "main.go").write_text(GO_PROGRAM)
     done = subprocess.run(["go", "run", "main.go", agent.socket], cwd=tmp_path, text=True,
                           capture_output=True, timeout=120, check=False,
-                          env={"PATH": os.environ["PATH"], "HOME": str(tmp_path),
-                               "GOPATH": "/usr/share/gocode", "GO111MODULE": "off"})
+                          env=go_environment(tmp_path))
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stdout + done.stderr
     assert lines[0] == "hello: <nil> <nil>"

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from tests.gateway import process
 from tests.gateway.local import ROOT
 
 from . import process_facts
@@ -120,3 +121,82 @@ def test_a_cached_answer_allocates_nothing(pod, counting_library, tmp_path):
     show("allocations, all together", made)
     assert before > 100  # the counter counts
     assert made == 0
+
+
+# ---- one page ----
+
+TOKENS = (16, 1000)  # bytes; STS's own have 800 to 1,500
+PAGES = 400
+
+
+@pytest.fixture(name="canned", scope="module")
+def canned_(tmp_path_factory):
+    """Starts a DynamoDB that answers at once, with so many pages for each count; its port."""
+    program = tmp_path_factory.mktemp("bench") / "canned"
+    subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-I", ROOT, "-o", program,
+                    os.path.join(ROOT, "tests/bench/canned.c")], check=True)
+    children = []
+
+    def start_it(pages):
+        children.append(process.start([program, "--pages", str(pages)], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE))
+        return int(children[-1].stdout.readline())
+
+    yield start_it
+    for child in children:
+        process.stop(child, 0)
+
+
+def keys(port, token_bytes):
+    return {"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,
+            "AWS_ACCESS_KEY_ID": "ASIANUMBERSNUMBERS01", "AWS_SECRET_ACCESS_KEY": "numbers" * 6,
+            "AWS_SESSION_TOKEN": "T" * token_bytes,
+            "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}"}
+
+
+def instructions(pod, canned, token_bytes, pages):
+    """Of an agent that counts so many pages, from its start to its end."""
+    agent = pod(small_object(), options=["--no-seccomp"], env=keys(canned(pages), token_bytes))
+    agent.start(wrapper=["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"])
+    told = agent.rpc("count", trigger="small", timeout_ms=MINUTE)
+    assert told["pages"] == pages
+    assert agent.stop() == 0
+    return int(re.search(r"Collected : (\d+)", agent.log()).group(1))
+
+
+def test_the_session_token_costs_a_page_little(pod, canned):
+    if "sanitized" in os.environ.get("TALLY_BUILD", ""):
+        return  # valgrind does not run it, and its instructions are the sanitizer's
+    taken = {}
+    for token_bytes in TOKENS:
+        few, many = (instructions(pod, canned, token_bytes, pages) for pages in (100, 100 + PAGES))
+        taken[token_bytes] = (many - few) / PAGES
+    print("\nA page of a Query, the kernel left out")
+    for token_bytes, number in taken.items():
+        show(f"instructions with a session token of {token_bytes:,} bytes", f"{number:,.0f}")
+    short, long = TOKENS
+    each = (taken[long] - taken[short]) / (long - short)
+    show("… for each byte of the token more", f"{each:.0f}")
+    # libcurl formats each byte of a header in 77 to 95; hashing it anew for each page took 66 more.
+    assert each < 115
+
+
+def test_a_page_after_another_allocates_nothing(pod, canned, counting_library, tmp_path):
+    counts = tmp_path / "counts"
+    if "sanitized" in os.environ.get("TALLY_BUILD", ""):
+        return  # the sanitizer's allocator must come first
+    made = {}
+    for pages in (10, 10 + PAGES):
+        agent = pod(small_object(), options=["--no-seccomp"],
+                    env={"LD_PRELOAD": str(counting_library), "MALLOC_COUNT_FILE": str(counts),
+                         **keys(canned(pages), 1000)})
+        agent.start()
+        agent.rpc("count", trigger="small", timeout_ms=MINUTE)
+        before = allocations(agent, counts)
+        told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=MINUTE)
+        assert told["pages"] == pages
+        made[pages] = allocations(agent, counts) - before
+    print(f"\nA count of {10 + PAGES} pages beside one of 10")
+    show("allocations more, of a list that doubles", made[10 + PAGES] - made[10])
+    # The list of pages that `explain` shows doubles a few times.
+    assert 0 < made[10] <= made[10 + PAGES] < made[10] + 8

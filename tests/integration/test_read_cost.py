@@ -31,6 +31,7 @@ def test_units_are_added_up_for_each_trigger(start, pending):
     explained = agent.rpc("explain", trigger="pending", timeout_ms=60_000)["cost"]
     per_month = explained["rcu_per_poll"] * 730 * 120 * 0.125 / 1e6  # a poll every 30 s
     assert explained["cost_per_month"] == pytest.approx(per_month)
+    assert f"{per_month:.2f} a month" in agent.cli("explain", "pending", "--timeout", "60s")[1]
 
 
 def test_without_a_price_no_cost_is_told(start):
@@ -116,6 +117,10 @@ def test_a_count_that_never_ends_is_not_begun_for_ever(start, world):
     assert told["quality"] == "stale" and told["last_error"]["name"] == "TIMEOUT"
     assert 0 < told["last_error"]["retry_after_ms"] <= 60_000
     assert world.calls("dynamodb", "Query") == before
+    # A threshold is short enough, and does not begin the whole again.
+    assert agent.rpc("count", trigger="small", max_age_ms=0, enough=1)["quality"] == "at_least"
+    assert agent.rpc("count", trigger="small", max_age_ms=0)["quality"] == "stale"
+    assert world.calls("dynamodb", "Query") == before + 1
     world.heal()
 
 
@@ -127,3 +132,13 @@ def test_the_metrics_tell_the_cost(start, pending):
     assert 'tally_trigger_consumed_read_capacity_units_total{trigger="shop/pending"' in out
     for name in ("tally_budget_read_capacity_units_left", "tally_share_counts_total"):
         assert name in out
+
+
+def test_values_of_clients_share_the_triggers_budget(start, pending):
+    document = scaled_object("pending", trigger(value={"S": "pending"}, clientValues=":v",
+                                                budget="100"))
+    agent = start(document)
+    agent.rpc("count", trigger="pending", timeout_ms=60_000)
+    with pytest.raises(RpcError) as refused:
+        agent.rpc("count", trigger="pending", values={":v": {"S": "small"}})
+    assert refused.value.name == "BUSY"

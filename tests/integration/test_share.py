@@ -90,6 +90,8 @@ def test_the_second_agent_is_answered_by_the_first(share, world):
     assert 0 <= told["age_ms"] < 5000
     listed = second.rpc("list")["triggers"][0]
     assert (listed["source"], listed["counted_by"]) == ("shared", "tally-pod-0")
+    assert "COUNTED BY" in second.cli("list")[1] and "tally-pod-0" in second.cli("list")[1]
+    assert "COUNTED BY" not in first.cli("list")[1]
     assert queries(world) == 1
     assert first.rpc("status")["share"]["won"] == 1
     assert second.rpc("status")["share"]["hits"] == 1
@@ -470,3 +472,32 @@ def test_a_reload_that_changes_the_question_has_a_record_of_its_own(share, world
     assert connection.answer(asked)["count"] == 7  # of the question that it asked
     assert other.rpc("count", trigger="small", timeout_ms=20_000)["count"] == 7
     assert len(share.records()) == 2
+
+
+def test_a_watch_is_told_of_another_count_not_of_another_agent(share, world):
+    watching = share.agent(scaled_object("small", pollingInterval=2))
+    connection = watching.connect()
+    connection.call("watch", trigger="small")
+    deadline = time.monotonic() + 8
+    changes = 0
+    other = share.agent(scaled_object("small", pollingInterval=2))
+    connection.socket.settimeout(1)
+    while time.monotonic() < deadline:
+        other.rpc("count", trigger="small", max_age_ms=0)
+        try:
+            assert connection.receive()[1] == "changed"
+            changes += 1
+        except TimeoutError:
+            pass
+    assert changes == 1
+
+
+def test_a_count_that_took_too_long_is_shared_as_a_lower_bound(share, world):
+    world.fault(action="Query", latency=1, limit=1)
+    first, second = share.agent(options=["--flight-timeout", "4s"]), share.agent()
+    told = first.rpc("count", trigger="small", timeout_ms=30_000)
+    assert told["quality"] == "at_least" and told["last_error"]["name"] == "TIMEOUT"
+    wait_until(lambda: "completed" in share.record())
+    again = second.rpc("count", trigger="small")
+    assert (again["count"], again["quality"], again["source"]) == \
+        (told["count"], "at_least", "shared")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tally's signatures compared with those of botocore, for random requests."""
 
+import copy
 import random
 from datetime import datetime, timezone
 from unittest import mock
@@ -108,6 +109,28 @@ def test_random_requests_have_botocore_s_signatures():
     cases = [Case(rng) for _ in range(REQUESTS)]
     for case, answer in zip(cases, ask([case.question() for case in cases])):
         assert answer == case.by_botocore(), vars(case)
+
+
+def test_pages_that_follow_one_another_have_botocore_s_signatures():
+    """One set of credentials, and few values for all that the agent keeps the hash of: it is right,
+    or must be noticed to be another one's."""
+    rng = random.Random(SEED + 1)
+    case = Case(rng)
+    case.token = text(rng, PRINTABLE, 1000, 1000)
+    cases = []
+    for _ in range(REQUESTS):
+        case = copy.copy(case)
+        case.body = rng.randbytes(rng.randint(0, 500))
+        case.headers = {"content-type": rng.choice(("application/x-amz-json-1.0", "text/plain")),
+                        "x-amz-target": rng.choice(("DynamoDB_20120810.Query", "other"))}
+        for name, values in (("seconds", (1767323045, 1767323046)), ("host", ("a.example", "b")),
+                             ("region", case.REGIONS), ("path", ("/", "/a"))):
+            if rng.random() < 0.1:
+                setattr(case, name, rng.choice(values))
+        case.method, case.query = "POST", ""
+        cases.append(case)
+    for page, answer in zip(cases, ask([page.question() for page in cases])):
+        assert answer == page.by_botocore(), vars(page)
 
 
 def test_each_part_of_a_request_is_signed():

@@ -143,3 +143,11 @@ def test_check_says_what_keda_counts(pod):
     agent = pod(summed())
     code, err = agent.run("--check", "--config", agent.config)
     assert code == 0 and "KEDA ignores it" in err, err
+
+
+def test_explain_says_what_keda_would_count(start, shards):
+    """Its count is that of the placeholder's own value, sum#0."""
+    told = start(summed()).rpc("explain", trigger="sum")["keda"]
+    assert (told["count"], told["undercount"]) == (COUNTS[0], sum(COUNTS) - COUNTS[0])
+    other = start(summed(expressionAttributeValues='{":v": {"S": "none of them"}}'))
+    assert "count" not in other.rpc("explain", trigger="sum")["keda"]

@@ -125,8 +125,8 @@ def test_the_documents_in_a_config_map_are_checked(tmp_path, literal):
     assert code == 0 and "shop/few" in out and "shop/more" in out
 
 
-def test_the_shipped_config_map_is_checked(tmp_path):
-    path = os.path.join(HERE, "../../../deploy/kubernetes/config.yaml")
+def test_the_shipped_scaled_object_is_checked(tmp_path):
+    path = os.path.join(HERE, "../../../deploy/kubernetes/config/scaledobject.yaml")
     code, out, _ = check(path, folder=tmp_path)
     assert code == 0 and "shop/orders" in out
 

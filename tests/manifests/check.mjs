@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validates every document of deploy/kubernetes, and those in its ConfigMaps, with the schemas of
-// Kubernetes and KEDA, and with their TypeScript types, which also find a misspelt field.
+// Validates every document that kustomize builds from deploy/kubernetes, and those in its ConfigMaps,
+// with the schemas of Kubernetes, KEDA and the Prometheus operator, and with their TypeScript types,
+// which also find a misspelt field.
 //
-//   node check.mjs MODULES FILE...     MODULES: the folder of the npm packages
+//   node check.mjs MODULES KUSTOMIZATION|FILE...     MODULES: the folder of the npm packages
 //
 // First it checks that it can fail.
 import { execFileSync } from "node:child_process";
@@ -19,12 +20,26 @@ const yaml = require("js-yaml");
 // The module and the name of the class of a document.
 function home(doc) {
   const [group, version] = doc.apiVersion.includes("/") ? doc.apiVersion.split("/") : ["", doc.apiVersion];
-  if (group === "keda.sh") return ["@kubernetes-models/keda/keda.sh/" + version, doc.kind];
+  const operators = { "keda.sh": "keda", "monitoring.coreos.com": "prometheus-operator" };
+  if (operators[group]) return [`@kubernetes-models/${operators[group]}/${group}/${version}`, doc.kind];
   return ["kubernetes-models/" + (group ? group + "/" : "") + version, doc.kind];
 }
 
+// Debian's kubectl knows no components; a component builds nothing by itself.
+function built(file) {
+  if (path.basename(file) !== "kustomization.yaml") return fs.readFileSync(file, "utf8");
+  if (yaml.load(fs.readFileSync(file, "utf8")).kind === "Component") return "";
+  try {
+    return execFileSync("kubectl", ["kustomize", path.dirname(file)], { encoding: "utf8", stdio: "pipe" });
+  } catch (error) {
+    if (!/unknown field "components"/.test(error.stderr)) throw error;
+    console.log(`${file} is not checked: kubectl is older than 1.22`);
+    return "";
+  }
+}
+
 function documents(file) {
-  const docs = yaml.loadAll(fs.readFileSync(file, "utf8")).map((doc) => [file, doc]);
+  const docs = yaml.loadAll(built(file)).filter(Boolean).map((doc) => [file, doc]);
   for (const [, doc] of [...docs])
     if (doc.kind === "ConfigMap")
       for (const [key, text] of Object.entries(doc.data ?? {}))
@@ -79,6 +94,8 @@ const bad = {
     spec: { scaleTargetRef: { name: "a" }, triggers: [{ type: "aws-dynamodb", metadata: { targetValue: 5 } }] } },
   "a misspelt field of KEDA's": { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject",
     spec: { scaleTargetRef: { name: "a" }, pollingIntervall: 30, triggers: [] } },
+  "a misspelt field of Prometheus'": { apiVersion: "monitoring.coreos.com/v1", kind: "PodMonitor",
+    spec: { selector: {}, podMetricsEndpoints: [{ port: "a", pathh: "/metrics" }] } },
 };
 let failed = 0;
 for (const [what, doc] of Object.entries(bad))

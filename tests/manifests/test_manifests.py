@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Properties of every manifest beyond its schema: no container runs as root, each resource value is
-set, and names, commands and policies match."""
+"""Properties of every manifest, as kustomize builds it, beyond its schema: no container runs as root,
+each resource value is set, and names, commands and policies match."""
 
-import glob
 import json
 import os
 import subprocess
@@ -13,14 +12,13 @@ import yaml
 from tests.gateway.local import ROOT
 from tests.integration.agent import TALLY, TALLYD
 
-FOLDER = os.path.join(ROOT, "deploy/kubernetes")
+from .kustomize import COMPONENTS, FOLDER, FOLDERS, build
 
 
 def documents():
-    for path in sorted(glob.glob(f"{FOLDER}/*.yaml")):
-        with open(path, encoding="utf-8") as file:
-            for document in yaml.safe_load_all(file):
-                yield os.path.basename(path), document
+    for name in FOLDERS:
+        for document in build(os.path.join(FOLDER, name)):
+            yield name, document
 
 
 def pods():
@@ -46,13 +44,13 @@ def commands():
                       for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
             hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command")
             for command in [container.get("command"), hook, *probes]:
-                if command:
+                if command and os.path.basename(command[0]) != "tally-bridge":
                     yield pytest.param(command, id=f"{name}:{container['name']}:{command[1]}")
 
 
 @pytest.fixture(name="config")
 def read_config():
-    (_, config_map), = [item for item in documents() if item[1]["kind"] == "ConfigMap"]
+    config_map, = build(os.path.join(FOLDER, "config"))
     text, = config_map["data"].values()
     return config_map, text, list(yaml.safe_load_all(text))
 
@@ -84,12 +82,17 @@ def test_a_container_asks_for_little(pod, container):
 
 
 @pytest.mark.parametrize("name,pod", pods())
-def test_the_socket_is_shared_by_a_group(name, pod):
+def test_the_socket_is_shared(name, pod):
+    """By a group, or within the folder of the pod."""
     sidecar, = [item for item in pod.get("initContainers", []) + pod["containers"]
                 if item["name"] == "tally"]
     mounted = {"name": "tally-socket", "mountPath": "/run/tally"}
     assert sidecar["securityContext"]["runAsUser"] == 65532  # the image's
-    assert pod["securityContext"]["fsGroup"] == 65532
+    if name in COMPONENTS:
+        assert {"name": "TALLY_SOCKET_MODE", "value": "0666"} in sidecar["env"]
+        assert "fsGroup" not in pod["securityContext"]
+    else:
+        assert pod["securityContext"]["fsGroup"] == 65532
     for container in [sidecar, *pod["containers"]]:
         assert mounted in container["volumeMounts"], container["name"]
     for volume in pod["volumes"]:
@@ -128,6 +131,47 @@ def test_names_fit_each_other(config):
         assert pod["serviceAccountName"] in accounts
         names = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
         assert names == [config[0]["metadata"]["name"]]
+
+
+def test_the_texts_of_config_maps_name_the_same_namespace():
+    seen = 0
+    for _, document in documents():
+        if document["kind"] == "ConfigMap":
+            for text in document["data"].values():
+                for inner in yaml.safe_load_all(text):
+                    seen += 1
+                    assert inner["metadata"]["namespace"] == document["metadata"]["namespace"]
+    assert seen > 1
+
+
+def test_a_budget_lets_one_pod_of_its_deployment_go():
+    budgets = [(name, item) for name, item in documents()
+               if item["kind"] == "PodDisruptionBudget"]
+    assert [name for name, _ in budgets] == ["drain", "native"]
+    for name, budget in budgets:
+        workload, = [item for item in build(os.path.join(FOLDER, name))
+                     if item["kind"] == "Deployment"]
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["selector"] == workload["spec"]["selector"]
+
+
+def seconds(duration):
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+
+
+def option(command, name):
+    return seconds(command[command.index(name) + 1])
+
+
+def test_a_pod_that_waits_for_work_is_not_reported_as_failed():
+    """And the hook ends, and sees a count of the time of the hook, before the pod is killed."""
+    drain, _ = build(os.path.join(FOLDER, "drain"))
+    pod = drain["spec"]["template"]["spec"]
+    wait = pod["initContainers"][-1]["command"]
+    hook = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert drain["spec"]["progressDeadlineSeconds"] > option(wait, "--timeout")
+    assert pod["terminationGracePeriodSeconds"] > option(hook, "--timeout") + option(hook, "--max-age")
+    assert option(hook, "--max-age") < 30 and option(wait, "--max-age") < 30
 
 
 def test_the_role_may_count_what_is_configured_and_nothing_else(config):

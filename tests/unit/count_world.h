@@ -150,9 +150,70 @@ __attribute__((unused)) static void refuse(struct bench *bench, int status, cons
     fake_loop_advance(bench->loop, 0);
 }
 
+/* ---- one count without a trigger state ---- */
+
+struct counted {
+    int ends;
+    unsigned pages;
+    struct count_query_page page; /* the latest */
+    bool has_value;
+    struct count_value value;
+    enum error_code code;
+    char message[400];
+};
+
+__attribute__((unused)) static void on_counted_page(
+    void *data, const struct count_query_page *page, const struct count_value *so_far)
+{
+    struct counted *counted = data;
+
+    (void)so_far;
+    counted->pages++;
+    counted->page = *page;
+}
+
+__attribute__((unused)) static void on_counted(
+    void *data, const struct count_value *value, const struct failure *failure)
+{
+    struct counted *counted = data;
+
+    counted->ends++;
+    counted->has_value = value != NULL;
+    if (value != NULL)
+        counted->value = *value;
+    counted->code = failure != NULL ? failure->code : ERROR_NONE;
+    snprintf(
+        counted->message, sizeof(counted->message), "%s", failure != NULL ? failure->message : "");
+}
+
+__attribute__((unused)) static const struct count_query_events counted_events = {
+    .page = on_counted_page, .done = on_counted};
+
+/* The bench's trigger, with the identity of it. */
+__attribute__((unused)) static struct count_query_options counting_options(
+    struct bench *bench, const struct query *query, const struct count_goal *goal)
+{
+    static const struct endpoint_environment environment;
+    static const struct retry_patience patience = {.until = INT64_MIN, .attempts = 1};
+    const struct trigger *trigger = &counter_config(bench->counter)->triggers[0];
+
+    return (struct count_query_options){.loop = bench->loop,
+        .client = bench->client,
+        .environment = &environment,
+        .identity = counter_identity(bench->counter, trigger),
+        .query = query,
+        .patience = &patience,
+        .goal = goal};
+}
+
 #define LAST_PAGE(count) "{\"Count\":" #count ",\"ScannedCount\":" #count "}"
 #define PAGE(count)                                                                                \
     "{\"Count\":" #count ",\"ScannedCount\":10,\"LastEvaluatedKey\":{\"k\":{\"S\":\"" #count "\"}" \
     "}}"
+
+/* A page that ended at its Limit. */
+#define CUT_PAGE(count)                                                                            \
+    "{\"Count\":" #count ",\"ScannedCount\":" #count                                               \
+    ",\"LastEvaluatedKey\":{\"k\":{\"S\":\"" #count "\"}}}"
 
 #endif

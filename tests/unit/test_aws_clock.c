@@ -122,9 +122,40 @@ TEST(no_sum_of_extremes_overflows)
         }
 }
 
+/* The Date of a reply has whole seconds: AWS's time is somewhere in that one, or later by as long
+ * as the request took. */
+TEST(a_date_corrects_a_clock_that_does_not_fit_it)
+{
+    CHECK_INT(NOW, aws_clock_by_date(NOW, 0, NOW));
+    CHECK_INT(NOW + 999, aws_clock_by_date(NOW + 999, 0, NOW));
+    CHECK_INT(NOW + 1000, aws_clock_by_date(NOW + 1000, 0, NOW));
+    CHECK_INT(NOW + 1000, aws_clock_by_date(NOW + 1001, 0, NOW));
+    CHECK_INT(NOW + 1300, aws_clock_by_date(NOW + HOUR, 300, NOW));
+    CHECK_INT(NOW + 1299, aws_clock_by_date(NOW + 1299, 300, NOW));
+    CHECK_INT(NOW, aws_clock_by_date(NOW - 1, 0, NOW));
+    CHECK_INT(NOW, aws_clock_by_date(NOW - HOUR, 60000, NOW));
+    CHECK_INT(NOW, aws_clock_by_date(0, 0, NOW)); /* a machine that starts in 1970 */
+}
+
+TEST(a_date_that_aws_cannot_have_does_not_correct_the_clock)
+{
+    static const int64_t dates[] = {INT64_MIN, -1, 0, 1000, AWS_CLOCK_FIRST_MS - 1,
+        AWS_CLOCK_LAST_MS + 1, INT64_C(253402300799000), INT64_MAX};
+
+    for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
+        CHECK(!aws_clock_is_possible(dates[i]));
+        CHECK_INT(NOW, aws_clock_by_date(NOW, 0, dates[i]));
+        CHECK_INT(NOW, aws_clock_by_date(NOW, INT64_MAX, dates[i]));
+    }
+    CHECK_INT(AWS_CLOCK_LAST_MS, aws_clock_by_date(NOW, 0, AWS_CLOCK_LAST_MS));
+    CHECK_INT(INT64_MAX, aws_clock_by_date(INT64_MAX, INT64_MAX, NOW)); /* the sum saturates */
+}
+
 TEST_MAIN(RUN(a_date_that_aws_cannot_have_teaches_nothing),
     RUN(a_machine_that_starts_in_1970_learns_the_time),
     RUN(an_offset_of_a_clock_that_was_set_since_is_not_applied), RUN(no_sum_of_extremes_overflows),
     RUN(at_first_this_machine_is_right), RUN(a_refusal_of_aws_teaches_its_time),
     RUN(an_endpoint_of_somebodys_own_teaches_its_own_time_alone),
-    RUN(credentials_that_came_expired_correct_the_clock))
+    RUN(credentials_that_came_expired_correct_the_clock),
+    RUN(a_date_corrects_a_clock_that_does_not_fit_it),
+    RUN(a_date_that_aws_cannot_have_does_not_correct_the_clock))

@@ -18,6 +18,7 @@ struct office {
     struct aws_client *client;
     struct credentials *good, *unusable; /* a secret that no signing key can be derived from */
     int ok, failed;
+    struct aws_reply reply; /* the latest */
 };
 
 static void office_open(struct office *office)
@@ -49,6 +50,7 @@ static void on_done(void *data, const struct aws_reply *reply)
 {
     struct office *office = data;
 
+    office->reply = *reply;
     if (reply->error.outcome == AWS_OK)
         office->ok++;
     else
@@ -149,6 +151,64 @@ TEST(one_that_cannot_be_sent_says_why)
     office_close(&office);
 }
 
+/* When a reply was made, by its Date: a process that was stopped reads it much later. */
+TEST(a_reply_says_when_it_was_made)
+{
+    enum { STOPPED_MS = 60000, AHEAD_MS = 600000 };
+    static const struct {
+        int64_t date, elapsed_ms; /* date: after the start; INT64_MIN: none */
+        int64_t aws, error, made; /* after the start */
+    } cases[] = {
+        {INT64_MIN, 10, 0, 0, -10},
+        {0, 10, 0, 0, 0},
+        {-1000, 10, 0, 0, 0},
+        {-STOPPED_MS, STOPPED_MS, 0, 0, -STOPPED_MS + 1000},
+        {-AHEAD_MS, 10, -AHEAD_MS + 1010, 1000, -AHEAD_MS + 1000},
+        {AHEAD_MS, 10, AHEAD_MS, 1000, AHEAD_MS},
+    };
+    struct office office;
+
+    office_open(&office);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t start = loop_wall(office.loop);
+
+        call(&office, office.good);
+        fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
+            .error = "",
+            .status = 200,
+            .body = (const uint8_t *)"",
+            .elapsed_us = cases[i].elapsed_ms * 1000,
+            .date_ms = cases[i].date != INT64_MIN ? start + cases[i].date : 0});
+        CHECK_INT(cases[i].aws, office.reply.aws_ms - start);
+        CHECK_INT(cases[i].error, office.reply.aws_error_ms);
+        CHECK_INT(cases[i].made, office.reply.made_ms - start);
+    }
+    office_close(&office);
+}
+
+TEST(a_date_that_aws_cannot_have_makes_no_reply_old)
+{
+    static const int64_t dates[] = {
+        1000, INT64_C(1000000000000), INT64_C(253402300799000), INT64_MAX / 1000 * 1000, INT64_MAX};
+    struct office office;
+
+    office_open(&office);
+    for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
+        call(&office, office.good);
+        fake_http_answer_with(&(struct http_response){.outcome = HTTP_ANSWERED,
+            .error = "",
+            .status = 200,
+            .body = (const uint8_t *)"",
+            .elapsed_us = 10000,
+            .date_ms = dates[i]});
+        CHECK_INT(loop_wall(office.loop), office.reply.aws_ms);
+        CHECK_INT(0, office.reply.aws_error_ms);
+        CHECK_INT(loop_wall(office.loop) - 10, office.reply.made_ms);
+    }
+    office_close(&office);
+}
+
 TEST_MAIN(RUN(one_that_cannot_be_sent_says_why), RUN(calls_over_the_limit_wait_for_their_turn),
     RUN(one_that_leaves_gives_its_turn_to_the_next),
-    RUN(those_that_cannot_be_sent_hold_up_nobody_behind_them))
+    RUN(those_that_cannot_be_sent_hold_up_nobody_behind_them), RUN(a_reply_says_when_it_was_made),
+    RUN(a_date_that_aws_cannot_have_makes_no_reply_old))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "client/answer.h"
 #include "client/clock.h"
 #include "proto/limits.h"
 #include "tests/unit/client_world.h"
@@ -424,6 +425,62 @@ TEST(bad_arguments_are_refused_before_anything_is_sent)
     world_close(&world);
 }
 
+/* Answers with the count in *data, where the request asks for one item. */
+static bool reply_enough(
+    const struct message *request, unsigned count, struct buffer *out, void *data)
+{
+    struct reader params = request->params;
+    int64_t enough = 0;
+    (void)count;
+    if (!text_equals(request->method, "count") || !field_find(&params, "0.enough") ||
+        !reader_int(&params, &enough) || enough != 1)
+        return false;
+    answer_count(out, request->id, *(int64_t *)data);
+    return true;
+}
+
+TEST(whether_there_is_work_costs_one_item)
+{
+    static const struct {
+        int64_t count;
+        int work;
+    } cases[] = {{0, 0}, {1, 1}, {25000, 1}, {INT64_C(1) << 40, 1}, {-1, 0}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world world;
+        int64_t count = cases[i].count;
+        world_open(&world, reply_enough, &count);
+        CHECK_INT(cases[i].work, tally_has_work(world.tally, "orders"));
+        CHECK_INT(TALLY_EXACT, tally_answer_quality(tally_last_answer(world.tally)));
+        world_close(&world);
+    }
+}
+
+static bool reply_without_count(
+    const struct message *request, unsigned count, struct buffer *out, void *data)
+{
+    (void)count;
+    (void)data;
+    message_begin_answer(out, request->id);
+    write_map(out, 0);
+    return true;
+}
+
+TEST(no_answer_is_neither_work_nor_none)
+{
+    struct world world;
+    world_open(&world, NULL, NULL);
+    CHECK_INT(TALLY_ENOAGENT, tally_has_work(world.tally, "orders"));
+    world_close(&world);
+    world_open(&world, reply_never, NULL);
+    CHECK_INT(0, tally_set_timeout(world.tally, 50));
+    CHECK_INT(TALLY_EDEADLINE, tally_has_work(world.tally, "orders"));
+    world_close(&world);
+    world_open(&world, reply_without_count, NULL);
+    CHECK_INT(TALLY_EPROTOCOL, tally_has_work(world.tally, "orders"));
+    world_close(&world);
+}
+
 TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_tells_count_quality_and_age),
     RUN(an_answer_without_an_age_is_an_error_where_the_age_was_asked_for),
     RUN(an_error_of_the_agent_is_told_and_leaves_the_count_alone),
@@ -436,4 +493,5 @@ TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_tells_count_qual
     RUN(what_is_no_answer_is_refused), RUN(no_descriptor_survives_exec),
     RUN(signals_do_not_disturb_a_call), RUN(many_handles_serve_many_threads),
     RUN(answers_are_bounded_and_may_be_large),
-    RUN(bad_arguments_are_refused_before_anything_is_sent))
+    RUN(bad_arguments_are_refused_before_anything_is_sent),
+    RUN(whether_there_is_work_costs_one_item), RUN(no_answer_is_neither_work_nor_none))

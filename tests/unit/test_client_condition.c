@@ -144,6 +144,93 @@ TEST(long_and_deep_conditions_are_refused)
     CHECK(strstr(error, "too long") != NULL);
 }
 
+TEST(a_condition_needs_no_more_than_its_numbers)
+{
+    static const struct {
+        const char *condition;
+        int64_t activation, enough;
+    } cases[] = {
+        {"count <= 0", 0, 1},
+        {"count < 1", 0, 1},
+        {"count == 0", 0, 1},
+        {"count > 0", 0, 1},
+        {"count", 0, 1},
+        {"count >= 0", 0, 1},
+        {"count >= 1", 0, 1},
+        {"count >= 100", 0, 100},
+        {"count < 100", 0, 100},
+        {"count > 100", 0, 101},
+        {"count <= 100", 0, 101},
+        {"count == 100", 0, 101},
+        {"count != 100", 0, 101},
+        {"count >= 99.5", 0, 100},
+        {"count < 99.5", 0, 100},
+        {"count > 99.5", 0, 100},
+        {"count <= 99.5", 0, 100},
+        {"count > -5", 0, 1},
+        {"count > -1e300", 0, 1},
+        {"count > 1e300", 0, 0},
+        {"count > 1e999", 0, 0},
+        {"count >= 9007199254740991", 0, INT64_C(9007199254740991)},
+        {"count > 9007199254740991", 0, INT64_C(9007199254740992)},
+        {"count >= 9007199254740992", 0, 0}, /* not every number of this size is a double */
+        {"active", 0, 1},
+        {"active", 10, 11},
+        {"active == false", 10, 11},
+        {"active", INT64_MAX, 0},
+        {"active", INT64_MAX - 1, INT64_MAX},
+        {"age_ms < 1000", 0, 1},
+        {"fallback", 0, 1},
+        {"count >= 5 and age_ms < 1000", 0, 5},
+        {"count >= 5 or count <= 0", 0, 5},
+        {"count >= 5 and (active or count > 20)", 30, 31},
+        {"scanned > 5", 0, 0},
+        {"pages < 2", 0, 0},
+        {"consumed_rcu < 1", 0, 0},
+        {"desired_replicas >= 2", 0, 0},
+        {"count <= 0 or desired_replicas < 2", 0, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct condition parsed;
+        char error[400] = "";
+
+        if (!condition_parse(&parsed, cases[i].condition, error, sizeof(error)))
+            TEST_FAIL("%s", error);
+        if (condition_enough(&parsed, cases[i].activation) != cases[i].enough)
+            TEST_FAIL("%s: %lld, expected %lld", cases[i].condition,
+                (long long)condition_enough(&parsed, cases[i].activation),
+                (long long)cases[i].enough);
+    }
+}
+
+/* What condition_enough promises: the bound decides the condition, for each number it may have. */
+TEST(a_count_that_is_enough_decides_the_condition)
+{
+    static const char *const signs[] = {"<", "<=", "==", "!=", ">=", ">"};
+
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        for (int value = -2; value <= 8; value++) { /* in halves */
+            struct condition parsed;
+            char text[40], answer[100], error[400] = "";
+            int64_t enough;
+
+            snprintf(text, sizeof(text), "count %s %.1f", signs[i], value / 2.0);
+            CHECK(condition_parse(&parsed, text, error, sizeof(error)));
+            enough = condition_enough(&parsed, 0);
+            CHECK(enough > 0);
+            for (int64_t count = enough; count < enough + 3; count++) {
+                snprintf(answer, sizeof(answer), "{\"count\": %lld, \"quality\": \"at_least\"}",
+                    (long long)count);
+                if (check(text, answer) == VERDICT_UNKNOWN)
+                    TEST_FAIL("%s is not decided by %s", text, answer);
+            }
+        }
+    }
+}
+
 TEST_MAIN(RUN(conditions_on_an_exact_count),
     RUN(a_lower_bound_proves_only_what_holds_for_larger_counts), RUN(a_stale_count_proves_nothing),
-    RUN(what_is_no_condition_is_refused_with_its_place), RUN(long_and_deep_conditions_are_refused))
+    RUN(what_is_no_condition_is_refused_with_its_place), RUN(long_and_deep_conditions_are_refused),
+    RUN(a_condition_needs_no_more_than_its_numbers),
+    RUN(a_count_that_is_enough_decides_the_condition))

@@ -97,7 +97,7 @@ TEST(json_and_labels_escape_in_their_own_way)
 TEST(an_answer_is_shown_as_a_tree)
 {
     struct json *json = read_json(
-        "{\"version\": \"0.1.0\", \"uptime_ms\": 65000, \"big\": 1234567, \"pid\": 12345, "
+        "{\"version\": \"1.2.3\", \"uptime_ms\": 65000, \"big\": 1234567, \"pid\": 12345, "
         "\"config\": {\"files\": [\"a\", \"b\"], \"loaded\": true, \"deep\": {\"rss_kb\": 2048}}, "
         "\"latency_ms\": {\"p50\": 0.12345, \"max\": 2950.0, \"samples\": 10}, "
         "\"peers\": [{\"uid\": 0, \"name\": \"x\"}, {\"uid\": 1000, \"more\": null}], "
@@ -106,7 +106,7 @@ TEST(an_answer_is_shown_as_a_tree)
     static const char *const without[] = {"left", NULL};
     FILE *file = open_output();
     tree_print(file, json, 0, without);
-    check_output(file, "version     0.1.0\n"
+    check_output(file, "version     1.2.3\n"
                        "uptime      1 m 5 s\n"
                        "big         1,234,567\n"
                        "pid         12345\n"

@@ -34,7 +34,8 @@ TEST(a_good_configuration_is_a_table)
               "own identity is used; KEDA refuses this trigger (awsAccessKeyID not found)\n"
               "t.yaml:11:17: note: tableName: KEDA (2.20.2, and its main branch of August 2026) "
               "counts the first page of a query "
-              "only, at most 1 MB; tally counts every page, so its numbers can be higher\n"
+              "only, at most 1 MB; tally counts every page, so its numbers can be higher; through "
+              "tally-bridge KEDA would read those\n"
               "0",
         check(
             "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: worker}\nspec:\n"

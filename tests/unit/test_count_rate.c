@@ -8,7 +8,7 @@
 
 TEST(it_needs_two_counts_that_are_apart)
 {
-    struct count_rate rate = {{0}};
+    struct count_rate rate = {.base = {.at = 0}};
     double per_s;
     int64_t over_ms;
 
@@ -25,7 +25,7 @@ TEST(it_needs_two_counts_that_are_apart)
 
 TEST(it_is_measured_over_one_to_two_windows)
 {
-    struct count_rate rate = {{0}};
+    struct count_rate rate = {.base = {.at = 0}};
     double per_s;
     int64_t over_ms;
 
@@ -41,7 +41,7 @@ TEST(it_is_measured_over_one_to_two_windows)
 
 TEST(an_older_count_changes_nothing)
 {
-    struct count_rate rate = {{0}};
+    struct count_rate rate = {.base = {.at = 0}};
     double per_s;
     int64_t over_ms;
 

@@ -64,6 +64,7 @@ TEST(secrets_are_wiped_before_the_memory_is_freed)
     freed = 0;
     struct credentials *credentials = credentials_create("id", "THE-SECRET", "THE-TOKEN", 0, "arn");
     memcpy(credentials->derived->keys[SIGNING_KEYS - 1].hmac, "THE-KEY", 7);
+    memcpy(credentials->derived->keys[0].front.hash, "THE-TOKEN", 9);
     credentials_unref(credentials);
     CHECK_INT(6, freed);
     CHECK_INT(0, unwiped);

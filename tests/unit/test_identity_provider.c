@@ -181,7 +181,36 @@ TEST(who_waits_at_the_end_is_told_that_it_shuts_down)
     provider_destroy(NULL);
 }
 
+static void keep_trouble(void *data, const struct failure *failure)
+{
+    struct asker *asker = data;
+
+    asker->failure = *failure;
+}
+
+TEST(a_request_that_joins_a_fetch_hears_of_its_trouble)
+{
+    struct provider *provider = make();
+    struct asker first = {.answers = 0}, second = {.request = {.trouble = keep_trouble}};
+    struct failure failure;
+
+    failure_set(&failure, ERROR_THROTTLED, "slow down");
+    asker_ask(&first, provider);
+    provider_trouble(provider, &failure);
+    asker_ask(&second, provider);
+    CHECK_INT(0, second.answers);
+    CHECK_INT(ERROR_THROTTLED, second.failure.code);
+    provider_finish(provider, NULL, &failure);
+    second.failure.code = ERROR_NONE;
+    asker_ask(&second, provider); /* the next fetch has none yet */
+    CHECK_INT(ERROR_NONE, second.failure.code);
+    provider_cancel(&second.request);
+    asker_clear(&first);
+    provider_destroy(provider);
+}
+
 TEST_MAIN(RUN(everyone_who_waits_joins_one_fetch),
+    RUN(a_request_that_joins_a_fetch_hears_of_its_trouble),
     RUN(who_leaves_is_not_answered_and_the_fetch_goes_on),
     RUN(a_callback_may_cancel_one_that_is_not_yet_answered),
     RUN(a_callback_may_ask_again_and_waits_for_a_new_fetch),

@@ -165,6 +165,155 @@ TEST(keys_of_many_days_regions_and_services_are_told_apart)
     credentials_unref(credentials);
 }
 
+/* ---- the front of a request, whose hash is kept with the credentials ---- */
+
+static struct credentials *with_token(size_t bytes)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    char token[2048];
+    for (size_t i = 0; i < bytes; i++)
+        token[i] = letters[(i * 7 + i / 65) % (sizeof(letters) - 1)];
+    token[bytes] = '\0';
+    return credentials_create("id", "s", bytes > 0 ? token : NULL, 0, NULL);
+}
+
+static const struct example page = {.method = "POST",
+    .path = "/",
+    .query = "",
+    .headers = {{"content-type", JSON}, {"host", "dynamodb.eu-west-1.amazonaws.com"},
+        {"x-amz-target", "DynamoDB_20120810.Query"}},
+    .body = "{}",
+    .region = "eu-west-1",
+    .service = "dynamodb",
+    .unix_seconds = TIME};
+
+/* Signs the request with credentials that signed others before, and with new ones. */
+static void check_kept(struct credentials *credentials, const struct example *request)
+{
+    struct sigv4_signature kept = {.authorization = ""}, fresh = {.authorization = ""};
+    struct credentials *others = credentials_create(credentials->access_key_id,
+        credentials->secret_access_key, credentials->session_token, 0, NULL);
+    CHECK_INT(0, sign_with(credentials, request, &kept));
+    CHECK_INT(0, sign_with(others, request, &fresh));
+    CHECK_STR(fresh.authorization, kept.authorization);
+    CHECK_STR(fresh.date, kept.date);
+    credentials_unref(others);
+}
+
+TEST(requests_that_follow_one_another_are_signed_as_first_ones)
+{
+    /* The token ends at each place of a block of SHA-256, and there is none. */
+    for (size_t bytes = 0; bytes <= 130; bytes++) {
+        struct credentials *credentials = with_token(bytes < 130 ? bytes : 1000);
+        struct example changed[] = {
+            page, page, page, page, page, page, page, page, page, page, page};
+        changed[1].unix_seconds = TIME + 1;
+        changed[2].headers[1].value = "dynamodb.eu-west-2.amazonaws.com";
+        changed[3].headers[0].value = FORM;
+        changed[4].method = "PUT";
+        changed[5].path = "/other";
+        changed[6].query = "a=b";
+        changed[7].headers[2].value = "DynamoDB_20120810.Scan";
+        changed[8].body = "{\"a\":1}";
+        changed[9].region = "eu-west-2"; /* the same front, and another key */
+        changed[10].unix_seconds = TIME + 86400;
+        for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++) {
+            check_kept(credentials, &page);
+            check_kept(credentials, &page);
+            check_kept(credentials, &changed[i]);
+            check_kept(credentials, &changed[i]);
+        }
+        credentials_unref(credentials);
+    }
+}
+
+TEST(examples_keep_their_published_signatures)
+{
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        struct credentials *credentials = example_credentials(&examples[i]);
+        struct sigv4_signature signature;
+        for (int times = 0; times < 3; times++) {
+            struct example later = examples[i];
+            CHECK_INT(0, sign_with(credentials, &examples[i], &signature));
+            CHECK_STR(examples[i].authorization, signature.authorization);
+            later.unix_seconds++;
+            CHECK_INT(0, times > 0 ? sign_with(credentials, &later, &signature) : 0);
+        }
+        credentials_unref(credentials);
+    }
+}
+
+TEST(a_front_is_hashed_once_for_a_second_and_a_host)
+{
+    struct credentials *credentials = with_token(1000);
+    struct signed_front *front = &credentials->derived->keys[0].front;
+    struct sigv4_signature right, wrong = {.authorization = ""};
+    struct example later = page;
+    CHECK_INT(0, sign_with(credentials, &page, &right));
+    CHECK(front->len > 0);
+    memset(front->hash + sizeof(front->hash) - 32, 0x55,
+        32); /* a broken state shows that it is used */
+    CHECK_INT(0, sign_with(credentials, &page, &wrong));
+    CHECK(strcmp(right.authorization, wrong.authorization) != 0);
+    later.unix_seconds++;
+    check_kept(credentials, &later);
+    check_kept(credentials, &page);
+    credentials_unref(credentials);
+}
+
+TEST(headers_that_run_into_one_another_are_told_apart)
+{
+    static const struct sigv4_header pairs[][2] = {{{"a", "bc"}, {"d", "e"}},
+        {{"ab", "c"}, {"d", "e"}}, {{"a", "b"}, {"cd", "e"}}, {{"a", ""}, {"bcd", "e"}},
+        {{"a", "bcd"}, {"e", ""}}};
+    struct credentials *credentials = with_token(100);
+    struct example request = page;
+    request.headers[2] = (struct sigv4_header){.name = NULL};
+    for (size_t i = 0; i < 2 * sizeof(pairs) / sizeof(pairs[0]); i++) {
+        memcpy(request.headers, pairs[i / 2], sizeof(pairs[0]));
+        check_kept(credentials, &request);
+    }
+    credentials_unref(credentials);
+}
+
+TEST(a_long_front_is_signed_and_not_kept)
+{
+    struct credentials *credentials = with_token(100);
+    struct example request = page, other;
+    char host[400], another[400];
+    for (size_t bytes = 130; bytes < sizeof(host); bytes += 3) {
+        memset(host, 'h', bytes);
+        host[bytes] = '\0';
+        memcpy(another, host, sizeof(host));
+        another[bytes - 1] = 'x';
+        request.headers[1].value = host;
+        other = request;
+        other.headers[1].value = another;
+        check_kept(credentials, &request);
+        check_kept(credentials, &request);
+        check_kept(credentials, &other);
+    }
+    CHECK_INT(0, credentials->derived->keys[0].front.len);
+    credentials_unref(credentials);
+}
+
+TEST(what_follows_a_kept_front_is_still_checked)
+{
+    struct credentials *credentials = with_token(100);
+    struct sigv4_signature signature;
+    struct example line_end = page, unsorted = page;
+    line_end.headers[2].value = "a\nb";
+    unsorted.headers[2].name = "x-amz-date";
+    CHECK_INT(0, sign_with(credentials, &page, &signature));
+    CHECK_INT(-EINVAL, sign_with(credentials, &line_end, &signature));
+    CHECK_INT(-EINVAL, sign_with(credentials, &unsorted, &signature));
+    unsorted.headers[2].name = "x-amz-security-token";
+    CHECK_INT(-EINVAL, sign_with(credentials, &unsorted, &signature));
+    check_kept(credentials, &page);
+    credentials_unref(credentials);
+}
+
 /* ---- what is the same, and what is not ---- */
 
 static struct sigv4_signature sign_simple(
@@ -292,7 +441,7 @@ static void check_stack(const void *bytes, size_t len)
     static const uint8_t masks[] = {0, 0x36, 0x5c}; /* as it is, and as HMAC pads it */
     static const uint8_t none[8];
     for (size_t i = 0; i < sizeof(masks); i++) {
-        for (size_t at = 0; at + 8 <= len; at += 4) {
+        for (size_t at = 0; at + 8 <= len; at++) {
             if (memcmp((const uint8_t *)bytes + at, none, sizeof(none)) == 0)
                 continue;
             CHECK(!stack_has((const uint8_t *)bytes + at, masks[i], false));
@@ -301,11 +450,9 @@ static void check_stack(const void *bytes, size_t len)
     }
 }
 
-TEST(no_key_material_stays_on_the_stack)
+static void sign_on_searched_stack(void)
 {
-    const struct signing_key *derived;
     memset(stack, 0, sizeof(stack));
-    stack_credentials = example_credentials(&examples[4]);
     CHECK_INT(0, getcontext(&signing_context));
     signing_context.uc_stack.ss_sp = stack;
     signing_context.uc_stack.ss_size = sizeof(stack);
@@ -313,6 +460,13 @@ TEST(no_key_material_stays_on_the_stack)
     makecontext(&signing_context, sign_on_stack, 0);
     CHECK_INT(0, swapcontext(&main_context, &signing_context));
     CHECK_INT(0, stack_result);
+}
+
+TEST(no_key_material_stays_on_the_stack)
+{
+    const struct signing_key *derived;
+    stack_credentials = example_credentials(&examples[4]);
+    sign_on_searched_stack();
     CHECK_STR(examples[4].authorization, stack_signature.authorization);
     check_stack(SECRET, strlen(SECRET));
     derived = &stack_credentials->derived->keys[0];
@@ -320,8 +474,28 @@ TEST(no_key_material_stays_on_the_stack)
     credentials_unref(stack_credentials);
 }
 
+TEST(no_token_stays_on_the_stack)
+{
+    /* When its front is hashed, and when the kept one is taken; ending within a block, or with one.
+     */
+    for (size_t bytes = 100; bytes < 164; bytes += 21) {
+        stack_credentials = with_token(bytes);
+        for (int times = 0; times < 2; times++) {
+            sign_on_searched_stack();
+            check_stack(stack_credentials->session_token, bytes);
+        }
+        credentials_unref(stack_credentials);
+    }
+}
+
 TEST_MAIN(RUN(examples_have_their_published_signatures), RUN(the_date_is_the_published_one),
     RUN(a_key_is_derived_once_for_a_scope),
     RUN(keys_of_many_days_regions_and_services_are_told_apart), RUN(another_secret_signs_otherwise),
     RUN(white_space_of_header_values_is_canonical), RUN(empty_path_segments_are_left_out),
-    RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack))
+    RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack),
+    RUN(no_token_stays_on_the_stack),
+    RUN(requests_that_follow_one_another_are_signed_as_first_ones),
+    RUN(examples_keep_their_published_signatures),
+    RUN(a_front_is_hashed_once_for_a_second_and_a_host),
+    RUN(headers_that_run_into_one_another_are_told_apart), RUN(a_long_front_is_signed_and_not_kept),
+    RUN(what_follows_a_kept_front_is_still_checked))

@@ -294,6 +294,103 @@ TEST(nobody_is_told_to_wait_longer_than_we_do)
     bench_close(&bench);
 }
 
+static struct asker *ask_enough(struct bench *bench, int index, uint64_t enough)
+{
+    struct asker *asker = &bench->askers[index];
+
+    memset(asker, 0, sizeof(*asker));
+    asker->request = (struct count_request){
+        .max_age_ms = 0, .timeout_ms = 600000, .enough = enough, .done = on_answer, .data = asker};
+    trigger_state_ask(trigger_state_of(bench, NULL), &asker->request);
+    fake_loop_advance(bench->loop, 0);
+    return asker;
+}
+
+TEST(a_count_that_took_too_long_is_a_lower_bound_with_the_reason)
+{
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    asker = ask_enough(&bench, 0, 0);
+    page(&bench, PAGE(4));
+    fake_loop_advance(bench.loop, 299999);
+    CHECK_INT(0, asker->answers);
+    fake_loop_advance(bench.loop, 1);
+    CHECK_INT(1, asker->answers);
+    CHECK_INT(4, asker->value.count);
+    CHECK_INT(QUALITY_AT_LEAST, asker->quality);
+    CHECK_INT(ERROR_TIMEOUT, asker->code);
+    bench_close(&bench);
+}
+
+/* Its pages were empty, perhaps behind a filter: that is no 0. */
+TEST(a_count_that_took_too_long_and_found_nothing_is_a_failure)
+{
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    for (int i = 0; i < 2; i++) {
+        asker = ask_enough(&bench, 0, 0);
+        CHECK_INT(i * 2 + 1, fake_http_count());
+        page(&bench, PAGE(0));
+        fake_loop_advance(bench.loop, 300000);
+        CHECK_INT(1, asker->answers);
+        CHECK(!asker->has_value);
+        CHECK_INT(ERROR_TIMEOUT, asker->code);
+        CHECK_INT(i * 60000, asker->retry_after_ms);
+    }
+    asker = ask_enough(&bench, 1, 0); /* a third time would cost as much and give no more */
+    CHECK_INT(1, asker->answers);
+    CHECK(!asker->has_value);
+    CHECK_INT(4, fake_http_count());
+    bench_close(&bench);
+}
+
+TEST(an_old_count_is_answered_as_stale_where_the_new_one_found_nothing_in_time)
+{
+    struct bench bench;
+    struct asker *asker;
+
+    bench_open(&bench, "false");
+    ask(&bench, 0, 0, 5000);
+    page(&bench, LAST_PAGE(9));
+    asker = ask_enough(&bench, 0, 0);
+    page(&bench, PAGE(0));
+    fake_loop_advance(bench.loop, 300000);
+    CHECK_INT(1, asker->answers);
+    CHECK_INT(9, asker->value.count);
+    CHECK_INT(QUALITY_STALE, asker->quality);
+    CHECK_INT(ERROR_TIMEOUT, asker->code);
+    bench_close(&bench);
+}
+
+/* A threshold in between does not show that all can be counted in time. */
+TEST(a_threshold_does_not_make_long_counts_start_over_for_ever)
+{
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    for (int i = 0; i < 2; i++) {
+        ask_enough(&bench, 0, 0);
+        page(&bench, PAGE(4));
+        fake_loop_advance(bench.loop, 300000);
+        CHECK_INT(QUALITY_AT_LEAST, bench.askers[0].quality);
+        if (i == 0) {
+            ask_enough(&bench, 1, 1);
+            page(&bench, CUT_PAGE(1));
+            CHECK_INT(1, bench.askers[1].answers);
+            CHECK_INT(ERROR_NONE, bench.askers[1].code);
+        }
+    }
+    CHECK_INT(5, fake_http_count());
+    CHECK_INT(1, ask_enough(&bench, 0, 0)->answers);
+    CHECK_INT(ERROR_TIMEOUT, bench.askers[0].code);
+    CHECK_INT(5, fake_http_count());
+    bench_close(&bench);
+}
+
 TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(everyone_who_asks_at_once_shares_one_flight), RUN(a_count_is_kept_for_the_polling_interval),
     RUN(a_count_ages_while_the_machine_sleeps),
@@ -308,4 +405,8 @@ TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(a_warm_trigger_is_counted_without_anybody_asking),
     RUN(those_who_wait_at_the_end_are_told_so),
     RUN(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered),
-    RUN(nobody_is_told_to_wait_longer_than_we_do))
+    RUN(nobody_is_told_to_wait_longer_than_we_do),
+    RUN(a_count_that_took_too_long_is_a_lower_bound_with_the_reason),
+    RUN(a_count_that_took_too_long_and_found_nothing_is_a_failure),
+    RUN(an_old_count_is_answered_as_stale_where_the_new_one_found_nothing_in_time),
+    RUN(a_threshold_does_not_make_long_counts_start_over_for_ever))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Query as KEDA's scaler sends it: the AWS SDK for Go, static keys, one client for all.
+// A Query as KEDA's scaler sends it: the AWS SDK for Go, keys of the environment, one client for all.
 //
 //	query PORT QUERIES        CPU of each, in microseconds, and the memory afterwards, as JSON
 //	query PORT 0 [SECONDS]    prints the first count and waits, so that its memory can be measured
@@ -53,7 +53,8 @@ func main() {
 	settings, err := config.LoadDefaultConfig(context.Background(),
 		config.WithRegion("eu-west-1"),
 		config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider("AKIABENCH", "secret", "")))
+			credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"),
+				os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))))
 	if err != nil {
 		panic(err)
 	}

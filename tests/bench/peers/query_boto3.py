@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Query through boto3, static keys, one client for all.
+"""A Query through boto3, keys of the environment, one client for all.
 
     query_boto3.py PORT QUERIES [SECONDS]   CPU of each, in microseconds, as JSON; then waits
     query_boto3.py PORT 0                   prints the first count
@@ -15,8 +15,7 @@ import boto3
 def main():
     port, queries = sys.argv[1], int(sys.argv[2])
     client = boto3.client("dynamodb", endpoint_url=f"http://127.0.0.1:{port}",
-                          region_name="eu-west-1", aws_access_key_id="AKIABENCH",
-                          aws_secret_access_key="bench")
+                          region_name="eu-west-1")
 
     def count():
         return client.query(
