@@ -82,7 +82,9 @@ PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
 CLI_SRC := $(wildcard client/cli/*.c)
-BRIDGE_SRC := $(wildcard client/bridge/*.c)
+BRIDGE_TLS ?= openssl
+BRIDGE_OTHER_TLS := client/bridge/$(if $(filter none,$(BRIDGE_TLS)),peer_tls,peer_tls_none).c
+BRIDGE_SRC := $(filter-out $(BRIDGE_OTHER_TLS),$(wildcard client/bridge/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FAKE_SRC := $(wildcard tests/fake/*.c)
 
