@@ -305,6 +305,13 @@ soak:
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak.py $(MINUTES)
 
+# tally-bridge, with restarts of tallyd and broken connections.
+.PHONY: soak-bridge
+soak-bridge:
+	@tests/setup.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak_bridge.py $(MINUTES)
+
 -include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .SECONDARY: # objects of tests are kept for the next build
@@ -418,6 +425,7 @@ help:
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
 	@echo "make soak       load, faults and rotation on one agent for MINUTES=5"
+	@echo "make soak-bridge  the same for tally-bridge, with restarts of tallyd"
 	@echo "make torture    fail every allocation of the programs, one in each run"
 	@echo "make bench      tallyd beside a floor, redis, memcached, the Go SDK, boto3 (SUITES=socket: one)"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
