@@ -82,7 +82,9 @@ PROTO_SRC := $(wildcard proto/*.c)
 AGENT_SRC := $(filter-out agent/main.c agent/sandbox_compile.c,$(wildcard agent/*.c agent/*/*.c))
 CLIENT_SRC := $(wildcard client/*.c)
 CLI_SRC := $(wildcard client/cli/*.c)
-BRIDGE_SRC := $(wildcard client/bridge/*.c)
+BRIDGE_TLS ?= openssl
+BRIDGE_OTHER_TLS := client/bridge/$(if $(filter none,$(BRIDGE_TLS)),peer_tls,peer_tls_none).c
+BRIDGE_SRC := $(filter-out $(BRIDGE_OTHER_TLS),$(wildcard client/bridge/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FAKE_SRC := $(wildcard tests/fake/*.c)
 
@@ -262,13 +264,13 @@ fuzz-replay: need-libraries $(FUZZ_REPLAY)
 fuzz:
 	@tests/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
 
-# ---- torture: both programs with a failing allocator; parsers are linked statically so that their
+# ---- torture: the programs with a failing allocator; parsers are linked statically so that their
 # allocations fail, too ----
 TORTURE_WRAP := malloc calloc realloc reallocarray strdup strndup
 TORTURE_LD = $(ALL_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAP))
 # Expanded when used: on a new machine pkg-config is not installed yet.
-TORTURE_LIBS = -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -Wl,-Bdynamic \
-  $(shell $(PKG_CONFIG) --libs libcurl libuv) -lm
+TORTURE_LIBS = -Wl,-Bstatic -lyaml -ljansson -lexpat -lmsgpackc -lbearssl -lnghttp2 -Wl,-Bdynamic \
+  $(shell $(PKG_CONFIG) --libs libcurl libuv openssl) -lm
 
 $(BUILD)/torture/%.o: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
@@ -276,12 +278,16 @@ $(BUILD)/torture/%.o: $(BUILD)/obj/%.o
 
 $(BUILD)/torture/tallyd: $(BUILD)/torture/agent/main.o $(BUILD)/libagent.a
 $(BUILD)/torture/tally: $(BUILD)/torture/client/cli/tally.o $(BUILD)/libcli.a $(BUILD)/libclient.a
-$(BUILD)/torture/tallyd $(BUILD)/torture/tally: $(BUILD)/obj/tests/torture/failing.o
+$(BUILD)/torture/tally-bridge: $(BUILD)/torture/client/bridge/bridge.o \
+  $(BUILD)/obj/bridge_filter.o $(BUILD)/libbridge.a $(BUILD)/libcli.a $(BUILD)/libagent.a \
+  $(BUILD)/libclient.a
+TORTURE_BIN := $(addprefix $(BUILD)/torture/,tallyd tally tally-bridge)
+$(TORTURE_BIN): $(BUILD)/obj/tests/torture/failing.o
 	$(say) LD $@
 	$(Q)$(CC) $(TORTURE_LD) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TORTURE_LIBS)
 
 .PHONY: torture-programs
-torture-programs: need-libraries $(BUILD)/tallyd $(BUILD)/torture/tallyd $(BUILD)/torture/tally
+torture-programs: need-libraries $(BUILD)/tallyd $(TORTURE_BIN)
 
 .PHONY: torture
 torture:
@@ -298,6 +304,13 @@ soak:
 	@tests/setup.sh test
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak.py $(MINUTES)
+
+# tally-bridge, with restarts of tallyd and broken connections.
+.PHONY: soak-bridge
+soak-bridge:
+	@tests/setup.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@TALLY_BUILD=$(BUILD) /usr/bin/python3 tests/soak_bridge.py $(MINUTES)
 
 -include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
@@ -412,7 +425,8 @@ help:
 	@echo "make test       install what is needed, and run every test"
 	@echo "make check-deep the long checks: valgrind, gcc -fanalyzer, ..."
 	@echo "make soak       load, faults and rotation on one agent for MINUTES=5"
-	@echo "make torture    fail every allocation of both programs, one in each run"
+	@echo "make soak-bridge  the same for tally-bridge, with restarts of tallyd"
+	@echo "make torture    fail every allocation of the programs, one in each run"
 	@echo "make bench      tallyd beside a floor, redis, memcached, the Go SDK, boto3 (SUITES=socket: one)"
 	@echo "make numbers    what the main job costs: pages, calls, connections, system calls"
 	@echo "make fuzz       fuzz every parser for TIME=60 seconds each"

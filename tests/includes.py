@@ -44,7 +44,7 @@ OWNERS = {
                   "agent/config/expressions.c", "agent/config/sum_over.c",
                   "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
-    "nghttp2/nghttp2.h": {"client/bridge/http2.c"},
+    "nghttp2/nghttp2.h": {"client/bridge/http2.c", "client/bridge/stream.c"},
     "openssl/err.h": {"client/bridge/peer_tls.c"},
     "openssl/ssl.h": {"client/bridge/peer_tls.c"},
     "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
@@ -58,7 +58,7 @@ LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb",
           "agent/backoff", "agent/endpoint", "agent/count/cache", "agent/count/count_rate",
           "agent/count/decision", "agent/count/denials", "agent/count/read_cost",
           "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
-          "client/bridge/status",
+          "client/bridge/status", "client/bridge/trigger_book",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")

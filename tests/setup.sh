@@ -32,7 +32,7 @@ test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-g
 packages=(build-essential debhelper dpkg-dev git)
 machine=(cpio qemu-system-arm qemu-user)
 deep=(autopkgtest lintian mmdebstrap "${packages[@]}")
-bench=(binutils python3 python3-msgpack util-linux)
+bench=(binutils nghttp2-client python3 python3-msgpack util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")
 image=(buildah cmake dpkg-dev gcc git gperf libc6-dev make patch python3)

@@ -142,6 +142,7 @@ static void pack_known(struct map *map, const struct count_answer *known)
     map_string(map, "state", info_state_of(known));
     if (known->value != NULL) {
         map_uint(map, "count", known->value->count);
+        map_string(map, "quality", count_quality_name(known->quality));
         map_int(map, "age_ms", known->age_ms);
         pack_source(map, known);
         pack_rate(map, known);
@@ -652,22 +653,28 @@ static void info_add(struct whoami_call *call, struct identity *identity)
 
 /* ---- the request ---- */
 
-/* The trigger's identity, or NULL: all identities. False: an error was answered. */
-static bool info_read_params(
-    struct method_call *call, struct identity **identity, int64_t *timeout_ms)
+struct whoami_ask {
+    struct identity *identity; /* NULL: all */
+    bool known;                /* what is known, without a call to AWS */
+    int64_t timeout_ms;
+};
+
+/* False: an error was answered. */
+static bool info_read_params(struct method_call *call, struct whoami_ask *ask)
 {
     const struct trigger *trigger;
     struct text key, name = {NULL, 0};
     struct params params;
 
-    *identity = NULL;
-    *timeout_ms = TIMEOUT_DEFAULT_MS;
+    *ask = (struct whoami_ask){.timeout_ms = TIMEOUT_DEFAULT_MS};
     params_open(&params, call);
     while (params_next(&params, &key)) {
         if (text_equals(key, "trigger"))
             params_text(&params, "trigger", &name);
         else if (text_equals(key, "timeout_ms"))
-            params_integer(&params, "timeout_ms", 1, TIMEOUT_MAX_MS, timeout_ms);
+            params_integer(&params, "timeout_ms", 1, TIMEOUT_MAX_MS, &ask->timeout_ms);
+        else if (text_equals(key, "known"))
+            params_bool(&params, "known", &ask->known);
         else
             params_skip(&params);
     }
@@ -678,7 +685,7 @@ static bool info_read_params(
     trigger = method_trigger(call, name);
     if (trigger == NULL)
         return false;
-    *identity = counter_identity(call->session->server->options.counter, trigger);
+    ask->identity = counter_identity(call->session->server->options.counter, trigger);
     return true;
 }
 
@@ -701,20 +708,22 @@ void method_whoami(struct method_call *method_call)
     struct server *server = method_call->session->server;
     size_t count = identities_count(server->options.identities);
     struct whoami_call *call;
-    struct identity *identity;
-    int64_t timeout_ms;
+    struct whoami_ask ask;
 
-    if (!info_read_params(method_call, &identity, &timeout_ms) || !pending_may_begin(method_call))
+    if (!info_read_params(method_call, &ask) || !pending_may_begin(method_call))
         return;
-    call = whoami_create(server, identity != NULL ? 1 : count);
+    call = whoami_create(server, ask.identity != NULL ? 1 : count);
     if (call == NULL) {
         method_fail(method_call, ERROR_INTERNAL, "no memory for the request");
         return;
     }
-    if (identity != NULL)
-        info_add(call, identity);
-    for (size_t i = 0; identity == NULL && i < count; i++)
+    if (ask.identity != NULL)
+        info_add(call, ask.identity);
+    for (size_t i = 0; ask.identity == NULL && i < count; i++)
         info_add(call, identities_at(server->options.identities, i));
     pending_begin(&call->pending, method_call, on_leave);
-    ask_callers(call, count_patience(timeout_ms));
+    if (ask.known)
+        info_answer(call);
+    else
+        ask_callers(call, count_patience(ask.timeout_ms));
 }

@@ -28,7 +28,7 @@ struct question {
     struct agent_link *link;
     uint64_t hash;
     const char *method, *field; /* static */
-    int64_t enough;             /* of a count; 0: none */
+    int64_t enough;             /* 0: not given */
     char value[];
 };
 
@@ -54,6 +54,7 @@ struct agent_link {
     struct ring watches[LINK_BUCKETS];
     struct ring untold;
     struct loop_timer *soon; /* those of `untold` */
+    struct trigger_book *book;
     struct outage outage;
     struct agent_link_stats stats;
 };
@@ -155,6 +156,7 @@ static void link_note(struct agent_link *link, const struct tally_answer *answer
     link->stats.up = error > -100 || error == TALLY_EARGUMENT;
     if (!link->stats.up) {
         link->stats.lost++;
+        trigger_book_forget(link->book);
         if (outage_failed(&link->outage, now))
             log_event(LOG_LEVEL_WARN, "agent_lost",
                 LOG_TEXT("message", tally_answer_error_message(answer)),
@@ -179,17 +181,35 @@ static void on_answer(const struct tally_answer *answer, void *data)
     }
 }
 
-static struct question *link_find_question(struct ring *bucket, uint64_t hash, const char *method,
-    const char *field, const char *value, int64_t enough)
+/* What is asked; `method` and `field` are compared as pointers: those of this file. */
+struct inquiry {
+    const char *method, *field, *value;
+    int64_t enough;
+};
+
+static uint64_t inquiry_hash(const struct inquiry *asked)
+{
+    uint64_t hash = fnv_text(FNV_START, asked->method);
+    hash = fnv_text(hash, asked->field != NULL ? asked->field : "");
+    hash = fnv_bytes(hash, &asked->enough, sizeof(asked->enough));
+    return fnv_text(hash, asked->value);
+}
+
+static struct question *link_find_question(
+    struct ring *bucket, uint64_t hash, const struct inquiry *asked)
 {
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct question *question = RING_MEMBER(at, struct question, ring);
-        if (question->hash == hash && question->method == method && question->field == field &&
-            question->enough == enough && strcmp(question->value, value) == 0)
+        if (question->hash == hash && question->method == asked->method &&
+            question->field == asked->field && question->enough == asked->enough &&
+            strcmp(question->value, asked->value) == 0)
             return question;
     }
     return NULL;
 }
+
+static const char method_count[] = "count", method_list[] = "list", method_whoami[] = "whoami",
+                  field_trigger[] = "trigger", field_after[] = "after";
 
 static int question_send(struct question *question)
 {
@@ -199,6 +219,8 @@ static int question_send(struct question *question)
         tally_request_set_string(request, question->field, question->value);
     if (r == 0 && question->enough > 0)
         tally_request_set_integer(request, "enough", question->enough);
+    if (r == 0 && question->method == method_whoami)
+        tally_request_set_bool(request, "known", 1);
     if (r == 0)
         r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
             on_answer, question, NULL);
@@ -206,30 +228,31 @@ static int question_send(struct question *question)
     return r;
 }
 
-static struct question *question_create(struct agent_link *link, uint64_t hash, const char *method,
-    const char *field, const char *value, int64_t enough)
+static struct question *question_create(
+    struct agent_link *link, uint64_t hash, const struct inquiry *asked)
 {
-    size_t size = strlen(value) + 1;
+    size_t size = strlen(asked->value) + 1;
     struct question *question = malloc(sizeof(*question) + size);
     if (question == NULL)
         return NULL;
-    *question = (struct question){
-        .link = link, .hash = hash, .method = method, .field = field, .enough = enough};
-    memcpy(question->value, value, size);
+    *question = (struct question){.link = link,
+        .hash = hash,
+        .method = asked->method,
+        .field = asked->field,
+        .enough = asked->enough};
+    memcpy(question->value, asked->value, size);
     ring_init(&question->ring);
     ring_init(&question->waiters);
     return question;
 }
 
-/* Joins the question that is under way, or asks it. `method` and `field` are compared as pointers:
- * those of this file. */
-static int link_ask(struct agent_link *link, const char *method, const char *field,
-    const char *value, int64_t enough, struct link_waiter *waiter)
+/* Joins the question that is under way, or asks it. */
+static int link_ask(
+    struct agent_link *link, const struct inquiry *asked, struct link_waiter *waiter)
 {
-    uint64_t hash = fnv_text(
-        fnv_text(fnv_text(FNV_START, method), field != NULL ? field : ""), value);
+    uint64_t hash = inquiry_hash(asked);
     struct ring *bucket = &link->questions[hash % LINK_BUCKETS];
-    struct question *question = link_find_question(bucket, hash, method, field, value, enough);
+    struct question *question = link_find_question(bucket, hash, asked);
     link->stats.questions++;
     if (question != NULL) {
         link->stats.joined++;
@@ -238,7 +261,7 @@ static int link_ask(struct agent_link *link, const char *method, const char *fie
     }
     if (link->question_count == QUESTIONS_MAX)
         return TALLY_EBUSY;
-    question = question_create(link, hash, method, field, value, enough);
+    question = question_create(link, hash, asked);
     int r = question != NULL ? question_send(question) : TALLY_ENOMEM;
     if (r < 0) {
         free(question);
@@ -253,29 +276,35 @@ static int link_ask(struct agent_link *link, const char *method, const char *fie
     return 0;
 }
 
-static const char method_count[] = "count", method_list[] = "list", field_trigger[] = "trigger",
-                  field_after[] = "after";
-
 int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter)
 {
-    return link_ask(link, method_count, field_trigger, trigger, enough, waiter);
+    const struct inquiry asked = {method_count, field_trigger, trigger, enough};
+    return link_ask(link, &asked, waiter);
 }
 
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
 {
-    return link_ask(link, method_list, field_trigger, trigger, 0, waiter);
+    const struct inquiry asked = {method_list, field_trigger, trigger, 0};
+    return link_ask(link, &asked, waiter);
 }
 
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter)
 {
-    return link_ask(link, method_list, after != NULL ? field_after : NULL,
-        after != NULL ? after : "", 0, waiter);
+    const struct inquiry asked = {
+        method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", 0};
+    return link_ask(link, &asked, waiter);
+}
+
+int agent_link_identities(struct agent_link *link, struct link_waiter *waiter)
+{
+    return agent_link_call(link, method_whoami, waiter);
 }
 
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)
 {
-    return link_ask(link, method, NULL, "", 0, waiter);
+    const struct inquiry asked = {method, NULL, "", 0};
+    return link_ask(link, &asked, waiter);
 }
 
 /* ---- watches ---- */
@@ -293,6 +322,12 @@ static void watcher_tell(struct link_watcher *watcher, bool active)
     watcher->told = true;
     watcher->told_active = active;
     watcher->fn(&(struct watch_news){.active = active}, watcher->data);
+}
+
+void link_watcher_learn(struct link_watcher *watcher, bool active)
+{
+    if (!watcher->told)
+        watcher_tell(watcher, active);
 }
 
 /* A callback may unwatch itself and others: the watch itself stays until libtally ends it. */
@@ -361,13 +396,14 @@ static void on_changed(const struct tally_answer *answer, void *data)
     watch_tell(watch);
 }
 
-static struct ring *link_watch_bucket(struct agent_link *link, const char *trigger)
+static size_t link_watch_bucket(const char *trigger)
 {
-    return &link->watches[fnv_text(FNV_START, trigger) % LINK_BUCKETS];
+    return fnv_text(FNV_START, trigger) % LINK_BUCKETS;
 }
 
-static struct trigger_watch *link_find_watch(struct ring *bucket, const char *trigger)
+static struct trigger_watch *link_find_watch(const struct agent_link *link, const char *trigger)
 {
+    const struct ring *bucket = &link->watches[link_watch_bucket(trigger)];
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct trigger_watch *watch = RING_MEMBER(at, struct trigger_watch, ring);
         if (strcmp(watch->trigger, trigger) == 0)
@@ -407,7 +443,7 @@ static int link_begin_watch(
     }
     handle->watches++;
     link->stats.watches++;
-    ring_add(link_watch_bucket(link, trigger), &watch->ring);
+    ring_add(&link->watches[link_watch_bucket(trigger)], &watch->ring);
     handle_arm(handle);
     *begun = watch;
     return 0;
@@ -415,7 +451,7 @@ static int link_begin_watch(
 
 int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher)
 {
-    struct trigger_watch *watch = link_find_watch(link_watch_bucket(link, trigger), trigger);
+    struct trigger_watch *watch = link_find_watch(link, trigger);
     if (watch == NULL) {
         int r = link_begin_watch(link, trigger, &watch);
         if (r < 0)
@@ -429,6 +465,15 @@ int agent_link_watch(struct agent_link *link, const char *trigger, struct link_w
         loop_timer_start(link->soon, 0);
     }
     return 0;
+}
+
+bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *active)
+{
+    const struct trigger_watch *watch = link_find_watch(link, trigger);
+    if (watch == NULL || !watch->known)
+        return false;
+    *active = watch->active;
+    return true;
 }
 
 static void on_soon(void *data)
@@ -454,6 +499,18 @@ void link_unwatch(struct link_watcher *watcher)
     handle_arm(watch->handle);
 }
 
+/* ---- names ---- */
+
+void agent_link_note(struct agent_link *link, const char *name, const struct trigger_entry *entry)
+{
+    trigger_book_note(link->book, name, entry, loop_now(link->options.loop));
+}
+
+const struct trigger_entry *agent_link_recall(const struct agent_link *link, const char *name)
+{
+    return trigger_book_find(link->book, name, loop_now(link->options.loop));
+}
+
 /* ---- life ---- */
 
 struct agent_link *agent_link_create(const struct agent_link_options *options)
@@ -468,7 +525,8 @@ struct agent_link *agent_link_create(const struct agent_link_options *options)
         ring_init(&link->watches[i]);
     }
     link->soon = loop_timer_create(options->loop, on_soon, link);
-    if (link->soon == NULL || handle_create(link) == NULL) {
+    link->book = trigger_book_create();
+    if (link->soon == NULL || link->book == NULL || handle_create(link) == NULL) {
         agent_link_destroy(link);
         return NULL;
     }
@@ -482,6 +540,7 @@ void agent_link_destroy(struct agent_link *link)
     for (size_t i = 0; i < link->handle_count; i++)
         handle_destroy(link->handles[i]);
     loop_timer_destroy(link->soon);
+    trigger_book_destroy(link->book);
     free(link);
 }
 

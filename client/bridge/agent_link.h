@@ -8,6 +8,7 @@
 
 #include "agent/loop.h"
 #include "agent/ring.h"
+#include "client/bridge/trigger_book.h"
 #include "client/tally.h"
 
 #include <stdbool.h>
@@ -50,14 +51,15 @@ void link_leave(struct link_waiter *waiter); /* or not waiting */
 
 /* Each returns 0, or a negative enum tally_error: then the callback does not come.
  *
- * count: as fresh as the trigger's polling interval; `enough`: a count of at least this will do, 0:
- * the whole count. find: the row of one trigger in `list`, under
- * "triggers.0". list: the triggers behind the name `after` (NULL: from the first). call: a method
- * without params. */
+ * count: as fresh as the trigger's polling interval; it may end at `enough` items (0: all are
+ * counted). find: the row of one trigger in `list`, under "triggers.0". list: the triggers behind
+ * the name `after` (NULL: from the first). identities: `whoami`, as far as it is known, so that no
+ * scrape makes a call to AWS. call: a method without params. */
 int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter);
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter);
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter);
+int agent_link_identities(struct agent_link *link, struct link_waiter *waiter);
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter);
 
 /* ---- watches ---- */
@@ -84,6 +86,19 @@ void link_unwatch(struct link_watcher *watcher); /* or not watching */
 
 /* `trigger` is a full name. 0, or a negative enum tally_error. */
 int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher);
+
+/* Whether a watch of the trigger, by its full name, knows now whether it is active. */
+bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *active);
+
+/* What another question has told: for a watcher that nothing was told yet. */
+void link_watcher_learn(struct link_watcher *watcher, bool active);
+
+/* ---- names ---- */
+
+/* What the agent said of a trigger, by the name that it was asked for; all of it is forgotten with
+ * the agent. NULL: not known. Borrowed until the next agent_link_note, or turn. */
+void agent_link_note(struct agent_link *link, const char *name, const struct trigger_entry *entry);
+const struct trigger_entry *agent_link_recall(const struct agent_link *link, const char *name);
 
 /* ---- what it knows of itself, for /metrics ---- */
 

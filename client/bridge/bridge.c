@@ -30,7 +30,7 @@ struct bridge {
     struct tls_room *tls;
     struct bridge_stats stats;
     struct page_room pages;
-    struct http2_room http2;
+    struct stream_room http2;
     struct peer_room peers;
     struct listener *listener;
     struct sandbox *sandbox;
@@ -103,7 +103,7 @@ static void bridge_fill_rooms(struct bridge *bridge)
         .link = bridge->link,
         .token = bridge->token,
         .stats = &bridge->stats};
-    bridge->http2 = (struct http2_room){.loop = bridge->loop,
+    bridge->http2 = (struct stream_room){.loop = bridge->loop,
         .link = bridge->link,
         .pages = &bridge->pages,
         .stats = &bridge->stats,

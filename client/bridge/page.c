@@ -113,12 +113,13 @@ static void page_finish_answer(struct page *page, const struct tally_answer *ans
 
 /* ---- the list, in parts ---- */
 
-/* Keeps the rows of one part. False: there is no memory, or the answer is none. */
-static bool page_keep_rows(struct page *page, const struct tally_answer *answer)
+/* Keeps the rows of one part: all, or a negative enum tally_error. */
+static int page_keep_rows(struct page *page, const struct tally_answer *answer)
 {
     struct tally_cursor *cursor = NULL;
-    if (tally_cursor_new(&cursor, answer, "triggers") < 0)
-        return false;
+    int r = tally_cursor_new(&cursor, answer, "triggers");
+    if (r < 0)
+        return r == TALLY_ENOFIELD ? TALLY_EPROTOCOL : r;
     while (tally_cursor_next(cursor) > 0) {
         const void *packed = NULL;
         size_t len = 0;
@@ -127,7 +128,7 @@ static bool page_keep_rows(struct page *page, const struct tally_answer *answer)
             page->row_count++;
     }
     tally_cursor_free(cursor);
-    return !page->rows.failed;
+    return page->rows.failed ? TALLY_ENOMEM : 0;
 }
 
 /* {"triggers": [all rows]}; NULL: no memory. */
@@ -147,13 +148,17 @@ static struct json *page_take_list(struct page *page)
     return json;
 }
 
+/* TALLY_ENOFIELD: `before` was the last part. */
 static int page_ask_list(struct page *page, const struct tally_answer *before)
 {
     char after[SCALER_TRIGGER_BYTES];
     if (before == NULL)
         return agent_link_list(page->room->link, NULL, &page->waiter);
-    if (tally_answer_string(before, "next", after, sizeof(after)) < 0)
-        return TALLY_ENOFIELD;
+    int r = tally_answer_string(before, "next", after, sizeof(after));
+    if (r < 0)
+        return r;
+    if (++page->list_pages == LIST_PAGES_MAX)
+        return TALLY_EPROTOCOL;
     return agent_link_list(page->room->link, after, &page->waiter);
 }
 
@@ -197,12 +202,20 @@ static void page_finish_list(struct page *page)
     page_finish(page, 200, type_json);
 }
 
+/* A part of the list is not shown as the list. */
 static void page_take_rows(struct page *page, const struct tally_answer *answer)
 {
-    bool kept = page_keep_rows(page, answer);
-    if (kept && ++page->list_pages < LIST_PAGES_MAX && page_ask_list(page, answer) == 0)
+    int r = page_keep_rows(page, answer);
+    if (r == 0)
+        r = page_ask_list(page, answer);
+    if (r == 0)
         return;
-    page_finish_list(page);
+    if (r == TALLY_ENOFIELD)
+        page_finish_list(page);
+    else if (page->kind == PAGE_METRICS)
+        page_finish_metrics(page, NULL);
+    else
+        page_finish_error(page, r, "");
 }
 
 static struct json *page_copy(const struct tally_answer *answer)
@@ -224,7 +237,7 @@ static void page_gather(struct page *page, const struct tally_answer *answer)
     }
     if (page->status == NULL) {
         page->status = page_copy(answer);
-        r = agent_link_call(page->room->link, "whoami", &page->waiter);
+        r = agent_link_identities(page->room->link, &page->waiter);
     } else if (page->identities == NULL) {
         page->identities = failed ? json_new_map() : page_copy(answer);
         r = page_ask_list(page, NULL);

@@ -17,7 +17,7 @@
 struct peer_room {
     struct loop *loop;
     struct tls_room *tls; /* NULL: plain TCP */
-    struct http2_room *http2;
+    struct stream_room *http2;
     struct page_room *pages;
     struct agent_link *link;
     struct bridge_stats *stats;

@@ -3,6 +3,7 @@
 #include "client/cli/terminal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Metrics with one sample each: the field, its metric, and what makes it a base unit. */
 struct metric {
@@ -195,13 +196,33 @@ static const struct metric trigger_metrics[] = {
         "DynamoDB read capacity units that its counts consumed.", 1},
 };
 
-static void print_trigger_labels(FILE *file, const struct json *trigger)
+static void print_trigger_names(FILE *file, const struct json *trigger)
 {
     terminal_print(file, "{trigger=");
     terminal_print_label(file, json_get_string(trigger, "name", ""));
     terminal_print(file, ",table=");
     terminal_print_label(file, json_get_string(trigger, "table", ""));
+}
+
+static void print_trigger_labels(FILE *file, const struct json *trigger)
+{
+    print_trigger_names(file, trigger);
     terminal_print(file, "}");
+}
+
+/* A sample for each quality, of which one is 1: a label that changes would begin a new series. */
+static void print_qualities(FILE *file, const struct json *trigger)
+{
+    static const char *const qualities[] = {"exact", "at_least", "stale"};
+    const char *quality = json_get_string(trigger, "quality", "");
+    if (*quality == '\0')
+        return;
+    for (size_t i = 0; i < sizeof(qualities) / sizeof(qualities[0]); i++) {
+        terminal_print(file, "tally_trigger_quality");
+        print_trigger_names(file, trigger);
+        terminal_print(
+            file, ",quality=\"%s\"} %d\n", qualities[i], strcmp(quality, qualities[i]) == 0);
+    }
 }
 
 void prometheus_list(FILE *file, const struct json *list)
@@ -221,6 +242,10 @@ void prometheus_list(FILE *file, const struct json *list)
             print_number(file, trigger, metric->path, metric->factor);
         }
     }
+    prometheus_print_head(file, "tally_trigger_quality", "gauge",
+        "1 for the quality of that count, 0 for the others.");
+    for (size_t j = 0; j < count; j++)
+        print_qualities(file, json_at(triggers, j));
     prometheus_print_head(
         file, "tally_trigger_failed", "gauge", "1 where the latest count failed.");
     /* Its state is "stale" where there is an older count. */

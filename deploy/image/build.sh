@@ -4,7 +4,7 @@
 #
 #   [ARCH=arm64] deploy/image/build.sh bearssl|openssl VERSION OUT
 #
-# Makes OUT/tallyd and OUT/tally, static, OUT/root, which is all that the image holds, OUT/image.tar,
+# Makes OUT/tallyd, OUT/tally-bridge and OUT/tally, static, OUT/root, which is all that the image holds, OUT/image.tar,
 # an OCI archive, and OUT/sbom.spdx.json, which is in the image, too. The same inputs (OUT/inputs) make
 # the same digest (OUT/digest). From the environment, for labels: REVISION (default: git's), and
 # SOURCE_URL and DOCUMENTATION_URL, where the source and the documents can be read.
@@ -34,6 +34,7 @@ prepare() {
       packages="musl-dev linux-libc-dev libexpat1-dev ca-certificates"
       sources="bearssl:libbearssl-dev curl:libcurl4-openssl-dev jansson:libjansson-dev"
       sources+=" libseccomp:libseccomp-dev libuv1:libuv1-dev libyaml:libyaml-dev msgpack-c:libmsgpack-dev"
+      sources+=" nghttp2:libnghttp2-dev"
       ;;
     openssl)
       packages="libc6-dev linux-libc-dev libcrypt-dev libssl-dev libbearssl-dev libexpat1-dev"
@@ -62,20 +63,20 @@ if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -rf "$out"
   mkdir -p "$out"
 fi
-say "tallyd and tally"
+say "tallyd, tally-bridge and tally"
 if ! { "$here/make.sh" "$flavour" "$out" "$out/tallyd" &&
-  "$here/make.sh" bearssl "$out/command" "$out/command/tally"; } >"$out/make.log" 2>&1; then
+  "$here/make.sh" bearssl "$out/command" "$out/command/tally" "$out/command/tally-bridge"; } >"$out/make.log" 2>&1; then
   tail -n 40 "$out/make.log" >&2
   exit 1
 fi
-cp "$out/command/tally" "$out/tally"
+cp "$out/command/"tally{,-bridge} "$out/"
 printf '%s\n' "$stamp" >"$out/stamp"
 
 # ---- the content of the image ---------------------------------------------------------------
 root=$out/root
 rm -rf "$root"
 mkdir -p "$root/etc/ssl/certs"
-for program in tallyd tally; do
+for program in tallyd tally-bridge tally; do
   "$triplet-strip" -o "$root/$program" "$out/$program"
   chmod 755 "$root/$program"
 done

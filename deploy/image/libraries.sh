@@ -35,7 +35,7 @@ stamp=$({
   echo "$dir"
   cat "$dir/debian/inputs"
   "$triplet-gcc" --version
-  cat "$here/libraries.sh" "$here/glibc.c" "$here"/patches/curl/*
+  cat "$here/libraries.sh" "$here/glibc.c" "$here"/patches/*/*
 } | sha256sum)
 [ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 rm -rf "$work" "${dir:?}"/{lib,include,host,stamp}
@@ -124,7 +124,7 @@ cmake_library() {
   local name=$1 target=$2 archive=$3
   shift 3
   say "$name"
-  quietly cmake -S "$src/$name" -B "$work/$name" -DCMAKE_BUILD_TYPE=None \
+  quietly cmake -S "${source:-$src/$name}" -B "$work/$name" -DCMAKE_BUILD_TYPE=None \
     -DCMAKE_C_COMPILER="$dir/cc" -DCMAKE_C_FLAGS="${cflags[*]}" -DCMAKE_INSTALL_PREFIX="$dir" \
     -DCMAKE_POLICY_DEFAULT_CMP0063=NEW -DBUILD_SHARED_LIBS=OFF \
     "${cmake_for[@]}" "$@"
@@ -175,6 +175,16 @@ build_libseccomp() {
   cp "$work/libseccomp/src/.libs/libseccomp.a" "$dir/host/lib/"
   cp "$src/libseccomp/include/seccomp-syscalls.h" "$work/libseccomp/include/seccomp.h" \
     "$dir/host/include/"
+}
+
+# The table of a connection's streams begins with 16 entries, not with 256, which take 4 kB.
+build_nghttp2() {
+  local patched=$work/nghttp2-source
+  cp -r "$src/nghttp2" "$patched"
+  quietly patch -d "$patched" -p 1 -i "$here/patches/nghttp2/0001-small-map.patch"
+  source=$patched cmake_library nghttp2 nghttp2_static lib/libnghttp2.a -DENABLE_LIB_ONLY=ON \
+    -DENABLE_STATIC_LIB=ON -DENABLE_SHARED_LIB=OFF
+  cp -r "$patched/lib/includes/." "$work/nghttp2/lib/includes/." "$dir/include/"
 }
 
 # Debian's own static library, built for glibc: glibc.c has all functions of glibc that it needs.
@@ -228,6 +238,7 @@ case $flavour in
     build_libuv
     build_libyaml
     build_msgpack
+    build_nghttp2
     build_expat
     # The agent loads the CA bundle itself (agent/aws/tls_bearssl.c).
     build_curl "--with-bearssl=$dir" --without-ca-bundle

@@ -21,5 +21,6 @@ esac
 exec make --no-print-directory -s -j"$(nproc)" BUILD="$out" ARCH="$arch" HOSTCC=gcc CC="$libraries/cc" \
   CFLAGS="-Os -ffile-prefix-map=$libraries=." \
   CPPFLAGS="-isystem $libraries/include $define" HARDENING_LD="-Wl,--gc-sections" \
-  AGENT_LIBS="-L$libraries/lib $agent_libs" CLI_LIBS="-L$libraries/lib -ljansson -lmsgpackc -lm" \
+  AGENT_LIBS="-L$libraries/lib $agent_libs" BRIDGE_TLS=none \
+  BRIDGE_LIBS="-L$libraries/lib -lnghttp2 $agent_libs" CLI_LIBS="-L$libraries/lib -ljansson -lmsgpackc -lm" \
   SECCOMP_LIBS="-isystem $host/include -L$host/lib -lseccomp" CLIENT_LIBS="-L$libraries/lib -lmsgpackc" "$@"

@@ -14,8 +14,8 @@ import json
 import os
 import sys
 
-# Debian's package or source ► SPDX licence, and what it is for: "link" (in tallyd, or in both
-# programs), "data" (the CA bundle), "build" (needed to build, and no part of the image).
+# Debian's package or source ► SPDX licence, and what it is for: "link" (in a
+# program), "data" (the CA bundle), "build" (needed to build, and no part of the image).
 PACKAGES = {
     "bearssl": ("MIT", "link"), "libbearssl-dev": ("MIT", "link"),
     "ca-certificates": ("MPL-2.0", "data"),
@@ -31,9 +31,11 @@ PACKAGES = {
     "libuv1-dev": ("MIT AND BSD-2-Clause AND BSD-3-Clause AND ISC", "link"),
     "libyaml": ("MIT", "link"), "libyaml-dev": ("MIT", "link"),
     "linux-libc-dev": ("GPL-2.0-only WITH Linux-syscall-note", "build"),
+    "nghttp2": ("MIT", "link"),
     "msgpack-c": ("BSL-1.0", "link"), "libmsgpack-dev": ("BSL-1.0", "link"),
 }
 IN_COMMAND = {"musl-dev", "jansson", "msgpack-c", "libgcc"}
+IN_BRIDGE = IN_COMMAND | {"libuv1", "nghttp2"}
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 
 
@@ -101,18 +103,21 @@ def relations(listed, packages, small):
             yield related("SPDXRef-file-" + BUNDLE.replace("/", "-"), "GENERATED_FROM", this)
         else:
             if folder != small or len({place for _, place in packages}) == 1:
-                yield related("SPDXRef-file-tallyd", "STATIC_LINK", this)
+                if name != "nghttp2":
+                    yield related("SPDXRef-file-tallyd", "STATIC_LINK", this)
             if folder == small and name in IN_COMMAND:
                 yield related("SPDXRef-file-tally", "STATIC_LINK", this)
+            if folder == small and name in IN_BRIDGE:
+                yield related("SPDXRef-file-tally-bridge", "STATIC_LINK", this)
 
 
 def document(name, version, revision, arch, root, small, deps):
-    # The small image's libraries are in both programs; of another's, the command has its own.
+    # The small image's libraries are in all programs; of another's, tally and tally-bridge have their own.
     found = [(line, deps) for line in inputs(deps)]
     if small != deps:
-        found += [(line, small) for line in inputs(small) if line[1] in IN_COMMAND | {"libseccomp"}]
+        found += [(line, small) for line in inputs(small) if line[1] in IN_BRIDGE | {"libseccomp"}]
     packages = [(package(*line, folder, arch), folder) for line, folder in found]
-    for entry, folder in packages:  # libgcc is in both programs
+    for entry, folder in packages:  # libgcc is in all programs
         if folder == small != deps:
             entry["SPDXID"] += "-command"
     listed = files(root)

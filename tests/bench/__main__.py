@@ -13,7 +13,7 @@ import time
 
 from . import machine, servers, table
 
-SUITES = ("socket", "query", "start", "memory", "growth", "library", "fleet", "before")
+SUITES = ("socket", "query", "start", "memory", "growth", "library", "fleet", "bridge", "before")
 
 
 def main():

@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct agent_link *link = agent_link_create(&(struct agent_link_options){
         .loop = loop, .socket = "/nonexistent/tally.sock", .turned = on_nothing});
     struct page_room pages = {.loop = loop, .link = link, .stats = &stats};
-    struct http2_room room = {.loop = loop, .link = link, .pages = &pages, .stats = &stats};
+    struct stream_room room = {.loop = loop, .link = link, .pages = &pages, .stats = &stats};
     void *http2;
 
     log_set_level(LOG_LEVEL_ERROR);

@@ -10,10 +10,10 @@ import grpc
 import pytest
 
 from .agent import wait_until
-from .external_scaler import SERVICE, Scaler, object_ref, refusal
+from .external_scaler import SERVICE, Scaler, metrics_request, object_ref, read_metrics, refusal
 from .fake_agent import FakeAgent
 from .rpc import RpcError
-from .yaml_files import scaled_object, small_object, trigger
+from .yaml_files import pending_object, scaled_object, small_object, trigger
 
 
 def test_keda_asks_for_spec_metrics_and_activity(start, bridge, world):
@@ -52,6 +52,85 @@ def test_errors_have_the_code_and_the_sentence(start, bridge):
     code, message = refusal(scaler.spec, object_ref("double"))
     assert code == grpc.StatusCode.INVALID_ARGUMENT and "shop/double/0" in message
     assert scaler.metrics(object_ref("double", trigger="shop/double/0"))[0][1] == 7
+
+
+# ---- activity ----
+
+OWNER = {"awsRegion": "eu-west-1", "tableName": "jobs", "keyConditionExpression": "#o = :o",
+         "expressionAttributeNames": json.dumps({"#o": "owner"}),
+         "expressionAttributeValues": json.dumps({":o": {"S": "owner-0"}}), "targetValue": "5"}
+
+
+def jobs(**parameters):
+    """A trigger that counts 100 items."""
+    return scaled_object("jobs", {"type": "aws-dynamodb", "metadata": {**OWNER, **parameters}})
+
+
+def limits(world):
+    return [json.loads(entry["body"]).get("Limit") for entry in world.requests(action="Query")]
+
+
+def test_activity_of_25_pages_costs_one_read_unit(start, bridge, world, pending):
+    """The whole count costs 3,000."""
+    scaler = bridge(start(pending_object())).scaler()
+    for _ in range(3):
+        assert scaler.is_active(object_ref("pending")) is True
+    assert limits(world) == [1]
+    assert 0 < world.usage(table="orders")["read_units"] <= 1
+
+
+def test_activity_reads_one_item_above_the_activation(start, bridge, world):
+    scaler = bridge(start(jobs(activationTargetValue="30"))).scaler()
+    assert scaler.is_active(object_ref("jobs")) is True
+    assert limits(world) == [31]
+
+
+def test_activity_knows_a_new_activation(start, bridge, world):
+    """Whether it was raised or lowered, and before what was known of the trigger is too old."""
+    agent = start(jobs(activationTargetValue="30"))
+    scaler = bridge(agent).scaler()
+    assert scaler.is_active(object_ref("jobs")) is True
+    for activation, active in (("100", False), ("99", True), ("100", False), ("50", True)):
+        agent.write_config(jobs(activationTargetValue=activation))
+        wait_until(lambda a=activation: agent.rpc("list")["triggers"][0]["activation_target"] == int(a))
+        assert scaler.is_active(object_ref("jobs")) is active
+
+
+def test_activity_follows_a_name_to_another_trigger(start, bridge):
+    agent = start(jobs())
+    one = bridge(agent)
+    assert one.scaler().is_active(object_ref("x", trigger="jobs")) is True
+    agent.write_config(scaled_object("jobs", trigger(value={"S": "none"}), namespace="other"))
+    wait_until(lambda: agent.rpc("list")["triggers"][0]["name"] == "other/jobs")
+    assert one.scaler().is_active(object_ref("x", trigger="jobs")) is False
+
+
+def test_activity_is_what_the_stream_has_told(bridge, tmp_path):
+    """A count of its own would say the contrary, and KEDA would scale up and down."""
+    row = {"name": "shop/small", "activation_target": 0, "metric_name": "s0-x", "target": 5}
+    told = {"trigger": "shop/small", "count": 0, "active": False, "activation_target": 0}
+    with FakeAgent(str(tmp_path / "s"), told=[{**told, "count": 7, "active": True}],
+                   list=lambda _: {"triggers": [row]}, count=lambda _: told,
+                   watch=lambda _: {"watching": True, "trigger": "shop/small"}) as agent:
+        one = bridge(agent.path)
+        scaler = one.scaler()
+        assert scaler.is_active(object_ref("small")) is False
+        stream = scaler.stream(object_ref("small"))
+        wait_until(lambda: next(stream) is True)
+        asked = sum(method == "count" for method, _ in agent.requests)
+        for _ in range(3):
+            assert scaler.is_active(object_ref("small")) is True
+        assert sum(method == "count" for method, _ in agent.requests) == asked
+        stream.cancel()
+
+
+def test_a_stream_tells_the_first_state_before_all_is_counted(start, bridge, world, pending):
+    world.fault(action="Query", latency=0.5)
+    stream = bridge(start(pending_object())).scaler().stream(object_ref("pending"))
+    started = world.calls("dynamodb", "Query")
+    assert next(stream) is True
+    assert world.calls("dynamodb", "Query") - started < 10  # of 25
+    stream.cancel()
 
 
 # ---- streams ----
@@ -216,9 +295,12 @@ def test_an_agent_that_does_not_answer_is_an_error_in_time(bridge, tmp_path):
 def test_calls_for_one_trigger_share_a_question(bridge, tmp_path):
     def slowly(_):
         time.sleep(0.5)
-        return {"trigger": "shop/small", "count": 7, "active": True, "metric_name": "s0-x"}
+        return {"trigger": "shop/small", "count": 7, "active": True, "metric_name": "s0-x",
+                "activation_target": 0}
 
-    with FakeAgent(str(tmp_path / "s"), count=slowly) as agent:
+    row = {"name": "shop/small", "activation_target": 0}
+    with FakeAgent(str(tmp_path / "s"), count=slowly,
+                   list=lambda _: {"triggers": [row]}) as agent:
         one = bridge(agent.path)
         call = one.scaler().channel.unary_unary(SERVICE + "IsActive")
         calls = [call.future(object_ref("small")) for _ in range(50)]
@@ -285,6 +367,17 @@ def test_triggers_as_json(start, bridge):
     assert [row["name"] for row in answer["triggers"]] == [f"shop/object-{i:04}" for i in range(1000)]
 
 
+def test_a_part_of_a_list_is_not_shown_as_the_list(bridge, tmp_path):
+    row = {"name": "shop/small", "table": "orders", "count": 7}
+    parts = iter([{"triggers": [row], "next": "shop/small"}, {}] * 2)
+    with FakeAgent(str(tmp_path / "s"), list=lambda _: next(parts), status=lambda _: {},
+                   whoami=lambda _: {"identities": []}) as agent:
+        one = bridge(agent.path)
+        status, answer = one.json("/v1/triggers")
+        assert (status, answer["error"]) == (503, "PROTOCOL")
+        assert "tally_trigger_items" not in one.get("/metrics")[2]
+
+
 def test_metrics_please_promtool(start, bridge, tmp_path):
     one = bridge(start(small_object(), scaled_object("never")))
     one.scaler().metrics(object_ref("small"))
@@ -293,12 +386,30 @@ def test_metrics_please_promtool(start, bridge, tmp_path):
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'tally_trigger_items{trigger="shop/small",table="orders"} 7' in body
     assert 'tally_trigger_items{trigger="shop/never"' not in body  # no count: no sample
-    assert 'tally_bridge_calls_total{method="IsActive",code="0"} 1' in body
+    for quality, flag in (("exact", 1), ("at_least", 0), ("stale", 0)):
+        assert (f'tally_trigger_quality{{trigger="shop/small",table="orders",quality="{quality}"}} '
+                f"{flag}\n") in body
+    assert 'tally_trigger_quality{trigger="shop/never"' not in body
+    assert re.search(r'tally_trigger_consumed_read_capacity_units_total\{trigger="shop/small",'
+                     r'table="orders"\} 1\n', body)
+    assert 'tally_bridge_calls_total{method="GetMetrics",code="0"} 1' in body
     assert "tally_bridge_agent_up 1" in body
     assert re.search(r'tally_credentials_expiry_seconds\{identity="0",kind="web-identity"', body)
     checked = subprocess.run(["promtool", "check", "metrics"], input=body, text=True,
                              capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_a_scrape_makes_no_call_to_aws(start, bridge, world):
+    """Not for credentials that no count needed yet, nor for the name of an identity."""
+    one = bridge(start(small_object()))
+    assert "tally_credentials_expiry_seconds{" not in one.get("/metrics")[2]
+    assert not any(call.startswith("sts:") for call in world.summary()["calls"])
+    one.scaler().metrics(object_ref("small"))
+    for _ in range(3):
+        assert "tally_credentials_expiry_seconds{" in one.get("/metrics")[2]
+    assert world.calls("sts", "GetCallerIdentity") == 0
+    assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
 
 def test_metrics_without_an_agent(pod, bridge):
@@ -392,10 +503,11 @@ def test_calls_under_way_are_answered_at_the_end(bridge, tmp_path):
     with FakeAgent(str(tmp_path / "s"), count=slowly) as agent:
         one = bridge(agent.path)
         scaler = one.scaler()
-        call = scaler.channel.unary_unary(SERVICE + "IsActive").future(object_ref("small"))
+        call = scaler.channel.unary_unary(SERVICE + "GetMetrics").future(
+            metrics_request(object_ref("small")))
         wait_until(lambda: any("count" in str(request) for request in agent.requests))
         assert one.stop() == 0
-        assert call.result() == b"\x08\x01"
+        assert read_metrics(call.result())[0][1] == 7
 
 
 def test_streams_end_when_the_bridge_ends(start, bridge):
@@ -484,8 +596,8 @@ def test_activity_reads_no_more_than_it_needs(start, bridge, world):
         **metadata, "activationTargetValue": activation}})
         for name, activation in (("any", "0"), ("many", "30"), ("more", "500"))))
     scaler = bridge(agent).scaler()
-    for name, active, limits in (("any", True, [1]), ("many", True, [1, 31]),
-                                 ("more", False, [1, 501])):
+    for name, active, limits in (("any", True, [1]), ("many", True, [31]),
+                                 ("more", False, [501])):
         before = len(world.requests(action="Query"))
         assert scaler.is_active(object_ref(name)) is active
         asked = [json.loads(entry["body"]).get("Limit")

@@ -52,8 +52,10 @@ def test_keda_polls(start, bridge, keda, world):
 def test_a_count_above_32_bits(bridge, keda, tmp_path):
     """No real table has so many items."""
     big = 2**53 - 1
-    row = {"name": "shop/small", "target": 2**40, "metric_name": "s0-aws-dynamodb-x"}
-    answer = {"trigger": "shop/small", "count": big, "active": True, "metric_name": "s0-aws-dynamodb-x"}
+    row = {"name": "shop/small", "target": 2**40, "metric_name": "s0-aws-dynamodb-x",
+           "activation_target": 0}
+    answer = {"trigger": "shop/small", "count": big, "active": True, "activation_target": 0,
+              "metric_name": "s0-aws-dynamodb-x"}
     with FakeAgent(str(tmp_path / "s"), count=lambda _: answer,
                    list=lambda _: {"triggers": [row]}) as agent:
         told = keda(bridge(agent.path)).poll("small")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails the 1st, 2nd, 3rd, … allocation of tallyd, each in its own run with a start, a cold count, a
 reload, more counts, and the exit: no crash, no leak, no wrong answer, and recovery if it still runs.
-Then those of the command.
+Then those of tally-bridge, and of the command.
 
     torture.py [FIRST [LAST]]     TALLY_BUILD: a sanitizer build (make torture)
 """
@@ -24,6 +24,7 @@ from tests.gateway.tables import ORDERS, Tables
 from tests.integration.agent import Agent
 from tests.integration.rpc import Rpc, RpcError
 from tests.integration.yaml_files import scaled_object, small_object, trigger
+from tests.torture.bridge import TorturedBridge
 from tests.torture.command import torture_command
 from tests.torture.program import Program
 
@@ -200,36 +201,62 @@ class Shared:
         return sum(self.outcomes.values()), len(self.wrong)
 
 
-def work(gateway, shared):
-    world = gateway.world()
-    agent = Tortured(world)
+def work(create, shared):
+    """`create` makes what is tortured."""
+    tortured = create()
     try:
         while (number := shared.take()) is not None:
             try:
-                shared.note(agent.torture(number)[0])
+                shared.note(tortured.torture(number)[0])
             except Exception as error:  # any exception fails this number
-                shared.wrong.append(f"allocation {number}: {error!r}\n{agent.log()[-3000:]}")
-                agent.close()
-                agent = Tortured(world)
+                shared.wrong.append(f"allocation {number}: {error!r}\n{tortured.log()[-3000:]}")
+                tortured.close()
+                tortured = create()
     finally:
-        agent.close()
-        world.close()
+        tortured.close()
 
 
-def torture_agent(gateway, first, last):
-    world = gateway.world()
-    agent = Tortured(world)
-    outcome, allocations = agent.torture(0)
-    agent.close()
-    world.close()
-    assert outcome == "ok ok ok exit 0", outcome
+def torture_program(what, create, well, first, last):
+    """Fails each allocation. `well`: the outcome of a run where none fails."""
+    tortured = create()
+    outcome, allocations = tortured.torture(0)
+    tortured.close()
+    assert outcome == well, outcome
     shared = Shared(first, last or allocations)
-    workers = [threading.Thread(target=work, args=[gateway, shared]) for _ in range(WORKERS)]
+    workers = [threading.Thread(target=work, args=[create, shared]) for _ in range(WORKERS)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return shared.tell("tallyd: start, cold count, reload, counts, end", allocations)
+    return shared.tell(what, allocations)
+
+
+def torture_agent(gateway, first, last):
+    worlds = []
+
+    def create():
+        worlds.append(gateway.world())
+        return Tortured(worlds[-1])
+
+    try:
+        return torture_program("tallyd: start, cold count, reload, counts, end", create,
+                               "ok ok ok exit 0", first, last)
+    finally:
+        for world in worlds:
+            world.close()
+
+
+def torture_bridge(gateway, first, last):
+    world = gateway.world()
+    agent = Agent(world, small_object(), options=["--linger", "0"])
+    try:
+        agent.start()
+        return torture_program("tally-bridge: start, calls and pages, twice, end",
+                               lambda: TorturedBridge(agent), "exit 0, failed: nothing",
+                               first, last)
+    finally:
+        agent.finish()
+        world.close()
 
 
 def torture_verbs(gateway):
@@ -248,7 +275,8 @@ def main():
             tables = Tables(gateway.dynamodb_local)
             tables.create(ORDERS)
             tables.fill_orders("small", 7)
-            results = [torture_agent(gateway, first, last), torture_verbs(gateway)]
+            results = [torture_agent(gateway, first, last), torture_bridge(gateway, first, last),
+                       torture_verbs(gateway)]
         finally:
             gateway.stop()
     passed, failed = (sum(numbers) for numbers in zip(*results))

@@ -10,7 +10,7 @@ static struct loop *loop;
 static struct agent_link *link_;
 static struct bridge_stats stats;
 static struct page_room pages;
-static struct http2_room room;
+static struct stream_room room;
 static void *http2;
 static uint8_t sent[65536];
 static size_t sent_len;
@@ -57,7 +57,7 @@ static void set_up(void)
     link_ = agent_link_create(&(struct agent_link_options){
         .loop = loop, .socket = "/nonexistent/tally.sock", .turned = on_nothing});
     pages = (struct page_room){.loop = loop, .link = link_, .stats = &stats};
-    room = (struct http2_room){.loop = loop, .link = link_, .pages = &pages, .stats = &stats};
+    room = (struct stream_room){.loop = loop, .link = link_, .pages = &pages, .stats = &stats};
     http2 = http2_create(&room, on_nothing, NULL);
     CHECK(loop != NULL && link_ != NULL && http2 != NULL);
     take("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether one trigger is active, asked once. The answer comes from the watch of the trigger where
+ * there is one, so that StreamIsActive and IsActive agree; else from a count up to the trigger's
+ * activation and one more, for which the agent reads no more items than that. */
+#ifndef TALLY_BRIDGE_ACTIVITY_H
+#define TALLY_BRIDGE_ACTIVITY_H
+
+#include "client/bridge/agent_link.h"
+
+struct activity { /* zeroed, then activity_init */
+    struct agent_link *link;
+    struct link_waiter waiter;
+    char *trigger;  /* owned; as it was asked for. NULL: not asking */
+    int64_t enough; /* of the count under way; 0: the trigger is looked up */
+    link_watch_fn *fn;
+    void *data;
+};
+
+/* `fn` is called once for each activity_ask that returned 0, unless activity_leave came before. */
+void activity_init(
+    struct activity *activity, struct agent_link *link, link_watch_fn *fn, void *data);
+
+/* 0: `fn` will be called, later. ACTIVITY_KNOWN: it will not, *active is the answer. Else a
+ * negative enum tally_error. It must not be asking already. */
+#define ACTIVITY_KNOWN 1
+int activity_ask(struct activity *activity, const char *trigger, bool *active);
+void activity_leave(struct activity *activity); /* or not asking */
+
+/* Whether an answer of agent_link_find is one trigger, which is noted for the name that was asked
+ * for: a later activity_ask need not look it up. */
+bool activity_note_row(
+    struct agent_link *link, const char *trigger, const struct tally_answer *answer);
+
+#endif
