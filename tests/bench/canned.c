@@ -4,15 +4,17 @@
  *
  *     canned [--pages N] [--count N] [--delay-us US] [--token-bytes N]
  *
- * Prints its port. A Query has N pages, told by their key; each page holds `count` items. STS
- * answers any Action with credentials, whose session token has as many bytes as STS's own. GET
- * /stats: requests, connections, and the sum of the times from a whole Query to its written answer.
+ * Prints its port. A Query has N pages, told apart by their key; each page holds `count` items and
+ * is sent US after its request, while other requests are served. STS answers any Action with
+ * credentials, whose session token has as many bytes as STS's own. GET /stats: requests,
+ * connections, and the sum of the times from a whole Query to its written answer.
  */
 #include "tests/bench/bench.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 
 #define EVENTS        64
@@ -23,9 +25,12 @@
 struct connection {
     char data[REQUEST_BYTES];
     size_t len;
+    int64_t arrived; /* of the delayed Query at the start of the data; 0: there is none */
 };
 
 static struct connection *connections[FDS];
+static int delayed[FDS]; /* connections with a delayed Query, by its arrival */
+static size_t delayed_count;
 static long pages = 1, count = 1000, delay_us, token_bytes = 1000;
 static long queries, other, accepted;
 static int64_t busy_ns;
@@ -65,10 +70,8 @@ static long page_of(const char *body)
     return page != NULL ? strtol(page + 6, NULL, 10) : 0;
 }
 
-static void answer_query(int fd, const char *body)
+static void answer_query(int fd, const char *body, int64_t arrived)
 {
-    int64_t start = now_ns();
-    struct timespec delay = {.tv_nsec = delay_us * 1000};
     long page = page_of(body) + 1;
     char reply[1024], crc[64], key[128] = "";
 
@@ -81,10 +84,8 @@ static void answer_query(int fd, const char *body)
         "\"CapacityUnits\":128.5}%s}",
         count, count, key);
     snprintf(crc, sizeof(crc), "x-amz-crc32: %u\r\n", crc32_of(reply, strlen(reply)));
-    if (delay_us > 0)
-        nanosleep(&delay, NULL);
     respond(fd, "application/x-amz-json-1.0", reply, crc);
-    busy_ns += now_ns() - start;
+    busy_ns += now_ns() - arrived;
     queries++;
 }
 
@@ -135,6 +136,22 @@ static size_t whole_request(const char *text, size_t len, const char **body)
     return (size_t)(*body - text) + body_len <= len ? (size_t)(*body - text) + body_len : 0;
 }
 
+/* False: it is answered later. */
+static bool take_query(int fd, struct connection *connection, const char *body)
+{
+    int64_t now = now_ns(), arrived = connection->arrived != 0 ? connection->arrived : now;
+
+    if (now < arrived + delay_us * 1000) {
+        if (connection->arrived == 0)
+            delayed[delayed_count++] = fd;
+        connection->arrived = arrived;
+        return false;
+    }
+    connection->arrived = 0;
+    answer_query(fd, body, arrived);
+    return true;
+}
+
 static void answer_requests(int fd, struct connection *connection)
 {
     const char *body;
@@ -142,6 +159,7 @@ static void answer_requests(int fd, struct connection *connection)
 
     while ((taken = whole_request(connection->data, connection->len, &body)) > 0) {
         char behind = connection->data[taken];
+        bool answered = true;
 
         connection->data[taken] = '\0';
         if (strncmp(connection->data, "GET /stats", 10) == 0)
@@ -149,11 +167,46 @@ static void answer_requests(int fd, struct connection *connection)
         else if (strncmp(body, "Action=", 7) == 0)
             answer_sts(fd);
         else
-            answer_query(fd, body);
+            answered = take_query(fd, connection, body);
         connection->data[taken] = behind;
+        if (!answered)
+            return;
         connection->len -= taken;
         memmove(connection->data, connection->data + taken, connection->len + 1);
     }
+}
+
+static void forget_delayed(size_t place)
+{
+    memmove(&delayed[place], &delayed[place + 1], (--delayed_count - place) * sizeof(delayed[0]));
+}
+
+static void close_connection(int fd)
+{
+    for (size_t i = 0; i < delayed_count; i++) {
+        if (delayed[i] == fd) {
+            forget_delayed(i);
+            break;
+        }
+    }
+    close(fd);
+}
+
+/* Answers what is due; returns the time until the next, NULL: nothing is delayed. */
+static const struct timespec *answer_delayed(struct timespec *wait)
+{
+    while (delayed_count > 0) {
+        int fd = delayed[0];
+        int64_t left = connections[fd]->arrived + delay_us * 1000 - now_ns();
+
+        if (left > 0) {
+            *wait = (struct timespec){left / 1000000000, left % 1000000000};
+            return wait;
+        }
+        forget_delayed(0);
+        answer_requests(fd, connections[fd]);
+    }
+    return NULL;
 }
 
 static void on_readable(int fd)
@@ -165,7 +218,7 @@ static void on_readable(int fd)
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0) {
-        close(fd);
+        close_connection(fd);
         return;
     }
     connection->len += (size_t)n;
@@ -187,6 +240,7 @@ static void take_connection(int loop, int listener)
     if (connections[fd] == NULL || epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) < 0)
         die("connection");
     connections[fd]->len = 0;
+    connections[fd]->arrived = 0;
     accepted++;
 }
 
@@ -228,7 +282,8 @@ int main(int argc, char **argv)
     if (epoll_ctl(loop, EPOLL_CTL_ADD, listener, &events[0]) < 0)
         die("epoll_ctl");
     for (;;) {
-        int ready = epoll_wait(loop, events, EVENTS, -1);
+        struct timespec wait;
+        int ready = epoll_pwait2(loop, events, EVENTS, answer_delayed(&wait), NULL);
 
         for (int i = 0; i < ready; i++) {
             if (events[i].data.fd == listener)

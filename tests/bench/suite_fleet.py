@@ -11,17 +11,17 @@ from tests.gateway.client import Gateway
 from tests.gateway.share_table import ShareTable
 from tests.gateway.tables import ORDERS, Tables
 from tests.integration.agent import Agent
-from tests.integration.yaml_files import scaled_object, trigger
+from tests.integration.yaml_files import scaled_object, text, trigger
 
 from . import plot, table
 from .rounds import Row, Spread
-from .servers import BUILD
+from .servers import BUILD, Stage, count
 
 TITLE = "Fleet (units of DynamoDB for each polling interval, beside one agent)"
 SIZES, ALONE = (1, 10, 50, 100), (1, 10)
 ITEMS = 5_000  # 5 pages
 INTERVAL, INTERVALS = 6, 6
-SHARDS, SHARD_ITEMS, PAGE_SECONDS = 16, 4, 0.01  # one item a page, and an empty page
+SHARDS, SHARD_PAGES, PAGE_US = 16, 5, 10_000
 COLUMNS = {"queries": "Query calls", "gets": "GetItem calls", "updates": "UpdateItem calls",
            "refused": "refused conditions", "read_units": "read units",
            "looks": "of them for looks at the record", "write_units": "write units"}
@@ -66,32 +66,28 @@ def measure(gateway, number, intervals, share=None):
         world.close()
 
 
-def sum_of_shards(gateway, rounds):
+def sum_of_shards(rounds):
     """Seconds for the sum, and for the same shards one after the other."""
-    world = gateway.world()
-    world.fault(action="Query", latency=PAGE_SECONDS, limit=1)
-    one = [scaled_object(f"shard-{place:02}", trigger(value={"S": f"shard#{place}"}))
-           for place in range(SHARDS)]
-    summed = scaled_object("sum", trigger(value={"S": "x"},
-                                          sumOver=f":v = shard#{{0..{SHARDS - 1}}}"))
-    agent = Agent(world, *one, summed)
-    try:
-        agent.start()
-        agent.rpc("count", trigger="sum", timeout_ms=60_000)
+    parameters = [trigger(value={"S": f"shard#{place}"}) for place in range(SHARDS)]
+    summed = trigger(value={"S": "x"}, sumOver=f":v = shard#{{0..{SHARDS - 1}}}")
+    with Stage() as stage:
+        config = stage.write("shards.yaml", text(
+            *(scaled_object(f"shard-{place}", one) for place, one in enumerate(parameters)),
+            scaled_object("sum", summed)))
+        stage.agent(stage.canned("--pages", SHARD_PAGES, "--delay-us", PAGE_US), config)
+        path = stage.path("tally.sock")
+        fresh = {"max_age_ms": 0, "timeout_ms": 60_000}
+        count(path, "shop/sum", **fresh)  # credentials and connections
         together, apart = [], []
         for _ in range(rounds):
             begun = time.monotonic()
-            told = agent.rpc("count", trigger="sum", max_age_ms=0, timeout_ms=60_000)
+            told = count(path, "shop/sum", **fresh)
             together.append(time.monotonic() - begun)
-            assert told["count"] == SHARDS * SHARD_ITEMS and told["quality"] == "exact"
             begun = time.monotonic()
-            for place in range(SHARDS):
-                agent.rpc("count", trigger=f"shard-{place:02}", max_age_ms=0, timeout_ms=60_000)
+            each = [count(path, f"shop/shard-{place}", **fresh)["count"] for place in range(SHARDS)]
             apart.append(time.monotonic() - begun)
+            assert told["count"] == sum(each) and told["quality"] == "exact"
         return together, apart
-    finally:
-        agent.finish()
-        world.close()
 
 
 def draw(shared, alone):
@@ -115,7 +111,7 @@ def rows(shared, together, apart):
              for number, told in shared.items()]
     found += [Row("fleet", f"looks of an agent, {number} agents", [told["looks"] / number], "RCU")
               for number, told in shared.items()]
-    found.append(Row("fleet", f"sum over {SHARDS} shards of 5 pages", together, "s",
+    found.append(Row("fleet", f"sum over {SHARDS} shards of {SHARD_PAGES} pages", together, "s",
                      "one after the other", apart, ("<=", 0.27)))
     return found
 
@@ -128,15 +124,13 @@ def run(rounds, quick=False):
         tables = Tables(gateway.dynamodb_local)
         tables.create(ORDERS)
         tables.fill_orders("pending", ITEMS)
-        for place in range(SHARDS):
-            tables.fill_orders(f"shard#{place}", SHARD_ITEMS)
         shared = {number: measure(gateway, number, intervals, ShareTable(tables))
                   for number in sizes}
         alone = {number: measure(gateway, number, intervals) for number in ALONE}
-        together, apart = sum_of_shards(gateway, rounds)
     finally:
         gateway.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    together, apart = sum_of_shards(rounds)
     cells = {**{f"{number} shared": told for number, told in shared.items()},
              **{f"{number} alone": told for number, told in alone.items()}}
     table.grid(f"Agents that keep a count of {ITEMS} items fresh, for each interval of "
