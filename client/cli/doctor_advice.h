@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The knowledge of tally doctor, pure: to which step a failure belongs, and what to do about it. */
-#ifndef TALLY_CLIENT_CLI_DOCTOR_H
-#define TALLY_CLIENT_CLI_DOCTOR_H
-
-/* From good to bad. */
-enum doctor_state { DOCTOR_SKIPPED, DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM };
+#ifndef TALLY_CLIENT_CLI_DOCTOR_ADVICE_H
+#define TALLY_CLIENT_CLI_DOCTOR_ADVICE_H
 
 /* The step for an error with this stage ("": not given) and name. Static. */
 const char *doctor_place(const char *stage, const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/doctor.h"
+#include "client/cli/doctor_advice.h"
 #include "proto/errors.h"
 #include "tests/unit/test.h"
 
