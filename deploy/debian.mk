@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The Debian packages: `make deb` makes tallyd, tally, libtally0 and libtally-dev below $(BUILD)/deb.
+# The Debian packages: `make deb` makes tallyd, tally, tally-bridge, libtally0 and libtally-dev below
+# $(BUILD)/deb.
 .PHONY: deb
 deb:
 	@tests/setup.sh packages

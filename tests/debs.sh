@@ -13,10 +13,7 @@ unset MAKEFLAGS MAKELEVEL
 # shellcheck source=tests/debian.sh
 . tests/debian.sh
 
-[ "$(id -u)" -eq 0 ] || {
-  echo "debs: needs root, for chroot" >&2
-  exit 1
-}
+debian_needs_root debs chroot
 # A namespace of its own, with which all mounts and processes go.
 if [ -z "${TALLY_DEBS:-}" ]; then
   make --no-print-directory deb >/dev/null
@@ -26,31 +23,8 @@ fi
 version=$(sed -n 's/^VERSION := //p' Makefile)
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-debs-XXXXXX")
 root=$work/root
-finish() {
-  umount -R "$root" 2>/dev/null || true
-  if [ -n "${KEEP:-}" ]; then
-    echo "debs: the machine stays in $root"
-  else
-    rm -rf --one-file-system "$work"
-  fi
-}
-trap finish EXIT
+trap 'debian_remove debs "$work"' EXIT
 
-failed=0 passed=0
-check() {
-  local what=$1 status=0
-  shift
-  "$@" >"$work/said" 2>&1 || status=$?
-  if [ "$status" -eq 0 ]; then
-    passed=$((passed + 1))
-    printf 'ok    %s\n' "$what"
-  else
-    failed=$((failed + 1))
-    printf 'FAIL  %s: exit status %s\n' "$what" "$status"
-    tail -n 40 "$work/said" | sed 's/^/      | /'
-  fi
-}
-refused() { ! "$@"; }
 inside() {
   chroot "$root" env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
@@ -64,10 +38,7 @@ lint() {
 check "lintian has no error and no warning" lint
 
 minimal_debian "$work" ca-certificates
-cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
-mount --rbind --make-rslave /dev "$root/dev"
+debian_join "$root"
 
 # autopkgtest installs the packages with what the tests need.
 own_tests() {
@@ -78,7 +49,7 @@ cp build/deb/*_"$version"_*.deb "$root/debs"
 rm "$root"/debs/*-dbgsym_*
 inside apt-get -q update >/dev/null
 mapfile -t debs < <(cd "$root" && printf '/%s\n' debs/*.deb)
-check "there are four" test ${#debs[@]} -eq 4
+check "there are five" test ${#debs[@]} -eq 5
 check "they are installed" inside apt-get -q -y --no-install-recommends install "${debs[@]}"
 check "with all they need" inside apt-get -q check
 check "the group is made" inside getent group tally
@@ -89,9 +60,10 @@ check "nothing is enabled, and nothing started" refused started
 told_version() { [ "$(inside "$1" --version)" = "$1 $version" ]; }
 check "the agent has the packages' version" told_version tallyd
 check "the command, too" told_version tally
+check "and the bridge" told_version tally-bridge
 check "without triggers there is nothing to check" refused inside tallyd --check --config /etc/tally
 check "systemd finds no fault with the units" inside systemd-analyze verify --man=no tallyd.service \
-  tallyd.socket
+  tallyd.socket tally-bridge.service
 
 cp tests/demo.yaml "$root/etc/tally/"
 echo 'AWS_REGION=eu-west-1' >"$root/etc/default/tally"
@@ -122,5 +94,4 @@ left() {
 }
 check "no file of theirs is left, the configuration neither" refused left
 check "their own tests pass (autopkgtest)" own_tests
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+checks_finish

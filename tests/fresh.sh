@@ -15,10 +15,7 @@ unset MAKEFLAGS MAKELEVEL
 # shellcheck source=tests/debian.sh
 . tests/debian.sh
 
-[ "$(id -u)" -eq 0 ] || {
-  echo "fresh: needs root, for chroot" >&2
-  exit 1
-}
+debian_needs_root fresh chroot
 [ $# -gt 0 ] || set -- 'make demo' 'make test'
 
 # In its own namespaces, so that all mounts and processes end with it.
@@ -31,26 +28,15 @@ say() { printf 'fresh: %s\n' "$*"; }
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tally-fresh-XXXXXX")
 root=$work/root logs=$PWD/build/logs
 mkdir -p "$logs"
-finish() {
-  umount -R "$root" 2>/dev/null || true
-  if [ -n "${KEEP:-}" ]; then
-    say "the machine stays in $root"
-  else
-    rm -rf --one-file-system "$work"
-  fi
-}
-trap finish EXIT
+trap 'debian_remove fresh "$work"' EXIT
 
 say "a minimal Debian 12 with make, gcc and git"
 minimal_debian "$work" ca-certificates gcc git make ${FRESH_USER:+sudo}
-cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+debian_join "$root"
 # CA certificates that this machine trusts in addition to Debian's, for example for a company proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
 chroot "$root" update-ca-certificates >/dev/null 2>&1
-mount --bind "$root" "$root" # "/" is a mount point, as on a real machine
-mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /sys "$root/sys"
-mount --rbind --make-rslave /dev "$root/dev"
 
 git bundle create -q "$work/root/tally.bundle" HEAD
 home=/root

@@ -14,10 +14,7 @@ unset MAKEFLAGS MAKELEVEL
 # shellcheck source=tests/debian.sh
 . tests/debian.sh
 
-[ "$(id -u)" -eq 0 ] || {
-  echo "systemd: needs root, for namespaces" >&2
-  exit 1
-}
+debian_needs_root systemd namespaces
 
 # PID 1 of the new machine: creates the mounts that systemd expects, and executes systemd.
 # shellcheck disable=SC2016 # the inner shell expands it
@@ -57,16 +54,12 @@ finish() {
     find "$control" -depth -type d -exec rmdir {} + 2>/dev/null && break
     sleep 0.1
   done
-  if [ -n "${KEEP:-}" ]; then
-    echo "systemd: the machine stays in $root"
-  else
-    rm -rf --one-file-system "$work"
-  fi
+  debian_remove systemd "$work"
 }
 trap finish EXIT
 
 minimal_debian "$work" systemd ca-certificates libcurl4 libexpat1 libjansson4 libmsgpackc2 \
-  libseccomp2 libuv1 libyaml-0-2
+  libnghttp2-14 libssl3 libuv1 libyaml-0-2
 make -s install "DESTDIR=$root"
 mkdir "$control"
 (
@@ -80,24 +73,9 @@ machine=$!
 inside() { nsenter -t "$init" -a -- "$@"; }
 journal() {
   inside journalctl --sync
-  inside journalctl -q --no-pager -o cat -u tallyd.service -u tallyd.socket
+  inside journalctl -q --no-pager -o cat -u tallyd.service -u tallyd.socket -u tally-bridge.service
 }
 
-failed=0 passed=0
-check() {
-  local what=$1 status=0
-  shift
-  "$@" >"$work/said" 2>&1 || status=$?
-  if [ "$status" -eq 0 ]; then
-    passed=$((passed + 1))
-    printf 'ok    %s\n' "$what"
-  else
-    failed=$((failed + 1))
-    printf 'FAIL  %s: exit status %s\n' "$what" "$status"
-    sed 's/^/      | /' "$work/said"
-  fi
-}
-refused() { ! "$@"; }
 # eventually COMMAND...: retries until the command succeeds, for at most 20 seconds.
 eventually() {
   for _ in $(seq 200); do
@@ -120,7 +98,7 @@ fi
 
 # The commands from deploy/systemd.mk.
 check "systemd finds no fault with them" inside systemd-analyze verify --man=no tallyd.service \
-  tallyd.socket
+  tallyd.socket tally-bridge.service
 check "the group is made" inside systemd-sysusers
 check "the folders are made" inside systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/tally.conf
 check "the configuration is root's alone" \
@@ -140,13 +118,25 @@ check "it has read the configuration" grep -q shop/orders/pending <(inside tally
 
 # A dynamic user, without capabilities, with the agent's own filter in addition to the unit's.
 process() {
-  inside cat "/proc/$(inside systemctl show -P MainPID tallyd.service)/status" >"$work/status"
+  inside cat "/proc/$(inside systemctl show -P MainPID "$1")/status" >"$work/status"
   awk '$1 == "Uid:" { uid = $2 } $1 ~ /^Cap/ && $2 + 0 != 0 { bad = 1 } $1 == "NoNewPrivs:" { alone = $2 }
     $1 == "Seccomp:" { filtered = $2 } END { exit !(uid >= 61184 && uid <= 65519 && !bad && alone == 1 && filtered == 2) }' \
     "$work/status" || { cat "$work/status" && return 1; }
 }
-check "it is a dynamic user without capabilities" process
+check "it is a dynamic user without capabilities" process tallyd.service
 check "its own filter is on" refused grep -q no-seccomp <(journal)
+
+# shellcheck disable=SC2016 # the inner shell expands it
+bridge_page() {
+  inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/6000
+    printf "GET %s HTTP/1.0\r\n\r\n" "$1" >&3
+    cat <&3' _ "$1"
+}
+bridge_ready() { grep -q '^HTTP/1.[01] 200' <(bridge_page /readyz); }
+check "tally-bridge starts" inside systemctl start tally-bridge.service
+check "it reaches the agent" eventually bridge_ready
+check "and shows its metrics" grep -q '^tally_trigger_.*orders' <(bridge_page /metrics)
+check "it is a dynamic user without capabilities, too" process tally-bridge.service
 
 reloads() { journal | grep -c event=reloaded; }
 reloaded_since() { [ "$(reloads)" -gt "$1" ]; }
@@ -188,9 +178,10 @@ check "systemd is told that it is repaired" inside systemctl reset-failed tallyd
 check "and starts it" inside systemctl start tallyd.service
 check "and its socket" inside tally ping
 
+check "tally-bridge has reached every agent since" eventually bridge_ready
+check "it stops" inside systemctl stop tally-bridge.service
 check "no system call was denied" refused grep syscall_denied <(journal)
 check "both stop" inside systemctl stop tallyd.socket
 check "the agent, too" refused inside systemctl is-active tallyd.service
 check "and the socket's file is gone" refused inside test -e /run/tally/tally.sock
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+checks_finish
