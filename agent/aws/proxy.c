@@ -213,6 +213,8 @@ static bool in_block(const struct target *target, const char *text)
     char *end;
     unsigned long bits;
 
+    if (slash == NULL)
+        return false;
     snprintf(host, sizeof(host), "%.*s", (int)(slash - text), text);
     bits = strtoul(slash + 1, &end, 10);
     if (!endpoint_read_address(host, block, &is_ipv4) || slash[1] < '0' || slash[1] > '9' ||

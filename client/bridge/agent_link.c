@@ -427,11 +427,9 @@ static int link_begin_watch(
 {
     size_t size = strlen(trigger) + 1;
     struct link_handle *handle = link_roomy_handle(link);
-    struct trigger_watch *watch = malloc(sizeof(*watch) + size);
-    if (handle == NULL || watch == NULL) {
-        free(watch);
+    struct trigger_watch *watch = handle != NULL ? malloc(sizeof(*watch) + size) : NULL;
+    if (watch == NULL)
         return TALLY_ENOMEM;
-    }
     *watch = (struct trigger_watch){.handle = handle};
     memcpy(watch->trigger, trigger, size);
     ring_init(&watch->untold);
