@@ -5,6 +5,8 @@ sidecar to workloads that know nothing about it. What the NetworkPolicy lets thr
 import copy
 import ipaddress
 import os
+import re
+import shutil
 
 import pytest
 import yaml
@@ -100,6 +102,23 @@ def test_the_component_follows_names_images_and_namespaces(mine):
     spec, = [item["spec"]["template"]["spec"] for item in documents if item["kind"] == "Deployment"]
     assert [volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume] == [config]
     assert spec["initContainers"][0]["image"] == f"other/tally@{image['digest']}"
+
+
+@with_components
+def test_the_kustomization_of_the_readme_serves_a_deployment_that_names_its_namespace(tmp_path):
+    with open(f"{FOLDER}/README.md", encoding="utf-8") as file:
+        text, = re.findall(r"```yaml\n(# kustomization\.yaml\n.*?)```", file.read(), re.S)
+    deployment = workload("Deployment", "mine", pod_spec())
+    deployment["metadata"]["namespace"] = "shop"
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(deployment))
+    shutil.copy(f"{FOLDER}/config/scaledobject.yaml", tmp_path)
+    documents = build(kustomization(tmp_path, **{
+        **yaml.safe_load(text), "components": ["@component"]}))
+    config, = [item["metadata"] for item in documents if item["kind"] == "ConfigMap"]
+    spec, = [item["spec"]["template"]["spec"] for item in documents if item["kind"] == "Deployment"]
+    assert config["namespace"] == "shop"
+    assert [volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume] == [
+        config["name"]]
 
 
 @with_components
