@@ -156,12 +156,17 @@ static void world_close(struct world *world)
 }
 
 /* One round of the loop, whose clock goes on by 1 ms. */
-static void turn(struct world *world)
+static void loop_round(struct world *world)
 {
-    agent_link_turn(world->link);
     fake_loop_advance(world->loop, 1);
     if (!fake_loop_deliver(world->loop))
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void turn(struct world *world)
+{
+    agent_link_turn(world->link);
+    loop_round(world);
 }
 
 static void turn_until(struct world *world, const unsigned *value, unsigned wanted)
@@ -222,7 +227,6 @@ TEST(the_same_question_is_asked_once)
     for (int i = 0; i < 3; i++)
         CHECK_INT(100, seen[i].count);
     CHECK_INT(1, world.shelf.counts);
-    CHECK(world.turns > 0);
     agent_link_read_stats(world.link, &stats);
     CHECK_INT(3, stats.questions);
     CHECK_INT(2, stats.joined);
@@ -304,14 +308,19 @@ TEST(watchers_share_a_watch_and_each_hears_what_is_known)
     struct world world;
     struct seen seen[2] = {{0}};
     struct link_watcher watchers[2];
+    unsigned before;
     bool active = false;
 
     world_open(&world);
     watch(&world, &watchers[0], &seen[0]);
     turn_until_asked(&world, &world.shelf.watches, 1);
     CHECK(!agent_link_knows(world.link, "shop/orders", &active));
+    before = world.turns;
     push_change(&world);
-    turn_until(&world, &seen[0].calls, 1);
+    for (int64_t end = clock_ms() + WAIT_MS; seen[0].calls < 1 && clock_ms() < end;)
+        loop_round(&world); /* not agent_link_turn, which may receive it before the loop does */
+    CHECK_INT(1, seen[0].calls);
+    CHECK(world.turns > before);
     CHECK(agent_link_knows(world.link, "shop/orders", &active) && active);
     watch(&world, &watchers[1], &seen[1]);
     CHECK_INT(0, seen[1].calls);
