@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tallyd with its filter of system calls on a real arm64 kernel: its identity from STS and its counts
-from DynamoDB over TLS, by AWS's own names, through a proxy to the gateway on this machine.
+from DynamoDB over TLS, by AWS's own names, through a proxy to the gateway on this machine. tally-bridge
+beside it, with its own filter.
 
 One machine runs the agent as it is, then with an intruder in it, then with the intruder and without
 the filter. TALLY_BUILD is a build with ARCH=arm64: build/arm64, or an image's."""
@@ -15,6 +16,7 @@ import pytest
 from tests.gateway.world import REGION, ROLE
 from tests.integration import yaml_files
 from tests.integration.agent import TALLY, TALLYD
+from tests.integration.bridge import BRIDGE
 from tests.integration.test_sandbox import ALLOWED, OTHERWISE
 from tests.integration.test_sandbox import SOURCE as INTRUDER
 
@@ -51,6 +53,17 @@ start
 ask plain
 run status cat /proc/$pid/status
 run threads sh -c "cat /proc/$pid/task/*/status | grep Seccomp:"
+/tally-bridge --socket /run/t.sock --listen 127.0.0.1:6000 2>/tmp/bridge.log &
+bridge=$!
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  wget -q -O /dev/null http://127.0.0.1:6000/readyz && break
+  sleep 0.5
+done
+run bridge wget -q -O - http://127.0.0.1:6000/v1/count/shop/small
+run bridge status cat /proc/$bridge/status
+kill $bridge
+run bridge stopped wait $bridge
+run bridge log cat /tmp/bridge.log
 stop plain
 """
 
@@ -75,6 +88,7 @@ def run_machine(gateway, tables, tmp_path_factory):  # pylint: disable=unused-ar
     machine = Machine(folder)
     machine.program("tallyd", TALLYD)
     machine.program("tally", TALLY)
+    machine.program("tally-bridge", BRIDGE)
     machine.text("config.yaml", yaml_files.text(yaml_files.small_object()))
     machine.text("token", world.token())
     machine.text("ca.pem", world.ca())
@@ -116,6 +130,15 @@ def test_the_kernel_has_its_filter_for_every_thread(told):
     assert threads and set(threads) == {"Seccomp:\t2"}
 
 
+def test_the_bridge_serves_it_with_a_filter_of_its_own(told):
+    text, code = told["bridge"]
+    assert code == 0, text + told["bridge log"][0]
+    assert json.loads(text)["count"] == 7
+    assert re.search(r"^Seccomp:\t2$", told["bridge status"][0], re.MULTILINE)
+    assert told["bridge stopped"][1] == 0
+    assert "syscall_denied" not in told["bridge log"][0] and "no_seccomp" not in told["bridge log"][0]
+
+
 def test_an_intruder_gets_nowhere_on_arm64(told):
     if not needed(TALLYD):
         assert "filtered intruder" not in told
@@ -131,6 +154,6 @@ def test_an_intruder_gets_nowhere_on_arm64(told):
 
 
 def test_the_programs_are_for_arm64():
-    for path in (TALLYD, TALLY):
+    for path in (TALLYD, TALLY, BRIDGE):
         with open(path, "rb") as file:
             assert file.read(20)[18:20] == b"\xb7\x00", path  # EM_AARCH64
