@@ -45,6 +45,12 @@ long_attacks() {
       -n "$(nproc)" tests/integration -k attack
 }
 
+# make test has no rustc.
+rust_example() {
+  "${make[@]}" BUILD=build all &&
+    TALLY_BUILD=build /usr/bin/python3 -m pytest -q --tb=short tests/integration/test_examples.py -k count.rs
+}
+
 arm64_build() {
   "${make[@]}" deps ARCH=arm64 && "${make[@]}" WERROR=1 ARCH=arm64 all unit-programs helpers
 }
@@ -60,6 +66,7 @@ step "gcc -fanalyzer" analyzer
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks
+step "the example in Rust" rust_example
 step "torture: failing allocations" "${make[@]}" torture
 step "the model of a fleet" /usr/bin/python3 -m pytest -q --tb=short tests/bench
 step "the units under systemd" tests/systemd.sh

@@ -6,7 +6,7 @@
 #   tests/setup.sh cross ARCH DIR  … and a compiler for ARCH, with its libraries in the sysroot DIR
 #   tests/setup.sh demo     … and what plays AWS: Python, Java, DynamoDB Local
 #   tests/setup.sh test     … and what checks the code (the default)
-#   tests/setup.sh deep     … and what `make check-deep` runs: qemu, and makers of Debian packages
+#   tests/setup.sh deep     … and what `make check-deep` runs: qemu, rustc, and makers of Debian packages
 #   tests/setup.sh packages what `make deb` needs
 #   tests/setup.sh machine  qemu, and the kernel of the arm64 machine that it runs
 #   tests/setup.sh bench    what `make bench` compares with, as far as it can be had
@@ -143,6 +143,7 @@ install_packages() {
   fi
   # kubectl, too, may have another source, which owns the same file.
   [ -z "${test_too:-}" ] || command -v kubectl >/dev/null || packages+=(kubernetes-client)
+  [ "$what" != deep ] || command -v rustc >/dev/null || packages+=(rustc)
   [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 }
 
