@@ -67,6 +67,7 @@ check "systemd finds no fault with the units" inside systemd-analyze verify --ma
 
 cp tests/demo.yaml "$root/etc/tally/"
 echo 'AWS_REGION=eu-west-1' >"$root/etc/default/tally"
+echo 'TALLY_BRIDGE_LISTEN=127.0.0.1:6000' >"$root/etc/default/tally-bridge"
 run_agent() {
   # shellcheck disable=SC2016 # the inner shell expands it
   inside sh -c 'mkdir -p /run/tally
