@@ -50,6 +50,7 @@ def settle(agent, world):
     return anonymous_kb(agent.child.pid)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_memory_comes_back_after_a_hostile_reply_of_dynamodb(start, world, kind):
     agent = start(small_object(), options=["--max-stale", "0"])
@@ -65,6 +66,7 @@ def test_memory_comes_back_after_a_hostile_reply_of_dynamodb(start, world, kind)
             assert after < before + 1024 and most < before + 3 * 1024, (before, most, after)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("body", [
     "<AssumeRoleWithWebIdentityResponse>" + "<a/>" * 15_000 + "</AssumeRoleWithWebIdentityResponse>",
     "<ErrorResponse>" + "".join(f"<a{n} b{n}='1'/>" for n in range(3_000)) + "</ErrorResponse>",
@@ -82,6 +84,7 @@ def test_memory_comes_back_after_a_hostile_reply_of_sts(start, world, body):
     settle(agent, world)
 
 
+@pytest.mark.timing
 def test_memory_comes_back_after_a_hostile_reply_of_the_container_endpoint(start, world):
     agent = start(small_object(), env={
         "AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None,

@@ -114,6 +114,7 @@ def round_trips(agent, seconds):
     return told
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [1, 16])
 @pytest.mark.parametrize("method", ["list", "status", "whoami", "hello", "count"])
 def test_a_flood_delays_others_by_its_share_only(start, programs, method, number):
@@ -206,6 +207,7 @@ def test_with_few_descriptors_counts_and_reloads_go_on(pod, world, crowd):
     assert agent.rpc("status")["config"]["triggers"] == 2
 
 
+@pytest.mark.timing
 def test_a_small_soft_limit_is_raised(pod):
     agent = pod(small_object())
     agent.start(wrapper=["prlimit", "--nofile=64:4096"])
@@ -259,6 +261,7 @@ def unread_pages(connections):
 
 # A sanitizer needs more memory than the groups allow.
 if "sanitized" not in TALLYD:
+    @pytest.mark.timing
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a memory cgroup, a client of another user")
     @pytest.mark.parametrize("mebibytes, clients, buffer", [
         (8, 150, "1M"), (16, 800, "2M"), (32, 1000, "2M")])

@@ -271,6 +271,7 @@ def test_without_an_agent_there_is_an_error_and_then_the_number(pod, bridge):
     assert "event=agent_found" in one.log()
 
 
+@pytest.mark.timing
 def test_a_call_outlives_a_restart_of_the_agent(start, bridge):
     agent = start(small_object())
     scaler = bridge(agent).scaler()
@@ -424,8 +425,9 @@ def test_a_head_is_a_get_without_a_body(start, bridge):
         _, whole, body = one.get(path)
         status, headers, empty = one.get(path, method="HEAD")
         assert empty == "" and status in (200, 404)
-        if path != "/metrics":
-            assert headers["Content-Length"] == whole["Content-Length"] == str(len(body))
+        assert whole["Content-Length"] == str(len(body))
+        # An age has more digits after a while.
+        assert headers["Content-Length"] == str(len(body)) or path in ("/v1/count/small", "/metrics")
 
 
 def test_one_connection_serves_many_requests(start, bridge):

@@ -216,6 +216,7 @@ def test_bodies_without_end_are_bounded(bridge):
         peer.socket.close()
 
 
+@pytest.mark.timing
 def test_a_peer_that_reads_nothing_costs_little(bridge):
     one = bridge()
     before = resident(one)
@@ -324,6 +325,7 @@ def test_pages_are_served_over_http2(bridge, tmp_path):
         assert get(7, "/metrics", ("authorization", "Bearer secret")).count(b"# TYPE") > 20
 
 
+@pytest.mark.timing
 def test_no_core_file_and_no_tracer(bridge):
     one = bridge()
     with open(f"/proc/{one.child.pid}/limits", encoding="ascii") as file:
@@ -347,6 +349,7 @@ def test_without_descriptors_it_goes_on_later(bridge):
     assert serves(one)
 
 
+@pytest.mark.timing
 def test_unknown_objects_do_not_fill_the_memory(bridge):
     one = bridge()
     before = resident(one)
