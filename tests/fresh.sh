@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The README's two commands on a fresh machine: a minimal Debian 12 with make, gcc and git in a
+# The README's two commands on a fresh machine: a minimal Debian 12 with make and git in a
 # separate folder, and a clone of the last commit.
 #
 #   tests/fresh.sh                 make demo, then make test
@@ -30,8 +30,8 @@ root=$work/root logs=$PWD/build/logs
 mkdir -p "$logs"
 trap 'debian_remove fresh "$work"' EXIT
 
-say "a minimal Debian 12 with make, gcc and git"
-minimal_debian "$work" ca-certificates gcc git make ${FRESH_USER:+sudo}
+say "a minimal Debian 12 with make and git"
+minimal_debian "$work" ca-certificates git make ${FRESH_USER:+sudo}
 debian_join "$root"
 # CA certificates that this machine trusts in addition to Debian's, for example for a company proxy.
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
