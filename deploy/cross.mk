@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make ARCH=arm64`: tallyd, tally, tally-bridge and libtally for another architecture, with Debian's cross compiler
-# and Debian's libraries of that architecture (`make deps ARCH=arm64`), in a build folder of its own.
-# Read before the Makefile's own settings, which it leaves as they are where ARCH is the machine's.
+# `make ARCH=arm64`: tallyd, tally, tally-bridge and libtally for another architecture, with Debian's
+# cross compiler and Debian's libraries of that architecture (`make deps ARCH=arm64`), in a build
+# folder of its own. Read before the Makefile's own settings, which it leaves as they are where ARCH
+# is the machine's.
 #
 # One more architecture is one more line in each of these two; tallyd's filter of system calls needs
 # what agent/sandbox.c says.
