@@ -294,7 +294,7 @@ torture:
 	@tests/setup.sh test
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/sanitized SANITIZE=address,undefined \
 	  torture-programs
-	@TALLY_BUILD=build/sanitized /usr/bin/python3 tests/torture/torture.py
+	@TALLY_BUILD=build/sanitized /usr/bin/python3 tests/torture/torture.py $(PROGRAM)
 
 # Load, faults, rotation and churn for MINUTES minutes.
 MINUTES ?= 5

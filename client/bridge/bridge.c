@@ -9,7 +9,6 @@
 #include "client/bridge/bridge_options.h"
 #include "client/bridge/listener.h"
 #include "client/bridge/peer.h"
-#include "client/cli/json.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -219,7 +218,6 @@ int main(int argc, char **argv)
     char why[512];
     int status = STATUS_OK;
     process_harden();
-    json_need_memory();
     if (bridge_options_read(&bridge.options, argc, argv, why, sizeof(why)) < 0) {
         fprintf(stderr, "tally-bridge: %s\n", why);
         status = STATUS_USAGE;

@@ -9,6 +9,7 @@
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,13 @@ static const char type_json[] = "application/json", type_text[] = "text/plain; c
 
 enum page_kind { PAGE_READY, PAGE_COUNT, PAGE_TRIGGERS, PAGE_METRICS };
 
+/* Of PAGE_METRICS: the answer that it waits for. */
+enum page_part { PART_STATUS, PART_IDENTITIES, PART_LIST };
+
 struct page {
     struct page_room *room;
     enum page_kind kind;
+    enum page_part part;
     struct page_head head;
     struct buffer body;
     size_t charged; /* bytes of the body in room->bytes */
@@ -40,7 +45,14 @@ struct page {
     unsigned list_pages;
 };
 
-/* ---- ends ---- */
+/* ---- bodies ---- */
+
+/* A page without memory for a part of it is none: it is finished as an error. */
+static void page_spoil(struct page *page)
+{
+    page->body.failed = true;
+    page->body.error = -ENOMEM;
+}
 
 static void page_finish(struct page *page, int status, const char *type)
 {
@@ -64,22 +76,35 @@ static void page_finish_text(struct page *page, int status, const char *text)
     page_finish(page, status, type_text);
 }
 
-/* The JSON of a value, which is freed. */
+static ssize_t on_page_text(void *data, const char *text, size_t len)
+{
+    struct page *page = data;
+    return buffer_append(&page->body, text, len) == 0 ? (ssize_t)len : 0;
+}
+
+/* Whatever is printed into it becomes the body; what does not fit makes the body a failed one,
+ * whether the printer and the C library notice or not. NULL: no memory. */
+static FILE *page_open_body(struct page *page)
+{
+    FILE *file = fopencookie(page, "w", (cookie_io_functions_t){.write = on_page_text});
+    if (file == NULL)
+        page_spoil(page);
+    return file;
+}
+
+static void page_close_body(struct page *page, FILE *file)
+{
+    if (file != NULL && fclose(file) != 0)
+        page_spoil(page);
+}
+
+/* The JSON of a value, which is freed. NULL: no memory. */
 static void page_put_json(struct page *page, struct json *json)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *file = open_memstream(&text, &len);
-    if (file != NULL && json != NULL) {
-        json_print(file, json, true);
-        fflush(file);
-        buffer_append(&page->body, text, len);
-    } else {
-        page->body.failed = true;
-    }
-    if (file != NULL)
-        fclose(file);
-    free(text);
+    FILE *file = page_open_body(page);
+    if (json == NULL || (file != NULL && !json_print(file, json, true)))
+        page_spoil(page);
+    page_close_body(page, file);
     json_free(json);
 }
 
@@ -90,10 +115,12 @@ static void page_finish_error(struct page *page, int error, const char *message)
     if (*message == '\0')
         message = tally_strerror(error);
     utf8_copy(clean, sizeof(clean), message, strlen(message));
-    json_set(json, "error", json_new_string(tally_error_name(error)));
-    json_set(json, "message", json_new_string(clean));
+    bool whole = json_set(json, "error", json_new_string(tally_error_name(error))) &&
+                 json_set(json, "message", json_new_string(clean));
     buffer_clear(&page->body);
     page_put_json(page, json);
+    if (!whole)
+        page_spoil(page);
     page_finish(page, status_http(error), type_json);
 }
 
@@ -123,12 +150,14 @@ static int page_keep_rows(struct page *page, const struct tally_answer *answer)
     while (tally_cursor_next(cursor) > 0) {
         const void *packed = NULL;
         size_t len = 0;
-        if (tally_answer_packed(tally_cursor_value(cursor), NULL, &packed, &len) == 0 &&
-            buffer_append(&page->rows, packed, len) == 0)
+        r = tally_answer_packed(tally_cursor_value(cursor), NULL, &packed, &len);
+        if (r < 0)
+            break;
+        if (buffer_append(&page->rows, packed, len) == 0)
             page->row_count++;
     }
     tally_cursor_free(cursor);
-    return page->rows.failed ? TALLY_ENOMEM : 0;
+    return page->rows.failed ? TALLY_ENOMEM : r;
 }
 
 /* {"triggers": [all rows]}; NULL: no memory. */
@@ -168,25 +197,26 @@ static int page_ask_list(struct page *page, const struct tally_answer *before)
 static void page_finish_metrics(struct page *page, struct json *list)
 {
     struct agent_link_stats link;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *file = open_memstream(&text, &len);
-    if (file == NULL)
-        page->body.failed = true;
+    FILE *file = page_open_body(page);
     if (file != NULL && page->status != NULL)
         prometheus_status(file, page->status);
     if (file != NULL && list != NULL)
         prometheus_list(file, list);
     if (file != NULL && page->identities != NULL)
         prometheus_identities(file, page->identities);
-    if (file != NULL)
-        fclose(file);
-    buffer_append(&page->body, text, len);
-    free(text);
+    page_close_body(page, file);
     json_free(list);
     agent_link_read_stats(page->room->link, &link);
     metrics_write(&page->body, page->room->stats, &link);
     page_finish(page, 200, type_metrics);
+}
+
+/* Ends it without what `error` has kept from it. */
+static void page_cut_metrics(struct page *page, int error)
+{
+    if (error == TALLY_ENOMEM)
+        page_spoil(page);
+    page_finish_metrics(page, NULL);
 }
 
 /* ---- answers of the agent ---- */
@@ -195,6 +225,8 @@ static void page_finish_list(struct page *page)
 {
     struct json *list = page_take_list(page);
     if (page->kind == PAGE_METRICS) {
+        if (list == NULL)
+            page_spoil(page);
         page_finish_metrics(page, list);
         return;
     }
@@ -213,42 +245,50 @@ static void page_take_rows(struct page *page, const struct tally_answer *answer)
     if (r == TALLY_ENOFIELD)
         page_finish_list(page);
     else if (page->kind == PAGE_METRICS)
-        page_finish_metrics(page, NULL);
+        page_cut_metrics(page, r);
     else
         page_finish_error(page, r, "");
 }
 
-static struct json *page_copy(const struct tally_answer *answer)
+static struct json *page_copy(struct page *page, const struct tally_answer *answer)
 {
     const void *packed = NULL;
     size_t len = 0;
-    return tally_answer_packed(answer, NULL, &packed, &len) == 0 ? json_from_msgpack(packed, len)
-                                                                 : NULL;
+    struct json *json = NULL;
+    if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
+        json = json_from_msgpack(packed, len);
+    if (json == NULL)
+        page_spoil(page);
+    return json;
 }
 
-/* First `status`, then `whoami`, then the list: one that fails is left out. */
+/* First `status`, then `whoami`, then the list: without the first there is no agent to be asked,
+ * another one that fails is left out. */
 static void page_gather(struct page *page, const struct tally_answer *answer)
 {
-    bool failed = tally_answer_error(answer) < 0;
-    int r;
-    if (page->status == NULL && failed) {
-        page_finish_metrics(page, NULL);
-        return;
-    }
-    if (page->status == NULL) {
-        page->status = page_copy(answer);
-        r = agent_link_identities(page->room->link, &page->waiter);
-    } else if (page->identities == NULL) {
-        page->identities = failed ? json_new_map() : page_copy(answer);
+    int r = tally_answer_error(answer);
+    bool known = r == 0;
+    switch (page->part) {
+    case PART_STATUS:
+        page->part = PART_IDENTITIES;
+        page->status = known ? page_copy(page, answer) : NULL;
+        if (known)
+            r = agent_link_identities(page->room->link, &page->waiter);
+        break;
+    case PART_IDENTITIES:
+        page->part = PART_LIST;
+        page->identities = known ? page_copy(page, answer) : NULL;
         r = page_ask_list(page, NULL);
-    } else if (failed) {
-        r = TALLY_ENOFIELD;
-    } else {
-        page_take_rows(page, answer);
-        return;
+        break;
+    case PART_LIST:
+        if (known) {
+            page_take_rows(page, answer);
+            return;
+        }
+        break;
     }
     if (r < 0)
-        page_finish_metrics(page, NULL);
+        page_cut_metrics(page, r);
 }
 
 static void on_page_answer(const struct tally_answer *answer, void *data)
@@ -389,10 +429,8 @@ void page_close(struct page *page)
     page->room->bytes -= page->charged;
     buffer_free(&page->body);
     buffer_free(&page->rows);
-    if (page->status != NULL)
-        json_free(page->status);
-    if (page->identities != NULL)
-        json_free(page->identities);
+    json_free(page->status);
+    json_free(page->identities);
     free(page);
 }
 

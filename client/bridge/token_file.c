@@ -79,10 +79,10 @@ static void token_refresh(struct token_file *token)
     if (file_stamp_equal(&stamp, &token->stamp))
         return;
     buffer_init_secret(&fresh, TOKEN_BYTES);
-    token->stamp = stamp;
     if (token_read(token->path, &fresh, why, sizeof(why))) {
         buffer_free(&token->token);
         token->token = fresh;
+        token->stamp = stamp;
         log_event(LOG_LEVEL_INFO, "token_reloaded", LOG_TEXT("file", token->path));
     } else {
         buffer_free(&fresh);

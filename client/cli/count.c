@@ -112,7 +112,7 @@ int count_add_list(const struct cli *cli, struct tally_request *request, enum op
             return cli_usage("%s", error);
         }
     }
-    void *packed = json_to_msgpack(map, &len);
+    void *packed = memory_need(json_to_msgpack(map, &len));
     int r = tally_request_set_packed(request, field, packed, len);
     if (r == TALLY_ENOMEM)
         memory_exhausted();

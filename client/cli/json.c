@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/json.h"
-#include "client/cli/memory.h"
 #include "client/cli/terminal.h"
 
 #include "proto/base64.h"
@@ -24,15 +23,27 @@ static struct json *wrap(json_t *json)
     return (struct json *)json;
 }
 
+static void *(*json_allocate)(size_t size) = malloc;
+
+void json_set_allocator(void *(*allocate)(size_t size))
+{
+    json_allocate = allocate;
+    json_set_alloc_funcs(allocate, free);
+}
+
+/* ---- from msgpack: NULL where there is no memory ---- */
+
 static json_t *text_from_msgpack(const char *data, size_t len)
 {
     if (len == 0)
-        return memory_need(json_string(""));
+        return json_string("");
     if (utf8_is_valid(data, len))
-        return memory_need(json_stringn(data, len));
-    char *encoded = memory_need(malloc(BASE64_SIZE(len)));
+        return json_stringn(data, len);
+    char *encoded = json_allocate(BASE64_SIZE(len));
+    if (encoded == NULL)
+        return NULL;
     base64_encode((const uint8_t *)data, len, encoded);
-    json_t *text = memory_need(json_string(encoded));
+    json_t *text = json_string(encoded);
     free(encoded);
     return text;
 }
@@ -46,20 +57,22 @@ static json_t *integer_from_msgpack(struct reader *reader)
     uint64_t large = 0;
     if (reader_int(&probe, &number)) {
         *reader = probe;
-        return memory_need(json_integer(number));
+        return json_integer(number);
     }
     reader_uint(reader, &large); /* over INT64_MAX */
-    return memory_need(json_real((double)large));
+    return json_real((double)large);
 }
 
 static json_t *array_from_msgpack(struct reader *reader)
 {
-    json_t *json = memory_need(json_array());
+    json_t *json = json_array();
     uint32_t count = 0;
     reader_array(reader, &count);
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
-        if (json_array_append_new(json, from_reader(reader)) < 0)
-            memory_exhausted();
+        if (json_array_append_new(json, from_reader(reader)) < 0) {
+            json_decref(json);
+            return NULL;
+        }
     }
     return json;
 }
@@ -68,24 +81,32 @@ static json_t *array_from_msgpack(struct reader *reader)
 static char *key_from_msgpack(struct reader *reader)
 {
     json_t *json = from_reader(reader);
-    char *text = json_is_string(json)   ? strdup(json_string_value(json))
-                 : json_is_object(json) ? strdup("(map)")
-                 : json_is_array(json)  ? strdup("(array)")
-                                        : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+    const char *text = json_is_string(json)   ? json_string_value(json)
+                       : json_is_object(json) ? "(map)"
+                       : json_is_array(json)  ? "(array)"
+                                              : NULL;
+    char *key = text != NULL   ? json_allocate(strlen(text) + 1)
+                : json != NULL ? json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT)
+                               : NULL;
+    if (text != NULL && key != NULL)
+        memcpy(key, text, strlen(text) + 1);
     json_decref(json);
-    return memory_need(text);
+    return key;
 }
 
 static json_t *map_from_msgpack(struct reader *reader)
 {
-    json_t *json = memory_need(json_object());
+    json_t *json = json_object();
     uint32_t pairs = 0;
     reader_map(reader, &pairs);
     for (uint32_t i = 0; i < pairs && !reader->failed; i++) {
         char *key = key_from_msgpack(reader);
-        if (json_object_set_new(json, key, from_reader(reader)) < 0)
-            memory_exhausted();
+        int r = key != NULL ? json_object_set_new(json, key, from_reader(reader)) : -1;
         free(key);
+        if (r < 0) {
+            json_decref(json);
+            return NULL;
+        }
     }
     return json;
 }
@@ -105,7 +126,7 @@ static json_t *from_reader(struct reader *reader)
         return integer_from_msgpack(reader);
     case VALUE_FLOAT:
         reader_float(reader, &number);
-        return isfinite(number) ? memory_need(json_real(number)) : json_null(); /* not in JSON */
+        return isfinite(number) ? json_real(number) : json_null(); /* not in JSON */
     case VALUE_STRING:
     case VALUE_BINARY:
         reader_text(reader, &text);
@@ -120,16 +141,6 @@ static json_t *from_reader(struct reader *reader)
     }
     reader_nil(reader); /* fails at the end of the bytes */
     return json_null();
-}
-
-static void *need_malloc(size_t size)
-{
-    return memory_need(malloc(size));
-}
-
-void json_need_memory(void)
-{
-    json_set_alloc_funcs(need_malloc, free);
 }
 
 struct json *json_from_msgpack(const void *data, size_t len)
@@ -154,33 +165,32 @@ struct json *json_parse(const char *text, char *error, size_t size)
 
 struct json *json_new_map(void)
 {
-    return wrap(memory_need(json_object()));
+    return wrap(json_object());
 }
 
 struct json *json_new_string(const char *text)
 {
-    return utf8_is_valid(text, strlen(text)) ? wrap(memory_need(json_string(text))) : NULL;
+    return utf8_is_valid(text, strlen(text)) ? wrap(json_string(text)) : NULL;
 }
 
 struct json *json_new_integer(int64_t value)
 {
-    return wrap(memory_need(json_integer(value)));
+    return wrap(json_integer(value));
 }
 
 struct json *json_new_real(double value)
 {
-    return wrap(memory_need(json_real(value)));
+    return wrap(json_real(value));
 }
 
 struct json *json_new_list(void)
 {
-    return wrap(memory_need(json_array()));
+    return wrap(json_array());
 }
 
-void json_append(struct json *list, struct json *value)
+bool json_append(struct json *list, struct json *value)
 {
-    if (json_array_append_new(open_json(list), open_json(value)) < 0)
-        memory_exhausted();
+    return json_array_append_new(open_json(list), open_json(value)) == 0;
 }
 
 bool json_set(struct json *map, const char *key, struct json *value)
@@ -189,9 +199,7 @@ bool json_set(struct json *map, const char *key, struct json *value)
         json_free(value);
         return false;
     }
-    if (json_object_set_new(open_json(map), key, open_json(value)) < 0)
-        memory_exhausted();
-    return true;
+    return json_object_set_new(open_json(map), key, open_json(value)) == 0;
 }
 
 void json_free(struct json *json)
@@ -247,8 +255,10 @@ void *json_to_msgpack(const struct json *json, size_t *len)
     msgpack_packer packer;
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
-    if (json_write_value(&packer, open_json(json)) != 0)
-        memory_exhausted();
+    if (json_write_value(&packer, open_json(json)) != 0) {
+        msgpack_sbuffer_destroy(&bytes);
+        return NULL;
+    }
     *len = bytes.size;
     return msgpack_sbuffer_release(&bytes);
 }
@@ -353,11 +363,12 @@ static int write_json(const char *text, size_t len, void *data)
     return ferror(file) ? -1 : 0;
 }
 
-void json_print(FILE *file, const struct json *json, bool one_line)
+bool json_print(FILE *file, const struct json *json, bool one_line)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
     flags |= one_line ? JSON_COMPACT : JSON_INDENT(2);
-    if (json_dump_callback(open_json(json), write_json, file, flags) < 0 && !ferror(file))
-        memory_exhausted();
+    if (json_dump_callback(open_json(json), write_json, file, flags) < 0)
+        return false;
     terminal_print(file, "\n");
+    return ferror(file) == 0;
 }

@@ -20,33 +20,34 @@ enum json_kind {
     JSON_KIND_MAP,
 };
 
-/* Call it before all others: from then on, out of memory ends the command wherever it occurs. Else
- * a part of it would be reported as an error in the parsed text. */
-void json_need_memory(void);
+/* What allocates all of it, called before all others; else malloc. The command's ends the command,
+ * so that none of these functions is ever out of memory there. */
+void json_set_allocator(void *(*allocate)(size_t size));
 
-/* Each result is owned by the caller: json_free it. NULL if the bytes are not msgpack; out of
- * memory ends the command. Text that is not UTF-8 becomes base64. */
+/* Each result is owned by the caller: json_free it. NULL: the bytes are not msgpack, or out of
+ * memory. Text that is not UTF-8 becomes base64. */
 struct json *json_from_msgpack(const void *data, size_t len);
 
 /* NULL if the text is not JSON; `error` then says what is wrong and where. */
 struct json *json_parse(const char *text, char *error, size_t size);
-void json_free(struct json *json);
+void json_free(struct json *json); /* NULL is allowed */
 
-/* New values, owned by the caller. */
+/* New values, owned by the caller. NULL: out of memory, or text that is not UTF-8. */
 struct json *json_new_map(void);
-struct json *json_new_string(const char *text); /* NULL where it is not UTF-8 */
+struct json *json_new_string(const char *text);
 struct json *json_new_list(void);
 struct json *json_new_integer(int64_t value);
 struct json *json_new_real(double value);
 
-/* Appends a value to a list, which owns it from then on. */
-void json_append(struct json *list, struct json *value);
+/* Appends a value to a list, which owns it from then on. False: one of them is NULL, or out of
+ * memory; the value is then freed. */
+bool json_append(struct json *list, struct json *value);
 
-/* Puts a value into a map, which owns it from then on. False where the value is NULL or the
- * key is not UTF-8; the value is then freed. */
+/* Puts a value into a map, which owns it from then on. False: one of them is NULL, the key is not
+ * UTF-8, or out of memory; the value is then freed. */
 bool json_set(struct json *map, const char *key, struct json *value);
 
-/* The packed value, to be freed by the caller. */
+/* The packed value, to be freed by the caller. NULL: out of memory. */
 void *json_to_msgpack(const struct json *json, size_t *len);
 
 /* Maps keep the order of their keys. */
@@ -65,7 +66,8 @@ bool json_get_real(const struct json *json, const char *path, double *value);
 bool json_get_bool(const struct json *json, const char *path, bool fallback);
 const char *json_get_string(const struct json *json, const char *path, const char *fallback);
 
-/* Prints it, with line breaks and indentation or in one line, and a newline at the end. */
-void json_print(FILE *file, const struct json *json, bool one_line);
+/* Prints it, with line breaks and indentation or in one line, and a newline at the end. False: out
+ * of memory, or an error of the stream; what was printed is not whole. */
+bool json_print(FILE *file, const struct json *json, bool one_line);
 
 #endif

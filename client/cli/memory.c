@@ -2,6 +2,7 @@
 #include "client/cli/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 _Noreturn void memory_exhausted(void)
@@ -15,4 +16,9 @@ void *memory_need(void *pointer)
     if (pointer == NULL)
         memory_exhausted();
     return pointer;
+}
+
+void *memory_allocate(size_t size)
+{
+    return memory_need(malloc(size));
 }

@@ -12,4 +12,7 @@ _Noreturn void memory_exhausted(void);
 /* Returns the pointer, unless it is NULL because the command is out of memory. */
 void *memory_need(void *pointer);
 
+/* malloc, for what takes an allocator. */
+void *memory_allocate(size_t size);
+
 #endif

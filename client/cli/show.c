@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/cli.h"
 #include "client/cli/count.h"
+#include "client/cli/memory.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
@@ -248,7 +249,7 @@ static int pack_params(const char *text, void **params, size_t *len)
         json_append(array, json);
         json = array;
     }
-    *params = json_to_msgpack(json, len);
+    *params = memory_need(json_to_msgpack(json, len));
     json_free(json);
     return EXIT_OK;
 }

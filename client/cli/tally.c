@@ -2,6 +2,7 @@
 /* tally: the command that asks a tally agent. Options, the choice of the verb, and help. */
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
+#include "client/cli/memory.h"
 #include "client/cli/terminal.h"
 #include "client/cli/verbs.h"
 #include "proto/suggest.h"
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
 {
     struct cli cli = {0};
     char error[256];
-    json_need_memory();
+    json_set_allocator(memory_allocate);
     int code = options_parse(&cli.arguments, argc, argv, error, sizeof(error))
                    ? run_command(&cli)
                    : cli_usage("%s", error);

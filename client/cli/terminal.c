@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/terminal.h"
-#include "client/cli/memory.h"
 
 #include "proto/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -215,7 +215,7 @@ static bool is_style(const char *text)
     return false;
 }
 
-/* Skips the argument of a conversion. */
+/* Skips the arguments of a number's conversion. */
 static void skip_argument(const char *conversion, size_t len, va_list *arguments)
 {
     for (size_t i = 0; i < len; i++) {
@@ -225,8 +225,6 @@ static void skip_argument(const char *conversion, size_t len, va_list *arguments
     /* NOLINTBEGIN(bugprone-branch-clone): each branch reads another type */
     if (strchr("fge", conversion[len - 1]) != NULL)
         (void)va_arg(*arguments, double);
-    else if (conversion[len - 1] == 's')
-        (void)va_arg(*arguments, const char *);
     else if (strchr("lz", conversion[len - 2]) != NULL)
         (void)va_arg(*arguments, long); /* as wide as long long and size_t where tally runs */
     else
@@ -237,18 +235,48 @@ static void skip_argument(const char *conversion, size_t len, va_list *arguments
 _Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t),
     "skip_argument reads all of them as long");
 
-static void print_conversion(FILE *file, const char *conversion, size_t len, va_list *arguments)
+/* A width or a precision, passed over. */
+static int take_measure(const char **at, va_list *arguments)
 {
-    char format[32], *text = NULL;
-    va_list copy;
-    if (len == 2 && conversion[1] == 's') {
-        const char *string = va_arg(*arguments, const char *);
-        if (is_style(string))
-            fputs(string, file);
-        else
-            write_escaped(file, string, strlen(string), FORM_TEXT);
-        return;
+    if (**at == '*') {
+        ++*at;
+        return va_arg(*arguments, int);
     }
+    char *end;
+    int measure = (int)strtol(*at, &end, 10);
+    *at = end;
+    return measure;
+}
+
+/* %s; its width and precision are in bytes of the text. Allocates nothing, as all of
+ * terminal_print: out of memory, its output would be a part that looks whole. */
+static void print_text_conversion(FILE *file, const char *conversion, va_list *arguments)
+{
+    bool left = conversion[1] == '-';
+    const char *at = conversion + (left ? 2 : 1);
+    int width = take_measure(&at, arguments);
+    at += *at == '.';
+    int precision = at[-1] == '.' ? take_measure(&at, arguments) : INT_MAX;
+    if (*at != 's')
+        abort();
+    const char *text = va_arg(*arguments, const char *);
+    int len = (int)strnlen(text, (size_t)precision);
+    int padding = width > len ? width - len : 0;
+    if (!left)
+        fprintf(file, "%*s", padding, "");
+    if (is_style(text))
+        fputs(text, file);
+    else
+        write_escaped(file, text, (size_t)len, FORM_TEXT);
+    if (left)
+        fprintf(file, "%*s", padding, "");
+}
+
+static void print_number_conversion(
+    FILE *file, const char *conversion, size_t len, va_list *arguments)
+{
+    char format[32], text[512]; /* a double has up to 309 digits before its point */
+    va_list copy;
     if (len >= sizeof(format))
         abort();
     memcpy(format, conversion, len);
@@ -256,13 +284,12 @@ static void print_conversion(FILE *file, const char *conversion, size_t len, va_
     va_copy(copy, *arguments);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int n = vasprintf(&text, format, copy);
+    int n = vsnprintf(text, sizeof(text), format, copy);
 #pragma GCC diagnostic pop
     va_end(copy);
-    if (n < 0)
-        memory_exhausted();
+    if (n < 0 || (size_t)n >= sizeof(text))
+        abort();
     write_escaped(file, text, (size_t)n, FORM_TEXT);
-    free(text);
     skip_argument(conversion, len, arguments);
 }
 
@@ -279,8 +306,10 @@ void terminal_vprint(FILE *file, const char *format, va_list arguments)
         len = 1 + strcspn(format + 1, "%sdiucfge") + 1;
         if (format[len - 1] == '%')
             fputc('%', file);
+        else if (format[len - 1] == 's')
+            print_text_conversion(file, format, &left);
         else
-            print_conversion(file, format, len, &left);
+            print_number_conversion(file, format, len, &left);
         format += len;
     }
     va_end(left);

@@ -2,7 +2,9 @@
 """tally-bridge: KEDA's external scaler, JSON and metrics, in front of a real agent."""
 
 import json
+import os
 import re
+import resource
 import subprocess
 import time
 
@@ -105,12 +107,12 @@ def test_activity_follows_a_name_to_another_trigger(start, bridge):
     assert one.scaler().is_active(object_ref("x", trigger="jobs")) is False
 
 
-def test_activity_is_what_the_stream_has_told(bridge, tmp_path):
+def test_activity_is_what_the_stream_sent(bridge, tmp_path):
     """A count of its own would say the contrary, and KEDA would scale up and down."""
     row = {"name": "shop/small", "activation_target": 0, "metric_name": "s0-x", "target": 5}
-    told = {"trigger": "shop/small", "count": 0, "active": False, "activation_target": 0}
-    with FakeAgent(str(tmp_path / "s"), told=[{**told, "count": 7, "active": True}],
-                   list=lambda _: {"triggers": [row]}, count=lambda _: told,
+    count = {"trigger": "shop/small", "count": 0, "active": False, "activation_target": 0}
+    with FakeAgent(str(tmp_path / "s"), told=[{**count, "count": 7, "active": True}],
+                   list=lambda _: {"triggers": [row]}, count=lambda _: count,
                    watch=lambda _: {"watching": True, "trigger": "shop/small"}) as agent:
         one = bridge(agent.path)
         scaler = one.scaler()
@@ -124,7 +126,7 @@ def test_activity_is_what_the_stream_has_told(bridge, tmp_path):
         stream.cancel()
 
 
-def test_a_stream_tells_the_first_state_before_all_is_counted(start, bridge, world, pending):
+def test_a_stream_begins_with_the_state_before_all_is_counted(start, bridge, world, pending):
     world.fault(action="Query", latency=0.5)
     stream = bridge(start(pending_object())).scaler().stream(object_ref("pending"))
     started = world.calls("dynamodb", "Query")
@@ -135,7 +137,7 @@ def test_a_stream_tells_the_first_state_before_all_is_counted(start, bridge, wor
 
 # ---- streams ----
 
-def test_a_stream_tells_the_state_at_once_and_then_each_change(start, bridge, tables, world):
+def test_a_stream_has_the_state_at_once_and_then_each_change(start, bridge, tables, world):
     tables.fill_orders("pushed", 0)
     agent = start(scaled_object("pushed", trigger(value={"S": "pushed"}), pollingInterval=1))
     scaler = bridge(agent).scaler()
@@ -328,7 +330,7 @@ def test_an_agent_that_lists_all_triggers_is_too_old(bridge, tmp_path):
             assert code == grpc.StatusCode.INTERNAL and "too old" in message
 
 
-def test_what_aws_refuses_is_told(start, bridge):
+def test_what_aws_refuses_is_in_the_message(start, bridge):
     agent = start(scaled_object("gone", trigger(table="no-such-table")))
     one = bridge(agent)
     code, message = refusal(one.scaler().is_active, object_ref("gone"))
@@ -493,6 +495,29 @@ def test_a_token_is_asked_for_and_can_change(start, bridge, tmp_path):
     token.unlink()
     assert one.get("/v1/count/small", Authorization="Bearer second")[0] == 200
     assert "first" not in one.log() and "second" not in one.log()
+
+
+def test_a_token_that_cannot_be_read_is_read_later(start, bridge, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("first")
+    one = bridge(start(small_object()), "--token-file", str(token))
+    connection = one.http()
+
+    def status(word):
+        connection.request("GET", "/v1/triggers", headers={"Authorization": f"Bearer {word}"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    assert status("first") == 200
+    used = len(os.listdir(f"/proc/{one.child.pid}/fd"))
+    resource.prlimit(one.child.pid, resource.RLIMIT_NOFILE, (used, 4096))
+    token.write_text("second")
+    assert (status("first"), status("second")) == (200, 401)
+    assert "event=token_unreadable" in one.log()
+    resource.prlimit(one.child.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+    assert (status("first"), status("second")) == (401, 200)
+    connection.close()
 
 
 # ---- life ----

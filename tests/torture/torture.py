@@ -3,7 +3,7 @@
 reload, more counts, and the exit: no crash, no leak, no wrong answer, and recovery if it still runs.
 Then those of tally-bridge, and of the command.
 
-    torture.py [FIRST [LAST]]     TALLY_BUILD: a sanitizer build (make torture)
+    torture.py [PROGRAM [FIRST [LAST]]]     TALLY_BUILD: a sanitizer build (make torture)
 """
 
 import collections
@@ -259,7 +259,7 @@ def torture_bridge(gateway, first, last):
         world.close()
 
 
-def torture_verbs(gateway):
+def torture_verbs(gateway, *_):
     world = gateway.world()
     shared = Shared(0, 0)
     allocations = torture_command(world, shared.note, shared.wrong.append)
@@ -268,15 +268,16 @@ def torture_verbs(gateway):
 
 
 def main():
-    first, last = ([int(number) for number in sys.argv[1:]] + [1, 0][len(sys.argv) - 1:])[:2]
+    programs = {"tallyd": torture_agent, "tally-bridge": torture_bridge, "tally": torture_verbs}
+    wanted, first, last = (sys.argv[1:] + ["", 1, 0][len(sys.argv) - 1:])[:3]
     with tempfile.TemporaryDirectory() as folder:
         gateway = Gateway(folder)
         try:
             tables = Tables(gateway.dynamodb_local)
             tables.create(ORDERS)
             tables.fill_orders("small", 7)
-            results = [torture_agent(gateway, first, last), torture_bridge(gateway, first, last),
-                       torture_verbs(gateway)]
+            results = [torture(gateway, int(first), int(last))
+                       for name, torture in programs.items() if wanted in ("", name)]
         finally:
             gateway.stop()
     passed, failed = (sum(numbers) for numbers in zip(*results))
