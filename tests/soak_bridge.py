@@ -4,8 +4,8 @@ their connections.
 
     soak_bridge.py [MINUTES]     TALLY_BUILD: the build to soak (make soak-bridge)
 
-Every call is answered, with the right number or with an error, within CALL_SECONDS; the streams hear
-of each restart nothing but the state; at the end memory and descriptors are as before.
+Every call is answered, with the right number or with an error, within CALL_SECONDS; through each restart the
+streams receive nothing but the state; at the end memory and descriptors are as before.
 """
 
 import collections
@@ -60,9 +60,9 @@ class Soak:
         """One call: the right answer, or an error of an agent that is away, in time."""
         begun = time.monotonic()
         try:
-            told = ask()
-            if told != wanted:
-                self.wrong.append(f"{what}: {told!r}")
+            answer = ask()
+            if answer != wanted:
+                self.wrong.append(f"{what}: {answer!r}")
             self.note(f"{what}: answered")
         except grpc.RpcError as error:
             if error.code() not in UNAVAILABLE:
@@ -92,10 +92,10 @@ class Soak:
         while not self.over.is_set():
             stream = scaler.stream(object_ref("small"), timeout=10)
             try:
-                for told in stream:
-                    self.note("StreamIsActive: told")
-                    if told is not True:
-                        self.wrong.append(f"StreamIsActive: {told}")
+                for active in stream:
+                    self.note("StreamIsActive: received")
+                    if active is not True:
+                        self.wrong.append(f"StreamIsActive: {active}")
                     if self.over.is_set():
                         break
             except grpc.RpcError as error:

@@ -34,13 +34,13 @@ struct question {
 
 /* A watched trigger, and all that want to know it. Freed when libtally ends the watch. */
 struct trigger_watch {
-    struct ring ring;   /* of its bucket, or of none once it is cancelled */
-    struct ring untold; /* of the link's watches with a watcher that came after the last change */
+    struct ring ring; /* of its bucket, or of none once it is cancelled */
+    struct ring due;  /* of the link's watches that have a watcher which is not notified yet */
     struct ring watchers;
     size_t watcher_count;
     struct link_handle *handle;
     uint32_t id;
-    bool known, active; /* as told last; not known while there is an error */
+    bool known, active; /* the latest state; not known while there is an error */
     char trigger[];
 };
 
@@ -52,8 +52,8 @@ struct agent_link {
     size_t question_count;
     bool asked; /* since the last turn */
     struct ring watches[LINK_BUCKETS];
-    struct ring untold;
-    struct loop_timer *soon; /* those of `untold` */
+    struct ring due;
+    struct loop_timer *soon; /* notifies those of `due` */
     struct trigger_book *book;
     struct outage outage;
     struct agent_link_stats stats;
@@ -145,7 +145,7 @@ void link_leave(struct link_waiter *waiter)
     ring_remove(&waiter->ring);
 }
 
-/* Whether the agent answers, told in the log when that changes. */
+/* Whether the agent answers, and a log line when that changes. */
 static void link_note(struct agent_link *link, const struct tally_answer *answer)
 {
     int error = tally_answer_error(answer);
@@ -315,31 +315,31 @@ void link_watcher_init(struct link_watcher *watcher, link_watch_fn *fn, void *da
     ring_init(&watcher->ring);
 }
 
-static void watcher_tell(struct link_watcher *watcher, bool active)
+static void watcher_notify(struct link_watcher *watcher, bool active)
 {
-    if (watcher->told && watcher->told_active == active)
+    if (watcher->notified && watcher->notified_active == active)
         return;
-    watcher->told = true;
-    watcher->told_active = active;
+    watcher->notified = true;
+    watcher->notified_active = active;
     watcher->fn(&(struct watch_news){.active = active}, watcher->data);
 }
 
 void link_watcher_learn(struct link_watcher *watcher, bool active)
 {
-    if (!watcher->told)
-        watcher_tell(watcher, active);
+    if (!watcher->notified)
+        watcher_notify(watcher, active);
 }
 
 /* A callback may unwatch itself and others: the watch itself stays until libtally ends it. */
-static void watch_tell(struct trigger_watch *watch)
+static void watch_notify(struct trigger_watch *watch)
 {
     struct ring watchers;
-    ring_remove(&watch->untold);
+    ring_remove(&watch->due);
     ring_take_all(&watch->watchers, &watchers);
     while (!ring_is_empty(&watchers)) {
         struct ring *one = ring_pop(&watchers);
         ring_add(&watch->watchers, one);
-        watcher_tell(RING_MEMBER(one, struct link_watcher, ring), watch->active);
+        watcher_notify(RING_MEMBER(one, struct link_watcher, ring), watch->active);
     }
 }
 
@@ -348,7 +348,7 @@ static void watch_end(struct trigger_watch *watch, const struct tally_answer *an
     struct watch_news news = {
         .error = tally_answer_error(answer), .message = tally_answer_error_message(answer)};
     ring_remove(&watch->ring);
-    ring_remove(&watch->untold);
+    ring_remove(&watch->due);
     watch->handle->watches--;
     watch->handle->link->stats.watches--;
     while (!ring_is_empty(&watch->watchers)) {
@@ -361,7 +361,7 @@ static void watch_end(struct trigger_watch *watch, const struct tally_answer *an
 }
 
 /* Whether libtally ended the watch with this error: errors of the count have the trigger's name
- * beside them, and an agent that is away comes back. What else it tells is either the refusal of
+ * beside them, and an agent that is away comes back. Any other error is either the refusal of
  * the subscription, which is over, or the connection's, and then the watch is ended here. */
 static bool watch_is_over(const struct trigger_watch *watch, const struct tally_answer *answer)
 {
@@ -393,7 +393,7 @@ static void on_changed(const struct tally_answer *answer, void *data)
     if (!watch->known)
         return;
     watch->active = active != 0;
-    watch_tell(watch);
+    watch_notify(watch);
 }
 
 static size_t link_watch_bucket(const char *trigger)
@@ -432,7 +432,7 @@ static int link_begin_watch(
         return TALLY_ENOMEM;
     *watch = (struct trigger_watch){.handle = handle};
     memcpy(watch->trigger, trigger, size);
-    ring_init(&watch->untold);
+    ring_init(&watch->due);
     ring_init(&watch->watchers);
     int r = tally_async_watch(handle->async, trigger, -1, on_changed, watch, &watch->id);
     if (r < 0) {
@@ -458,8 +458,8 @@ int agent_link_watch(struct agent_link *link, const char *trigger, struct link_w
     watcher->watch = watch;
     watch->watcher_count++;
     ring_add(&watch->watchers, &watcher->ring);
-    if (watch->known && ring_is_empty(&watch->untold)) {
-        ring_add(&link->untold, &watch->untold);
+    if (watch->known && ring_is_empty(&watch->due)) {
+        ring_add(&link->due, &watch->due);
         loop_timer_start(link->soon, 0);
     }
     return 0;
@@ -477,8 +477,8 @@ bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *
 static void on_soon(void *data)
 {
     struct agent_link *link = data;
-    while (!ring_is_empty(&link->untold))
-        watch_tell(RING_MEMBER(link->untold.next, struct trigger_watch, untold));
+    while (!ring_is_empty(&link->due))
+        watch_notify(RING_MEMBER(link->due.next, struct trigger_watch, due));
     link->options.turned(link->options.data);
 }
 
@@ -492,7 +492,7 @@ void link_unwatch(struct link_watcher *watcher)
     if (--watch->watcher_count > 0)
         return;
     ring_remove(&watch->ring);
-    ring_remove(&watch->untold);
+    ring_remove(&watch->due);
     tally_async_cancel(watch->handle->async, watch->id);
     handle_arm(watch->handle);
 }
@@ -517,7 +517,7 @@ struct agent_link *agent_link_create(const struct agent_link_options *options)
     if (link == NULL)
         return NULL;
     link->options = *options;
-    ring_init(&link->untold);
+    ring_init(&link->due);
     for (size_t i = 0; i < LINK_BUCKETS; i++) {
         ring_init(&link->questions[i]);
         ring_init(&link->watches[i]);

@@ -29,7 +29,7 @@ struct agent_link_options {
 /* NULL: out of memory or descriptors. */
 struct agent_link *agent_link_create(const struct agent_link_options *options);
 
-/* Everyone who waits must have left before. NULL is allowed. */
+/* All waiters and watchers must have left before. NULL is allowed. */
 void agent_link_destroy(struct agent_link *link);
 
 /* Sends and receives what is possible now, so that a batch of questions leaves at once. */
@@ -76,8 +76,8 @@ typedef void link_watch_fn(const struct watch_news *news, void *data);
 
 struct link_watcher {
     struct ring ring;
-    struct trigger_watch *watch; /* NULL: not watching */
-    bool told, told_active;
+    struct trigger_watch *watch;    /* NULL: not watching */
+    bool notified, notified_active; /* with which state, last */
     link_watch_fn *fn;
     void *data;
 };
@@ -90,7 +90,7 @@ int agent_link_watch(struct agent_link *link, const char *trigger, struct link_w
 /* Whether a watch of the trigger, by its full name, knows now whether it is active. */
 bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *active);
 
-/* What another question has told: for a watcher that nothing was told yet. */
+/* Notifies a watcher that was not notified yet, of a state that another question found. */
 void link_watcher_learn(struct link_watcher *watcher, bool active);
 
 /* ---- names ---- */

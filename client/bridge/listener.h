@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The TCP port: an address, and whoever connects to it. */
+/* The TCP port: an address, and the connections to it. */
 #ifndef TALLY_BRIDGE_LISTENER_H
 #define TALLY_BRIDGE_LISTENER_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tally-bridge tells Prometheus of itself. */
+/* The metrics of tally-bridge itself, for Prometheus. */
 #ifndef TALLY_BRIDGE_METRICS_H
 #define TALLY_BRIDGE_METRICS_H
 

@@ -234,7 +234,7 @@ static bool peer_take(struct peer *peer, const uint8_t *data, size_t len)
     if (peer->protocol->take(peer->speaker, data, len))
         return true;
     peer->room->stats->abused++;
-    peer_send(peer); /* why, as far as it can be told at once */
+    peer_send(peer); /* why, as far as it can be sent at once */
     return false;
 }
 

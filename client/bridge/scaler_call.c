@@ -88,7 +88,7 @@ static void on_news(const struct watch_news *news, void *data)
     stream_wake(stream);
 }
 
-/* Where it fails, the watch tells the state later. */
+/* Where it fails, the state comes from the watch, later. */
 static void on_first_activity(const struct watch_news *news, void *data)
 {
     struct stream *stream = data;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which gRPC code and which HTTP status tell an error of tally. Pure. */
+/* The gRPC code and the HTTP status of an error of tally. Pure. */
 #ifndef TALLY_BRIDGE_STATUS_H
 #define TALLY_BRIDGE_STATUS_H
 

@@ -102,15 +102,15 @@ def call_rows(stage, rounds, quick):
     results = interleave({**runs, "direct": lambda: direct(stage.path("agent"), data)}, rounds)
     rows = []
     for name in runs:
-        told = results[name]
-        rows.append(Row("bridge", f"{name}: calls", [run["rate"] for run in told], "/s",
+        measured = results[name]
+        rows.append(Row("bridge", f"{name}: calls", [run["rate"] for run in measured], "/s",
                         wanted=WANTED.get((name, "bridge"))))
         rows.append(Row("bridge", f"{name}: CPU of bridge and agent",
-                        [run["cpu_us"] for run in told], "µs"))
+                        [run["cpu_us"] for run in measured], "µs"))
         if name.endswith("1 stream"):
             rows.append(Row("bridge", f"{name}: added to a count on the socket",
                             [run["median_us"] - alone
-                             for run, alone in zip(told, results["direct"])], "µs",
+                             for run, alone in zip(measured, results["direct"])], "µs",
                             wanted=("<=", 50)))
     return rows
 
@@ -118,7 +118,7 @@ def call_rows(stage, rounds, quick):
 # ---- pushes ----
 
 class Pusher:
-    """An agent that sends `changed` when it is told to."""
+    """An agent that sends `changed` when the benchmark says so."""
 
     def __init__(self, path):
         self._listener = socket.socket(socket.AF_UNIX)
@@ -137,14 +137,14 @@ class Pusher:
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     @staticmethod
-    def _told(active):
+    def _count(active):
         return {"trigger": "shop/orders", "count": int(active), "active": active,
                 "activation_target": 0, "metric_name": "s0-x"}
 
     def _serve(self, connection):
         answers = {"list": {"triggers": [{"name": "shop/orders", "activation_target": 0,
                                           "target": 5, "metric_name": "s0-x"}]},
-                   "count": self._told(False), "watch": {"watching": True}}
+                   "count": self._count(False), "watch": {"watching": True}}
         unpacker = msgpack.Unpacker()
         while data := connection.recv(65536):
             unpacker.feed(data)
@@ -155,7 +155,7 @@ class Pusher:
                     self.watching.set()
 
     def push(self, active):
-        self._watcher.sendall(msgpack.packb([2, "changed", [self._told(active)]]))
+        self._watcher.sendall(msgpack.packb([2, "changed", [self._count(active)]]))
 
     def close(self):
         self._listener.close()

@@ -127,10 +127,10 @@ func (c *client) poll(who *ref) {
 	specs := metrics{All: []*metric{{Name: "unknown"}}}
 	var values metrics
 	var is active
-	var told metrics
-	err := c.call("GetMetricSpec", who, &told)
+	var answer metrics
+	err := c.call("GetMetricSpec", who, &answer)
 	if err == nil {
-		specs = told
+		specs = answer
 		values, is, err = c.activity(who, specs)
 	}
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *client) poll(who *ref) {
 		c.fail(err)
 		return
 	}
-	c.tell(map[string]interface{}{"spec": rows(specs), "metrics": rows(values), "active": is.Result,
+	c.print(map[string]interface{}{"spec": rows(specs), "metrics": rows(values), "active": is.Result,
 		"clients": c.made})
 }
 
@@ -157,7 +157,7 @@ func (c *client) stream(who *ref) {
 	for err == nil {
 		var is active
 		if err = stream.RecvMsg(&is); err == nil {
-			c.tell(map[string]interface{}{"active": is.Result})
+			c.print(map[string]interface{}{"active": is.Result})
 		}
 	}
 	c.fail(err)
@@ -173,14 +173,14 @@ func rows(all metrics) [][]interface{} {
 	return out
 }
 
-func (c *client) tell(answer map[string]interface{}) {
+func (c *client) print(answer map[string]interface{}) {
 	c.lines.Lock()
 	defer c.lines.Unlock()
 	must(json.NewEncoder(os.Stdout).Encode(answer))
 }
 
 func (c *client) fail(err error) {
-	c.tell(map[string]interface{}{"code": int(status.Code(err)), "message": status.Convert(err).Message(),
+	c.print(map[string]interface{}{"code": int(status.Code(err)), "message": status.Convert(err).Message(),
 		"clients": c.made})
 }
 

@@ -57,15 +57,15 @@ async function poll(ref) {
   return { spec, metrics: found, active, clients };
 }
 
-const tell = (answer) => console.log(JSON.stringify(answer));
-const fail = (error) => tell({ code: error.code, message: error.details, clients });
+const print = (answer) => console.log(JSON.stringify(answer));
+const fail = (error) => print({ code: error.code, message: error.details, clients });
 
 rebuild();
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const question = JSON.parse(line);
-  if (question.poll) await poll(question.poll).then(tell, fail);
+  if (question.poll) await poll(question.poll).then(print, fail);
   else
     client.StreamIsActive(question.stream)
-      .on("data", (answer) => tell({ active: answer.result })).on("error", fail);
+      .on("data", (answer) => print({ active: answer.result })).on("error", fail);
 }
 process.exit(0);

@@ -58,32 +58,32 @@ def test_a_count_above_32_bits(bridge, keda, tmp_path):
               "metric_name": "s0-aws-dynamodb-x"}
     with FakeAgent(str(tmp_path / "s"), count=lambda _: answer,
                    list=lambda _: {"triggers": [row]}) as agent:
-        told = keda(bridge(agent.path)).poll("small")
-        assert told["spec"] == [["aws-dynamodb-x", 2**40, 2**40]]
-        assert told["metrics"] == [["aws-dynamodb-x", big, big]]
+        answer = keda(bridge(agent.path)).poll("small")
+        assert answer["spec"] == [["aws-dynamodb-x", 2**40, 2**40]]
+        assert answer["metrics"] == [["aws-dynamodb-x", big, big]]
 
 
 def test_keda_asks_again_after_an_error(start, bridge, keda):
     one = bridge(start(scaled_object("gone", trigger(table="no-such-table")), small_object()))
     client = keda(one)
-    told = client.poll("gone")
-    assert told["code"] == FAILED_PRECONDITION and "no-such-table" in told["message"]
-    assert told["clients"] == 2
+    answer = client.poll("gone")
+    assert answer["code"] == FAILED_PRECONDITION and "no-such-table" in answer["message"]
+    assert answer["clients"] == 2
     for method, code in (("GetMetricSpec", 0), ("GetMetrics", FAILED_PRECONDITION)):
         sample = f'tally_bridge_calls_total{{method="{method}",code="{code}"}}'
         assert one.metric(sample) == ("1" if code == 0 else "2")
-    told = client.poll("smäl")
-    assert told["code"] == NOT_FOUND and "smäl" in told["message"]
+    answer = client.poll("smäl")
+    assert answer["code"] == NOT_FOUND and "smäl" in answer["message"]
     assert client.poll("small")["metrics"][0][1] == 7
 
 
-def test_without_an_agent_keda_hears_why_and_then_the_number(pod, bridge, keda):
+def test_without_an_agent_keda_gets_the_reason_and_then_the_number(pod, bridge, keda):
     agent = pod(small_object())
     one = bridge(agent)
     client = keda(one)
-    told = client.poll("small")
-    assert (told["code"], told["clients"]) == (UNAVAILABLE, 2)
-    assert agent.socket in told["message"] and "metrics" not in told
+    answer = client.poll("small")
+    assert (answer["code"], answer["clients"]) == (UNAVAILABLE, 2)
+    assert agent.socket in answer["message"] and "metrics" not in answer
     agent.start()
     assert client.poll("small")["metrics"][0][1] == 7
 
@@ -95,13 +95,13 @@ def test_keda_finds_the_bridge_again(start, bridge, keda):
     client = keda(first)
     assert client.poll("small")["clients"] == 1
     assert first.stop() == 0
-    told = client.poll("small")
-    assert told["code"] == UNAVAILABLE
+    answer = client.poll("small")
+    assert answer["code"] == UNAVAILABLE
     bridge(agent, listen=first.address)
     assert client.poll("small")["metrics"][0][1] == 7
 
 
-def test_a_stream_tells_keda_each_change(start, bridge, keda, tables, tmp_path):
+def test_a_stream_sends_keda_each_change(start, bridge, keda, tables, tmp_path):
     queue = tmp_path.name  # its own, since the tables are shared
     tables.fill_orders(queue, 0)
     agent = start(scaled_object("pushed", trigger(value={"S": queue}), pollingInterval=1))
@@ -137,8 +137,8 @@ def curl(url, *options):
         ["curl", "-sS", "--max-time", "20", "--noproxy", "*", "-w", "\n%{http_code} %{http_version}",
          *options, url], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
-    body, _, told = done.stdout.rpartition("\n")
-    status, version = told.split()
+    body, _, answer = done.stdout.rpartition("\n")
+    status, version = answer.split()
     return int(status), version, body
 
 

@@ -77,13 +77,13 @@ static int asked_enough(const struct message *request)
 static void answer_count(struct shelf *shelf, const struct message *request, struct buffer *out)
 {
     int enough = asked_enough(request), whole = shelf->count;
-    struct shelf told = {.activation = shelf->activation};
+    struct shelf counted = {.activation = shelf->activation};
 
     shelf->counts++;
     shelf->enough = enough;
-    told.count = enough > 0 && enough < whole ? enough : whole;
+    counted.count = enough > 0 && enough < whole ? enough : whole;
     message_begin_answer(out, request->id);
-    pack_count(out, &told);
+    pack_count(out, &counted);
 }
 
 static bool reply(const struct message *request, unsigned count, struct buffer *out, void *data)
@@ -253,7 +253,7 @@ TEST(questions_for_different_thresholds_are_not_joined)
     world_close(&world);
 }
 
-TEST(who_leaves_is_not_told)
+TEST(a_waiter_that_left_is_not_called)
 {
     struct world world;
     struct seen left = {0}, stays = {0};
@@ -342,7 +342,7 @@ TEST(watchers_share_a_watch_and_each_hears_what_is_known)
     world_close(&world);
 }
 
-TEST(what_is_learnt_otherwise_is_told_where_nothing_was)
+TEST(a_state_found_otherwise_reaches_watchers_without_one)
 {
     struct world world;
     struct seen seen = {0};
@@ -355,7 +355,7 @@ TEST(what_is_learnt_otherwise_is_told_where_nothing_was)
     CHECK_INT(1, seen.calls);
     CHECK(seen.active);
     link_watcher_learn(&watcher, false);
-    push_change(&world); /* as it was told */
+    push_change(&world); /* the state that it has */
     turn_for(&world, 20);
     CHECK_INT(1, seen.calls);
     link_unwatch(&watcher);
@@ -464,16 +464,16 @@ TEST(activity_asks_again_where_the_activation_was_raised)
 TEST(activity_of_a_watched_trigger_is_the_watch_s)
 {
     struct world world;
-    struct seen seen = {0}, told = {0};
+    struct seen seen = {0}, first = {0};
     struct activity activity;
     struct link_watcher watcher;
     bool active = false;
 
     world_open(&world);
-    watch(&world, &watcher, &told);
+    watch(&world, &watcher, &first);
     turn_until_asked(&world, &world.shelf.watches, 1);
     push_change(&world);
-    turn_until(&world, &told.calls, 1);
+    turn_until(&world, &first.calls, 1);
     world.shelf.count = 0;
     ask(&world, &activity, &seen); /* the name is looked up */
     turn_until(&world, &seen.calls, 1);
@@ -486,7 +486,7 @@ TEST(activity_of_a_watched_trigger_is_the_watch_s)
     world_close(&world);
 }
 
-TEST(activity_that_is_left_is_not_told)
+TEST(activity_that_was_left_is_not_reported)
 {
     struct world world;
     struct seen seen = {0};
@@ -519,12 +519,12 @@ TEST(activity_of_an_agent_that_is_away_is_an_error)
 }
 
 TEST_MAIN(RUN(the_same_question_is_asked_once),
-    RUN(questions_for_different_thresholds_are_not_joined), RUN(who_leaves_is_not_told),
+    RUN(questions_for_different_thresholds_are_not_joined), RUN(a_waiter_that_left_is_not_called),
     RUN(an_agent_that_is_away_is_an_error_and_its_names_are_forgotten),
     RUN(watchers_share_a_watch_and_each_hears_what_is_known),
-    RUN(what_is_learnt_otherwise_is_told_where_nothing_was), RUN(a_refused_watch_ends),
+    RUN(a_state_found_otherwise_reaches_watchers_without_one), RUN(a_refused_watch_ends),
     RUN(a_watch_of_an_agent_that_is_away_knows_nothing),
     RUN(activity_asks_for_one_item_above_the_activation),
     RUN(activity_asks_again_where_the_activation_was_raised),
-    RUN(activity_of_a_watched_trigger_is_the_watch_s), RUN(activity_that_is_left_is_not_told),
+    RUN(activity_of_a_watched_trigger_is_the_watch_s), RUN(activity_that_was_left_is_not_reported),
     RUN(activity_of_an_agent_that_is_away_is_an_error))
