@@ -63,7 +63,7 @@ def test_the_options_are_those_of_tally_bridge(bridge, tmp_path):
     done = subprocess.run([BRIDGE, *bridge["args"], "--check", "--socket", str(tmp_path / "no.sock")],
                           capture_output=True, text=True, timeout=30, env=environment, check=False)
     assert done.returncode == 1 and "NOAGENT" in done.stderr
-    assert list(environment) == ["TALLY_BRIDGE_NAMESPACE"] and bridge["command"] == ["tally-bridge"]
+    assert list(environment) == ["TALLY_BRIDGE_NAMESPACE"] and bridge["command"] == ["/tally-bridge"]
     known = subprocess.run([BRIDGE, "--help"], capture_output=True, text=True, timeout=30, check=True)
     assert "--namespace" in known.stdout
 
