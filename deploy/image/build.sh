@@ -57,7 +57,7 @@ prepare bearssl "$small"
 [ "$flavour" = bearssl ] || prepare "$flavour" "$deps"
 
 # ---- the programs ---------------------------------------------------------------------------
-# make knows nothing of these libraries: where they changed, all is built anew.
+# make knows nothing of these libraries: where they changed, everything is built from scratch.
 stamp=$(cat "$small/stamp" "$deps/stamp")
 if [ "$(cat "$out/stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -rf "$out"

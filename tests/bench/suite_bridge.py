@@ -218,6 +218,7 @@ def push_rows(stage, rounds):
 # ---- memory ----
 
 def memory_rows(stage, name, bridge, wanted):
+    """Resident: with the pages of the program's file. Private: what no other process shares."""
     child, port = start_bridge(stage, stage.path("agent"), bridge)
     connections = [open_stream(port)]
     read_until(connections[0], ACTIVE)
@@ -231,6 +232,8 @@ def memory_rows(stage, name, bridge, wanted):
     stage.stop(child)
     return [Row("bridge", f"{name}: resident, {CONNECTIONS} connections", [after["rss"]], "kB",
                 wanted=wanted),
+            Row("bridge", f"{name}: private, {CONNECTIONS} connections", [after["private_dirty"]],
+                "kB"),
             Row("bridge", f"{name}: a connection with a stream",
                 [(after["private_dirty"] - before["private_dirty"]) / (CONNECTIONS - 1)], "kB",
                 wanted=("<=", 30))]
