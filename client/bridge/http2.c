@@ -168,7 +168,6 @@ static bool http2_take(void *self, const uint8_t *data, size_t len)
         return true;
     if (http2->abused)
         nghttp2_session_terminate_session(http2->host.session, NGHTTP2_ENHANCE_YOUR_CALM);
-    http2->host.room->stats->abused++;
     return false;
 }
 

@@ -411,6 +411,7 @@ struct page *page_open(
     buffer_init(&page->rows, PAGE_BYTES);
     link_waiter_init(&page->waiter, on_page_answer, page);
     room->pages++;
+    room->stats->pages += request->is_get || request->is_head;
     page_route(page, request);
     return page;
 }

@@ -24,7 +24,7 @@ struct page_room { /* shared by all pages; zeroed, then filled */
     struct loop *loop;
     struct agent_link *link;
     struct token_file *token; /* NULL: every client may read */
-    const struct bridge_stats *stats;
+    struct bridge_stats *stats;
     size_t pages; /* open now */
     size_t bytes; /* of their bodies */
 };

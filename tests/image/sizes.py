@@ -47,7 +47,7 @@ def image_sizes(build):
 def installed_sizes(build):
     """The programs, stripped, with all the libraries that they load."""
     total, libraries = 0, set()
-    for name in ("tallyd", "tally"):
+    for name in ("tallyd", "tally-bridge", "tally"):
         path = os.path.join(build, name)
         with tempfile.NamedTemporaryFile() as stripped:
             subprocess.run(["strip", "-o", stripped.name, path], check=True)

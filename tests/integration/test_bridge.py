@@ -437,6 +437,8 @@ def test_one_connection_serves_many_requests(start, bridge):
     for path in ("/healthz", "/v1/count/small", "/metrics", "/nothing", "/readyz"):
         connection.request("GET", path)
         assert connection.getresponse().read() != b""
+    connection.request("GET", "/metrics")
+    assert b"\ntally_bridge_pages_total 6\n" in connection.getresponse().read()
     connection.close()
 
 

@@ -191,6 +191,7 @@ def test_a_small_block_of_large_headers_ends_the_connection(bridge):
     assert [struct.unpack(">I", payload[4:8])[0] for kind, _, _, payload in frames
             if kind == GOAWAY] in ([ENHANCE_YOUR_CALM], [])
     assert serves(one)
+    assert one.metric("tally_bridge_connections_abused_total") == "1"
 
 
 def test_half_a_request_is_answered_in_time(bridge):
