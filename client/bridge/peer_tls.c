@@ -125,8 +125,8 @@ void tls_room_destroy(struct tls_room *room)
     free(room);
 }
 
-/* Files that are being replaced one after the other do not belong together for a moment: what was
- * read before stays until they do. */
+/* Files that are being replaced one after the other do not belong together for a moment, and there
+ * may be no descriptor to read them: what was read before stays until they can be read. */
 static void tls_refresh(struct tls_room *room)
 {
     struct file_stamp stamps[FILES];
@@ -137,13 +137,13 @@ static void tls_refresh(struct tls_room *room)
         same = same && file_stamp_equal(&stamps[i], &room->stamps[i]);
     if (same)
         return;
-    memcpy(room->stamps, stamps, sizeof(stamps));
     SSL_CTX *context = tls_make_context(&room->files, why, sizeof(why));
     if (context == NULL) {
-        log_event(LOG_LEVEL_ERROR, "certificate_unreadable", LOG_TEXT("message", why),
+        log_often(LOG_LEVEL_ERROR, "certificate_unreadable", LOG_TEXT("message", why),
             LOG_TEXT("action", "the certificate from before stays"));
         return;
     }
+    memcpy(room->stamps, stamps, sizeof(stamps));
     SSL_CTX_free(room->context);
     room->context = context;
     log_event(LOG_LEVEL_INFO, "certificate_reloaded", LOG_TEXT("file", room->files.certificate));

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """tally-bridge behind TLS: versions, ALPN, client certificates, certificates that change."""
 
+import os
+import resource
 import socket
 import ssl
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.image.certificates import Certificate
 
+from .agent import wait_until
 from .external_scaler import object_ref, refusal
 from .yaml_files import small_object
 
@@ -91,6 +94,27 @@ def test_a_new_certificate_is_taken(start, bridge, shop):
     assert "event=certificate_unreadable" in one.log()
     shop.renew()
     assert serial() != second
+
+
+def test_a_certificate_that_cannot_be_read_is_read_later(start, bridge, shop):
+    one = bridge(start(small_object()), *shop.options(), tls=shop.context())
+
+    def highest():
+        return max(map(int, os.listdir(f"/proc/{one.child.pid}/fd")))
+
+    def serial():
+        with one.raw() as connection:
+            return connection.getpeercert()["serialNumber"]
+
+    used = highest() + 1
+    first = serial()
+    wait_until(lambda: highest() < used)
+    resource.prlimit(one.child.pid, resource.RLIMIT_NOFILE, (used + 1, 4096))
+    shop.renew()
+    assert serial() == first  # the connection took the last descriptor
+    assert "event=certificate_unreadable" in one.log()
+    resource.prlimit(one.child.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+    assert serial() != first
 
 
 def test_the_key_must_belong_to_the_certificate(start, bridge, shop, tmp_path):
