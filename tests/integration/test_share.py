@@ -23,8 +23,12 @@ class Shared:
     """Agents that share their counts through a table of the test's own."""
 
     def __init__(self, table, tables, pod):
-        self.name, self.tables, self.pod = table.name, tables, pod
+        self.table, self.tables, self.pod = table, tables, pod
         self.agents = 0
+
+    @property
+    def name(self):
+        return self.table.name
 
     def agent(self, *documents, options=(), env=None, start=True):
         """One more agent, named after its number."""
@@ -42,15 +46,6 @@ class Shared:
     def record(self):
         record, = self.records()
         return record
-
-    def write(self, **attributes):
-        """Changes attributes of the record; None removes one."""
-        record = {**self.record(), **attributes}
-        self.tables.put(self.name, [{name: value for name, value in record.items()
-                                     if value is not None}])
-
-    def remove(self):
-        self.tables.remove(self.name, {"k": self.record()["k"]})
 
 
 @pytest.fixture(name="shared")
@@ -277,7 +272,7 @@ def test_two_owners_are_both_right_and_one_of_them_writes(share, world):
     connection = first.connect()
     asked = connection.send("count", {"trigger": "small"})
     wait_until(lambda: share.records() and "lease" in share.record())
-    share.remove()
+    share.table.delete()
     assert second.rpc("count", trigger="small")["count"] == 7
     assert connection.answer(asked)["count"] == 7
     assert queries(world) == 2
@@ -343,7 +338,7 @@ def test_a_clock_that_is_wrong_is_not_believed(share, gateway, world, pod):
 
 def test_a_missing_table_costs_a_warning(shared, world):
     share = shared()
-    share.tables.delete(share.name)
+    share.table.drop()
     agent = share.agent()
     for _ in range(3):
         told = agent.rpc("count", trigger="small", max_age_ms=0)
@@ -388,7 +383,7 @@ def test_a_table_that_fails_never_fails_a_count(share, world, action, fault):
 def test_a_forged_record_is_no_answer(share, world, forged):
     share.agent().rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    share.write(**{**{"count": number(999)}, **forged})
+    share.table.change(**{**{"count": number(999)}, **forged})
     agent = share.agent()
     begun = time.monotonic()
     told = agent.rpc("count", trigger="small", timeout_ms=5000)
@@ -399,7 +394,7 @@ def test_a_forged_record_is_no_answer(share, world, forged):
 def test_a_forged_lease_does_not_stop_the_fleet(share, world):
     share.agent().rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    share.write(lease=number(10 ** 15), owner={"S": "evil"}, token={"S": "x"}, since=number(0))
+    share.table.change(lease=number(10 ** 15), owner="evil", token="x", since=0)
     agent = share.agent()
     told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=5000)
     assert (told["count"], told["source"]) == (7, "own")
@@ -409,7 +404,7 @@ def test_a_forged_lease_does_not_stop_the_fleet(share, world):
 def test_a_forged_text_is_cleaned(share):
     share.agent().rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    share.write(counted_by={"S": "a\x1b[2Jb\nc" + "x" * 500})
+    share.table.change(counted_by={"S": "a\x1b[2Jb\nc" + "x" * 500})
     agent = share.agent()
     told = agent.rpc("count", trigger="small")
     assert told["source"] == "shared" and len(told["counted_by"]) < 80
@@ -419,14 +414,12 @@ def test_a_forged_text_is_cleaned(share):
 def test_a_record_that_was_to_be_deleted_is_judged_by_its_age(share, world):
     share.agent().rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    share.write(ttl=number(1))
+    share.table.change(ttl=number(1))
     assert share.agent().rpc("count", trigger="small")["source"] == "shared"
 
 
-def test_the_documented_policy_is_enough(share, world, make_share):
-    table = make_share()
-    table.restrict(world)
-    share.name = table.name
+def test_the_documented_policy_is_enough(share, world):
+    share.table.restrict(world)
     first, second = share.agent(), share.agent()
     first.rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
@@ -434,10 +427,8 @@ def test_the_documented_policy_is_enough(share, world, make_share):
     assert first.rpc("status")["share"]["failed"] == 0
 
 
-def test_a_policy_for_another_namespace_is_not_enough(share, world, make_share):
-    table = make_share()
-    table.restrict(world, prefix="v1#bank#")
-    share.name = table.name
+def test_a_policy_for_another_namespace_is_not_enough(share, world):
+    share.table.restrict(world, prefix="v1#bank#")
     agent = share.agent()
     assert agent.rpc("count", trigger="small")["source"] == "own"
     agent.wait_for_log("event=share_failed")
