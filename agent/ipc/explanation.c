@@ -321,27 +321,43 @@ static void put_note(struct map *map, const struct explanation *explanation)
     map_string(map, "note", note);
 }
 
+/* The shard whose values are those of the trigger itself; shard_count: none. */
+static size_t keda_shard(const struct query *query)
+{
+    char *own = dynamodb_merge_values(query->values, "{}");
+    bool found = false;
+    size_t shard = 0;
+
+    while (own != NULL && shard < query->shard_count && !found) {
+        char *values = shard_sum_values(query, NULL, shard);
+
+        found = values != NULL && strcmp(values, own) == 0;
+        shard += !found;
+        free(values);
+    }
+    free(own);
+    return found ? shard : query->shard_count;
+}
+
 /* What KEDA counts: the first page. With sumOver it counts the value in expressionAttributeValues,
  * which may be none of those that were counted: then it is not known. */
 static bool keda_count(const struct explanation *explanation, uint64_t *count)
 {
     const struct query *query = &explanation->trigger->query;
     const struct page_log *pages = explanation->pages;
-    char *own = query->shard_count > 0 ? dynamodb_merge_values(query->values, "{}") : NULL;
-    bool is_known = query->shard_count == 0;
+    size_t shard;
 
     *count = pages->first_count;
-    for (size_t i = pages->count; own != NULL && i-- > 0;) {
-        char *values = shard_sum_values(query, NULL, pages->pages[i].shard);
-
-        if (values != NULL && strcmp(values, own) == 0) { /* the first of its pages is found last */
-            is_known = true;
+    if (query->shard_count == 0)
+        return true;
+    shard = keda_shard(query);
+    for (size_t i = 0; i < pages->count; i++) {
+        if (pages->pages[i].shard == shard) {
             *count = pages->pages[i].count;
+            return true;
         }
-        free(values);
     }
-    free(own);
-    return is_known;
+    return false;
 }
 
 static void put_keda(struct map *map, const struct explanation *explanation)
