@@ -57,22 +57,23 @@ static struct credentials *credentials_at_hand(struct identity *identity)
 static void explain_call_pack(struct buffer *buffer, const struct explain_call *call,
     const struct aws_request *request, const struct count_answer *answer)
 {
+    const struct trigger_state *state = call->request.state;
+    const char *share_table = trigger_state_share_table(state);
     char share_key[SHARED_RECORD_KEY_SIZE];
     struct explanation explanation = {.config = call->snapshot->config,
         .trigger = call->trigger,
         .counter = counter_of(call),
-        .identity = trigger_state_identity(call->request.state),
+        .identity = trigger_state_identity(state),
         .request = request,
         .pages = answer->pages,
         .value = answer->value,
-        .share_table = trigger_state_share_table(call->request.state),
         .share_key = share_key,
         .age_ms = answer->age_ms,
         .replicas = call->replicas};
 
-    if (shared_record_key(share_key, call->trigger->namespace_, &call->trigger->query,
-            trigger_state_values(call->request.state)) < 0)
-        explanation.share_table = NULL;
+    if (share_table != NULL && shared_record_key(share_key, call->trigger->namespace_,
+                                   &call->trigger->query, trigger_state_values(state)) == 0)
+        explanation.share_table = share_table;
     explanation_pack(buffer, &explanation);
 }
 
