@@ -52,7 +52,7 @@ struct flight_progress {
     struct count_value so_far;
     /* Of a value that another agent counted: how long ago at most, and its name. */
     int64_t age_ms;
-    char counted_by[SHARED_COUNT_NAME_SIZE];
+    char counted_by[SHARED_RECORD_NAME_SIZE];
 };
 
 /* How long the caller wants the flight to last: updated by the caller, read by the flight. */

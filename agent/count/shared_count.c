@@ -25,7 +25,6 @@
 #define RENEW_MS       5000 /* between two renewals of the lease */
 #define ALONE_FIRST_MS 2000 /* without the table after a failure, doubled up to: */
 #define ALONE_MAX_MS   60000
-_Static_assert(SHARED_COUNT_NAME_SIZE == SHARED_RECORD_NAME_SIZE, "one size of names");
 
 #define BODY_BYTES (8u * 1024u)
 

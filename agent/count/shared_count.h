@@ -6,9 +6,8 @@
 #ifndef TALLY_AGENT_COUNT_SHARED_COUNT_H
 #define TALLY_AGENT_COUNT_SHARED_COUNT_H
 
+#include "agent/aws/shared_record.h"
 #include "agent/count/count_query.h"
-
-#define SHARED_COUNT_NAME_SIZE 80 /* of an agent, with its end */
 
 /* Counters that `status` shows. */
 struct share_stats {

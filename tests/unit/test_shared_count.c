@@ -30,7 +30,7 @@ struct fleet {
     int answers, failures, counts;
     struct count_value value;
     int64_t age_ms;
-    char owner[SHARED_COUNT_NAME_SIZE];
+    char owner[SHARED_RECORD_NAME_SIZE];
     struct failure failure;
 };
 
