@@ -54,23 +54,27 @@ static void flight_end(
     flight_free(flight);
 }
 
+/* `name` is the budget's in the log. */
+static void flight_charge_budget(
+    struct rcu_budget *budget, const char *name, double units, int64_t now)
+{
+    rcu_budget_use(budget, units, now);
+    if (rcu_budget_is_low(budget, now))
+        log_often(LOG_LEVEL_WARN, "budget_low", LOG_TEXT("budget", name),
+            LOG_NUMBER("rcu_left", (int64_t)rcu_budget_left(budget, now)));
+}
+
 static void flight_charge(struct flight *flight, double units)
 {
     struct count_context *context = flight->context;
     int64_t now = loop_now(context->loop);
 
     rcu_meter_add(&context->stats.consumed, units, now);
-    rcu_budget_use(&context->budget, units, now);
     if (flight->meter != NULL)
         rcu_meter_add(flight->meter, units, now);
+    flight_charge_budget(&context->budget, "--budget", units, now);
     if (flight->budget != NULL)
-        rcu_budget_use(flight->budget, units, now);
-    if (rcu_budget_is_low(&context->budget, now))
-        log_often(LOG_LEVEL_WARN, "budget_low", LOG_TEXT("budget", "--budget"),
-            LOG_NUMBER("rcu_left", (int64_t)rcu_budget_left(&context->budget, now)));
-    if (flight->budget != NULL && rcu_budget_is_low(flight->budget, now))
-        log_often(LOG_LEVEL_WARN, "budget_low", LOG_TEXT("budget", flight->options.query->table),
-            LOG_NUMBER("rcu_left", (int64_t)rcu_budget_left(flight->budget, now)));
+        flight_charge_budget(flight->budget, flight->options.query->table, units, now);
 }
 
 static void on_page(
