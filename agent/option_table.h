@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The options of a program as a table: the command line, the names in the environment and --help
- * all come from it. What a value may be is the program's own. */
+ * all come from it. */
 #ifndef TALLY_AGENT_OPTION_TABLE_H
 #define TALLY_AGENT_OPTION_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
+enum option_kind {
+    OPTION_TEXT,   /* const char *, borrowed */
+    OPTION_FLAG,   /* bool */
+    OPTION_ACT,    /* bool: what to do rather than how, which the environment does not say */
+    OPTION_LEVEL,  /* enum log_level */
+    OPTION_FORMAT, /* bool: JSON */
+    OPTION_OWN,    /* the first of the program's own kinds */
+};
+
 struct option_row {
     const char *name;
-    int kind;             /* the program's own */
+    int kind;
     size_t offset;        /* of the value in the program's options */
     const char *argument; /* in --help; NULL: a flag */
     const char *help;
@@ -22,19 +32,25 @@ struct option_table {
     const struct option_row *rows; /* one is named "help", which -h is, too */
     size_t count;
 
-    /* Sets an option that the command line has; `source` names it in messages. Flags have the value
-     * "true". 0, or a negative errno with a reason in `why`. */
-    int (*set)(void *options, const struct option_row *row, const char *value, const char *source,
-        char *why, size_t why_size);
+    /* Of the program's own kinds: sets an option, and returns whether the value is valid; and what
+     * a valid one is, for messages. */
+    bool (*take)(void *options, const struct option_row *row, const char *value);
+    const char *const *wanted;
+
+    /* NULL, or: sets an option that the environment has, instead of option_table_set; and is called
+     * before each option of the command line. */
+    int (*set_variable)(void *options, const struct option_row *row, const char *value,
+        const char *source, char *why, size_t why_size);
+    void (*before_argument)(void *options, const struct option_row *row);
 };
 
-#define OPTION_VARIABLE_BYTES 48
+/* Sets an option; `source` names it in messages. 0, or -EINVAL with one line in `why`. */
+int option_table_set(const struct option_table *table, void *options, const struct option_row *row,
+    const char *value, const char *source, char *why, size_t why_size);
 
-/* The variable of a row: its name in capitals behind the prefix, with _ for -. */
-void option_table_variable(
-    const struct option_table *table, const struct option_row *row, char *name, size_t size);
-
-/* 0, or a negative errno with one line in `why`. */
+/* Sets what the environment has, then what the command line has; texts are borrowed from both. A
+ * variable has the name of its option in capitals behind the prefix, with _ for -; if it is empty
+ * it counts as unset, as AWS's own do. 0, or a negative errno with one line in `why`. */
 int option_table_read(const struct option_table *table, void *options, int argc, char **argv,
     char *why, size_t why_size);
 

@@ -9,9 +9,7 @@
 #include <string.h>
 
 enum kind {
-    KIND_TEXT,
-    KIND_TEXTS, /* repeatable; in the environment separated by colons */
-    KIND_FLAG,
+    KIND_TEXTS = OPTION_OWN, /* repeatable; in the environment separated by colons */
     KIND_DURATION,
     KIND_SIZE,
     KIND_UNITS,
@@ -19,8 +17,6 @@ enum kind {
     KIND_GROUP,
     KIND_UIDS, /* repeatable; in the environment separated by commas */
     KIND_GIDS,
-    KIND_LEVEL,
-    KIND_FORMAT,
 };
 
 /* One row for each option: reading, the environment's name and --help all come from it. */
@@ -28,24 +24,25 @@ static const struct option_row rows[] = {
 #define AT(member) offsetof(struct options, member)
     {"config", KIND_TEXTS, AT(config), "PATH",
         "a file, or a folder with *.yaml *.yml *.json; repeatable [/etc/tally]"},
-    {"check", KIND_FLAG, AT(check), NULL, "read and lint the configuration, print a table, exit"},
-    {"socket", KIND_TEXT, AT(socket), "PATH", "where to listen [/run/tally/tally.sock]"},
+    {"check", OPTION_ACT, AT(check), NULL, "read and lint the configuration, print a table, exit"},
+    {"socket", OPTION_TEXT, AT(socket), "PATH", "where to listen [/run/tally/tally.sock]"},
     {"socket-mode", KIND_MODE, AT(socket_mode), "MODE", "its mode, octal [0660]"},
     {"socket-group", KIND_GROUP, AT(socket_group), "GROUP", "its group, a name or number"},
     {"allow-uid", KIND_UIDS, AT(uids), "UID", "serve this user only; repeatable"},
     {"allow-gid", KIND_GIDS, AT(gids), "GID", "serve this group only; repeatable"},
-    {"secrets-dir", KIND_TEXT, AT(secrets_dir), "DIR",
+    {"secrets-dir", OPTION_TEXT, AT(secrets_dir), "DIR",
         "where Secrets are mounted, DIR/<name>/<key> [/var/run/secrets/tally]"},
-    {"share-table", KIND_TEXT, AT(share_table), "NAME",
+    {"share-table", OPTION_TEXT, AT(share_table), "NAME",
         "count once for all agents that share this DynamoDB table"},
     {"budget", KIND_UNITS, AT(budget_rcu), "RCU/h",
         "read capacity units that all counts may use in an hour"},
     {"price-per-million-rru", KIND_UNITS, AT(price), "PRICE",
         "of a million read request units, for the cost of a month"},
-    {"imds", KIND_FLAG, AT(imds), NULL, "also take credentials from the instance metadata service"},
-    {"allow-http", KIND_FLAG, AT(allow_http), NULL,
+    {"imds", OPTION_FLAG, AT(imds), NULL,
+        "also take credentials from the instance metadata service"},
+    {"allow-http", OPTION_FLAG, AT(allow_http), NULL,
         "plain http to DynamoDB endpoints that are not loopback"},
-    {"allow-query", KIND_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
+    {"allow-query", OPTION_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
     {"max-stale", KIND_DURATION, AT(max_stale_ms), "TIME",
         "how old a count may be answered while AWS fails [15m]"},
     {"min-age", KIND_DURATION, AT(min_age_ms), "TIME",
@@ -58,25 +55,15 @@ static const struct option_row rows[] = {
         "how long SIGTERM waits for clients that go on asking [20s]"},
     {"linger", KIND_DURATION, AT(linger_ms), "TIME",
         "how long it waits for more requests after the last one [1s]"},
-    {"no-seccomp", KIND_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
-    {"log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
-    {"log-format", KIND_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
-    {"help", KIND_FLAG, AT(help), NULL, "print this, exit"},
-    {"version", KIND_FLAG, AT(version), NULL, "print the version, exit"},
+    {"no-seccomp", OPTION_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
+    {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
+    {"log-format", OPTION_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
+    {"help", OPTION_ACT, AT(help), NULL, "print this, exit"},
+    {"version", OPTION_ACT, AT(version), NULL, "print the version, exit"},
 #undef AT
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
-
-static int set_argument(void *options, const struct option_row *row, const char *value,
-    const char *source, char *why, size_t why_size);
-
-static const struct option_table table = {.program = "tallyd",
-    .prefix = "TALLY_",
-    .no_operands = "tallyd takes options only; files go with --config",
-    .rows = rows,
-    .count = ROWS,
-    .set = set_argument};
 
 _Static_assert(ROWS <= OPTIONS_MAX, "options::from_arguments has a place for each");
 
@@ -84,18 +71,16 @@ _Static_assert(ROWS <= OPTIONS_MAX, "options::from_arguments has a place for eac
 
 /* What a value must be, for messages. */
 static const char *const wanted[] = {
-    [KIND_TEXT] = "a path",
-    [KIND_TEXTS] = "a path, or there are more than 64",
-    [KIND_FLAG] = "true or false",
-    [KIND_DURATION] = "a time such as 500ms, 30s, 5m, 2h or 0, at most 8760h",
-    [KIND_SIZE] = "a number of bytes such as 2M, from 64K to 1024M",
-    [KIND_UNITS] = "a number above 0, such as 50000 or 0.125",
-    [KIND_MODE] = "an octal mode such as 0660",
-    [KIND_GROUP] = "a group of this system, nor a number",
-    [KIND_UIDS] = "a numeric id, or there are more than 64",
-    [KIND_GIDS] = "a numeric id, or there are more than 64",
-    [KIND_LEVEL] = "error, warn, info or debug",
-    [KIND_FORMAT] = "logfmt or json",
+#define OF(kind) [(kind)-OPTION_OWN]
+    OF(KIND_TEXTS) = "a path, or there are more than 64",
+    OF(KIND_DURATION) = "a time such as 500ms, 30s, 5m, 2h or 0, at most 8760h",
+    OF(KIND_SIZE) = "a number of bytes such as 2M, from 64K to 1024M",
+    OF(KIND_UNITS) = "a number above 0, such as 50000 or 0.125",
+    OF(KIND_MODE) = "an octal mode such as 0660",
+    OF(KIND_GROUP) = "a group of this system, nor a number",
+    OF(KIND_UIDS) = "a numeric id, or there are more than 64",
+    OF(KIND_GIDS) = "a numeric id, or there are more than 64",
+#undef OF
 };
 
 static bool add_text(struct options *options, const char *value)
@@ -121,18 +106,14 @@ static bool add_id(struct options *options, int kind, const char *value)
     return true;
 }
 
-static bool options_take(struct options *options, const struct option_row *row, const char *value)
+static bool options_take(void *data, const struct option_row *row, const char *value)
 {
+    struct options *options = data;
     void *target = (char *)options + row->offset;
 
     switch ((enum kind)row->kind) {
-    case KIND_TEXT:
-        *(const char **)target = value;
-        return *value != '\0';
     case KIND_TEXTS:
         return add_text(options, value);
-    case KIND_FLAG:
-        return option_value_flag(value, target);
     case KIND_DURATION:
         return option_value_duration(value, target);
     case KIND_SIZE:
@@ -147,79 +128,20 @@ static bool options_take(struct options *options, const struct option_row *row, 
     case KIND_UIDS:
     case KIND_GIDS:
         return add_id(options, row->kind, value);
-    case KIND_LEVEL:
-        return option_value_level(value, target);
-    case KIND_FORMAT:
-        return option_value_format(value, target);
     }
     return false;
 }
 
-/* Sets the option of `row`; `source` names it in messages. */
-static int set(struct options *options, const struct option_row *row, const char *value,
-    const char *source, char *why, size_t why_size)
-{
-    if (options_take(options, row, value))
-        return 0;
-    snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value, wanted[row->kind]);
-    return -EINVAL;
-}
+/* ---- repeatable options ---- */
 
-/* ---- the environment ---- */
-
-static const char *separators(int kind)
-{
-    if (kind == KIND_TEXTS)
-        return ":";
-    return kind == KIND_UIDS || kind == KIND_GIDS ? "," : NULL;
-}
-
-static int set_list(struct options *options, const struct option_row *row, const char *value,
-    const char *name, char *why, size_t why_size)
-{
-    char *copy = strdup(value), *rest = copy, *item;
-    int r = 0;
-
-    if (copy == NULL)
-        return -ENOMEM;
-    while (r == 0 && (item = strsep(&rest, separators(row->kind))) != NULL)
-        if (*item != '\0')
-            r = set(options, row, item, name, why, why_size);
-    if (row->kind == KIND_TEXTS)
-        options->environment_lists = copy; /* the paths point into it */
-    else
-        free(copy);
-    return r;
-}
-
-/* An empty variable counts as unset, as AWS's own do. */
-static int options_read_environment(struct options *options, char *why, size_t why_size)
-{
-    for (size_t i = 0; i < ROWS; i++) {
-        const struct option_row *row = &rows[i];
-        const char *value;
-        char name[OPTION_VARIABLE_BYTES];
-        int r;
-
-        option_table_variable(&table, row, name, sizeof(name));
-        value = getenv(name);
-        if (value == NULL || *value == '\0' || row->offset == offsetof(struct options, help) ||
-            row->offset == offsetof(struct options, version) ||
-            row->offset == offsetof(struct options, check))
-            continue;
-        r = separators(row->kind) != NULL ? set_list(options, row, value, name, why, why_size)
-                                          : set(options, row, value, name, why, why_size);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* ---- the arguments ---- */
+static int options_set_variable(void *data, const struct option_row *row, const char *value,
+    const char *source, char *why, size_t why_size);
 
 /* A repeatable option on the command line replaces what the environment listed. */
-static void forget_environment(struct options *options, const struct option_row *row)
+static void forget_environment(void *data, const struct option_row *row)
 {
+    struct options *options = data;
+
     if (options->from_arguments[row - rows])
         return;
     options->from_arguments[row - rows] = true;
@@ -231,11 +153,45 @@ static void forget_environment(struct options *options, const struct option_row 
         options->gid_count = 0;
 }
 
-static int set_argument(void *options, const struct option_row *row, const char *value,
+static const struct option_table table = {.program = "tallyd",
+    .prefix = "TALLY_",
+    .no_operands = "tallyd takes options only; files go with --config",
+    .rows = rows,
+    .count = ROWS,
+    .take = options_take,
+    .wanted = wanted,
+    .set_variable = options_set_variable,
+    .before_argument = forget_environment};
+
+/* Between the values of a variable; NULL: the option is not repeatable. */
+static const char *separators(int kind)
+{
+    if (kind == KIND_TEXTS)
+        return ":";
+    return kind == KIND_UIDS || kind == KIND_GIDS ? "," : NULL;
+}
+
+static int options_set_variable(void *data, const struct option_row *row, const char *value,
     const char *source, char *why, size_t why_size)
 {
-    forget_environment(options, row);
-    return set(options, row, value, source, why, why_size);
+    struct options *options = data;
+    const char *separator = separators(row->kind);
+    char *copy, *rest, *item;
+    int r = 0;
+
+    if (separator == NULL)
+        return option_table_set(&table, options, row, value, source, why, why_size);
+    rest = copy = strdup(value);
+    if (copy == NULL)
+        return -ENOMEM;
+    while (r == 0 && (item = strsep(&rest, separator)) != NULL)
+        if (*item != '\0')
+            r = option_table_set(&table, options, row, item, source, why, why_size);
+    if (row->kind == KIND_TEXTS)
+        options->environment_lists = copy; /* the paths point into it */
+    else
+        free(copy);
+    return r;
 }
 
 /* ---- all together ---- */
@@ -253,9 +209,7 @@ int options_read(struct options *options, int argc, char **argv, char *why, size
         .linger_ms = 1000,
         .max_buffer = 2 * 1024 * 1024,
         .log_level = LOG_LEVEL_INFO};
-    r = options_read_environment(options, why, why_size);
-    if (r == 0)
-        r = option_table_read(&table, options, argc, argv, why, why_size);
+    r = option_table_read(&table, options, argc, argv, why, why_size);
     if (r == 0 && options->config_count == 0)
         options->config[options->config_count++] = "/etc/tally";
     return r;
