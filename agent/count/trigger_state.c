@@ -325,14 +325,13 @@ static struct count_answer fresh_at(const struct trigger_state *state, int64_t n
     return answer;
 }
 
-/* Answers: the value as it is; the value marked stale if it is young enough, else the failure,
- * which is borrowed. */
+/* The value as it is. */
 static struct count_answer trigger_state_fresh(const struct trigger_state *state)
 {
     return fresh_at(state, trigger_state_age_now(state));
 }
 
-/* The last good value marked stale if it is young enough, else the failure. */
+/* The last good value marked stale if it is young enough, else the failure, which is borrowed. */
 static struct count_answer trigger_state_failed(
     const struct trigger_state *state, const struct failure *failure)
 {

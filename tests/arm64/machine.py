@@ -78,13 +78,13 @@ class Machine:
     def program(self, name, source):
         """With all libraries that it loads."""
         self.file(name, source)
-        todo = needed(source)
-        while todo:
-            wanted = todo.pop()
+        ahead = needed(source)
+        while ahead:
+            wanted = ahead.pop()
             place = f"lib/{wanted}"
             if not os.path.exists(os.path.join(self.root, place)):
                 self.file(place, library(wanted))
-                todo += needed(library(wanted))
+                ahead += needed(library(wanted))
 
     def run(self, script, now):
         """Starts it at the time `now`, and waits until it is off; what the script printed."""

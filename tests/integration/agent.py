@@ -110,12 +110,7 @@ class Agent:
     def finish(self):
         """Checks what must hold for every agent at its end; frees everything."""
         try:
-            code = None
-            if self.child is not None and self.child.poll() is None:
-                try:
-                    code = self.stop()
-                finally:
-                    process.stop(self.child, 0)
+            code = stop_at_end(self)
             log = self.log()
             self.seen += log.encode()
             self._check_output(log)
@@ -124,9 +119,7 @@ class Agent:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _check_output(self, log):
-        reports = [word for word in SANITIZER_REPORTS if word.encode() in self.seen]
-        assert not reports, f"a sanitizer reports:\n{log}"
-        assert self.intruded or "event=syscall_denied" not in log, log
+        check_output(self.seen, log, self.intruded)
         leaks = [piece for piece in self.world.secrets() if piece.encode() in self.seen]
         # The piece itself is not shown, because test reports are stored.
         assert not leaks, f"{len(leaks)} pieces of secrets came out"
@@ -175,6 +168,23 @@ class Agent:
         connection.settimeout(20)
         connection.connect(self.socket)
         return connection
+
+
+def stop_at_end(program):
+    """Stops an Agent or a Bridge that still runs; its exit code, or None."""
+    if program.child is None or program.child.poll() is not None:
+        return None
+    try:
+        return program.stop()
+    finally:
+        process.stop(program.child, 0)
+
+
+def check_output(seen, log, intruded=False):
+    """What must hold for the output of every program, and for its log."""
+    assert not any(word.encode() in seen for word in SANITIZER_REPORTS), \
+        f"a sanitizer reports:\n{log}"
+    assert intruded or "event=syscall_denied" not in log, log
 
 
 def wait_until(condition, seconds=10.0, why=lambda: "it did not come true"):

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -16,7 +17,8 @@ import grpc
 
 from tests.gateway import process
 
-from .agent import BUILD, SANITIZER_OPTIONS, SANITIZER_REPORTS, START_SECONDS, STOP_SECONDS, WRAP
+from .agent import (BUILD, SANITIZER_OPTIONS, START_SECONDS, STOP_SECONDS, WRAP, check_output,
+                    stop_at_end)
 from .external_scaler import Scaler
 
 BRIDGE = os.path.join(BUILD, "tally-bridge")
@@ -75,17 +77,13 @@ class Bridge:
         return self.child.returncode
 
     def finish(self):
-        code = None
-        if self.child is not None and self.child.poll() is None:
-            try:
-                code = self.stop()
-            finally:
-                process.stop(self.child, 0)
-        log = self.log()
-        assert not any(word in log for word in SANITIZER_REPORTS), log
-        assert "event=syscall_denied" not in log, log
-        assert code in (None, 0), f"tally-bridge ended with {code}:\n{log}"
-        subprocess.run(["rm", "-rf", self.folder], check=True)
+        try:
+            code = stop_at_end(self)
+            log = self.log()
+            check_output(log.encode(), log)
+            assert code in (None, 0), f"tally-bridge ended with {code}:\n{log}"
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self):
         try:
