@@ -57,6 +57,7 @@ LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb",
           "agent/aws/retry", "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts",
           "agent/backoff", "agent/endpoint", "agent/count/cache", "agent/count/count_rate",
           "agent/count/decision", "agent/count/denials", "agent/count/read_cost",
+          "agent/count/refresh",
           "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
           "client/bridge/status", "client/bridge/trigger_book",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]

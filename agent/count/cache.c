@@ -2,6 +2,7 @@
 #include "agent/count/cache.h"
 
 #include "agent/backoff.h"
+#include "proto/limits.h"
 #include "proto/saturating.h"
 
 #include <stdlib.h>
@@ -14,25 +15,58 @@
 #define OVERRUN_FIRST_MS 60000
 #define OVERRUN_MAX_MS   (60 * OVERRUN_FIRST_MS)
 
+const char *count_quality_name(enum count_quality quality)
+{
+    switch (quality) {
+    case QUALITY_EXACT:
+        return "exact";
+    case QUALITY_AT_LEAST:
+        return "at_least";
+    case QUALITY_STALE:
+        return "stale";
+    }
+    return "stale";
+}
+
 void cache_init(struct cache *cache)
 {
     memset(cache, 0, sizeof(*cache));
+    buffer_init(&cache->packed.bytes, LIMIT_OUTPUT_BYTES);
 }
 
-void cache_clear(struct cache *cache)
+static void cache_forget_failure(struct cache *cache)
 {
     free(cache->failure);
     cache->failure = NULL;
 }
 
-void cache_store(struct cache *cache, const struct count_value *value, int64_t now)
+void cache_clear(struct cache *cache)
+{
+    cache_forget_failure(cache);
+    buffer_free(&cache->packed.bytes);
+    free(cache->counted_by);
+    cache->counted_by = NULL;
+}
+
+/* ---- results ---- */
+
+void cache_store(
+    struct cache *cache, const struct count_value *value, const char *counted_by, int64_t at)
 {
     cache->has_value = true;
     cache->value = *value;
-    cache->value_at = now;
+    cache->value_at = at;
     if (!value->is_partial)
         cache->overruns = 0;
+    free(cache->counted_by);
+    cache->counted_by = value->is_shared ? strdup(counted_by) : NULL;
     cache_succeed(cache);
+}
+
+void cache_store_bound(struct cache *cache, const struct count_value *value, int64_t now)
+{
+    cache->bound = *value;
+    cache->bound_at = now;
 }
 
 void cache_succeed(struct cache *cache)
@@ -40,7 +74,16 @@ void cache_succeed(struct cache *cache)
     cache->failures = 0;
     cache->not_before = 0;
     cache->refused = false;
-    cache_clear(cache);
+    cache_forget_failure(cache);
+    buffer_clear(&cache->packed.bytes);
+}
+
+void cache_forgive(struct cache *cache)
+{
+    cache->not_before = 0;
+    cache->refused = false;
+    cache->overruns = 0;
+    buffer_clear(&cache->packed.bytes);
 }
 
 static void cache_remember(struct cache *cache, const struct failure *failure)
@@ -51,6 +94,7 @@ static void cache_remember(struct cache *cache, const struct failure *failure)
         cache->failure = malloc(sizeof(*cache->failure));
     if (cache->failure != NULL)
         *cache->failure = *failure;
+    buffer_clear(&cache->packed.bytes);
 }
 
 void cache_fail(struct cache *cache, const struct failure *failure, int64_t now, uint32_t random)
@@ -91,6 +135,11 @@ void cache_overrun(struct cache *cache, const struct failure *failure, int64_t n
             backoff_ms(OVERRUN_FIRST_MS, OVERRUN_MAX_MS, cache->overruns - OVERRUNS_TRIED - 1));
 }
 
+bool cache_overran(const struct cache *cache)
+{
+    return cache->refused && cache->overruns > 0 && cache_failure(cache)->code == ERROR_TIMEOUT;
+}
+
 const struct failure *cache_failure(const struct cache *cache)
 {
     static const struct failure forgotten = {.code = ERROR_INTERNAL,
@@ -99,6 +148,8 @@ const struct failure *cache_failure(const struct cache *cache)
 
     return cache->failure != NULL ? cache->failure : &forgotten;
 }
+
+/* ---- answers ---- */
 
 int64_t cache_age(const struct cache *cache, int64_t now)
 {
@@ -113,4 +164,56 @@ bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now)
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now)
 {
     return cache->has_value && cache_age(cache, now) <= max_stale_ms;
+}
+
+bool cache_has_bound(const struct cache *cache, uint64_t enough, int64_t since)
+{
+    return enough > 0 && cache->bound.pages > 0 && cache->bound.count >= enough &&
+           cache->bound_at >= since;
+}
+
+struct count_answer cache_answer_fresh(const struct cache *cache, int64_t now)
+{
+    bool at_least = cache->value.at_least;
+
+    return (struct count_answer){.value = &cache->value,
+        .quality = at_least ? QUALITY_AT_LEAST : QUALITY_EXACT,
+        .age_ms = cache_age(cache, now),
+        .failure = cache->value.is_partial && cache->failures > 0 ? cache_failure(cache) : NULL,
+        .rate = at_least ? NULL : &cache->rate,
+        .value_at = cache->value_at,
+        .counted_by = cache->counted_by};
+}
+
+struct count_answer cache_answer_bound(const struct cache *cache, int64_t now)
+{
+    return (struct count_answer){.value = &cache->bound,
+        .quality = QUALITY_AT_LEAST,
+        .age_ms = saturating_subtract(now, cache->bound_at)};
+}
+
+struct count_answer cache_answer_failed(
+    const struct cache *cache, const struct failure *failure, int64_t max_stale_ms, int64_t now)
+{
+    struct count_answer answer = {.failure = failure};
+
+    if (cache_may_serve_stale(cache, max_stale_ms, now)) {
+        answer.value = &cache->value;
+        answer.quality = QUALITY_STALE;
+        answer.counted_by = cache->counted_by;
+        answer.age_ms = cache_age(cache, now);
+    }
+    return answer;
+}
+
+struct count_answer cache_answer_known(const struct cache *cache, int64_t max_age_ms, int64_t now)
+{
+    struct count_answer answer = {.failure = NULL};
+
+    if (cache->has_value)
+        answer = cache_answer_fresh(cache, now);
+    if (cache->has_value && !cache_is_fresh(cache, max_age_ms, now))
+        answer.quality = QUALITY_STALE;
+    answer.failure = cache->failures > 0 ? cache_failure(cache) : NULL;
+    return answer;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cache of one trigger: the last good count, and the failures since. Pure: the time is a
+/* The cache of one trigger: the last good count, the last lower bound, how fast the counts change,
+ * and the failures since; and the answers that these are good for. Pure: the time is a
  * parameter, in milliseconds: for the value's age of a clock that runs during suspend, for failures
  * of the timers' clock. */
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 
+#include "agent/count/count_rate.h"
+#include "proto/buffer.h"
 #include "proto/errors.h"
 
 #include <stdbool.h>
@@ -22,20 +25,53 @@ struct count_value {
     bool is_bound;   /* because it was enough for those who asked: no count of the whole trigger */
 };
 
+enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
+const char *count_quality_name(enum count_quality quality); /* as in the protocol */
+
+/* Buffer of the cache in which a caller may cache the packed answer. */
+struct packed_answer {
+    struct buffer bytes; /* emptied whenever anything but the age changes */
+    size_t age_at;       /* offset of the age in them */
+};
+
+/* All borrowed for the callback. */
+struct count_answer {
+    const struct trigger *trigger;
+    const struct count_value *value; /* NULL: there is none, `failure` says why */
+    enum count_quality quality;
+    int64_t age_ms;
+    const struct failure *failure; /* with a value: why it is not fresher, or NULL */
+    bool fallback;                 /* more failures in a row than the trigger's threshold */
+    struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
+    const struct page_log *pages;  /* of this value; NULL: they are no longer known */
+    const struct count_rate *rate; /* of exact counts; NULL: this one is not exact; else with: */
+    int64_t value_at;              /* the time of the value, for the rate */
+    const char *counted_by;        /* the agent of the fleet that counted; NULL: this one */
+};
+
 struct cache {
     bool has_value;
     struct count_value value;
-    int64_t value_at;        /* when its last page arrived */
-    uint32_t failures;       /* failed flights in a row, */
-    uint32_t overruns;       /* and those in a row that ended at the flight timeout */
-    struct failure *failure; /* the last one; large and rare, so it is usually NULL */
-    int64_t not_before;      /* no new flight starts earlier */
-    bool refused;            /* until not_before, the failure itself is the answer */
+    int64_t value_at;         /* when its last page arrived */
+    uint32_t failures;        /* failed flights in a row, */
+    uint32_t overruns;        /* and those in a row that ended at the flight timeout */
+    struct failure *failure;  /* the last one; large and rare, so it is usually NULL */
+    int64_t not_before;       /* no new flight starts earlier */
+    bool refused;             /* until not_before, the failure itself is the answer */
+    struct count_value bound; /* the last lower bound, which is no count; pages 0: none */
+    int64_t bound_at;         /* when it was counted */
+    struct count_rate rate;   /* of the exact counts */
+    char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
+    struct packed_answer packed; /* of the fresh answer */
 };
 
 void cache_init(struct cache *cache);
 void cache_clear(struct cache *cache);
-void cache_store(struct cache *cache, const struct count_value *value, int64_t now);
+
+/* counted_by: the agent of the fleet that counted the value; copied. */
+void cache_store(
+    struct cache *cache, const struct count_value *value, const char *counted_by, int64_t at);
+void cache_store_bound(struct cache *cache, const struct count_value *value, int64_t now);
 
 /* The last flight succeeded, without a new value: whether all can be counted within the flight
  * timeout is no better known than before. */
@@ -53,6 +89,12 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
  * clock. */
 void cache_overrun(struct cache *cache, const struct failure *failure, int64_t now);
 
+/* A reload may have fixed the cause of a refusal. */
+void cache_forgive(struct cache *cache);
+
+/* Counts of the whole are refused for a while, because they took too long. */
+bool cache_overran(const struct cache *cache);
+
 /* The last failure, where failures > 0; borrowed until the next store or fail. */
 const struct failure *cache_failure(const struct cache *cache);
 
@@ -61,5 +103,17 @@ bool cache_is_fresh(const struct cache *cache, int64_t max_age_ms, int64_t now);
 
 /* Whether a value that is not fresh may still be answered, marked stale. */
 bool cache_may_serve_stale(const struct cache *cache, int64_t max_stale_ms, int64_t now);
+
+/* Whether the lower bound, counted at `since` or later, reaches what is enough. */
+bool cache_has_bound(const struct cache *cache, uint64_t enough, int64_t since);
+
+/* Answers, without what the cache does not know: the trigger, its fallback, its pages. The value as
+ * it is; the lower bound; the value marked stale if that may be, else the failure, which is
+ * borrowed; or what is known, which is fresh up to max_age_ms. */
+struct count_answer cache_answer_fresh(const struct cache *cache, int64_t now);
+struct count_answer cache_answer_bound(const struct cache *cache, int64_t now);
+struct count_answer cache_answer_failed(
+    const struct cache *cache, const struct failure *failure, int64_t max_stale_ms, int64_t now);
+struct count_answer cache_answer_known(const struct cache *cache, int64_t max_age_ms, int64_t now);
 
 #endif

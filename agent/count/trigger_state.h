@@ -12,71 +12,12 @@
 #define TALLY_AGENT_COUNT_TRIGGER_STATE_H
 
 #include "agent/config/trigger.h"
-#include "agent/count/cache.h"
-#include "agent/count/count_rate.h"
 #include "agent/count/flight.h"
-#include "agent/deadlines.h"
+#include "agent/count/waiters.h"
+#include "agent/count/watchers.h"
 #include "agent/log.h"
-#include "agent/loop.h"
-#include "agent/ring.h"
-#include "proto/buffer.h"
 
 struct trigger_state;
-struct page_log;
-
-enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
-const char *count_quality_name(enum count_quality quality); /* as in the protocol */
-
-/* Buffer of the state in which a caller may cache the packed answer. */
-struct packed_answer {
-    struct buffer bytes; /* emptied whenever anything but the age changes */
-    size_t age_at;       /* offset of the age in them */
-};
-
-/* All borrowed for the callback. */
-struct count_answer {
-    const struct trigger *trigger;
-    const struct count_value *value; /* NULL: there is none, `failure` says why */
-    enum count_quality quality;
-    int64_t age_ms;
-    const struct failure *failure; /* with a value: why it is not fresher, or NULL */
-    bool fallback;                 /* more failures in a row than the trigger's threshold */
-    struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
-    const struct page_log *pages;  /* of this value; NULL: they are no longer known */
-    const struct count_rate *rate; /* of exact counts; NULL: this one is not exact; else with: */
-    int64_t value_at;              /* the time of the value, for the rate */
-    const char *counted_by;        /* the agent of the fleet that counted; NULL: this one */
-};
-
-typedef void count_done_fn(void *data, const struct count_answer *answer);
-
-#define COUNT_AGE_DEFAULT (-1)
-
-/* Owned by the caller, which does not touch it until done was called or it has left. */
-struct count_request {
-    int64_t max_age_ms; /* COUNT_AGE_DEFAULT: the trigger's pollingInterval */
-    int64_t timeout_ms; /* within which the caller wants its answer */
-    uint64_t enough;    /* a count of at least this will do; 0: the trigger's count */
-    bool is_own;        /* where it starts a flight: this agent counts, and not the fleet */
-    count_done_fn *done;
-    void *data;
-
-    struct ring link; /* private to the state from here on */
-    int64_t since;    /* a lower bound of this time or later is fresh enough */
-    struct trigger_state *state;
-    struct deadline deadline;
-};
-
-/* A watcher keeps the count fresh, and is notified of each flight's end. Its callbacks must not
- * send requests to the trigger. */
-struct count_watch {
-    int64_t max_age_ms; /* refreshed at this age; COUNT_AGE_DEFAULT: pollingInterval */
-    count_done_fn *changed;
-    void (*gone)(void *data); /* the trigger's query changed or was removed: the watch is over */
-    void *data;
-    struct ring link; /* private to the state; ring_init before the first use */
-    struct trigger_state *state;
-};
 
 /* After how long a caller that wants the answer within timeout_ms gets one: early enough for the
  * reply to arrive. */

@@ -20,7 +20,7 @@ TEST(a_value_is_fresh_until_its_age_is_reached)
 
     cache_init(&cache);
     CHECK(!cache_is_fresh(&cache, 1000, 0));
-    cache_store(&cache, &value, 500);
+    cache_store(&cache, &value, NULL, 500);
     CHECK(cache_is_fresh(&cache, 1000, 1499));
     CHECK(!cache_is_fresh(&cache, 1000, 1500));
     CHECK(!cache_is_fresh(&cache, 0, 500)); /* age 0 always asks */
@@ -35,7 +35,7 @@ TEST(a_stale_value_is_told_up_to_the_limit)
 
     cache_init(&cache);
     CHECK(!cache_may_serve_stale(&cache, 1000, 0));
-    cache_store(&cache, &value, 0);
+    cache_store(&cache, &value, NULL, 0);
     CHECK(cache_may_serve_stale(&cache, 1000, 1000));
     CHECK(!cache_may_serve_stale(&cache, 1000, 1001));
 }
@@ -47,13 +47,13 @@ TEST(a_failure_keeps_the_value)
     struct failure failure = failure_of(ERROR_THROTTLED);
 
     cache_init(&cache);
-    cache_store(&cache, &value, 0);
+    cache_store(&cache, &value, NULL, 0);
     cache_fail(&cache, &failure, 10, HALF);
     CHECK(cache.has_value);
     CHECK_INT(7, cache.value.count);
     CHECK_INT(1, cache.failures);
     CHECK_STR("for the test", cache_failure(&cache)->message);
-    cache_store(&cache, &value, 20);
+    cache_store(&cache, &value, NULL, 20);
     CHECK_INT(0, cache.failures);
     cache_clear(&cache); /* nothing is left to be cleared */
 }
@@ -114,14 +114,14 @@ TEST(the_second_flight_that_takes_too_long_is_refused_for_a_minute_doubling_to_a
     struct failure failure = failure_of(ERROR_TIMEOUT);
 
     cache_init(&cache);
-    cache_store(&cache, &partial, 100);
+    cache_store(&cache, &partial, NULL, 100);
     cache_overrun(&cache, &failure, 100);
     CHECK(!cache.refused); /* once may be bad luck */
     CHECK_INT(100, cache.not_before);
     CHECK_INT(1, cache.failures);
     CHECK_STR("for the test", cache_failure(&cache)->message);
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-        cache_store(&cache, &partial, 100);
+        cache_store(&cache, &partial, NULL, 100);
         CHECK_INT(0, cache.failures);
         cache_overrun(&cache, &failure, 100);
         CHECK(cache.refused);
@@ -146,7 +146,7 @@ TEST(a_whole_count_forgets_those_that_took_too_long_and_a_threshold_does_not)
     CHECK_INT(0, cache.failures);
     cache_overrun(&cache, &failure, 100);
     CHECK(cache.refused);
-    cache_store(&cache, &whole, 100);
+    cache_store(&cache, &whole, NULL, 100);
     CHECK(!cache.refused);
     cache_overrun(&cache, &failure, 100);
     CHECK(!cache.refused);
