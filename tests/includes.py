@@ -34,10 +34,9 @@ ONLY = {("client/cli", "client"): {"client/tally.h"},
                                           "client/cli/terminal.h"}}
 
 OWNERS = {
-    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c",
-                  "tests/unit/test_tls_bearssl.c"},
+    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c", "tests/unit/test_tls_bearssl.c"},
     "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
-                   "tests/bench/query_floor.c"},
+                    "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
     "glib.h": {"client/examples/glib.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c",
@@ -53,13 +52,11 @@ OWNERS = {
     "yaml.h": {"agent/config/yaml.c"},
 }
 
-LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb",
-          "agent/aws/retry", "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts",
-          "agent/backoff", "agent/endpoint", "agent/count/cache", "agent/count/count_rate",
-          "agent/count/decision", "agent/count/denials", "agent/count/read_cost",
-          "agent/count/refresh",
-          "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
-          "client/bridge/status", "client/bridge/trigger_book",
+LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb", "agent/aws/retry",
+          "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/backoff",
+          "agent/endpoint", "agent/count/cache", "agent/count/decision", "agent/count/read_cost",
+          "agent/count/refresh", "client/bridge/http1", "client/bridge/protobuf",
+          "client/bridge/scaler", "client/bridge/status", "client/bridge/trigger_book",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")

@@ -254,3 +254,30 @@ const char *config_emptied_file(const struct config *old, const struct config *n
     free(files);
     return emptied;
 }
+
+/* ---- snapshot ---- */
+
+struct snapshot *snapshot_create(struct config *config)
+{
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+    if (snapshot == NULL)
+        return NULL;
+    snapshot->config = config;
+    snapshot->references = 1;
+    return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    snapshot->references++;
+    return snapshot;
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+    if (snapshot == NULL || --snapshot->references > 0)
+        return;
+    config_destroy(snapshot->config);
+    free(snapshot);
+}

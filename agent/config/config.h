@@ -41,4 +41,19 @@ size_t config_count_removed(const struct config *old, const struct config *new);
  * editor that starts with an empty file or by a full disk. NULL: none. `old` owns the name. */
 const char *config_emptied_file(const struct config *old, const struct config *new);
 
+/* ---- snapshot ---- */
+
+/* A configuration in force, reference-counted: a reload replaces it, and a flight that began under
+ * it holds it until the flight ends. */
+
+struct snapshot {
+    struct config *config;
+    unsigned references;
+};
+
+/* Takes the config over. One reference; NULL: out of memory, the caller keeps the config. */
+struct snapshot *snapshot_create(struct config *config);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
+
 #endif

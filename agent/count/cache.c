@@ -5,8 +5,50 @@
 #include "proto/limits.h"
 #include "proto/saturating.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LEAST_MS     500 /* between two counts: below it their times are not exact enough */
+#define EMPTY_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
+
+void count_rate_add(struct count_rate *rate, uint64_t count, int64_t at, int64_t window_ms)
+{
+    struct count_sample sample = {.count = count, .at = at};
+
+    if (rate->base.at == 0) {
+        rate->base = sample;
+    } else if (rate->next.at == 0 && at > rate->base.at) {
+        rate->next = sample;
+    } else if (rate->next.at != 0 && saturating_subtract(at, rate->next.at) >= window_ms) {
+        rate->base = rate->next;
+        rate->next = sample;
+    }
+}
+
+bool count_rate_get(
+    const struct count_rate *rate, uint64_t count, int64_t at, double *per_s, int64_t *over_ms)
+{
+    *over_ms = saturating_subtract(at, rate->base.at);
+    if (rate->base.at == 0 || *over_ms < LEAST_MS)
+        return false;
+    *per_s = ((double)count - (double)rate->base.count) * 1000 / (double)*over_ms;
+    return true;
+}
+
+int64_t count_rate_empty_in_ms(uint64_t count, double per_s)
+{
+    double ms;
+
+    if (count == 0)
+        return 0;
+    if (per_s >= 0)
+        return -1;
+    ms = (double)count * 1000 / -per_s;
+    return ms < (double)EMPTY_MAX_MS ? (int64_t)ms : EMPTY_MAX_MS;
+}
+
+/* ---- cache ---- */
 
 #define REJECTED_MS      2000 /* a missing table may be created, a filter fixed, at any time */
 #define BACKOFF_FIRST_MS 250
@@ -216,4 +258,42 @@ struct count_answer cache_answer_known(const struct cache *cache, int64_t max_ag
         answer.quality = QUALITY_STALE;
     answer.failure = cache->failures > 0 ? cache_failure(cache) : NULL;
     return answer;
+}
+
+/* ---- denials ---- */
+
+static struct denial *entry_of(struct denials *denials, uint64_t key)
+{
+    return &denials->entries[key % DENIALS_ENTRIES];
+}
+
+const struct failure *denials_find(struct denials *denials, uint64_t key, int64_t now_ms)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key != key || now_ms >= denial->until)
+        return NULL;
+    denial->failure.retry_after_ms = denial->until - now_ms;
+    return &denial->failure;
+}
+
+void denials_add(
+    struct denials *denials, uint64_t key, const struct failure *failure, int64_t now_ms)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key == key && now_ms < denial->until)
+        return; /* a concurrent request, denied too */
+    denial->earlier = denial->key == key ? denial->earlier + 1 : 0;
+    denial->key = key;
+    denial->until = now_ms + backoff_refused_ms(denial->earlier);
+    denial->failure = *failure;
+}
+
+void denials_forget(struct denials *denials, uint64_t key)
+{
+    struct denial *denial = entry_of(denials, key);
+
+    if (denial->key == key)
+        denial->key = 0;
 }

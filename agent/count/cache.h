@@ -6,12 +6,38 @@
 #ifndef TALLY_AGENT_COUNT_CACHE_H
 #define TALLY_AGENT_COUNT_CACHE_H
 
-#include "agent/count/count_rate.h"
 #include "proto/buffer.h"
 #include "proto/errors.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* ---- rate ---- */
+
+/* How fast a trigger's count changes, from its exact counts alone: the difference between the
+ * latest count and one that is a window to two windows older. Times are in ms. */
+
+struct count_sample {
+    uint64_t count;
+    int64_t at; /* 0: none */
+};
+
+struct count_rate { /* zeroed: nothing is known */
+    struct count_sample base, next;
+};
+
+/* An exact count; one that is not newer than those before is passed over. */
+void count_rate_add(struct count_rate *rate, uint64_t count, int64_t at, int64_t window_ms);
+
+/* The net change of items in a second up to this count, the latest, and the time that it was
+ * measured over. False: no earlier count is far enough away. */
+bool count_rate_get(
+    const struct count_rate *rate, uint64_t count, int64_t at, double *per_s, int64_t *over_ms);
+
+/* At this rate: when the count reaches 0, in ms from the latest count on; -1: it does not fall. */
+int64_t count_rate_empty_in_ms(uint64_t count, double per_s);
+
+/* ---- cache ---- */
 
 /* One finished count. */
 struct count_value {
@@ -115,5 +141,32 @@ struct count_answer cache_answer_bound(const struct cache *cache, int64_t now);
 struct count_answer cache_answer_failed(
     const struct cache *cache, const struct failure *failure, int64_t max_stale_ms, int64_t now);
 struct count_answer cache_answer_known(const struct cache *cache, int64_t max_age_ms, int64_t now);
+
+/* ---- denials ---- */
+
+/* Recent AWS denials of ad-hoc requests, which no trigger describes, so that clients cannot repeat
+ * them to AWS without limit. Fixed memory; reads no clock. */
+
+#define DENIALS_ENTRIES 16
+
+struct denials { /* zeroed: nothing was denied */
+    struct denial {
+        uint64_t key; /* of the request; 0: none */
+        int64_t until;
+        uint32_t earlier; /* earlier denials in the same row */
+        struct failure failure;
+    } entries[DENIALS_ENTRIES];
+};
+
+/* The denial that still applies, and for how long; or NULL. Borrowed until the next change. */
+const struct failure *denials_find(struct denials *denials, uint64_t key, int64_t now_ms);
+
+/* Records a denial: it is the answer for backoff_refused_ms. Of two that share an entry the later
+ * one stays. */
+void denials_add(
+    struct denials *denials, uint64_t key, const struct failure *failure, int64_t now_ms);
+
+/* Records that AWS allowed the request. */
+void denials_forget(struct denials *denials, uint64_t key);
 
 #endif

@@ -5,10 +5,10 @@
 #ifndef TALLY_AGENT_COUNT_FLIGHT_H
 #define TALLY_AGENT_COUNT_FLIGHT_H
 
+#include "agent/config/config.h"
 #include "agent/count/count_query.h"
 #include "agent/count/read_cost.h"
 #include "agent/count/shared_count.h"
-#include "agent/count/snapshot.h"
 
 /* Counters that `status` shows; one set for all triggers. */
 struct count_stats {

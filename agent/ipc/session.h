@@ -4,8 +4,8 @@
 #ifndef TALLY_AGENT_IPC_SESSION_H
 #define TALLY_AGENT_IPC_SESSION_H
 
+#include "agent/count/cache.h"
 #include "agent/count/counter.h"
-#include "agent/count/denials.h"
 #include "agent/ipc/latency.h"
 #include "agent/ipc/socket_path.h"
 #include "agent/loop.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rate of a count: which counts it is measured between, and what it says of the end. */
-#include "agent/count/count_rate.h"
+#include "agent/count/cache.h"
 
 #include "tests/unit/test.h"
 

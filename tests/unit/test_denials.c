@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is remembered of denied queries, and how long. */
-#include "agent/count/denials.h"
+#include "agent/count/cache.h"
 
 #include "tests/unit/test.h"
 
