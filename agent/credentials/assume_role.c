@@ -2,7 +2,7 @@
 #include "agent/credentials/assume_role.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/advice.h"
+#include "agent/credentials/provider.h"
 #include "agent/credentials/value_ref.h"
 #include "proto/saturating.h"
 

@@ -4,7 +4,6 @@
 #define TALLY_AGENT_CREDENTIALS_ASSUME_ROLE_H
 
 #include "agent/config/identity_spec.h"
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 #include "proto/buffer.h"
 

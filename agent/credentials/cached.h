@@ -12,7 +12,6 @@
 #ifndef TALLY_AGENT_CREDENTIALS_CACHED_H
 #define TALLY_AGENT_CREDENTIALS_CACHED_H
 
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 
 /* Takes over `source`, even if it returns NULL (out of memory). `facts`: for the log. */

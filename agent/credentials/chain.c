@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/chain.h"
 
-#include "agent/credentials/advice.h"
 #include "agent/credentials/profile.h"
+#include "agent/credentials/provider.h"
 
 #include <stdio.h>
 #include <stdlib.h>

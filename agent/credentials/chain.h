@@ -6,7 +6,7 @@
 #define TALLY_AGENT_CREDENTIALS_CHAIN_H
 
 #include "agent/config/identity_spec.h"
-#include "agent/credentials/context.h"
+#include "agent/credentials/provider.h"
 #include "proto/errors.h"
 
 enum source_kind {

@@ -3,7 +3,6 @@
 
 #include "agent/aws/sts.h"
 #include "agent/credentials/cached.h"
-#include "agent/credentials/caller.h"
 #include "agent/credentials/describe.h"
 #include "agent/credentials/source.h"
 #include "agent/file.h"

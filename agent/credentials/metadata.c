@@ -3,8 +3,8 @@
 
 #include "proto/buffer.h"
 
-#include "agent/credentials/advice.h"
 #include "agent/credentials/credentials_json.h"
+#include "agent/credentials/provider.h"
 #include "agent/credentials/web_identity.h"
 #include "proto/saturating.h"
 

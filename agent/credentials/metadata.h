@@ -4,7 +4,6 @@
 #ifndef TALLY_AGENT_CREDENTIALS_METADATA_H
 #define TALLY_AGENT_CREDENTIALS_METADATA_H
 
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 
 /* Credentials from a container endpoint: EKS Pod Identity and ECS. The authorization token's file

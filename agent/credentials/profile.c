@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/profile.h"
 
-#include "agent/credentials/advice.h"
 #include "agent/credentials/assume_role.h"
 #include "agent/credentials/metadata.h"
+#include "agent/credentials/provider.h"
 #include "agent/credentials/static.h"
 #include "agent/credentials/web_identity.h"
 #include "agent/file.h"

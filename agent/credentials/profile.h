@@ -3,7 +3,6 @@
 #ifndef TALLY_AGENT_CREDENTIALS_PROFILE_H
 #define TALLY_AGENT_CREDENTIALS_PROFILE_H
 
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 #include "proto/reader.h"
 

@@ -7,7 +7,6 @@
 
 #include "agent/config/identity_spec.h"
 #include "agent/credentials/chain.h"
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 
 struct sources {

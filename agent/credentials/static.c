@@ -2,7 +2,7 @@
 #include "agent/credentials/static.h"
 
 #include "agent/aws/sigv4.h"
-#include "agent/credentials/advice.h"
+#include "agent/credentials/provider.h"
 #include "agent/credentials/value_ref.h"
 #include "agent/file.h"
 

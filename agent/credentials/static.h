@@ -5,7 +5,6 @@
 #define TALLY_AGENT_CREDENTIALS_STATIC_H
 
 #include "agent/config/identity_spec.h"
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 
 struct static_options {

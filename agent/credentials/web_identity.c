@@ -2,9 +2,9 @@
 #include "agent/credentials/web_identity.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/advice.h"
 #include "agent/credentials/assume_role.h"
 #include "agent/credentials/credentials_json.h"
+#include "agent/credentials/provider.h"
 #include "agent/credentials/value_ref.h"
 #include "agent/file.h"
 #include "proto/base64.h"

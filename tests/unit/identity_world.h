@@ -4,7 +4,6 @@
 #ifndef TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 #define TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 
-#include "agent/credentials/context.h"
 #include "agent/credentials/provider.h"
 #include "tests/fake/fake_http.h"
 #include "tests/fake/fake_loop.h"

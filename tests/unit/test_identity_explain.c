@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/credentials/advice.h"
+#include "agent/credentials/provider.h"
 #include "tests/unit/test.h"
 
 static struct failure failure;
