@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tallyd: creates the modules, runs the loop, and destroys them again. */
-#include "agent/aws/ca_bundle.h"
 #include "agent/aws/call.h"
+#include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
 #include "agent/config/aws_names.h"
 #include "agent/config/config.h"
@@ -16,7 +16,6 @@
 #include "agent/loop.h"
 #include "agent/options.h"
 #include "agent/process.h"
-#include "agent/random.h"
 #include "agent/sandbox.h"
 #include "agent/wiping_heap.h"
 

@@ -4,6 +4,7 @@
 #define TALLY_AGENT_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* LeakSanitizer starts a process that traces this one: neither may be forbidden in that build. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -32,5 +33,12 @@ long process_passed_descriptors(void);
 
 /* Notifies systemd, where NOTIFY_SOCKET is set: "READY=1", "STOPPING=1", "RELOADING=1". */
 void process_notify(const char *state);
+
+/* ---- random ---- */
+
+/* Random bits for jitter. Not for keys. */
+
+/* 32 uniform bits from the kernel; 0 where the kernel has none yet, which makes delays short. */
+uint32_t random_bits(void);
 
 #endif

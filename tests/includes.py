@@ -53,8 +53,8 @@ OWNERS = {
 }
 
 LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb", "agent/aws/retry",
-          "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/backoff",
-          "agent/endpoint", "agent/count/cache", "agent/count/decision", "agent/count/read_cost",
+          "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/endpoint",
+          "agent/count/cache", "agent/count/decision", "agent/count/read_cost",
           "agent/count/refresh", "client/bridge/http1", "client/bridge/protobuf",
           "client/bridge/scaler", "client/bridge/status", "client/bridge/trigger_book",
           "proto/frame", "proto/message", "proto/reader", "proto/writer"]

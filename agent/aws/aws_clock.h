@@ -8,6 +8,7 @@
 #include "agent/endpoint.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SKEWS_ENTRIES 16
@@ -66,5 +67,18 @@ void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_m
 
 /* The expiry of newly received credentials: see aws_client_check_clock. */
 void aws_clock_check(struct aws_clock *clock, int64_t now_ms, int64_t expires_ms);
+
+/* ---- iso8601 ---- */
+
+/* Times as AWS writes them, by plain arithmetic: no time zone, no locale, no clock. */
+
+#define ISO8601_BASIC_SIZE sizeof("20260102T030405Z")
+
+/* ISO 8601 UTC ("2026-01-02T03:04:05Z" or "…+00:00", with or without a fraction) -> wall clock
+ * ms. 0, or -EINVAL for anything else. */
+int iso8601_parse(const char *text, size_t len, int64_t *wall_ms);
+
+/* The basic form, "20260102T030405Z". 0, or -ERANGE outside the years 1970 to 9999. */
+int iso8601_basic(int64_t unix_seconds, char text[ISO8601_BASIC_SIZE]);
 
 #endif

@@ -6,7 +6,7 @@
 #include "agent/aws/retry.h"
 #include "agent/aws/sigv4.h"
 #include "agent/log.h"
-#include "agent/random.h"
+#include "agent/process.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
 #include "proto/saturating.h"

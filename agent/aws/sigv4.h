@@ -4,8 +4,8 @@
 #ifndef TALLY_AGENT_AWS_SIGV4_H
 #define TALLY_AGENT_AWS_SIGV4_H
 
+#include "agent/aws/aws_clock.h"
 #include "agent/aws/credentials.h"
-#include "agent/aws/iso8601.h"
 
 #include <stddef.h>
 #include <stdint.h>

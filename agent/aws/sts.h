@@ -6,8 +6,8 @@
 #ifndef TALLY_AGENT_AWS_STS_H
 #define TALLY_AGENT_AWS_STS_H
 
+#include "agent/aws/aws_clock.h"
 #include "agent/aws/aws_error.h"
-#include "agent/aws/iso8601.h"
 #include "proto/buffer.h"
 
 #include <stdbool.h>

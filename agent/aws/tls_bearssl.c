@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/tls_bearssl.h"
 
-#include "agent/aws/ca_bundle.h"
+#include "agent/aws/tls_certificate.h"
 #include "agent/file.h"
 
 #include <bearssl.h>

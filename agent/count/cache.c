@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/cache.h"
 
-#include "agent/backoff.h"
+#include "agent/aws/retry.h"
 #include "proto/limits.h"
 #include "proto/saturating.h"
 

@@ -2,8 +2,8 @@
 #include "agent/count/shared_count.h"
 
 #include "agent/aws/dynamodb.h"
+#include "agent/aws/retry.h"
 #include "agent/aws/shared_record.h"
-#include "agent/backoff.h"
 #include "agent/count/signed_call.h"
 #include "agent/log.h"
 #include "proto/saturating.h"

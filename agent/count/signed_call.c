@@ -2,7 +2,6 @@
 #include "agent/count/signed_call.h"
 
 #include "agent/aws/retry.h"
-#include "agent/backoff.h"
 #include "proto/saturating.h"
 
 #define CREDENTIALS_RETRY_MS     500 /* between attempts, which the identity spaces itself */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/cached.h"
 
-#include "agent/backoff.h"
+#include "agent/aws/retry.h"
 #include "agent/log.h"
 #include "proto/saturating.h"
 

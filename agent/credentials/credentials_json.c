@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/credentials_json.h"
 
-#include "agent/aws/iso8601.h"
+#include "agent/aws/aws_clock.h"
 #include "agent/json_value.h"
 #include "proto/buffer.h"
 #include "proto/reader.h"

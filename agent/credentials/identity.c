@@ -6,7 +6,7 @@
 #include "agent/credentials/describe.h"
 #include "agent/credentials/source.h"
 #include "agent/file.h"
-#include "agent/random.h"
+#include "agent/process.h"
 
 #include <errno.h>
 #include <stdio.h>

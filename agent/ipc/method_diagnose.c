@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Method diagnose: what surrounds a count and no other method tells. Sends no request to AWS. */
-#include "agent/aws/ca_bundle.h"
 #include "agent/aws/proxy.h"
+#include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
 #include "agent/endpoint.h"
 #include "agent/ipc/methods.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/ipc/socket_path.h"
 
-#include "agent/random.h"
+#include "agent/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waits that get longer, and those after a refusal. */
-#include "agent/backoff.h"
+#include "agent/aws/retry.h"
 #include "tests/unit/test.h"
 
 static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times of AWS, compared with known instants and with the C library over all days. */
-#include "agent/aws/iso8601.h"
+#include "agent/aws/aws_clock.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
