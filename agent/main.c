@@ -5,7 +5,6 @@
 #include "agent/aws/trust.h"
 #include "agent/config/aws_names.h"
 #include "agent/config/config.h"
-#include "agent/config/config_check.h"
 #include "agent/config/config_read.h"
 #include "agent/config/config_watch.h"
 #include "agent/count/counter.h"

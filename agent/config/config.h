@@ -9,6 +9,8 @@
 #include "agent/config/findings.h"
 #include "agent/config/trigger.h"
 
+#include <stdio.h>
+
 struct config {
     const struct trigger *triggers; /* sorted by name */
     size_t trigger_count;
@@ -55,5 +57,17 @@ struct snapshot {
 struct snapshot *snapshot_create(struct config *config);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
+
+/* ---- config check ---- */
+
+/* `tallyd --check`: what is wrong with the configuration, or a short table of it. */
+
+/* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is wrong;
+ * what to do`, and if there is no error the triggers to `out`. The exit code: 0, or 2 on an error
+ * or without a trigger. */
+int config_check(const struct config *config, FILE *out, FILE *err);
+
+/* One finding as a line. */
+void finding_print(const struct finding *finding, FILE *err);
 
 #endif

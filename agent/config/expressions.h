@@ -4,7 +4,7 @@
 #ifndef TALLY_AGENT_CONFIG_EXPRESSIONS_H
 #define TALLY_AGENT_CONFIG_EXPRESSIONS_H
 
-#include "agent/config/parameters.h"
+#include "agent/config/parser.h"
 
 #include <stdbool.h>
 

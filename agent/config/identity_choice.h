@@ -4,7 +4,7 @@
 #define TALLY_AGENT_CONFIG_IDENTITY_CHOICE_H
 
 #include "agent/config/auth.h"
-#include "agent/config/parameters.h"
+#include "agent/config/parser.h"
 
 /* Whether the metadata's identityOwner is "operator"; reports an invalid value. */
 bool identity_owner_is_operator(const struct parameters *parameters);

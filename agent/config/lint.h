@@ -5,7 +5,7 @@
 
 #include "agent/config/auth.h"
 #include "agent/config/expressions.h"
-#include "agent/config/parameters.h"
+#include "agent/config/parser.h"
 #include "agent/config/scaled_object.h"
 
 /* Fields of the object that are unknown or that tally does not use, and how KEDA handles the

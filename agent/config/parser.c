@@ -2,10 +2,13 @@
 #include "agent/config/parser.h"
 
 #include "agent/config/config.h"
+#include "proto/suggest.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define KEPT_BLOCK    (32u * 1024u)
 #define KEPT_MAX      (512u * 1024u * 1024u)
@@ -124,4 +127,206 @@ const struct identity_spec *parser_share(struct parser *parser, const struct ide
     parser->specs[parser->spec_count] = copy;
     parser->spec_hashes[parser->spec_count++] = hash;
     return copy;
+}
+
+/* ---- parameters ---- */
+
+#define BLANKS " \t\r\n\v\f"
+
+static const char *const known[] = {"awsRegion", "tableName", "targetValue",
+    "keyConditionExpression", "expressionAttributeNames", "expressionAttributeValues",
+    "identityOwner", "activationTargetValue", "indexName", "awsEndpoint", "filterExpression",
+    "awsAccessKeyID", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv", "consistentRead",
+    "countLimit", "maxPages", "warm", "clientValues", "shareTable", "sumOver", "budget", NULL};
+
+static void check_name(const struct parameters *parameters, const struct node *key)
+{
+    struct findings *findings = &parameters->parser->findings;
+    struct place place = node_place(parameters->tree, key);
+    static const char *const of_auth[] = {
+        "awsRoleArn", "awsSecretAccessKey", "awsSessionToken", "awsExternalId", NULL};
+    const char *close = suggest(key->text, known);
+    const char *other = suggest(key->text, of_auth);
+
+    if (other != NULL)
+        findings_add(findings, FINDING_WARNING, &place, key->text,
+            "ignored here: KEDA and tally read %s from what authenticationRef names", other);
+    else if (close != NULL)
+        findings_add(findings, FINDING_WARNING, &place, key->text,
+            "unknown parameter, so it is ignored; did you mean %s?", close);
+    else
+        findings_add(findings, FINDING_NOTE, &place, key->text,
+            "not a parameter of aws-dynamodb, so it is ignored");
+}
+
+static bool parameter_is_among(const char *name, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcmp(*names, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The suggested spelling of an unquoted scalar: its YAML 1.1 value if the parameter is a number or
+ * a boolean (24 for 030, true for yes), else the literal text, which tally uses. */
+static const char *quoted_text(
+    const struct parameters *parameters, const char *name, const struct node *value)
+{
+    static const char *const integers[] = {
+        "targetValue", "activationTargetValue", "countLimit", "maxPages", NULL};
+    static const char *const truths[] = {"consistentRead", "warm", NULL};
+    int64_t number = 0;
+    const char *text = value->text;
+
+    if (value->kind == NODE_BOOL && parameter_is_among(name, truths))
+        return strchr("tTyY", *text) != NULL || strcasecmp(text, "on") == 0 ? "true" : "false";
+    if (value->kind != NODE_NUMBER || !parameter_is_among(name, integers) ||
+        !node_to_int64(value, &number))
+        return text;
+    text = arena_printf(parameters->parser->scratch, "%" PRId64, number);
+    return text != NULL ? text : value->text;
+}
+
+static void parameters_check_value(
+    const struct parameters *parameters, const char *name, const struct node *value)
+{
+    struct findings *findings = &parameters->parser->findings;
+    struct place place = node_place(parameters->tree, value);
+
+    if (!node_is_scalar(value))
+        findings_add(findings, FINDING_ERROR, &place, name,
+            "must be a text, not %s; write it in quotes%s", node_kind_name(value->kind),
+            strncmp(name, "expressionAttribute", 19) == 0 ? ", as JSON" : "");
+    else if (value->kind == NODE_NUMBER || value->kind == NODE_BOOL)
+        findings_add(findings, FINDING_WARNING, &place, name,
+            "is not quoted, and Kubernetes refuses %s here; write \"%s\"",
+            value->kind == NODE_NUMBER ? "a number" : "true and false",
+            quoted_text(parameters, name, value));
+}
+
+void parameters_check(const struct parameters *parameters)
+{
+    const struct node *metadata = parameters->metadata;
+
+    for (uint32_t i = 0; metadata != NULL && i < metadata->count; i++) {
+        const struct node_pair *pair = &metadata->pairs[i];
+        if (!parameter_is_among(pair->key->text, known))
+            check_name(parameters, pair->key);
+        else
+            parameters_check_value(parameters, pair->key->text, pair->value);
+    }
+}
+
+const char *parameter_text(const struct parameters *parameters, const char *name)
+{
+    const char *text = node_text(node_get(parameters->metadata, name));
+    size_t len = 0;
+
+    if (text == NULL)
+        return NULL;
+    text += strspn(text, BLANKS);
+    len = strlen(text);
+    while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+        len--;
+    if (len == 0)
+        return NULL;
+    if (text[len] == '\0')
+        return text;
+    text = arena_copy(parameters->parser->scratch, text, len);
+    if (text == NULL)
+        parameters->parser->failed = true;
+    return text;
+}
+
+const char *parameter_keep(const struct parameters *parameters, const char *name)
+{
+    const char *text = parameter_text(parameters, name);
+    return text != NULL ? parser_keep(parameters->parser, text) : NULL;
+}
+
+struct place parameter_place(const struct parameters *parameters, const char *name)
+{
+    const struct node *node = node_get(parameters->metadata, name);
+    return node_place(parameters->tree, node != NULL ? node : parameters->trigger);
+}
+
+__attribute__((format(printf, 4, 0))) static void add(const struct parameters *parameters,
+    enum finding_level level, const char *name, const char *format, va_list args)
+{
+    struct place place = parameter_place(parameters, name);
+    char *message = arena_vprintf(parameters->parser->scratch, format, args);
+    if (message != NULL)
+        findings_add(&parameters->parser->findings, level, &place, name, "%s", message);
+    else
+        parameters->parser->failed = true;
+}
+
+void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_ERROR, name, format, args);
+    va_end(args);
+}
+
+void parameter_warning(
+    const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_WARNING, name, format, args);
+    va_end(args);
+}
+
+void parameter_note(const struct parameters *parameters, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(parameters, FINDING_NOTE, name, format, args);
+    va_end(args);
+}
+
+bool parameter_bool(const struct parameters *parameters, const char *name, bool fallback)
+{
+    const char *text = parameter_text(parameters, name);
+
+    if (text == NULL)
+        return fallback;
+    if (strcasecmp(text, "true") == 0)
+        return true;
+    if (strcasecmp(text, "false") == 0)
+        return false;
+    parameter_error(parameters, name, "must be \"true\" or \"false\", not \"%s\"", text);
+    return fallback;
+}
+
+bool parameter_to_int64(const struct parameters *parameters, const char *name, int64_t *value)
+{
+    const struct node *node = node_get(parameters->metadata, name);
+    const char *text = parameter_text(parameters, name);
+
+    if (text == NULL)
+        return false;
+    return node->kind == NODE_NUMBER ? node_to_int64(node, value) : text_to_int64(text, value);
+}
+
+int64_t parameter_integer(
+    const struct parameters *parameters, const char *name, int64_t least, int64_t fallback)
+{
+    const char *text = parameter_text(parameters, name);
+    int64_t value = 0;
+
+    if (text == NULL)
+        return fallback;
+    if (!parameter_to_int64(parameters, name, &value)) {
+        parameter_error(parameters, name, "must be a whole number, not \"%s\"", text);
+        return fallback;
+    }
+    if (value < least) {
+        parameter_error(parameters, name, "must be at least %lld, not %lld", (long long)least,
+            (long long)value);
+        return fallback;
+    }
+    return value;
 }

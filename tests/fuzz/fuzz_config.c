@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of a configuration file: read, looked up, checked and destroyed. */
-#include "agent/config/config_check.h"
+#include "agent/config/config.h"
 #include "agent/config/config_read.h"
 #include "tests/fuzz/fuzz.h"
 

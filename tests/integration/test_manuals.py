@@ -65,7 +65,7 @@ def words_of(source, table):
 
 def test_the_configurations_page_has_every_parameter():
     page = read(MAN, "tally-config.5")
-    parameters = words_of("parameters.c", "known")
+    parameters = words_of("parser.c", "known")
     assert len(parameters) > 15
     for name in [*parameters, *words_of("auth.c", "parameter_names"), *(
             word for word in words_of("lint.c", "snippet_fields"))]:

@@ -4,7 +4,7 @@
 #ifndef TALLY_TESTS_UNIT_CONFIG_WORLD_H
 #define TALLY_TESTS_UNIT_CONFIG_WORLD_H
 
-#include "agent/config/config_check.h"
+#include "agent/config/config.h"
 #include "agent/config/config_read.h"
 #include "tests/unit/test.h"
 
