@@ -2,7 +2,6 @@
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/params.h"
 #include "agent/ipc/pending_request.h"
 #include "agent/ipc/reply.h"
 #include "proto/writer.h"

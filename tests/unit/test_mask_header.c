@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of a request's headers may be shown. */
 #include "agent/aws/credentials.h"
-#include "agent/ipc/explanation.h"
+#include "agent/ipc/method_explain.h"
 #include "tests/unit/test.h"
 
 static const char *shown(const char *name, const char *value)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packs a request to AWS so that it can be read, but not sent by a reader. */
-#ifndef TALLY_AGENT_IPC_EXPLANATION_H
-#define TALLY_AGENT_IPC_EXPLANATION_H
+#ifndef TALLY_AGENT_IPC_METHOD_EXPLAIN_H
+#define TALLY_AGENT_IPC_METHOD_EXPLAIN_H
 
 #include "agent/aws/call.h"
 #include "agent/count/counter.h"
