@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/count.h"
 #include "client/cli/memory.h"
+#include "client/cli/terminal.h"
 
 #include "client/cli/cli.h"
 #include "client/cli/prometheus.h"
-#include "client/cli/terminal.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>

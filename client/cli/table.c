@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/table.h"
 #include "client/cli/memory.h"
-
 #include "client/cli/terminal.h"
+
 #include "proto/duration.h"
 
 #include <inttypes.h>
