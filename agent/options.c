@@ -2,7 +2,6 @@
 #include "agent/options.h"
 
 #include "agent/option_table.h"
-#include "agent/option_value.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"
 #include "agent/config/sum_over.h"
-#include "agent/option_value.h"
+#include "agent/option_table.h"
 
 #include <string.h>
 

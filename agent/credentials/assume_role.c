@@ -3,7 +3,7 @@
 
 #include "agent/aws/sts.h"
 #include "agent/credentials/provider.h"
-#include "agent/credentials/value_ref.h"
+#include "agent/credentials/static.h"
 #include "proto/saturating.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "agent/aws/sts.h"
 #include "agent/credentials/cached.h"
-#include "agent/credentials/chain.h"
+#include "agent/credentials/source.h"
 #include "agent/credentials/web_identity.h"
 #include "agent/file.h"
 #include "proto/message.h"

@@ -5,7 +5,7 @@
 #include "agent/credentials/assume_role.h"
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/provider.h"
-#include "agent/credentials/value_ref.h"
+#include "agent/credentials/static.h"
 #include "agent/file.h"
 #include "proto/base64.h"
 #include "proto/buffer.h"

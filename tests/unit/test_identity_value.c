@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/credentials/value_ref.h"
+#include "agent/credentials/static.h"
 #include "agent/file.h"
 #include "tests/unit/identity_world.h"
 

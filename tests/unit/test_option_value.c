@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The values of options, as people write them. */
-#include "agent/option_value.h"
+#include "agent/option_table.h"
 
 #include "tests/unit/test.h"
 
