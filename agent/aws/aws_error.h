@@ -59,4 +59,19 @@ void aws_error_add_reason(struct aws_error *error, const char *reason, const cha
  * subject in front: "Query of table orders in eu-west-1". */
 void aws_error_failure(const struct aws_error *error, const char *what, struct failure *failure);
 
+/* ---- reply headers ---- */
+
+/* The header lines of a reply that the agent uses. Pure. */
+
+struct reply_headers { /* "" where absent */
+    char date[64];
+    char request_id[80];  /* x-amzn-RequestId or x-amz-request-id */
+    char crc32[16];       /* x-amz-crc32 */
+    char retry_after[24]; /* x-amz-retry-after, ms */
+};
+
+/* Takes the next line, with or without its end. A status line resets the headers: those of an
+ * interim reply or a proxy's CONNECT are not the reply's. */
+void reply_headers_take(struct reply_headers *headers, const char *line, size_t len);
+
 #endif

@@ -6,8 +6,8 @@
 #ifndef TALLY_AGENT_AWS_HTTP_H
 #define TALLY_AGENT_AWS_HTTP_H
 
+#include "agent/aws/aws_error.h"
 #include "agent/aws/proxy.h"
-#include "agent/aws/reply_headers.h"
 #include "agent/aws/trust.h"
 #include "agent/loop.h"
 

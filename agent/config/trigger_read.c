@@ -2,7 +2,6 @@
 #include "agent/config/trigger_read.h"
 
 #include "agent/config/auth.h"
-#include "agent/config/aws_names.h"
 #include "agent/config/expressions.h"
 #include "agent/config/identity_choice.h"
 #include "agent/config/lint.h"

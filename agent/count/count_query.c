@@ -2,7 +2,7 @@
 #include "agent/count/count_query.h"
 
 #include "agent/aws/dynamodb.h"
-#include "agent/count/signed_call.h"
+#include "agent/credentials/identity.h"
 #include "agent/fnv.h"
 #include "agent/wiping_heap.h"
 #include "proto/saturating.h"

@@ -4,7 +4,7 @@
 #include "agent/aws/dynamodb.h"
 #include "agent/aws/retry.h"
 #include "agent/aws/shared_record.h"
-#include "agent/count/signed_call.h"
+#include "agent/credentials/identity.h"
 #include "agent/log.h"
 #include "proto/saturating.h"
 

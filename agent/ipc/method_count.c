@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/ipc/pending_request.h"
+#include "agent/count/decision.h"
+#include "agent/fnv.h"
+#include "agent/ipc/client_values.h"
+#include "agent/ipc/dispatch.h"
 #include "agent/ipc/reply.h"
+#include "proto/writer.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A request that has to wait for its count. */
 struct count_call {
@@ -161,4 +167,329 @@ size_t method_count_repeated(struct session *session, const uint8_t *data, size_
     server->method_requests[repeat->method]++;
     method_count_answer(session, (uint32_t)id, &answer, repeat->replicas);
     return taken;
+}
+
+/* ---- watch ---- */
+
+/* One trigger that is watched on one connection. */
+struct trigger_watch {
+    struct count_watch watch;
+    struct ring link; /* session::watches */
+    struct session *session;
+    struct trigger_state *state;
+    char *name; /* a copy: the trigger's own is freed with its configuration */
+    bool told;  /* a notification was sent, with: */
+    uint64_t print;
+    bool behind; /* the newest state was not sent, because the peer is slow */
+};
+
+/* ---- notifications ---- */
+
+static void trigger_watch_pack_error(
+    struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
+{
+    struct map map = map_begin(buffer);
+
+    map_string(&map, "trigger", name);
+    failure_pack(map_key(&map, "error"), failure, extra);
+    map_end(&map);
+}
+
+static void trigger_watch_pack_answer(struct buffer *buffer, const struct count_answer *answer)
+{
+    struct buffer extra_buffer;
+    struct map extra;
+
+    if (answer->value != NULL) {
+        pack_count(buffer, answer, REPLICAS_UNKNOWN);
+        return;
+    }
+    buffer_init(&extra_buffer, 256);
+    extra = map_begin(&extra_buffer);
+    pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
+    trigger_watch_pack_error(buffer, answer->trigger->name, answer->failure, &extra);
+    buffer_free(&extra_buffer);
+}
+
+/* A fingerprint of the answer, without the fields that differ between flights in any case. False:
+ * out of memory. */
+static bool take_print(const struct count_answer *answer, uint64_t *print)
+{
+    struct count_answer copy = *answer;
+    struct count_value value;
+    struct failure failure;
+    struct buffer packed;
+    bool taken;
+
+    copy.age_ms = 0;
+    copy.rate = NULL;
+    copy.counted_by = NULL;
+    if (answer->value != NULL) {
+        value = (struct count_value){.count = answer->value->count};
+        copy.value = &value;
+    }
+    if (answer->failure != NULL) {
+        failure = *answer->failure;
+        failure.retry_after_ms = 0;
+        failure.aws_request_id[0] = '\0';
+        copy.failure = &failure;
+    }
+    buffer_init(&packed, LIMIT_OUTPUT_BYTES);
+    trigger_watch_pack_answer(&packed, &copy);
+    taken = !packed.failed;
+    if (taken)
+        *print = fnv_bytes(FNV_START, packed.data, packed.len);
+    buffer_free(&packed);
+    return taken;
+}
+
+/* Notifies the client, unless it has this state already. A slow client gets the newest state once
+ * it has read its output. */
+static void trigger_watch_tell(struct trigger_watch *watch, const struct count_answer *answer)
+{
+    struct session *session = watch->session;
+    struct session_answer out;
+    uint64_t print = 0;
+    bool has_print = take_print(answer, &print);
+
+    watch->behind = false;
+    if (has_print && watch->told && print == watch->print)
+        return;
+    if (session_is_slow(session)) {
+        watch->behind = session->behind = true;
+        return;
+    }
+    out = session_begin(session);
+    message_begin_notification(out.buffer, "changed");
+    write_array(out.buffer, 1);
+    trigger_watch_pack_answer(out.buffer, answer);
+    watch->told = session_end_notification(session, out) && has_print;
+    watch->print = print;
+}
+
+static void trigger_watch_tell_known(struct trigger_watch *watch)
+{
+    struct count_answer answer;
+
+    watch->behind = false;
+    if (trigger_state_known(watch->state, &watch->watch, &answer))
+        trigger_watch_tell(watch, &answer);
+    /* else a flight is under way, and its end is reported */
+}
+
+static void on_change(void *data, const struct count_answer *answer)
+{
+    trigger_watch_tell(data, answer);
+}
+
+/* ---- life ---- */
+
+static struct trigger_watch *trigger_watch_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct trigger_watch, link);
+}
+
+static void watch_destroy(struct trigger_watch *watch)
+{
+    trigger_state_unwatch(&watch->watch);
+    ring_remove(&watch->link);
+    watch->session->watch_count--;
+    free(watch->name);
+    free(watch);
+}
+
+/* The last notification of a watch, which is sent whether the client is slow or not. */
+static void end_watch(struct trigger_watch *watch, const struct failure *failure)
+{
+    struct session *session = watch->session;
+    struct session_answer out = session_begin(session);
+
+    message_begin_notification(out.buffer, "changed");
+    write_array(out.buffer, 1);
+    trigger_watch_pack_error(out.buffer, watch->name, failure, NULL);
+    session_end_notification(session, out);
+    watch_destroy(watch);
+}
+
+/* The trigger of exactly this name in the present configuration, if it can be watched. */
+static const struct trigger *find_again(
+    const struct trigger_watch *watch, const struct counter *counter, struct failure *failure)
+{
+    const struct trigger *trigger;
+    char *values = NULL;
+    char why[300];
+    size_t matches = 0;
+    int r;
+
+    trigger = config_find(
+        counter_config(counter), watch->name, strlen(watch->name), &matches, NULL, 0);
+    if (trigger == NULL || strcmp(trigger->name, watch->name) != 0) {
+        failure_set(failure, ERROR_UNKNOWN_TRIGGER,
+            "the configuration has no trigger \"%s\" any more; 'list' shows them all", watch->name);
+        return NULL;
+    }
+    r = client_values_merge(&trigger->query, NULL, &values, why, sizeof(why));
+    if (r < 0) {
+        failure_set(failure, r == -ENOMEM ? ERROR_INTERNAL : ERROR_INVALID_REQUEST,
+            "trigger %s: %s", trigger->name, r == -ENOMEM ? "no memory" : why);
+        return NULL;
+    }
+    return trigger;
+}
+
+/* A new configuration: the trigger may have another query now, or may be gone. */
+static void on_gone(void *data)
+{
+    struct trigger_watch *watch = data;
+    struct counter *counter = watch->session->server->options.counter;
+    struct failure failure;
+    const struct trigger *trigger = find_again(watch, counter, &failure);
+
+    if (trigger == NULL) {
+        end_watch(watch, &failure);
+        return;
+    }
+    watch->state = counter_state(counter, trigger, NULL);
+    if (watch->state == NULL || trigger_state_watch(watch->state, &watch->watch) < 0) {
+        failure_set(&failure, ERROR_INTERNAL, "no memory to watch trigger %s on", watch->name);
+        end_watch(watch, &failure);
+        return;
+    }
+    trigger_watch_tell_known(watch);
+}
+
+static struct trigger_watch *watch_find(struct session *session, const char *name)
+{
+    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+        if (strcmp(trigger_watch_of(at)->name, name) == 0)
+            return trigger_watch_of(at);
+    return NULL;
+}
+
+/* NULL: out of memory. */
+static struct trigger_watch *watch_create(struct session *session, const char *name)
+{
+    struct trigger_watch *watch = calloc(1, sizeof(*watch));
+
+    if (watch == NULL)
+        return NULL;
+    watch->name = strdup(name);
+    if (watch->name == NULL) {
+        free(watch);
+        return NULL;
+    }
+    watch->watch.changed = on_change;
+    watch->watch.gone = on_gone;
+    watch->watch.data = watch;
+    ring_init(&watch->watch.link);
+    watch->session = session;
+    ring_add(&session->watches, &watch->link);
+    session->watch_count++;
+    return watch;
+}
+
+void method_watch_forget(struct session *session)
+{
+    while (!ring_is_empty(&session->watches))
+        watch_destroy(trigger_watch_of(ring_pop(&session->watches)));
+}
+
+void method_watch_catch_up(struct session *session)
+{
+    session->behind = false;
+    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+        if (trigger_watch_of(at)->behind)
+            trigger_watch_tell_known(trigger_watch_of(at));
+}
+
+/* ---- requests ---- */
+
+static void answer_watching(struct method_call *call, bool watching, const char *name)
+{
+    struct session_answer out = session_begin(call->session);
+    struct map map;
+
+    message_begin_answer(out.buffer, call->id);
+    map = map_begin(out.buffer);
+    map_bool(&map, "watching", watching);
+    map_string(&map, "trigger", name);
+    map_end(&map);
+    session_end(call->session, out, call->id);
+}
+
+/* Watches of a trigger on one connection are merged into one, which honours each max_age_ms. */
+static int64_t lesser_age(const struct trigger *trigger, int64_t a, int64_t b)
+{
+    int64_t age_a = a != COUNT_AGE_DEFAULT ? a : trigger->polling_ms;
+    int64_t age_b = b != COUNT_AGE_DEFAULT ? b : trigger->polling_ms;
+
+    return age_a <= age_b ? a : b;
+}
+
+static void start_watch(struct method_call *call, const struct ask *asked)
+{
+    struct session *session = call->session;
+    struct trigger_watch *watch = watch_find(session, asked->trigger->name);
+    struct trigger_state *state;
+
+    if (watch == NULL && session->watch_count >= LIMIT_WATCHES) {
+        method_fail(call, ERROR_BUSY,
+            "this connection watches %u triggers, its limit; 'unwatch' one, or use another",
+            LIMIT_WATCHES);
+        return;
+    }
+    state = ask_state(asked, call);
+    if (state == NULL)
+        return;
+    if (watch == NULL)
+        watch = watch_create(session, asked->trigger->name);
+    if (watch != NULL) {
+        bool again = watch->state != NULL;
+
+        trigger_state_unwatch(&watch->watch);
+        watch->state = state;
+        watch->watch.max_age_ms =
+            again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
+                  : asked->max_age_ms;
+        watch->told = false; /* another watch in the same program needs the state */
+    }
+    if (watch == NULL || trigger_state_watch(state, &watch->watch) < 0) {
+        if (watch != NULL)
+            watch_destroy(watch);
+        method_fail(call, ERROR_INTERNAL, "no memory for the watch");
+        return;
+    }
+    answer_watching(call, true, watch->name);
+    trigger_watch_tell_known(watch);
+}
+
+void method_watch(struct method_call *call)
+{
+    struct ask asked;
+
+    if (!ask_read(&asked, call, ASK_MAX_AGE))
+        return;
+    start_watch(call, &asked);
+    ask_clear(&asked);
+}
+
+void method_unwatch(struct method_call *call)
+{
+    const struct trigger *trigger;
+    struct trigger_watch *watch;
+    struct text name = {NULL, 0};
+
+    if (!params_only_text(call, "trigger", &name))
+        return;
+    if (name.data == NULL) {
+        method_fail(call, ERROR_INVALID_REQUEST, ASK_TRIGGER_MISSING);
+        return;
+    }
+    trigger = method_trigger(call, name);
+    if (trigger == NULL)
+        return;
+    watch = watch_find(call->session, trigger->name);
+    if (watch != NULL)
+        watch_destroy(watch);
+    answer_watching(call, false, NULL);
 }

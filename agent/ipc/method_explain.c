@@ -6,7 +6,7 @@
 #include "agent/aws/shared_record.h"
 #include "agent/count/decision.h"
 #include "agent/count/shard_sum.h"
-#include "agent/ipc/pending_request.h"
+#include "agent/ipc/dispatch.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"

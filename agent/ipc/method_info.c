@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/ipc/methods.h"
-#include "agent/ipc/pending_request.h"
+#include "agent/ipc/dispatch.h"
 #include "agent/ipc/reply.h"
 #include "agent/ipc/server.h"
 #include "agent/log.h"

@@ -2,7 +2,7 @@
 #include "agent/count/adhoc_count.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/pending_request.h"
+#include "agent/ipc/dispatch.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"

@@ -4,7 +4,7 @@
 #ifndef TALLY_TESTS_UNIT_SESSION_WORLD_H
 #define TALLY_TESTS_UNIT_SESSION_WORLD_H
 
-#include "agent/ipc/methods.h"
+#include "agent/ipc/dispatch.h"
 #include "agent/ipc/server.h"
 #include "agent/ipc/session.h"
 #include "proto/frame.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/aws/reply_headers.h"
+#include "agent/aws/aws_error.h"
 #include "tests/unit/test.h"
 
 #include <string.h>
