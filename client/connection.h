@@ -5,7 +5,7 @@
 #define TALLY_CLIENT_CONNECTION_H
 
 #include "proto/buffer.h"
-#include "proto/frame.h"
+#include "proto/reader.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/request.h"
 
-#include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/reader.h"

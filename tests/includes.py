@@ -57,7 +57,7 @@ LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb", "a
           "agent/count/cache", "agent/count/decision", "agent/count/read_cost",
           "agent/count/refresh", "client/bridge/http1", "client/bridge/protobuf",
           "client/bridge/scaler", "client/bridge/status", "client/bridge/trigger_book",
-          "proto/frame", "proto/message", "proto/reader", "proto/writer"]
+          "proto/reader", "proto/message", "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")
 
@@ -166,14 +166,14 @@ def self_test():
         "agent/aws/x.h": '#include "agent/loop.h"\n',
         "agent/count/c.h": '#include "agent/count/d.h"\n',
         "agent/count/d.c": '#include "agent/count/c.h"\n',
-        "proto/frame.c": "long now(void)\n{\n    return time(0);\n}\n",
+        "proto/reader.c": "long now(void)\n{\n    return time(0);\n}\n",
     }
     good = {
         "agent/main.c": '#include "agent/ipc/server.h"\n',
         "agent/ipc/a.c": '#include "agent/count/counter.h"\n#include "proto/buffer.h"\n',
         "client/cli/a.c": '#include "client/tally.h"\n',
         "agent/loop.c": "#include <uv.h>\n",
-        "proto/frame.c": "/* time() is not asked */\n",
+        "proto/reader.c": "/* time() is not asked */\n",
     }
     told = check(bad)
     missed = [name for name in bad if name != "agent/aws/sigv4.h"

@@ -13,8 +13,8 @@
 #include "proto/buffer.h"
 #include "proto/limits.h"
 
-#include "proto/frame.h"
 #include "proto/message.h"
+#include "proto/reader.h"
 
 #include <sys/socket.h>
 

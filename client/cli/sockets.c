@@ -5,9 +5,9 @@
 #include "client/cli/memory.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
-#include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/message.h"
+#include "proto/reader.h"
 #include "proto/writer.h"
 
 #include <dirent.h>

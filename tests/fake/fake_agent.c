@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fake/fake_agent.h"
 
-#include "proto/frame.h"
 #include "proto/limits.h"
+#include "proto/reader.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  * that is shown as text moves the terminal. */
 #include "client/cli/json.h"
 #include "client/cli/table.h"
-#include "proto/frame.h"
 #include "proto/limits.h"
+#include "proto/reader.h"
 #include "tests/fuzz/fuzz.h"
 
 #include "client/cli/cli.h"

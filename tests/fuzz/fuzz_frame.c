@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes from a socket: the frame scan against msgpack-c, the reader and the writer against each
  * other, the envelope and the error map against whatever was accepted. */
-#include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/message.h"
+#include "proto/reader.h"
 #include "proto/writer.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -7,8 +7,8 @@
 #include "agent/ipc/dispatch.h"
 #include "agent/ipc/server.h"
 #include "agent/ipc/session.h"
-#include "proto/frame.h"
 #include "proto/message.h"
+#include "proto/reader.h"
 #include "proto/writer.h"
 #include "tests/unit/count_world.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proto/frame.h"
+#include "proto/reader.h"
 
 #include "tests/unit/test.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/message.h"
 
-#include "proto/frame.h"
 #include "proto/limits.h"
+#include "proto/reader.h"
 #include "proto/writer.h"
 #include "tests/unit/test.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proto/vectors/ against the decoder, and proto/PROTOCOL.md against both. Runs in the
  * repository's root, as make does. */
-#include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto/message.h"
+#include "proto/reader.h"
 #include "proto/writer.h"
 #include "tests/unit/test.h"
 
