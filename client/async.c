@@ -28,9 +28,9 @@ struct pending {
     bool sent;
     bool cancelled;
     bool watch;
-    bool answered;  /* of a watch: subscribed on this connection */
-    bool told_lost; /* of a watch: the callback was notified that the agent is away */
-    char *trigger;  /* of a watch: its name in notifications, owned */
+    bool answered;      /* of a watch: subscribed on this connection */
+    bool lost_notified; /* of a watch: the callback was notified that the agent is away */
+    char *trigger;      /* of a watch: its name in notifications, owned */
 };
 
 struct tally_async {
@@ -280,9 +280,9 @@ static void async_disconnect(struct tally_async *async)
 /* Notifies a watch once that the agent is away; the watch stays. */
 static void tell_lost(struct pending *watch, const struct tally_answer *answer)
 {
-    if (watch->told_lost)
+    if (watch->lost_notified)
         return;
-    watch->told_lost = true;
+    watch->lost_notified = true;
     watch->callback(answer, watch->data);
 }
 
@@ -467,7 +467,7 @@ static void take_subscription(struct pending *watch, const struct tally_answer *
     const char *name = NULL;
     size_t len = 0;
     watch->answered = true;
-    watch->told_lost = false;
+    watch->lost_notified = false;
     if (tally_answer_text(answer, "trigger", &name, &len) < 0)
         return;
     char *copy = strndup(name, len);

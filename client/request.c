@@ -25,7 +25,7 @@ static int finish_setter(
 }
 
 #define TOO_LONG "too long for a request of 65536 bytes"
-_Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG tells the limit");
+_Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG names the limit");
 
 /* Whether a text or bytes can fit into any request. */
 static bool fits(const void *data, size_t len)

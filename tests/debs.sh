@@ -57,10 +57,10 @@ check "the configuration is an empty folder of root's" \
   test "$(stat -c '%u %g %a %h' "$root/etc/tally")" = "0 0 755 2"
 started() { find "$root/etc/systemd" "$root/run" -iname '*tally*' ! -path "$root/run/tally" | grep .; }
 check "nothing is enabled, and nothing started" refused started
-told_version() { [ "$(inside "$1" --version)" = "$1 $version" ]; }
-check "the agent has the packages' version" told_version tallyd
-check "the command, too" told_version tally
-check "and the bridge" told_version tally-bridge
+has_version() { [ "$(inside "$1" --version)" = "$1 $version" ]; }
+check "the agent has the packages' version" has_version tallyd
+check "the command, too" has_version tally
+check "and the bridge" has_version tally-bridge
 check "without triggers there is nothing to check" refused inside tallyd --check --config /etc/tally
 check "systemd finds no fault with the units" inside systemd-analyze verify --man=no tallyd.service \
   tallyd.socket tally-bridge.service

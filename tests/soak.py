@@ -101,16 +101,16 @@ class Soak:
             params.update(luck.choice([{}, {}, {"max_age_ms": 0}, {"max_age_ms": 500}]))
             params["timeout_ms"] = luck.choice([300, 1500, 5000])
         try:
-            told = connection.call(method, **params)
+            result = connection.call(method, **params)
         except RpcError as error:
             self.tally.note(self.tally.answers, error.name)
             return
         except (OSError, TypeError, AssertionError) as error:
             self.tally.lost.append(f"{method} {params}: {error!r}")
             raise ConnectionError from error
-        self.tally.note(self.tally.answers, told.get("quality", method) if told else method)
-        if method == "count" and told["count"] != COUNTS[name]:
-            self.tally.wrong.append(f"{name}: {told}")
+        self.tally.note(self.tally.answers, result.get("quality", method) if result else method)
+        if method == "count" and result["count"] != COUNTS[name]:
+            self.tally.wrong.append(f"{name}: {result}")
 
     def steady(self, seed):
         """A client that stays connected."""
@@ -238,10 +238,10 @@ class Soak:
 
     def is_exact(self, name, wanted):
         try:
-            told = self.agent.rpc("count", trigger=name, max_age_ms=0)
+            answer = self.agent.rpc("count", trigger=name, max_age_ms=0)
         except RpcError:
             return False
-        return (told["count"], told["quality"]) == (wanted, "exact")
+        return (answer["count"], answer["quality"]) == (wanted, "exact")
 
     def burst(self, seconds):
         """Runs everything for the given time."""

@@ -22,7 +22,7 @@ else
 fi
 
 # The last number before one of these words.
-steps_told() {
+steps_number() {
   sed -nE "s/.*\b([0-9]+) ($1)\b.*/\1/p" "$2" | tail -n 1
 }
 
@@ -95,9 +95,9 @@ step() {
   steps_ticker=
   rm -f "$log.progress"
   took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
-  passed=$(steps_told passed "$log")
-  failed=$(($(steps_told failed "$log" || true) + $(steps_told 'errors?' "$log" || true) + 0))
-  skipped=$(steps_told skipped "$log")
+  passed=$(steps_number passed "$log")
+  failed=$(($(steps_number failed "$log" || true) + $(steps_number 'errors?' "$log" || true) + 0))
+  skipped=$(steps_number skipped "$log")
   # A skipped test could go unnoticed: for root, which can run all tests, it counts as failed; for
   # other users its number is shown.
   if [ "$(id -u)" -eq 0 ]; then failed=$((failed + ${skipped:-0})); fi

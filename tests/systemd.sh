@@ -141,7 +141,7 @@ check "it is a dynamic user without capabilities, too" process tally-bridge.serv
 reloads() { journal | grep -c event=reloaded; }
 reloaded_since() { [ "$(reloads)" -gt "$1" ]; }
 before=$(reloads || true)
-check "it is told to reload" inside systemctl reload tallyd.service
+check "it reloads" inside systemctl reload tallyd.service
 check "and does" eventually reloaded_since "$before"
 
 # Requests during a restart wait, and are answered.
@@ -165,16 +165,16 @@ Environment=AWS_WEB_IDENTITY_TOKEN_FILE=%d/token AWS_ROLE_ARN=arn:aws:iam::11112
 CONF
 inside systemctl daemon-reload
 inside systemctl restart tallyd.service
-told_token() { inside tally whoami | tee "$work/whoami" | grep -q 'size *7' || { cat "$work/whoami" && return 1; }; }
-check "a token of root's is read as a credential" told_token
+shows_token() { inside tally whoami | tee "$work/whoami" | grep -q 'size *7' || { cat "$work/whoami" && return 1; }; }
+check "a token of root's is read as a credential" shows_token
 
 echo 'triggers: [' >"$root/etc/tally/demo.yaml"
 check "a wrong configuration changes nothing while it runs" inside tally ping
 inside systemctl stop tallyd.service 2>/dev/null
 check "but it does not start with one" refused inside tally ping
-check "which the journal tells with file and line" grep -q '^/etc/tally/demo.yaml:2:1: error' <(journal)
+check "which the journal shows with file and line" grep -q '^/etc/tally/demo.yaml:2:1: error' <(journal)
 cp tests/demo.yaml "$root/etc/tally/"
-check "systemd is told that it is repaired" inside systemctl reset-failed tallyd.service
+check "systemd resets the failure" inside systemctl reset-failed tallyd.service
 check "and starts it" inside systemctl start tallyd.service
 check "and its socket" inside tally ping
 

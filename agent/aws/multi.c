@@ -220,9 +220,9 @@ static void start_anew(struct multi *multi)
 }
 
 /* Called after libcurl handled an event, with its result. */
-static void drive(struct multi *multi, CURLMcode told)
+static void drive(struct multi *multi, CURLMcode code)
 {
-    if (told == CURLM_OK)
+    if (code == CURLM_OK)
         drain_ended(multi);
     else
         start_anew(multi);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The record of DynamoDB through which agents share one count: its key, the requests that read and
- * change it, and what the replies say. Pure: JSON (by jansson) out and in. Whoever may write the
+ * change it, and what the replies say. Pure: JSON (by jansson) out and in. A writer of the
  * table may write anything, so that every field is checked. All times are AWS's, in ms.
  *
  *     k           S  "v1#<namespace>#<hash of the question>"
@@ -12,7 +12,7 @@
  *     counted_by  S  the agent that counted
  *     owner, token  S   the agent that counts now, and a random number of this lease,
  *     since, lease  N   when it began, and when the lease ends
- *     reason      S  why its count failed: nobody counts until the lease has ended
+ *     reason      S  why its count failed: no agent counts until the lease has ended
  *     ttl         N  seconds: when DynamoDB may delete the record
  *
  * https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html */

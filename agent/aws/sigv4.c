@@ -234,8 +234,8 @@ static size_t front_text(
     return text.failed ? 0 : text.len;
 }
 
-/* Starts the hash of the request with its front, as it was kept or anew. The list is checked as far
- * as it was not when the front was kept. 0 or -EINVAL. */
+/* Starts the hash of the request with its front, as it was kept or from the start. The list is
+ * checked as far as it was not when the front was kept. 0 or -EINVAL. */
 static int start_hash(struct signed_front *front, const struct sigv4_request *request,
     const struct header_list *list, br_sha256_context *hash)
 {

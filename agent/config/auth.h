@@ -6,7 +6,7 @@
 
 #include "agent/config/parser.h"
 
-#define AUTH_TOLD_MAX 16
+#define AUTH_REPORTED_MAX 16
 
 enum auth_parameter {
     AUTH_ROLE,
@@ -29,8 +29,8 @@ struct auth {
     struct place role_place, external_id_place;
     struct value_ref parameters[AUTH_PARAMETER_COUNT];
     struct place places[AUTH_PARAMETER_COUNT];
-    const char *told[AUTH_TOLD_MAX]; /* findings already reported by its triggers */
-    size_t told_count;
+    const char *reported[AUTH_REPORTED_MAX]; /* findings of its triggers */
+    size_t reported_count;
     bool is_linted;
 };
 

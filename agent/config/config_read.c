@@ -110,7 +110,7 @@ void folder_free(struct folder *folder)
 static void warn_useless(struct parser *parser, const struct place *place, const char *message)
 {
     findings_add(&parser->findings, FINDING_WARNING, place, "", "%s", message);
-    parser->useless_told = true;
+    parser->useless_reported = true;
 }
 
 /* JSON is YAML except for surrogate escapes. 0 or -ENOMEM. */
@@ -330,7 +330,7 @@ struct config *config_read_finish(struct parser *parser)
     if (!parser->failed)
         read_objects(parser);
     if (!parser->failed && parser->trigger_count == 0 && parser->findings.error_count == 0 &&
-        !parser->useless_told) {
+        !parser->useless_reported) {
         struct place place = {.file = parser->first_file};
         if (place.file != NULL)
             findings_add(&parser->findings, FINDING_WARNING, &place, "",

@@ -46,7 +46,7 @@ static size_t path_write(const struct path *path, char *text)
     return len < PATH_SIZE ? len : PATH_SIZE - 1;
 }
 
-static void expressions_tell(const struct path *path, enum attribute_flaw flaw, const char *type,
+static void expressions_report(const struct path *path, enum attribute_flaw flaw, const char *type,
     const char *what, const char *keda)
 {
     char text[PATH_SIZE];
@@ -54,12 +54,12 @@ static void expressions_tell(const struct path *path, enum attribute_flaw flaw, 
 
     if (*type != '\0')
         snprintf(text + len, PATH_SIZE - len, ".%s", type);
-    path->check->tell(path->check->data, flaw, text, what, keda);
+    path->check->report(path->check->data, flaw, text, what, keda);
 }
 
 static bool wrong(const struct path *path, const char *type, const char *what, const char *keda)
 {
-    expressions_tell(path, ATTRIBUTE_WRONG, type, what, keda);
+    expressions_report(path, ATTRIBUTE_WRONG, type, what, keda);
     return false;
 }
 
@@ -124,7 +124,7 @@ static bool check_number(const struct path *path, json_t *value)
     if (path->check->allow_now && is_now(text))
         path->check->uses_now = true;
     else if (!expressions_is_number(text))
-        expressions_tell(path, ATTRIBUTE_REFUSED, "N",
+        expressions_report(path, ATTRIBUTE_REFUSED, "N",
             path->check->allow_now && strncmp(text, "$now", 4) == 0
                 ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\" without blanks, so "
                   "DynamoDB will refuse it"
@@ -140,7 +140,7 @@ static bool check_binary(const struct path *path, json_t *value)
     if (text == NULL || !is_base64(text))
         return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
             text == NULL ? CRASH : "");
-    expressions_tell(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
+    expressions_report(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
         "; newer KEDA does not decode it and compares with the text itself");
     return true;
 }
@@ -157,7 +157,7 @@ static bool check_null(const struct path *path, json_t *value)
     if (!json_is_boolean(value))
         return wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
     if (json_is_false(value))
-        expressions_tell(path, ATTRIBUTE_ODD, "NULL",
+        expressions_report(path, ATTRIBUTE_ODD, "NULL",
             "is false, and sent as true, as KEDA does; write {\"NULL\":true}", "");
     return true;
 }
@@ -178,12 +178,12 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
         else if (*type == 'B' && !is_base64(text))
             good = wrong(path, type, "must hold base64 strings only", "");
         else if (*type == 'N' && !expressions_is_number(text))
-            expressions_tell(path, ATTRIBUTE_REFUSED, type,
+            expressions_report(path, ATTRIBUTE_REFUSED, type,
                 "holds something that is not a number, so DynamoDB will refuse it", "");
         if (!good)
             return false;
     }
-    expressions_tell(path, ATTRIBUTE_ODD, type, "is a set", ", which KEDA refuses");
+    expressions_report(path, ATTRIBUTE_ODD, type, "is a set", ", which KEDA refuses");
     return true;
 }
 
@@ -400,7 +400,7 @@ struct values names_read(const struct parameters *parameters)
     return names;
 }
 
-static void expressions_tell_flaw(
+static void expressions_report_flaw(
     void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
 {
     const struct parameters *parameters = *(const struct parameters **)data;
@@ -415,7 +415,7 @@ struct values values_read(const struct parameters *parameters)
 {
     struct values values = {0};
     struct attribute_check check = {
-        .root = VALUES, .allow_now = true, .tell = expressions_tell_flaw, .data = &parameters};
+        .root = VALUES, .allow_now = true, .report = expressions_report_flaw, .data = &parameters};
     const char *key = NULL;
     json_t *member = NULL;
     bool good = true;

@@ -22,7 +22,7 @@ struct attribute_check {
     const char *root; /* the field with the value, for messages: "expressionAttributeValues" */
     bool allow_now;   /* an N may be "$now" or "$now-60" */
     /* `where`: `root[":key"].M["a"].N`; keda: what KEDA does about it, or "". */
-    void (*tell)(void *data, enum attribute_flaw flaw, const char *where, const char *what,
+    void (*report)(void *data, enum attribute_flaw flaw, const char *where, const char *what,
         const char *keda);
     void *data;
     bool uses_now; /* result: an N is "$now" or similar */

@@ -30,12 +30,12 @@ static bool is_first(const struct choice *c, const char *message)
 {
     struct auth *auth = c->auth;
 
-    for (size_t i = 0; i < auth->told_count; i++) {
-        if (auth->told[i] == message)
+    for (size_t i = 0; i < auth->reported_count; i++) {
+        if (auth->reported[i] == message)
             return false;
     }
-    if (auth->told_count < AUTH_TOLD_MAX)
-        auth->told[auth->told_count++] = message;
+    if (auth->reported_count < AUTH_REPORTED_MAX)
+        auth->reported[auth->reported_count++] = message;
     return true;
 }
 

@@ -596,10 +596,10 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
             trigger->query.index);
     if (trigger->query.uses_now)
         parameter_note(parameters, VALUES, "$now is tally's own: KEDA sends it as it is written");
-    if (!parser->page_told)
+    if (!parser->page_reported)
         parameter_note(parameters, "tableName",
             "KEDA (2.20.2, and its main branch of August 2026) counts the first page of a query "
             "only, at most 1 MB; tally counts every page, so its numbers can be higher; through "
             "tally-bridge KEDA would read those");
-    parser->page_told = true;
+    parser->page_reported = true;
 }

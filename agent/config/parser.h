@@ -41,8 +41,8 @@ struct parser {
     uint32_t *spec_hashes;
     size_t spec_count, spec_capacity;
     bool too_many;             /* triggers */
-    bool page_told;            /* the note on one-page counting is given once */
-    bool useless_told;         /* a file or folder without a trigger is reported, so no summary */
+    bool page_reported;        /* the note on one-page counting is given once */
+    bool useless_reported;     /* a file or folder without a trigger is reported, so no summary */
     bool environment_reported; /* a problem of a variable is reported once */
     bool failed;               /* out of memory: no config is returned */
 };

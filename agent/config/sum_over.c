@@ -102,7 +102,7 @@ static bool sum_over_keep(struct sum_over *sum, const char *value, const json_t 
 
 static void sum_over_add(struct sum_over *sum, const char *value, size_t len)
 {
-    struct attribute_check check = {.root = NAME, .tell = sum_over_flaw, .data = sum};
+    struct attribute_check check = {.root = NAME, .report = sum_over_flaw, .data = sum};
     json_t *attribute = json_pack("{s:s%}", sum->type, value, len);
     json_t *object = json_pack("{s:O}", sum->placeholder, attribute);
     const char *text = json_string_value(json_object_get(attribute, sum->type));

@@ -201,11 +201,11 @@ static size_t count_states(const struct counter *counter)
 }
 
 /* Called once the configuration is in force: updates each watch. */
-static void tell_watchers(struct counter *counter, size_t first_orphan)
+static void notify_watchers(struct counter *counter, size_t first_orphan)
 {
     for (size_t i = 0; i < counter->snapshot->config->trigger_count; i++)
         if (counter->slots[i].state != NULL)
-            trigger_state_tell_watchers(counter->slots[i].state);
+            trigger_state_notify_watchers(counter->slots[i].state);
     for (size_t i = first_orphan; i < counter->orphan_count; i++)
         trigger_state_dismiss_watchers(counter->orphans[i]);
 }
@@ -235,7 +235,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->loaded_wall = loop_wall(counter->context.loop);
     counter->rejections = 0;
     start_warm(counter);
-    tell_watchers(counter, first_orphan);
+    notify_watchers(counter, first_orphan);
     return 0;
 }
 

@@ -34,7 +34,7 @@ struct trigger_state {
 static void trigger_state_set_patience(struct trigger_state *state);
 static bool trigger_state_is_kept_fresh(const struct trigger_state *state);
 static int trigger_state_schedule_refresh(struct trigger_state *state);
-static void trigger_state_tell(struct trigger_state *state, const struct failure *failure);
+static void trigger_state_notify(struct trigger_state *state, const struct failure *failure);
 
 /* ---- state ---- */
 
@@ -188,18 +188,18 @@ static void store(struct trigger_state *state, const struct count_value *value)
     page_log_move(&state->pages, flight_pages(state->flight));
 }
 
-/* *told is the failure as answered to callers: it includes how long it is remembered. */
+/* *answered is the failure as answered to callers: it includes how long it is remembered. */
 static void store_failure(
-    struct trigger_state *state, const struct failure *failure, struct failure *told)
+    struct trigger_state *state, const struct failure *failure, struct failure *answered)
 {
     struct cache *cache = &state->cache;
     int64_t wait;
 
     cache_fail(cache, failure, trigger_state_now(state), state->context->random());
-    *told = *failure;
+    *answered = *failure;
     wait = cache->not_before - trigger_state_now(state);
-    if ((cache->refused || told->retry_after_ms > 0) && failure->code != ERROR_BUSY)
-        told->retry_after_ms = wait;
+    if ((cache->refused || answered->retry_after_ms > 0) && failure->code != ERROR_BUSY)
+        answered->retry_after_ms = wait;
 }
 
 /* ---- the log ---- */
@@ -273,22 +273,22 @@ static void on_flight_page(void *data)
 /* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
  * that says nothing, and must not look like a count of 0. Whether there is a value to answer. */
 static bool store_overrun(struct trigger_state *state, const struct count_value *value,
-    const struct failure *failure, struct failure *told)
+    const struct failure *failure, struct failure *answered)
 {
     bool has_items = value->count > 0;
 
     if (has_items)
         store(state, value);
     cache_overrun(&state->cache, failure, trigger_state_now(state));
-    *told = *failure;
+    *answered = *failure;
     if (state->cache.refused)
-        told->retry_after_ms = state->cache.not_before - trigger_state_now(state);
+        answered->retry_after_ms = state->cache.not_before - trigger_state_now(state);
     return has_items;
 }
 
-/* Keeps the result of a flight. The failure to answer, in *told; NULL: the value. */
+/* Keeps the result of a flight. The failure to answer, in *answered; NULL: the value. */
 static const struct failure *store_result(struct trigger_state *state,
-    const struct count_value *value, const struct failure *failure, struct failure *told)
+    const struct count_value *value, const struct failure *failure, struct failure *answered)
 {
     bool has_value = false;
 
@@ -298,27 +298,27 @@ static const struct failure *store_result(struct trigger_state *state,
         return NULL;
     }
     if (value != NULL)
-        has_value = store_overrun(state, value, failure, told);
+        has_value = store_overrun(state, value, failure, answered);
     else
-        store_failure(state, failure, told);
+        store_failure(state, failure, answered);
     log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
-    return has_value ? NULL : told;
+    return has_value ? NULL : answered;
 }
 
 static void on_flight_done(
     void *data, const struct count_value *value, const struct failure *failure)
 {
     struct trigger_state *state = data;
-    struct failure told;
+    struct failure answered;
 
-    failure = store_result(state, value, failure, &told);
+    failure = store_result(state, value, failure, &answered);
     state->flight = NULL;
     trigger_state_schedule_refresh(state);
     answer_all(state, failure);
     if (state->context->min_age_ms == 0) /* a request for age 0 gets a flight */
         page_log_clear(&state->pages);
     if (value == NULL || !value->is_bound)
-        trigger_state_tell(state, failure);
+        trigger_state_notify(state, failure);
     end_if_unwanted(state);
 }
 
@@ -629,19 +629,19 @@ static bool trigger_state_is_kept_fresh(const struct trigger_state *state)
     return !state->abandoned && (is_warm(state) || !watchers_are_none(&state->watchers));
 }
 
-static void tell_watch(void *data, struct count_watch *watch)
+static void notify_watch(void *data, struct count_watch *watch)
 {
     watch->changed(watch->data, data);
 }
 
 /* Notifies the watchers of the latest flight's result; failure NULL: a value. */
-static void trigger_state_tell(struct trigger_state *state, const struct failure *failure)
+static void trigger_state_notify(struct trigger_state *state, const struct failure *failure)
 {
     struct count_answer answer = failure == NULL
                                      ? trigger_state_fresh(state, trigger_state_age_now(state))
                                      : trigger_state_failed(state, failure);
 
-    watchers_tell_each(&state->watchers, tell_watch, &answer);
+    watchers_notify(&state->watchers, notify_watch, &answer);
 }
 
 /* How its count is kept fresh, for the most demanding of its watchers. */
@@ -736,7 +736,7 @@ bool trigger_state_known(
     return true;
 }
 
-static void state_tell_known(void *data, struct count_watch *watch)
+static void state_notify_known(void *data, struct count_watch *watch)
 {
     struct count_answer answer;
 
@@ -744,9 +744,9 @@ static void state_tell_known(void *data, struct count_watch *watch)
         watch->changed(watch->data, &answer);
 }
 
-void trigger_state_tell_watchers(struct trigger_state *state)
+void trigger_state_notify_watchers(struct trigger_state *state)
 {
-    watchers_tell_each(&state->watchers, state_tell_known, state);
+    watchers_notify(&state->watchers, state_notify_known, state);
 }
 
 void trigger_state_dismiss_watchers(struct trigger_state *state)

@@ -77,7 +77,7 @@ void trigger_state_unwatch(struct count_watch *watch); /* allowed when it does n
 /* The notification for a watcher now. False: nothing yet, a flight is about to report. */
 bool trigger_state_known(const struct trigger_state *state, const struct count_watch *watch,
     struct count_answer *answer);
-void trigger_state_tell_watchers(struct trigger_state *state); /* sends it to each of them */
+void trigger_state_notify_watchers(struct trigger_state *state); /* sends it to each of them */
 
 /* Notifies all watchers that their watch is over, as the state is. */
 void trigger_state_dismiss_watchers(struct trigger_state *state);

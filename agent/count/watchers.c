@@ -41,16 +41,16 @@ int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms)
     return least;
 }
 
-void watchers_tell_each(struct watchers *watchers, watchers_tell_fn *tell, void *data)
+void watchers_notify(struct watchers *watchers, watchers_notify_fn *notify, void *data)
 {
-    struct ring untold;
+    struct ring waiting;
 
-    ring_take_all(&watchers->watching, &untold);
-    while (!ring_is_empty(&untold)) {
-        struct count_watch *watch = watchers_watch_of(ring_pop(&untold));
+    ring_take_all(&watchers->watching, &waiting);
+    while (!ring_is_empty(&waiting)) {
+        struct count_watch *watch = watchers_watch_of(ring_pop(&waiting));
 
         ring_add(&watchers->watching, &watch->link);
-        tell(data, watch);
+        notify(data, watch);
     }
 }
 

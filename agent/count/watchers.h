@@ -21,7 +21,7 @@ struct watchers {
 };
 
 /* Notifies one watcher, which may stop watching meanwhile. */
-typedef void watchers_tell_fn(void *data, struct count_watch *watch);
+typedef void watchers_notify_fn(void *data, struct count_watch *watch);
 
 void watchers_init(struct watchers *watchers);
 void watchers_clear(struct watchers *watchers); /* afterwards none of them watches any more */
@@ -34,7 +34,7 @@ bool watchers_are_none(const struct watchers *watchers);
  * none. */
 int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms);
 
-void watchers_tell_each(struct watchers *watchers, watchers_tell_fn *tell, void *data);
+void watchers_notify(struct watchers *watchers, watchers_notify_fn *notify, void *data);
 
 /* Notifies each watcher that the trigger is gone. */
 void watchers_dismiss(struct watchers *watchers);

@@ -284,7 +284,7 @@ struct caller {
     struct aws_call *call;
     struct buffer form;
     char key_id[132];
-    struct sts_identity told;
+    struct sts_identity identity;
 };
 
 bool caller_known(const struct facts *facts, const struct credentials *credentials)
@@ -313,7 +313,7 @@ static int caller_parse_reply(void *data, const void *body, size_t len, char *wh
 {
     struct caller *caller = data;
 
-    return sts_parse_identity(body, len, &caller->told, why, why_size);
+    return sts_parse_identity(body, len, &caller->identity, why, why_size);
 }
 
 static void caller_keep(struct caller *caller)
@@ -324,8 +324,8 @@ static void caller_keep(struct caller *caller)
     while (!source->cached && source->below != NULL)
         source = source->below;
     facts_set(&source->facts.caller_key_id, caller->key_id);
-    facts_set(&source->facts.account, caller->told.account);
-    facts_set(&source->facts.arn, caller->told.arn);
+    facts_set(&source->facts.account, caller->identity.account);
+    facts_set(&source->facts.arn, caller->identity.arn);
 }
 
 static void on_reply(void *data, const struct aws_reply *reply)

@@ -196,7 +196,7 @@ static json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
 
 /* ---- checks ---- */
 
-static void client_values_tell_flaw(
+static void client_values_report_flaw(
     void *data, enum attribute_flaw flaw, const char *where, const char *what, const char *keda)
 {
     (void)keda;
@@ -209,7 +209,7 @@ static void take_value(
     json_t *values, const char *name, struct reader *reader, struct trouble *trouble)
 {
     struct attribute_check check = {
-        .root = "values", .tell = client_values_tell_flaw, .data = trouble};
+        .root = "values", .report = client_values_report_flaw, .data = trouble};
     json_t *value = attribute_unpack(reader, trouble);
 
     if (trouble->r == 0)

@@ -178,7 +178,7 @@ struct trigger_watch {
     struct session *session;
     struct trigger_state *state;
     char *name; /* a copy: the trigger's own is freed with its configuration */
-    bool told;  /* a notification was sent, with: */
+    bool sent;  /* a notification was sent, with: */
     uint64_t print;
     bool behind; /* the newest state was not sent, because the peer is slow */
 };
@@ -253,7 +253,7 @@ static void trigger_watch_tell(struct trigger_watch *watch, const struct count_a
     bool has_print = take_print(answer, &print);
 
     watch->behind = false;
-    if (has_print && watch->told && print == watch->print)
+    if (has_print && watch->sent && print == watch->print)
         return;
     if (session_is_slow(session)) {
         watch->behind = session->behind = true;
@@ -263,7 +263,7 @@ static void trigger_watch_tell(struct trigger_watch *watch, const struct count_a
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
     trigger_watch_pack_answer(out.buffer, answer);
-    watch->told = session_end_notification(session, out) && has_print;
+    watch->sent = session_end_notification(session, out) && has_print;
     watch->print = print;
 }
 
@@ -451,7 +451,7 @@ static void start_watch(struct method_call *call, const struct ask *asked)
         watch->watch.max_age_ms =
             again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
                   : asked->max_age_ms;
-        watch->told = false; /* another watch in the same program needs the state */
+        watch->sent = false; /* another watch in the same program needs the state */
     }
     if (watch == NULL || trigger_state_watch(state, &watch->watch) < 0) {
         if (watch != NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Method diagnose: what surrounds a count and no other method tells. Sends no request to AWS. */
+/* Method diagnose: what surrounds a count and no other method shows. Sends no request to AWS. */
 #include "agent/aws/proxy.h"
 #include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"

@@ -545,7 +545,7 @@ void method_status(struct method_call *call)
 #define CALLER      "GetCallerIdentity"
 
 /* An identity in the answer. */
-struct told {
+struct whoami_row {
     struct whoami_call *call;
     struct identity *identity; /* held */
     struct caller *caller;     /* NULL: AWS is not asked, or has answered */
@@ -559,16 +559,17 @@ struct whoami_call {
     struct loop_timer *timer;
     size_t asked; /* callers that have not answered yet */
     size_t count;
-    struct told *told;
+    struct whoami_row *rows;
 };
 
-static void pack_told(struct buffer *buffer, const struct counter *counter, const struct told *told)
+static void pack_row(
+    struct buffer *buffer, const struct counter *counter, const struct whoami_row *row)
 {
     struct map map = map_begin(buffer);
 
-    pack_identity(&map, counter, told->identity);
-    if (told->failed)
-        failure_pack(map_key(&map, "caller_error"), &told->failure, NULL);
+    pack_identity(&map, counter, row->identity);
+    if (row->failed)
+        failure_pack(map_key(&map, "caller_error"), &row->failure, NULL);
     map_end(&map);
 }
 
@@ -576,13 +577,13 @@ static void pack_told(struct buffer *buffer, const struct counter *counter, cons
 
 static void whoami_free(struct whoami_call *call)
 {
-    for (size_t i = 0; call->told != NULL && i < call->count; i++) {
-        if (call->told[i].caller != NULL)
-            identity_cancel_caller(call->told[i].caller);
-        identity_release(call->told[i].identity);
+    for (size_t i = 0; call->rows != NULL && i < call->count; i++) {
+        if (call->rows[i].caller != NULL)
+            identity_cancel_caller(call->rows[i].caller);
+        identity_release(call->rows[i].identity);
     }
     loop_timer_destroy(call->timer);
-    free(call->told);
+    free(call->rows);
     free(call);
 }
 
@@ -600,7 +601,7 @@ static void info_answer(void *data)
     map = map_begin(out.buffer);
     write_array(map_key(&map, "identities"), (uint32_t)call->count);
     for (size_t i = 0; i < call->count; i++)
-        pack_told(out.buffer, session->server->options.counter, &call->told[i]);
+        pack_row(out.buffer, session->server->options.counter, &call->rows[i]);
     map_end(&map);
     session_end(session, out, id);
     whoami_free(call);
@@ -615,14 +616,14 @@ static void on_leave(struct pending *pending)
 
 static void on_caller(void *data, const struct failure *failure)
 {
-    struct told *told = data;
-    struct whoami_call *call = told->call;
+    struct whoami_row *row = data;
+    struct whoami_call *call = row->call;
 
-    told->caller = NULL;
+    row->caller = NULL;
     /* Missing credentials are reported as the identity's own last_error. */
-    told->failed = failure != NULL && strncmp(failure->message, CALLER, strlen(CALLER)) == 0;
-    if (told->failed)
-        told->failure = *failure;
+    row->failed = failure != NULL && strncmp(failure->message, CALLER, strlen(CALLER)) == 0;
+    if (row->failed)
+        row->failure = *failure;
     if (--call->asked == 0)
         loop_timer_start(call->timer, 0); /* not from inside the callback */
 }
@@ -630,10 +631,10 @@ static void on_caller(void *data, const struct failure *failure)
 static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
 {
     for (size_t i = 0; i < call->count && i < CALLERS_MAX; i++) {
-        struct told *told = &call->told[i];
+        struct whoami_row *row = &call->rows[i];
 
-        told->caller = identity_ask_caller(told->identity, on_caller, told);
-        call->asked += told->caller != NULL;
+        row->caller = identity_ask_caller(row->identity, on_caller, row);
+        call->asked += row->caller != NULL;
     }
     if (call->asked > 0)
         loop_timer_start(call->timer, timeout_ms);
@@ -643,10 +644,10 @@ static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
 
 static void info_add(struct whoami_call *call, struct identity *identity)
 {
-    struct told *told = &call->told[call->count++];
+    struct whoami_row *row = &call->rows[call->count++];
 
-    told->call = call;
-    told->identity = identity_ref(identity);
+    row->call = call;
+    row->identity = identity_ref(identity);
 }
 
 /* ---- the request ---- */
@@ -693,9 +694,9 @@ static struct whoami_call *whoami_create(struct server *server, size_t count)
 
     if (call == NULL)
         return NULL;
-    call->told = calloc(count + 1, sizeof(*call->told));
+    call->rows = calloc(count + 1, sizeof(*call->rows));
     call->timer = loop_timer_create(server->options.loop, info_answer, call);
-    if (call->told != NULL && call->timer != NULL)
+    if (call->rows != NULL && call->timer != NULL)
         return call;
     whoami_free(call);
     return NULL;

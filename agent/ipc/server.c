@@ -203,7 +203,7 @@ static void pause_accepting(struct server *server, int error)
 }
 
 /* Whether a refused connection gets the reason; with too many of them it is closed without. */
-static bool may_be_told(const struct server *server)
+static bool gets_a_reason(const struct server *server)
 {
     return server->refused_count < REFUSED_EXTRA &&
            server->linger_count < LINGER_EXTRA(server->connection_limit);
@@ -220,7 +220,7 @@ static void take_connection(struct server *server, int fd)
     admitted = admit(server, &peer, &refusal);
     if (!admitted)
         server->stats.refused++;
-    if ((!admitted && !may_be_told(server)) || (unsigned)fd >= server->descriptor_limit) {
+    if ((!admitted && !gets_a_reason(server)) || (unsigned)fd >= server->descriptor_limit) {
         close(fd);
         return;
     }

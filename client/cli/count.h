@@ -22,7 +22,8 @@ int count_request(const struct cli *cli, struct tally_request **request);
 int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
     const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
 
-/* How fast the count changes: "-3.2/s, empty in 40 m 10 s"; "" where the answer does not tell it.
+/* How fast the count changes: "-3.2/s, empty in 40 m 10 s"; "" where the answer does not contain
+ * it.
  */
 void count_describe_rate(const struct json *answer, char *text, size_t size);
 

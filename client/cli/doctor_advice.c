@@ -127,7 +127,7 @@ const char *doctor_advise(
     return "";
 }
 
-/* An agent older than `stage` tells the error's name alone. */
+/* An agent older than `stage` gives the error's name alone. */
 static const struct {
     const char *stage, *name, *step;
 } places[] = {

@@ -204,13 +204,13 @@ static void step_check_identities(struct doctor *doctor)
 {
     const struct json *identities = json_get(doctor->answers.whoami, "identities");
     size_t size = identities != NULL ? json_size(identities) : 0;
-    bool told = false;
+    bool found = false;
     for (size_t i = 0; i < size; i++) {
         const struct json *error = json_get(json_at(identities, i), "last_error");
         step_check_identity(doctor, json_at(identities, i));
-        told = told || strcmp(doctor_failures_step_of(&doctor->answers, error), "identity") == 0;
+        found = found || strcmp(doctor_failures_step_of(&doctor->answers, error), "identity") == 0;
     }
-    if (!told)
+    if (!found)
         step_report_failure(doctor, "identity");
     for (size_t i = 0; i < size; i++)
         step_check_token(doctor, json_at(identities, i));

@@ -51,7 +51,7 @@ struct probe {
     int fd;    /* the connection, or -1 */
     int error; /* 0, or a negative enum tally_error */
     bool done;
-    bool told; /* shown */
+    bool shown;
     bool has_peer;
     struct ucred peer;
     struct buffer in;
@@ -410,7 +410,7 @@ static size_t search_turn(struct search *search)
     wait = wait < 0 ? 0 : retry && wait > RETRY_MS ? RETRY_MS : wait;
     bool ended = false;
     for (size_t i = 0; i < search->count; i++)
-        ended = ended || (search->probes[i]->done && !search->probes[i]->told);
+        ended = ended || (search->probes[i]->done && !search->probes[i]->shown);
     poll(fds, search->count, ended ? 0 : (int)wait);
     for (size_t i = 0; i < search->count; i++) {
         struct probe *probe = search->probes[i];
@@ -418,8 +418,8 @@ static size_t search_turn(struct search *search)
             probe_read(probe);
         if (!probe->done && cli_clock_ms() >= search->deadline)
             probe_end(probe, TALLY_EDEADLINE);
-        if (probe->done && !probe->told) {
-            probe->told = true;
+        if (probe->done && !probe->shown) {
+            probe->shown = true;
             sockets_show(search, probe);
         }
         left += !probe->done;

@@ -143,7 +143,7 @@ const struct verb verbs[] = {
         "count and exits 0; after --timeout (5m) it exits 4. It waits for the agent, too, and\n"
         "through errors that may pass. The agent counts again when its count is older than\n"
         "--max-age, or than the polling interval; and no further than the condition needs:\n"
-        "one item tells that 'count <= 0' does not hold yet.\n"
+        "one item shows that 'count <= 0' does not hold yet.\n"
         "\n"
         "A condition compares count, scanned, pages, age_ms, consumed_rcu, desired_replicas,\n"
         "active or fallback with a number, true or false, by < <= == != >= >; and, or and\n"

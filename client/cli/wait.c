@@ -313,20 +313,20 @@ struct wait {
     struct cli *cli;
     struct condition condition;
     struct tally_request *request;
-    int64_t activation; /* the trigger's; 0 before the first answer tells it */
+    int64_t activation; /* the trigger's; 0 before the first answer */
     int64_t deadline;
     int last_error; /* of the last call; 0: it was a count */
     int64_t count;  /* the last one, where `counted` */
     bool counted;
     char quality[16];
-    char last_told[400]; /* the last remark, which is not repeated */
+    char last_remark[400]; /* the last remark, which is not repeated */
 };
 
 static void remark(struct wait *wait, const char *name, const char *message)
 {
-    if (strcmp(wait->last_told, message) == 0)
+    if (strcmp(wait->last_remark, message) == 0)
         return;
-    snprintf(wait->last_told, sizeof(wait->last_told), "%s", message);
+    snprintf(wait->last_remark, sizeof(wait->last_remark), "%s", message);
     cli_note("%s: %s; asking again", name, message);
 }
 
@@ -358,7 +358,7 @@ static int wait_prepare(struct wait *wait)
     return code;
 }
 
-/* Whether the answer tells another activation than the request was made with. */
+/* Whether the answer has another activation than the request was made with. */
 static bool wait_learn_activation(struct wait *wait, const struct json *answer)
 {
     int64_t activation = wait->activation;
@@ -380,12 +380,12 @@ static int wait_look(struct wait *wait, bool *done)
     int r = tally_call(tally, wait->request);
     wait->last_error = r;
     if (r < 0) {
-        const struct tally_answer *told = tally_last_answer(tally);
-        if (!tally_answer_retryable(told)) {
+        const struct tally_answer *last = tally_last_answer(tally);
+        if (!tally_answer_retryable(last)) {
             *done = true;
-            return cli_fail(told);
+            return cli_fail(last);
         }
-        remark(wait, tally_error_name(r), tally_answer_error_message(told));
+        remark(wait, tally_error_name(r), tally_answer_error_message(last));
         return EXIT_OK;
     }
     enum verdict verdict = judge(wait, &answer);

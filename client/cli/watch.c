@@ -122,10 +122,10 @@ static void on_change(const struct tally_answer *answer, void *data)
     struct json *json = tally_answer_packed(answer, NULL, &packed, &len) == 0
                             ? json_from_msgpack(packed, len)
                             : NULL;
-    bool told = json != NULL && json_get(json, "trigger") != NULL;
+    bool is_count = json != NULL && json_get(json, "trigger") != NULL;
     if (error == TALLY_ENOAGENT && !first)
         cli_note("%s; waiting for it", tally_answer_error_message(answer));
-    else if (error < 0 && (!told || error == TALLY_EUNKNOWN_TRIGGER)) {
+    else if (error < 0 && (!is_count || error == TALLY_EUNKNOWN_TRIGGER)) {
         watch->code = cli_fail(answer); /* the watch was refused, or its trigger is gone */
         watch->done = true;
     } else if (watch->cli->output == OUTPUT_JSON && json != NULL)

@@ -25,15 +25,15 @@ fn count(trigger: &str) -> Result<i64, String> {
             error = tally_count(handle, trigger.as_ptr(), &mut count);
         }
         let text = |text| CStr::from_ptr(text).to_string_lossy().into_owned();
-        let told = format!("{}: {}", text(tally_error_name(error)), text(tally_error_message(handle)));
+        let message = format!("{}: {}", text(tally_error_name(error)), text(tally_error_message(handle)));
         tally_close(handle);
-        if error < 0 { Err(told) } else { Ok(count) }
+        if error < 0 { Err(message) } else { Ok(count) }
     }
 }
 
 fn main() {
     match count(&env::args().nth(1).unwrap_or("pending".into())) {
         Ok(count) => println!("{}", count),
-        Err(told) => { eprintln!("{}", told); process::exit(1) }
+        Err(message) => { eprintln!("{}", message); process::exit(1) }
     }
 }

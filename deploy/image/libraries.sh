@@ -41,7 +41,7 @@ stamp=$({
 rm -rf "$work" "${dir:?}"/{lib,include,host,stamp}
 mkdir -p "$work" "$dir/lib" "$dir/include"
 export AR=$triplet-ar RANLIB=$triplet-ranlib
-# What only a build for another machine is told.
+# What only a build for another machine is given.
 configure_for=() cmake_for=()
 if [ -n "$cross_folder" ]; then
   configure_for=("--host=$triplet")

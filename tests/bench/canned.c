@@ -4,8 +4,8 @@
  *
  *     canned [--pages N] [--count N] [--delay-us US] [--token-bytes N]
  *
- * Prints its port. A Query has N pages, told apart by their key; each page holds `count` items and
- * is sent US after its request, while other requests are served. STS answers any Action with
+ * Prints its port. A Query has N pages, distinguished by their key; each page holds `count` items
+ * and is sent US after its request, while other requests are served. STS answers any Action with
  * credentials, whose session token has as many bytes as STS's own. GET /stats: requests,
  * connections, and the sum of the times from a whole Query to its written answer.
  */

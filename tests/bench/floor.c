@@ -3,7 +3,7 @@
  *
  *     floor SOCKET REQUEST_BYTES ANSWER_BYTES
  *
- * Answers as many bytes as it is told for each request of so many bytes; all requests of one
+ * Answers the given number of bytes for each request of so many bytes; all requests of one
  * read are answered by one write. Ends with its parent's SIGTERM. */
 #include "tests/bench/bench.h"
 

@@ -46,12 +46,12 @@ class Row:
         return median >= bound if sign == ">=" else median <= bound
 
     def as_json(self):
-        told = {"suite": self.suite, "what": self.what, "unit": self.unit,
+        answer = {"suite": self.suite, "what": self.what, "unit": self.unit,
                 "median": self.value.median, "runs": self.value.values}
         if self.ratio:
-            told.update(beside=self.beside, beside_median=self.other.median,
+            answer.update(beside=self.beside, beside_median=self.other.median,
                         beside_runs=self.other.values, ratio=self.ratio.median,
                         ratio_low=self.ratio.low, ratio_high=self.ratio.high)
         if self.wanted:
-            told.update(wanted=" ".join(map(str, self.wanted)), met=self.met())
-        return told
+            answer.update(wanted=" ".join(map(str, self.wanted)), met=self.met())
+        return answer

@@ -137,9 +137,9 @@ class Stage:
 def stats(port):
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/stats")
-    told = json.loads(connection.getresponse().read())
+    answer = json.loads(connection.getresponse().read())
     connection.close()
-    return told
+    return answer
 
 
 def listens(path):

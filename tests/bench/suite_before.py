@@ -27,10 +27,10 @@ def cached(stage, agents, rounds, quick):
         count(stage.path(name))
         paths[name] = (child.pid, stage.path(name), data)
     for mode, options in MODES.items():
-        told = interleave({name: lambda server=server, options=options:
+        answer = interleave({name: lambda server=server, options=options:
                            capacity(server, options, quick)["capacity"]
                            for name, server in paths.items()}, rounds)
-        yield Row("before", mode, told["now"], "/s", "before", told["before"], SLOWER)
+        yield Row("before", mode, answer["now"], "/s", "before", answer["before"], SLOWER)
 
 
 def pages(stage, agents, rounds, quick):
@@ -43,8 +43,8 @@ def pages(stage, agents, rounds, quick):
         count(stage.path(name + "-pages"))
         runs[name] = lambda name=name, child=child: cpu_of_agent(stage, child, name + "-pages", PAGES,
                                                                  queries // PAGES)
-    told = interleave(runs, rounds)
-    yield Row("before", "a page of many", told["now"], "µs", "before", told["before"], LARGER)
+    answer = interleave(runs, rounds)
+    yield Row("before", "a page of many", answer["now"], "µs", "before", answer["before"], LARGER)
 
 
 def memory(stage, agents):

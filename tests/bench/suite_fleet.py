@@ -35,13 +35,13 @@ def warm(options):
 
 
 def used(world, tables):
-    told = {name: 0 for name in COLUMNS}
+    answer = {name: 0 for name in COLUMNS}
     for name in tables:
         usage = world.usage(table=name)
-        for column in told:
-            told[column] += usage.get(column, 0)
-    told["looks"] = world.usage(table=tables[-1])["read_units"] if len(tables) > 1 else 0
-    return told
+        for column in answer:
+            answer[column] += usage.get(column, 0)
+    answer["looks"] = world.usage(table=tables[-1])["read_units"] if len(tables) > 1 else 0
+    return answer
 
 
 def measure(gateway, number, intervals, share=None):
@@ -81,18 +81,18 @@ def sum_of_shards(rounds):
         together, apart = [], []
         for _ in range(rounds):
             begun = time.monotonic()
-            told = count(path, "shop/sum", **fresh)
+            answer = count(path, "shop/sum", **fresh)
             together.append(time.monotonic() - begun)
             begun = time.monotonic()
             each = [count(path, f"shop/shard-{place}", **fresh)["count"] for place in range(SHARDS)]
             apart.append(time.monotonic() - begun)
-            assert told["count"] == sum(each) and told["quality"] == "exact"
+            assert answer["count"] == sum(each) and answer["quality"] == "exact"
         return together, apart
 
 
 def draw(shared, alone):
     def curve(found):
-        return {number: Spread([told["read_units"]]) for number, told in found.items()}
+        return {number: Spread([answer["read_units"]]) for number, answer in found.items()}
 
     path = os.path.join(BUILD, "bench", "fleet.svg")
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -106,11 +106,11 @@ def draw(shared, alone):
 def rows(shared, together, apart):
     one = shared[1]
     found = [Row("fleet", f"read units, {number} agents, without looks",
-                 [told["read_units"] - told["looks"]], "RCU", "one agent",
+                 [answer["read_units"] - answer["looks"]], "RCU", "one agent",
                  [one["read_units"] - one["looks"]], ("<=", 1.05) if number == 100 else None)
-             for number, told in shared.items()]
-    found += [Row("fleet", f"looks of an agent, {number} agents", [told["looks"] / number], "RCU")
-              for number, told in shared.items()]
+             for number, answer in shared.items()]
+    found += [Row("fleet", f"looks of an agent, {number} agents", [answer["looks"] / number], "RCU")
+              for number, answer in shared.items()]
     found.append(Row("fleet", f"sum over {SHARDS} shards of {SHARD_PAGES} pages", together, "s",
                      "one after the other", apart, ("<=", 0.27)))
     return found
@@ -131,8 +131,8 @@ def run(rounds, quick=False):
         gateway.stop()
         shutil.rmtree(folder, ignore_errors=True)
     together, apart = sum_of_shards(rounds)
-    cells = {**{f"{number} shared": told for number, told in shared.items()},
-             **{f"{number} alone": told for number, told in alone.items()}}
+    cells = {**{f"{number} shared": answer for number, answer in shared.items()},
+             **{f"{number} alone": answer for number, answer in alone.items()}}
     table.grid(f"Agents that keep a count of {ITEMS} items fresh, for each interval of "
                f"{INTERVAL} s", cells, COLUMNS, {})
     return TITLE, rows(shared, together, apart), [draw(shared, alone)]

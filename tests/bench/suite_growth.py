@@ -17,9 +17,9 @@ WARM_SECONDS = 10
 
 
 def capacity(path, data, rounds, milliseconds, *options, pid):
-    told = [machine.run([program("load"), path, data, "--milliseconds", milliseconds, "--pid", pid,
+    answer = [machine.run([program("load"), path, data, "--milliseconds", milliseconds, "--pid", pid,
                          *options]) for _ in range(rounds)]
-    return [1e6 / (each["server_cpu_us"] + each["client_cpu_us"]) for each in told]
+    return [1e6 / (each["server_cpu_us"] + each["client_cpu_us"]) for each in answer]
 
 
 def by_triggers(rounds, milliseconds):

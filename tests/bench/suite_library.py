@@ -24,11 +24,11 @@ def run(rounds, quick=False):
         stage.agent(stage.canned())
         count(stage.path("tally.sock"))
         for _ in range(rounds):
-            told = machine.run([program("call_cost"), stage.path("tally.sock"), "shop/orders",
+            answer = machine.run([program("call_cost"), stage.path("tally.sock"), "shop/orders",
                                 5000 if quick else 50000],
                                env={**os.environ, "LD_LIBRARY_PATH": BUILD})
-            raw.append(told["raw_us"])
-            library.append(told["library_us"])
+            raw.append(answer["raw_us"])
+            library.append(answer["library_us"])
     added = [mine - theirs for mine, theirs in zip(library, raw)]
     return TITLE, [
         Row("library", "tally_count, CPU of the client", library, "µs", "send and recv", raw),

@@ -42,9 +42,9 @@ def go_program():
 def cpu_of_agent(stage, child, name, pages, counts):
     """Microseconds of CPU per page."""
     data = stage.write("fresh.request", request(max_age_ms=0, timeout_ms=60000))
-    told = machine.run([program("load"), stage.path(name), data, "--requests", counts, "--pid",
+    answer = machine.run([program("load"), stage.path(name), data, "--requests", counts, "--pid",
                         child.pid])
-    return told["server_cpu_us"] / pages
+    return answer["server_cpu_us"] / pages
 
 
 def peer(command, environment):
@@ -97,8 +97,8 @@ def paged_count(rounds):
             count(stage.path("tally.sock"), max_age_ms=0, timeout_ms=60000)
             mine.append((time.monotonic() - start) * 1000)
             theirs.append((stats(port)["busy_us"] - before) / 1000)
-        told = stats(port)
-        assert told["connections"] - 2 * rounds - 1 <= 2, "more than one connection was opened"
+        answer = stats(port)
+        assert answer["connections"] - 2 * rounds - 1 <= 2, "more than one connection was opened"
     return Row("query", "25 pages of 10 ms", mine, "ms", "the service's own time", theirs,
                ("<=", 1.03))
 

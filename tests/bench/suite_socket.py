@@ -97,10 +97,10 @@ def capacity(server, mode, quick=False):
     """One run of the clients in this mode against (process id, socket, file of the request)."""
     pid, path, data = server
     policy, options = mode
-    told = machine.run([*policy, program("load"), path, data, "--milliseconds",
+    answer = machine.run([*policy, program("load"), path, data, "--milliseconds",
                         200 if quick else 700, "--pid", pid, *options])
-    told["capacity"] = 1e6 / (told["server_cpu_us"] + told["client_cpu_us"])
-    return told
+    answer["capacity"] = 1e6 / (answer["server_cpu_us"] + answer["client_cpu_us"])
+    return answer
 
 
 def run(rounds, quick=False):
@@ -111,14 +111,14 @@ def run(rounds, quick=False):
             results = interleave({name: lambda server=server, options=options:
                                   capacity(server, options, quick)
                                   for name, server in servers.items()}, rounds)
-            mine = [told["capacity"] for told in results["tallyd"]]
+            mine = [answer["capacity"] for answer in results["tallyd"]]
             for name in servers:
                 if name != "tallyd":
-                    theirs = [told["capacity"] for told in results[name]]
+                    theirs = [answer["capacity"] for answer in results[name]]
                     rows.append(Row("socket", mode, mine, "/s", name, theirs,
                                     WANTED.get((mode, name))))
             for what, key in (("CPU of the server", "server_cpu_us"), ("p50", "p50_us")):
                 rows.append(Row("socket", f"{mode}: {what}",
-                                [told[key] for told in results["tallyd"]], "µs", "floor",
-                                [told[key] for told in results["floor"]]))
+                                [answer[key] for answer in results["tallyd"]], "µs", "floor",
+                                [answer[key] for answer in results["floor"]]))
     return TITLE, rows, notes

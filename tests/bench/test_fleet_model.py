@@ -118,7 +118,7 @@ def test_the_script_prints_a_table_and_its_assumptions():
         return subprocess.run([sys.executable, "-m", "tests.bench.fleet_model", *arguments],
                               cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    told = run("--help")
-    assert "Assumptions" in told and all(f"  {rule} " in told for rule in RULES)
-    told = run("--pods", "1", "10", "--seconds", "60", "--warm-up", "20")
-    assert told.count("10 pods") == 6 and "read units/s, mean" in told
+    answer = run("--help")
+    assert "Assumptions" in answer and all(f"  {rule} " in answer for rule in RULES)
+    answer = run("--pods", "1", "10", "--seconds", "60", "--warm-up", "20")
+    assert answer.count("10 pods") == 6 and "read units/s, mean" in answer

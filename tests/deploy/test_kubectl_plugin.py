@@ -237,8 +237,8 @@ def test_kubectl_finds_it(cluster):
 
 def test_help_has_every_verb():
     usage = subprocess.run([PLUGIN, "--help"], capture_output=True, text=True, check=True).stdout
-    told = subprocess.run([os.path.join(BUILD, "tally"), "--help"], capture_output=True, text=True,
+    answer = subprocess.run([os.path.join(BUILD, "tally"), "--help"], capture_output=True, text=True,
                           check=True).stdout
-    verbs = set(re.findall(r"^  ([a-z]+)", told.partition("Verbs\n")[2].partition("\n\n")[0], re.M))
+    verbs = set(re.findall(r"^  ([a-z]+)", answer.partition("Verbs\n")[2].partition("\n\n")[0], re.M))
     shown, = re.findall(r"^Verbs: (.*);", usage, re.M)
     assert set(shown.split()) == verbs - {"sockets", "install"}

@@ -22,9 +22,9 @@ def page(name="tallyd"):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_has_every_option(name):
-    told = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
+    answer = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
                           text=True).stdout
-    options = re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)
+    options = re.findall(r"^  --([a-z-]+)", answer, re.MULTILINE)
     assert len(options) > 10
     text = page(name)
     for option in options:
@@ -35,10 +35,10 @@ def test_it_has_every_option(name):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_has_every_default(name):
-    told = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
+    answer = subprocess.run([PROGRAMS[name], "--help"], check=True, capture_output=True,
                           text=True).stdout
     text = re.sub(r"\s+", " ", page(name))
-    for default in re.findall(r"\[([^\]|]+)\]$", told, re.MULTILINE):
+    for default in re.findall(r"\[([^\]|]+)\]$", answer, re.MULTILINE):
         assert default in text, default
 
 

@@ -72,7 +72,7 @@ def test_a_second_demonstration_leaves_the_first_alone(tmp_path):
             first.kill()
 
 
-def test_who_can_become_root_by_nothing_is_told_so(tmp_path):
+def test_who_can_become_root_by_nothing_is_reported_so(tmp_path):
     """No package seems to be installed, and there is no sudo."""
     (tmp_path / "dpkg-query").write_text("#!/bin/sh\n")
     (tmp_path / "dpkg-query").chmod(0o755)

@@ -88,7 +88,7 @@ class Systemd:
         number = self.listener.fileno()
         self.agent.start([sys.executable, AS_SYSTEMD, str(number)], pass_fds=(number,))
 
-    def told(self):
+    def answer(self):
         return self._notified.recv(4096).decode()
 
     def close(self):
@@ -105,28 +105,28 @@ def play_systemd(pod):
 
 def test_the_socket_that_was_passed_is_served(systemd):
     systemd.start()
-    assert systemd.told() == "READY=1"
+    assert systemd.notified() == "READY=1"
     assert systemd.agent.rpc("count", trigger="small")["count"] == 7
 
 
-def test_systemd_is_told_what_happens(systemd):
+def test_systemd_is_reported_what_happens(systemd):
     agent = systemd.agent
     systemd.start()
-    assert systemd.told() == "READY=1"
+    assert systemd.notified() == "READY=1"
     agent.child.send_signal(subprocess.signal.SIGHUP)
-    assert [systemd.told(), systemd.told()] == ["RELOADING=1", "READY=1"]
+    assert [systemd.notified(), systemd.notified()] == ["RELOADING=1", "READY=1"]
     assert agent.stop() == 0
-    assert systemd.told() == "STOPPING=1"
+    assert systemd.notified() == "STOPPING=1"
 
 
-def test_it_is_told_nothing_before_it_can_serve(systemd):
+def test_it_is_reported_nothing_before_it_can_serve(systemd):
     systemd.agent.write_config(config="triggers: [")
     systemd.start()
     systemd.agent.child.wait(30)
     assert systemd.agent.child.returncode == 2
     systemd._notified.settimeout(0.2)
     with pytest.raises(TimeoutError):
-        systemd.told()
+        systemd.notified()
 
 
 def test_the_socket_outlives_the_agent(systemd):
@@ -156,11 +156,11 @@ def test_a_socket_for_another_process_is_left_alone(systemd):
     systemd.listener.close()
     os.unlink(agent.socket)
     agent.start()
-    assert systemd.told() == "READY=1"
+    assert systemd.notified() == "READY=1"
     assert agent.rpc("ping") is not None
 
 
-def test_an_abstract_address_is_told_too(systemd):
+def test_an_abstract_address_is_reported_too(systemd):
     name = f"tally-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         notified.bind("\0" + name)

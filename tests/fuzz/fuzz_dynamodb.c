@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replies of DynamoDB, or of whoever answers in its place, and values as a client may send them:
+/* Replies of DynamoDB, or of a server in its place, and values as a client may send them:
  * a page that is read can be asked on from, and a body that is built is JSON. */
 #include "agent/aws/dynamodb.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replies of STS, or of whoever answers in its place: what is read is whole and plain, what is
+/* Replies of STS, or of a server in its place: what is read is whole and plain, what is
  * refused leaves nothing behind, and an error can be shown. */
 #include "agent/aws/sts.h"
 #include "tests/fuzz/fuzz.h"

@@ -118,12 +118,12 @@ def fill(arguments, ready):
 
 def progress(count):
     """Prints a line every two seconds for work that takes longer."""
-    told = time.monotonic()
+    answer = time.monotonic()
 
     def tell(number):
-        nonlocal told
-        if time.monotonic() - told >= 2:
-            told = time.monotonic()
+        nonlocal answer
+        if time.monotonic() - answer >= 2:
+            answer = time.monotonic()
             print(f"  {number:,} of {count:,} items …", flush=True)
 
     return tell

@@ -85,9 +85,9 @@ class Gateway:
                     raise RuntimeError(f"the gateway does not start:\n{log.read()}")
             time.sleep(0.02)
         with open(ready, encoding="utf-8") as file:
-            told = json.load(file)
-        self.control = told["control"]
-        self.dynamodb_local = told["dynamodb_local"]
+            answer = json.load(file)
+        self.control = answer["control"]
+        self.dynamodb_local = answer["dynamodb_local"]
 
     def world(self, **options):
         return WorldClient(self.control, **options)

@@ -25,7 +25,7 @@ def read(world, share, identity, key=KEY, **options):
 
 
 def update(share, owner="pod-1", key=KEY, **options):
-    """The parameters of an UpdateItem that takes a lease which nobody has."""
+    """The parameters of an UpdateItem that takes a free lease."""
     return {"TableName": share.name, "Key": {"k": {"S": key}},
             "UpdateExpression": "SET #o = :o", "ConditionExpression": "attribute_not_exists(#o)",
             "ExpressionAttributeNames": {"#o": "owner"},

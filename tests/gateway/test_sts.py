@@ -20,9 +20,9 @@ def web_identity(world, token=None, role=ROLE, session="pod-1", **options):
 
 
 def key_of(answer):
-    told = answer["Credentials"]
-    return {"access_key": told["AccessKeyId"], "secret_key": told["SecretAccessKey"],
-            "token": told["SessionToken"]}
+    result = answer["Credentials"]
+    return {"access_key": result["AccessKeyId"], "secret_key": result["SecretAccessKey"],
+            "token": result["SessionToken"]}
 
 
 def test_a_token_buys_credentials_that_work(world):
@@ -35,9 +35,9 @@ def test_a_token_buys_credentials_that_work(world):
 
 def test_get_caller_identity_names_the_session(world):
     key = key_of(web_identity(world))
-    told = client(world, "sts", key).get_caller_identity()
-    assert told["Account"] == ACCOUNT
-    assert told["Arn"].endswith("assumed-role/orders-worker/pod-1")
+    answer = client(world, "sts", key).get_caller_identity()
+    assert answer["Account"] == ACCOUNT
+    assert answer["Arn"].endswith("assumed-role/orders-worker/pod-1")
 
 
 def test_a_roles_lifetime_is_kept(world):

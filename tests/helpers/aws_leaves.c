@@ -28,7 +28,7 @@ struct trigger_state {
 };
 
 /* Those of the question before are used again where they are the same: the keys of many days and
- * regions that are kept with them must be told apart. */
+ * regions that are kept with them must be distinguished. */
 static struct credentials *credentials;
 
 static void die(const char *what)

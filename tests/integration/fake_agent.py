@@ -33,12 +33,12 @@ class Refusal(Exception):
 
 
 class FakeAgent:
-    """Answers `replies[method](params)`; if that returns None, it closes the connection. `told` are
-    notifications sent after the answer to `watch`."""
+    """Answers `replies[method](params)`; if that returns None, it closes the connection. `notifications`
+    are sent after the answer to `watch`."""
 
-    def __init__(self, path, told=(), **replies):
+    def __init__(self, path, notifications=(), **replies):
         self.path = path
-        self.told = told
+        self.notifications = notifications
         self.replies = {"hello": lambda _: result("hello-answer"),
                         "ping": lambda _: result("ping-answer"), **replies}
         self.requests = []
@@ -97,6 +97,6 @@ class FakeAgent:
             error = refusal.map
         connection.sendall(msgpack.packb([1, msgid, error, answer]))
         if method == "watch" and error is None:
-            for what in self.told:
+            for what in self.notifications:
                 connection.sendall(msgpack.packb([2, "changed", [what]]))
         return True

@@ -9,10 +9,10 @@ import msgpack
 class RpcError(Exception):
     """The error map that the agent answered."""
 
-    def __init__(self, told):
-        super().__init__(f"{told.get('name')}: {told.get('message')}")
-        self.told = told
-        self.name = told.get("name")
+    def __init__(self, answer):
+        super().__init__(f"{answer.get('name')}: {answer.get('message')}")
+        self.answer = answer
+        self.name = answer.get("name")
 
 
 class Rpc:

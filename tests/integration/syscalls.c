@@ -22,7 +22,7 @@
 
 static int out = -1;
 
-static void tell(const char *name, long result)
+static void report(const char *name, long result)
 {
     dprintf(out, "%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
 }
@@ -31,75 +31,75 @@ static void try_programs(void)
 {
     char *arguments[] = {"true", NULL};
 
-    tell("execve", execve("/bin/true", arguments, NULL));
-    tell("execveat", syscall(SYS_execveat, AT_FDCWD, "/bin/true", arguments, NULL, 0));
-    tell("fork", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
-    tell("clone3", syscall(SYS_clone3, NULL, 0));
-    tell("unshare", unshare(CLONE_NEWUSER));
-    tell("setns", setns(-1, 0));
+    report("execve", execve("/bin/true", arguments, NULL));
+    report("execveat", syscall(SYS_execveat, AT_FDCWD, "/bin/true", arguments, NULL, 0));
+    report("fork", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+    report("clone3", syscall(SYS_clone3, NULL, 0));
+    report("unshare", unshare(CLONE_NEWUSER));
+    report("setns", setns(-1, 0));
 }
 
 static void try_others(void)
 {
     struct iovec part = {&out, sizeof(out)};
 
-    tell("ptrace", ptrace(PTRACE_ATTACH, getppid(), 0, 0));
-    tell("process_vm_readv", process_vm_readv(getppid(), &part, 1, &part, 1, 0));
-    tell("kill", kill(getppid(), 0));
-    tell("tgkill", syscall(SYS_tgkill, getppid(), getppid(), 0));
-    tell("pidfd_open", syscall(SYS_pidfd_open, getppid(), 0));
-    tell("bpf", syscall(SYS_bpf, 0, NULL, 0));
-    tell("io_uring_setup", syscall(SYS_io_uring_setup, 1, NULL));
-    tell("userfaultfd", syscall(SYS_userfaultfd, 0));
-    tell("keyctl", syscall(SYS_keyctl, 0, 0, 0, 0, 0));
-    tell("mount", syscall(SYS_mount, "x", "/", "tmpfs", 0, NULL));
-    tell("chroot", chroot("/"));
-    tell("setuid", syscall(SYS_setuid, 0));
+    report("ptrace", ptrace(PTRACE_ATTACH, getppid(), 0, 0));
+    report("process_vm_readv", process_vm_readv(getppid(), &part, 1, &part, 1, 0));
+    report("kill", kill(getppid(), 0));
+    report("tgkill", syscall(SYS_tgkill, getppid(), getppid(), 0));
+    report("pidfd_open", syscall(SYS_pidfd_open, getppid(), 0));
+    report("bpf", syscall(SYS_bpf, 0, NULL, 0));
+    report("io_uring_setup", syscall(SYS_io_uring_setup, 1, NULL));
+    report("userfaultfd", syscall(SYS_userfaultfd, 0));
+    report("keyctl", syscall(SYS_keyctl, 0, 0, 0, 0, 0));
+    report("mount", syscall(SYS_mount, "x", "/", "tmpfs", 0, NULL));
+    report("chroot", chroot("/"));
+    report("setuid", syscall(SYS_setuid, 0));
 }
 
 static void try_files(void)
 {
-    tell("open-write", open("/dev/null", O_WRONLY));
-    tell("open-read-write", open("/dev/null", O_RDWR));
-    tell("open-create", open("made", O_RDONLY | O_CREAT, 0600));
-    tell("open-tmpfile", open("/tmp", O_TMPFILE | O_RDWR, 0600));
-    tell("memfd_create", memfd_create("x", 0));
-    tell("rename", rename("/nowhere/a", "/nowhere/b"));
-    tell("symlink", symlink("/nowhere", "/nowhere/a"));
-    tell("chmod", chmod("/nowhere", 0777));
-    tell("mkdir", mkdir("/nowhere/a", 0777));
-    tell("open-read", close(open("/dev/null", O_RDONLY)));
+    report("open-write", open("/dev/null", O_WRONLY));
+    report("open-read-write", open("/dev/null", O_RDWR));
+    report("open-create", open("made", O_RDONLY | O_CREAT, 0600));
+    report("open-tmpfile", open("/tmp", O_TMPFILE | O_RDWR, 0600));
+    report("memfd_create", memfd_create("x", 0));
+    report("rename", rename("/nowhere/a", "/nowhere/b"));
+    report("symlink", symlink("/nowhere", "/nowhere/a"));
+    report("chmod", chmod("/nowhere", 0777));
+    report("mkdir", mkdir("/nowhere/a", 0777));
+    report("open-read", close(open("/dev/null", O_RDONLY)));
 }
 
 static void try_memory(void)
 {
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    tell("map", page == MAP_FAILED ? -1 : 0);
-    tell("run-what-was-written", mprotect(page, 4096, PROT_READ | PROT_EXEC));
-    tell("map-written-and-run", mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
-                                    ? -1
-                                    : 0);
+    report("map", page == MAP_FAILED ? -1 : 0);
+    report("run-what-was-written", mprotect(page, 4096, PROT_READ | PROT_EXEC));
+    report("map-written-and-run", mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+                                      ? -1
+                                      : 0);
     munmap(page, 4096);
 }
 
 static void try_sockets(void)
 {
-    tell("socket-raw", socket(AF_INET, SOCK_RAW, 1));
-    tell("socket-packet", socket(AF_PACKET, SOCK_RAW, 0));
-    tell("socket-netfilter", socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
-    tell("socket-vsock", socket(40, SOCK_STREAM, 0));
-    tell("listen", listen(-1, 1));
-    tell("eventfd", close(eventfd(0, EFD_CLOEXEC)));
-    tell("socket-tcp", close(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    report("socket-raw", socket(AF_INET, SOCK_RAW, 1));
+    report("socket-packet", socket(AF_PACKET, SOCK_RAW, 0));
+    report("socket-netfilter", socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
+    report("socket-vsock", socket(40, SOCK_STREAM, 0));
+    report("listen", listen(-1, 1));
+    report("eventfd", close(eventfd(0, EFD_CLOEXEC)));
+    report("socket-tcp", close(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
 }
 
 static void *try_in_thread(void *data)
 {
     char *arguments[] = {"true", NULL};
 
-    tell("thread-execve", execve("/bin/true", arguments, NULL));
+    report("thread-execve", execve("/bin/true", arguments, NULL));
     return data;
 }
 
@@ -120,7 +120,7 @@ static void on_signal(int number)
     try_others();
     error = pthread_create(&thread, NULL, try_in_thread, NULL);
     errno = error;
-    tell("thread", error != 0 ? -1 : 0);
+    report("thread", error != 0 ? -1 : 0);
     if (error == 0)
         pthread_join(thread, NULL);
     dprintf(out, "end\n");

@@ -63,8 +63,8 @@ def test_the_list_decides(open_to, options, uid, gid, served):
 def test_the_socket_belongs_to_its_group_from_the_first_moment(start):
     agent = start(small_object(), options=["--socket-group", str(GROUP)])
     os.chmod(agent.folder, 0o755)
-    told = os.stat(agent.socket)
-    assert (told.st_gid, told.st_mode & 0o777) == (GROUP, 0o660)
+    answer = os.stat(agent.socket)
+    assert (answer.st_gid, answer.st_mode & 0o777) == (GROUP, 0o660)
     assert as_user(agent, "count", "small", gid=GROUP)[:2] == (0, "7\n")
     code, out, err = as_user(agent, "count", "small")
     assert code != 0 and out == ""
@@ -85,7 +85,7 @@ def test_nobody_forges_a_line_of_the_log(start, world, format_):
     world.fault(service="sts", code="AccessDenied", message=FORGERY.replace("\x1b", "?"), times=1)
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small")
-    assert not set(caught.value.told["message"]) & set("\n\r\x1b\x7f")
+    assert not set(caught.value.answer["message"]) & set("\n\r\x1b\x7f")
     for name in (FORGERY, "\0", "é" * 100):
         with pytest.raises(RpcError):
             agent.rpc("count", trigger=name)
@@ -95,9 +95,9 @@ def test_nobody_forges_a_line_of_the_log(start, world, format_):
     agent.stop()
     log = agent.log()
     if format_ == "json":
-        told = [json.loads(line)["event"] for line in log.splitlines()]
+        answer = [json.loads(line)["event"] for line in log.splitlines()]
     else:
-        told = events(log)
-    assert {"listening", "stopped"} <= set(told) and "forged" not in told
+        answer = events(log)
+    assert {"listening", "stopped"} <= set(answer) and "forged" not in answer
     assert not set(log) & set("\r\x1b\x7f\u0085")
     assert "AccessDenied" in log

@@ -286,10 +286,10 @@ def test_no_field_of_an_answer_moves_the_terminal(folder, verb, refuse):
 def test_no_notification_moves_the_terminal(folder, form):
     path = os.path.join(folder, "t.sock")
     for number in EXTREMES:
-        told = [{**poisoned(result("count-answer"), number), "trigger": "shop/x"},
+        reply = [{**poisoned(result("count-answer"), number), "trigger": "shop/x"},
                 {"trigger": "shop/x", "error": {"code": 9, "name": POISON, "message": POISON}},
                 {"trigger": "shop/x", "error": {"code": 3, "name": POISON, "message": POISON}}]
-        with FakeAgent(path, told, watch=lambda _: {"trigger": "shop/x", "new": POISON}):
+        with FakeAgent(path, reply, watch=lambda _: {"trigger": "shop/x", "new": POISON}):
             done = Tally("-s", path, "watch", "x", "-o", form)
         assert done.code == 1 and done.out.count(b"\n") == 2
         check_shown(done.out)

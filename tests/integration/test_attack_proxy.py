@@ -105,7 +105,7 @@ def test_no_output_holds_the_password_of_a_proxy(start, refusing, password, stat
 def failure_of(agent):
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=2000)
-    return caught.value.told["message"]
+    return caught.value.answer["message"]
 
 
 @pytest.mark.parametrize("status, words", [

@@ -32,7 +32,7 @@ HOSTILE = {
 def failure_of(agent, timeout_ms=400):
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)
-    return caught.value.told
+    return caught.value.answer
 
 
 def count(agent, timeout_ms):
@@ -109,8 +109,8 @@ def test_keys_that_repeat_are_no_reply(start, world, length):
     for number in range(length):
         calls = list(range(number + 1, 1000, length))
         world.fault(action="Query", body=page(f"key {number}"), status=200, on=calls)
-    told = failure_of(agent, 3000)
-    assert "LastEvaluatedKey is that of an earlier page" in told["message"], told
+    answer = failure_of(agent, 3000)
+    assert "LastEvaluatedKey is that of an earlier page" in answer["message"], answer
     # Pages until the cycle is detected, in two or three flights: not thousands.
     assert world.calls("dynamodb", "Query") < 100
     agent.rpc("ping")

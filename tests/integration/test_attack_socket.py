@@ -103,15 +103,15 @@ def slowness(agent):
 
 def round_trips(agent, seconds):
     """How long `ping` takes, in ms."""
-    told = []
+    answer = []
     with agent.connect() as connection:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             begun = time.monotonic()
             connection.call("ping")
-            told.append((time.monotonic() - begun) * 1000)
+            answer.append((time.monotonic() - begun) * 1000)
             time.sleep(0.002)
-    return told
+    return answer
 
 
 @pytest.mark.timing
@@ -124,9 +124,9 @@ def test_a_flood_delays_others_by_its_share_only(start, programs, method, number
     for _ in range(number):
         programs(FLOOD, agent.socket, request(method, *params).hex())
     wait_until(lambda: agent.rpc("status")["requests"]["total"] > 500, 30)
-    told = round_trips(agent, SECONDS)
-    middle = statistics.median(told)
-    print(f"{len(told)} round trips, median {middle:.2f} ms, longest {max(told):.2f} ms")
+    answer = round_trips(agent, SECONDS)
+    middle = statistics.median(answer)
+    print(f"{len(answer)} round trips, median {middle:.2f} ms, longest {max(answer):.2f} ms")
     # The goal is 2 ms beside one and 10 ms beside sixteen; the machine may be busy.
     assert middle < (15 if number == 1 else 60) * slowness(agent)
 
@@ -167,8 +167,8 @@ def test_idle_connections_make_room_and_those_in_use_stay(start, world, crowd):
         assert connections["evicted"] >= 78
         assert waiter.answer(pending)["count"] == 7
         ping = watcher.send("ping")
-        while (told := watcher.receive())[:2] != [1, ping]:
-            assert told[:2] == [2, "changed"]
+        while (result := watcher.receive())[:2] != [1, ping]:
+            assert result[:2] == [2, "changed"]
     assert 1 <= agent.log().count("event=evicted") <= 2
 
 
@@ -184,10 +184,10 @@ def test_one_user_does_not_take_the_room_of_others(start, crowd):
     watch = request("watch", {"trigger": "small"})
     crowd(agent, 1100, STRANGER, watch)  # none of them is idle
     def turned_away():
-        told = agent.rpc("status")["connections"]
-        assert told["limit_of_user"] == 768
+        answer = agent.rpc("status")["connections"]
+        assert answer["limit_of_user"] == 768
         # A connection whose request has not arrived yet counts as idle.
-        return told["refused"] + told["evicted"] >= 1100 - 768
+        return answer["refused"] + answer["evicted"] >= 1100 - 768
     wait_until(turned_away)
     crowd(agent, 1100, OTHER, watch)
     assert agent.cli("ping")[0] == 0  # room is left for root
@@ -302,8 +302,8 @@ def test_a_reader_in_time_is_not_dropped_for_a_small_buffer(start):
         for _ in range(5):
             names, after = [], {}
             while after is not None:
-                told = connection.call("list", **after)
-                names += [one["name"] for one in told["triggers"]]
-                after = {"after": told["next"]} if "next" in told else None
+                result = connection.call("list", **after)
+                names += [one["name"] for one in result["triggers"]]
+                after = {"after": result["next"]} if "next" in result else None
             assert len(names) == 1501
     assert agent.rpc("status")["connections"]["dropped"] == 0

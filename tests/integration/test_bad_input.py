@@ -29,7 +29,7 @@ def test_a_missing_configuration_is_named(pod):
     ("a: b: c\n", ":1:"),
     ("\tkind: x\n", ":1:"),
 ])
-def test_broken_yaml_is_told_with_line_and_column(pod, config, place):
+def test_broken_yaml_is_reported_with_line_and_column(pod, config, place):
     agent = pod(config=config)
     code, err = agent.run("--config", agent.config, "--socket", agent.socket)
     assert code == 2
@@ -50,7 +50,7 @@ def test_broken_yaml_is_told_with_line_and_column(pod, config, place):
     ({"expressionAttributeValues": '{":v": '}, "expressionAttributeValues"),
     ({"expressionAttributeNames": '["#k"]'}, "expressionAttributeNames"),
 ])
-def test_a_wrong_parameter_is_told_with_its_place(pod, metadata, word):
+def test_a_wrong_parameter_is_reported_with_its_place(pod, metadata, word):
     asked = trigger()
     asked["metadata"].update(metadata)
     agent = pod(scaled_object("it", asked))
@@ -60,7 +60,7 @@ def test_a_wrong_parameter_is_told_with_its_place(pod, metadata, word):
     assert named and any(agent.config + ":" in line for line in named)
 
 
-def test_all_mistakes_are_told_in_one_run(pod):
+def test_all_mistakes_are_reported_in_one_run(pod):
     agent = pod(scaled_object("a", trigger(targetValue="x")),
                 scaled_object("b", trigger(identityOwner="y")))
     code, err = agent.run("--config", agent.config, "--socket", agent.socket)
@@ -99,7 +99,7 @@ def test_an_ambiguous_trigger_names_the_candidates(start):
     assert agent.cli("count", "lab/small")[:2] == (0, "7\n")
 
 
-def test_a_socket_path_that_is_too_long_is_told(pod):
+def test_a_socket_path_that_is_too_long_is_reported(pod):
     agent = pod(small_object())
     path = os.path.join(agent.folder, "x" * 108)
     code, err = agent.run("--config", agent.config, "--socket", path)
@@ -174,7 +174,7 @@ def test_half_an_identity_in_the_environment_is_an_error(start):
     assert "AWS_SECRET_ACCESS_KEY" in err
 
 
-def test_no_identity_at_all_is_told(start):
+def test_no_identity_at_all_is_reported(start):
     agent = start(small_object(), env={"AWS_ROLE_ARN": None, "AWS_WEB_IDENTITY_TOKEN_FILE": None})
     code, out, err = agent.cli("count", "small")
     assert (code, out) == (1, "")

@@ -111,7 +111,7 @@ def test_activity_is_what_the_stream_sent(bridge, tmp_path):
     """A count of its own would say the contrary, and KEDA would scale up and down."""
     row = {"name": "shop/small", "activation_target": 0, "metric_name": "s0-x", "target": 5}
     count = {"trigger": "shop/small", "count": 0, "active": False, "activation_target": 0}
-    with FakeAgent(str(tmp_path / "s"), told=[{**count, "count": 7, "active": True}],
+    with FakeAgent(str(tmp_path / "s"), notifications=[{**count, "count": 7, "active": True}],
                    list=lambda _: {"triggers": [row]}, count=lambda _: count,
                    watch=lambda _: {"watching": True, "trigger": "shop/small"}) as agent:
         one = bridge(agent.path)

@@ -89,7 +89,7 @@ def count_of(number, quality="exact", **more):
     (["-s", "", "ping"], "the socket path is empty"),
     (["top"], "top needs a terminal"),
 ])
-def test_wrong_usage_is_told_in_one_line(arguments, words):
+def test_wrong_usage_is_reported_in_one_line(arguments, words):
     code, out, err = tally(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("tally: ") and err.count("\n") == 1
@@ -142,7 +142,7 @@ def test_a_socket_of_others_names_what_to_do(fake, folder):
         assert word in err
 
 
-def test_what_is_no_agent_is_told(folder):
+def test_what_is_no_agent_is_reported(folder):
     path = os.path.join(folder, "http.sock")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
@@ -162,7 +162,7 @@ def test_what_is_no_agent_is_told(folder):
     assert err.startswith("tally: PROTOCOL: ")
 
 
-def test_an_agent_that_hangs_up_is_told(fake):
+def test_an_agent_that_hangs_up_is_reported(fake):
     agent = fake(ping=NEVER)
     code, _, err = tally("ping", path=agent.path)
     assert code == 3
@@ -244,10 +244,10 @@ def test_errors_are_json_where_the_output_is(fake, folder):
 
     agent = fake(count=refuse)
     code, out, err = tally("count", "x", "-o", "json", path=agent.path)
-    told = json.loads(err)["error"]
+    answer = json.loads(err)["error"]
     assert (code, out) == (1, "") and "\x1b" not in err
-    assert (told["name"], told["code"]) == ("ACCESS_DENIED", 9)
-    assert told["aws"]["code"] == "AccessDeniedException"
+    assert (answer["name"], answer["code"]) == ("ACCESS_DENIED", 9)
+    assert answer["aws"]["code"] == "AccessDeniedException"
     code, out, err = tally("ping", "-o", "json", path=os.path.join(folder, "none"))
     assert code == 3 and json.loads(err)["error"]["name"] == "NOAGENT"
     code, _, err = tally("wait", "x", "-o", "json", path=agent.path)
@@ -554,7 +554,7 @@ THROTTLED = {"trigger": "prod/orders", "error": {"code": 10, "name": "THROTTLED"
 
 def test_watch_prints_a_line_for_each_change(fake):
     agent = fake(watch=lambda _: result("watch-answer"),
-                 told=[count_of(7), count_of(8, "stale"), THROTTLED])
+                 notifications=[count_of(7), count_of(8, "stale"), THROTTLED])
     child = watch(agent.path, "--max-age", "5s")
     lines = [child.stdout.readline().decode() for _ in range(3)]
     _, err = finish(child)
@@ -567,7 +567,7 @@ def test_watch_prints_a_line_for_each_change(fake):
 
 
 def test_watch_as_json_lines(fake):
-    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(7), THROTTLED])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(7), THROTTLED])
     child = watch(agent.path, "-o", "json")
     first, second = (json.loads(child.stdout.readline()) for _ in range(2))
     finish(child)
@@ -578,19 +578,19 @@ def test_watch_as_json_lines(fake):
 def test_watch_ends_with_its_trigger(fake):
     gone = {"trigger": "prod/orders", "error": {"code": 3, "name": "UNKNOWN_TRIGGER",
                                                 "message": "gone", "retryable": False}}
-    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(7), gone])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(7), gone])
     code, out, err = tally("watch", "orders", path=agent.path)
     assert (code, err) == (1, "tally: UNKNOWN_TRIGGER: gone\n")
     assert out.count("\n") == 1
 
 
 def test_watch_outlasts_a_restart(fake):
-    first = fake(watch=lambda _: result("watch-answer"), told=[count_of(7)])
+    first = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(7)])
     child = watch(first.path)
     assert child.stdout.readline().split()[1] == b"7"
     first.__exit__()
     time.sleep(0.1)
-    fake(watch=lambda _: result("watch-answer"), told=[count_of(8)])
+    fake(watch=lambda _: result("watch-answer"), notifications=[count_of(8)])
     assert child.stdout.readline().split()[1] == b"8"
     finish(child)
 
@@ -605,7 +605,7 @@ def test_watch_needs_a_first_answer_in_time(fake):
 
 
 def test_watch_says_why_a_count_is_stale(fake):
-    agent = fake(watch=lambda _: result("watch-answer"), told=[result("count-answer-stale")])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[result("count-answer-stale")])
     child = watch(agent.path)
     line = child.stdout.readline().decode()
     finish(child)
@@ -627,7 +627,7 @@ def test_watch_gives_up_on_an_agent_that_hangs(fake):
 
 
 def test_watch_ends_with_its_reader(fake):
-    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(7)])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(7)])
     child = watch(agent.path)
     assert child.stdout.readline()
     child.stdout.close()
@@ -672,7 +672,7 @@ def test_top_shows_and_leaves_the_terminal_as_it_was(fake):
         assert word in shown
 
 
-def test_top_tells_errors_on_the_old_screen(fake):
+def test_top_shows_errors_on_the_old_screen(fake):
     agent = fake(status=lambda _: {})
     code, shown = in_terminal(["-s", agent.path, "top"])
     assert code == 1
@@ -687,7 +687,7 @@ def test_colours_in_a_terminal_unless_refused(fake):
 
 
 def test_watch_draws_a_bar_in_a_terminal(fake):
-    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(500)])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(500)])
     code, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"exact")
     assert code == -2
     assert "██" in shown
@@ -747,7 +747,7 @@ def test_no_byte_beyond_ascii_where_the_locale_has_none(fake):
     many = {**result("list-answer")}
     many["triggers"][0]["name"] = "prod/bestellungen-größe"
     agent = fake(list=lambda _: many, watch=lambda _: result("watch-answer"),
-                 told=[{**count_of(500), "target": 1000}])
+                 notifications=[{**count_of(500), "target": 1000}])
     ascii_locale = {"LC_ALL": "C"}
     for columns in (40, 200):
         _, shown = in_terminal(["-s", agent.path, "list"], env=ascii_locale, columns=columns)
@@ -758,7 +758,7 @@ def test_no_byte_beyond_ascii_where_the_locale_has_none(fake):
 
 def test_a_dumb_terminal_gets_no_escapes(fake):
     agent = fake(status=lambda _: result("status-answer"), list=lambda _: result("list-answer"),
-                 watch=lambda _: result("watch-answer"), told=[count_of(500)])
+                 watch=lambda _: result("watch-answer"), notifications=[count_of(500)])
     for env in ({"TERM": "dumb"}, {"TERM": ""}):
         for verb in (["status"], ["list"], ["count", "x"]):
             assert "\x1b" not in in_terminal(["-s", agent.path, *verb], env=env)[1]
@@ -770,7 +770,7 @@ def test_a_dumb_terminal_gets_no_escapes(fake):
 
 def test_the_bars_of_a_watch_have_one_scale(fake):
     counts = [{**count_of(number), "target": 1000} for number in (250, 1000, 2500)]
-    agent = fake(watch=lambda _: result("watch-answer"), told=counts)
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=counts)
     _, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"2.5x target")
     quarter, whole, over = (line.count("█") for line in shown.splitlines() if "exact" in line)
     assert whole == over and abs(whole - 4 * quarter) <= 4
@@ -825,14 +825,14 @@ def test_install_puts_a_running_copy_into_a_folder(folder):
     assert tally("install", folder)[0] == 0  # replaces an older one
 
 
-def test_install_into_nowhere_is_told(folder):
+def test_install_into_nowhere_is_reported(folder):
     code, out, err = tally("install", os.path.join(folder, "none"))
     assert (code, out) == (1, "")
     assert err.startswith("tally: SYSTEM: cannot write into")
     assert err.count("\n") == 1
 
 
-def test_a_full_disk_is_told(fake):
+def test_a_full_disk_is_reported(fake):
     agent = fake(status=lambda _: result("status-answer"))
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run([TALLY, "-s", agent.path, "status"], stdout=full,

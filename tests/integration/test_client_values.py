@@ -27,7 +27,7 @@ def refusal(agent, values, name="queue"):
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger=name, values=values)
     assert caught.value.name == "INVALID_REQUEST"
-    return caught.value.told["message"]
+    return caught.value.answer["message"]
 
 
 def test_a_client_chooses_the_partition(start, world):
@@ -88,8 +88,8 @@ def test_keys_of_every_type(start, key, names, values, wanted):
 ])
 def test_values_of_every_type_reach_dynamodb(start, world, condition, value, wanted):
     agent = start(scaled_object("it", trigger(filterExpression=condition, clientValues=":f")))
-    told = agent.rpc("count", trigger="it", values={":f": value})
-    assert (told["count"], told["scanned"]) == (wanted, 7)
+    answer = agent.rpc("count", trigger="it", values={":f": value})
+    assert (answer["count"], answer["scanned"]) == (wanted, 7)
     sent = json.loads(world.requests(service="dynamodb")[0]["body"])["ExpressionAttributeValues"]
     (kind, inner), = value.items()
     if kind == "BS":
@@ -197,12 +197,12 @@ def test_every_set_has_a_flight_of_its_own(start, world):
     with agent.connect() as connection:
         asked = [connection.send("count", {"trigger": "queue", "values": {":v": {"S": name}}})
                  for name in ("small", "none", "small")]
-        told = {}
+        answer = {}
         for _ in asked:
             _, msgid, error, result = connection.receive()
             assert error is None
-            told[msgid] = result["count"]
-    assert [told[msgid] for msgid in asked] == [7, 0, 7]
+            answer[msgid] = result["count"]
+    assert [answer[msgid] for msgid in asked] == [7, 0, 7]
     assert world.calls("dynamodb", "Query") == 2
 
 
@@ -222,7 +222,7 @@ def test_where_all_64_are_being_counted_one_more_is_busy(start, world):
         wait_until(lambda: agent.rpc("status")["flights"]["active"] == 64)
         with pytest.raises(RpcError, match="BUSY.*64 sets") as caught:
             other.call("count", trigger="queue", values={":v": {"S": "small"}})
-        assert caught.value.told["retryable"]
+        assert caught.value.answer["retryable"]
         joined = other.send("count", {"trigger": "queue", "timeout_ms": 60_000,
                                       "values": {":v": {"S": "q7"}}})
         assert {one.receive()[1] for _ in range(64)} == asked

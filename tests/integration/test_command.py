@@ -14,8 +14,8 @@ def test_count_prints_the_number_and_nothing_else(start):
 
 def test_count_as_json(start):
     code, out, _ = start(small_object()).cli("-o", "json", "count", "small")
-    told = json.loads(out)
-    assert (code, told["count"], told["quality"]) == (0, 7, "exact")
+    answer = json.loads(out)
+    assert (code, answer["count"], answer["quality"]) == (0, 7, "exact")
 
 
 def test_options_may_follow_the_operands(start):
@@ -79,7 +79,7 @@ def test_ready_with_a_trigger_that_cannot_be_counted_is_not_ready(start, world):
     assert "AWS_REJECTED" in err
 
 
-def test_status_tells_what_it_did(start):
+def test_status_shows_what_it_did(start):
     agent = start(small_object())
     agent.cli("count", "small")
     code, out, err = agent.cli("status")

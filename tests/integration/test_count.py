@@ -22,14 +22,14 @@ def test_all_pages_are_counted_at_the_least_cost(start, world, pending):
 
 
 def test_the_answer_says_how_it_came_about(start, pending):
-    told = start(pending_object(maxReplicaCount=50)).rpc("count", trigger="pending",
+    answer = start(pending_object(maxReplicaCount=50)).rpc("count", trigger="pending",
                                                          timeout_ms=MINUTE)
-    assert told["trigger"] == "shop/pending"
-    assert (told["count"], told["quality"]) == (pending, "exact")
-    assert (told["pages"], told["scanned"]) == (25, pending)
-    assert told["consumed_rcu"] > 3000
-    assert (told["active"], told["target"], told["desired_replicas"]) == (True, 5, 50)
-    assert told["metric_name"] == "s0-aws-dynamodb-orders"
+    assert answer["trigger"] == "shop/pending"
+    assert (answer["count"], answer["quality"]) == (pending, "exact")
+    assert (answer["pages"], answer["scanned"]) == (25, pending)
+    assert answer["consumed_rcu"] > 3000
+    assert (answer["active"], answer["target"], answer["desired_replicas"]) == (True, 5, 50)
+    assert answer["metric_name"] == "s0-aws-dynamodb-orders"
 
 
 def test_the_query_is_a_count_signed_with_what_sts_gave(start, world):
@@ -71,11 +71,11 @@ def test_200_clients_at_once_are_one_flight(start, world):
     connections = [Rpc(agent.socket, agent.seen) for _ in range(200)]
     try:
         asked = [connection.send("count", {"trigger": "small"}) for connection in connections]
-        told = [connection.answer(msgid) for connection, msgid in zip(connections, asked)]
+        result = [connection.answer(msgid) for connection, msgid in zip(connections, asked)]
     finally:
         for connection in connections:
             connection.close()
-    assert {answer["count"] for answer in told} == {7}
+    assert {answer["count"] for answer in result} == {7}
     assert world.summary()["calls"] == {"sts:AssumeRoleWithWebIdentity": 1, "dynamodb:Query": 1}
     assert world.connections("dynamodb") == 1
 
@@ -118,15 +118,15 @@ def test_empty_pages_before_the_last_are_not_the_end(start, world):
     agent = start(scaled_object("five", trigger(
         filterExpression="priority = :p",
         expressionAttributeValues='{":v": {"S": "small"}, ":p": {"N": "5"}}')))
-    told = agent.rpc("count", trigger="five")
-    assert (told["count"], told["scanned"], told["pages"]) == (1, 7, 4)
+    answer = agent.rpc("count", trigger="five")
+    assert (answer["count"], answer["scanned"], answer["pages"]) == (1, 7, 4)
 
 
 @pytest.mark.parametrize("shape", ["{}", "null"])
 def test_an_empty_last_key_is_the_end(start, world, shape):
     world.fault(action="Query", final_key=shape, times=3)
-    told = start(small_object()).rpc("count", trigger="small")
-    assert (told["count"], told["pages"]) == (7, 1)
+    answer = start(small_object()).rpc("count", trigger="small")
+    assert (answer["count"], answer["pages"]) == (7, 1)
 
 
 @pytest.mark.parametrize("asked, wanted", [
@@ -138,9 +138,9 @@ def test_an_empty_last_key_is_the_end(start, world, shape):
 ], ids=["gsi", "lsi", "table", "number-and-binary-key", "empty"])
 def test_keys_of_all_kinds_are_paged_through(start, world, asked, wanted):
     world.fault(action="Query", limit=7)
-    told = start(scaled_object("it", asked)).rpc("count", trigger="it")
-    assert (told["count"], told["quality"]) == (wanted, "exact")
-    assert told["pages"] == wanted // 7 + 1
+    answer = start(scaled_object("it", asked)).rpc("count", trigger="it")
+    assert (answer["count"], answer["quality"]) == (wanted, "exact")
+    assert answer["pages"] == wanted // 7 + 1
 
 
 def test_a_flight_outlives_the_client_that_asked(start, world):

@@ -229,10 +229,10 @@ def test_a_proxy_is_named(start):
     agent = start(small_object(), env={"HTTPS_PROXY": "http://alice:secret@127.0.0.1:9",
                                        "NO_PROXY": "example.com",
                                        "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.test"})
-    told = agent.rpc("diagnose")
-    assert told["endpoints"][0]["proxy"].endswith("127.0.0.1:9")
-    assert told["endpoints"][0]["proxy_variable"] == "HTTPS_PROXY"
-    assert told["no_proxy"] == "example.com" and "secret" not in str(told)
+    answer = agent.rpc("diagnose")
+    assert answer["endpoints"][0]["proxy"].endswith("127.0.0.1:9")
+    assert answer["endpoints"][0]["proxy_variable"] == "HTTPS_PROXY"
+    assert answer["no_proxy"] == "example.com" and "secret" not in str(answer)
 
 
 @pytest.mark.parametrize("kind, word", [("unknown-ca", "issuer"), ("expired", "expired")])
@@ -398,27 +398,27 @@ def test_a_verb_with_all_agents(start, folder):
     assert first.startswith(one.socket + "\nTRIGGER") and "shop/small" in first
     assert second.startswith(other.socket + "\nTRIGGER") and "shop/pending" in second
     code, out, _ = tally("-o", "json", "list", "--all", env=env)
-    told = json.loads(out)
-    assert code == 0 and list(told) == [one.socket, other.socket]
-    assert told[other.socket]["triggers"][0]["name"] == "shop/pending"
+    answer = json.loads(out)
+    assert code == 0 and list(answer) == [one.socket, other.socket]
+    assert answer[other.socket]["triggers"][0]["name"] == "shop/pending"
 
 
 def test_the_worst_of_all_agents_is_the_exit_code(start, folder):
     one, other = start(small_object()), start(pending_object())
     env = node_of(folder, one, other)
     code, out, err = tally("--all", "-o", "json", "count", "small", env=env)
-    told = json.loads(out)
-    assert (code, err) == (1, "") and told[one.socket]["count"] == 7
-    assert told[other.socket]["error"]["name"] == "UNKNOWN_TRIGGER"
+    answer = json.loads(out)
+    assert (code, err) == (1, "") and answer[one.socket]["count"] == 7
+    assert answer[other.socket]["error"]["name"] == "UNKNOWN_TRIGGER"
     code, out, err = tally("--all", "count", "small", env=env)
     assert (code, err) == (1, "") and "\n7\n" in out and "UNKNOWN_TRIGGER" in out
     other.kill()
     code, out, _ = tally("--all", "status", env=env)
     assert code == 3 and "NOAGENT" in out and "uptime" in out
     code, out, _ = tally("--all", "-o", "json", "doctor", env=env)
-    told = json.loads(out)
-    assert code == 3 and told[one.socket][0]["found"].startswith(one.socket)
-    assert told[other.socket]["error"]["name"] == "NOAGENT"
+    answer = json.loads(out)
+    assert code == 3 and answer[one.socket][0]["found"].startswith(one.socket)
+    assert answer[other.socket]["error"]["name"] == "NOAGENT"
 
 
 def test_no_agent_at_all(folder):

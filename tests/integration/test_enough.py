@@ -34,24 +34,24 @@ def limits(world):
 
 def test_one_item_is_read_to_say_that_there_is_work(start, world, pending):
     """The partition has 25 pages: a whole count costs 3,000 read units."""
-    told = start(pending_object()).rpc("count", trigger="pending", enough=1)
-    assert (told["count"], told["quality"], told["pages"], told["scanned"]) == (1, "at_least", 1, 1)
-    assert told["active"] is True
-    assert 0 < told["consumed_rcu"] <= 1
+    answer = start(pending_object()).rpc("count", trigger="pending", enough=1)
+    assert (answer["count"], answer["quality"], answer["pages"], answer["scanned"]) == (1, "at_least", 1, 1)
+    assert answer["active"] is True
+    assert 0 < answer["consumed_rcu"] <= 1
     assert limits(world) == [1]
 
 
 def test_a_count_limit_reads_no_more_than_it_needs(start, world, pending):
     limited = scaled_object("pending", trigger(value={"S": "pending"}, countLimit="1"))
-    told = start(limited).rpc("count", trigger="pending")
-    assert (told["count"], told["quality"]) == (1, "at_least")
-    assert 0 < told["consumed_rcu"] <= 1
+    answer = start(limited).rpc("count", trigger="pending")
+    assert (answer["count"], answer["quality"]) == (1, "at_least")
+    assert 0 < answer["consumed_rcu"] <= 1
 
 
 def test_fewer_items_than_enough_are_the_exact_count_and_fill_the_cache(start, world):
     agent = start(small_object())
-    told = agent.rpc("count", trigger="small", enough=8)
-    assert (told["count"], told["quality"]) == (7, "exact")
+    answer = agent.rpc("count", trigger="small", enough=8)
+    assert (answer["count"], answer["quality"]) == (7, "exact")
     assert agent.rpc("count", trigger="small")["quality"] == "exact"
     assert agent.rpc("list")["triggers"][0]["count"] == 7
     assert limits(world) == [8]
@@ -59,8 +59,8 @@ def test_fewer_items_than_enough_are_the_exact_count_and_fill_the_cache(start, w
 
 def test_as_many_items_as_enough_are_a_lower_bound(start, world):
     """DynamoDB returns a LastEvaluatedKey whenever Limit ends the page, also at the last item."""
-    told = start(small_object()).rpc("count", trigger="small", enough=7)
-    assert (told["count"], told["quality"]) == (7, "at_least")
+    answer = start(small_object()).rpc("count", trigger="small", enough=7)
+    assert (answer["count"], answer["quality"]) == (7, "at_least")
     assert limits(world) == [7]
 
 
@@ -68,16 +68,16 @@ def test_a_bound_answers_smaller_questions_and_no_others(start, world):
     agent = start(jobs())
     assert agent.rpc("count", trigger="jobs", enough=20)["count"] == 20
     for enough in (1, 19, 20):
-        told = agent.rpc("count", trigger="jobs", enough=enough)
-        assert (told["count"], told["quality"]) == (20, "at_least")
+        answer = agent.rpc("count", trigger="jobs", enough=enough)
+        assert (answer["count"], answer["quality"]) == (20, "at_least")
     assert world.calls("dynamodb", "Query") == 1
     assert "count" not in agent.rpc("list")["triggers"][0]
     assert agent.rpc("count", trigger="jobs", enough=21)["count"] == 21
     assert limits(world) == [20, 21]
     whole = agent.rpc("count", trigger="jobs")
     assert (whole["count"], whole["quality"]) == (100, "exact")
-    told = agent.rpc("count", trigger="jobs", enough=1)
-    assert (told["count"], told["quality"]) == (100, "exact")
+    answer = agent.rpc("count", trigger="jobs", enough=1)
+    assert (answer["count"], answer["quality"]) == (100, "exact")
     assert limits(world) == [20, 21, None]
 
 
@@ -92,31 +92,31 @@ def test_a_bound_grows_old(start, world):
 
 def test_pages_of_a_bound_are_added_up(start, world):
     world.fault(action="Query", limit=7)
-    told = start(jobs()).rpc("count", trigger="jobs", enough=20)
-    assert (told["count"], told["quality"], told["pages"]) == (20, "at_least", 3)
+    answer = start(jobs()).rpc("count", trigger="jobs", enough=20)
+    assert (answer["count"], answer["quality"], answer["pages"]) == (20, "at_least", 3)
     assert limits(world) == [20, 13, 6]
 
 
 def test_behind_a_filter_the_pages_double_and_then_are_whole(start, world):
     world.fault(action="Query", limit=2)
-    told = start(jobs(**FILTERED)).rpc("count", trigger="jobs", enough=60)
-    assert (told["count"], told["quality"]) == (60, "at_least")
+    answer = start(jobs(**FILTERED)).rpc("count", trigger="jobs", enough=60)
+    assert (answer["count"], answer["quality"]) == (60, "at_least")
     assert limits(world)[:10] == [4 * (60 - 2 * page) << page if page < 8 and
                                   4 * (60 - 2 * page) > 100 else 100 << page if page < 8 else None
                                   for page in range(10)]
 
 
 def test_with_max_pages_a_filtered_page_is_whole(start, world):
-    told = start(jobs(**FILTERED, maxPages="1")).rpc("count", trigger="jobs", enough=3)
-    assert (told["count"], told["quality"]) == (100, "exact")
+    answer = start(jobs(**FILTERED, maxPages="1")).rpc("count", trigger="jobs", enough=3)
+    assert (answer["count"], answer["quality"]) == (100, "exact")
     assert limits(world) == [None]
 
 
 def test_max_pages_end_a_bound_too(start, world):
     world.fault(action="Query", limit=7)
     agent = start(jobs(maxPages="2"))
-    told = agent.rpc("count", trigger="jobs", enough=50)
-    assert (told["count"], told["quality"]) == (14, "at_least")
+    answer = agent.rpc("count", trigger="jobs", enough=50)
+    assert (answer["count"], answer["quality"]) == (14, "at_least")
     assert agent.rpc("count", trigger="jobs")["count"] == 14  # as a count of the trigger has it
     assert world.calls("dynamodb", "Query") == 2
 
@@ -136,11 +136,11 @@ def test_thresholds_at_once_are_one_flight_for_the_largest(start, world):
     try:
         asked = [connection.send("count", {"trigger": "jobs", "enough": enough})
                  for connection, enough in zip(connections, (3, 40, 10))]
-        told = [connection.answer(msgid) for connection, msgid in zip(connections, asked)]
+        result = [connection.answer(msgid) for connection, msgid in zip(connections, asked)]
     finally:
         for connection in connections:
             connection.close()
-    assert [answer["count"] for answer in told] == [40, 40, 40]
+    assert [answer["count"] for answer in result] == [40, 40, 40]
     assert sum(limits(world)) == 40
 
 
@@ -154,10 +154,10 @@ def test_a_threshold_joins_a_count_and_is_answered_as_soon_as_it_is_enough(start
     while world.calls("dynamodb", "Query") == 0:
         time.sleep(0.01)
     begun = time.monotonic()
-    told = agent.rpc("count", trigger="pending", enough=500)
+    answer = agent.rpc("count", trigger="pending", enough=500)
     early = time.monotonic() - begun
     thread.join()
-    assert told["quality"] == "at_least" and 500 <= told["count"] < pending
+    assert answer["quality"] == "at_least" and 500 <= answer["count"] < pending
     assert early < (time.monotonic() - begun) / 2
     assert (whole["count"], whole["quality"]) == (pending, "exact")
     assert limits(world) == [None] * 25
@@ -166,16 +166,16 @@ def test_a_threshold_joins_a_count_and_is_answered_as_soon_as_it_is_enough(start
 def test_a_count_that_joins_a_threshold_makes_it_whole(start, world):
     world.fault(action="Query", latency=0.3, limit=7)
     agent = start(jobs())
-    told = []
+    answer = []
     thread = threading.Thread(
-        target=lambda: told.append(agent.rpc("count", trigger="jobs", enough=20)))
+        target=lambda: answer.append(agent.rpc("count", trigger="jobs", enough=20)))
     thread.start()
     while world.calls("dynamodb", "Query") == 0:
         time.sleep(0.01)
     whole = agent.rpc("count", trigger="jobs", timeout_ms=60_000)
     thread.join()
     assert (whole["count"], whole["quality"]) == (100, "exact")
-    assert told[0]["quality"] == "at_least" and told[0]["count"] >= 20
+    assert answer[0]["quality"] == "at_least" and answer[0]["count"] >= 20
     assert world.calls("dynamodb", "Query") == 15
 
 
@@ -200,8 +200,8 @@ def test_what_is_no_threshold_is_refused(start, enough):
 
 
 def test_the_largest_threshold_is_a_count(start):
-    told = start(jobs()).rpc("count", trigger="jobs", enough=2 ** 63 - 1)
-    assert (told["count"], told["quality"]) == (100, "exact")
+    answer = start(jobs()).rpc("count", trigger="jobs", enough=2 ** 63 - 1)
+    assert (answer["count"], answer["quality"]) == (100, "exact")
 
 
 @pytest.mark.parametrize("condition, code, wanted", [
@@ -241,5 +241,5 @@ def test_the_command_says_that_it_was_enough(start):
 
 
 def test_explain_shows_the_limit_that_was_sent(start, world):
-    told = start(jobs(countLimit="30")).rpc("explain", trigger="jobs")
-    assert '"Limit":30' in told["request"]["body"]
+    answer = start(jobs(countLimit="30")).rpc("explain", trigger="jobs")
+    assert '"Limit":30' in answer["request"]["body"]

@@ -142,7 +142,7 @@ def test_a_number_of_several_bytes(start, pending, example):
     assert example(agent.socket) == (0, f"{pending}\n", "")
 
 
-def test_the_agents_error_is_told_and_exits_1(start, example):
+def test_the_agents_error_is_reported_and_exits_1(start, example):
     code, out, err = example(start(pending_object()).socket)
     assert (code, out) == (1, "")
     assert re.fullmatch(r'UNKNOWN_TRIGGER: no trigger is named "orders"[^\n]*\n', err)

@@ -18,31 +18,31 @@ from .yaml_files import pending_object, scaled_object, small_object, trigger
 def error_of(agent, **params):
     with pytest.raises(RpcError) as caught:
         agent.rpc("explain", **params)
-    return caught.value.told
+    return caught.value.answer
 
 
 def test_its_numbers_are_those_of_count(start, world, pending):
     agent = start(pending_object(maxReplicaCount=50))
-    told = agent.rpc("explain", trigger="pending", timeout_ms=60_000)
-    assert told["trigger"] == "shop/pending"
-    assert len(told["pages"]) == 25
-    assert sum(page["count"] for page in told["pages"]) == pending
-    assert sum(page["scanned"] for page in told["pages"]) == pending
-    assert sum(page["rcu"] for page in told["pages"]) == told["total"]["consumed_rcu"]
-    assert all(page["elapsed_ms"] > 0 and page["attempts"] == 1 for page in told["pages"])
+    answer = agent.rpc("explain", trigger="pending", timeout_ms=60_000)
+    assert answer["trigger"] == "shop/pending"
+    assert len(answer["pages"]) == 25
+    assert sum(page["count"] for page in answer["pages"]) == pending
+    assert sum(page["scanned"] for page in answer["pages"]) == pending
+    assert sum(page["rcu"] for page in answer["pages"]) == answer["total"]["consumed_rcu"]
+    assert all(page["elapsed_ms"] > 0 and page["attempts"] == 1 for page in answer["pages"])
     counted = agent.rpc("count", trigger="pending", timeout_ms=60_000)
-    assert {**told["total"], "age_ms": 0} == {**counted, "age_ms": 0}
+    assert {**answer["total"], "age_ms": 0} == {**counted, "age_ms": 0}
     assert world.calls("dynamodb", "Query") == 25  # count was answered from explain's count
-    assert told["decision"] == {"active": True, "desired_replicas": 50,
+    assert answer["decision"] == {"active": True, "desired_replicas": 50,
                                 "why": "ceil(25000 / 5) within 0 to 50"}
-    first = told["pages"][0]["count"]
-    assert told["keda"]["count"] == first < pending
-    assert told["keda"]["pages_ignored"] == 24
-    assert told["keda"]["undercount"] == pending - first
-    assert told["keda"]["note"] == (f"KEDA reads the first page only; through tally-bridge it would read "
+    first = answer["pages"][0]["count"]
+    assert answer["keda"]["count"] == first < pending
+    assert answer["keda"]["pages_ignored"] == 24
+    assert answer["keda"]["undercount"] == pending - first
+    assert answer["keda"]["note"] == (f"KEDA reads the first page only; through tally-bridge it would read "
                                     f"{pending}")
-    rcu = told["total"]["consumed_rcu"]
-    assert told["cost"] == {"rcu_per_poll": rcu, "polls_per_day": 2880, "rcu_per_day": rcu * 2880}
+    rcu = answer["total"]["consumed_rcu"]
+    assert answer["cost"] == {"rcu_per_poll": rcu, "polls_per_day": 2880, "rcu_per_day": rcu * 2880}
 
 
 def test_it_counts_anew_whatever_is_cached(start, world):
@@ -61,19 +61,19 @@ def test_where_it_is_configured_and_how_it_is_understood(start):
         clientValues=":w"),
         pollingInterval=7, minReplicaCount=1, maxReplicaCount=20,
         fallback={"failureThreshold": 3, "replicas": 4}))
-    told = agent.rpc("explain", trigger="other")
-    assert told["source"]["file"] == agent.config
+    answer = agent.rpc("explain", trigger="other")
+    assert answer["source"]["file"] == agent.config
     with open(agent.config, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    assert "type: aws-dynamodb" in lines[told["source"]["line"] - 1] + lines[told["source"]["line"]]
-    assert told["config"] == {
+    assert "type: aws-dynamodb" in lines[answer["source"]["line"] - 1] + lines[answer["source"]["line"]]
+    assert answer["config"] == {
         "kind": "ScaledObject", "table": "jobs", "index": "by-due", "key_condition": "#k = :v",
         "filter": "id <> :w", "names": '{"#k":"owner"}',
         "values": '{":v":{"S":"owner-1"},":w":{"S":""}}', "consistent_read": True,
         "count_limit": 50, "max_pages": 9, "client_values": [":w"], "metric_type": "AverageValue",
         "target": 5, "activation_target": 3, "min_replicas": 1, "max_replicas": 20,
         "fallback_threshold": 3, "fallback_replicas": 4, "polling_interval_ms": 7000, "warm": False}
-    assert told["cost"]["polls_per_day"] == pytest.approx(86400 / 7)
+    assert answer["cost"]["polls_per_day"] == pytest.approx(86400 / 7)
 
 
 @pytest.mark.parametrize("behavior, shown", [
@@ -81,8 +81,8 @@ def test_where_it_is_configured_and_how_it_is_understood(start):
     ("scalingModifiers", None)])
 def test_the_behavior_of_a_fallback_is_explained(start, behavior, shown):
     fallback = {"failureThreshold": 3, "replicas": 4, "behavior": behavior}
-    told = start(scaled_object("it", fallback=fallback)).rpc("explain", trigger="it")["config"]
-    assert (told["fallback_replicas"], told.get("fallback_behavior")) == (4, shown)
+    answer = start(scaled_object("it", fallback=fallback)).rpc("explain", trigger="it")["config"]
+    assert (answer["fallback_replicas"], answer.get("fallback_behavior")) == (4, shown)
 
 
 def test_a_trigger_of_a_formula_has_no_decision(start):
@@ -97,9 +97,9 @@ def test_a_trigger_of_a_formula_has_no_decision(start):
 
 def test_the_request_is_shown_as_it_was_sent_without_its_secrets(start, world):
     agent = start(small_object())
-    told = agent.rpc("explain", trigger="small")
+    answer = agent.rpc("explain", trigger="small")
     (sent,) = world.requests(service="dynamodb")
-    shown = told["request"]
+    shown = answer["request"]
     assert shown["target"] == sent["headers"]["x-amz-target"] == "DynamoDB_20120810.Query"
     assert shown["body"] == sent["body"]
     for name in ("host", "content-type", "x-amz-target"):
@@ -109,29 +109,29 @@ def test_the_request_is_shown_as_it_was_sent_without_its_secrets(start, world):
     assert authorization.startswith(f"AWS4-HMAC-SHA256 Credential={key[:4]}…{key[-4:]}/")
     assert authorization.endswith("Signature=(masked)")
     assert "/eu-west-1/dynamodb/aws4_request, SignedHeaders=content-type;host;" in authorization
-    assert key not in json.dumps(told)
+    assert key not in json.dumps(answer)
     assert shown["headers"]["x-amz-security-token"] == "(masked)"
-    assert told["endpoint"]["url"].startswith(world.urls["dynamodb"])
-    assert told["endpoint"]["host"] == sent["headers"]["host"]
-    assert told["endpoint"]["region"] == "eu-west-1"
+    assert answer["endpoint"]["url"].startswith(world.urls["dynamodb"])
+    assert answer["endpoint"]["host"] == sent["headers"]["host"]
+    assert answer["endpoint"]["region"] == "eu-west-1"
 
 
 def test_the_identity_is_as_in_whoami(start):
     agent = start(small_object())
-    told = agent.rpc("explain", trigger="small")["identity"]
+    answer = agent.rpc("explain", trigger="small")["identity"]
     (known,) = agent.rpc("whoami")["identities"]
-    assert told["role"] == known["role"] == ROLE
-    assert told["state"] == "valid" and told["triggers"] == ["shop/small"]
-    assert told["access_key_id"] == known["access_key_id"]
+    assert answer["role"] == known["role"] == ROLE
+    assert answer["state"] == "valid" and answer["triggers"] == ["shop/small"]
+    assert answer["access_key_id"] == known["access_key_id"]
 
 
 def test_long_term_keys_send_no_token(start, world):
     key = world.user()
     asked = trigger(awsAccessKeyID=key["access_key"], awsSecretAccessKeyFromEnv="MY_SECRET")
     agent = start(scaled_object("own", asked), env={"MY_SECRET": key["secret_key"]})
-    told = agent.rpc("explain", trigger="own")
-    assert "x-amz-security-token" not in told["request"]["headers"]
-    assert key["access_key"] not in json.dumps(told)
+    answer = agent.rpc("explain", trigger="own")
+    assert "x-amz-security-token" not in answer["request"]["headers"]
+    assert key["access_key"] not in json.dumps(answer)
 
 
 @pytest.mark.parametrize("spec, params, desired, why", [
@@ -148,10 +148,10 @@ def test_the_decision_says_why(start, spec, params, desired, why):
     asked = trigger(activationTargetValue=spec.pop("activation", "0"))
     if "metricType" in spec:
         asked["metricType"] = spec.pop("metricType")
-    told = start(scaled_object("it", asked, **spec)).rpc("explain", trigger="it", **params)
-    assert told["decision"]["why"] == why
-    assert told["decision"].get("desired_replicas") == desired
-    assert told["total"].get("desired_replicas") == desired
+    answer = start(scaled_object("it", asked, **spec)).rpc("explain", trigger="it", **params)
+    assert answer["decision"]["why"] == why
+    assert answer["decision"].get("desired_replicas") == desired
+    assert answer["total"].get("desired_replicas") == desired
 
 
 def test_one_page_is_what_keda_sees_too(start):
@@ -174,25 +174,25 @@ def test_values_of_clients_are_counted_and_shown(start):
     asked = trigger(clientValues=":v")
     del asked["metadata"]["expressionAttributeValues"]
     agent = start(scaled_object("queue", asked))
-    told = agent.rpc("explain", trigger="queue", values={":v": {"S": "small"}})
-    assert told["total"]["count"] == 7
-    sent = json.loads(told["request"]["body"])["ExpressionAttributeValues"]
+    answer = agent.rpc("explain", trigger="queue", values={":v": {"S": "small"}})
+    assert answer["total"]["count"] == 7
+    sent = json.loads(answer["request"]["body"])["ExpressionAttributeValues"]
     assert sent == {":v": {"S": "small"}}
-    assert "values" not in told["config"]
+    assert "values" not in answer["config"]
     assert error_of(agent, trigger="queue")["name"] == "INVALID_REQUEST"
 
 
 def test_a_limit_makes_it_a_lower_bound(start, world):
     world.fault(action="Query", limit=2)
-    told = start(scaled_object("it", trigger(maxPages="2"))).rpc("explain", trigger="it")
-    assert (told["total"]["count"], told["total"]["quality"]) == (4, "at_least")
-    assert (told["keda"]["count"], told["keda"]["undercount"]) == (2, 2)
+    answer = start(scaled_object("it", trigger(maxPages="2"))).rpc("explain", trigger="it")
+    assert (answer["total"]["count"], answer["total"]["quality"]) == (4, "at_least")
+    assert (answer["keda"]["count"], answer["keda"]["undercount"]) == (2, 2)
 
 
-def test_attempts_are_told(start, world):
+def test_attempts_are_reported(start, world):
     world.fault(action="Query", code="InternalServerError", status=500, times=2)
-    told = start(small_object()).rpc("explain", trigger="small", timeout_ms=20_000)
-    assert [page["attempts"] for page in told["pages"]] == [3]
+    answer = start(small_object()).rpc("explain", trigger="small", timeout_ms=20_000)
+    assert [page["attempts"] for page in answer["pages"]] == [3]
 
 
 @pytest.mark.parametrize("params, name, word", [
@@ -204,9 +204,9 @@ def test_attempts_are_told(start, world):
     ({"trigger": "small", "replicas": -1}, "INVALID_REQUEST", "replicas"),
     ({"trigger": "small", "values": {":v": {"S": "x"}}}, "INVALID_REQUEST", "clientValues"),
 ])
-def test_wrong_params_are_told(start, world, params, name, word):
-    told = error_of(start(small_object()), **params)
-    assert told["name"] == name and word in told["message"]
+def test_wrong_params_are_reported(start, world, params, name, word):
+    answer = error_of(start(small_object()), **params)
+    assert answer["name"] == name and word in answer["message"]
     assert not world.calls("dynamodb", "Query")
 
 
@@ -220,8 +220,8 @@ def test_a_denial_is_remembered_for_everyone(start, world):
     world.fault(action="Query", code="AccessDeniedException", message="no", times=1)
     agent = start(small_object())
     assert error_of(agent, trigger="small")["name"] == "ACCESS_DENIED"
-    told = error_of(agent, trigger="small")
-    assert told["name"] == "ACCESS_DENIED" and 0 < told["retry_after_ms"] <= 10_000
+    answer = error_of(agent, trigger="small")
+    assert answer["name"] == "ACCESS_DENIED" and 0 < answer["retry_after_ms"] <= 10_000
     with pytest.raises(RpcError, match="ACCESS_DENIED"):
         agent.rpc("count", trigger="small", max_age_ms=0)
     assert world.calls("dynamodb", "Query") == 1
@@ -243,9 +243,9 @@ def test_many_who_ask_at_once_share_the_pages_of_one_count(start, world):
         asked = [(client, client.send("explain", {"trigger": "small"})) for client in clients]
         counter = stack.enter_context(agent.connect())
         assert counter.call("count", trigger="small", max_age_ms=0)["count"] == 7
-        told = [client.answer(msgid) for client, msgid in asked]
-    assert [[page["count"] for page in each["pages"]] for each in told] == [[3, 3, 1]] * 20
-    assert {each["keda"]["undercount"] for each in told} == {4}
+        result = [client.answer(msgid) for client, msgid in asked]
+    assert [[page["count"] for page in each["pages"]] for each in result] == [[3, 3, 1]] * 20
+    assert {each["keda"]["undercount"] for each in result} == {4}
     assert world.calls("dynamodb", "Query") == 3
 
 
@@ -260,18 +260,18 @@ def test_it_is_not_asked_more_often_than_min_age_allows(start, world):
     assert again["request"]["body"] == first["request"]["body"]
 
 
-def test_credentials_that_cannot_be_had_are_told(start):
+def test_credentials_that_cannot_be_had_are_reported(start):
     agent = start(small_object(), env={"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"})
-    told = error_of(agent, trigger="small", timeout_ms=3000)
-    assert "/nowhere" in told["message"]
+    answer = error_of(agent, trigger="small", timeout_ms=3000)
+    assert "/nowhere" in answer["message"]
 
 
 def test_the_deadline_is_kept(start, world):
     agent = start(small_object())
     agent.rpc("count", trigger="small")
     world.fault(action="Query", latency=2.0)
-    told = error_of(agent, trigger="small", timeout_ms=300)
-    assert told["name"] == "TIMEOUT" and told["retryable"] is True
+    answer = error_of(agent, trigger="small", timeout_ms=300)
+    assert answer["name"] == "TIMEOUT" and answer["retryable"] is True
 
 
 def test_a_client_that_leaves_leaves_the_count_to_others(start, world):
@@ -295,9 +295,9 @@ def test_it_goes_on_under_its_own_configuration_over_a_reload(start, world):
         agent.write_config(scaled_object("other", trigger(value={"S": "x"})))
         agent.child.send_signal(signal.SIGHUP)
         wait_until(lambda: agent.rpc("status")["config"]["generation"] == 2)
-        told = connection.answer(asked)
-    assert (told["trigger"], told["total"]["count"]) == ("shop/small", 7)
-    assert told["source"]["file"] == agent.config
+        result = connection.answer(asked)
+    assert (result["trigger"], result["total"]["count"]) == ("shop/small", 7)
+    assert result["source"]["file"] == agent.config
 
 
 def test_watchers_hear_of_what_it_counted(start, tables, world):
@@ -324,8 +324,8 @@ def test_the_65th_in_flight_is_busy(start, world):
     with start(small_object()).connect() as connection:
         for _ in range(65):
             connection.send("explain", {"trigger": "small", "timeout_ms": 60_000})
-        told = [connection.receive()[2] for _ in range(65)]
-    names = [error["name"] if error else "ok" for error in told]
+        answer = [connection.receive()[2] for _ in range(65)]
+    names = [error["name"] if error else "ok" for error in answer]
     assert sorted(names) == ["BUSY"] + ["ok"] * 64
 
 

@@ -178,7 +178,7 @@ class Cell:
         error = self.ask_in_vain()
         names = self.meaning.names.get(self.name) or self.meaning.names["*"]
         assert error.name in names, error
-        assert error.told.get("aws", {}).get("code", "") == self.fault.code, error.told
+        assert error.answer.get("aws", {}).get("code", "") == self.fault.code, error.answer
         self.check_calls(*self.meaning.calls)
 
     def healed(self):
@@ -191,23 +191,23 @@ class Cell:
     def once(self):
         self.need_again()
         self.begin(times=1)
-        told = self.count(timeout_ms=8000)
+        answer = self.count(timeout_ms=8000)
         if self.meaning.passes or self.meaning is EXPIRES:
-            assert told == (7, "exact", None)
+            assert answer == (7, "exact", None)
             self.check_calls(*((1, 2) if self.fault.name in ("slow-body", "refused") else (2, 2)))
         else:
-            assert told[:2] == (7, "stale")
+            assert answer[:2] == (7, "stale")
             self.check_calls(1, 1)
         self.healed()
 
     def warm(self):
         self.begin()
-        told = self.count(timeout_ms=DEADLINE_MS)
+        answer = self.count(timeout_ms=DEADLINE_MS)
         if self.service.is_dynamodb:
-            assert told[:2] == (7, "stale"), told
-            assert told[2] in {self.meaning.stale, "TIMEOUT"}, told
+            assert answer[:2] == (7, "stale"), answer
+            assert answer[2] in {self.meaning.stale, "TIMEOUT"}, answer
         else:
-            assert told == (7, "exact", None)
+            assert answer == (7, "exact", None)
             self.check_calls(0, 0)
 
     # ---- steps ----
@@ -234,16 +234,16 @@ class Cell:
             self.world.expire()
 
     def count(self, timeout_ms=4000):
-        told = self.agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)
-        return told["count"], told["quality"], told.get("last_error", {}).get("name")
+        answer = self.agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=timeout_ms)
+        return answer["count"], answer["quality"], answer.get("last_error", {}).get("name")
 
     def count_or_none(self):
         try:
-            told = self.count()
+            answer = self.count()
         except RpcError:
             return None
-        assert told[0] == 7, "a wrong count"
-        return told
+        assert answer[0] == 7, "a wrong count"
+        return answer
 
     def ask_in_vain(self):
         begun = time.monotonic()
@@ -294,8 +294,8 @@ def test_a_throttle_on_page_17_of_25_repeats_page_17(start, world):
     world.fault(action="Query", limit=11)
     agent = start(scaled_object("done", trigger("jobs", "state", {"S": "done"},
                                                 indexName="by-state")))
-    told = agent.rpc("count", trigger="done", timeout_ms=20_000)
-    assert (told["count"], told["pages"], told["quality"]) == (270, 25, "exact")
+    answer = agent.rpc("count", trigger="done", timeout_ms=20_000)
+    assert (answer["count"], answer["pages"], answer["quality"]) == (270, 25, "exact")
     asked = [json.loads(entry["body"]).get("ExclusiveStartKey")
              for entry in world.requests(service="dynamodb")]
     assert len(asked) == 26

@@ -138,7 +138,7 @@ def test_errors_are_strings_where_hello_asks_for_it(start, world):
         assert caught.value.name == "UNKNOWN_TRIGGER"
         with pytest.raises(RpcError) as caught:
             connection.call("hello", errors="json")
-        assert caught.value.name == "INVALID_REQUEST" and "errors must be" in caught.value.told["message"]
+        assert caught.value.name == "INVALID_REQUEST" and "errors must be" in caught.value.answer["message"]
 
 
 # ---- empty maps as Lua, PHP and Neovim write them -------------------------------------------------
@@ -160,7 +160,7 @@ def test_an_empty_array_is_an_empty_map_inside_of_params(start, world):
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="map", values={":v": {"M": []}})
     # It reached DynamoDB as a map: DynamoDB does not compare a key with a map.
-    assert caught.value.name == "AWS_REJECTED", caught.value.told
+    assert caught.value.name == "AWS_REJECTED", caught.value.answer
     query, = [entry for entry in world.requests(service="dynamodb") if '"M"' in entry["body"]]
     assert json.loads(query["body"])["ExpressionAttributeValues"] == {":v": {"M": {}}}
     with pytest.raises(RpcError) as caught:

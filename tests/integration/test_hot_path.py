@@ -24,15 +24,15 @@ def packed(msgid, **params):
 
 def receive(connection, number):
     """Reads this number of answers; msgid → result."""
-    unpacker, told = msgpack.Unpacker(), {}
-    while len(told) < number:
+    unpacker, answer = msgpack.Unpacker(), {}
+    while len(answer) < number:
         data = connection.recv(65536)
         assert data, "the agent hung up"
         unpacker.feed(data)
         for _, msgid, error, result in unpacker:
             assert error is None, error
-            told[msgid] = result
-    return told
+            answer[msgid] = result
+    return answer
 
 
 def ask(connection, msgid, **params):
@@ -55,10 +55,10 @@ def test_all_answers_of_one_read_are_one_write(start, tmp_path):
         ask(connection, 0, trigger="small")
         before = len(out.read_text().splitlines())
         connection.sendall(b"".join(packed(msgid, trigger="small") for msgid in range(1, 65)))
-        told = receive(connection, 64)
+        result = receive(connection, 64)
         tracer.terminate()
     calls = [line.split(None, 1)[1].split("(")[0] for line in out.read_text().splitlines()[before:]]
-    assert {answer["count"] for answer in told.values()} == {7}
+    assert {answer["count"] for answer in result.values()} == {7}
     assert [call for call in calls if call in ("recvfrom", "sendto")] == ["recvfrom", "sendto"]
 
 

@@ -106,7 +106,7 @@ def test_a_transient_failure_of_sts_is_tried_again(start, world):
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 2
 
 
-def test_a_refused_role_is_told_and_remembered(start, world):
+def test_a_refused_role_is_reported_and_remembered(start, world):
     world.role(web_identity="system:serviceaccount:shop:somebody-else")
     agent = start(small_object())
     code, out, err = agent.cli("count", "small")
@@ -153,24 +153,24 @@ def refused_at_once(agent):
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=60_000)
     assert caught.value.name == "CREDENTIALS" and time.monotonic() - begun < 30
-    assert caught.value.told["retryable"] is False
-    return caught.value.told["message"]
+    assert caught.value.answer["retryable"] is False
+    return caught.value.answer["message"]
 
 
-def test_a_process_without_identity_is_told_at_once_and_at_the_start(start):
+def test_a_process_without_identity_is_reported_at_once_and_at_the_start(start):
     agent = start(small_object(), env=NOTHING)
     agent.wait_for_log("event=identity_unusable")
     assert "has no identity" in agent.log()
     assert "has no identity" in refused_at_once(agent)
 
 
-def test_a_profile_that_is_not_supported_is_told_at_once(start, tmp_path):
+def test_a_profile_that_is_not_supported_is_reported_at_once(start, tmp_path):
     (tmp_path / "config").write_text("[default]\ncredential_process = /bin/true\n")
     agent = start(small_object(), env={**NOTHING, "AWS_CONFIG_FILE": str(tmp_path / "config")})
     assert "credential_process" in refused_at_once(agent)
 
 
-def test_a_pod_that_was_admitted_before_its_association_is_told_so(start):
+def test_a_pod_that_was_admitted_before_its_association_is_reported_so(start):
     agent = start(small_object(), env={**NOTHING, "KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     assert "delete the pod" in refused_at_once(agent)
     assert "delete the pod" in agent.cli("whoami")[1]
@@ -196,7 +196,7 @@ def test_region_local_is_dynamodb_local(start):
                                    "AWS_SECRET_ACCESS_KEY": "secret"})
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", timeout_ms=1500)
-    assert "http://localhost:8000" in caught.value.told["message"]
+    assert "http://localhost:8000" in caught.value.answer["message"]
 
 
 def test_a_token_of_pod_identity_is_recognised(pod, world):
@@ -261,7 +261,7 @@ def test_an_unreadable_token_file_is_explained(start, tmp_path):
     assert str(folder) in err
 
 
-def test_a_denied_query_is_told_and_not_hammered(start, world):
+def test_a_denied_query_is_reported_and_not_hammered(start, world):
     world.role(web_identity=SUBJECT, deny=["dynamodb:Query"])
     agent = start(small_object())
     code, out, err = agent.cli("count", "small")
@@ -275,7 +275,7 @@ def test_a_denied_query_is_told_and_not_hammered(start, world):
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
 
-def test_whoami_tells_who_and_why_and_no_secret(start, world):
+def test_whoami_shows_who_and_why_and_no_secret(start, world):
     agent = start(small_object())
     assert recount(agent) == 7
     code, out, err = agent.cli("whoami")
@@ -324,7 +324,7 @@ def test_what_is_no_token_file_neither_fills_the_memory_nor_blocks(
     with pytest.raises(RpcError) as caught:
         asked.answer(msgid)
     asked.close()
-    assert caught.value.name in ("CREDENTIALS", "TIMEOUT") and path in caught.value.told["message"]
+    assert caught.value.name in ("CREDENTIALS", "TIMEOUT") and path in caught.value.answer["message"]
     grown = process_facts.anonymous_kb(agent.child.pid) - before
     assert process_facts.is_sanitized(agent.child.pid) or grown < 2_000, f"{grown} kB more"
 

@@ -253,7 +253,7 @@ def test_container_credentials_are_refreshed_before_they_end(eks_pod, world):
     assert 2 <= world.calls("container", "PodIdentity") <= 8
 
 
-def test_a_pod_without_an_association_is_told_what_is_missing(eks_pod, world):
+def test_a_pod_without_an_association_is_reported_what_is_missing(eks_pod, world):
     world.role(pod_identity="system:serviceaccount:else:where")
     agent = eks_pod().start()
     code, out, err = agent.cli("count", "small")
@@ -469,7 +469,7 @@ def test_no_secret_comes_out_of_a_talkative_agent(start, eks_pod, world, kind):
     "1 validation error detected: Value '{}' at 'webIdentityToken' failed to satisfy constraint",
     "{}", "bad token: {} {}",
 ])
-def test_an_error_that_quotes_the_token_is_told_without_it(start, world, template):
+def test_an_error_that_quotes_the_token_is_reported_without_it(start, world, template):
     agent = start(small_object(), options=["--log-level", "debug"])
     token = world.token()
     agent.mount.write(token=token)

@@ -78,7 +78,7 @@ def test_a_request_waits_for_the_token(pod, world, how):
     assert answer() == 7
 
 
-def test_a_deadline_that_comes_first_is_told_what_is_missing(start, world):
+def test_a_deadline_that_comes_first_is_reported_what_is_missing(start, world):
     agent = start(small_object())
     agent.mount.clear()
     begun = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_deadline_that_comes_first_is_told_what_is_missing(start, world):
         agent.rpc("count", trigger="small", timeout_ms=2500)
     assert time.monotonic() - begun < 5
     assert caught.value.name in ("CREDENTIALS", "TIMEOUT")
-    assert "token" in caught.value.told["message"]
+    assert "token" in caught.value.answer["message"]
 
 
 def test_ready_does_not_depend_on_aws(start, world):
@@ -261,7 +261,7 @@ def test_a_request_that_waits_when_the_grace_ends_is_answered(start, world):
         agent.child.terminate()
         with pytest.raises(RpcError) as caught:
             connection.answer(asked)
-        assert caught.value.name == "SHUTTING_DOWN" and caught.value.told["retryable"]
+        assert caught.value.name == "SHUTTING_DOWN" and caught.value.answer["retryable"]
     assert ends(agent.child) < 5
 
 
@@ -409,10 +409,10 @@ def test_clients_notice_no_restart(start, load, how):
             assert agent.stop() == 0
         time.sleep(0.1)
         agent.start()
-    told = [client.communicate(timeout=60)[0].splitlines() for client in clients]
+    answer = [client.communicate(timeout=60)[0].splitlines() for client in clients]
     assert [client.returncode for client in clients] == [0] * len(clients)
-    assert [lines[:-1] for lines in told] == [[]] * len(clients), "answers were lost"
-    assert all(int(lines[-1]) > 50 for lines in told)
+    assert [lines[:-1] for lines in answer] == [[]] * len(clients), "answers were lost"
+    assert all(int(lines[-1]) > 50 for lines in answer)
 
 
 # ---- systemd ------------------------------------------------------------------------------------------
@@ -421,13 +421,13 @@ def test_clients_notice_no_restart(start, load, how):
 @pytest.fixture
 def notified(tmp_path):
     """A socket for NOTIFY_SOCKET: (its path, a function that gets the next notification)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.settimeout(20)
-        told.bind(str(tmp_path / "notify"))
-        yield str(tmp_path / "notify"), lambda: told.recv(4096).decode()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as answer:
+        answer.settimeout(20)
+        answer.bind(str(tmp_path / "notify"))
+        yield str(tmp_path / "notify"), lambda: answer.recv(4096).decode()
 
 
-def test_systemd_is_told_of_start_reload_and_end(pod, notified):
+def test_systemd_is_reported_of_start_reload_and_end(pod, notified):
     path, word = notified
     agent = pod(small_object(), env={"NOTIFY_SOCKET": path})
     agent.start()
@@ -440,13 +440,13 @@ def test_systemd_is_told_of_start_reload_and_end(pod, notified):
     assert ends(agent.child) < 5
 
 
-def test_an_abstract_notify_socket_is_told(pod):
+def test_an_abstract_notify_socket_is_reported(pod):
     name = f"tally-test-{os.getpid()}-{time.monotonic_ns()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.settimeout(20)
-        told.bind("\0" + name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as answer:
+        answer.settimeout(20)
+        answer.bind("\0" + name)
         pod(small_object(), env={"NOTIFY_SOCKET": "@" + name}).start()
-        assert b"READY=1" in told.recv(4096)
+        assert b"READY=1" in answer.recv(4096)
 
 
 def start_activated(agent, listener, pid="$$"):

@@ -87,8 +87,8 @@ def failing_lines(agent, event="count_failed"):
 
 @pytest.mark.parametrize("fault", FAILING)
 def test_a_failing_count_is_logged_when_it_begins_and_when_it_is_over(start, world, fault):
-    told, said = FAILING[fault]
-    world.fault(**told)
+    answer, said = FAILING[fault]
+    world.fault(**answer)
     agent = start(small_object())
     for _ in range(3):
         with pytest.raises(RpcError):

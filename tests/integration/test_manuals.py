@@ -92,8 +92,8 @@ def test_the_commands_page_has_every_verb_and_option():
 
 
 def test_the_bridges_completions_have_every_option():
-    told = subprocess.run([BRIDGE, "--help"], check=True, capture_output=True, text=True).stdout
-    options = set(re.findall(r"^  --([a-z-]+)", told, re.M))
+    answer = subprocess.run([BRIDGE, "--help"], check=True, capture_output=True, text=True).stdout
+    options = set(re.findall(r"^  --([a-z-]+)", answer, re.M))
     assert len(options) > 10
     for name in ("tally-bridge.bash", "_tally-bridge"):
         assert set(re.findall(r"--([a-z][a-z-]+)", read(COMPLETIONS, name))) == options, name

@@ -40,8 +40,8 @@ def test_a_page_that_fails_once_is_asked_for_again(start, world, fault):
     # The second of three pages fails; `limit` keeps the pages small.
     world.fault(action="Query", on=[2], limit=3, **fault)
     world.fault(action="Query", limit=3)
-    told = slow_count(agent)
-    assert (told["count"], told["pages"]) == (7, 3)
+    answer = slow_count(agent)
+    assert (answer["count"], answer["pages"]) == (7, 3)
     assert world.calls("dynamodb", "Query") == 4
     asked = [json.loads(entry["body"]) for entry in world.requests(service="dynamodb")]
     keys = [entry.get("ExclusiveStartKey") for entry in asked]
@@ -55,16 +55,16 @@ def test_throttles_are_waited_out(start, world):
     assert world.calls("dynamodb", "Query") == 2
 
 
-def test_an_endless_throttle_is_told_with_its_reason(start, world):
+def test_an_endless_throttle_is_reported_with_its_reason(start, world):
     world.fault(**THROTTLE, reasons=[{"reason": "TableReadKeyRangeThroughputExceeded",
                                       "resource": "arn:aws:dynamodb:eu-west-1:1:table/orders"}])
     agent = start(small_object())
     with pytest.raises(RpcError) as caught:
         slow_count(agent, timeout_ms=3000)
     assert caught.value.name in ("THROTTLED", "TIMEOUT")
-    told = caught.value.told["aws"]
-    assert told["code"] == "ProvisionedThroughputExceededException"
-    assert "TableReadKeyRangeThroughputExceeded" in json.dumps(told)
+    answer = caught.value.answer["aws"]
+    assert answer["code"] == "ProvisionedThroughputExceededException"
+    assert "TableReadKeyRangeThroughputExceeded" in json.dumps(answer)
 
 
 def test_a_redirect_is_an_error_and_not_followed(start, world):

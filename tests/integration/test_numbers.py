@@ -34,14 +34,14 @@ def ask_cached(agent, times):
 
 def test_all_pages(start, world, pending):
     agent = start(pending_object())
-    told = agent.rpc("count", trigger="pending", timeout_ms=MINUTE)
+    answer = agent.rpc("count", trigger="pending", timeout_ms=MINUTE)
     costs = world.summary()["calls"]
     print("\nA partition of 25,000 items, by web identity")
-    show("items counted, of " + format(pending, ","), told["count"])
+    show("items counted, of " + format(pending, ","), answer["count"])
     show("calls of STS", costs["sts:AssumeRoleWithWebIdentity"])
-    show(f"Queries, for {told['pages']} pages", costs["dynamodb:Query"])
+    show(f"Queries, for {answer['pages']} pages", costs["dynamodb:Query"])
     show("TCP connections to DynamoDB", world.connections("dynamodb"))
-    assert told["count"] == pending and told["pages"] == costs["dynamodb:Query"] == 25
+    assert answer["count"] == pending and answer["pages"] == costs["dynamodb:Query"] == 25
     assert (costs["sts:AssumeRoleWithWebIdentity"], world.connections("dynamodb")) == (1, 1)
 
 
@@ -49,14 +49,14 @@ def test_two_hundred_clients_at_once(start, world):
     world.fault(action="Query", latency=1.5)  # so that all of them arrive during the flight
     agent = start(small_object())
     with concurrent.futures.ThreadPoolExecutor(200) as clients:
-        told = list(clients.map(lambda _: agent.rpc("count", trigger="small",
+        answer = list(clients.map(lambda _: agent.rpc("count", trigger="small",
                                                     timeout_ms=MINUTE)["count"], range(200)))
     status = agent.rpc("status")
-    print("\n200 clients ask at once for what nobody counted yet")
-    show("answers", len(told))
+    print("\n200 clients ask at once for what was not counted yet")
+    show("answers", len(answer))
     show("flights", status["flights"]["started"])
     show("Queries", world.calls("dynamodb", "Query"))
-    assert told == [7] * 200
+    assert answer == [7] * 200
     assert status["flights"]["started"] == world.calls("dynamodb", "Query") == 1
 
 
@@ -158,8 +158,8 @@ def instructions(pod, canned, token_bytes, pages):
     """Of an agent that counts so many pages, from its start to its end."""
     agent = pod(small_object(), options=["--no-seccomp"], env=keys(canned(pages), token_bytes))
     agent.start(wrapper=["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"])
-    told = agent.rpc("count", trigger="small", timeout_ms=MINUTE)
-    assert told["pages"] == pages
+    answer = agent.rpc("count", trigger="small", timeout_ms=MINUTE)
+    assert answer["pages"] == pages
     assert agent.stop() == 0
     return int(re.search(r"Collected : (\d+)", agent.log()).group(1))
 
@@ -177,7 +177,7 @@ def test_the_session_token_costs_a_page_little(pod, canned):
     short, long = TOKENS
     each = (taken[long] - taken[short]) / (long - short)
     show("… for each byte of the token more", f"{each:.0f}")
-    # libcurl formats each byte of a header in 77 to 95; hashing it anew for each page took 66 more.
+    # libcurl formats each byte of a header in 77 to 95; hashing it again for each page took 66 more.
     assert each < 115
 
 
@@ -193,8 +193,8 @@ def test_a_page_after_another_allocates_nothing(pod, canned, counting_library, t
         agent.start()
         agent.rpc("count", trigger="small", timeout_ms=MINUTE)
         before = allocations(agent, counts)
-        told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=MINUTE)
-        assert told["pages"] == pages
+        answer = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=MINUTE)
+        assert answer["pages"] == pages
         made[pages] = allocations(agent, counts) - before
     print(f"\nA count of {10 + PAGES} pages beside one of 10")
     show("allocations more, of a list that doubles", made[10 + PAGES] - made[10])

@@ -40,9 +40,9 @@ def requests(first, number, request=COUNT):
 
 def answers(connections, wanted, seconds=60):
     """Reads all messages of each connection, until each has its number."""
-    selector, told = selectors.DefaultSelector(), {}
+    selector, answer = selectors.DefaultSelector(), {}
     for connection in connections:
-        told[connection] = []
+        answer[connection] = []
         selector.register(connection, selectors.EVENT_READ, msgpack.Unpacker())
     deadline = time.monotonic() + seconds
     while selector.get_map():
@@ -51,10 +51,10 @@ def answers(connections, wanted, seconds=60):
             data = key.fileobj.recv(1 << 18)
             assert data, "the connection was closed"
             key.data.feed(data)
-            told[key.fileobj] += list(key.data)
-            if len(told[key.fileobj]) >= wanted:
+            answer[key.fileobj] += list(key.data)
+            if len(answer[key.fileobj]) >= wanted:
                 selector.unregister(key.fileobj)
-    return told
+    return answer
 
 
 class Bystander:
@@ -121,9 +121,9 @@ def test_1024_connections_with_64_requests_each_on_one_flight(start, world, crow
         {"trigger": "small", "max_age_ms": 0, "timeout_ms": 60_000}]]) for msgid in range(IN_FLIGHT))
     for connection in connections:
         connection.sendall(batch)
-    told = answers(connections, IN_FLIGHT)
+    answer = answers(connections, IN_FLIGHT)
     grew_kb(agent, before, 40_000)
-    for messages in told.values():
+    for messages in answer.values():
         assert sorted(message[1] for message in messages) == list(range(IN_FLIGHT))
         assert {message[3]["count"] for message in messages} == {7}
     assert world.calls("dynamodb", "Query") <= 2  # those that arrived after the first flight
@@ -132,7 +132,7 @@ def test_1024_connections_with_64_requests_each_on_one_flight(start, world, crow
     wait_until(lambda: agent.rpc("status")["connections"]["open"] == 1)
 
 
-def test_one_connection_too_many_is_told_so_and_later_served(start, crowd):
+def test_one_connection_too_many_is_reported_so_and_later_served(start, crowd):
     agent = start(small_object())
     connections = crowd(agent, CONNECTIONS)
     for connection in connections:  # an idle one would be closed
@@ -141,7 +141,7 @@ def test_one_connection_too_many_is_told_so_and_later_served(start, crowd):
     with agent.connect() as one_more:
         with pytest.raises(RpcError) as caught:
             one_more.call("ping")
-        assert caught.value.name == "BUSY" and "1024" in caught.value.told["message"]
+        assert caught.value.name == "BUSY" and "1024" in caught.value.answer["message"]
         assert one_more.receive() is None
     code, out, err = agent.cli("count", "small")
     assert (code, out) == (1, "") and "BUSY" in err
@@ -291,9 +291,9 @@ def test_a_count_without_descriptors_names_them(start, world):
     with agent.connect() as inside:
         inside.call("ping")
         limit_descriptors(agent, 5)
-        told = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=1000)
-        assert told["quality"] == "stale"
-        assert "no file descriptor left" in told["last_error"]["message"]
+        answer = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=1000)
+        assert answer["quality"] == "stale"
+        assert "no file descriptor left" in answer["last_error"]["message"]
         agent.wait_for_log("no file descriptor left")
         limit_descriptors(agent, 1024)
         wait_until(lambda: inside.call("count", trigger="small", max_age_ms=0)["quality"] == "exact")
@@ -319,8 +319,8 @@ def test_without_descriptors_those_inside_are_served_and_nothing_spins(start, wo
         assert agent.log().count("\n") - lines < 30, "the log is flooded"
         # The agent cannot open a connection to AWS now: an error or the last count, and no crash.
         world.close_idle()
-        told = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=800)
-        assert (told["count"], told["quality"]) == (7, "stale")
+        answer = inside.call("count", trigger="small", max_age_ms=0, timeout_ms=800)
+        assert (answer["count"], answer["quality"]) == (7, "stale")
         limit_descriptors(agent, 60)
         for connection in late:
             connection.sendall(requests(1, 1))
@@ -382,6 +382,6 @@ def test_lines_that_were_lost_are_counted(pod):
         with agent.raw() as bad:
             bad.sendall(b"\xc1")
             assert bad.recv(1) == b""
-        told = os.read(read, 65536).decode()
+        answer = os.read(read, 65536).decode()
         # The line that reports the loss may have been lost, too; then there are two.
-        assert re.search(r"event=log_lost lines=[12]\n", told) and "event=malformed" in told
+        assert re.search(r"event=log_lost lines=[12]\n", answer) and "event=malformed" in answer

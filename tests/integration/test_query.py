@@ -21,24 +21,24 @@ SMALL = {"table": "orders", "key_condition": "#q = :q", "names": {"#q": "queue"}
 def refusal(agent, **params):
     with pytest.raises(RpcError) as caught:
         agent.rpc("query", **params)
-    return caught.value.told
+    return caught.value.answer
 
 
 def test_a_query_is_counted_over_all_pages(start, world, pending):
     agent = start(small_object(), options=ALLOWED)
-    told = agent.rpc("query", **{**SMALL, "values": {":q": {"S": "pending"}}, "timeout_ms": 60_000})
-    assert set(told) == {"count", "quality", "age_ms", "pages", "scanned", "consumed_rcu"}
-    assert (told["count"], told["pages"], told["scanned"]) == (pending, 25, pending)
-    assert (told["quality"], told["age_ms"]) == ("exact", 0)
-    assert told["consumed_rcu"] > 3000
-    assert agent.rpc("status")["consumed_rcu"] == told["consumed_rcu"]
+    answer = agent.rpc("query", **{**SMALL, "values": {":q": {"S": "pending"}}, "timeout_ms": 60_000})
+    assert set(answer) == {"count", "quality", "age_ms", "pages", "scanned", "consumed_rcu"}
+    assert (answer["count"], answer["pages"], answer["scanned"]) == (pending, 25, pending)
+    assert (answer["quality"], answer["age_ms"]) == ("exact", 0)
+    assert answer["consumed_rcu"] > 3000
+    assert agent.rpc("status")["consumed_rcu"] == answer["consumed_rcu"]
 
 
 def test_where_it_is_not_allowed_the_option_is_named(start, world):
     agent = start(small_object())
-    told = refusal(agent, **SMALL)
-    assert told["name"] == "NOT_ALLOWED" and "--allow-query" in told["message"]
-    assert told["retryable"] is False
+    answer = refusal(agent, **SMALL)
+    assert answer["name"] == "NOT_ALLOWED" and "--allow-query" in answer["message"]
+    assert answer["retryable"] is False
     assert not world.calls("dynamodb", "Query")
     assert "query" not in agent.rpc("hello")["methods"]
     code, out, err = agent.cli("query", "orders", "#q = :q")
@@ -57,11 +57,11 @@ def test_the_command_queries(start):
 
 def test_everything_that_is_asked_reaches_dynamodb(start, world):
     agent = start(small_object(), options=ALLOWED)
-    told = agent.rpc("query", table="jobs", index="by-due", key_condition="#o = :o and due > :d",
+    answer = agent.rpc("query", table="jobs", index="by-due", key_condition="#o = :o and due > :d",
                      filter="begins_with(#i, :i)", names={"#o": "owner", "#i": "id"},
                      consistent_read=True,
                      values={":o": {"S": "owner-0"}, ":d": {"N": "5"}, ":i": {"S": "0000"}})
-    assert (told["count"], told["scanned"]) == (2, 98)
+    assert (answer["count"], answer["scanned"]) == (2, 98)
     sent = json.loads(world.requests(service="dynamodb")[0]["body"])
     assert sent == {
         "TableName": "jobs", "IndexName": "by-due", "KeyConditionExpression": "#o = :o and due > :d",
@@ -74,8 +74,8 @@ def test_everything_that_is_asked_reaches_dynamodb(start, world):
 
 def test_it_stops_after_max_pages(start, world):
     world.fault(action="Query", limit=2)
-    told = start(small_object(), options=ALLOWED).rpc("query", **SMALL, max_pages=2)
-    assert (told["count"], told["quality"], told["pages"]) == (4, "at_least", 2)
+    answer = start(small_object(), options=ALLOWED).rpc("query", **SMALL, max_pages=2)
+    assert (answer["count"], answer["quality"], answer["pages"]) == (4, "at_least", 2)
 
 
 def test_it_is_never_cached(start, world):
@@ -140,8 +140,8 @@ def test_the_endpoint_is_one_of_the_configuration(start, world):
 
 def test_without_any_region_it_says_so(start):
     agent = start(small_object(), options=ALLOWED, env={"AWS_REGION": None})
-    told = refusal(agent, **SMALL)
-    assert told["name"] == "INVALID_REQUEST" and "region" in told["message"]
+    answer = refusal(agent, **SMALL)
+    assert answer["name"] == "INVALID_REQUEST" and "region" in answer["message"]
 
 
 @pytest.mark.parametrize("changes, words", [
@@ -168,9 +168,9 @@ def test_without_any_region_it_says_so(start):
     ({"region": "eu west"}, ["region"]),
 ])
 def test_what_is_wrong_is_named(start, world, changes, words):
-    told = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
-    assert told["name"] == "INVALID_REQUEST"
-    assert all(word in told["message"] for word in words), told["message"]
+    answer = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
+    assert answer["name"] == "INVALID_REQUEST"
+    assert all(word in answer["message"] for word in words), answer["message"]
     assert not world.calls("dynamodb", "Query")
 
 
@@ -183,9 +183,9 @@ def test_params_that_are_no_map_are_refused(start):
             connection.answer(connection.send("query"))
 
 
-def test_an_unknown_trigger_is_told(start):
-    told = refusal(start(small_object(), options=ALLOWED), **SMALL, identity_of="nope")
-    assert told["name"] == "UNKNOWN_TRIGGER" and "shop/small" in told["message"]
+def test_an_unknown_trigger_is_reported(start):
+    answer = refusal(start(small_object(), options=ALLOWED), **SMALL, identity_of="nope")
+    assert answer["name"] == "UNKNOWN_TRIGGER" and "shop/small" in answer["message"]
 
 
 def test_unknown_keys_and_nil_are_passed_over(start):
@@ -199,26 +199,26 @@ def test_unknown_keys_and_nil_are_passed_over(start):
     ({"index": "nope"}, "ValidationException"),
     ({"values": {}}, "ValidationException"),
 ])
-def test_what_dynamodb_refuses_is_told(start, changes, code):
-    told = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
-    assert (told["name"], told["aws"]["code"]) == ("AWS_REJECTED", code)
-    assert "fallback" not in told
+def test_what_dynamodb_refuses_is_reported(start, changes, code):
+    answer = refusal(start(small_object(), options=ALLOWED), **{**SMALL, **changes})
+    assert (answer["name"], answer["aws"]["code"]) == ("AWS_REJECTED", code)
+    assert "fallback" not in answer
 
 
 def test_the_deadline_is_kept(start, world):
     world.fault(action="Query", latency=2.0, times=1)
     agent = start(small_object(), options=ALLOWED)
     agent.rpc("whoami")
-    told = refusal(agent, **SMALL, timeout_ms=300)
-    assert told["name"] == "TIMEOUT" and told["retryable"] is True
+    answer = refusal(agent, **SMALL, timeout_ms=300)
+    assert answer["name"] == "TIMEOUT" and answer["retryable"] is True
     assert agent.rpc("status")["flights"]["active"] == 0
     assert agent.rpc("query", **SMALL)["count"] == 7
 
 
 def test_a_throttled_query_is_tried_again_within_its_deadline(start, world):
     world.fault(action="Query", code="ThrottlingException", times=2)
-    told = start(small_object(), options=ALLOWED).rpc("query", **SMALL, timeout_ms=20_000)
-    assert told["count"] == 7
+    answer = start(small_object(), options=ALLOWED).rpc("query", **SMALL, timeout_ms=20_000)
+    assert answer["count"] == 7
     assert world.calls("dynamodb", "Query") == 3
 
 
@@ -241,8 +241,8 @@ def test_the_65th_in_flight_is_busy(start, world):
     with start(small_object(), options=ALLOWED).connect() as connection:
         for _ in range(65):
             connection.send("query", {**SMALL, "timeout_ms": 60_000})
-        told = [connection.receive()[2] for _ in range(65)]
-    names = [error["name"] if error else "ok" for error in told]
+        answer = [connection.receive()[2] for _ in range(65)]
+    names = [error["name"] if error else "ok" for error in answer]
     assert sorted(names) == ["BUSY"] + ["ok"] * 64
 
 
@@ -255,8 +255,8 @@ def test_all_clients_together_have_64(start, world):
         for client in clients:
             for _ in range(10):
                 client.send("query", {**SMALL, "timeout_ms": 60_000})
-        told = [client.receive()[2] for client in clients for _ in range(10)]
-        busy = [error for error in told if error is not None]
+        answer = [client.receive()[2] for client in clients for _ in range(10)]
+        busy = [error for error in answer if error is not None]
         assert len(busy) == 36 and {error["name"] for error in busy} == {"BUSY"}
         assert all(error["retryable"] and "64" in error["message"] for error in busy)
         assert agent.rpc("status")["flights"]["started"] == 64
@@ -273,8 +273,8 @@ def test_what_is_asked_counts_for_the_buffer(start, world):
     with agent.connect() as connection:
         for _ in range(8):
             connection.send("query", long)
-        told = [connection.receive()[2] for _ in range(8)]
-        busy = [error for error in told if error is not None]
+        answer = [connection.receive()[2] for _ in range(8)]
+        busy = [error for error in answer if error is not None]
         assert [error["name"] for error in busy] == ["BUSY"] * 3
         assert all(error["retryable"] and "--max-buffer" in error["message"] for error in busy)
         assert connection.call("query", **long)["count"] == 7
@@ -291,8 +291,8 @@ def test_a_denial_is_remembered(start, world):
     world.fault(action="Query", code="AccessDeniedException", times=1)
     agent = start(small_object(), options=ALLOWED)
     assert refusal(agent, **SMALL)["aws"]["code"] == "AccessDeniedException"
-    told = refusal(agent, **{**SMALL, "filter": "#q = :q"})
-    assert told["name"] == "ACCESS_DENIED" and 0 < told["retry_after_ms"] <= 10_000
+    answer = refusal(agent, **{**SMALL, "filter": "#q = :q"})
+    assert answer["name"] == "ACCESS_DENIED" and 0 < answer["retry_after_ms"] <= 10_000
     assert world.calls("dynamodb", "Query") == 1
     # A refusal is not cached for another table or identity, nor under a new configuration.
     assert agent.rpc("query", **SMALL, identity_of="small")["count"] == 7

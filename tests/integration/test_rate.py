@@ -29,13 +29,13 @@ def test_a_growing_queue_has_a_rate_and_no_end(start, tables):
     begun = time.monotonic()
     tables.fill_orders("growing", 40)
     time.sleep(1.5)
-    told = recount(agent)
+    answer = recount(agent)
     passed = time.monotonic() - begun
-    assert told["count"] == 40 and 1400 < told["rate_over_ms"] < passed * 1000 + 500
-    assert told["rate_per_s"] == pytest.approx(40_000 / told["rate_over_ms"])
-    assert "empty_in_ms" not in told
+    assert answer["count"] == 40 and 1400 < answer["rate_over_ms"] < passed * 1000 + 500
+    assert answer["rate_per_s"] == pytest.approx(40_000 / answer["rate_over_ms"])
+    assert "empty_in_ms" not in answer
     listed, = agent.rpc("list")["triggers"]
-    assert listed["rate_per_s"] == told["rate_per_s"]
+    assert listed["rate_per_s"] == answer["rate_per_s"]
     assert "tally_trigger_items_change_per_second" in agent.cli("-o", "prometheus", "list")[1]
 
 
@@ -46,17 +46,17 @@ def test_a_shrinking_queue_says_when_it_will_be_empty(start, tables):
     for number in range(10):
         tables.remove("orders", {"queue": {"S": "shrinking"}, "id": {"S": f"{number:08}"}})
     time.sleep(1)
-    told = recount(agent)
-    assert told["count"] == 20 and told["rate_per_s"] < 0
-    assert told["empty_in_ms"] == pytest.approx(20_000 / -told["rate_per_s"], abs=2)
+    answer = recount(agent)
+    assert answer["count"] == 20 and answer["rate_per_s"] < 0
+    assert answer["empty_in_ms"] == pytest.approx(20_000 / -answer["rate_per_s"], abs=2)
 
 
 def test_an_empty_queue_is_empty_now(start):
     agent = start(queue("never"))
     recount(agent)
     time.sleep(0.7)
-    told = recount(agent)
-    assert (told["rate_per_s"], told["empty_in_ms"]) == (0, 0)
+    answer = recount(agent)
+    assert (answer["rate_per_s"], answer["empty_in_ms"]) == (0, 0)
 
 
 @pytest.mark.parametrize("metadata, params", [({"countLimit": "3"}, {}), ({}, {"enough": 3})])
@@ -64,8 +64,8 @@ def test_a_lower_bound_has_no_rate(start, tables, metadata, params):
     tables.fill_orders("bounded", 9)
     agent = start(queue("bounded", **metadata))
     for _ in range(2):
-        told = recount(agent, **params)
-        assert told["quality"] == "at_least" and "rate_per_s" not in told
+        answer = recount(agent, **params)
+        assert answer["quality"] == "at_least" and "rate_per_s" not in answer
         time.sleep(0.7)
 
 
@@ -75,8 +75,8 @@ def test_a_stale_count_has_no_rate(start, world):
     time.sleep(0.7)
     assert "rate_per_s" in recount(agent)
     world.fault(action="Query", code="AccessDeniedException")
-    told = recount(agent)
-    assert told["quality"] == "stale" and "rate_per_s" not in told
+    answer = recount(agent)
+    assert answer["quality"] == "stale" and "rate_per_s" not in answer
 
 
 # ---- in the command ----
@@ -108,7 +108,7 @@ def test_a_rate_in_few_digits(fake, rate, shown):
 
 @pytest.mark.parametrize("columns, has_bar", [(200, True), (80, False)])
 def test_watch_has_a_column_for_the_rate(fake, columns, has_bar):
-    agent = fake(watch=lambda _: result("watch-answer"), told=[count_of(500, **FALLING)])
+    agent = fake(watch=lambda _: result("watch-answer"), notifications=[count_of(500, **FALLING)])
     _, shown = in_terminal(["-s", agent.path, "watch", "x"], b"\x03", b"empty in 40 m",
                            columns=columns)
     line, = [line for line in seen_lines(shown) if "500" in line]
@@ -122,7 +122,7 @@ def test_top_has_a_column_for_the_rate(fake):
     assert "RATE" in shown and "-3.2/s, empty in 40 m" in shown
 
 
-def test_a_watch_of_a_falling_queue_tells_the_rate(start, tables):
+def test_a_watch_of_a_falling_queue_shows_the_rate(start, tables):
     tables.fill_orders("emptying", 30)
     agent = start(queue("emptying"))
     recount(agent)

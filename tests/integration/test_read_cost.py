@@ -22,19 +22,19 @@ def test_units_are_added_up_for_each_trigger(start, pending):
     listed = {one["name"]: one for one in agent.rpc("list")["triggers"]}
     assert listed["shop/pending"]["consumed_rcu"] == cost > 3000
     assert 0 < listed["shop/small"]["consumed_rcu"] <= 2
-    told = agent.rpc("status")
+    answer = agent.rpc("status")
     total = sum(one["consumed_rcu"] for one in listed.values())
-    assert told["cost"]["rcu_last_hour"] == pytest.approx(total)
-    assert told["consumed_rcu"] == pytest.approx(total)
-    assert told["cost"]["cost_per_month"] == 0  # a rate is known after a minute
-    assert "budget_rcu_per_hour" not in told["cost"]
+    assert answer["cost"]["rcu_last_hour"] == pytest.approx(total)
+    assert answer["consumed_rcu"] == pytest.approx(total)
+    assert answer["cost"]["cost_per_month"] == 0  # a rate is known after a minute
+    assert "budget_rcu_per_hour" not in answer["cost"]
     explained = agent.rpc("explain", trigger="pending", timeout_ms=60_000)["cost"]
     per_month = explained["rcu_per_poll"] * 730 * 120 * 0.125 / 1e6  # a poll every 30 s
     assert explained["cost_per_month"] == pytest.approx(per_month)
     assert f"{per_month:.2f} a month" in agent.cli("explain", "pending", "--timeout", "60s")[1]
 
 
-def test_without_a_price_no_cost_is_told(start):
+def test_without_a_price_no_cost_is_reported(start):
     agent = start(small_object())
     agent.rpc("count", trigger="small")
     assert "cost_per_month" not in agent.rpc("status")["cost"]
@@ -49,10 +49,10 @@ def test_a_budget_ends_counting(start, world, pending, document, options, which)
     first = agent.rpc("count", trigger="pending", timeout_ms=60_000)
     agent.wait_for_log("event=budget_low")
     before = world.calls("dynamodb", "Query")
-    told = agent.rpc("count", trigger="pending", max_age_ms=0)
-    assert (told["count"], told["quality"]) == (first["count"], "stale")
-    assert told["last_error"]["name"] == "BUSY" and which in told["last_error"]["message"]
-    assert 60_000 < told["last_error"]["retry_after_ms"] <= 3_600_000
+    answer = agent.rpc("count", trigger="pending", max_age_ms=0)
+    assert (answer["count"], answer["quality"]) == (first["count"], "stale")
+    assert answer["last_error"]["name"] == "BUSY" and which in answer["last_error"]["message"]
+    assert 60_000 < answer["last_error"]["retry_after_ms"] <= 3_600_000
     assert world.calls("dynamodb", "Query") == before
     # A threshold is cheap enough.
     assert agent.rpc("count", trigger="pending", max_age_ms=0, enough=1)["quality"] == "at_least"
@@ -64,10 +64,10 @@ def test_an_overdrawn_budget_refuses_what_was_never_counted(start, pending):
     agent.rpc("count", trigger="pending", timeout_ms=60_000)
     with pytest.raises(RpcError) as refused:
         agent.rpc("count", trigger="small")
-    assert refused.value.name == "BUSY" and refused.value.told["retryable"] is True
-    assert refused.value.told["retry_after_ms"] > 3_600_000
-    told = agent.rpc("status")["cost"]
-    assert told["budget_rcu_per_hour"] == 100 and told["budget_rcu_left"] < -3000
+    assert refused.value.name == "BUSY" and refused.value.answer["retryable"] is True
+    assert refused.value.answer["retry_after_ms"] > 3_600_000
+    answer = agent.rpc("status")["cost"]
+    assert answer["budget_rcu_per_hour"] == 100 and answer["budget_rcu_left"] < -3000
 
 
 def test_a_warm_trigger_over_its_budget_does_not_spin(start, pending):
@@ -96,26 +96,26 @@ def test_what_is_no_number_is_refused(pod, option, value):
 def test_the_pages_before_the_flight_timeout_are_a_lower_bound(start, world):
     world.fault(action="Query", latency=1, limit=1)
     agent = start(small_object(), options=["--flight-timeout", "4s"])
-    told = agent.rpc("count", trigger="small", timeout_ms=30_000)
-    assert told["quality"] == "at_least" and 1 <= told["count"] < 7
-    assert told["last_error"]["name"] == "TIMEOUT"
+    answer = agent.rpc("count", trigger="small", timeout_ms=30_000)
+    assert answer["quality"] == "at_least" and 1 <= answer["count"] < 7
+    assert answer["last_error"]["name"] == "TIMEOUT"
     for word in ("countLimit", "maxPages", "--flight-timeout"):
-        assert word in told["last_error"]["message"]
+        assert word in answer["last_error"]["message"]
     # It is cached as any other count is, and says why it is not the whole.
     again = agent.rpc("count", trigger="small")
-    assert (again["count"], again["last_error"]) == (told["count"], told["last_error"])
+    assert (again["count"], again["last_error"]) == (answer["count"], answer["last_error"])
 
 
 def test_a_count_that_never_ends_is_not_begun_for_ever(start, world):
     world.fault(action="Query", latency=1, limit=1)
     agent = start(small_object(), options=["--flight-timeout", "4s"])
     for _ in range(2):
-        told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=30_000)
-        assert told["quality"] == "at_least"
+        answer = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=30_000)
+        assert answer["quality"] == "at_least"
     before = world.calls("dynamodb", "Query")
-    told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=30_000)
-    assert told["quality"] == "stale" and told["last_error"]["name"] == "TIMEOUT"
-    assert 0 < told["last_error"]["retry_after_ms"] <= 60_000
+    answer = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=30_000)
+    assert answer["quality"] == "stale" and answer["last_error"]["name"] == "TIMEOUT"
+    assert 0 < answer["last_error"]["retry_after_ms"] <= 60_000
     assert world.calls("dynamodb", "Query") == before
     # A threshold is short enough, and does not begin the whole again.
     assert agent.rpc("count", trigger="small", max_age_ms=0, enough=1)["quality"] == "at_least"
@@ -124,7 +124,7 @@ def test_a_count_that_never_ends_is_not_begun_for_ever(start, world):
     world.heal()
 
 
-def test_the_metrics_tell_the_cost(start, pending):
+def test_the_metrics_show_the_cost(start, pending):
     agent = start(pending_object(), options=["--budget", "100000"])
     agent.rpc("count", trigger="pending", timeout_ms=60_000)
     code, out, err = agent.cli("-o", "prometheus", "status")

@@ -46,10 +46,10 @@ def test_an_intruder_gets_nowhere(pod, intruder, tmp_path):
         agent.wait_for_log("event=no_seccomp")
         return
     agent.stop()
-    told = break_in(agent, intruder, tmp_path)
-    wanted = {name: "ok" if name in ALLOWED else OTHERWISE.get(name, "EPERM") for name in told}
-    assert told == wanted
-    assert len(told) > 35
+    answer = break_in(agent, intruder, tmp_path)
+    wanted = {name: "ok" if name in ALLOWED else OTHERWISE.get(name, "EPERM") for name in answer}
+    assert answer == wanted
+    assert len(answer) > 35
     agent.wait_for_log("event=syscall_denied call=execve ")
     assert "event=syscall_denied call=ptrace " in agent.log()
     # It continues to serve, and reloads its configuration.
@@ -67,10 +67,10 @@ def test_without_the_filter_an_intruder_gets_somewhere(pod, intruder, tmp_path):
     assert process_facts.status(agent.child.pid, "Seccomp") == "0"
     agent.wait_for_log("event=no_seccomp reason=--no-seccomp")
     agent.stop()
-    told = break_in(agent, intruder, tmp_path)
+    answer = break_in(agent, intruder, tmp_path)
     for name in ("open-write", "open-create", "memfd_create", "run-what-was-written",
                  "map-written-and-run"):
-        assert told[name] == "ok"
+        assert answer[name] == "ok"
 
 
 def test_the_kernel_knows_what_the_process_gave_up(start):

@@ -33,9 +33,9 @@ def present(pieces, image):
 
 
 def recount(agent):
-    told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)
+    result = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)
     agent.rpc("ping")  # the answer is sent just before the request to AWS is freed
-    return told["count"]
+    return result["count"]
 
 
 def replace(agent, world):

@@ -78,11 +78,11 @@ def test_the_second_agent_is_answered_by_the_first(share, world):
     assert (own["count"], own["quality"], own["source"]) == (7, "exact", "own")
     assert "counted_by" not in own
     wait_until(lambda: "completed" in share.record())
-    told = second.rpc("count", trigger="small")
-    assert (told["count"], told["quality"], told["source"]) == (7, "exact", "shared")
-    assert told["counted_by"] == "tally-pod-0"
-    assert (told["pages"], told["scanned"]) == (own["pages"], own["scanned"])
-    assert 0 <= told["age_ms"] < 5000
+    answer = second.rpc("count", trigger="small")
+    assert (answer["count"], answer["quality"], answer["source"]) == (7, "exact", "shared")
+    assert answer["counted_by"] == "tally-pod-0"
+    assert (answer["pages"], answer["scanned"]) == (own["pages"], own["scanned"])
+    assert 0 <= answer["age_ms"] < 5000
     listed = second.rpc("list")["triggers"][0]
     assert (listed["source"], listed["counted_by"]) == ("shared", "tally-pod-0")
     assert "COUNTED BY" in second.cli("list")[1] and "tally-pod-0" in second.cli("list")[1]
@@ -106,19 +106,19 @@ def test_the_record_says_no_value_of_the_query(share):
 def test_agents_that_ask_in_the_same_instant_count_once(share, world):
     world.fault(action="Query", latency=0.5)
     agents = [share.agent() for _ in range(12)]
-    told = [None] * len(agents)
+    result = [None] * len(agents)
 
     def ask(place):
-        told[place] = agents[place].rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)
+        result[place] = agents[place].rpc("count", trigger="small", max_age_ms=0, timeout_ms=20_000)
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(agents))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answer["count"] for answer in told] == [7] * len(agents)
+    assert [answer["count"] for answer in result] == [7] * len(agents)
     assert queries(world) == 1, "\n".join(agent.log() for agent in agents)
-    assert sorted(answer["source"] for answer in told) == ["own"] + ["shared"] * 11
+    assert sorted(answer["source"] for answer in result) == ["own"] + ["shared"] * 11
 
 
 def test_other_questions_have_other_records(share, world):
@@ -149,8 +149,8 @@ def test_warm_triggers_are_counted_once_for_all(share, world):
     counted = queries(world)
     assert 3 <= counted <= 8  # one agent alone: 4 or 5; five alone: 20 to 25
     for agent in agents:
-        told = agent.rpc("count", trigger="small")
-        assert told["count"] == 7 and told["age_ms"] <= 4000
+        answer = agent.rpc("count", trigger="small")
+        assert answer["count"] == 7 and answer["age_ms"] <= 4000
 
 
 @pytest.mark.parametrize("setting, shares", [("off", False), (None, True)])
@@ -189,17 +189,17 @@ def test_thresholds_take_the_fleets_number_and_do_not_share_their_own(share, wor
     assert not share.records()
     first.rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    told = second.rpc("count", trigger="small", enough=1)
-    assert (told["count"], told["quality"], told["source"]) == (7, "exact", "shared")
+    answer = second.rpc("count", trigger="small", enough=1)
+    assert (answer["count"], answer["quality"], answer["source"]) == (7, "exact", "shared")
 
 
 def test_explain_counts_itself_and_says_where_the_record_is(share, world):
     first, second = share.agent(), share.agent()
     first.rpc("count", trigger="small")
     wait_until(lambda: "completed" in share.record())
-    told = second.rpc("explain", trigger="small")
-    assert told["share"] == {"table": share.name, "key": share.record()["k"]["S"]}
-    assert told["total"]["source"] == "own" and len(told["pages"]) == 1
+    answer = second.rpc("explain", trigger="small")
+    assert answer["share"] == {"table": share.name, "key": share.record()["k"]["S"]}
+    assert answer["total"]["source"] == "own" and len(answer["pages"]) == 1
 
 
 # ---- the agent that counts ----
@@ -234,8 +234,8 @@ def test_a_killed_agent_costs_one_lease(share, world):
     wait_until(lambda: share.records() and "lease" in share.record())
     begun = time.monotonic()
     first.kill()
-    told = second.rpc("count", trigger="small", timeout_ms=40_000)
-    assert (told["count"], told["source"]) == (7, "own")
+    answer = second.rpc("count", trigger="small", timeout_ms=40_000)
+    assert (answer["count"], answer["source"]) == (7, "own")
     assert time.monotonic() - begun < LEASE_SECONDS + 5
 
 
@@ -246,8 +246,8 @@ def test_a_stopped_agent_does_not_overwrite_a_newer_number(share, world):
     asked = connection.send("count", {"trigger": "small", "timeout_ms": 60_000})
     wait_until(lambda: share.records() and "lease" in share.record())
     first.child.send_signal(signal.SIGSTOP)
-    told = second.rpc("count", trigger="small", timeout_ms=40_000)
-    assert (told["count"], told["source"]) == (7, "own")
+    result = second.rpc("count", trigger="small", timeout_ms=40_000)
+    assert (result["count"], result["source"]) == (7, "own")
     wait_until(lambda: share.record().get("counted_by") == {"S": "tally-pod-1"})
     before = share.record()
     first.child.send_signal(signal.SIGCONT)
@@ -261,8 +261,8 @@ def test_a_long_count_renews_its_lease(share, world):
     first, second = share.agent(), share.agent()
     first.connect().send("count", {"trigger": "small", "timeout_ms": 60_000})
     wait_until(lambda: share.records() and "lease" in share.record())
-    told = second.rpc("count", trigger="small", timeout_ms=60_000)
-    assert (told["count"], told["source"]) == (7, "shared")
+    answer = second.rpc("count", trigger="small", timeout_ms=60_000)
+    assert (answer["count"], answer["source"]) == (7, "shared")
     assert queries(world) in (7, 8)  # pages of one count
 
 
@@ -289,10 +289,10 @@ def test_a_failure_that_all_meet_is_the_fleets_backoff(share, world):
     assert throttled.value.name in ("THROTTLED", "TIMEOUT")
     wait_until(lambda: "reason" in share.record())
     before, begun = queries(world), time.monotonic()
-    with pytest.raises(RpcError) as told:
+    with pytest.raises(RpcError) as answer:
         second.rpc("count", trigger="small", timeout_ms=30_000)
-    assert told.value.name == "AWS_UNAVAILABLE" and "tally-pod-0" in str(told.value)
-    assert 0 < told.value.told["retry_after_ms"] <= LEASE_SECONDS * 1000
+    assert answer.value.name == "AWS_UNAVAILABLE" and "tally-pod-0" in str(answer.value)
+    assert 0 < answer.value.answer["retry_after_ms"] <= LEASE_SECONDS * 1000
     assert time.monotonic() - begun < 2 and queries(world) == before
 
 
@@ -322,16 +322,16 @@ def test_a_clock_that_is_wrong_is_not_believed(share, gateway, world, pod):
         other.clock_offset(seconds=600)
         agent = type(pod())(other, small_object(), options=["--share-table", share.name])
         try:
-            told = agent.start().rpc("count", trigger="small")
-            assert (told["count"], told["source"]) == (7, "own")  # the record is ten minutes old
+            answer = agent.start().rpc("count", trigger="small")
+            assert (answer["count"], answer["source"]) == (7, "own")  # the record is ten minutes old
             wait_until(lambda: int(share.record()["completed"]["N"]) > completed + 500_000)
         finally:
             agent.finish()
     finally:
         other.close()
     third = share.agent()
-    told = third.rpc("count", trigger="small")
-    assert (told["count"], told["source"]) == (7, "own")  # a number from the future
+    answer = third.rpc("count", trigger="small")
+    assert (answer["count"], answer["source"]) == (7, "own")  # a number from the future
 
 
 # ---- the table ----
@@ -341,8 +341,8 @@ def test_a_missing_table_costs_a_warning(shared, world):
     share.table.drop()
     agent = share.agent()
     for _ in range(3):
-        told = agent.rpc("count", trigger="small", max_age_ms=0)
-        assert (told["count"], told["source"]) == (7, "own")
+        answer = agent.rpc("count", trigger="small", max_age_ms=0)
+        assert (answer["count"], answer["source"]) == (7, "own")
     assert agent.log().count("event=share_failed") == 1
     assert "ResourceNotFoundException" in agent.log()
     assert agent.rpc("status")["share"]["failed"] == 1
@@ -365,8 +365,8 @@ def test_a_table_that_fails_never_fails_a_count(share, world, action, fault):
     world.fault(action=action, **fault)
     agent = share.agent()
     begun = time.monotonic()
-    told = agent.rpc("count", trigger="small", timeout_ms=5000)
-    assert (told["count"], told["quality"], told["source"]) == (7, "exact", "own")
+    answer = agent.rpc("count", trigger="small", timeout_ms=5000)
+    assert (answer["count"], answer["quality"], answer["source"]) == (7, "exact", "own")
     assert time.monotonic() - begun < 4
     if fault != {"body": "[]", "status": 200} or action == "GetItem":
         agent.wait_for_log("share_failed")
@@ -386,8 +386,8 @@ def test_a_forged_record_is_no_answer(share, world, forged):
     share.table.change(**{**{"count": number(999)}, **forged})
     agent = share.agent()
     begun = time.monotonic()
-    told = agent.rpc("count", trigger="small", timeout_ms=5000)
-    assert (told["count"], told["source"]) == (7, "own")
+    answer = agent.rpc("count", trigger="small", timeout_ms=5000)
+    assert (answer["count"], answer["source"]) == (7, "own")
     assert time.monotonic() - begun < 4
 
 
@@ -396,8 +396,8 @@ def test_a_forged_lease_does_not_stop_the_fleet(share, world):
     wait_until(lambda: "completed" in share.record())
     share.table.change(lease=number(10 ** 15), owner="evil", token="x", since=0)
     agent = share.agent()
-    told = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=5000)
-    assert (told["count"], told["source"]) == (7, "own")
+    answer = agent.rpc("count", trigger="small", max_age_ms=0, timeout_ms=5000)
+    assert (answer["count"], answer["source"]) == (7, "own")
     wait_until(lambda: "lease" not in share.record())
 
 
@@ -406,8 +406,8 @@ def test_a_forged_text_is_cleaned(share):
     wait_until(lambda: "completed" in share.record())
     share.table.change(counted_by={"S": "a\x1b[2Jb\nc" + "x" * 500})
     agent = share.agent()
-    told = agent.rpc("count", trigger="small")
-    assert told["source"] == "shared" and len(told["counted_by"]) < 80
+    answer = agent.rpc("count", trigger="small")
+    assert answer["source"] == "shared" and len(answer["counted_by"]) < 80
     assert "\x1b" not in agent.cli("list")[1]
 
 
@@ -437,15 +437,15 @@ def test_a_policy_for_another_namespace_is_not_enough(share, world):
 def test_200_agents_that_start_in_the_same_second_count_once(share, world):
     """Each has a client that asks at once."""
     agents = [share.agent(start=False) for _ in range(200)]
-    told = [None] * len(agents)
+    result = [None] * len(agents)
 
     def live(place):
         agents[place].start()
-        told[place] = agents[place].rpc("count", trigger="small", timeout_ms=60_000)
+        result[place] = agents[place].rpc("count", trigger="small", timeout_ms=60_000)
 
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(live, range(len(agents))))
-    assert [answer["count"] for answer in told] == [7] * len(agents)
+    assert [answer["count"] for answer in result] == [7] * len(agents)
     assert queries(world) == 1
     assert world.usage(table=share.name)["refused"] < 50
 
@@ -465,7 +465,7 @@ def test_a_reload_that_changes_the_question_has_a_record_of_its_own(share, world
     assert len(share.records()) == 2
 
 
-def test_a_watch_is_told_of_another_count_not_of_another_agent(share, world):
+def test_a_watch_is_reported_of_another_count_not_of_another_agent(share, world):
     watching = share.agent(scaled_object("small", pollingInterval=2))
     connection = watching.connect()
     connection.call("watch", trigger="small")
@@ -486,9 +486,9 @@ def test_a_watch_is_told_of_another_count_not_of_another_agent(share, world):
 def test_a_count_that_took_too_long_is_shared_as_a_lower_bound(share, world):
     world.fault(action="Query", latency=1, limit=1)
     first, second = share.agent(options=["--flight-timeout", "4s"]), share.agent()
-    told = first.rpc("count", trigger="small", timeout_ms=30_000)
-    assert told["quality"] == "at_least" and told["last_error"]["name"] == "TIMEOUT"
+    answer = first.rpc("count", trigger="small", timeout_ms=30_000)
+    assert answer["quality"] == "at_least" and answer["last_error"]["name"] == "TIMEOUT"
     wait_until(lambda: "completed" in share.record())
     again = second.rpc("count", trigger="small")
     assert (again["count"], again["quality"], again["source"]) == \
-        (told["count"], "at_least", "shared")
+        (answer["count"], "at_least", "shared")

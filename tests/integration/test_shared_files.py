@@ -96,7 +96,7 @@ def authentication(name):
             "spec": {"podIdentity": {"provider": "aws"}}}
 
 
-def test_each_trigger_is_told_its_own_reason(start):
+def test_each_trigger_is_reported_its_own_reason(start):
     objects = [scaled_object(name, {**trigger(), "authenticationRef": {"name": f"auth-{name}"}})
                for name in ("a", "b")]
     agent = start(*objects, authentication("auth-a"), authentication("auth-b"))
@@ -137,8 +137,8 @@ def test_a_setting_that_sends_keys_elsewhere_is_refused_by_name(start, world, tm
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", timeout_ms=5000)
     assert caught.value.name == "CREDENTIALS"
-    assert f"profile dev: {setting} " in caught.value.told["message"]
-    assert variable in caught.value.told["message"]
+    assert f"profile dev: {setting} " in caught.value.answer["message"]
+    assert variable in caught.value.answer["message"]
     assert world.calls("dynamodb", "Query") == 0
 
 
@@ -157,7 +157,7 @@ def test_a_redirection_is_refused_whatever_the_source_of_the_keys_is(start, tmp_
     agent = start(small_object(), env={"AWS_CONFIG_FILE": str(path), "AWS_ENDPOINT_URL_STS": None})
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", timeout_ms=5000)
-    assert "endpoint_url" in caught.value.told["message"]
+    assert "endpoint_url" in caught.value.answer["message"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody else")
@@ -172,8 +172,8 @@ def test_a_file_that_cannot_be_read_is_named_with_uid_and_mode(pod, tmp_path):
     agent.start(wrapper=["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"])
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="small", timeout_ms=5000)
-    assert str(path) in caught.value.told["message"]
-    assert "65534" in caught.value.told["message"] and "0600" in caught.value.told["message"]
+    assert str(path) in caught.value.answer["message"]
+    assert "65534" in caught.value.answer["message"] and "0600" in caught.value.answer["message"]
 
 
 @pytest.mark.parametrize("setting", ["sso_session", "login_session", "credential_process"])

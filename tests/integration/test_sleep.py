@@ -61,8 +61,8 @@ def test_a_count_is_not_younger_after_a_sleep(pod, world, library, tmp_path):
     assert agent.rpc("count", trigger="small")["age_ms"] < 60_000
     world.clock_offset(seconds=400)  # whose time advances, too
     slept.write_bytes(struct.pack("q", 400))
-    told = agent.rpc("count", trigger="small")
-    assert 400_000 <= told["age_ms"] < 460_000
+    answer = agent.rpc("count", trigger="small")
+    assert 400_000 <= answer["age_ms"] < 460_000
     assert world.calls("dynamodb", "Query") == 1
     world.clock_offset(seconds=800)
     slept.write_bytes(struct.pack("q", 800))

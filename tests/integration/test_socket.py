@@ -98,16 +98,16 @@ def test_many_requests_on_one_connection_are_all_answered(start):
     with start(small_object()).connect() as connection:
         connection.call("count", trigger="small")
         asked = [connection.send("count", {"trigger": "small"}) for _ in range(50)]
-        told = [connection.receive() for _ in asked]
-        assert sorted(message[1] for message in told) == asked
-        assert {message[3]["count"] for message in told} == {7}
+        answer = [connection.receive() for _ in asked]
+        assert sorted(message[1] for message in answer) == asked
+        assert {message[3]["count"] for message in answer} == {7}
 
 
 def test_an_unknown_method_is_answered_and_a_notification_is_not(start):
     with start(small_object()).connect() as connection:
         with pytest.raises(RpcError) as caught:
             connection.call("nvim_get_api_info")
-        assert caught.value.told["code"] == 2
+        assert caught.value.answer["code"] == 2
         assert caught.value.name == "UNKNOWN_METHOD"
         connection.socket.sendall(msgpack.packb([2, "nonsense", []]))
         connection.call("ping")
@@ -138,11 +138,11 @@ def test_unknown_keys_are_ignored(start):
     assert start(small_object()).rpc("count", trigger="small", colour="red")["count"] == 7
 
 
-def test_hello_tells_version_methods_and_limits(start):
-    told = start(small_object()).rpc("hello", client="a test")
-    assert (told["protocol"], told["version"]) == ("tally", 1)
-    assert {"hello", "ping", "count", "list", "status", "whoami"} <= set(told["methods"])
-    assert told["limits"]
+def test_hello_shows_version_methods_and_limits(start):
+    answer = start(small_object()).rpc("hello", client="a test")
+    assert (answer["protocol"], answer["version"]) == ("tally", 1)
+    assert {"hello", "ping", "count", "list", "status", "whoami"} <= set(answer["methods"])
+    assert answer["limits"]
 
 
 def test_the_65th_request_in_flight_is_busy(start, world):
@@ -150,16 +150,16 @@ def test_the_65th_request_in_flight_is_busy(start, world):
     with start(small_object()).connect() as connection:
         for _ in range(65):
             connection.send("count", {"trigger": "small"})
-        told = [connection.receive() for _ in range(65)]
-    names = [message[2]["name"] if message[2] else "ok" for message in told]
+        answer = [connection.receive() for _ in range(65)]
+    names = [message[2]["name"] if message[2] else "ok" for message in answer]
     assert sorted(names) == ["BUSY"] + ["ok"] * 64
 
 
 def test_the_socket_is_for_its_group_and_goes_with_the_agent(start):
     agent = start(small_object())
-    told = os.stat(agent.socket)
-    assert stat.S_ISSOCK(told.st_mode)
-    assert stat.S_IMODE(told.st_mode) == 0o660
+    answer = os.stat(agent.socket)
+    assert stat.S_ISSOCK(answer.st_mode)
+    assert stat.S_IMODE(answer.st_mode) == 0o660
     assert agent.stop() == 0
     assert not os.path.exists(agent.socket)
 
@@ -171,7 +171,7 @@ def start_for_nobody(start):
     return agent
 
 
-def test_who_may_not_use_it_is_told_so_and_nothing_else(start):
+def test_who_may_not_use_it_is_reported_so_and_nothing_else(start):
     agent = start_for_nobody(start)
     with agent.connect() as other:
         with pytest.raises(RpcError) as refused:

@@ -15,32 +15,32 @@ POLL_SECONDS = 0.1
 FALLBACK = {"failureThreshold": 2, "replicas": 4}
 
 
-def watch(agent, seconds, until=lambda told: False, **params):
+def watch(agent, seconds, until=lambda result: False, **params):
     """The answers to a client that sends requests all the time: (time, answer or error) of each."""
-    told, begun = [], time.monotonic()
+    result, begun = [], time.monotonic()
     with agent.connect() as connection:
-        while time.monotonic() - begun < seconds and not (told and until(told[-1][1])):
+        while time.monotonic() - begun < seconds and not (result and until(result[-1][1])):
             try:
                 answer = connection.call("count", trigger="small", max_age_ms=0, timeout_ms=900,
                                          **params)
             except RpcError as error:
                 answer = error
-            told.append((time.monotonic() - begun, answer))
+            result.append((time.monotonic() - begun, answer))
             time.sleep(POLL_SECONDS)
-    return told
+    return result
 
 
 def kind(answer):
     return "error" if isinstance(answer, RpcError) else answer["quality"]
 
 
-def phases(told):
+def phases(result):
     """The kinds of answers in their order, without repetitions."""
-    return [name for name, _ in itertools.groupby(kind(answer) for _, answer in told)]
+    return [name for name, _ in itertools.groupby(kind(answer) for _, answer in result)]
 
 
-def counts(told):
-    return {answer["count"] for _, answer in told if kind(answer) != "error"}
+def counts(result):
+    return {answer["count"] for _, answer in result if kind(answer) != "error"}
 
 
 def is_error(answer):
@@ -76,14 +76,14 @@ def test_without_sts_valid_credentials_serve_to_their_end(start, world):
     assert agent.rpc("count", trigger="small")["count"] == 7
     world.leave(service="sts")
     end, begun = end_of_credentials(agent), time.time()
-    told = watch(agent, 25, until=is_error)
-    assert counts(told) == {7}
-    told = [each for each in told if not is_of_a_busy_machine(each[1])]
-    assert phases(told) == ["exact", "stale", "error"], told
-    last_exact = max(when for when, answer in told if kind(answer) == "exact")
+    result = watch(agent, 25, until=is_error)
+    assert counts(result) == {7}
+    result = [each for each in result if not is_of_a_busy_machine(each[1])]
+    assert phases(result) == ["exact", "stale", "error"], result
+    last_exact = max(when for when, answer in result if kind(answer) == "exact")
     assert end - 2 < begun + last_exact < end + 1
-    assert told[-1][1].name in ("AWS_UNAVAILABLE", "TIMEOUT"), told[-1][1]
-    assert "AssumeRoleWithWebIdentity" in told[-1][1].told["message"]
+    assert result[-1][1].name in ("AWS_UNAVAILABLE", "TIMEOUT"), result[-1][1]
+    assert "AssumeRoleWithWebIdentity" in result[-1][1].answer["message"]
     # A request that was signed before they expired may have arrived later.
     assert max(map(signed_at, world.requests(service="dynamodb"))) < end
     world.come_back(service="sts")
@@ -94,10 +94,10 @@ def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
     agent = start(small_object(fallback=FALLBACK), options=["--max-stale", "3s"])
     assert agent.rpc("count", trigger="small")["count"] == 7
     world.leave(service="dynamodb")
-    told = watch(agent, 25, until=is_error, replicas=1)
-    assert phases(told) == ["stale", "error"]
-    assert counts(told) == {7}
-    stale = [answer for _, answer in told[:-1]]
+    result = watch(agent, 25, until=is_error, replicas=1)
+    assert phases(result) == ["stale", "error"]
+    assert counts(result) == {7}
+    stale = [answer for _, answer in result[:-1]]
     ages = [answer["age_ms"] for answer in stale]
     assert ages == sorted(ages) and 2000 < ages[-1] <= 3000
     assert {answer["last_error"]["name"] for answer in stale} == {"AWS_UNAVAILABLE"}
@@ -105,7 +105,7 @@ def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
     assert [answer["fallback"] for answer in stale] == sorted(answer["fallback"]
                                                               for answer in stale)
     assert stale[-1]["fallback"] and stale[-1]["desired_replicas"] == FALLBACK["replicas"]
-    error = told[-1][1].told
+    error = result[-1][1].answer
     assert (error["fallback"], error["desired_replicas"]) == (True, FALLBACK["replicas"])
     code, out, err = agent.cli("count", "small", "--max-age", "0", "--timeout", "1s")
     assert (code in (1, 4), out) == (True, "")
@@ -118,9 +118,9 @@ def test_without_dynamodb_the_last_count_is_stale_up_to_its_limit(start, world):
 def test_a_first_count_that_fails_is_an_error_with_the_fallback_replicas(start, world):
     world.fault(service="*", status=503)
     agent = start(small_object(fallback=FALLBACK))
-    told = [answer.told for _, answer in watch(  # every answer is an error
-        agent, 25, until=lambda answer: answer.told.get("fallback"))]
-    decisions = [(error.get("fallback"), error.get("desired_replicas")) for error in told]
+    result = [answer.answer for _, answer in watch(  # every answer is an error
+        agent, 25, until=lambda answer: answer.answer.get("fallback"))]
+    decisions = [(error.get("fallback"), error.get("desired_replicas")) for error in result]
     assert set(decisions) <= {(False, None), (True, FALLBACK["replicas"])}
     assert decisions[0] == (False, None) and decisions[-1] == (True, FALLBACK["replicas"])
 
@@ -130,7 +130,7 @@ def test_credentials_that_aws_ends_early_are_no_zero_either(start, world):
     assert agent.rpc("count", trigger="small")["count"] == 7
     world.expire()
     world.leave(service="sts")
-    told = watch(agent, 2)
-    assert phases(told) == ["stale"] and counts(told) == {7}
+    answer = watch(agent, 2)
+    assert phases(answer) == ["stale"] and counts(answer) == {7}
     world.come_back(service="sts")
     assert phases(watch(agent, 25, until=is_exact))[-1] == "exact"

@@ -39,13 +39,13 @@ def queues(world):
     (":v = sum#{00..01}", None),
 ])
 def test_the_values_are_counted_and_added(start, world, shards, over, wanted):
-    told = start(summed(over)).rpc("count", trigger="sum")
-    assert told["quality"] == "exact"
+    answer = start(summed(over)).rpc("count", trigger="sum")
+    assert answer["quality"] == "exact"
     if wanted is None:
-        assert told["count"] == 0
+        assert answer["count"] == 0
     else:
-        assert told["count"] == sum(COUNTS[place] for place in wanted)
-        assert told["pages"] == len(wanted)
+        assert answer["count"] == sum(COUNTS[place] for place in wanted)
+        assert answer["pages"] == len(wanted)
         assert sorted(queues(world)) == sorted(f"sum#{place}" for place in wanted)
 
 
@@ -77,8 +77,8 @@ def test_four_are_asked_at_once(start, world, shards):
 
 def test_pages_of_all_values_are_added(start, world, shards):
     world.fault(action="Query", limit=2)
-    told = start(summed()).rpc("count", trigger="sum")
-    assert (told["count"], told["quality"]) == (sum(COUNTS), "exact")
+    answer = start(summed()).rpc("count", trigger="sum")
+    assert (answer["count"], answer["quality"]) == (sum(COUNTS), "exact")
 
 
 def test_one_failure_fails_the_sum(start, world, shards):
@@ -90,40 +90,40 @@ def test_one_failure_fails_the_sum(start, world, shards):
 
 @pytest.mark.parametrize("metadata, params", [({"countLimit": "6"}, {}), ({}, {"enough": 6})])
 def test_what_is_enough_ends_all(start, world, shards, metadata, params):
-    told = start(summed(**metadata)).rpc("count", trigger="sum", **params)
-    assert told["quality"] == "at_least" and 6 <= told["count"] < sum(COUNTS)
+    answer = start(summed(**metadata)).rpc("count", trigger="sum", **params)
+    assert answer["quality"] == "at_least" and 6 <= answer["count"] < sum(COUNTS)
 
 
 def test_fewer_than_enough_are_exact(start, shards):
-    told = start(summed()).rpc("count", trigger="sum", enough=100)
-    assert (told["count"], told["quality"]) == (sum(COUNTS), "exact")
+    answer = start(summed()).rpc("count", trigger="sum", enough=100)
+    assert (answer["count"], answer["quality"]) == (sum(COUNTS), "exact")
 
 
 def test_max_pages_hold_for_each_value(start, world, shards):
     world.fault(action="Query", limit=2)
-    told = start(summed(maxPages="1")).rpc("count", trigger="sum")
-    assert (told["count"], told["quality"]) == (sum(min(count, 2) for count in COUNTS), "at_least")
+    answer = start(summed(maxPages="1")).rpc("count", trigger="sum")
+    assert (answer["count"], answer["quality"]) == (sum(min(count, 2) for count in COUNTS), "at_least")
 
 
 def test_explain_shows_each_value(start, world, shards):
-    told = start(summed()).rpc("explain", trigger="sum")
-    shown = {json.loads(page["shard"])[":v"]["S"]: page["count"] for page in told["pages"]}
+    answer = start(summed()).rpc("explain", trigger="sum")
+    shown = {json.loads(page["shard"])[":v"]["S"]: page["count"] for page in answer["pages"]}
     assert shown == {f"sum#{place}": count for place, count in enumerate(COUNTS)}
-    assert len(told["config"]["query"]["sum_over"] if "query" in told["config"]
-               else told["config"]["sum_over"]) == 6
-    assert "sumOver" in told["keda"]["note"]
+    assert len(answer["config"]["query"]["sum_over"] if "query" in answer["config"]
+               else answer["config"]["sum_over"]) == 6
+    assert "sumOver" in answer["keda"]["note"]
 
 
 def test_client_values_and_sum_over_go_together(start, world, shards):
     both = summed(keyConditionExpression="#k = :v AND begins_with(id, :p)", clientValues=":p",
                   expressionAttributeValues='{":v": {"S": "x"}}')
-    told = start(both).rpc("count", trigger="sum", values={":p": {"S": "00000000"}})
-    assert told["count"] == sum(1 for count in COUNTS if count)
+    answer = start(both).rpc("count", trigger="sum", values={":p": {"S": "00000000"}})
+    assert answer["count"] == sum(1 for count in COUNTS if count)
 
 
 def test_256_values_are_counted(start, world):
-    told = start(summed(":v = none#{0..255}")).rpc("count", trigger="sum", timeout_ms=60_000)
-    assert (told["count"], told["quality"], told["pages"]) == (0, "exact", 256)
+    answer = start(summed(":v = none#{0..255}")).rpc("count", trigger="sum", timeout_ms=60_000)
+    assert (answer["count"], answer["quality"], answer["pages"]) == (0, "exact", 256)
 
 
 @pytest.mark.parametrize("over", [
@@ -147,7 +147,7 @@ def test_check_says_what_keda_counts(pod):
 
 def test_explain_says_what_keda_would_count(start, shards):
     """Its count is that of the placeholder's own value, sum#0."""
-    told = start(summed()).rpc("explain", trigger="sum")["keda"]
-    assert (told["count"], told["undercount"]) == (COUNTS[0], sum(COUNTS) - COUNTS[0])
+    answer = start(summed()).rpc("explain", trigger="sum")["keda"]
+    assert (answer["count"], answer["undercount"]) == (COUNTS[0], sum(COUNTS) - COUNTS[0])
     other = start(summed(expressionAttributeValues='{":v": {"S": "none of them"}}'))
     assert "count" not in other.rpc("explain", trigger="sum")["keda"]

@@ -119,10 +119,10 @@ def test_a_bad_certificate_is_refused_at_once_and_not_tried_again(
     error = refusal(agent, timeout_ms=20_000)
     assert time.monotonic() - begun < 10
     assert error.name == "AWS_UNAVAILABLE"
-    assert "certificate" in error.told["message"] and REFUSED[kind] in error.told["message"]
-    assert "localhost" in error.told["message"]
-    assert "AWS_CA_BUNDLE" in error.told["message"]
-    assert "refused" not in error.told["message"]
+    assert "certificate" in error.answer["message"] and REFUSED[kind] in error.answer["message"]
+    assert "localhost" in error.answer["message"]
+    assert "AWS_CA_BUNDLE" in error.answer["message"]
+    assert "refused" not in error.answer["message"]
     assert bad.connections <= 2  # the second one to see the issuer
 
 
@@ -130,7 +130,7 @@ def test_the_issuer_of_a_foreign_certificate_is_named(start, server):
     bad = server("good")  # of an authority that the system does not trust
     agent = start(small_object(), env={"AWS_ENDPOINT_URL_STS": bad.url,
                                        "SSL_CERT_FILE": "./corp-ca.pem"})
-    message = refusal(agent, timeout_ms=20_000).told["message"]
+    message = refusal(agent, timeout_ms=20_000).answer["message"]
     assert f"its issuer is tally test CA; AWS_CA_BUNDLE" in message
     assert "SSL_CERT_FILE is not read" in message
 
@@ -142,7 +142,7 @@ def test_a_broken_handshake_is_tried_again_within_reason(start, server, authorit
                                                AWS_ENDPOINT_URL_DYNAMODB=bad.url))
     error = refusal(agent)
     assert error.name in ("AWS_UNAVAILABLE", "TIMEOUT")
-    assert BROKEN[kind] in error.told["message"].lower()
+    assert BROKEN[kind] in error.answer["message"].lower()
     assert 2 <= bad.connections <= 20
     assert not [version for version in bad.handshakes if version.startswith("TLS")]
 
@@ -213,11 +213,11 @@ def test_a_bundle_without_a_certificate_believes_nobody(start, world, tmp_path, 
         "AWS_ENDPOINT_URL_DYNAMODB": world.listen(service="dynamodb", tls="good")})
     error = refusal(agent)
     assert error.name == "AWS_UNAVAILABLE"
-    assert "certificate" in error.told["message"].lower()
+    assert "certificate" in error.answer["message"].lower()
     assert json.dumps(world.requests(service="dynamodb")) == "[]"
 
 
-def test_a_machine_without_authorities_is_told_at_the_start(pod):
+def test_a_machine_without_authorities_is_reported_at_the_start(pod):
     hide = 'mount --bind /dev/null /etc/ssl/certs/ca-certificates.crt && exec "$@"'
     agent = pod(small_object()).start(wrapper=["unshare", "-m", "sh", "-c", hide, "sh"])
     agent.wait_for_log("event=ca_bundle_missing")
@@ -226,7 +226,7 @@ def test_a_machine_without_authorities_is_told_at_the_start(pod):
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
                                       "REQUESTS_CA_BUNDLE"])
-def test_a_variable_that_names_no_authorities_here_is_told_at_the_start(
+def test_a_variable_that_names_no_authorities_here_is_reported_at_the_start(
         start, authority, tmp_path, variable):
     agent = start(small_object(), env={variable: str(tmp_path / "ca.pem")})
     agent.wait_for_log(f"event=ca_bundle_ignored variable={variable}")

@@ -65,14 +65,14 @@ def test_the_agent_does_not_start_with_what_the_check_refuses():
     assert not os.path.exists("/tmp/never.sock")
 
 
-def test_errors_of_every_file_are_told_in_one_run(tmp_path):
+def test_errors_of_every_file_are_reported_in_one_run(tmp_path):
     (tmp_path / "a.yaml").write_text(text(scaled_object("one", trigger(targetValue="0"))))
     (tmp_path / "b.yaml").write_text("kind: [")
     (tmp_path / "c.yaml").write_text(text(scaled_object("two", trigger(tableName=""))))
     code, out, err = check(tmp_path, tmp_path / "missing.yaml")
     assert (code, out) == (2, "")
-    told = [line.removeprefix(f"{tmp_path}/") for line in err.splitlines() if ": error: " in line]
-    assert [line.partition(":")[0] for line in told] == ["a.yaml", "b.yaml", "c.yaml",
+    answer = [line.removeprefix(f"{tmp_path}/") for line in err.splitlines() if ": error: " in line]
+    assert [line.partition(":")[0] for line in answer] == ["a.yaml", "b.yaml", "c.yaml",
                                                          "missing.yaml"]
     assert err.endswith("4 errors; the configuration is not usable\n")
 

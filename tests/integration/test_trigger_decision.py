@@ -96,12 +96,12 @@ def deciding(gateway, tables):
 def test_a_count_becomes_replicas(deciding, name):
     number = list(CASES).index(name)
     document, params, active, desired = CASES[name]
-    told = deciding.rpc("count", trigger=f"case-{number}", **params)
+    answer = deciding.rpc("count", trigger=f"case-{number}", **params)
     metadata = document["spec"]["triggers"][0]["metadata"]
-    assert (told["active"], told.get("desired_replicas")) == (active, desired)
-    assert told["target"] == int(metadata["targetValue"])
-    assert told["activation_target"] == int(metadata.get("activationTargetValue", 0))
-    assert told["fallback"] is False and "last_error" not in told
+    assert (answer["active"], answer.get("desired_replicas")) == (active, desired)
+    assert answer["target"] == int(metadata["targetValue"])
+    assert answer["activation_target"] == int(metadata.get("activationTargetValue", 0))
+    assert answer["fallback"] is False and "last_error" not in answer
 
 
 def fail_again(connection, name, **params):
@@ -109,7 +109,7 @@ def fail_again(connection, name, **params):
     try:
         return connection.call("count", trigger=name, max_age_ms=0, timeout_ms=10_000, **params)
     except RpcError as error:
-        return error.told
+        return error.answer
 
 
 def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
@@ -121,13 +121,13 @@ def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
                   scaled_object("without"),
                   scaled_object("at-once", fallback={"failureThreshold": 0, "replicas": 0}))
     with agent.connect() as connection:
-        told = connection.call("count", trigger="stale")
-        assert (told["fallback"], told["desired_replicas"]) == (False, 2)
+        result = connection.call("count", trigger="stale")
+        assert (result["fallback"], result["desired_replicas"]) == (False, 2)
         world.fault(action="Query", code="ValidationException", message="no good")
 
-        told = fail_again(connection, "stale")
-        assert (told["quality"], told["count"], told["fallback"]) == ("stale", 7, False)
-        assert (told["desired_replicas"], told["active"]) == (2, True)
+        result = fail_again(connection, "stale")
+        assert (result["quality"], result["count"], result["fallback"]) == ("stale", 7, False)
+        assert (result["desired_replicas"], result["active"]) == (2, True)
         first = fail_again(connection, "never")
         assert (first["name"], first["fallback"]) == ("AWS_REJECTED", False)
         assert "desired_replicas" not in first and "count" not in first
@@ -142,24 +142,24 @@ def test_the_fallback_follows_more_failures_than_the_threshold(start, world):
         assert failed == 5
 
         def second(name):
-            while not (told := fail_again(connection, name))["fallback"]:
+            while not (result := fail_again(connection, name))["fallback"]:
                 assert agent.rpc("status")["flights"]["failed"] < 20
                 time.sleep(0.05)
-            return told
+            return result
 
-        told = second("stale")
-        assert (told["quality"], told["count"]) == ("stale", 7)
-        assert told["desired_replicas"] == 6 and told["last_error"]["aws"]["code"]
-        told = second("never")
-        assert (told["name"], told["desired_replicas"]) == ("AWS_REJECTED", 6)
+        result = second("stale")
+        assert (result["quality"], result["count"]) == ("stale", 7)
+        assert result["desired_replicas"] == 6 and result["last_error"]["aws"]["code"]
+        result = second("never")
+        assert (result["name"], result["desired_replicas"]) == ("AWS_REJECTED", 6)
         assert "desired_replicas" not in second("dynamic")
         for replicas, desired in ((3, 3), (30, 8), (0, 0)):
-            told = fail_again(connection, "dynamic", replicas=replicas)
-            assert (told["fallback"], told["desired_replicas"]) == (True, desired)
+            result = fail_again(connection, "dynamic", replicas=replicas)
+            assert (result["fallback"], result["desired_replicas"]) == (True, desired)
         world.heal()
-        while (told := fail_again(connection, "stale"))["quality"] == "stale":
+        while (result := fail_again(connection, "stale"))["quality"] == "stale":
             time.sleep(0.05)
-        assert (told["fallback"], told["desired_replicas"]) == (False, 2)
+        assert (result["fallback"], result["desired_replicas"]) == (False, 2)
 
 
 # behavior: (fallback.replicas, minReplicaCount, maxReplicaCount, replicas, desired_replicas)
@@ -191,9 +191,9 @@ def test_a_fallback_follows_its_behavior_within_the_bounds(start, world):
         for number, (name, case_) in enumerate(FALLBACKS.items()):
             *_, replicas, desired = case_
             params = {} if replicas is None else {"replicas": replicas}
-            told = fail_again(connection, f"case-{number}", **params)
-            assert ("count" in told) == (number == 0)
-            assert (told["fallback"], told.get("desired_replicas")) == (True, desired), name
+            result = fail_again(connection, f"case-{number}", **params)
+            assert ("count" in result) == (number == 0)
+            assert (result["fallback"], result.get("desired_replicas")) == (True, desired), name
 
 
 @pytest.mark.parametrize("table, wanted", [

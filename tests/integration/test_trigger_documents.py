@@ -217,7 +217,7 @@ def test_a_source_that_is_not_spoken_is_named(pod, field):
     assert code == 2 and f"error: {field}: " in err
 
 
-def test_a_region_that_is_not_mounted_yet_is_told_and_taken_at_a_reload(start, world, tmp_path):
+def test_a_region_that_is_not_mounted_yet_is_reported_and_taken_at_a_reload(start, world, tmp_path):
     asked = {**trigger(awsRegion=""), "authenticationRef": {"name": "auth"}}
     agent = start(scaled_object("it", asked), authentication("auth", secretTargetRef=[
         {"parameter": "awsRegion", "name": "place", "key": "region"}]),
@@ -307,9 +307,9 @@ def test_documents_of_every_form_are_read_from_a_folder(pod, tmp_path):
               "default/snippet/0": 7, "default/snippet/1": 0,
               "shop/json": 0, "shop/listed": 7, "shop/tabs": 7}
     assert sorted(entry["name"] for entry in agent.rpc("list")["triggers"]) == sorted(wanted)
-    told = {name: agent.rpc("count", trigger=name) for name in wanted}
-    assert {name: answer["count"] for name, answer in told.items()} == wanted
-    assert told["batch/job"]["desired_replicas"] == 3
+    result = {name: agent.rpc("count", trigger=name) for name in wanted}
+    assert {name: answer["count"] for name, answer in result.items()} == wanted
+    assert result["batch/job"]["desired_replicas"] == 3
     skipped = [line for line in agent.log().splitlines() if "are skipped" in line]
     assert len(skipped) == 2 and all("level=info" in line for line in skipped)
     assert "Deployment" in "".join(skipped) and "Service" in "".join(skipped)
@@ -379,7 +379,7 @@ def test_a_form_that_fits_several_lists_them(named, name, candidates):
 
 @pytest.mark.parametrize("name", ["", "nobody", "a/", "/alone", "pair/0", "mixed/0", "mixed/3",
                                   "twice/small", "a/alone/x", "A/alone", "alon"])
-def test_what_fits_none_is_told(named, name):
+def test_what_fits_none_is_reported(named, name):
     with pytest.raises(RpcError) as caught:
         named.rpc("count", trigger=name)
     assert caught.value.name == "UNKNOWN_TRIGGER"

@@ -221,8 +221,8 @@ def test_numbers_are_read_as_kubernetes_reads_them(pod, tmp_path):
     agent = pod(scaled_object("unused"))
     agent.config = str(tmp_path / "numbers.yaml")
     agent.start()
-    told = {name: agent.rpc("count", trigger=name)["desired_replicas"] for name in spelt}
-    assert told == {"octal": 3, "underlined": 4, "real": 5, "exponent": 6, "hexadecimal": 2,
+    result = {name: agent.rpc("count", trigger=name)["desired_replicas"] for name in spelt}
+    assert result == {"octal": 3, "underlined": 4, "real": 5, "exponent": 6, "hexadecimal": 2,
                     "a-text-of-digits": 5}
 
 
@@ -255,7 +255,7 @@ def test_a_role_is_none(tmp_path, role):
 
 
 @pytest.mark.parametrize("provider", ["aws-eks", "aws-kiam", "none"])
-def test_a_role_that_is_not_used_is_told(tmp_path, provider):
+def test_a_role_that_is_not_used_is_reported(tmp_path, provider):
     asked = {"podIdentity": {"provider": provider, "roleArn": ROLE}}
     _, found = findings(tmp_path, *with_auth(asked), env=EKS_VARIABLES)
     (said,) = [said for level, said in found
@@ -301,7 +301,7 @@ def test_an_authentication_of_the_other_kind_is_named(tmp_path, kind, reference,
 
 
 @pytest.mark.parametrize("value", ["${KEY}", "<key>", "{{ key }}", "$(KEY)", "%KEY%"])
-def test_a_placeholder_as_key_is_told_without_the_value(tmp_path, value):
+def test_a_placeholder_as_key_is_reported_without_the_value(tmp_path, value):
     code, found = findings(tmp_path, *with_auth(
         targets(awsAccessKeyID="id", awsSecretAccessKey="key"), secret(id="AKIAEXAMPLE", key=value)))
     (level, said), = found

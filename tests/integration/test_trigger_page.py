@@ -83,10 +83,10 @@ NAME = "aws-dynamodb-table-scaledobject"
 def test_the_role(london):
     london.world.role(arn=COUNTER, assume_role=[POD_ROLE])
     agent = london(keda_page.ROLE.replace("<encoded-iam-role-arn>", encoded(COUNTER)))
-    told = agent.rpc("count", trigger=NAME)
-    assert (told["trigger"], told["count"], told["desired_replicas"]) == (
+    answer = agent.rpc("count", trigger=NAME)
+    assert (answer["trigger"], answer["count"], answer["desired_replicas"]) == (
         f"keda-test/{NAME}", EVENTS, 3)
-    assert told["metric_name"] == "s0-aws-dynamodb-keda-events"
+    assert answer["metric_name"] == "s0-aws-dynamodb-keda-events"
     assert london.world.summary()["calls"] == {
         "sts:AssumeRoleWithWebIdentity": 1, "sts:AssumeRole": 1, "dynamodb:Query": 1}
 
@@ -113,7 +113,7 @@ def test_the_users_without_a_token(london):
 
 
 @pytest.mark.parametrize("config", [keda_page.ROLE, keda_page.USERS], ids=["role", "users"])
-def test_placeholders_that_were_not_replaced_are_told_where_they_are_used(london, config):
+def test_placeholders_that_were_not_replaced_are_reported_where_they_are_used(london, config):
     agent = london(config)
     assert "was a placeholder not replaced?" in agent.log()
     code, out, err = agent.cli("count", NAME)
@@ -121,5 +121,5 @@ def test_placeholders_that_were_not_replaced_are_told_where_they_are_used(london
     assert "CREDENTIALS" in err and "is not base64; was a placeholder not replaced?" in err
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger=NAME)
-    assert caught.value.told["retryable"] is False
+    assert caught.value.answer["retryable"] is False
     assert london.world.calls("dynamodb", "Query") == 0

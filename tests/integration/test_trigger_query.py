@@ -169,9 +169,9 @@ def counting(gateway, case_tables):
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_asked_is_counted(counting, name):
     number = list(CASES).index(name)
-    told = counting.rpc("count", trigger=f"case-{number}")
-    assert (told["count"], told["quality"]) == (CASES[name][1], "exact")
-    assert told["pages"] == told["scanned"] // PAGE + 1
+    answer = counting.rpc("count", trigger=f"case-{number}")
+    assert (answer["count"], answer["quality"]) == (CASES[name][1], "exact")
+    assert answer["pages"] == answer["scanned"] // PAGE + 1
 
 
 def queries(world):
@@ -231,10 +231,10 @@ def test_now_is_the_time_of_each_count_and_one_for_all_its_pages(start, world, c
 def test_counting_stops_where_it_may(start, world, parameters, spec, wanted):
     world.fault(action="Query", limit=PAGE)
     agent = start(one(asks("jobs", "#o = :o", {"#o": "owner"}, OWNER, **parameters), **spec))
-    told = agent.rpc("count", trigger="it")
-    assert (told["count"], told["quality"], told["pages"]) == wanted
+    answer = agent.rpc("count", trigger="it")
+    assert (answer["count"], answer["quality"], answer["pages"]) == wanted
     assert world.calls("dynamodb", "Query") == wanted[2]
-    if told["quality"] == "at_least":
+    if answer["quality"] == "at_least":
         code, out, err = agent.cli("count", "it")
         assert (code, out) == (0, f"{wanted[0]}\n") and "at least" in err
 

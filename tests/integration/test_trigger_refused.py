@@ -84,17 +84,17 @@ def test_what_dynamodb_says_is_passed_on(refusing, tables, name):
     before = len(refusing.world.requests(action="Query"))
     with pytest.raises(RpcError) as caught:
         refusing.rpc("count", trigger=f"case-{number}")
-    told = caught.value.told
+    answer = caught.value.answer
     sent = json.loads(refusing.world.requests(action="Query")[before]["body"])
     refusal = tables.refusal(sent)
     code = refusal["__type"].rpartition("#")[2]
-    assert told["name"] == "AWS_REJECTED" and told["aws"]["code"] == code
-    assert told["retryable"] is False
+    assert answer["name"] == "AWS_REJECTED" and answer["aws"]["code"] == code
+    assert answer["retryable"] is False
     said = refusal.get("message", refusal.get("Message"))
     if code == "ResourceNotFoundException":
         said = "Requested resource not found"  # AWS's message, which the gateway reproduces
-    assert " ".join(said.split()) in told["message"]
-    assert CASES[name][2] in told["message"]
+    assert " ".join(said.split()) in answer["message"]
+    assert CASES[name][2] in answer["message"]
 
 
 def test_the_check_warns_of_them_and_passes(refusing):

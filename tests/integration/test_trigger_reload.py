@@ -154,7 +154,7 @@ def test_a_file_that_is_removed_takes_its_triggers_along(pod, tmp_path):
     wait_until(lambda: names(agent) == ["shop/small"])
     with pytest.raises(RpcError) as caught:
         agent.rpc("count", trigger="other")
-    assert caught.value.name == "UNKNOWN_TRIGGER" and "shop/small" in caught.value.told["message"]
+    assert caught.value.name == "UNKNOWN_TRIGGER" and "shop/small" in caught.value.answer["message"]
 
 
 def test_files_that_are_no_configuration_change_nothing(pod, tmp_path):
@@ -170,7 +170,7 @@ def test_files_that_are_no_configuration_change_nothing(pod, tmp_path):
     ("kind: [", ["not valid YAML"]),
     (None, ["No such file"]),
 ], ids=["error", "broken", "gone"])
-def test_a_bad_configuration_is_told_and_the_old_one_stays(start, world, content, words):
+def test_a_bad_configuration_is_reported_and_the_old_one_stays(start, world, content, words):
     agent = start(config=BOTH)
     assert agent.rpc("count", trigger="small")["count"] == 7
     if content is None:
@@ -284,11 +284,11 @@ class Crowd:
         try:
             with self._agent.connect() as connection:
                 while not self._ended.is_set():
-                    told = connection.call("count", trigger="small",
+                    answer = connection.call("count", trigger="small",
                                            max_age_ms=0 if number % 2 else 500)
                     self.answers += 1
-                    if (told["count"], told["quality"]) != (7, "exact"):
-                        self.trouble.append(told)
+                    if (answer["count"], answer["quality"]) != (7, "exact"):
+                        self.trouble.append(answer)
         except Exception as error:  # pylint: disable=broad-except
             self.trouble.append(error)
 

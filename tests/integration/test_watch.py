@@ -21,8 +21,8 @@ def changed(connection):
     """The content of the next notification."""
     message = connection.receive()
     assert message is not None and message[:2] == [2, "changed"], message
-    (told,) = message[2]
-    return told
+    (answer,) = message[2]
+    return answer
 
 
 def says_nothing(connection, seconds):
@@ -42,7 +42,7 @@ def reload(agent, *documents):
     wait_until(lambda: agent.rpc("status")["config"]["generation"] > before)
 
 
-def test_the_first_count_is_told_and_then_each_change(start, tables, world):
+def test_the_first_count_is_reported_and_then_each_change(start, tables, world):
     tables.fill_orders("watched", 2)
     agent = start(queue("watched"))
     with agent.connect() as connection:
@@ -57,7 +57,7 @@ def test_the_first_count_is_told_and_then_each_change(start, tables, world):
     assert world.calls("sts", "AssumeRoleWithWebIdentity") == 1
 
 
-def test_what_is_known_is_told_at_once(start, world):
+def test_what_is_known_is_reported_at_once(start, world):
     agent = start(small_object())
     agent.rpc("count", trigger="small")
     with agent.connect() as connection:
@@ -135,15 +135,15 @@ def test_watching_again_changes_the_pace(start, world):
         assert world.calls("dynamodb", "Query") <= before + 1
 
 
-def test_errors_are_told_once_and_then_the_count(start, world):
+def test_errors_are_reported_once_and_then_the_count(start, world):
     world.fault(action="Query", code="ValidationException", message="no", times=1)
     agent = start(small_object())
     with agent.connect() as connection:
         connection.call("watch", trigger="small", max_age_ms=1000)
-        told = changed(connection)
-        assert set(told) == {"trigger", "error"} and told["trigger"] == "shop/small"
-        assert told["error"]["name"] == "AWS_REJECTED"
-        assert told["error"]["aws"]["code"] == "ValidationException"
+        answer = changed(connection)
+        assert set(answer) == {"trigger", "error"} and answer["trigger"] == "shop/small"
+        assert answer["error"]["name"] == "AWS_REJECTED"
+        assert answer["error"]["aws"]["code"] == "ValidationException"
         assert changed(connection)["count"] == 7  # two seconds later
 
 
@@ -153,9 +153,9 @@ def test_a_failure_makes_the_count_stale_and_is_not_repeated(start, world):
         connection.call("watch", trigger="small", max_age_ms=1000)
         assert changed(connection)["quality"] == "exact"
         world.fault(action="Query", code="ValidationException", message="no good")
-        told = changed(connection)
-        assert (told["count"], told["quality"]) == (7, "stale")
-        assert told["last_error"]["name"] == "AWS_REJECTED"
+        answer = changed(connection)
+        assert (answer["count"], answer["quality"]) == (7, "stale")
+        assert answer["last_error"]["name"] == "AWS_REJECTED"
         before = world.calls("dynamodb", "Query")
         assert says_nothing(connection, 5)
         assert world.calls("dynamodb", "Query") >= before + 2
@@ -163,40 +163,40 @@ def test_a_failure_makes_the_count_stale_and_is_not_repeated(start, world):
         assert changed(connection)["quality"] == "exact"
 
 
-def test_the_fallback_is_told(start, world):
+def test_the_fallback_is_reported(start, world):
     world.fault(action="Query", code="ValidationException", message="no good")
     agent = start(small_object(fallback={"failureThreshold": 1, "replicas": 6}))
     with agent.connect() as connection:
         connection.call("watch", trigger="small", max_age_ms=1000)
         assert changed(connection)["error"]["fallback"] is False
-        told = changed(connection)["error"]
-        assert (told["fallback"], told["desired_replicas"]) == (True, 6)
+        answer = changed(connection)["error"]
+        assert (answer["fallback"], answer["desired_replicas"]) == (True, 6)
 
 
-def test_a_changed_trigger_is_told_anew(start):
+def test_a_changed_trigger_is_reported_anew(start):
     agent = start(small_object())
     with agent.connect() as connection:
         connection.call("watch", trigger="small")
         assert changed(connection)["target"] == 5
         reload(agent, scaled_object("small", trigger(targetValue="2")))  # the same query
-        told = changed(connection)
-        assert (told["count"], told["target"], told["desired_replicas"]) == (7, 2, 4)
+        answer = changed(connection)
+        assert (answer["count"], answer["target"], answer["desired_replicas"]) == (7, 2, 4)
         reload(agent, scaled_object("small", trigger(value={"S": "nothing here"})))
         assert changed(connection)["count"] == 0
         reload(agent, scaled_object("small", trigger(value={"S": "nothing here"})))
         assert says_nothing(connection, 0.5)
 
 
-def test_a_removed_trigger_is_told_once_and_its_watch_is_over(start):
+def test_a_removed_trigger_is_reported_once_and_its_watch_is_over(start):
     agent = start(small_object(), queue("other"))
     with agent.connect() as connection:
         connection.call("watch", trigger="small")
         changed(connection)
         reload(agent, queue("other"))
-        told = changed(connection)
-        assert told["trigger"] == "shop/small"
-        assert told["error"]["name"] == "UNKNOWN_TRIGGER"
-        assert told["error"]["retryable"] is False
+        answer = changed(connection)
+        assert answer["trigger"] == "shop/small"
+        assert answer["error"]["name"] == "UNKNOWN_TRIGGER"
+        assert answer["error"]["retryable"] is False
         reload(agent, small_object(), queue("other"))
         assert says_nothing(connection, 0.5)
         connection.call("watch", trigger="small")
@@ -220,8 +220,8 @@ def test_a_trigger_that_needs_values_cannot_be_watched(start):
         connection.call("watch", trigger="small")
         changed(connection)
         reload(agent, scaled_object("small", needs))
-        told = changed(connection)["error"]
-        assert told["name"] == "INVALID_REQUEST" and ":v" in told["message"]
+        answer = changed(connection)["error"]
+        assert answer["name"] == "INVALID_REQUEST" and ":v" in answer["message"]
         with pytest.raises(RpcError, match="INVALID_REQUEST.*:v"):
             connection.call("watch", trigger="small")
 
@@ -230,12 +230,12 @@ def test_the_65th_watch_of_a_connection_is_busy(start):
     agent = start(*(queue(f"q{number:02}", "small") for number in range(65)))
     with agent.connect() as connection:
         asked = [connection.send("watch", {"trigger": f"q{number:02}"}) for number in range(65)]
-        told = {}
-        while len(told) < 65:
+        answer = {}
+        while len(answer) < 65:
             message = connection.receive()
             if message[0] == 1:
-                told[message[1]] = message[2]
-        assert [told[msgid] and told[msgid]["name"] for msgid in asked] == [None] * 64 + ["BUSY"]
+                answer[message[1]] = message[2]
+        assert [answer[msgid] and answer[msgid]["name"] for msgid in asked] == [None] * 64 + ["BUSY"]
         connection.send("unwatch", {"trigger": "q00"})
         connection.send("watch", {"trigger": "q64"})
         answers = []
@@ -255,21 +255,21 @@ def test_the_65th_watch_of_a_connection_is_busy(start):
     ({"trigger": "nope"}, "UNKNOWN_TRIGGER"),
     ("small", "INVALID_REQUEST"),
 ])
-def test_wrong_params_are_told(start, method, params, name):
+def test_wrong_params_are_reported(start, method, params, name):
     with start(small_object()).connect() as connection:
         with pytest.raises(RpcError) as caught:
             connection.answer(connection.send(method, params))
         assert caught.value.name == name
 
 
-def test_a_wrong_age_is_told_and_unknown_keys_are_not(start):
+def test_a_wrong_age_is_reported_and_unknown_keys_are_not(start):
     with start(small_object()).connect() as connection:
         with pytest.raises(RpcError, match="max_age_ms"):
             connection.call("watch", trigger="small", max_age_ms=-1)
         connection.call("watch", trigger="small", timeout_ms="soon", colour="red")
 
 
-def test_a_client_that_does_not_read_is_told_the_newest(start, tables):
+def test_a_client_that_does_not_read_is_reported_the_newest(start, tables):
     tables.fill_orders("flood", 1)
     agent = start(queue("flood"))
     with agent.connect() as slow:
@@ -295,9 +295,9 @@ def test_a_client_that_does_not_read_is_told_the_newest(start, tables):
 
 
 def test_hello_names_the_methods_and_the_limit(start):
-    told = start(small_object()).rpc("hello")
-    assert {"watch", "unwatch"} <= set(told["methods"])
-    assert told["limits"]["watches"] == 64
+    answer = start(small_object()).rpc("hello")
+    assert {"watch", "unwatch"} <= set(answer["methods"])
+    assert answer["limits"]["watches"] == 64
 
 
 def test_the_agent_ends_while_it_is_watched(start):

@@ -55,14 +55,14 @@ class TorturedCommand:
         return allocations
 
     def torture(self, number):
-        code, told, _ = self.run(number)
+        code, result, _ = self.run(number)
         if code == 0:
-            assert comparable(told) == comparable(self._whole), told
+            assert comparable(result) == comparable(self._whole), result
             return "as if nothing had failed"
-        before, error = re.fullmatch(rf"(?s)(.*?)({NO_MEMORY})?", told).groups()
-        assert code == 1 and error, f"ended with {code}: {told[-500:]}"
+        before, error = re.fullmatch(rf"(?s)(.*?)({NO_MEMORY})?", result).groups()
+        assert code == 1 and error, f"ended with {code}: {result[-500:]}"
         # Output longer than stdout's buffer may have been written in part.
-        assert not before or len(self._whole) > STDOUT_BYTES, f"half an answer: {told[-500:]}"
+        assert not before or len(self._whole) > STDOUT_BYTES, f"half an answer: {result[-500:]}"
         return "NOMEM, exit 1"
 
 

@@ -54,35 +54,35 @@ class Tortured(Agent):
         """One run; returns its outcome in a word, and its number of allocations."""
         self.write_config(*self._documents[0])
         pid = self._program.start(number)
-        told = self._live(pid)
+        answer = self._live(pid)
         code, allocations = self._program.ended()
-        told.append(self._judge(code, told))
-        return " ".join(told), allocations
+        answer.append(self._judge(code, answer))
+        return " ".join(answer), allocations
 
     def _live(self, pid):
         """Uses the agent, and stops it."""
-        told = []
+        answer = []
         try:
             if self._wait(pid):
-                self._use(pid, told)
+                self._use(pid, answer)
             else:
-                told.append("not started")
+                answer.append("not started")
         except (OSError, TypeError) as error:
-            told.append(f"gone ({type(error).__name__})")  # _judge decides whether this is allowed
+            answer.append(f"gone ({type(error).__name__})")  # _judge decides whether this is allowed
             end = time.monotonic() + 5  # it is exiting, and ignores signals
             while not self._is_zombie(pid) and time.monotonic() < end:
                 time.sleep(0.002)
         finally:
             self._end(pid)
-        return told
+        return answer
 
-    def _use(self, pid, told):
-        told.append(self._ask("small", {"ok", "INTERNAL"}))
+    def _use(self, pid, result):
+        result.append(self._ask("small", {"ok", "INTERNAL"}))
         self.write_config(*self._documents[1])
         reloaded = self._reload(pid)
         # The last count may be the answer while the next one fails.
-        told.append(self._ask("small", {"ok", "INTERNAL", "stale"}))
-        told.append(self._ask("other", {"ok", "INTERNAL"} if reloaded else {"UNKNOWN_TRIGGER"},
+        result.append(self._ask("small", {"ok", "INTERNAL", "stale"}))
+        result.append(self._ask("other", {"ok", "INTERNAL"} if reloaded else {"UNKNOWN_TRIGGER"},
                               wanted=0))
         if not reloaded and not self._reload(pid):
             raise AssertionError("it does not take the configuration")
@@ -138,37 +138,37 @@ class Tortured(Agent):
             return True
 
     def _ask(self, name, allowed, wanted=7):
-        told = self._count(name, wanted)
-        if told not in allowed:
-            raise AssertionError(f"a wrong answer for {name}: {told}")
-        return told
+        result = self._count(name, wanted)
+        if result not in allowed:
+            raise AssertionError(f"a wrong answer for {name}: {result}")
+        return result
 
     def _count(self, name, wanted):
         # If the agent had no memory for a connection, it closed it; libtally reconnects.
         for attempt in range(3):
             with Rpc(self.socket, timeout=GIVE_UP_SECONDS) as connection:
                 try:
-                    told = connection.call("count", trigger=name, max_age_ms=0, timeout_ms=15_000)
+                    result = connection.call("count", trigger=name, max_age_ms=0, timeout_ms=15_000)
                 except RpcError as error:
                     return error.name
                 except (TypeError, ConnectionError):
                     if attempt == 2:
                         raise
                     continue
-                if told["count"] != wanted:
-                    raise AssertionError(f"a wrong answer: {told}")
-                return "ok" if told["quality"] == "exact" else told["quality"]
+                if result["count"] != wanted:
+                    raise AssertionError(f"a wrong answer: {result}")
+                return "ok" if result["quality"] == "exact" else result["quality"]
         raise AssertionError("never")
 
-    def _judge(self, code, told):
-        if code == 0 and "gone" not in told[-1]:
+    def _judge(self, code, answer):
+        if code == 0 and "gone" not in answer[-1]:
             return "exit 0"
         # It may have listened already, but never served a client.
-        if code in REFUSED and len(told) == 1 and told[0].startswith(("not started", "gone")):
+        if code in REFUSED and len(answer) == 1 and answer[0].startswith(("not started", "gone")):
             if not self.log().strip():
                 raise AssertionError(f"ended with {code} and did not say why")
             return f"exit {code}"
-        raise AssertionError(f"ended with {code} after: {' '.join(told)}")
+        raise AssertionError(f"ended with {code} after: {' '.join(answer)}")
 
 
 class Shared:

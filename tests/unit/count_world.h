@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of counting share: a counter with one trigger, a clock moved by hand, a network
- * that answers when told, and those who ask. */
+ * that answers on command, and those who ask. */
 #ifndef TALLY_TESTS_UNIT_COUNT_WORLD_H
 #define TALLY_TESTS_UNIT_COUNT_WORLD_H
 
@@ -31,7 +31,7 @@ struct asker {
     struct count_value value;
     enum count_quality quality;
     int64_t age_ms;
-    size_t pages; /* 0: not told */
+    size_t pages; /* 0: not known */
     uint64_t first_count;
     enum error_code code;
     int64_t retry_after_ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of connections share: a server without a listener, connections to it, a clock
- * moved by hand, and a network that answers when told. */
+ * moved by hand, and a network that answers on command. */
 #ifndef TALLY_TESTS_UNIT_SESSION_WORLD_H
 #define TALLY_TESTS_UNIT_SESSION_WORLD_H
 

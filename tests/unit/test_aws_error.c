@@ -180,13 +180,13 @@ TEST(reasons_are_listed_whole_or_not_at_all)
     CHECK_STR("TableReadKeyRangeThroughputExceeded arn:aws:dynamodb:x, Other", error.reasons);
 }
 
-struct told {
+struct answer {
     struct aws_error error;
     enum error_code code;
     const char *message;
 };
 
-static const struct told failures[] = {
+static const struct answer failures[] = {
     {{AWS_THROTTLED, 400, "ThrottlingException", "Rate exceeded", "", ""}, ERROR_THROTTLED,
         "Query of table t was throttled: Rate exceeded"},
     {{AWS_THROTTLED, 429, "", "", "", ""}, ERROR_THROTTLED, "Query of table t was throttled"},

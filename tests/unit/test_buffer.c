@@ -77,7 +77,7 @@ TEST(printf_is_whole_or_nothing)
     buffer_free(&buffer);
 }
 
-TEST(no_memory_is_told_and_sticks)
+TEST(no_memory_is_reported_and_sticks)
 {
     struct buffer buffer;
 
@@ -212,7 +212,7 @@ TEST(wipe_overwrites)
 
 TEST_MAIN(RUN(appends_add_up), RUN(content_grows_to_the_very_maximum),
     RUN(an_append_that_does_not_fit_changes_nothing_and_sticks), RUN(printf_is_whole_or_nothing),
-    RUN(no_memory_is_told_and_sticks), RUN(reserved_room_is_not_content), RUN(growth_doubles),
+    RUN(no_memory_is_reported_and_sticks), RUN(reserved_room_is_not_content), RUN(growth_doubles),
     RUN(consume_drops_the_front_and_truncate_the_end), RUN(a_freed_buffer_is_usable_again),
     RUN(what_a_secret_buffer_drops_is_wiped), RUN(a_secret_buffer_keeps_its_content_when_it_grows),
     RUN(wipe_overwrites))

@@ -28,7 +28,7 @@ TEST(a_value_is_fresh_until_its_age_is_reached)
     CHECK_INT(0, cache_age(&cache, 400)); /* never negative */
 }
 
-TEST(a_stale_value_is_told_up_to_the_limit)
+TEST(a_stale_value_is_reported_up_to_the_limit)
 {
     struct cache cache;
     struct count_value value = {.count = 7};
@@ -169,7 +169,7 @@ TEST(a_count_over_budget_is_tried_again_at_once_and_refused_until_then)
 }
 
 TEST_MAIN(RUN(a_value_is_fresh_until_its_age_is_reached),
-    RUN(a_stale_value_is_told_up_to_the_limit), RUN(a_failure_keeps_the_value),
+    RUN(a_stale_value_is_reported_up_to_the_limit), RUN(a_failure_keeps_the_value),
     RUN(what_may_pass_is_tried_again_after_a_growing_wait),
     RUN(a_denial_is_remembered_ten_seconds_doubling_to_sixty), RUN(the_service_may_ask_for_more),
     RUN(the_second_flight_that_takes_too_long_is_refused_for_a_minute_doubling_to_an_hour),

@@ -51,7 +51,7 @@ static bool reply_stale(
     return true;
 }
 
-TEST(one_call_tells_count_quality_and_age)
+TEST(one_call_shows_count_quality_and_age)
 {
     struct world world;
     int64_t count = -1, age = -1;
@@ -89,7 +89,7 @@ static bool reply_refusal(
     return true;
 }
 
-TEST(an_error_of_the_agent_is_told_and_leaves_the_count_alone)
+TEST(an_error_of_the_agent_is_reported_and_leaves_the_count_alone)
 {
     struct world world;
     int64_t count = -1;
@@ -117,7 +117,7 @@ TEST(without_an_agent_a_call_fails_at_once)
     world_close(&world);
 }
 
-TEST(what_is_no_socket_is_told)
+TEST(what_is_no_socket_is_reported)
 {
     struct world world;
     world_open(&world, NULL, NULL);
@@ -247,7 +247,7 @@ TEST(what_was_not_asked_is_passed_over)
     world_close(&world);
 }
 
-/* Sends notifications without end, until nobody takes them any more. */
+/* Sends notifications without end, until the client takes them no more. */
 static void *flood(void *data)
 {
     struct world *world = data;
@@ -481,10 +481,10 @@ TEST(no_answer_is_neither_work_nor_none)
     world_close(&world);
 }
 
-TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_tells_count_quality_and_age),
+TEST_MAIN(RUN(a_count_comes_back_with_its_fields), RUN(one_call_shows_count_quality_and_age),
     RUN(an_answer_without_an_age_is_an_error_where_the_age_was_asked_for),
-    RUN(an_error_of_the_agent_is_told_and_leaves_the_count_alone),
-    RUN(without_an_agent_a_call_fails_at_once), RUN(what_is_no_socket_is_told),
+    RUN(an_error_of_the_agent_is_reported_and_leaves_the_count_alone),
+    RUN(without_an_agent_a_call_fails_at_once), RUN(what_is_no_socket_is_reported),
     RUN(a_socket_of_others_names_both_users), RUN(silence_ends_at_the_deadline),
     RUN(a_trickle_of_bytes_does_not_stretch_the_deadline),
     RUN(a_flood_of_bytes_does_not_stretch_the_deadline), RUN(an_answer_may_come_byte_by_byte),

@@ -110,8 +110,8 @@ TEST(an_agent_that_shuts_down_is_asked_again_when_it_is_back)
 TEST(a_child_gets_a_connection_of_its_own)
 {
     struct world world;
-    int told[2], r = -1, status = 0;
-    CHECK_INT(0, pipe(told));
+    int answer[2], r = -1, status = 0;
+    CHECK_INT(0, pipe(answer));
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_ping(world.tally));
     pid_t child = fork();
@@ -120,12 +120,12 @@ TEST(a_child_gets_a_connection_of_its_own)
         tally_close(world.tally);
         /* Not as the exit status: valgrind misses there what the agent's thread held, which no
          * child has. */
-        _exit(write(told[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
+        _exit(write(answer[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
     }
-    close(told[1]);
-    CHECK_INT(sizeof(r), read(told[0], &r, sizeof(r)));
+    close(answer[1]);
+    CHECK_INT(sizeof(r), read(answer[0], &r, sizeof(r)));
     CHECK_INT(0, r);
-    close(told[0]);
+    close(answer[0]);
     waitpid(child, &status, 0);
     CHECK(WIFEXITED(status));
     CHECK_INT(0, tally_ping(world.tally));

@@ -18,7 +18,7 @@ static void encode(const struct tally_request *request, struct buffer *out)
         buffer_free(&out_);                                                                        \
     } while (0)
 
-TEST(a_request_tells_how_long_it_may_take)
+TEST(a_request_shows_how_long_it_may_take)
 {
     struct tally_request *request = NULL;
     CHECK_INT(0, tally_request_new(&request, "ping"));
@@ -170,7 +170,7 @@ TEST(a_method_needs_a_name_of_some_length)
     tally_request_free(NULL);
 }
 
-TEST_MAIN(RUN(a_request_tells_how_long_it_may_take), RUN(fields_are_packed_and_replaced),
+TEST_MAIN(RUN(a_request_shows_how_long_it_may_take), RUN(fields_are_packed_and_replaced),
     RUN(values_stand_in_a_map_of_their_own), RUN(a_copy_is_the_same_request),
     RUN(a_failed_setter_makes_the_request_unusable), RUN(fields_and_values_share_the_limit),
     RUN(a_method_needs_a_name_of_some_length))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which documents are read, which are skipped, and how that is told. */
+/* Which documents are read, which are skipped, and how that is reported. */
 #include "tests/unit/config_world.h"
 
 #define TRIGGER                                                                                    \
@@ -7,7 +7,7 @@
     "targetValue: "                                                                                \
     "'1', keyConditionExpression: k}\n"
 
-TEST(documents_are_told_by_kind_and_version)
+TEST(documents_are_reported_by_kind_and_version)
 {
     static const struct {
         const char *yaml, *problems;
@@ -231,10 +231,11 @@ TEST(authentications_are_found_across_namespaces)
     }
 }
 
-TEST_MAIN(RUN(documents_are_told_by_kind_and_version), RUN(a_kind_that_is_nearly_one_is_a_warning),
-    RUN(triggers_beside_the_spec_are_found), RUN(other_kinds_are_noted_once),
-    RUN(a_file_of_secrets_alone_is_no_mistake), RUN(json_files_are_read_and_named),
-    RUN(the_data_of_a_config_map_are_documents), RUN(what_is_wrong_in_a_config_map_has_its_place),
+TEST_MAIN(RUN(documents_are_reported_by_kind_and_version),
+    RUN(a_kind_that_is_nearly_one_is_a_warning), RUN(triggers_beside_the_spec_are_found),
+    RUN(other_kinds_are_noted_once), RUN(a_file_of_secrets_alone_is_no_mistake),
+    RUN(json_files_are_read_and_named), RUN(the_data_of_a_config_map_are_documents),
+    RUN(what_is_wrong_in_a_config_map_has_its_place),
     RUN(data_that_are_values_or_other_programs_are_none),
     RUN(a_snippet_needs_a_file_name_without_blanks),
     RUN(authentications_are_found_across_namespaces))

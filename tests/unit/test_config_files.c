@@ -93,7 +93,7 @@ TEST(a_mounted_config_map_is_read_once)
     config_destroy(config);
 }
 
-TEST(what_cannot_be_read_is_told)
+TEST(what_cannot_be_read_is_reported)
 {
     char expected[128];
     snprintf(expected, sizeof(expected),
@@ -170,6 +170,6 @@ static void make_base(void)
 }
 
 TEST_MAIN({"a_folder_of_its_own", make_base}, RUN(a_folder_is_read_in_order_without_hidden_files),
-    RUN(a_mounted_config_map_is_read_once), RUN(what_cannot_be_read_is_told),
+    RUN(a_mounted_config_map_is_read_once), RUN(what_cannot_be_read_is_reported),
     RUN(a_file_may_have_one_mebibyte), RUN(a_mounted_secret_s_path_is_below_the_secrets_folder),
     RUN(the_folder_goes))

@@ -383,7 +383,7 @@ TEST(a_target_is_optional_with_scaling_modifiers_only)
     }
 }
 
-TEST(a_scaled_job_is_told_from_an_object)
+TEST(a_scaled_job_is_reported_from_an_object)
 {
     struct config *config = config_of(
         object_with("ScaledJob", "  minReplicaCount: 3\n  maxReplicaCount: 2\n"));
@@ -501,7 +501,8 @@ TEST_MAIN(RUN(each_parameter_is_checked), RUN(an_endpoint_must_go_with_the_envir
     RUN(a_limit_that_would_overflow_is_none), RUN(bounds_of_an_object_are_checked),
     RUN(numbers_are_read_as_kubernetes_reads_yaml),
     RUN(an_unquoted_number_of_a_trigger_is_what_the_hint_says),
-    RUN(a_target_is_optional_with_scaling_modifiers_only), RUN(a_scaled_job_is_told_from_an_object),
+    RUN(a_target_is_optional_with_scaling_modifiers_only),
+    RUN(a_scaled_job_is_reported_from_an_object),
     RUN(the_behaviors_of_a_fallback_are_those_of_keda),
     RUN(fields_that_only_keda_acts_on_are_noted),
     RUN(triggers_that_are_not_dynamodb_are_skipped_but_counted),

@@ -129,7 +129,7 @@ TEST(a_wrong_shape_is_an_error_with_its_path)
     }
 }
 
-TEST(every_wrong_value_is_told_in_one_run)
+TEST(every_wrong_value_is_reported_in_one_run)
 {
     const char *errors = lines_of(trigger_with("expressionAttributeValues",
                                       "'{\":a\":{\"N\":1},\":b\":{\"L\":[{\"S\":1},{}]}}'"),
@@ -177,7 +177,7 @@ TEST(now_is_recognized_in_every_n)
     }
 }
 
-TEST(json_that_is_none_is_told)
+TEST(json_that_is_none_is_reported)
 {
     static const struct {
         const char *name, *yaml, *expected;
@@ -266,8 +266,8 @@ TEST(long_expressions_are_left_to_dynamodb)
 }
 
 TEST_MAIN(RUN(every_type_is_taken), RUN(what_keda_does_otherwise_is_a_warning),
-    RUN(a_wrong_shape_is_an_error_with_its_path), RUN(every_wrong_value_is_told_in_one_run),
+    RUN(a_wrong_shape_is_an_error_with_its_path), RUN(every_wrong_value_is_reported_in_one_run),
     RUN(values_nest_up_to_32_levels), RUN(now_is_recognized_in_every_n),
-    RUN(json_that_is_none_is_told), RUN(blank_and_empty_values_are_not_sent),
+    RUN(json_that_is_none_is_reported), RUN(blank_and_empty_values_are_not_sent),
     RUN(placeholders_are_held_against_the_expressions), RUN(a_client_value_needs_no_default),
     RUN(long_expressions_are_left_to_dynamodb))

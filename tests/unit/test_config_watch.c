@@ -14,7 +14,7 @@ static char base[] = "/tmp/tally-test-watch-XXXXXX";
 static char folder[64];
 static const char *const paths[] = {folder};
 
-/* Texts of different lengths, so that no clock is needed to tell them apart. */
+/* Texts of different lengths, so that no clock is needed to distinguish them. */
 static const char xs[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 static struct loop *loop;
@@ -138,7 +138,7 @@ TEST(files_come_and_go)
 }
 
 /* Behind a link to elsewhere, or where the folder itself was replaced. */
-TEST(what_no_event_tells_is_found_within_seconds)
+TEST(what_no_event_shows_is_found_within_seconds)
 {
     start();
     write_file("a.yaml", "22");
@@ -209,6 +209,6 @@ static void make_base(void)
 TEST_MAIN({"a_folder_of_its_own", make_base}, RUN(several_changes_are_one_once_the_files_rest),
     RUN(events_of_other_files_change_nothing), RUN(other_files_that_never_rest_do_not_put_it_off),
     RUN(files_that_never_rest_are_read_all_the_same), RUN(files_come_and_go),
-    RUN(what_no_event_tells_is_found_within_seconds),
+    RUN(what_no_event_shows_is_found_within_seconds),
     RUN(a_change_between_reading_and_watching_is_found), RUN(a_change_while_they_are_read_is_found),
     RUN(on_demand_they_are_read_once_they_rest), {"it_goes", remove_base})

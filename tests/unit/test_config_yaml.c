@@ -154,7 +154,7 @@ TEST(a_repeated_key_is_a_warning_and_the_last_counts)
     CHECK(strstr(text, "t:1:98: warning: b: given more than once") != NULL);
 }
 
-TEST(broken_yaml_is_told_with_its_place)
+TEST(broken_yaml_is_reported_with_its_place)
 {
     static const struct {
         const char *yaml;
@@ -318,9 +318,9 @@ TEST(folded_and_anchored_metadata_is_read)
 }
 
 TEST_MAIN(RUN(scalars_have_the_kind_that_kubernetes_sees), RUN(anchors_and_merges_are_followed),
-    RUN(a_repeated_key_is_a_warning_and_the_last_counts), RUN(broken_yaml_is_told_with_its_place),
-    RUN(nesting_ends_at_64_levels), RUN(alias_bombs_are_refused),
-    RUN(large_text_behind_aliases_counts_too), RUN(documents_end_at_10000),
-    RUN(triggers_behind_aliases_end_at_20000),
+    RUN(a_repeated_key_is_a_warning_and_the_last_counts),
+    RUN(broken_yaml_is_reported_with_its_place), RUN(nesting_ends_at_64_levels),
+    RUN(alias_bombs_are_refused), RUN(large_text_behind_aliases_counts_too),
+    RUN(documents_end_at_10000), RUN(triggers_behind_aliases_end_at_20000),
     RUN(findings_are_listed_up_to_a_limit_and_counted_beyond),
     RUN(folded_and_anchored_metadata_is_read))

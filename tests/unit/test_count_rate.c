@@ -53,7 +53,7 @@ TEST(an_older_count_changes_nothing)
     CHECK(!count_rate_get(&rate, 20, 900, &per_s, &over_ms));
 }
 
-TEST(the_end_is_told_of_what_falls)
+TEST(the_end_of_a_falling_count_is_reported)
 {
     CHECK_INT(10000, count_rate_empty_in_ms(50, -5));
     CHECK_INT(-1, count_rate_empty_in_ms(50, 0));
@@ -63,4 +63,4 @@ TEST(the_end_is_told_of_what_falls)
 }
 
 TEST_MAIN(RUN(it_needs_two_counts_that_are_apart), RUN(it_is_measured_over_one_to_two_windows),
-    RUN(an_older_count_changes_nothing), RUN(the_end_is_told_of_what_falls))
+    RUN(an_older_count_changes_nothing), RUN(the_end_of_a_falling_count_is_reported))

@@ -80,7 +80,7 @@ TEST(table)
     }
 }
 
-TEST(fallback_is_told_only_where_it_is_known)
+TEST(fallback_is_reported_only_where_it_is_known)
 {
     struct trigger_scaling scaling = {
         .has_fallback = true, .fallback_replicas = 6, .max_replicas = 9};
@@ -182,7 +182,7 @@ static const struct {
         "ceil(18446744073709551615 / 9223372036854775807) within 0 to 2147483647"},
 };
 
-TEST(the_reason_is_told_for_every_rule)
+TEST(the_reason_is_reported_for_every_rule)
 {
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         struct decision decision = decision_make(
@@ -195,7 +195,7 @@ TEST(the_reason_is_told_for_every_rule)
     }
 }
 
-TEST(the_reason_of_a_fallback_is_told)
+TEST(the_reason_of_a_fallback_is_reported)
 {
     struct trigger_scaling scaling = {
         .has_fallback = true, .fallback_threshold = 3, .fallback_replicas = 6, .max_replicas = 9};
@@ -217,6 +217,6 @@ TEST(the_reason_of_a_fallback_is_told)
         why);
 }
 
-TEST_MAIN(RUN(table), RUN(fallback_is_told_only_where_it_is_known),
-    RUN(a_fallback_follows_its_behavior_within_the_bounds), RUN(the_reason_is_told_for_every_rule),
-    RUN(the_reason_of_a_fallback_is_told))
+TEST_MAIN(RUN(table), RUN(fallback_is_reported_only_where_it_is_known),
+    RUN(a_fallback_follows_its_behavior_within_the_bounds),
+    RUN(the_reason_is_reported_for_every_rule), RUN(the_reason_of_a_fallback_is_reported))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The body of a Query, the reading of its pages and errors, and the checksum. Replies are as
- * DynamoDB sends them, apart from the ones that nobody should send. */
+ * DynamoDB sends them, apart from the ones that must not be sent. */
 #include "agent/aws/dynamodb.h"
 #include "tests/unit/test.h"
 
@@ -245,7 +245,7 @@ TEST(a_reply_that_breaks_off_is_no_page)
     }
 }
 
-TEST(the_reason_tells_the_field)
+TEST(the_reason_shows_the_field)
 {
     struct dynamodb_page page;
     char why[160];
@@ -378,6 +378,6 @@ TEST_MAIN(RUN(a_small_query_has_only_what_it_needs), RUN(a_full_query_has_everyt
     RUN(the_values_of_a_request_replace_the_query_s_own), RUN(now_becomes_the_time_in_numbers_only),
     RUN(now_of_a_query_that_does_not_use_it_is_left_alone), RUN(a_body_that_does_not_fit_says_so),
     RUN(values_are_merged_by_placeholder), RUN(pages_are_read), RUN(anything_else_is_no_page),
-    RUN(a_reply_that_breaks_off_is_no_page), RUN(the_reason_tells_the_field),
+    RUN(a_reply_that_breaks_off_is_no_page), RUN(the_reason_shows_the_field),
     RUN(a_key_that_is_too_long_names_the_limit), RUN(a_key_survives_the_way_back),
     RUN(errors_are_read_and_classified), RUN(crc_is_zlib_s))

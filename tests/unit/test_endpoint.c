@@ -195,7 +195,7 @@ TEST(a_custom_endpoint_excludes_fips_and_dual_stack)
     CHECK_INT(0, sts(&environment, "eu-west-1"));
 }
 
-TEST(a_bad_url_is_told_with_its_source)
+TEST(a_bad_url_is_reported_with_its_source)
 {
     struct endpoint_environment environment = {.endpoint_url_sts = "ftp://x"};
     CHECK_INT(-EINVAL, sts(&environment, "eu-west-1"));
@@ -372,7 +372,7 @@ TEST_MAIN(RUN(each_partition_has_its_names),
     RUN(a_fips_pseudo_region_means_the_region_and_its_fips_endpoint), RUN(a_region_is_a_host_label),
     RUN(sts_is_regional), RUN(the_legacy_setting_sends_old_regions_to_the_global_endpoint),
     RUN(configured_urls_come_first_in_their_order),
-    RUN(a_custom_endpoint_excludes_fips_and_dual_stack), RUN(a_bad_url_is_told_with_its_source),
+    RUN(a_custom_endpoint_excludes_fips_and_dual_stack), RUN(a_bad_url_is_reported_with_its_source),
     RUN(good_urls_are_brought_into_one_form), RUN(bad_urls_are_refused),
     RUN(http_anywhere_has_to_be_allowed), RUN(a_url_may_be_as_long_as_its_room),
     RUN(credential_endpoints_are_local_or_https), RUN(the_environment_is_read))

@@ -2,7 +2,7 @@
 #include "agent/fnv.h"
 #include "tests/unit/test.h"
 
-TEST(hashes_tell_where_a_text_ends)
+TEST(hashes_show_where_a_text_ends)
 {
     uint64_t key = fnv_text(fnv_text(FNV_START, "ab"), "c");
 
@@ -20,4 +20,4 @@ TEST(bytes_hash_as_published)
     CHECK(fnv_bytes(FNV_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
 }
 
-TEST_MAIN(RUN(hashes_tell_where_a_text_ends), RUN(bytes_hash_as_published))
+TEST_MAIN(RUN(hashes_show_where_a_text_ends), RUN(bytes_hash_as_published))

@@ -170,7 +170,7 @@ TEST(when_it_is_refreshed_follows_from_the_lifetime)
     }
 }
 
-/* ---- clocks, expiry told by AWS, changes from outside ---- */
+/* ---- clocks, expiry given by AWS, changes from outside ---- */
 
 TEST(after_a_suspend_expired_credentials_are_not_used)
 {
@@ -219,7 +219,7 @@ TEST(what_aws_calls_expired_is_dropped_at_once)
     CHECK_STR("waits", ask());
     CHECK_INT(2, fetches);
     succeed("second", 60 * MINUTE);
-    /* The old ones, told late by another call: no longer the current ones. */
+    /* The old ones, which another call gets late: no longer the current ones. */
     cached_refused(cached, asker.credentials, "ExpiredTokenException");
     CHECK_STR("second", ask());
     CHECK_INT(2, fetches);

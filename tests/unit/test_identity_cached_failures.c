@@ -196,7 +196,7 @@ static void reply(int status, const char *body, int64_t offset_ms)
     fake_loop_advance(world.loop, 0);
 }
 
-/* The host refuses a signature's time, and tells its own. */
+/* The host refuses a signature's time, and gives its own. */
 static void learn_offset_of(const char *host, bool own, int64_t offset_ms)
 {
     enum aws_outcome outcome = AWS_REFUSED;

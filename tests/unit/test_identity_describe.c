@@ -17,7 +17,7 @@ static struct world world;
 static struct identities *identities;
 static struct identity *identity;
 static struct asker asker;
-static struct buffer told;
+static struct buffer answer;
 
 static void start(const struct identity_spec *spec)
 {
@@ -34,7 +34,7 @@ static void start(const struct identity_spec *spec)
     identity = identity_acquire(identities, spec);
     CHECK(identity != NULL);
     asker = (struct asker){.answers = 0};
-    buffer_init(&told, 65536);
+    buffer_init(&answer, 65536);
 }
 
 static void ask(void)
@@ -46,7 +46,7 @@ static void ask(void)
 
 static void stop(void)
 {
-    buffer_free(&told);
+    buffer_free(&answer);
     asker_clear(&asker);
     identity_release(identity);
     identities_destroy(identities);
@@ -59,12 +59,12 @@ static struct reader describe(uint32_t *pairs)
     struct reader reader;
     struct map map;
 
-    buffer_clear(&told);
-    map = map_begin(&told);
+    buffer_clear(&answer);
+    map = map_begin(&answer);
     identity_describe(identity, &map);
     map_end(&map);
-    CHECK(!told.failed);
-    reader_init(&reader, told.data, told.len);
+    CHECK(!answer.failed);
+    reader_init(&reader, answer.data, answer.len);
     CHECK(reader_map(&reader, pairs));
     CHECK_INT(map.pairs, *pairs);
     return reader;
@@ -105,10 +105,10 @@ static bool is_told(const char *text)
     uint32_t pairs;
 
     describe(&pairs);
-    return memmem(told.data, told.len, text, strlen(text)) != NULL;
+    return memmem(answer.data, answer.len, text, strlen(text)) != NULL;
 }
 
-TEST(an_identity_nobody_used_tells_what_is_configured)
+TEST(an_identity_nobody_used_shows_what_is_configured)
 {
     struct identity_spec spec = {.kind = IDENTITY_CHAIN, .reason = "identityOwner operator"};
 
@@ -135,7 +135,7 @@ TEST(an_identity_nobody_used_tells_what_is_configured)
     stop();
 }
 
-TEST(valid_credentials_are_told_without_their_secrets)
+TEST(valid_credentials_are_reported_without_their_secrets)
 {
     struct identity_spec spec = {.kind = IDENTITY_WEB_IDENTITY, .reason = "podIdentity aws-eks"};
 
@@ -161,7 +161,7 @@ TEST(valid_credentials_are_told_without_their_secrets)
     stop();
 }
 
-TEST(a_failure_is_told_with_what_aws_said)
+TEST(a_failure_is_reported_with_what_aws_said)
 {
     struct identity_spec spec = {.kind = IDENTITY_WEB_IDENTITY};
 
@@ -178,7 +178,7 @@ TEST(a_failure_is_told_with_what_aws_said)
     stop();
 }
 
-TEST(an_environment_without_identity_is_told_as_a_failure)
+TEST(an_environment_without_identity_is_reported_as_a_failure)
 {
     struct identity_spec spec = {.kind = IDENTITY_CHAIN, .reason = "no authenticationRef"};
 
@@ -190,7 +190,7 @@ TEST(an_environment_without_identity_is_told_as_a_failure)
     stop();
 }
 
-TEST(keys_are_told_by_their_ends_and_never_expire)
+TEST(keys_are_reported_by_their_ends_and_never_expire)
 {
     struct identity_spec spec = {.kind = IDENTITY_STATIC,
         .reason = "keys in the metadata",
@@ -275,7 +275,7 @@ TEST(who_a_key_is_may_stay_unknown)
     stop();
 }
 
-TEST(a_role_on_a_base_tells_the_bases_token_file)
+TEST(a_role_on_a_base_shows_the_bases_token_file)
 {
     struct identity_spec spec = {.kind = IDENTITY_ASSUME_ROLE,
         .role = {.source = SOURCE_LITERAL, .text = "arn:aws:iam::444455556666:role/top"},
@@ -292,9 +292,9 @@ TEST(a_role_on_a_base_tells_the_bases_token_file)
     stop();
 }
 
-TEST_MAIN(RUN(an_identity_nobody_used_tells_what_is_configured),
-    RUN(valid_credentials_are_told_without_their_secrets),
-    RUN(a_failure_is_told_with_what_aws_said),
-    RUN(an_environment_without_identity_is_told_as_a_failure),
-    RUN(keys_are_told_by_their_ends_and_never_expire), RUN(who_a_key_is_is_asked_once),
-    RUN(who_a_key_is_may_stay_unknown), RUN(a_role_on_a_base_tells_the_bases_token_file))
+TEST_MAIN(RUN(an_identity_nobody_used_shows_what_is_configured),
+    RUN(valid_credentials_are_reported_without_their_secrets),
+    RUN(a_failure_is_reported_with_what_aws_said),
+    RUN(an_environment_without_identity_is_reported_as_a_failure),
+    RUN(keys_are_reported_by_their_ends_and_never_expire), RUN(who_a_key_is_is_asked_once),
+    RUN(who_a_key_is_may_stay_unknown), RUN(a_role_on_a_base_shows_the_bases_token_file))

@@ -176,7 +176,7 @@ TEST(an_endpoint_that_is_not_up_yet_is_tried_again)
     stop();
 }
 
-TEST(a_refusal_of_the_endpoint_is_told_with_its_words)
+TEST(a_refusal_of_the_endpoint_is_reported_with_its_words)
 {
     start();
     world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
@@ -374,7 +374,7 @@ TEST_MAIN(RUN(pod_identity_sends_the_raw_token_past_every_proxy),
     RUN(ecs_takes_the_relative_uri_and_needs_no_token), RUN(a_token_goes_to_no_foreign_host),
     RUN(a_relative_uri_cannot_change_the_host), RUN(a_token_with_a_line_break_forges_no_header),
     RUN(an_endpoint_that_is_not_up_yet_is_tried_again),
-    RUN(a_refusal_of_the_endpoint_is_told_with_its_words),
+    RUN(a_refusal_of_the_endpoint_is_reported_with_its_words),
     RUN(an_expired_token_is_replayed_once_if_the_file_holds_another),
     RUN(hostile_replies_are_refused), RUN(imds_asks_for_a_token_then_the_role_then_the_credentials),
     RUN(imds_may_be_elsewhere_and_may_be_switched_off), RUN(imds_never_speaks_version_1),

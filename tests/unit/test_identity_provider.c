@@ -164,7 +164,7 @@ TEST(a_callback_may_destroy_the_provider_and_the_others_are_answered)
     credentials_unref(credentials);
 }
 
-TEST(who_waits_at_the_end_is_told_that_it_shuts_down)
+TEST(a_waiter_at_the_end_gets_shutting_down)
 {
     struct provider_request first = {.done = ask_again};
     struct asker second = {0};
@@ -215,4 +215,4 @@ TEST_MAIN(RUN(everyone_who_waits_joins_one_fetch),
     RUN(a_callback_may_cancel_one_that_is_not_yet_answered),
     RUN(a_callback_may_ask_again_and_waits_for_a_new_fetch),
     RUN(a_callback_may_destroy_the_provider_and_the_others_are_answered),
-    RUN(who_waits_at_the_end_is_told_that_it_shuts_down))
+    RUN(a_waiter_at_the_end_gets_shutting_down))

@@ -206,7 +206,7 @@ TEST(podidentity_aws_decides_anew_at_each_refresh)
     stop();
 }
 
-TEST(a_double_refusal_tells_both)
+TEST(a_double_refusal_shows_both)
 {
     struct identity_spec spec = {.kind = IDENTITY_AWS, .role = literal(ROLE_B)};
     struct asker asker = {0};
@@ -231,4 +231,4 @@ TEST_MAIN(RUN(a_role_is_assumed_by_the_chain_with_its_external_id),
     RUN(an_expired_base_is_refreshed_and_the_call_replayed_once),
     RUN(podidentity_aws_assumes_a_role_only_after_a_refusal),
     RUN(podidentity_aws_takes_no_fault_for_a_refusal),
-    RUN(podidentity_aws_decides_anew_at_each_refresh), RUN(a_double_refusal_tells_both))
+    RUN(podidentity_aws_decides_anew_at_each_refresh), RUN(a_double_refusal_shows_both))

@@ -119,7 +119,7 @@ TEST(missing_rights_are_explained_with_both_sides)
     world_close(&world);
 }
 
-TEST(a_stamp_tells_a_replaced_file)
+TEST(a_stamp_shows_a_replaced_file)
 {
     struct file_stamp first, second;
     const char *path;
@@ -143,4 +143,4 @@ TEST_MAIN(RUN(a_value_comes_from_where_its_reference_says),
     RUN(white_space_around_a_value_is_not_part_of_it),
     RUN(a_value_that_cannot_be_had_says_what_where_and_why),
     RUN(a_file_that_is_no_file_is_refused_without_waiting),
-    RUN(missing_rights_are_explained_with_both_sides), RUN(a_stamp_tells_a_replaced_file))
+    RUN(missing_rights_are_explained_with_both_sides), RUN(a_stamp_shows_a_replaced_file))

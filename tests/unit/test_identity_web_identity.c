@@ -135,7 +135,7 @@ static void on_trouble(void *data, const struct failure *failure)
     snprintf(trouble, sizeof(trouble), "%s", failure->message);
 }
 
-TEST(who_waits_is_told_why_and_never_a_token)
+TEST(a_waiter_gets_the_reason_and_never_a_token)
 {
     start();
     trouble[0] = '\0';
@@ -337,7 +337,7 @@ TEST(destroying_it_ends_what_is_under_way)
 TEST_MAIN(RUN(the_token_goes_out_in_an_unsigned_form), RUN(the_file_is_read_again_for_each_fetch),
     RUN(a_file_that_is_missing_or_empty_for_a_moment_is_waited_for),
     RUN(a_file_that_stays_away_is_a_failure_before_patience_ends),
-    RUN(who_waits_is_told_why_and_never_a_token), RUN(what_is_no_token_is_never_sent),
+    RUN(a_waiter_gets_the_reason_and_never_a_token), RUN(what_is_no_token_is_never_sent),
     RUN(a_refusal_says_what_the_trust_policy_needs),
     RUN(faults_that_may_pass_are_tried_again_up_to_four_times),
     RUN(final_errors_are_not_tried_again),

@@ -38,10 +38,10 @@ TEST(percentiles_are_right_within_an_eighth)
         latency_add(&latency, 1, us, 1);
     for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
         int64_t exact = (int64_t)(100000 * shares[i]);
-        int64_t told = percentile(shares[i]);
+        int64_t answer = percentile(shares[i]);
 
-        if (told < exact || told > exact + exact / 8)
-            TEST_FAIL("%f: %lld, exactly %lld", shares[i], (long long)told, (long long)exact);
+        if (answer < exact || answer > exact + exact / 8)
+            TEST_FAIL("%f: %lld, exactly %lld", shares[i], (long long)answer, (long long)exact);
     }
     CHECK_INT(100000, total().max_us);
 }

@@ -40,7 +40,7 @@ static const char *heard(void)
 }
 
 /* What is logged about a failure. */
-static const char *told(const char *event, const char *message, const char *request_id)
+static const char *answer(const char *event, const char *message, const char *request_id)
 {
     struct failure failure;
 
@@ -51,7 +51,7 @@ static const char *told(const char *event, const char *message, const char *requ
     return heard();
 }
 
-static const char *told_often(const char *reason, int uid, int pid)
+static const char *logged_often(const char *reason, int uid, int pid)
 {
     listen_to_log();
     log_often(LOG_LEVEL_WARN, "refused", LOG_TEXT("reason", reason), LOG_NUMBER("uid", uid),
@@ -59,48 +59,48 @@ static const char *told_often(const char *reason, int uid, int pid)
     return heard();
 }
 
-TEST(a_failure_that_repeats_is_told_once_a_minute_and_counted)
+TEST(a_failure_that_repeats_is_reported_once_a_minute_and_counted)
 {
-    const char *line = told("failed", "no token", "r-1");
+    const char *line = answer("failed", "no token", "r-1");
 
     CHECK(strstr(line, " event=failed subject=pod ") != NULL);
     CHECK(strstr(line, " message=\"no token\" aws_code=Throttling aws_request_id=r-1\n") != NULL);
-    CHECK_STR("", told("failed", "no token", "r-2"));
+    CHECK_STR("", answer("failed", "no token", "r-2"));
     test_seconds += 59;
-    CHECK_STR("", told("failed", "no token", "r-3"));
+    CHECK_STR("", answer("failed", "no token", "r-3"));
     test_seconds += 1;
-    CHECK(strstr(told("failed", "no token", "r-4"), " aws_request_id=r-4 repeated=2\n") != NULL);
-    CHECK_STR("", told("failed", "no token", "r-5"));
+    CHECK(strstr(answer("failed", "no token", "r-4"), " aws_request_id=r-4 repeated=2\n") != NULL);
+    CHECK_STR("", answer("failed", "no token", "r-5"));
 }
 
-TEST(another_failure_is_told_at_once)
+TEST(another_failure_is_reported_at_once)
 {
-    CHECK(strstr(told("other", "one", "r-1"), "message=one") != NULL);
-    CHECK(strstr(told("other", "two", "r-1"), "message=two") != NULL);
-    CHECK(strstr(told("another", "two", "r-1"), "event=another") != NULL);
-    CHECK_STR("", told("other", "one", "r-1"));
+    CHECK(strstr(answer("other", "one", "r-1"), "message=one") != NULL);
+    CHECK(strstr(answer("other", "two", "r-1"), "message=two") != NULL);
+    CHECK(strstr(answer("another", "two", "r-1"), "event=another") != NULL);
+    CHECK_STR("", answer("other", "one", "r-1"));
 }
 
 TEST(what_the_level_hides_is_not_taken_as_told)
 {
     log_set_level(LOG_LEVEL_ERROR);
-    CHECK_STR("", told("hidden", "one", "r-1"));
+    CHECK_STR("", answer("hidden", "one", "r-1"));
     log_set_level(LOG_LEVEL_INFO);
-    CHECK(strstr(told("hidden", "one", "r-1"), " aws_request_id=r-1\n") != NULL);
+    CHECK(strstr(answer("hidden", "one", "r-1"), " aws_request_id=r-1\n") != NULL);
 }
 
-TEST(what_others_cause_is_told_once_a_minute_for_each_of_them)
+TEST(what_others_cause_is_reported_once_a_minute_for_each_of_them)
 {
-    CHECK(strstr(told_often("list", 0, 1), " event=refused reason=list uid=0 pid=1\n") != NULL);
-    CHECK_STR("", told_often("list", 0, 2));
-    CHECK(strstr(told_often("mode", 0, 3), " reason=mode uid=0 pid=3\n") != NULL);
-    CHECK(strstr(told_often("list", 7, 4), " reason=list uid=7 pid=4\n") != NULL);
-    CHECK_STR("", told_often("list", 0, 5));
+    CHECK(strstr(logged_often("list", 0, 1), " event=refused reason=list uid=0 pid=1\n") != NULL);
+    CHECK_STR("", logged_often("list", 0, 2));
+    CHECK(strstr(logged_often("mode", 0, 3), " reason=mode uid=0 pid=3\n") != NULL);
+    CHECK(strstr(logged_often("list", 7, 4), " reason=list uid=7 pid=4\n") != NULL);
+    CHECK_STR("", logged_often("list", 0, 5));
     test_seconds += 60;
-    CHECK(strstr(told_often("list", 0, 6), " uid=0 pid=6 repeated=2\n") != NULL);
-    CHECK_STR("", told_often("list", 0, 7));
+    CHECK(strstr(logged_often("list", 0, 6), " uid=0 pid=6 repeated=2\n") != NULL);
+    CHECK_STR("", logged_often("list", 0, 7));
 }
 
-TEST_MAIN(RUN(a_failure_that_repeats_is_told_once_a_minute_and_counted),
-    RUN(another_failure_is_told_at_once), RUN(what_the_level_hides_is_not_taken_as_told),
-    RUN(what_others_cause_is_told_once_a_minute_for_each_of_them))
+TEST_MAIN(RUN(a_failure_that_repeats_is_reported_once_a_minute_and_counted),
+    RUN(another_failure_is_reported_at_once), RUN(what_the_level_hides_is_not_taken_as_told),
+    RUN(what_others_cause_is_reported_once_a_minute_for_each_of_them))

@@ -295,7 +295,7 @@ TEST(known_keys_of_other_types_are_passed_over)
     CHECK_STR("no??", failure.message);
 }
 
-TEST(what_is_no_error_is_told_so)
+TEST(what_is_no_error_is_reported_as_none)
 {
     struct failure failure;
 
@@ -311,4 +311,4 @@ TEST_MAIN(RUN(a_request_comes_back), RUN(a_notification_comes_back), RUN(an_answ
     RUN(a_flawed_envelope_with_a_msgid_can_be_answered), RUN(each_error_comes_back),
     RUN(what_aws_said_comes_back), RUN(extra_pairs_follow_the_error_map),
     RUN(foreign_errors_are_understood_as_far_as_possible),
-    RUN(known_keys_of_other_types_are_passed_over), RUN(what_is_no_error_is_told_so))
+    RUN(known_keys_of_other_types_are_passed_over), RUN(what_is_no_error_is_reported_as_none))

@@ -29,7 +29,7 @@ TEST(what_matters_is_taken_whatever_the_case_and_the_spaces)
     CHECK_STR("250", headers.retry_after);
 }
 
-TEST(either_name_tells_the_request_id)
+TEST(either_name_shows_the_request_id)
 {
     CHECK_STR("S3-1", AFTER("x-amz-request-id: S3-1\r\n").request_id);
 }
@@ -69,6 +69,6 @@ TEST(an_empty_value_is_empty)
 }
 
 TEST_MAIN(RUN(what_matters_is_taken_whatever_the_case_and_the_spaces),
-    RUN(either_name_tells_the_request_id), RUN(a_new_status_line_begins_anew),
+    RUN(either_name_shows_the_request_id), RUN(a_new_status_line_begins_anew),
     RUN(what_is_no_such_header_is_passed_over), RUN(a_value_that_does_not_fit_is_left_out),
     RUN(an_empty_value_is_empty))

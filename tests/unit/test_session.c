@@ -59,7 +59,7 @@ TEST(what_is_no_message_ends_only_its_own_connection)
         bad = come(&house, 1);
         say(bad, garbage[i], strlen(garbage[i]));
         if (garbage[i][0] == '\x93')
-            say(bad, "\xc0\xc0", 2); /* an answer nobody asked for */
+            say(bad, "\xc0\xc0", 2); /* an answer to no request */
         turn(&house);
         CHECK_INT(0, hear(bad));
         CHECK(bad->ended);
@@ -90,7 +90,7 @@ TEST(what_came_before_the_garbage_is_answered)
     house_close(&house);
 }
 
-TEST(who_is_not_served_is_told_why_once)
+TEST(a_refused_client_gets_the_reason_once)
 {
     static struct house house;
     struct failure refusal;
@@ -195,7 +195,7 @@ TEST(requests_are_not_read_while_answers_are_not_taken)
 }
 
 /* An answer of another turn finds that the client has read all, and empties the queue: then the
- * socket has nothing to tell the session. */
+ * socket has nothing for the session. */
 static void answer_late(struct house *house, struct client *client)
 {
     struct failure failure;
@@ -272,7 +272,7 @@ TEST(answers_for_a_peer_that_is_gone_are_not_kept)
 
 TEST_MAIN(RUN(a_request_may_come_byte_by_byte), RUN(the_answers_of_a_batch_are_one_write),
     RUN(what_is_no_message_ends_only_its_own_connection),
-    RUN(what_came_before_the_garbage_is_answered), RUN(who_is_not_served_is_told_why_once),
+    RUN(what_came_before_the_garbage_is_answered), RUN(a_refused_client_gets_the_reason_once),
     RUN(a_client_that_goes_is_forgotten), RUN(the_65th_request_in_flight_is_busy),
     RUN(requests_are_not_read_while_answers_are_not_taken),
     RUN(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue),

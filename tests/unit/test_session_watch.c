@@ -2,7 +2,7 @@
 /* What connections hear of the triggers that they watch. */
 #include "tests/unit/session_world.h"
 
-TEST(a_change_is_told_and_a_count_that_is_the_same_is_not)
+TEST(a_change_is_reported_and_a_count_that_is_the_same_is_not)
 {
     static struct house house;
     struct client *client;
@@ -29,7 +29,7 @@ TEST(a_change_is_told_and_a_count_that_is_the_same_is_not)
     house_close(&house);
 }
 
-TEST(what_is_known_is_told_behind_the_answer)
+TEST(what_is_known_is_reported_behind_the_answer)
 {
     static struct house house;
     struct client *client;
@@ -54,7 +54,7 @@ TEST(what_is_known_is_told_behind_the_answer)
     house_close(&house);
 }
 
-TEST(the_same_failure_is_told_once_whatever_its_request_id)
+TEST(the_same_failure_is_reported_once_whatever_its_request_id)
 {
     static struct house house;
     struct client *client;
@@ -78,7 +78,7 @@ TEST(the_same_failure_is_told_once_whatever_its_request_id)
     house_close(&house);
 }
 
-TEST(a_slow_reader_is_told_the_newest_when_it_reads_again)
+TEST(a_slow_reader_is_reported_the_newest_when_it_reads_again)
 {
     static struct house house;
     struct client *client;
@@ -212,10 +212,10 @@ TEST(those_who_wait_and_watch_at_the_end_do_not_hold_it_up)
     house_close(&house);
 }
 
-TEST_MAIN(RUN(a_change_is_told_and_a_count_that_is_the_same_is_not),
-    RUN(what_is_known_is_told_behind_the_answer),
-    RUN(the_same_failure_is_told_once_whatever_its_request_id),
-    RUN(a_slow_reader_is_told_the_newest_when_it_reads_again),
+TEST_MAIN(RUN(a_change_is_reported_and_a_count_that_is_the_same_is_not),
+    RUN(what_is_known_is_reported_behind_the_answer),
+    RUN(the_same_failure_is_reported_once_whatever_its_request_id),
+    RUN(a_slow_reader_is_reported_the_newest_when_it_reads_again),
     RUN(a_slow_watcher_catches_up_whoever_empties_its_queue),
     RUN(what_changed_and_changed_back_is_not_told),
     RUN(another_query_goes_on_being_watched_and_none_does_not),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One agent of a fleet and the record it shares: when it looks, takes the lease, waits, counts
- * alone and gives back, with a clock moved by hand and a table that answers when told. */
+ * alone and gives back, with a clock moved by hand and a table that answers on command. */
 #include "agent/count/shared_count.h"
 
 #include "agent/aws/shared_record.h"

@@ -148,7 +148,7 @@ TEST(a_key_is_derived_once_for_a_scope)
     credentials_unref(credentials);
 }
 
-TEST(keys_of_many_days_regions_and_services_are_told_apart)
+TEST(keys_of_many_days_regions_and_services_are_distinguished)
 {
     static const char *const regions[] = {"eu-west-1", "eu-west-2", "eu-west-3", "us-east-1"};
     static const char *const services[] = {"dynamodb", "sts"};
@@ -262,7 +262,7 @@ TEST(a_front_is_hashed_once_for_a_second_and_a_host)
     credentials_unref(credentials);
 }
 
-TEST(headers_that_run_into_one_another_are_told_apart)
+TEST(headers_that_run_into_one_another_are_distinguished)
 {
     static const struct sigv4_header pairs[][2] = {{{"a", "bc"}, {"d", "e"}},
         {{"ab", "c"}, {"d", "e"}}, {{"a", "b"}, {"cd", "e"}}, {{"a", ""}, {"bcd", "e"}},
@@ -490,12 +490,12 @@ TEST(no_token_stays_on_the_stack)
 
 TEST_MAIN(RUN(examples_have_their_published_signatures), RUN(the_date_is_the_published_one),
     RUN(a_key_is_derived_once_for_a_scope),
-    RUN(keys_of_many_days_regions_and_services_are_told_apart), RUN(another_secret_signs_otherwise),
-    RUN(white_space_of_header_values_is_canonical), RUN(empty_path_segments_are_left_out),
-    RUN(what_cannot_be_signed_is_refused), RUN(no_key_material_stays_on_the_stack),
-    RUN(no_token_stays_on_the_stack),
+    RUN(keys_of_many_days_regions_and_services_are_distinguished),
+    RUN(another_secret_signs_otherwise), RUN(white_space_of_header_values_is_canonical),
+    RUN(empty_path_segments_are_left_out), RUN(what_cannot_be_signed_is_refused),
+    RUN(no_key_material_stays_on_the_stack), RUN(no_token_stays_on_the_stack),
     RUN(requests_that_follow_one_another_are_signed_as_first_ones),
     RUN(examples_keep_their_published_signatures),
     RUN(a_front_is_hashed_once_for_a_second_and_a_host),
-    RUN(headers_that_run_into_one_another_are_told_apart), RUN(a_long_front_is_signed_and_not_kept),
-    RUN(what_follows_a_kept_front_is_still_checked))
+    RUN(headers_that_run_into_one_another_are_distinguished),
+    RUN(a_long_front_is_signed_and_not_kept), RUN(what_follows_a_kept_front_is_still_checked))

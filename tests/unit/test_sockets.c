@@ -68,7 +68,7 @@ static void give_number_to(struct world *world, int fd)
     close(fd);
 }
 
-TEST(what_is_wanted_is_told)
+TEST(what_is_wanted_is_reported)
 {
     struct world world;
 
@@ -94,7 +94,7 @@ TEST(what_is_left_is_forgotten)
     teardown(&world);
 }
 
-TEST(an_idle_connection_stays_watched_and_tells_nothing)
+TEST(an_idle_connection_stays_watched_and_shows_nothing)
 {
     struct world world;
 
@@ -141,7 +141,7 @@ TEST(a_connection_that_is_closed_is_forgotten)
     teardown(&world);
 }
 
-/* As a connection that nobody accepted in time. */
+/* As a connection that was not accepted in time. */
 TEST(a_connection_that_is_closed_without_a_word_is_forgotten)
 {
     struct world world;
@@ -184,8 +184,8 @@ TEST(the_next_connection_with_the_number_is_watched_as_the_last_was)
     teardown(&world);
 }
 
-TEST_MAIN(RUN(what_is_wanted_is_told), RUN(what_is_left_is_forgotten),
-    RUN(an_idle_connection_stays_watched_and_tells_nothing),
+TEST_MAIN(RUN(what_is_wanted_is_reported), RUN(what_is_left_is_forgotten),
+    RUN(an_idle_connection_stays_watched_and_shows_nothing),
     RUN(an_idle_connection_is_not_watched_for_writing),
     RUN(a_connection_that_is_closed_is_forgotten),
     RUN(a_connection_that_is_closed_without_a_word_is_forgotten),

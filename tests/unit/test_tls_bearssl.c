@@ -251,7 +251,7 @@ TEST(a_bundle_that_became_useless_leaves_the_old_one_in_force)
 
 TEST(connections_share_the_anchors_and_nothing_else)
 {
-    /* Its file is gone by now: whoever parsed it again would fail. */
+    /* Its file is gone by now: parsing it again would fail. */
     struct tls_bearssl *tls = load(EC_CA RSA_CA);
     br_ssl_client_context clients[2];
     br_x509_minimal_context x509[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions, flights and the counter, from a request to the bytes that leave for DynamoDB: with a
- * clock moved by hand and a network that answers when told. */
+ * clock moved by hand and a network that answers on command. */
 #include "tests/unit/count_world.h"
 
 TEST(all_pages_are_summed_and_empty_ones_are_not_the_end)
@@ -71,7 +71,7 @@ TEST(a_count_ages_while_the_machine_sleeps)
     CHECK_INT(20000, ask(&bench, 0, COUNT_AGE_DEFAULT, 5000)->age_ms);
     fake_loop_sleep(bench.loop, 20000);
     asker = ask(&bench, 0, COUNT_AGE_DEFAULT, 5000);
-    CHECK_INT(0, asker->answers); /* the polling interval is over: it is counted anew */
+    CHECK_INT(0, asker->answers); /* the polling interval is over: it is counted again */
     refuse(&bench, 400, "ResourceNotFoundException");
     CHECK_INT(QUALITY_STALE, asker->quality);
     CHECK_INT(40000, asker->age_ms);
@@ -166,7 +166,7 @@ TEST(a_denial_is_answered_from_memory_and_is_no_zero)
     bench_close(&bench);
 }
 
-TEST(while_aws_fails_the_last_good_count_is_told_as_stale)
+TEST(while_aws_fails_the_last_good_count_is_reported_as_stale)
 {
     struct bench bench;
     struct asker *asker;
@@ -248,7 +248,7 @@ TEST(a_warm_trigger_is_counted_without_anybody_asking)
     bench_close(&bench);
 }
 
-TEST(those_who_wait_at_the_end_are_told_so)
+TEST(waiters_at_the_end_get_the_reason)
 {
     struct bench bench;
 
@@ -273,7 +273,7 @@ TEST(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered)
     bench_close(&bench);
 }
 
-TEST(nobody_is_told_to_wait_longer_than_we_do)
+TEST(no_client_is_asked_to_wait_longer_than_the_agent_does)
 {
     static const char body[] = "{\"__type\":\"x#ValidationException\"}";
     struct bench bench;
@@ -399,13 +399,12 @@ TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(a_throttled_page_is_asked_again_with_the_sum_kept),
     RUN(a_failing_flight_without_anybody_waiting_ends),
     RUN(a_denial_is_answered_from_memory_and_is_no_zero),
-    RUN(while_aws_fails_the_last_good_count_is_told_as_stale),
+    RUN(while_aws_fails_the_last_good_count_is_reported_as_stale),
     RUN(a_new_configuration_keeps_what_did_not_change),
     RUN(a_new_query_does_not_inherit_the_old_ones_count),
-    RUN(a_warm_trigger_is_counted_without_anybody_asking),
-    RUN(those_who_wait_at_the_end_are_told_so),
+    RUN(a_warm_trigger_is_counted_without_anybody_asking), RUN(waiters_at_the_end_get_the_reason),
     RUN(the_first_to_hear_of_a_refusal_hears_how_long_it_is_remembered),
-    RUN(nobody_is_told_to_wait_longer_than_we_do),
+    RUN(no_client_is_asked_to_wait_longer_than_the_agent_does),
     RUN(a_count_that_took_too_long_is_a_lower_bound_with_the_reason),
     RUN(a_count_that_took_too_long_and_found_nothing_is_a_failure),
     RUN(an_old_count_is_answered_as_stale_where_the_new_one_found_nothing_in_time),

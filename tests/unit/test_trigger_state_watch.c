@@ -4,7 +4,7 @@
 
 struct watcher {
     struct count_watch watch;
-    struct asker told; /* what it was told last; `answers` counts */
+    struct asker result; /* what it was result last; `answers` counts */
     struct bench *bench;
     int gone;
     bool moves;                /* when it is gone, to the new question */
@@ -15,7 +15,7 @@ static void on_change(void *data, const struct count_answer *answer)
 {
     struct watcher *watcher = data;
 
-    on_answer(&watcher->told, answer);
+    on_answer(&watcher->result, answer);
 }
 
 static void on_gone(void *data)
@@ -47,18 +47,18 @@ TEST(a_watched_question_is_counted_whenever_it_gets_too_old)
     bench_open(&bench, "false");
     watch(&watcher, &bench, 10000);
     CHECK_INT(1, fake_http_count());
-    CHECK_INT(0, watcher.told.answers);
+    CHECK_INT(0, watcher.result.answers);
     page(&bench, LAST_PAGE(9));
-    CHECK_INT(1, watcher.told.answers);
-    CHECK_INT(9, watcher.told.value.count);
+    CHECK_INT(1, watcher.result.answers);
+    CHECK_INT(9, watcher.result.value.count);
     fake_loop_advance(bench.loop, 9999);
     CHECK_INT(1, fake_http_count());
     fake_loop_advance(bench.loop, 1);
     CHECK_INT(2, fake_http_count());
     page(&bench, LAST_PAGE(10));
-    CHECK_INT(2, watcher.told.answers);
-    CHECK_INT(10, watcher.told.value.count);
-    CHECK_INT(QUALITY_EXACT, watcher.told.quality);
+    CHECK_INT(2, watcher.result.answers);
+    CHECK_INT(10, watcher.result.value.count);
+    CHECK_INT(QUALITY_EXACT, watcher.result.quality);
     trigger_state_unwatch(&watcher.watch);
     fake_loop_advance(bench.loop, 60000);
     CHECK_INT(2, fake_http_count());
@@ -95,8 +95,8 @@ TEST(the_most_demanding_watcher_sets_the_pace)
     fake_loop_advance(bench.loop, 1);
     CHECK_INT(2, fake_http_count());
     page(&bench, LAST_PAGE(10));
-    CHECK_INT(2, calm.told.answers);
-    CHECK_INT(1, eager.told.answers);
+    CHECK_INT(2, calm.result.answers);
+    CHECK_INT(1, eager.result.answers);
     trigger_state_unwatch(&eager.watch);
     fake_loop_advance(bench.loop, 19999);
     CHECK_INT(2, fake_http_count());
@@ -120,7 +120,7 @@ TEST(nobody_makes_it_count_more_than_once_a_second)
     bench_close(&bench);
 }
 
-TEST(failures_are_told_and_then_the_count_again)
+TEST(failures_are_reported_and_then_the_count_again)
 {
     struct bench bench;
     struct watcher watcher;
@@ -128,20 +128,20 @@ TEST(failures_are_told_and_then_the_count_again)
     bench_open(&bench, "false");
     watch(&watcher, &bench, 5000);
     refuse(&bench, 400, "AccessDeniedException");
-    CHECK_INT(1, watcher.told.answers);
-    CHECK(!watcher.told.has_value);
-    CHECK_INT(ERROR_ACCESS_DENIED, watcher.told.code);
+    CHECK_INT(1, watcher.result.answers);
+    CHECK(!watcher.result.has_value);
+    CHECK_INT(ERROR_ACCESS_DENIED, watcher.result.code);
     fake_loop_advance(bench.loop, 10000); /* so long a refusal is respected */
     CHECK_INT(2, fake_http_count());
     page(&bench, LAST_PAGE(9));
-    CHECK_INT(2, watcher.told.answers);
-    CHECK_INT(9, watcher.told.value.count);
+    CHECK_INT(2, watcher.result.answers);
+    CHECK_INT(9, watcher.result.value.count);
     fake_loop_advance(bench.loop, 5000);
     refuse(&bench, 400, "AccessDeniedException");
-    CHECK_INT(3, watcher.told.answers);
-    CHECK_INT(9, watcher.told.value.count);
-    CHECK_INT(QUALITY_STALE, watcher.told.quality);
-    CHECK_INT(0, counter_stats(bench.counter)->stale_served); /* nobody asked */
+    CHECK_INT(3, watcher.result.answers);
+    CHECK_INT(9, watcher.result.value.count);
+    CHECK_INT(QUALITY_STALE, watcher.result.quality);
+    CHECK_INT(0, counter_stats(bench.counter)->stale_served); /* without a request */
     bench_close(&bench);
 }
 
@@ -200,11 +200,11 @@ TEST(a_new_configuration_keeps_the_watch_of_the_same_query)
     watch(&watcher, &bench, 10000);
     page(&bench, LAST_PAGE(9));
     CHECK_INT(0, counter_load(bench.counter, config_for("a", "false")));
-    CHECK_INT(2, watcher.told.answers); /* target and bounds may be others */
+    CHECK_INT(2, watcher.result.answers); /* target and bounds may be others */
     CHECK_INT(0, watcher.gone);
     fake_loop_advance(bench.loop, 10000);
     page(&bench, LAST_PAGE(10));
-    CHECK_INT(3, watcher.told.answers);
+    CHECK_INT(3, watcher.result.answers);
     bench_close(&bench);
 }
 
@@ -223,11 +223,11 @@ TEST(the_watch_of_another_query_is_over)
     CHECK_INT(1, moves.triggers_when_gone); /* the new configuration is in force by then */
     fake_loop_advance(bench.loop, 0);
     CHECK_INT(2, fake_http_count());
-    CHECK_INT(1, fake_http_open()); /* the old flight has ended: nobody waits for it */
+    CHECK_INT(1, fake_http_open()); /* the old flight has ended: no request waits for it */
     page(&bench, LAST_PAGE(2));
-    CHECK_INT(0, stays.told.answers);
-    CHECK_INT(1, moves.told.answers);
-    CHECK_INT(2, moves.told.value.count);
+    CHECK_INT(0, stays.result.answers);
+    CHECK_INT(1, moves.result.answers);
+    CHECK_INT(2, moves.result.value.count);
     bench_close(&bench);
 }
 
@@ -273,7 +273,7 @@ TEST(a_set_that_somebody_waits_for_does_not_go)
     trigger_state_leave(&bench.askers[1].request);
     for (int i = 100; i < 100 + COUNTER_VARIANTS_MAX; i++)
         trigger_state_of(&bench, set_of(i));
-    CHECK_INT(1, fake_http_open()); /* nobody waits for 1001, and nobody could ask for it */
+    CHECK_INT(1, fake_http_open()); /* no request waits for 1001, and none could ask for it */
     page(&bench, LAST_PAGE(3));
     CHECK_INT(3, bench.askers[0].value.count);
     CHECK_INT(1, ask_values(&bench, 0, set_of(1000), COUNT_AGE_DEFAULT, 5000)->answers);
@@ -351,7 +351,7 @@ TEST(of_a_warm_trigger_only_its_own_values_are_kept_fresh)
 TEST_MAIN(RUN(a_watched_question_is_counted_whenever_it_gets_too_old),
     RUN(without_a_wish_the_polling_interval_counts), RUN(the_most_demanding_watcher_sets_the_pace),
     RUN(nobody_makes_it_count_more_than_once_a_second),
-    RUN(failures_are_told_and_then_the_count_again),
+    RUN(failures_are_reported_and_then_the_count_again),
     RUN(what_aws_rejects_is_asked_again_in_the_usual_interval),
     RUN(what_is_known_is_what_is_fresh_or_has_failed),
     RUN(a_new_configuration_keeps_the_watch_of_the_same_query),

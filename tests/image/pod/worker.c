@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The application of the test pod: asks its sidecar through libtally, says what it was told on one
+/* The application of the test pod: asks its sidecar through libtally, prints the answer on one
  * line, and sleeps until it is ended. Started beside the agent, so it waits for it. */
 #include "client/tally.h"
 
