@@ -56,14 +56,14 @@ run threads sh -c "cat /proc/$pid/task/*/status | grep Seccomp:"
 /tally-bridge --socket /run/t.sock --listen 127.0.0.1:6000 2>/tmp/bridge.log &
 bridge=$!
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  wget -q -O /dev/null http://127.0.0.1:6000/readyz && break
+  wget -q -O /dev/null http://127.0.0.1:6000/readyz 2>/dev/null && break
   sleep 0.5
 done
 run bridge wget -q -O - http://127.0.0.1:6000/v1/count/shop/small
-run bridge status cat /proc/$bridge/status
+run "bridge status" cat /proc/$bridge/status
 kill $bridge
-run bridge stopped wait $bridge
-run bridge log cat /tmp/bridge.log
+run "bridge stopped" wait $bridge
+run "bridge log" cat /tmp/bridge.log
 stop plain
 """
 

@@ -27,7 +27,7 @@ from tests.integration.yaml_files import small_object  # noqa: E402
 BUILDS = {"Debian's libraries": "build", "TLS=openssl": "build/image/openssl",
           "TLS=bearssl": "build/image/bearssl"}
 # What an image may take: compressed, unpacked, resident after a thousand counts; bytes.
-LIMITS = {"TLS=bearssl": (1_100_000, 2_000_000, 1_500_000),
+LIMITS = {"TLS=bearssl": (1_100_000, 2_100_000, 1_500_000),
           "TLS=openssl": (7_000_000, 7_500_000, 8_000_000)}
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
