@@ -105,8 +105,8 @@ all: need-libraries $(BINARIES)
 
 .PHONY: need-libraries
 need-libraries:
-	@$(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) && pkg-config --exists libseccomp && \
-	  test -e $(SYSROOT)/usr/include/bearssl.h || { \
+	@{ $(PKG_CONFIG) --exists $(AGENT_PACKAGES) $(BRIDGE_PACKAGES) && pkg-config --exists libseccomp; } \
+	  2>/dev/null && test -e $(SYSROOT)/usr/include/bearssl.h || { \
 	  echo "tally: libraries are missing; 'make deps$(if $(SYSROOT), ARCH=$(ARCH))' brings them (Debian packages)" >&2; exit 1; }
 
 $(BUILD)/obj/%.o: %.c Makefile
