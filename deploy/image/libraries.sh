@@ -177,7 +177,7 @@ build_libseccomp() {
     "$dir/host/include/"
 }
 
-# The patches make a connection small: 4 kB instead of 16 kB.
+# The patches make a connection of tally-bridge small.
 build_nghttp2() {
   local patched=$work/nghttp2-source change
   cp -r "$src/nghttp2" "$patched"

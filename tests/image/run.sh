@@ -27,6 +27,12 @@ not_the_image=(--ignore tests/integration/test_library.py
   --deselect integration/test_sandbox.py::test_an_intruder_gets_nowhere
   --deselect integration/test_sandbox.py::test_no_alarm_advises_to_do_without_the_filter
   --deselect integration/test_sandbox.py::test_without_the_filter_an_intruder_gets_somewhere)
+# The tally-bridge of both images has no TLS.
+not_the_image+=(--ignore tests/integration/test_bridge_tls.py
+  --deselect integration/test_bridge.py::test_bad_usage_ends_with_2[arguments9-/nowhere]
+  --deselect integration/test_bridge_clients.py::test_keda_has_a_certificate
+  --deselect integration/test_bridge_clients.py::test_curl_over_tls
+  --deselect integration/test_bridge_prometheus.py::test_prometheus_over_mutual_tls)
 
 # The small flavour does not check extended key usage (deploy/image/README.md), and in TLS 1.2 the
 # server itself refuses to use one of the certificates.
