@@ -156,7 +156,7 @@ def test_streams_share_one_watch(start, bridge):
     for i in range(50):
         streams.append(one.scaler().stream(object_ref("small") if i % 2 else
                                            object_ref("x", trigger="small")))
-        assert next(streams[-1]) is True  # also the later ones hear what is known
+        assert next(streams[-1]) is True  # also the later ones get the known state
     status = agent.rpc("status")
     assert status["requests"]["by_method"]["watch"] == 1
     assert one.metric("tally_bridge_watches") == "1"
