@@ -214,7 +214,7 @@ void session_fail(struct session *session, uint32_t id, const struct failure *fa
 void session_fail_with(
     struct session *session, uint32_t id, const struct failure *failure, const struct map *extra);
 
-/* ---- memory over all sessions: session_memory.c ---- */
+/* ---- memory over all sessions: server.c ---- */
 
 /* The connection is closed, and has unread answers. */
 void server_session_lingers(struct server *server, struct session *session);
