@@ -167,12 +167,10 @@ void chain_list_unused(const struct identity_context *context, enum source_kind 
         fn(data, "AWS_ROLE_ARN", "it configures nothing without AWS_WEB_IDENTITY_TOKEN_FILE");
 }
 
-/* ---- source ---- */
-
+/* The rule of podIdentity `aws` for a role: by web identity; only if STS refuses that, by
+ * AssumeRole. Decided at each fetch: a transient fault is not a refusal. */
 static struct provider *aws_rule_create(
     struct provider *web_identity, struct provider *assume_role);
-
-/* ---- source ---- */
 
 /* ---- the chain forwards to the source that it chose ---- */
 
@@ -361,6 +359,7 @@ static const struct source_maker {
     [SOURCE_KIND_IMDS] = {make_imds, true},
     [SOURCE_KIND_KIAM] = {make_imds, true},
 };
+_Static_assert(sizeof(makers) / sizeof(makers[0]) == SOURCE_KINDS, "each kind has a maker");
 
 /* ---- the pool ---- */
 

@@ -9,12 +9,6 @@
 #include "agent/credentials/provider.h"
 #include "proto/errors.h"
 
-/* ---- chain ---- */
-
-/* The default chain: the first kind of source that the environment configures. Its failure is
- * final: there is no fallback to another identity. A function of the environment; the source stores
- * the choice. */
-
 enum source_kind {
     SOURCE_KIND_CHAIN,        /* what the environment configures */
     SOURCE_KIND_STATIC,       /* spec: key_id, secret_key, session_token */
@@ -25,7 +19,14 @@ enum source_kind {
     SOURCE_KIND_CONTAINER,   /* by AWS_CONTAINER_CREDENTIALS_… */
     SOURCE_KIND_IMDS,
     SOURCE_KIND_KIAM,
+    SOURCE_KINDS
 };
+
+/* ---- chain ---- */
+
+/* The default chain: the first kind of source that the environment configures. Its failure is
+ * final: there is no fallback to another identity. A function of the environment; the source stores
+ * the choice. */
 
 /* The first kind that the environment configures. */
 struct chain_choice {
@@ -44,6 +45,8 @@ int chain_choose(
 typedef void chain_unused_fn(void *data, const char *source, const char *reason);
 void chain_list_unused(const struct identity_context *context, enum source_kind used, bool by_chain,
     chain_unused_fn *fn, void *data);
+
+/* ---- source ---- */
 
 struct sources {
     struct identity_context context;
@@ -78,8 +81,5 @@ void sources_refused(
 
 /* The source and the sources it is based on resolve again at the next request. */
 void source_refresh(struct source *source);
-
-/* The rule of podIdentity `aws` for a role: by web identity; only if STS refuses that, by
- * AssumeRole. Decided at each fetch: a transient fault is not a refusal. */
 
 #endif
