@@ -253,3 +253,23 @@ bool cli_is_hello(const struct json *answer)
     return strcmp(json_get_string(answer, "protocol", ""), "tally") == 0 &&
            json_get_string(answer, "agent", NULL) != NULL;
 }
+
+/* ---- memory ---- */
+
+_Noreturn void memory_exhausted(void)
+{
+    fputs("tally: NOMEM: out of memory\n", stderr);
+    _exit(1); /* not exit: the buffered stdout would be half an answer */
+}
+
+void *memory_need(void *pointer)
+{
+    if (pointer == NULL)
+        memory_exhausted();
+    return pointer;
+}
+
+void *memory_allocate(size_t size)
+{
+    return memory_need(malloc(size));
+}

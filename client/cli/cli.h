@@ -8,6 +8,8 @@
 #include "client/cli/json.h"
 #include "client/tally.h"
 
+#include <stddef.h>
+
 enum cli_exit {
     EXIT_OK = 0,
     EXIT_ERROR = 1,    /* the agent answered with an error */
@@ -113,5 +115,19 @@ int run_top(struct cli *cli);
 int run_wait(struct cli *cli);
 int run_watch(struct cli *cli);
 int run_whoami(struct cli *cli);
+
+/* ---- memory ---- */
+
+/* The command, unlike the library, exits when it is out of memory: half a table or an empty list
+ * would look like an answer. */
+
+/* Reports it on stderr and exits with 1; buffered stdout is dropped. */
+_Noreturn void memory_exhausted(void);
+
+/* Returns the pointer, unless it is NULL because the command is out of memory. */
+void *memory_need(void *pointer);
+
+/* malloc, for what takes an allocator. */
+void *memory_allocate(size_t size);
 
 #endif

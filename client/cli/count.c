@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/count.h"
-#include "client/cli/memory.h"
+#include "client/cli/cli.h"
 #include "client/cli/terminal.h"
 
-#include "client/cli/cli.h"
 #include "client/cli/prometheus.h"
 #include "proto/duration.h"
 

@@ -2,7 +2,6 @@
 #include "client/cli/cli.h"
 
 #include "client/cli/count.h"
-#include "client/cli/memory.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"

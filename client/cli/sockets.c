@@ -2,7 +2,6 @@
 /* tally sockets: the agents of the pods on this node. A pod controls its volume: no link there is
  * followed, and the peer may answer anything. */
 #include "client/cli/cli.h"
-#include "client/cli/memory.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
 #include "proto/limits.h"

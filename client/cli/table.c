@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/table.h"
-#include "client/cli/memory.h"
+#include "client/cli/cli.h"
 #include "client/cli/terminal.h"
 
 #include "proto/duration.h"

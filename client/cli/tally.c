@@ -2,7 +2,6 @@
 /* tally: the command that asks a tally agent. Options, the choice of the verb, and help. */
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
-#include "client/cli/memory.h"
 #include "client/cli/terminal.h"
 #include "client/cli/verbs.h"
 #include "proto/suggest.h"
