@@ -46,12 +46,14 @@ static const char *const legacy_sts_regions[] = {"ap-northeast-1", "ap-south-1",
 static const char *endpoint_read_text(const char *(*get)(const char *name), const char *name)
 {
     const char *text = get(name);
+
     return text != NULL && text[strspn(text, BLANKS)] != '\0' ? text : NULL;
 }
 
 static bool is_set_to(const char *(*get)(const char *name), const char *name, const char *value)
 {
     const char *text = get(name);
+
     return text != NULL && strcasecmp(text, value) == 0;
 }
 
@@ -84,6 +86,7 @@ static const struct partition *partition_of(const char *region)
 {
     for (size_t i = 1; i < sizeof(partitions) / sizeof(partitions[0]); i++) {
         const struct partition *partition = &partitions[i];
+
         if (starts_with(region, partition->prefix) ||
             (partition->global != NULL && starts_with(region, partition->global) &&
                 strcmp(region + strlen(partition->global), "global") == 0))
@@ -364,6 +367,7 @@ static bool is_hostname(const char *host)
         return inet_pton(AF_INET, host, &address) == 1;
     for (;;) {
         size_t label = strcspn(host, ".");
+
         if (label == 0 || label > LABEL_MAX || host[0] == '-' || host[label - 1] == '-')
             return false;
         if (host[label] == '\0')
@@ -487,6 +491,7 @@ static bool has_dot_segment(const char *path, size_t len)
     for (size_t i = 0; i < len; i++) {
         size_t at = i + 1;
         int dots = 0;
+
         if (path[i] != '/')
             continue;
         while (at < len &&

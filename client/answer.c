@@ -16,12 +16,14 @@
 static bool find_key(struct reader *reader, const char *key, size_t key_len)
 {
     uint32_t pairs = 0;
+
     if (!reader_map(reader, &pairs))
         return false;
     for (; pairs > 0; pairs--) {
         /* A key of another type is skipped with its value, as unknown keys are. */
         enum value_type type = reader_peek(reader);
         struct text name = {NULL, 0};
+
         if (type == VALUE_STRING || type == VALUE_BINARY)
             reader_text(reader, &name);
         else
@@ -37,6 +39,7 @@ static bool find_key(struct reader *reader, const char *key, size_t key_len)
 static bool find_position(struct reader *reader, const char *digits, size_t len)
 {
     uint32_t count = 0;
+
     if (len == 0 || len > 9 || !reader_array(reader, &count))
         return false;
     uint32_t position = 0;
@@ -60,6 +63,7 @@ bool field_find(struct reader *reader, const char *path)
         size_t len = strcspn(path, ".");
         bool found = reader_peek(reader) == VALUE_ARRAY ? find_position(reader, path, len)
                                                         : find_key(reader, path, len);
+
         if (!found)
             return false;
         path += len;
@@ -127,6 +131,7 @@ void answer_clear(struct tally_answer *answer)
 static void answer_take_bytes(struct tally_answer *answer, struct reader value)
 {
     struct text bytes = {NULL, 0};
+
     if (!reader_skip(&value, &bytes))
         return;
     answer->data = (const uint8_t *)bytes.data;
@@ -198,6 +203,7 @@ int answer_fail_connection(struct tally_answer *answer, const char *path, int er
         {-EMSGSIZE, TALLY_EPROTOCOL},
     };
     int result = TALLY_ESYSTEM;
+
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         if (results[i].error == error)
             result = results[i].result;
@@ -273,6 +279,7 @@ enum tally_quality tally_answer_quality(const struct tally_answer *answer)
 {
     struct reader reader;
     struct text text;
+
     if (!answer_find(answer, "quality", &reader) || !reader_text(&reader, &text))
         return TALLY_QUALITY_UNKNOWN;
     if (text_equals(text, "exact"))
@@ -286,6 +293,7 @@ int tally_answer_integer(const struct tally_answer *answer, const char *path, in
 {
     struct reader reader;
     int64_t found = 0;
+
     if (!answer_find(answer, path, &reader) || !reader_int(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
@@ -296,6 +304,7 @@ int tally_answer_number(const struct tally_answer *answer, const char *path, dou
 {
     struct reader reader;
     double found = 0;
+
     if (!answer_find(answer, path, &reader) || !reader_float(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
@@ -306,6 +315,7 @@ int tally_answer_bool(const struct tally_answer *answer, const char *path, int *
 {
     struct reader reader;
     bool found = false;
+
     if (!answer_find(answer, path, &reader) || !reader_bool(&reader, &found))
         return TALLY_ENOFIELD;
     *value = found;
@@ -317,6 +327,7 @@ int tally_answer_text(
 {
     struct reader reader;
     struct text found = {NULL, 0};
+
     if (!answer_find(answer, path, &reader) || !reader_text(&reader, &found))
         return TALLY_ENOFIELD;
     *text = found.data;
@@ -329,6 +340,7 @@ int tally_answer_string(
 {
     const char *text = NULL;
     size_t len = 0;
+
     if (size == 0)
         return TALLY_EARGUMENT;
     buffer[0] = '\0';
@@ -346,6 +358,7 @@ int tally_answer_size(const struct tally_answer *answer, const char *path, size_
 {
     struct reader reader;
     uint32_t count = 0;
+
     if (!answer_find(answer, path, &reader))
         return TALLY_ENOFIELD;
     bool read = reader_peek(&reader) == VALUE_MAP ? reader_map(&reader, &count)
@@ -361,6 +374,7 @@ int tally_answer_packed(
 {
     struct reader reader;
     struct text bytes = {NULL, 0};
+
     if (!answer_find(answer, path, &reader) || !reader_skip(&reader, &bytes))
         return TALLY_ENOFIELD;
     *data = bytes.data;
@@ -402,6 +416,7 @@ void tally_cursor_free(struct tally_cursor *cursor)
 static bool cursor_read_key(struct tally_cursor *cursor)
 {
     enum value_type type = reader_peek(&cursor->reader);
+
     if (type == VALUE_STRING || type == VALUE_BINARY)
         return reader_text(&cursor->reader, &cursor->key);
     return reader_skip(&cursor->reader, NULL);
@@ -410,6 +425,7 @@ static bool cursor_read_key(struct tally_cursor *cursor)
 int tally_cursor_next(struct tally_cursor *cursor)
 {
     struct text bytes = {NULL, 0};
+
     if (cursor == NULL)
         return 0;
     cursor->key = bytes;

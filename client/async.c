@@ -87,6 +87,7 @@ finish:
 static void destroy(struct tally_async *async)
 {
     struct tally_answer answer;
+
     answer_fail(&answer, TALLY_ECLOSED, "the handle was closed");
     while (async->pending != NULL)
         async_finish(&async->pending, &answer);
@@ -139,6 +140,7 @@ static bool async_is_older(const struct pending *pending, uint32_t last)
 static unsigned async_in_flight(const struct tally_async *async)
 {
     unsigned count = 0;
+
     for (const struct pending *at = async->pending; at != NULL; at = at->next)
         count += at->sent && !at->answered;
     return count;
@@ -149,6 +151,7 @@ int tally_async_timeout(const struct tally_async *async)
     const struct connection *connection = &async->connection;
     int64_t when = async->unread ? 0 : INT64_MAX;
     bool can_send = !connection_sending(connection) && async_in_flight(async) < LIMIT_IN_FLIGHT;
+
     for (const struct pending *at = async->pending; at != NULL; at = at->next) {
         if (at->cancelled)
             return 0;
@@ -170,6 +173,7 @@ static int async_add(struct tally_async *async, const struct tally_request *requ
     int64_t deadline, tally_callback *callback, void *data, struct pending **added)
 {
     struct pending **end = &async->pending;
+
     if (async->closing)
         return TALLY_ECLOSED;
     if (request->error < 0)
@@ -197,6 +201,7 @@ static int async_add(struct tally_async *async, const struct tally_request *requ
 static void async_finish(struct pending **link, const struct tally_answer *answer)
 {
     struct pending *done = *link;
+
     *link = done->next;
     if (done->callback != NULL)
         done->callback(answer, done->data);
@@ -209,6 +214,7 @@ int tally_async_call(struct tally_async *async, const struct tally_request *requ
     tally_callback *callback, void *data, uint32_t *id)
 {
     struct pending *added = NULL;
+
     if (timeout < 1 || timeout > TIMEOUT_MAX_MS || callback == NULL)
         return TALLY_EARGUMENT;
     int r = async_add(async, request, clock_ms() + timeout, callback, data, &added);
@@ -221,6 +227,7 @@ int tally_async_count(struct tally_async *async, const char *trigger, int timeou
     tally_callback *callback, void *data, uint32_t *id)
 {
     struct tally_request request;
+
     request_init(&request, "count");
     tally_request_set_string(&request, "trigger", trigger); /* the request keeps a failure */
     int r = tally_async_call(async, &request, timeout, callback, data, id);
@@ -233,6 +240,7 @@ int tally_async_watch(struct tally_async *async, const char *trigger, int64_t ma
 {
     struct tally_request request;
     struct pending *added = NULL;
+
     if (trigger == NULL || callback == NULL)
         return TALLY_EARGUMENT;
     request_init(&request, "watch");
@@ -295,10 +303,12 @@ static void lose(struct tally_async *async, int error)
     bool patient = error == -EAGAIN || (absent && (async->reached || async->wait_for_agent));
     bool calls = false;
     uint32_t last = async->next_id;
+
     answer_fail_connection(&answer, async->connection.path, error);
     async_disconnect(async);
     for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
         struct pending *at = *link;
+
         if (!at->watch && !patient && async_is_older(at, last)) {
             async_finish(link, &answer);
             continue;
@@ -318,6 +328,7 @@ static void lose(struct tally_async *async, int error)
 static int connect_now(struct tally_async *async)
 {
     int r = connection_open(&async->connection);
+
     if (r < 0)
         return r;
     struct epoll_event event = {.events = EPOLLIN};
@@ -329,6 +340,7 @@ static int unsubscribe(struct tally_async *async, const struct pending *watch)
 {
     struct tally_request request;
     struct pending *added = NULL;
+
     for (const struct pending *at = async->pending; at != NULL; at = at->next) {
         if (at != watch && at->watch && !at->cancelled && strcmp(at->trigger, watch->trigger) == 0)
             return 0;
@@ -356,8 +368,10 @@ static void expire(struct tally_async *async)
 {
     int64_t now = clock_ms();
     struct tally_answer answer;
+
     for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
         struct pending *at = *link;
+
         if (at->cancelled) {
             if (at->watch && at->answered)
                 unsubscribe(async, at);
@@ -376,6 +390,7 @@ static void expire(struct tally_async *async)
 static bool is_stuck(const struct tally_async *async)
 {
     int64_t now = clock_ms();
+
     for (const struct pending *at = async->pending; at != NULL; at = at->next) {
         if (at->watch && at->sent && !at->answered && at->deadline <= now)
             return true;
@@ -386,6 +401,7 @@ static bool is_stuck(const struct tally_async *async)
 static void watch_output(struct tally_async *async)
 {
     bool wanted = connection_sending(&async->connection);
+
     if (async->connection.fd < 0 || wanted == async->watching_output)
         return;
     struct epoll_event event = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN};
@@ -426,6 +442,7 @@ static void encode(struct tally_async *async, struct pending **link)
     struct pending *at = *link;
     struct tally_answer answer;
     int64_t now = clock_ms();
+
     if (at->watch)
         at->deadline = now + TIMEOUT_DEFAULT_MS;
     int64_t left = at->deadline > now ? at->deadline - now : 1;
@@ -446,8 +463,10 @@ static int send_pending(struct tally_async *async)
     unsigned in_flight = async_in_flight(async);
     uint32_t last = async->next_id;
     int r = connection_flush(&async->connection);
+
     for (struct pending **link = &async->pending; r == 0 && *link != NULL;) {
         struct pending *at = *link;
+
         if (in_flight >= LIMIT_IN_FLIGHT || async->closing)
             return 0;
         if (!at->sent && !at->cancelled && async_is_older(at, last)) {
@@ -466,6 +485,7 @@ static void take_subscription(struct pending *watch, const struct tally_answer *
 {
     const char *name = NULL;
     size_t len = 0;
+
     watch->answered = true;
     watch->lost_notified = false;
     if (tally_answer_text(answer, "trigger", &name, &len) < 0)
@@ -481,6 +501,7 @@ static int async_take_answer(struct tally_async *async, const struct message *me
 {
     struct tally_answer answer;
     struct pending **link = &async->pending;
+
     while (*link != NULL && !((*link)->sent && (*link)->wire_id == message->id))
         link = &(*link)->next;
     struct pending *at = *link;
@@ -509,6 +530,7 @@ static void take_notification(struct tally_async *async, const struct message *m
     struct tally_answer answer;
     const char *name = NULL;
     size_t len = 0;
+
     if (!text_equals(message->method, "changed"))
         return;
     int error = answer_take_notification(&answer, message);
@@ -517,6 +539,7 @@ static void take_notification(struct tally_async *async, const struct message *m
     for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
         struct pending *at = *link;
         bool watching = is_watching(at, name, len);
+
         if (watching && error == TALLY_EUNKNOWN_TRIGGER) {
             async_finish(link, &answer); /* a new configuration no longer has it */
             continue;
@@ -532,9 +555,11 @@ static int take_frames(struct tally_async *async, int64_t end)
     const uint8_t *frame = NULL;
     size_t len = 0;
     int r = 0;
+
     async->unread = false;
     while (!async->closing && (r = connection_next(&async->connection, &frame, &len)) > 0) {
         struct message message;
+
         r = message_decode(&message, frame, len);
         if (r == 0 && message.kind == MESSAGE_ANSWER)
             r = async_take_answer(async, &message);
@@ -554,6 +579,7 @@ static int async_exchange(struct tally_async *async)
 {
     int r = send_pending(async);
     int64_t end = clock_ms() + TURN_MS;
+
     if (r == 0 && async->unread)
         r = take_frames(async, end);
     for (int i = 0; r == 0 && i < READS_MAX && !async->unread && !async->closing; i++) {

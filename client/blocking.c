@@ -82,8 +82,10 @@ const char *tally_error_message(const struct tally *tally)
 static int wait_ready(const struct connection *connection, int64_t deadline)
 {
     short events = connection_sending(connection) ? POLLIN | POLLOUT : POLLIN;
+
     for (;;) {
         int64_t left = deadline - clock_ms();
+
         if (left <= 0)
             return -ETIMEDOUT;
         struct pollfd descriptor = {connection->fd, events, 0};
@@ -103,8 +105,10 @@ static int blocking_take_answer(struct tally *tally, uint32_t id)
     const uint8_t *frame = NULL;
     size_t len = 0;
     int r;
+
     while ((r = connection_next(&tally->connection, &frame, &len)) > 0) {
         struct message message;
+
         r = message_decode(&message, frame, len);
         if (r < 0)
             return r;
@@ -121,6 +125,7 @@ static int exchange(struct tally *tally, const struct tally_request *request, in
 {
     struct connection *connection = &tally->connection;
     int r = connection->fd >= 0 ? 0 : connection_open(connection);
+
     if (r < 0)
         return r;
     uint32_t id = tally->next_id++;
@@ -177,6 +182,7 @@ static int call(struct tally *tally, const struct tally_request *request)
     int64_t deadline = clock_ms() + tally->timeout_ms;
     bool patient = tally->reached || tally->wait_for_agent;
     int pause_ms = 0;
+
     if (connection_inherited(&tally->connection))
         connection_close(&tally->connection);
     for (;;) {
@@ -221,6 +227,7 @@ int tally_call_packed(struct tally *tally, const char *method, const void *param
     size_t params_len, const void **result, size_t *result_len)
 {
     struct tally_request *request = scratch(tally, method);
+
     request_set_raw(request, params, params_len);
     int r = call(tally, request);
     if (r == 0 && result != NULL)
@@ -233,6 +240,7 @@ int tally_call_packed(struct tally *tally, const char *method, const void *param
 static int call_trigger(struct tally *tally, const char *method, const char *trigger)
 {
     struct tally_request *request = scratch(tally, method);
+
     tally_request_set_string(request, "trigger", trigger);
     return call(tally, request);
 }
@@ -241,6 +249,7 @@ int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count
     enum tally_quality *quality, int64_t *age_ms)
 {
     int r = call_trigger(tally, "count", trigger);
+
     if (r < 0)
         return r;
     int64_t value = 0;
@@ -267,6 +276,7 @@ int tally_has_work(struct tally *tally, const char *trigger)
 {
     struct tally_request *request = scratch(tally, "count");
     int64_t count = 0;
+
     tally_request_set_string(request, "trigger", trigger);
     tally_request_set_integer(request, "enough", 1);
     int r = call(tally, request);
@@ -287,6 +297,7 @@ static int list_append(struct tally *tally, uint32_t *count)
     struct reader reader;
     struct text element;
     uint32_t elements = 0;
+
     reader_init(&reader, tally->answer.data, tally->answer.len);
     if (!field_find(&reader, "triggers") || !reader_array(&reader, &elements))
         return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's list has no triggers",
@@ -304,6 +315,7 @@ static int list_page(struct tally *tally, const char *after, int64_t deadline)
     struct tally_request *request = scratch(tally, "list");
     int timeout_ms = tally->timeout_ms;
     int64_t left = deadline - clock_ms();
+
     if (after[0] != '\0')
         tally_request_set_string(request, "after", after);
     tally->timeout_ms = left > 0 ? (int)left : 1;
@@ -318,11 +330,13 @@ int tally_list(struct tally *tally)
     int64_t deadline = clock_ms() + tally->timeout_ms;
     char after[1024] = "", next[sizeof(after)];
     uint32_t count = 0;
+
     buffer_clear(&tally->list);
     buffer_append(&tally->list, list_head, sizeof(list_head) - 1);
     buffer_append(&tally->list, "\0\0\0", 4); /* the count, filled in later */
     for (;;) {
         int r = list_page(tally, after, deadline);
+
         if (r < 0)
             return r;
         bool last = tally_answer_string(&tally->answer, "next", next, sizeof(next)) < 0;

@@ -29,6 +29,7 @@ static int connect_short(int fd, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
+
     if (len >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     memcpy(address.sun_path, path, len + 1);
@@ -44,6 +45,7 @@ static int connect_short(int fd, const char *path)
 static int connect_long(int fd, const char *path)
 {
     int place = open(path, O_PATH | O_CLOEXEC);
+
     if (place < 0)
         return -errno;
     char link[32];
@@ -58,6 +60,7 @@ static int connect_long(int fd, const char *path)
 static int address_connect(const char *path)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
     if (fd < 0)
         return -errno;
     int r = connect_short(fd, path);
@@ -73,6 +76,7 @@ static int address_connect(const char *path)
 static void explain_permission(const char *path, char *text, size_t size)
 {
     struct stat info;
+
     if (stat(path, &info) < 0) {
         snprintf(text, size,
             "%s: a folder on the way does not let uid %u pass: mount the socket's folder so "
@@ -91,6 +95,7 @@ static void explain_permission(const char *path, char *text, size_t size)
 void address_explain(const char *path, int error, char *text, size_t size)
 {
     struct stat info;
+
     switch (-error) {
     case EACCES:
     case EPERM:
@@ -162,6 +167,7 @@ static void start_frame(struct connection *connection)
 int connection_open(struct connection *connection)
 {
     int fd = address_connect(connection->path);
+
     if (fd < 0)
         return fd;
     connection->fd = fd;
@@ -196,6 +202,7 @@ int connection_flush(struct connection *connection)
     while (connection_sending(connection)) {
         ssize_t n = send(connection->fd, connection->out.data + connection->sent,
             connection->out.len - connection->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
         if (n >= 0)
             connection->sent += (size_t)n;
         else if (errno != EINTR)
@@ -213,6 +220,7 @@ static int connection_make_room(struct connection *connection)
     struct buffer *in = &connection->in;
     size_t rest = in->len - connection->start;
     bool worth = connection->start >= rest || in->len + READ_CHUNK > in->max;
+
     if (connection->start > 0 && worth) {
         buffer_consume(in, connection->start);
         connection->start = 0;
@@ -225,6 +233,7 @@ static int connection_make_room(struct connection *connection)
 int connection_receive(struct connection *connection)
 {
     int r = connection_make_room(connection);
+
     if (r < 0)
         return r;
     struct buffer *in = &connection->in;
@@ -232,6 +241,7 @@ int connection_receive(struct connection *connection)
     for (;;) {
         ssize_t n = recv(
             connection->fd, in->data + in->len, room < READ_MAX ? room : READ_MAX, MSG_DONTWAIT);
+
         if (n > 0) {
             in->len += (size_t)n;
             return 0;
@@ -246,6 +256,7 @@ int connection_receive(struct connection *connection)
 int connection_next(struct connection *connection, const uint8_t **frame, size_t *len)
 {
     struct buffer *in = &connection->in;
+
     if (connection->start == in->len)
         return 0;
     const uint8_t *first = in->data + connection->start;

@@ -68,6 +68,7 @@ int request_reset(struct tally_request *request, const char *method)
 static bool is_one_value(const void *data, size_t len)
 {
     struct frame_scan scan;
+
     frame_scan_init(&scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
     return frame_scan_feed(&scan, data, len) == FRAME_COMPLETE && scan.offset == len;
 }
@@ -75,6 +76,7 @@ static bool is_one_value(const void *data, size_t len)
 int request_set_raw(struct tally_request *request, const void *params, size_t len)
 {
     static const uint8_t empty[] = {0x90};
+
     request->raw = params != NULL ? params : empty;
     request->raw_len = params != NULL ? len : sizeof(empty);
     struct reader reader;
@@ -88,6 +90,7 @@ int request_set_raw(struct tally_request *request, const void *params, size_t le
 int request_copy(struct tally_request *copy, const struct tally_request *request)
 {
     int r = request_init(copy, request->method);
+
     if (r < 0)
         return r;
     copy->pairs = request->pairs;
@@ -123,6 +126,7 @@ int request_encode(
         append_pairs(&map, &request->fields, request->pairs);
         if (request->value_pairs > 0) {
             struct map values = map_begin_in(&map, "values");
+
             append_pairs(&values, &request->values, request->value_pairs);
             map_end(&values);
         }
@@ -164,10 +168,12 @@ void tally_request_free(struct tally_request *request)
 static void remove_pair(struct buffer *pairs, uint32_t *count, const char *key)
 {
     struct reader reader;
+
     reader_init(&reader, pairs->data, pairs->len);
     while (reader.at < reader.end) {
         const uint8_t *start = reader.at;
         struct text name = {NULL, 0};
+
         if (!reader_text(&reader, &name) || !reader_skip(&reader, NULL))
             return;
         if (!text_equals(name, key))
@@ -208,6 +214,7 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
 static int set_field(struct tally_request *request, const char *key, struct buffer *value)
 {
     int r = set_pair(request, &request->fields, &request->pairs, key, value);
+
     if (r == 0 && strcmp(key, "timeout_ms") == 0)
         request->has_timeout = true;
     buffer_free(value);
@@ -217,6 +224,7 @@ static int set_field(struct tally_request *request, const char *key, struct buff
 int tally_request_set_string(struct tally_request *request, const char *key, const char *value)
 {
     struct buffer packed;
+
     if (value == NULL || !fits(value, strlen(value)))
         return finish_setter(request, TALLY_EARGUMENT, key != NULL ? key : "key",
             value == NULL ? "the text is missing (NULL)" : TOO_LONG);
@@ -228,6 +236,7 @@ int tally_request_set_string(struct tally_request *request, const char *key, con
 int tally_request_set_integer(struct tally_request *request, const char *key, int64_t value)
 {
     struct buffer packed;
+
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     write_int(&packed, value);
     return set_field(request, key, &packed);
@@ -236,6 +245,7 @@ int tally_request_set_integer(struct tally_request *request, const char *key, in
 int tally_request_set_bool(struct tally_request *request, const char *key, int value)
 {
     struct buffer packed;
+
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
     write_bool(&packed, value != 0);
     return set_field(request, key, &packed);
@@ -245,6 +255,7 @@ int tally_request_set_packed(
     struct tally_request *request, const char *key, const void *data, size_t len)
 {
     struct buffer packed;
+
     if (!is_one_value(data, len))
         return finish_setter(request, TALLY_EARGUMENT, key != NULL ? key : "key",
             "not exactly one msgpack value, nested at most 8 deep");
@@ -257,6 +268,7 @@ int tally_request_set_value(struct tally_request *request, const char *placehold
     const char *type, const void *data, size_t len)
 {
     bool known = type != NULL && type[0] != '\0' && strchr("SNB", type[0]) != NULL;
+
     if (!known || type[1] != '\0')
         return finish_setter(request, TALLY_EARGUMENT, "type", "must be \"S\", \"N\" or \"B\"");
     if (!fits(data, len))

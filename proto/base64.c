@@ -37,6 +37,7 @@ long base64_decode(const char *text, uint8_t *out)
         digits++;
         if (digits % 4 != 1) {
             unsigned shift = digits % 4 == 2 ? 4 : digits % 4 == 3 ? 2 : 0;
+
             if (out != NULL)
                 out[len] = (uint8_t)(bits >> shift);
             len++;

@@ -20,6 +20,7 @@ bool duration_parse(const char *text, int64_t *milliseconds)
 {
     int64_t number = 0;
     const char *at = text;
+
     for (; *at >= '0' && *at <= '9'; at++) {
         if (number > (INT64_MAX - 9) / 10)
             return false;
@@ -50,6 +51,7 @@ static void format_pair(
 void duration_format(int64_t milliseconds, char *text, size_t size)
 {
     int64_t seconds = milliseconds / 1000;
+
     if (milliseconds < 1000)
         snprintf(text, size, "%" PRId64 " ms", milliseconds);
     else if (seconds < 10 && milliseconds % 1000 >= 100)

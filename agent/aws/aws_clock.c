@@ -122,6 +122,7 @@ static bool is_leap(int year)
 static int days_of_month(int year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
@@ -129,6 +130,7 @@ static int days_of_month(int year, int month)
 static int64_t days_to_year(int year)
 {
     int64_t before = year - 1;
+
     return before * 365 + before / 4 - before / 100 + before / 400 - 719162;
 }
 

@@ -132,6 +132,7 @@ static size_t length_to_show(const char *message, size_t len)
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
         const char *mark = memmem(message, len, marks[i], strlen(marks[i]));
+
         if (mark != NULL)
             len = (size_t)(mark - message);
     }
@@ -150,10 +151,12 @@ static void copy_message(char *to, size_t size, const char *from, size_t len)
     to[0] = '\0';
     while (from < end && used + 2 < size) {
         const char *word = from;
+
         while (from < end && (unsigned char)*from > ' ' && *from != 0x7f)
             from++;
         if (from > word) {
             bool shown = (size_t)(from - word) <= WORD_MAX;
+
             if (used > 0)
                 to[used++] = ' ';
             used += utf8_copy(to + used, size - used, shown ? word : "[...]",

@@ -430,6 +430,7 @@ static void read_reply(
     } else if (request->parse_reply != NULL) {
         int r = request->parse_reply(
             call->data, response->body, response->body_len, why, sizeof(why));
+
         call->is_final = r == -ELOOP;
         if (r < 0)
             set_invalid(error, response, why);

@@ -29,6 +29,7 @@ struct credentials *credentials_create(const char *access_key_id, const char *se
     const char *session_token, int64_t expires_ms, const char *arn)
 {
     struct credentials *credentials = calloc(1, sizeof(*credentials));
+
     if (credentials == NULL)
         return NULL;
     credentials->references = 1;

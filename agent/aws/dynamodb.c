@@ -122,6 +122,7 @@ static int substitute_now_in_array(json_t *array, int64_t unix_seconds, bool of_
     for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
         json_t *element = json_array_get(array, i);
         json_t *string = of_numbers ? now_string(element, unix_seconds, &r) : NULL;
+
         if (string != NULL && json_array_set_new(array, i, string) < 0)
             r = -ENOMEM;
         if (!of_numbers)
@@ -313,12 +314,14 @@ void dynamodb_page_clear(struct dynamodb_page *page)
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
+
     return text != NULL ? text : "";
 }
 
 static const char *first_text_of(const json_t *object, const char *name, const char *other)
 {
     const char *text = text_of(object, name);
+
     return text[0] != '\0' ? text : text_of(object, other);
 }
 
@@ -341,6 +344,7 @@ void dynamodb_parse_error(int status, const void *body, size_t len, struct aws_e
         aws_error_set_page(error, status, body, len);
     for (size_t i = 0; i < json_array_size(reasons); i++) {
         const json_t *reason = json_array_get(reasons, i);
+
         aws_error_add_reason(error, text_of(reason, "reason"), text_of(reason, "resource"));
     }
     json_decref(reply);

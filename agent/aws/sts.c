@@ -57,6 +57,7 @@ static void choose_base(struct reading *reading, const char *root)
 {
     for (const char *const *base = reading->bases; *base != NULL; base++) {
         size_t len = strcspn(*base, "/");
+
         if (strlen(root) == len && memcmp(root, *base, len) == 0) {
             reading->base = *base;
             return;
@@ -308,6 +309,7 @@ void sts_session_name(const char *wanted, char *name)
 
     for (; len < STS_SESSION_NAME_SIZE - 1 && wanted[len] != '\0'; len++) {
         bool allowed = is_alphanumeric(wanted[len]) || strchr("_+=,.@-", wanted[len]) != NULL;
+
         name[len] = wanted[len];
         if (!allowed)
             name[len] = '-';
@@ -334,6 +336,7 @@ static int check_fields(
 {
     for (size_t i = 0; i < count; i++) {
         const char *text = fields[i].text;
+
         if ((text[0] == '\0' && i < count - optional) || !is_plain(text)) {
             snprintf(why, why_size, "%s is %s", fields[i].path,
                 text[0] == '\0' ? "missing" : "not plain ASCII");

@@ -28,6 +28,7 @@ struct arena {
 struct arena *arena_create(size_t block, size_t max)
 {
     struct arena *arena = calloc(1, sizeof(*arena));
+
     if (arena == NULL)
         return NULL;
     arena->block_size = block;
@@ -41,6 +42,7 @@ void arena_destroy(struct arena *arena)
         return;
     while (arena->blocks != NULL) {
         struct block *block = arena->blocks;
+
         arena->blocks = block->next;
         wipe(block->data, block->used);
         free(block);
@@ -54,6 +56,7 @@ static struct block *block_add(struct arena *arena, size_t size)
     bool oversize = size > arena->block_size;
     size_t capacity = oversize ? size : arena->block_size;
     struct block *block = malloc(sizeof(*block) + capacity);
+
     if (block == NULL)
         return NULL;
     block->size = capacity;
@@ -93,6 +96,7 @@ static void *arena_take(struct arena *arena, size_t size, size_t align)
 void *arena_alloc(struct arena *arena, size_t size)
 {
     void *data = arena_take(arena, size, alignof(max_align_t));
+
     if (data != NULL)
         memset(data, 0, size);
     return data;
@@ -101,6 +105,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
 {
     size_t total = 0;
+
     if (__builtin_mul_overflow(count, size, &total))
         return NULL;
     return arena_alloc(arena, total);
@@ -109,6 +114,7 @@ void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
 char *arena_copy(struct arena *arena, const char *text, size_t len)
 {
     char *copy = len < SIZE_MAX ? arena_take(arena, len + 1, 1) : NULL;
+
     if (copy == NULL)
         return NULL;
     memcpy(copy, text, len);
@@ -124,6 +130,7 @@ char *arena_copy_string(struct arena *arena, const char *text)
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
     va_list again;
+
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     char *text = len >= 0 ? arena_take(arena, (size_t)len + 1, 1) : NULL;
@@ -136,6 +143,7 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     char *text = arena_vprintf(arena, format, args);
     va_end(args);

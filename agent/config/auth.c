@@ -70,6 +70,7 @@ static void auth_set(struct parser *parser, struct auth *auth, const char *name,
 {
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         enum auth_parameter parameter = parameters[i].parameter;
+
         if (strcmp(parameters[i].name, name) != 0)
             continue;
         if (value->source != SOURCE_ABSENT) {
@@ -94,8 +95,10 @@ static const char *entry_text(
     struct parser *parser, const struct tree *tree, const struct node *entry, const char *field)
 {
     const char *text = node_text(node_get(entry, field));
+
     if (text == NULL || *text == '\0') {
         struct place place = node_place(tree, entry);
+
         findings_add(
             &parser->findings, FINDING_ERROR, &place, field, "missing; each entry needs it");
         return NULL;
@@ -156,6 +159,7 @@ static void read_env_entry(struct parser *parser, struct auth *auth, const struc
     const char *text = parser->getenv(name);
     if (text == NULL || *text == '\0') {
         bool optional = auth_is_optional(parameter);
+
         findings_add(&parser->findings, FINDING_NOTE, &place, parameter,
             optional ? "the variable %s is not set here, so the parameter counts as absent, as in "
                        "KEDA"
@@ -176,6 +180,7 @@ static void read_entries(
         return;
     if (list->kind != NODE_LIST) {
         struct place place = node_place(&auth->document->tree, list);
+
         findings_add(&parser->findings, FINDING_ERROR, &place, field, "must be a list, not %s",
             node_kind_name(list->kind));
         return;
@@ -193,6 +198,7 @@ static struct value_ref auth_literal(
     struct parser *parser, const struct node *node, const char *title, const char *field)
 {
     const char *text = node_text(node);
+
     if (text == NULL || *text == '\0')
         return (struct value_ref){.source = SOURCE_ABSENT};
     return (struct value_ref){.source = SOURCE_LITERAL,
@@ -205,6 +211,7 @@ static void check_names(struct parser *parser, const struct tree *tree, const st
 {
     for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
         const char *name = map->pairs[i].key->text;
+
         const char *const *word = known;
         while (*word != NULL && strcmp(*word, name) != 0)
             word++;
@@ -247,6 +254,7 @@ static void read_pod_identity(struct parser *parser, struct auth *auth, const st
     auth->workload = text != NULL && strcmp(text, "workload") == 0;
     if (!auth->workload && (text == NULL || strcmp(text, "keda") != 0)) {
         struct place place = node_place(tree, owner);
+
         findings_add(&parser->findings, FINDING_ERROR, &place, "podIdentity.identityOwner",
             "must be keda or workload");
     }
@@ -257,6 +265,7 @@ static void refuse_unsupported(
 {
     for (const char *const *name = spec_names + FIRST_UNSUPPORTED; *name != NULL; name++) {
         const struct node *node = node_get_set(spec, *name);
+
         if (node == NULL)
             continue;
         struct place place = node_place(&auth->document->tree, node);
@@ -270,6 +279,7 @@ static struct auth *auth_read(struct parser *parser, struct document *document)
 {
     const struct node *spec = node_get(document->tree.root, "spec");
     struct auth *auth = arena_alloc(parser->scratch, sizeof(*auth));
+
     if (auth == NULL) {
         parser->failed = true;
         return NULL;
@@ -419,6 +429,7 @@ static void expect_keys(
         path);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct value_ref value = member_ref(parser, path, names[i]);
+
         auth_set(parser, auth, names[i], &value, place);
     }
 }
@@ -501,6 +512,7 @@ static const char *auth_file_member(struct parser *parser, const char *json, con
     json_t *object = json_read(json, strlen(json), 0, NULL, NULL);
     const char *text = json_string_value(json_object_get(object, key));
     const char *kept = text != NULL ? parser_keep(parser, text) : NULL;
+
     json_decref(object);
     return kept;
 }
@@ -606,6 +618,7 @@ static struct value_ref from_document(
         return (struct value_ref){.source = SOURCE_ABSENT};
     if (text != NULL) {
         char *copy = arena_copy_string(parser->kept, text);
+
         if (copy != NULL)
             return from_text(parser, key, origin, copy);
         parser->failed = true;

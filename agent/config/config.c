@@ -37,6 +37,7 @@ struct names {
 static int compare_text(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     int r = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
     return r != 0 ? r : (a_len > b_len) - (a_len < b_len);
 }
 
@@ -44,6 +45,7 @@ static int compare_forms(const void *left, const void *right)
 {
     const struct form *a = left, *b = right;
     int r = compare_text(a->text, a->len, b->text, b->len);
+
     if (r != 0 || a->weak != b->weak)
         return r != 0 ? r : a->weak - b->weak;
     return (a->trigger > b->trigger) - (a->trigger < b->trigger);
@@ -124,6 +126,7 @@ static const struct trigger *find_full(const struct config *config, const char *
         size_t middle = low + (high - low) / 2;
         const char *other = config->triggers[middle].name;
         int r = compare_text(other, strlen(other), name, len);
+
         if (r == 0)
             return &config->triggers[middle];
         if (r < 0)
@@ -141,6 +144,7 @@ static size_t first_form(const struct names *names, const char *name, size_t len
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct form *form = &names->forms[middle];
+
         if (compare_text(form->text, form->len, name, len) < 0)
             low = middle + 1;
         else
@@ -164,6 +168,7 @@ const struct trigger *config_find(const struct config *config, const char *name,
     }
     for (size_t i = first_form(names, name, len); i < names->count; i++) {
         const struct form *form = &names->forms[i];
+
         if (compare_text(form->text, form->len, name, len) != 0 || (form->weak && strong))
             break;
         found = &config->triggers[form->trigger];
@@ -354,6 +359,7 @@ static void row_measure(const struct row *row, int widths[COLUMNS])
 {
     for (size_t i = 0; i < COLUMNS; i++) {
         int len = (int)strlen(row->cells[i]);
+
         if (len > widths[i])
             widths[i] = len;
     }

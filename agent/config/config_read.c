@@ -21,6 +21,7 @@
 bool path_is_folder(const char *path)
 {
     struct stat status;
+
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -32,6 +33,7 @@ static bool file_name_is_configuration(const char *name)
 
     for (size_t i = 0; *name != '.' && i < sizeof(endings) / sizeof(endings[0]); i++) {
         size_t ending = strlen(endings[i]);
+
         if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
             return true;
     }
@@ -43,6 +45,7 @@ static int add_path(struct folder *folder, const char *path, const char *name)
     if (folder->count == folder->capacity) {
         size_t capacity = folder->capacity > 0 ? folder->capacity * 2 : 16;
         char **paths = realloc(folder->paths, capacity * sizeof(char *));
+
         if (paths == NULL)
             return -ENOMEM;
         folder->paths = paths;
@@ -190,6 +193,7 @@ static void read_config_map(struct parser *parser, const struct document *map)
         const char *key = data->pairs[i].key->text;
         const struct node *value = data->pairs[i].value;
         const char *text = node_text(value);
+
         if (text == NULL || !holds_documents(key, text) || parser->failed)
             continue;
         struct yaml_input input = {.file = map->tree.file,
@@ -209,6 +213,7 @@ static void read_config_maps(struct parser *parser)
 
     for (size_t i = 0; i < count; i++) {
         struct document document = parser->documents.items[i];
+
         if (document.kind == DOCUMENT_CONFIG_MAP &&
             !documents_refer_to(&parser->documents, &document))
             read_config_map(parser, &document);
@@ -218,6 +223,7 @@ static void read_config_maps(struct parser *parser)
 void config_read_add_failure(struct parser *parser, const char *file, const char *why)
 {
     struct place place = {.file = parser_keep(parser, file), .file_index = parser->file_count++};
+
     if (place.file != NULL)
         findings_add(&parser->findings, FINDING_ERROR, &place, "", "%s", why);
 }
@@ -225,6 +231,7 @@ void config_read_add_failure(struct parser *parser, const char *file, const char
 void config_read_add_empty(struct parser *parser, const char *folder)
 {
     struct place place = {.file = parser_keep(parser, folder), .file_index = parser->file_count++};
+
     if (place.file != NULL)
         warn_useless(parser, &place,
             "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
@@ -234,6 +241,7 @@ static int compare_triggers(const void *left, const void *right)
 {
     const struct trigger *a = left, *b = right;
     int r = strcmp(a->name, b->name);
+
     /* A stable order, also for duplicate names. */
     return r != 0 ? r : (a->line > b->line) - (a->line < b->line);
 }
@@ -242,6 +250,7 @@ static void report_clashes(struct parser *parser, const struct trigger *triggers
 {
     for (size_t i = 1; i < parser->trigger_count; i++) {
         const struct trigger *a = &triggers[i - 1], *b = &triggers[i];
+
         if (strcmp(a->name, b->name) != 0)
             continue;
         struct place place = {.file = b->file, .line = b->line, .column = b->column};
@@ -294,10 +303,12 @@ static void config_read_object(struct parser *parser, const struct document *doc
     lint_object(&object);
     for (uint32_t i = 0; i < triggers->count && !parser->failed; i++) {
         const struct node *trigger = triggers->items[i];
+
         if (!scaled_object_is_dynamodb(trigger))
             continue;
         if (parser->trigger_count == TRIGGERS_MAX) {
             struct place place = node_place(&document->tree, trigger);
+
             findings_add(&parser->findings, FINDING_ERROR, &place, "triggers",
                 "more than 20000 triggers in all; the rest is not read");
             parser->too_many = true;
@@ -312,6 +323,7 @@ static void read_objects(struct parser *parser)
 {
     for (size_t i = 0; i < parser->documents.count && !parser->failed; i++) {
         const struct document *document = &parser->documents.items[i];
+
         if (parser->too_many)
             return;
         if (document->kind <= DOCUMENT_SNIPPET)
@@ -332,6 +344,7 @@ struct config *config_read_finish(struct parser *parser)
     if (!parser->failed && parser->trigger_count == 0 && parser->findings.error_count == 0 &&
         !parser->useless_reported) {
         struct place place = {.file = parser->first_file};
+
         if (place.file != NULL)
             findings_add(&parser->findings, FINDING_WARNING, &place, "",
                 "no aws-dynamodb trigger in the files, so there is nothing to count; add one");

@@ -59,6 +59,7 @@ static int documents_keep(struct documents *documents, const struct document *do
     if (documents->count == documents->capacity) {
         size_t capacity = documents->capacity > 0 ? documents->capacity * 2 : 64;
         struct document *items = realloc(documents->items, capacity * sizeof(*items));
+
         if (items == NULL)
             return -ENOMEM;
         documents->items = items;
@@ -82,12 +83,14 @@ static int add_named(struct documents *documents, const struct tree *tree, enum 
         document.namespace_ = "";
     if (document.name == NULL || !document_name_is_plain(document.name)) {
         struct place place = node_place(tree, name != NULL ? name : tree->root);
+
         findings_add(documents->findings, FINDING_ERROR, &place, "metadata.name",
             "a %s needs a name without blanks and slashes", document_kind_name(kind));
         return 0;
     }
     if (*document.namespace_ != '\0' && !document_name_is_plain(document.namespace_)) {
         struct place place = node_place(tree, space);
+
         findings_add(documents->findings, FINDING_ERROR, &place, "metadata.namespace",
             "a namespace has no blanks and slashes");
         return 0;
@@ -107,6 +110,7 @@ static int add_snippet(struct documents *documents, const struct tree *tree)
         return -ENOMEM;
     if (!document_name_is_plain(name)) {
         struct place place = node_place(tree, tree->root);
+
         findings_add(documents->findings, FINDING_ERROR, &place, "triggers",
             "a bare list of triggers is named after its file, and \"%s\" has blanks; rename the "
             "file",
@@ -184,6 +188,7 @@ static bool is_list(const struct node *root)
     const char *kind = node_text(node_get(root, "kind"));
     const struct node *items = node_get(root, "items");
     size_t len = kind != NULL ? strlen(kind) : 0;
+
     return len >= 4 && strcmp(kind + len - 4, "List") == 0 && items != NULL &&
            items->kind == NODE_LIST;
 }
@@ -192,6 +197,7 @@ static int add_counted(struct documents *documents, const struct tree *tree)
 {
     if (++documents->seen > DOCUMENTS_MAX) {
         struct place place = node_place(tree, tree->root);
+
         findings_add(documents->findings, FINDING_ERROR, &place, "",
             "more than %d documents in all; the rest is not read", DOCUMENTS_MAX);
         return -E2BIG;
@@ -210,6 +216,7 @@ int documents_add(void *data, const struct tree *tree)
     items = node_get(tree->root, "items");
     for (uint32_t i = 0; r == 0 && i < items->count; i++) {
         struct tree part = *tree;
+
         part.root = items->items[i];
         r = add_counted(documents, &part);
     }
@@ -220,6 +227,7 @@ bool documents_refer_to(const struct documents *documents, const struct document
 {
     for (size_t i = 0; i < documents->count; i++) {
         const struct document *document = &documents->items[i];
+
         if (document->kind != DOCUMENT_AUTHENTICATION &&
             document->kind != DOCUMENT_CLUSTER_AUTHENTICATION)
             continue;
@@ -227,6 +235,7 @@ bool documents_refer_to(const struct documents *documents, const struct document
             node_get(document->tree.root, "spec"), "configMapTargetRef");
         for (uint32_t k = 0; list != NULL && list->kind == NODE_LIST && k < list->count; k++) {
             const char *name = node_text(node_get(list->items[k], "name"));
+
             if (name != NULL && strcmp(name, config_map->name) == 0)
                 return true;
         }
@@ -247,6 +256,7 @@ static int compare_documents(const void *left, const void *right)
 {
     const struct document *a = *(struct document *const *)left;
     const struct document *b = *(struct document *const *)right;
+
     return compare_referred(a, b->kind, b->name, b->namespace_);
 }
 
@@ -270,8 +280,10 @@ static size_t lower_bound(
     const struct documents *documents, enum document_kind kind, const char *name, const char *space)
 {
     size_t low = 0, high = documents->index_count;
+
     while (low < high) {
         size_t middle = low + (high - low) / 2;
+
         if (compare_referred(documents->index[middle], kind, name, space) < 0)
             low = middle + 1;
         else
@@ -284,6 +296,7 @@ static size_t count_from(const struct documents *documents, size_t first, enum d
     const char *name, const char *space)
 {
     size_t last = first;
+
     while (last < documents->index_count && last - first < COUNTED_MAX &&
            compare_referred(documents->index[last], kind, name, space) == 0)
         last++;
@@ -294,6 +307,7 @@ struct document *documents_find(const struct documents *documents, enum document
     const char *namespace_, const char *name, size_t *matches)
 {
     size_t first = lower_bound(documents, kind, name, namespace_);
+
     *matches = count_from(documents, first, kind, name, namespace_);
     if (*matches == 0) {
         first = lower_bound(documents, kind, name, NULL);

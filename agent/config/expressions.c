@@ -173,6 +173,7 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
     json_array_foreach(value, i, member)
     {
         const char *text = json_string_value(member);
+
         if (text == NULL)
             good = wrong(path, type, "must hold strings only", "");
         else if (*type == 'B' && !is_base64(text))
@@ -217,6 +218,7 @@ static bool check_list(const struct path *path, json_t *value)
             .type = "L",
             .index = i,
             .depth = path->depth + 1};
+
         good &= expressions_check_value(&inner, member);
     }
     return good;
@@ -237,6 +239,7 @@ static bool check_map(const struct path *path, json_t *value)
             .type = "M",
             .key = key,
             .depth = path->depth + 1};
+
         good &= expressions_check_value(&inner, member);
     }
     return good;
@@ -341,6 +344,7 @@ static void collect_keys(const struct parameters *parameters, json_t *object, st
     json_object_foreach(object, key, member)
     {
         const char *copy = values->keys != NULL ? arena_copy_string(parser->scratch, key) : NULL;
+
         if (copy == NULL) {
             parser->failed = true;
             return;
@@ -352,6 +356,7 @@ static void collect_keys(const struct parameters *parameters, json_t *object, st
 static void dump(const struct parameters *parameters, json_t *object, struct values *values)
 {
     char *text = json_write(object, 0);
+
     if (text == NULL)
         parameters->parser->failed = true;
     else
@@ -363,6 +368,7 @@ static void dump(const struct parameters *parameters, json_t *object, struct val
 static bool is_container(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);
+
     return node != NULL && !node_is_scalar(node);
 }
 

@@ -26,6 +26,7 @@ static struct findings_entry *entry_add(struct findings *findings)
     if (findings->count == findings->capacity) {
         size_t capacity = findings->capacity > 0 ? findings->capacity * 2 : 32;
         struct findings_entry *entries = realloc(findings->entries, capacity * sizeof(*entries));
+
         if (entries == NULL)
             return NULL;
         findings->entries = entries;
@@ -76,6 +77,7 @@ static int compare_entries(const void *left, const void *right)
 {
     const struct findings_entry *a = left, *b = right;
     int r = compare_numbers(a->file_index, b->file_index);
+
     if (r == 0)
         r = compare_numbers(a->finding.line, b->finding.line);
     if (r == 0)
@@ -87,6 +89,7 @@ const struct finding *findings_finish(struct findings *findings, size_t *count)
 {
     size_t total = findings->count + (findings->dropped > 0);
     struct finding *sorted = arena_alloc_array(findings->kept, total + 1, sizeof(struct finding));
+
     if (sorted == NULL || findings->failed)
         return NULL;
     if (findings->count > 0)

@@ -21,6 +21,7 @@ static bool choice_is_set(const struct value_ref *value)
 static const struct value_ref *auth_value(const struct choice *c, enum auth_parameter parameter)
 {
     static const struct value_ref absent = {.source = SOURCE_ABSENT};
+
     return c->auth != NULL ? &c->auth->parameters[parameter] : &absent;
 }
 

@@ -16,6 +16,7 @@
 bool dynamodb_name_is_valid(const char *name)
 {
     size_t len = strlen(name);
+
     return len >= DYNAMODB_NAME_MIN && len <= DYNAMODB_NAME_MAX && strspn(name, ALNUM "_.-") == len;
 }
 
@@ -109,6 +110,7 @@ static size_t unrendered_length(const char *text, bool any)
 
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         size_t open = strlen(forms[i].open);
+
         if ((forms[i].any_only && !any) || strncmp(text, forms[i].open, open) != 0)
             continue;
         const char *close = strstr(text + open, forms[i].close);
@@ -128,6 +130,7 @@ struct text_part unrendered_part(const char *text, enum unrendered_where where)
 {
     for (const char *at = text; *at != '\0'; at++) {
         size_t len = unrendered_length(at, where != UNRENDERED_EXPRESSION);
+
         if (where == UNRENDERED_WHOLE)
             return (struct text_part){.start = text, .len = text[len] == '\0' ? len : 0};
         if (len > 0)
@@ -186,6 +189,7 @@ static const char *const annotation_names[] = {PREFIX "paused", PREFIX "paused-r
 static size_t field_position(const char *const *words, const char *word)
 {
     size_t i = 0;
+
     while (words[i] != NULL && strcmp(words[i], word) != 0)
         i++;
     return i;
@@ -218,6 +222,7 @@ static void object_finding(const struct scaled_object *object, enum finding_leve
     const struct node *node, const char *subject, const char *message)
 {
     struct place place = node_place(&object->document->tree, node);
+
     findings_add(&object->parser->findings, level, &place, subject, "%s", message);
 }
 
@@ -232,6 +237,7 @@ static void lint_names_of(const struct scaled_object *object)
         const struct node *node = node_get(metadata, fields[i]);
         const char *text = node_text(node);
         const char *subject = i == 0 ? "metadata.name" : "metadata.namespace";
+
         if (text != NULL && unrendered_part(text, UNRENDERED_ANY).len > 0)
             object_finding(object, FINDING_WARNING, node, subject,
                 "looks like a placeholder that was not replaced");
@@ -392,6 +398,7 @@ static const char *const trigger_fields[] = {
 bool lint_is_placeholder(const char *text, char mark)
 {
     size_t len = text[0] == mark ? strspn(text + 1, PLACEHOLDER) : 0;
+
     return len > 0 && text[1 + len] == '\0';
 }
 
@@ -419,6 +426,7 @@ static bool is_defined(
     }
     for (size_t i = 0; *placeholder == ':' && i < query->client_value_count; i++) {
         const char *name = query->client_values[i];
+
         if (strlen(name) == len && memcmp(name, placeholder, len) == 0)
             return true;
     }
@@ -432,6 +440,7 @@ static void check_undefined(const struct parameters *parameters, const struct qu
 
     for (; text != NULL && *text != '\0'; text++) {
         size_t len = *text == mark ? strspn(text + 1, PLACEHOLDER) : 0;
+
         if (len == 0)
             continue;
         if (!is_defined(query, defined, text, len + 1))
@@ -447,6 +456,7 @@ static void check_defined(const struct parameters *parameters, const struct quer
 {
     for (size_t i = 0; i < defined->key_count; i++) {
         const char *key = defined->keys[i];
+
         if (!lint_is_placeholder(key, mark))
             parameter_warning(parameters, parameter,
                 "\"%s\" is not a placeholder, so DynamoDB will refuse it; begin it with %c", key,
@@ -482,6 +492,7 @@ void lint_expressions(const struct parameters *parameters, const struct query *q
     check_undefined(parameters, query, "filterExpression", values, ':');
     for (size_t i = 0; i < query->client_value_count; i++) {
         const char *name = query->client_values[i];
+
         if (!uses(query->key_condition, name) && !uses(query->filter, name))
             parameter_warning(parameters, "clientValues",
                 "%s is not used in the expressions, so DynamoDB will refuse the query", name);
@@ -502,6 +513,7 @@ static void lint_unrendered(
     for (; *names != NULL; names++) {
         const char *text = parameter_text(parameters, *names);
         struct text_part part = unrendered_part(text != NULL ? text : "", where);
+
         if (part.len > 0)
             parameter_warning(parameters, *names,
                 "%.*s looks like a placeholder that was not replaced; render the template first",
@@ -554,6 +566,7 @@ static void lint_values(const struct parameters *parameters, const struct query 
 
     while (at != NULL && (at = strstr(at, "\"<")) != NULL) {
         size_t len = strspn(at + 2, PLACEHOLDER "-. ");
+
         if (len > 0 && at[2 + len] == '>' && at[3 + len] == '"') {
             parameter_warning(parameters, VALUES,
                 "<%.*s> looks like a placeholder that was not replaced", (int)len, at + 2);
@@ -566,6 +579,7 @@ static void lint_values(const struct parameters *parameters, const struct query 
 static void note_keda_requires(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);
+
     if (parameter_text(parameters, name) == NULL && (node == NULL || node_is_scalar(node)))
         parameter_note(parameters, name, "not given, which DynamoDB allows; KEDA requires it");
 }
@@ -585,6 +599,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
     if (trigger->scaling.is_job && trigger->scaling.metric_type == METRIC_VALUE) {
         struct place place = node_place(
             parameters->tree, node_get(parameters->trigger, "metricType"));
+
         findings_add(&parser->findings, FINDING_WARNING, &place, "metricType",
             "KEDA finds no average for a ScaledJob with Value, and starts no jobs; use "
             "AverageValue");

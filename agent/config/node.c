@@ -24,6 +24,7 @@ const struct node *node_get(const struct node *map, const char *key)
 const struct node *node_get_set(const struct node *map, const char *key)
 {
     const struct node *node = node_get(map, key);
+
     return node != NULL && node->kind != NODE_NULL ? node : NULL;
 }
 
@@ -128,6 +129,7 @@ static bool digits_to_int64(const char *digits, int64_t *value)
 
     if (start[0] == '0' && start[1] != '\0') {
         int letter = start[1] | 0x20;
+
         base = letter == 'x' ? 16 : letter == 'b' ? 2 : 8;
         start += letter == 'x' || letter == 'b' || letter == 'o' ? 2 : 1;
     }
@@ -241,8 +243,10 @@ static int check_keys(const struct node **children, size_t count, const struct t
 {
     for (size_t i = 0; i < count; i++) {
         const struct node *key = children[2 * i];
+
         if (!node_is_scalar(key)) {
             struct place place = node_place(tree, key);
+
             findings_add(findings, FINDING_ERROR, &place, "",
                 "a key must be a plain text, not %s%s", node_kind_name(key->kind),
                 key->kind == NODE_MAP ? "; is {{ }} of a template left that must be rendered first?"
@@ -259,6 +263,7 @@ static void report_repeated(
     const struct node *key, const struct tree *tree, struct findings *findings)
 {
     struct place place = node_place(tree, key);
+
     findings_add(findings, FINDING_WARNING, &place, key->text,
         "given more than once in the same map; the last value counts, remove the others");
 }
@@ -269,6 +274,7 @@ static void fill_small(struct node *map, const struct node **children, size_t co
     for (size_t i = 0; i < count; i++) {
         const struct node *key = children[2 * i];
         size_t at = 0;
+
         while (at < map->count && strcmp(map->pairs[at].key->text, key->text) != 0)
             at++;
         if (at < map->count)
@@ -282,6 +288,7 @@ static void fill_small(struct node *map, const struct node **children, size_t co
 static size_t merged_size(const struct node *value)
 {
     size_t size = 0;
+
     if (value->kind == NODE_MAP)
         return value->count;
     for (uint32_t i = 0; value->kind == NODE_LIST && i < value->count; i++)
@@ -312,6 +319,7 @@ static size_t add_merged(struct candidate *candidates, size_t count, const struc
 static size_t collect(struct candidate *candidates, const struct node **children, size_t pair_count)
 {
     size_t count = 0;
+
     for (size_t i = 0; i < pair_count; i++) {
         if (!is_merge_key(children[2 * i])) {
             candidates[count] = (struct candidate){
@@ -321,6 +329,7 @@ static size_t collect(struct candidate *candidates, const struct node **children
     }
     for (size_t i = 0; i < pair_count; i++) {
         const struct node *value = children[2 * i + 1];
+
         if (!is_merge_key(children[2 * i]))
             continue;
         if (value->kind == NODE_MAP)
@@ -337,6 +346,7 @@ static int compare_precedence(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
     int r = strcmp(a->pair.key->text, b->pair.key->text);
+
     if (r != 0)
         return r;
     if (a->merged != b->merged)
@@ -348,6 +358,7 @@ static int compare_precedence(const void *left, const void *right)
 static int compare_order(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
+
     return (a->order > b->order) - (a->order < b->order);
 }
 
@@ -355,8 +366,10 @@ static size_t keep_unique(
     struct candidate *candidates, size_t count, const struct tree *tree, struct findings *findings)
 {
     size_t kept = 0;
+
     for (size_t i = 0; i < count; i++) {
         const char *text = candidates[i].pair.key->text;
+
         if (kept == 0 || strcmp(candidates[kept - 1].pair.key->text, text) != 0)
             candidates[kept++] = candidates[i];
         else if (!candidates[i].merged)
@@ -372,9 +385,11 @@ static int fill_large(struct node *map, const struct node **children, size_t pai
 
     for (size_t i = 0; i < pair_count; i++) {
         bool merge = is_merge_key(children[2 * i]);
+
         count += merge ? merged_size(children[2 * i + 1]) : 1;
         if (merge && !is_mergeable(children[2 * i + 1])) {
             struct place place = node_place(tree, children[2 * i + 1]);
+
             findings_add(findings, FINDING_ERROR, &place, MERGE_KEY,
                 "merges only a map or a list of maps; use an alias of one");
             return -EINVAL;
@@ -402,6 +417,7 @@ int node_map_fill(struct node *map, const struct node **children, size_t count,
 {
     bool merges = false;
     int r = check_keys(children, count, tree, findings, &merges);
+
     if (r < 0 || count == 0)
         return r;
     if (merges || count > SMALL_MAP)

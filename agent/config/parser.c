@@ -37,6 +37,7 @@ void parser_free(struct parser *parser)
 struct parser *parser_create(const struct config_options *options, config_file_fn *read_file)
 {
     struct parser *parser = calloc(1, sizeof(*parser));
+
     if (parser == NULL)
         return NULL;
     parser->secrets_dir = options->secrets_dir != NULL ? options->secrets_dir : SECRETS_DIR;
@@ -58,6 +59,7 @@ struct parser *parser_create(const struct config_options *options, config_file_f
 const char *parser_keep(struct parser *parser, const char *text)
 {
     const char *copy = arena_copy_string(parser->kept, text);
+
     if (copy == NULL)
         parser->failed = true;
     return copy;
@@ -66,6 +68,7 @@ const char *parser_keep(struct parser *parser, const char *text)
 const char *parser_printf(struct parser *parser, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     const char *text = arena_vprintf(parser->kept, format, args);
     va_end(args);
@@ -79,6 +82,7 @@ struct trigger *parser_add_trigger(struct parser *parser)
     if (parser->trigger_count == parser->trigger_capacity) {
         size_t capacity = parser->trigger_capacity > 0 ? parser->trigger_capacity * 2 : 16;
         struct trigger *triggers = realloc(parser->triggers, capacity * sizeof(*triggers));
+
         if (triggers == NULL) {
             parser->failed = true;
             return NULL;
@@ -98,6 +102,7 @@ static bool grow(struct parser *parser)
     size_t capacity = parser->spec_capacity > 0 ? parser->spec_capacity * 2 : 16;
     const struct identity_spec **specs = realloc(
         parser->specs, capacity * sizeof(const struct identity_spec *));
+
     if (specs == NULL)
         return false;
     parser->specs = specs;
@@ -211,6 +216,7 @@ void parameters_check(const struct parameters *parameters)
 
     for (uint32_t i = 0; metadata != NULL && i < metadata->count; i++) {
         const struct node_pair *pair = &metadata->pairs[i];
+
         if (!parameter_is_among(pair->key->text, known))
             check_name(parameters, pair->key);
         else
@@ -242,12 +248,14 @@ const char *parameter_text(const struct parameters *parameters, const char *name
 const char *parameter_keep(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
+
     return text != NULL ? parser_keep(parameters->parser, text) : NULL;
 }
 
 struct place parameter_place(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);
+
     return node_place(parameters->tree, node != NULL ? node : parameters->trigger);
 }
 
@@ -256,6 +264,7 @@ __attribute__((format(printf, 4, 0))) static void add(const struct parameters *p
 {
     struct place place = parameter_place(parameters, name);
     char *message = arena_vprintf(parameters->parser->scratch, format, args);
+
     if (message != NULL)
         findings_add(&parameters->parser->findings, level, &place, name, "%s", message);
     else
@@ -265,6 +274,7 @@ __attribute__((format(printf, 4, 0))) static void add(const struct parameters *p
 void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     add(parameters, FINDING_ERROR, name, format, args);
     va_end(args);
@@ -274,6 +284,7 @@ void parameter_warning(
     const struct parameters *parameters, const char *name, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     add(parameters, FINDING_WARNING, name, format, args);
     va_end(args);
@@ -282,6 +293,7 @@ void parameter_warning(
 void parameter_note(const struct parameters *parameters, const char *name, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     add(parameters, FINDING_NOTE, name, format, args);
     va_end(args);

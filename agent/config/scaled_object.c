@@ -18,6 +18,7 @@ static void object_add(const struct scaled_object *object, enum finding_level le
     const struct node *node, const char *subject, const char *message)
 {
     struct place place = node_place(tree_of(object), node);
+
     findings_add(&object->parser->findings, level, &place, subject, "%s", message);
 }
 
@@ -73,6 +74,7 @@ static enum fallback_behavior read_behavior(
             "desired_replicas");
     else if (behavior == FALLBACK_UNKNOWN) {
         const char *close = text != NULL ? suggest(text, behaviors) : NULL;
+
         findings_add(&object->parser->findings, FINDING_WARNING, &place, "fallback.behavior",
             "not a behavior of KEDA's, so answers in fallback will have no desired_replicas%s%s%s",
             close != NULL ? "; did you mean " : "", close != NULL ? close : "",
@@ -123,6 +125,7 @@ static void read_bounds(struct scaled_object *object)
     scaling->idle_replicas = read_count(object, object->spec, "idleReplicaCount", 0, -1);
     if (scaling->min_replicas > scaling->max_replicas) {
         struct place place = node_place(tree_of(object), min);
+
         findings_add(&object->parser->findings, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
             &place, "minReplicaCount", "must not be above maxReplicaCount (%d)",
             scaling->max_replicas);
@@ -134,6 +137,7 @@ static void read_bounds(struct scaled_object *object)
         scaling->idle_replicas = -1;
     } else if (scaling->idle_replicas >= 0 && scaling->idle_replicas >= scaling->min_replicas) {
         struct place place = node_place(tree_of(object), idle);
+
         findings_add(&object->parser->findings, FINDING_ERROR, &place, "idleReplicaCount",
             "must be below minReplicaCount (%d)", scaling->min_replicas);
     }

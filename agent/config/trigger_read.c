@@ -25,6 +25,7 @@ static void trigger_add(const struct step *step, enum finding_level level, const
     const char *subject, const char *message)
 {
     struct place place = node_place(step->parameters.tree, node);
+
     findings_add(&step->parser->findings, level, &place, subject, "%s", message);
 }
 
@@ -119,6 +120,7 @@ static void check_endpoints(const struct step *step)
     if (endpoint_dynamodb(
             &endpoint, environment, query->region, query->endpoint, why, sizeof(why)) < 0) {
         bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
+
         endpoint_error(step, own ? "awsEndpoint" : "awsRegion", why);
     } else if (asks_sts &&
                endpoint_sts(&endpoint, environment, query->region, why, sizeof(why)) < 0) {
@@ -147,6 +149,7 @@ static void read_client_values(struct step *step)
         size_t len = strcspn(text, ",");
         const char *start = text + strspn(text, " \t");
         size_t used = len - (size_t)(start - text < (long)len ? start - text : (long)len);
+
         while (used > 0 && (start[used - 1] == ' ' || start[used - 1] == '\t'))
             used--;
         const char *name = arena_copy(step->parser->kept, start, used);

@@ -58,6 +58,7 @@ static struct place mark_place(const struct builder *b, const yaml_mark_t *mark)
 static int yaml_refuse(struct builder *b, const yaml_mark_t *mark, const char *message)
 {
     struct place place = mark_place(b, mark);
+
     findings_add(b->findings, FINDING_ERROR, &place, "", "%s", message);
     return -EINVAL;
 }
@@ -67,6 +68,7 @@ static int yaml_push(struct builder *b, const struct node *node)
     if (b->count == b->capacity) {
         size_t capacity = b->capacity > 0 ? b->capacity * 2 : 256;
         const struct node **stack = realloc(b->stack, capacity * sizeof(const struct node *));
+
         if (stack == NULL)
             return -ENOMEM;
         b->stack = stack;
@@ -79,6 +81,7 @@ static int yaml_push(struct builder *b, const struct node *node)
 static struct node *node_add(struct builder *b, enum node_kind kind, const yaml_mark_t *mark)
 {
     struct node *node = arena_alloc(b->arena, sizeof(*node));
+
     if (node == NULL)
         return NULL;
     struct place place = mark_place(b, mark);
@@ -99,6 +102,7 @@ static int anchor_add(
     if (b->anchor_count == b->anchor_capacity) {
         size_t capacity = b->anchor_capacity > 0 ? b->anchor_capacity * 2 : 16;
         struct anchor *anchors = realloc(b->anchors, capacity * sizeof(*anchors));
+
         if (anchors == NULL)
             return -ENOMEM;
         b->anchors = anchors;
@@ -167,6 +171,7 @@ static const char *input_line(struct builder *b, size_t line, size_t *len)
 
     while (b->line < line && b->line_start < end) {
         const char *next = memchr(data + b->line_start, '\n', end - b->line_start);
+
         b->line_start = next != NULL ? (size_t)(next - data) + 1 : end;
         b->line++;
     }
@@ -312,6 +317,7 @@ static yaml_mark_t mark_at(const struct yaml_input *input, size_t offset)
 {
     const char *text = input->data;
     yaml_mark_t mark = {0};
+
     for (size_t i = 0; i < offset && i < input->len; i++) {
         mark.column++;
         if (text[i] == '\n') {
@@ -381,6 +387,7 @@ int yaml_read(const struct yaml_input *input, struct arena *arena, struct findin
     yaml_parser_set_input_string(&parser, input->data, input->len);
     while (r == 0 && !ended) {
         yaml_event_t event = {0};
+
         if (!yaml_parser_parse(&parser, &event)) {
             r = report_error(&b, &parser, input);
             break;
@@ -422,6 +429,7 @@ static uint32_t unit_at(const char *text, size_t len)
         return 0;
     for (size_t i = 2; i < ESCAPE_LEN; i++) {
         int digit = hex_digit(text[i]);
+
         if (digit < 0)
             return 0;
         unit = unit * 16 + (uint32_t)digit;

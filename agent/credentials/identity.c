@@ -44,6 +44,7 @@ static void set_session_name(struct identity_context *context)
 
     if (name == NULL) {
         const char *variable = context_variable(context, "HOSTNAME");
+
         if (variable != NULL)
             snprintf(host, sizeof(host), "%s", variable);
         else if (gethostname(host, sizeof(host) - 1) != 0)
@@ -90,6 +91,7 @@ void identities_destroy(struct identities *identities)
         return;
     while (identities->first != NULL) {
         struct identity *identity = identities->first;
+
         identities->first = identity->next;
         identity_free(identity);
     }

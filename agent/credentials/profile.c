@@ -353,6 +353,7 @@ static void on_entry(void *data, const struct ini_entry *entry)
         return;
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         char **place = place_of(parsing->profile, &settings[i]);
+
         if (!is_named(name, settings[i].name))
             continue;
         profile_text_clear(place);
@@ -683,6 +684,7 @@ static int profile_build(struct profile_chain *self, struct failure *failure)
         return -1;
     for (int i = self->count - 1; i >= 0; i--) {
         const struct profile *profile = &self->profiles[i];
+
         if (profile->role == NULL || profile->token_file != NULL)
             continue;
         roles--;

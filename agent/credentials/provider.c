@@ -69,6 +69,7 @@ void provider_get(struct provider *provider, struct provider_request *request)
 {
     if (provider->closing) {
         struct failure failure;
+
         set_shutting_down(&failure);
         request->done(request->data, NULL, &failure);
         return;

@@ -161,6 +161,7 @@ static void take_stamps(const struct static_provider *self, struct file_stamp *s
 {
     for (int i = 0; i < VALUE_COUNT; i++) {
         const char *path = value_file(ref_at(self, i));
+
         stamps[i] = path != NULL ? file_stamp_of(path) : (struct file_stamp){.error = 0};
     }
 }

@@ -31,6 +31,7 @@ static int base64url_decode(const char *text, size_t len, struct buffer *out)
 
     for (size_t i = 0; i < len; i++) {
         int digit = base64_digit(text[i], "-_");
+
         if (digit < 0)
             return -EINVAL;
         bits = (bits << 6 | (unsigned)digit) & 0xffffu;
@@ -209,6 +210,7 @@ bool token_file_changed(struct token_file *file)
         (token.len != file->token.len || memcmp(token.data, file->token.data, token.len) != 0);
     if (changed) {
         struct buffer old = file->token;
+
         file->token = token;
         token = old;
     }

@@ -19,6 +19,7 @@ static gboolean tally_source_prepare(GSource *source, gint *timeout)
 {
     struct tally_source *tally = (struct tally_source *)source;
     short events = tally_async_events(tally->async);
+
     if (events != tally->events) /* it wakes the loop */
         g_source_modify_unix_fd(source, tally->tag,
             (events & POLLIN ? G_IO_IN : 0) | (events & POLLOUT ? G_IO_OUT : 0));
@@ -30,6 +31,7 @@ static gboolean tally_source_prepare(GSource *source, gint *timeout)
 static gboolean tally_source_check(GSource *source)
 {
     struct tally_source *tally = (struct tally_source *)source;
+
     return g_source_query_unix_fd(source, tally->tag) != 0 ||
            tally_async_timeout(tally->async) == 0;
 }
@@ -56,6 +58,7 @@ static GSourceFuncs tally_source_functions = {.prepare = tally_source_prepare,
 static struct tally_source *tally_source_new(const char *path)
 {
     struct tally_async *async;
+
     if (tally_async_open(&async, path) < 0)
         return NULL;
     GSource *source = g_source_new(&tally_source_functions, sizeof(struct tally_source));
@@ -71,6 +74,7 @@ static int failed;
 static void on_count(const struct tally_answer *answer, void *data)
 {
     int64_t count = -1;
+
     failed = tally_answer_integer(answer, "count", &count) < 0;
     if (failed)
         fprintf(stderr, "%s: %s\n", tally_answer_error_name(answer),
@@ -84,6 +88,7 @@ int main(int argc, char **argv)
 {
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     struct tally_source *tally = tally_source_new(NULL);
+
     if (tally == NULL) {
         fprintf(stderr, "cannot open a handle\n");
         return 1;

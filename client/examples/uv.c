@@ -24,6 +24,7 @@ static void uv_tally_on_event(uv_poll_t *poll, int status, int events)
 static void uv_tally_on_timer(uv_timer_t *timer)
 {
     struct uv_tally *tally = timer->data;
+
     tally_async_process(tally->async);
 }
 
@@ -33,6 +34,7 @@ static void uv_tally_on_prepare(uv_prepare_t *prepare)
     struct uv_tally *tally = prepare->data;
     short events = tally_async_events(tally->async);
     int timeout = tally_async_timeout(tally->async);
+
     uv_poll_start(&tally->poll,
         (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0),
         uv_tally_on_event);
@@ -47,6 +49,7 @@ static void uv_tally_on_prepare(uv_prepare_t *prepare)
 static int uv_tally_open(uv_loop_t *loop, struct uv_tally *tally, const char *path)
 {
     int r = tally_async_open(&tally->async, path);
+
     if (r < 0)
         return r;
     if (uv_poll_init(loop, &tally->poll, tally_async_fd(tally->async)) < 0) {
@@ -74,6 +77,7 @@ static int failed;
 static void on_count(const struct tally_answer *answer, void *data)
 {
     int64_t count = -1;
+
     failed = tally_answer_integer(answer, "count", &count) < 0;
     if (failed)
         fprintf(stderr, "%s: %s\n", tally_answer_error_name(answer),
@@ -87,6 +91,7 @@ int main(int argc, char **argv)
 {
     struct uv_tally tally;
     int r = uv_tally_open(uv_default_loop(), &tally, NULL);
+
     if (r < 0) {
         fprintf(stderr, "%s\n", tally_strerror(r));
         return 1;

@@ -71,6 +71,7 @@ void fake_http_reset(void)
     request_count = 0;
     while (open_transfers != NULL) {
         struct http_transfer *transfer = open_transfers;
+
         open_transfers = transfer->next;
         free(transfer);
     }

@@ -11,6 +11,7 @@ typedef int bind_fn(int fd, const struct sockaddr *address, socklen_t len);
 int bind(int fd, const struct sockaddr *address, socklen_t len)
 {
     bind_fn *real_bind;
+
     *(void **)&real_bind = dlsym(RTLD_NEXT, "bind");
     union {
         struct sockaddr any;
@@ -28,6 +29,7 @@ int bind(int fd, const struct sockaddr *address, socklen_t len)
                IN6_IS_ADDR_UNSPECIFIED(&copy.v6.sin6_addr)) {
         /* The mapped form, because clients come to 127.0.0.1. */
         const unsigned char mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+
         memcpy(&copy.v6.sin6_addr, mapped, sizeof(mapped));
     }
     return real_bind(fd, &copy.any, len);

@@ -144,6 +144,7 @@ static void split(struct trigger_state *state, char *line)
     state->count = 0;
     while ((field = strsep(&line, "\t")) != NULL) {
         bool there = strcmp(field, "-") != 0;
+
         if (state->count == FIELDS_MAX)
             die("a line has too many fields");
         state->lengths[state->count] = there ? decode(field, strlen(field)) : 0;

@@ -37,6 +37,7 @@ __attribute__((unused)) static struct config *config_of_files(const char *const 
 {
     const struct config_options options = {.getenv = world_getenv};
     struct parser *parser = parser_create(&options, world_read_file);
+
     CHECK(parser != NULL);
     for (; *files != NULL; files += 2)
         config_read_add(parser, files[0], files[1], strlen(files[1]));
@@ -48,6 +49,7 @@ __attribute__((unused)) static struct config *config_of_files(const char *const 
 __attribute__((unused)) static struct config *config_of(const char *yaml)
 {
     const char *const files[] = {"t.yaml", yaml, NULL};
+
     return config_of_files(files);
 }
 
@@ -57,6 +59,7 @@ __attribute__((unused)) static const char *config_lines(
 {
     static char *text;
     size_t size = 0;
+
     free(text);
     FILE *stream = open_memstream(&text, &size);
     CHECK(stream != NULL);
@@ -72,6 +75,7 @@ __attribute__((unused)) static const char *lines_of(const char *yaml, enum findi
 {
     struct config *config = config_of(yaml);
     const char *text = config_lines(config, least);
+
     config_destroy(config);
     return text;
 }
@@ -92,6 +96,7 @@ __attribute__((unused)) static const char *trigger_with(const char *name, const 
         "'{\":key\":{\"S\":\"new\"}}'", NULL};
     static char *text;
     size_t size = 0;
+
     free(text);
     FILE *stream = open_memstream(&text, &size);
     CHECK(stream != NULL);

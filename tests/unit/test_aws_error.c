@@ -92,6 +92,7 @@ TEST(each_error_has_its_outcome)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         enum aws_outcome outcome = aws_error_classify(
             table[i].status, table[i].code, table[i].message);
+
         if (outcome != table[i].outcome)
             TEST_FAIL("HTTP %d %s \"%s\" is %d, expected %d", table[i].status, table[i].code,
                 table[i].message, (int)outcome, (int)table[i].outcome);
@@ -106,6 +107,7 @@ static void set(struct aws_error *error, int status, const char *code, const cha
 TEST(a_repeated_canonical_request_is_not_shown)
 {
     struct aws_error error;
+
     set(&error, 400, "InvalidSignatureException",
         "The request signature we calculated does not match the signature you provided. Check "
         "your AWS Secret Access Key and signing method.\n\n"
@@ -124,6 +126,7 @@ TEST(a_word_as_long_as_a_token_is_not_shown)
     struct aws_error error;
     char message[1024];
     char token[401];
+
     memset(token, 'j', sizeof(token) - 1);
     token[sizeof(token) - 1] = '\0';
     snprintf(message, sizeof(message), "Value '%s' at 'webIdentityToken' is too long", token);
@@ -139,6 +142,7 @@ TEST(a_word_as_long_as_a_token_is_not_shown)
 TEST(texts_become_one_line_of_utf8)
 {
     struct aws_error error;
+
     aws_error_set(&error, 400, "Code", 4, " a\r\n\tb\0c \xff \xc3\xa9 ", 14);
     CHECK_STR("a b c ? \xc3\xa9", error.message);
     set(&error, 400, "Two words", "");
@@ -153,6 +157,7 @@ TEST(texts_that_are_too_long_are_cut)
 {
     struct aws_error error;
     char message[2001];
+
     for (size_t i = 0; i < sizeof(message) - 1; i++)
         message[i] = i % 10 == 9 ? ' ' : 'a';
     message[sizeof(message) - 1] = '\0';
@@ -171,6 +176,7 @@ TEST(reasons_are_listed_whole_or_not_at_all)
 {
     struct aws_error error = {.outcome = AWS_THROTTLED};
     char resource[200];
+
     aws_error_add_reason(&error, "TableReadKeyRangeThroughputExceeded", "arn:aws:dynamodb:x");
     aws_error_add_reason(&error, "Other", "");
     CHECK_STR("TableReadKeyRangeThroughputExceeded arn:aws:dynamodb:x, Other", error.reasons);
@@ -226,6 +232,7 @@ TEST(each_outcome_has_its_error_name_and_sentence)
 {
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         struct failure failure;
+
         aws_error_failure(&failures[i].error, "Query of table t", &failure);
         CHECK_STR(failures[i].message, failure.message);
         CHECK_INT(failures[i].code, failure.code);
@@ -237,6 +244,7 @@ TEST(code_request_id_and_reasons_are_passed_on)
 {
     struct aws_error error = {AWS_THROTTLED, 400, "ThrottlingException", "m", "id-1", "r a"};
     struct failure failure;
+
     aws_error_failure(&error, "x", &failure);
     CHECK_STR("ThrottlingException", failure.aws_code);
     CHECK_STR("id-1", failure.aws_request_id);

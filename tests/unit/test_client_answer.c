@@ -17,6 +17,7 @@ static const uint8_t packed[] = "\x86\xa1n\x07\x05\x01\xa3"
 static struct tally_answer answer_of(const void *data, size_t len)
 {
     struct tally_answer answer;
+
     answer_clear(&answer);
     answer.data = data;
     answer.len = len;
@@ -46,10 +47,12 @@ TEST(texts_are_found_by_their_path)
         {"5", NULL},
     };
     struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *text = NULL;
         size_t len = 0;
         int r = tally_answer_text(&answer, cases[i].path, &text, &len);
+
         CHECK_INT(cases[i].text != NULL ? 0 : TALLY_ENOFIELD, r);
         if (r == 0)
             CHECK_MEM(cases[i].text, strlen(cases[i].text), text, len);
@@ -64,6 +67,7 @@ TEST(fields_are_read_as_what_they_are)
     int truth = -1;
     size_t size = 0, len = 0;
     const void *data = NULL;
+
     CHECK_INT(0, tally_answer_integer(&answer, "n", &integer));
     CHECK_INT(7, integer);
     CHECK_INT(TALLY_ENOFIELD, tally_answer_integer(&answer, "f", &integer));
@@ -91,6 +95,7 @@ TEST(an_empty_answer_has_no_fields)
     int64_t integer;
     size_t size;
     char text[4] = "abc";
+
     CHECK_INT(TALLY_ENOFIELD, tally_answer_integer(&answer, "n", &integer));
     CHECK_INT(TALLY_ENOFIELD, tally_answer_size(&answer, "", &size));
     CHECK_INT(TALLY_ENOFIELD, tally_answer_string(&answer, "n", text, sizeof(text)));
@@ -109,8 +114,10 @@ TEST(a_quality_of_the_future_is_not_trusted)
         enum tally_quality quality;
     } cases[] = {{"exact", TALLY_EXACT}, {"at_least", TALLY_AT_LEAST}, {"stale", TALLY_STALE},
         {"sampled", TALLY_STALE}, {"", TALLY_STALE}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buffer bytes;
+
         buffer_init(&bytes, LIMIT_ANSWER_BYTES);
         write_map(&bytes, 1);
         write_string(&bytes, "quality");
@@ -130,11 +137,13 @@ TEST(a_cursor_visits_each_pair_of_a_map)
         {"list", VALUE_ARRAY}, {"f", VALUE_FLOAT}, {"t", VALUE_BOOL}};
     struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
     struct tally_cursor *cursor = NULL;
+
     CHECK_INT(0, tally_cursor_new(&cursor, &answer, NULL));
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         const char *key = NULL;
         size_t len = 0;
         struct reader reader;
+
         CHECK_INT(1, tally_cursor_next(cursor));
         CHECK_INT(pairs[i].key != NULL ? 0 : TALLY_ENOFIELD, tally_cursor_key(cursor, &key, &len));
         if (pairs[i].key != NULL)
@@ -155,6 +164,7 @@ TEST(a_cursor_visits_each_element_of_an_array)
     const char *key = NULL;
     char text[16];
     size_t len = 0;
+
     CHECK_INT(0, tally_cursor_new(&cursor, &answer, "list"));
     CHECK_INT(1, tally_cursor_next(cursor));
     CHECK_INT(TALLY_ENOFIELD, tally_cursor_key(cursor, &key, &len));
@@ -172,6 +182,7 @@ TEST(a_cursor_needs_an_array_or_a_map)
     struct tally_answer answer = answer_of(packed, sizeof(packed) - 1);
     struct tally_answer empty = answer_of(NULL, 0);
     struct tally_cursor *cursor = (struct tally_cursor *)&answer;
+
     CHECK_INT(TALLY_ENOFIELD, tally_cursor_new(&cursor, &answer, "n"));
     CHECK(cursor == NULL);
     CHECK_INT(TALLY_ENOFIELD, tally_cursor_new(&cursor, &answer, "nothing"));
@@ -183,6 +194,7 @@ TEST(a_cursor_needs_an_array_or_a_map)
 static int take(struct buffer *frame, struct tally_answer *answer)
 {
     struct message message;
+
     CHECK_INT(0, message_decode(&message, frame->data, frame->len));
     return answer_take(answer, &message);
 }
@@ -193,6 +205,7 @@ TEST(an_error_keeps_its_fields)
     struct failure failure;
     struct tally_answer answer;
     int64_t replicas = 0;
+
     buffer_init(&frame, LIMIT_ANSWER_BYTES);
     buffer_init(&extra_buffer, LIMIT_ANSWER_BYTES);
     struct map extra = map_begin(&extra_buffer);
@@ -214,9 +227,11 @@ TEST(error_numbers_of_the_future_stay_errors)
         int error;
     } cases[] = {{15, -15}, {99, -99}, {100, TALLY_EINTERNAL}, {104, TALLY_EINTERNAL},
         {0, TALLY_EINTERNAL}, {INT64_MAX, TALLY_EINTERNAL}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buffer frame;
         struct tally_answer answer;
+
         buffer_init(&frame, LIMIT_ANSWER_BYTES);
         write_array(&frame, 4);
         write_int(&frame, 1);
@@ -240,8 +255,10 @@ TEST(each_failure_to_connect_has_its_number)
     } cases[] = {{-ENOENT, TALLY_ENOAGENT}, {-ECONNREFUSED, TALLY_ENOAGENT},
         {-EACCES, TALLY_EPERMISSION}, {-EMFILE, TALLY_ESYSTEM}, {-EPROTO, TALLY_EPROTOCOL},
         {-ENOMEM, TALLY_ENOMEM}, {-ECONNRESET, TALLY_ENOAGENT}, {-ENAMETOOLONG, TALLY_ENOAGENT}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct tally_answer answer;
+
         CHECK_INT(cases[i].result, answer_fail_connection(&answer, "/no/socket", cases[i].error));
         CHECK(strncmp(tally_answer_error_message(&answer), "/no/socket", 10) == 0);
         CHECK_INT(cases[i].result == TALLY_ENOAGENT, tally_answer_retryable(&answer));

@@ -29,6 +29,7 @@ struct seen {
 static void on_answer(const struct tally_answer *answer, void *data)
 {
     struct seen *seen = data;
+
     seen->calls++;
     seen->error = tally_answer_error(answer);
     seen->count = -1;
@@ -83,9 +84,11 @@ static void world_close(struct world *world)
 static void turn_until(struct world *world, const unsigned *value, unsigned wanted)
 {
     int64_t end = clock_ms() + 2000;
+
     while (*value < wanted && clock_ms() < end) {
         struct pollfd fd = {tally_async_fd(world->async), tally_async_events(world->async), 0};
         int timeout = tally_async_timeout(world->async);
+
         poll(&fd, 1, timeout < 0 || timeout > 50 ? 50 : timeout);
         CHECK_INT(0, tally_async_process(world->async));
     }
@@ -96,6 +99,7 @@ static void turn_for(struct world *world, int milliseconds)
 {
     for (int64_t end = clock_ms() + milliseconds; clock_ms() < end;) {
         struct pollfd fd = {tally_async_fd(world->async), tally_async_events(world->async), 0};
+
         poll(&fd, 1, 5);
         CHECK_INT(0, tally_async_process(world->async));
     }
@@ -104,6 +108,7 @@ static void turn_for(struct world *world, int milliseconds)
 static int ask(struct world *world, int timeout, tally_callback *callback, void *data, uint32_t *id)
 {
     struct tally_request *request = NULL;
+
     CHECK_INT(0, tally_request_new(&request, "count"));
     tally_request_set_string(request, "trigger", "orders");
     int r = tally_async_call(world->async, request, timeout, callback, data, id);
@@ -115,6 +120,7 @@ TEST(calls_are_answered_from_process_alone)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(-1, tally_async_timeout(world.async));
     for (int i = 0; i < 200; i++)
@@ -134,6 +140,7 @@ TEST(a_count_needs_no_request_of_the_callers)
     struct world world;
     struct seen seen = {0};
     uint32_t id = 0;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_async_count(world.async, "orders", 5000, on_answer, &seen, &id));
     turn_until(&world, &seen.calls, 1);
@@ -149,6 +156,7 @@ TEST(no_more_are_in_flight_than_the_agent_allows)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, reply_never, NULL);
     for (unsigned i = 0; i < LIMIT_IN_FLIGHT + 5; i++)
         CHECK_INT(0, ask(&world, 400, on_answer, &seen, NULL));
@@ -164,6 +172,7 @@ TEST(without_an_agent_a_call_fails_soon)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, NULL, NULL);
     CHECK_INT(0, ask(&world, 60000, on_answer, &seen, NULL));
     turn_until(&world, &seen.calls, 1);
@@ -174,6 +183,7 @@ TEST(without_an_agent_a_call_fails_soon)
 static void ask_again(const struct tally_answer *answer, void *data)
 {
     struct world *world = data;
+
     (void)answer;
     ask(world, 60000, ask_again, data, NULL);
 }
@@ -181,6 +191,7 @@ static void ask_again(const struct tally_answer *answer, void *data)
 TEST(a_callback_that_asks_again_does_not_hold_the_loop)
 {
     struct world world;
+
     world_open(&world, NULL, NULL);
     CHECK_INT(0, ask(&world, 60000, ask_again, &world, NULL));
     for (int i = 0; i < 5; i++)
@@ -192,6 +203,7 @@ TEST(a_restart_of_the_agent_is_not_seen)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, reply_count, NULL);
     int fd = tally_async_fd(world.async);
     CHECK_INT(0, ask(&world, 5000, on_answer, &seen, NULL));
@@ -212,6 +224,7 @@ TEST(a_cancelled_call_ends_once_and_later)
     struct world world;
     struct seen seen = {0};
     uint32_t id = 0;
+
     world_open(&world, reply_never, NULL);
     CHECK_INT(0, ask(&world, 5000, on_answer, &seen, &id));
     turn_for(&world, 20);
@@ -230,6 +243,7 @@ TEST(closing_ends_every_call)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, reply_never, NULL);
     for (int i = 0; i < 3; i++)
         CHECK_INT(0, ask(&world, 5000, on_answer, &seen, NULL));
@@ -243,6 +257,7 @@ TEST(closing_ends_every_call)
 static void close_within(const struct tally_answer *answer, void *data)
 {
     struct seen *seen = data;
+
     on_answer(answer, data);
     tally_async_close(seen->async);
     CHECK_INT(TALLY_ECLOSED, tally_async_cancel(seen->async, 1) == 0
@@ -254,12 +269,14 @@ TEST(a_callback_may_close_its_handle)
 {
     struct world world;
     struct seen first = {0}, second = {0};
+
     world_open(&world, reply_count, NULL);
     first.async = world.async;
     CHECK_INT(0, ask(&world, 5000, close_within, &first, NULL));
     CHECK_INT(0, ask(&world, 5000, on_answer, &second, NULL));
     while (first.calls == 0) {
         struct pollfd fd = {tally_async_fd(world.async), POLLIN, 0};
+
         poll(&fd, 1, tally_async_timeout(world.async));
         tally_async_process(world.async); /* frees the handle, at last */
     }
@@ -275,6 +292,7 @@ static bool reply_watch(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
     unsigned *unwatched = data;
+
     (void)count;
     if (text_equals(request->method, "unwatch"))
         (*unwatched)++;
@@ -288,6 +306,7 @@ static bool reply_watch(
 static void push_change(struct world *world, int64_t count)
 {
     struct buffer frame;
+
     buffer_init(&frame, LIMIT_REQUEST_BYTES);
     message_begin_notification(&frame, "changed");
     write_array(&frame, 1);
@@ -310,6 +329,7 @@ TEST(a_watch_reports_changes_until_it_is_cancelled)
     struct seen seen = {0};
     unsigned unwatched = 0;
     uint32_t id = 0;
+
     world_open(&world, reply_watch, &unwatched);
     CHECK_INT(0, tally_async_watch(world.async, "orders", -1, on_answer, &seen, &id));
     wait_for_requests(&world, 1);
@@ -337,6 +357,7 @@ TEST(a_second_watch_of_a_trigger_is_subscribed_too)
     struct seen first = {0}, second = {0};
     unsigned unwatched = 0;
     uint32_t ids[2];
+
     world_open(&world, reply_watch, &unwatched);
     CHECK_INT(0, tally_async_watch(world.async, "orders", 60000, on_answer, &first, &ids[0]));
     wait_for_requests(&world, 1);
@@ -364,6 +385,7 @@ static void push_error(struct world *world, enum error_code code)
 {
     struct buffer frame;
     struct failure failure;
+
     buffer_init(&frame, LIMIT_REQUEST_BYTES);
     failure_set(&failure, code, "told");
     message_begin_notification(&frame, "changed");
@@ -382,6 +404,7 @@ TEST(a_watch_reports_errors_and_ends_with_its_trigger)
     struct world world;
     struct seen seen = {0};
     unsigned unwatched = 0;
+
     world_open(&world, reply_watch, &unwatched);
     CHECK_INT(0, tally_async_watch(world.async, "orders", 1000, on_answer, &seen, NULL));
     wait_for_requests(&world, 1);
@@ -405,6 +428,7 @@ TEST(a_watch_survives_a_restart_of_the_agent)
     struct world world;
     struct seen seen = {0};
     unsigned unwatched = 0;
+
     world_open(&world, reply_watch, &unwatched);
     CHECK_INT(0, tally_async_watch(world.async, "orders", -1, on_answer, &seen, NULL));
     wait_for_requests(&world, 1);
@@ -425,6 +449,7 @@ static bool reply_unknown(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
     struct failure failure;
+
     (void)count;
     (void)data;
     failure_set(&failure, ERROR_UNKNOWN_TRIGGER, "no such trigger");
@@ -436,6 +461,7 @@ TEST(a_refused_watch_ends)
 {
     struct world world;
     struct seen seen = {0};
+
     world_open(&world, reply_unknown, NULL);
     CHECK_INT(0, tally_async_watch(world.async, "nope", -1, on_answer, &seen, NULL));
     turn_until(&world, &seen.calls, 1);
@@ -450,6 +476,7 @@ TEST(a_child_can_close_without_disturbing_the_parent)
     struct world world;
     struct seen seen = {0};
     int status = 0;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, ask(&world, 5000, on_answer, &seen, NULL));
     turn_until(&world, &seen.calls, 1);
@@ -472,6 +499,7 @@ TEST(bad_arguments_are_refused)
     struct world world;
     struct tally_async *none = NULL;
     struct seen seen = {0};
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(TALLY_EARGUMENT, tally_async_open(&none, ""));
     CHECK(none == NULL);

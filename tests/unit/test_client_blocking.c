@@ -18,6 +18,7 @@ TEST(a_count_comes_back_with_its_fields)
     int64_t count = -1;
     char trigger[32], cut[4];
     size_t size = 0;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
     CHECK_INT(1, count);
@@ -56,6 +57,7 @@ TEST(one_call_shows_count_quality_and_age)
     struct world world;
     int64_t count = -1, age = -1;
     enum tally_quality quality = TALLY_EXACT;
+
     world_open(&world, reply_stale, NULL);
     CHECK_INT(0, tally_count_quality(world.tally, "orders", &count, &quality, &age));
     CHECK_INT(25000, count);
@@ -69,6 +71,7 @@ TEST(an_answer_without_an_age_is_an_error_where_the_age_was_asked_for)
 {
     struct world world;
     int64_t count = -1, age = -1;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(TALLY_EPROTOCOL, tally_count_quality(world.tally, "orders", &count, NULL, &age));
     CHECK_INT(-1, count);
@@ -80,6 +83,7 @@ static bool reply_refusal(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
     struct failure failure;
+
     (void)count;
     (void)data;
     failure_set(&failure, ERROR_THROTTLED, "slow down");
@@ -93,6 +97,7 @@ TEST(an_error_of_the_agent_is_reported_and_leaves_the_count_alone)
 {
     struct world world;
     int64_t count = -1;
+
     world_open(&world, reply_refusal, NULL);
     CHECK_INT(TALLY_ETHROTTLED, tally_count(world.tally, "orders", &count));
     CHECK_INT(-1, count);
@@ -109,6 +114,7 @@ TEST(an_error_of_the_agent_is_reported_and_leaves_the_count_alone)
 TEST(without_an_agent_a_call_fails_at_once)
 {
     struct world world;
+
     world_open(&world, NULL, NULL);
     int64_t start = clock_ms();
     CHECK_INT(TALLY_ENOAGENT, tally_ping(world.tally));
@@ -120,6 +126,7 @@ TEST(without_an_agent_a_call_fails_at_once)
 TEST(what_is_no_socket_is_reported)
 {
     struct world world;
+
     world_open(&world, NULL, NULL);
     int fd = open(world.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     CHECK_INT(TALLY_ENOAGENT, tally_ping(world.tally));
@@ -132,6 +139,7 @@ TEST(a_socket_of_others_names_both_users)
 {
     struct world world;
     int status = 0;
+
     if (geteuid() != 0)
         return;
     world_open(&world, reply_count, NULL);
@@ -157,6 +165,7 @@ TEST(a_socket_of_others_names_both_users)
 TEST(silence_ends_at_the_deadline)
 {
     struct world world;
+
     world_open(&world, reply_never, NULL);
     CHECK_INT(0, tally_set_timeout(world.tally, 80));
     int64_t start = clock_ms();
@@ -169,6 +178,7 @@ TEST(silence_ends_at_the_deadline)
 TEST(a_trickle_of_bytes_does_not_stretch_the_deadline)
 {
     struct world world;
+
     world_open(&world, reply_count, NULL);
     fake_agent_trickle(world.agent, 20);
     CHECK_INT(0, tally_set_timeout(world.tally, 100));
@@ -180,6 +190,7 @@ TEST(an_answer_may_come_byte_by_byte)
 {
     struct world world;
     int64_t count = 0;
+
     world_open(&world, reply_count, NULL);
     fake_agent_trickle(world.agent, 1);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
@@ -192,6 +203,7 @@ static bool reply_late(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
     uint32_t *first = data;
+
     if (count == 1) {
         *first = request->id;
         return true;
@@ -206,6 +218,7 @@ TEST(a_late_answer_is_not_taken_for_the_next)
     struct world world;
     uint32_t first = 0;
     int64_t count = 0;
+
     world_open(&world, reply_late, &first);
     tally_set_timeout(world.tally, 50);
     CHECK_INT(TALLY_EDEADLINE, tally_count(world.tally, "orders", &count));
@@ -233,6 +246,7 @@ static bool reply_noise(
 TEST(a_handle_that_could_not_be_opened_has_a_message)
 {
     struct tally *tally = NULL;
+
     CHECK_INT(TALLY_EARGUMENT, tally_open(&tally, ""));
     CHECK(tally_error_message(tally)[0] != '\0');
 }
@@ -241,6 +255,7 @@ TEST(what_was_not_asked_is_passed_over)
 {
     struct world world;
     int64_t count = 0;
+
     world_open(&world, reply_noise, NULL);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
     CHECK_INT(1, count);
@@ -252,6 +267,7 @@ static void *flood(void *data)
 {
     struct world *world = data;
     struct buffer frame;
+
     buffer_init(&frame, LIMIT_ANSWER_BYTES);
     for (int i = 0; i < 1000; i++) {
         message_begin_notification(&frame, "changed");
@@ -267,6 +283,7 @@ TEST(a_flood_of_bytes_does_not_stretch_the_deadline)
 {
     struct world world;
     pthread_t thread;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_ping(world.tally));
     fake_agent_stop(world.agent);
@@ -297,9 +314,11 @@ TEST(what_is_no_answer_is_refused)
 {
     static const char *const garbage[] = {
         "\xc1", "HTTP/1.1 400 Bad Request\r\n", "\x94\x01", "\xdd\xff\xff\xff\xff"};
+
     for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
         struct world world;
         char text[64];
+
         snprintf(text, sizeof(text), "%s", garbage[i]);
         world_open(&world, reply_garbage, text);
         tally_set_timeout(world.tally, 200);
@@ -315,12 +334,14 @@ TEST(no_descriptor_survives_exec)
 {
     struct world world;
     bool before[64];
+
     for (int fd = 0; fd < 64; fd++)
         before[fd] = fcntl(fd, F_GETFD) >= 0;
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_ping(world.tally));
     for (int fd = 0; fd < 64; fd++) {
         int flags = fcntl(fd, F_GETFD);
+
         CHECK(before[fd] || flags < 0 || (flags & FD_CLOEXEC));
     }
     world_close(&world);
@@ -336,6 +357,7 @@ TEST(signals_do_not_disturb_a_call)
     struct world world;
     struct sigaction action = {.sa_handler = on_alarm};
     struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+
     world_open(&world, reply_count, NULL);
     fake_agent_trickle(world.agent, 1);
     sigaction(SIGALRM, &action, NULL);
@@ -349,6 +371,7 @@ TEST(signals_do_not_disturb_a_call)
 static void *ask_often(void *data)
 {
     struct tally *tally = NULL;
+
     CHECK_INT(0, tally_open(&tally, data));
     for (int i = 0; i < 200; i++)
         CHECK_INT(0, tally_ping(tally));
@@ -360,6 +383,7 @@ TEST(many_handles_serve_many_threads)
 {
     struct world world;
     pthread_t threads[8];
+
     world_open(&world, reply_count, NULL);
     for (size_t i = 0; i < 8; i++)
         pthread_create(&threads[i], NULL, ask_often, world.path);
@@ -374,6 +398,7 @@ static bool reply_large(
 {
     const uint32_t *size = data;
     char *text = calloc(1, *size);
+
     (void)count;
     message_begin_answer(out, request->id);
     write_text(out, text, *size);
@@ -387,10 +412,12 @@ TEST(answers_are_bounded_and_may_be_large)
         uint32_t size;
         int expected;
     } cases[] = {{1024 * 1024, 0}, {17 * 1024 * 1024, TALLY_EPROTOCOL}};
+
     for (size_t i = 0; i < 2; i++) {
         struct world world;
         uint32_t size = cases[i].size;
         size_t len = 0;
+
         world_open(&world, reply_large, &size);
         CHECK_INT(cases[i].expected, tally_call_packed(world.tally, "list", NULL, 0, NULL, &len));
         CHECK_INT(cases[i].expected == 0 ? size + 5 : 0, len);
@@ -403,6 +430,7 @@ TEST(bad_arguments_are_refused_before_anything_is_sent)
     struct world world;
     struct tally *none = NULL;
     char *long_name = malloc(70000);
+
     world_open(&world, reply_count, NULL);
     memset(long_name, 'x', 69999);
     long_name[69999] = '\0';
@@ -431,6 +459,7 @@ static bool reply_enough(
 {
     struct reader params = request->params;
     int64_t enough = 0;
+
     (void)count;
     if (!text_equals(request->method, "count") || !field_find(&params, "0.enough") ||
         !reader_int(&params, &enough) || enough != 1)
@@ -449,6 +478,7 @@ TEST(whether_there_is_work_costs_one_item)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct world world;
         int64_t count = cases[i].count;
+
         world_open(&world, reply_enough, &count);
         CHECK_INT(cases[i].work, tally_has_work(world.tally, "orders"));
         CHECK_INT(TALLY_EXACT, tally_answer_quality(tally_last_answer(world.tally)));
@@ -469,6 +499,7 @@ static bool reply_without_count(
 TEST(no_answer_is_neither_work_nor_none)
 {
     struct world world;
+
     world_open(&world, NULL, NULL);
     CHECK_INT(TALLY_ENOAGENT, tally_has_work(world.tally, "orders"));
     world_close(&world);

@@ -8,6 +8,7 @@ static enum verdict check(const char *condition, const char *answer)
 {
     struct condition parsed;
     char error[400] = "";
+
     if (!condition_parse(&parsed, condition, error, sizeof(error)))
         TEST_FAIL("%s", error);
     struct json *json = json_parse(answer, error, sizeof(error));
@@ -59,6 +60,7 @@ TEST(conditions_on_an_exact_count)
         {"desired_replicas > 0 and active", VERDICT_UNKNOWN},
         {"desired_replicas > 0 and fallback", VERDICT_NO},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (check(cases[i].condition, ANSWER("exact")) != cases[i].verdict)
             TEST_FAIL("%s", cases[i].condition);
@@ -87,6 +89,7 @@ TEST(a_lower_bound_proves_only_what_holds_for_larger_counts)
         {"pages == 2", VERDICT_YES},
         {"age_ms < 600", VERDICT_YES},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (check(cases[i].condition, ANSWER("at_least")) != cases[i].verdict)
             TEST_FAIL("%s", cases[i].condition);
@@ -119,9 +122,11 @@ TEST(what_is_no_condition_is_refused_with_its_place)
         {"counts > 1", "at character 1: write one of count"},
         {"active android", "at character 8: write <"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct condition condition;
         char error[400] = "";
+
         if (condition_parse(&condition, cases[i].condition, error, sizeof(error)))
             TEST_FAIL("accepted: %s", cases[i].condition);
         if (strstr(error, cases[i].error) == NULL)
@@ -133,6 +138,7 @@ TEST(long_and_deep_conditions_are_refused)
 {
     struct condition condition;
     char text[2000], error[4000];
+
     memset(text, '(', 1000);
     text[1000] = '\0';
     CHECK(!condition_parse(&condition, text, error, sizeof(error)));

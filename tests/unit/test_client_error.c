@@ -20,6 +20,7 @@ TEST(every_error_has_a_text_of_its_own)
 #undef NUMBER
     };
     size_t count = sizeof(errors) / sizeof(errors[0]);
+
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < i; j++) {
             CHECK(errors[i] != errors[j]);

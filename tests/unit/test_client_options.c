@@ -8,6 +8,7 @@ static bool parse(struct arguments *arguments, const char *line, char *error, si
     static char copy[512];
     char *argv[128], *rest = copy;
     int argc = 0;
+
     snprintf(copy, sizeof(copy), "tally %s", line);
     for (char *word; (word = strsep(&rest, " ")) != NULL;) {
         if (word[0] != '\0')
@@ -24,9 +25,11 @@ TEST(options_stand_anywhere)
         "count orders --output json --max-age 5000 --socket=/s",
         "--max-age 5s -s/s count -o json -- orders",
     };
+
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct arguments arguments;
         char error[256] = "";
+
         CHECK(parse(&arguments, lines[i], error, sizeof(error)));
         CHECK_STR("/s", arguments.text[OPTION_SOCKET]);
         CHECK_STR("json", arguments.text[OPTION_OUTPUT]);
@@ -44,6 +47,7 @@ TEST(options_may_be_repeated)
 {
     struct arguments arguments;
     char error[256] = "";
+
     CHECK(parse(
         &arguments, "query --value :a=1 --name #k=x --value :b=--help", error, sizeof(error)));
     CHECK_INT(2, arguments.list_count[OPTION_VALUE]);
@@ -56,6 +60,7 @@ TEST(a_word_behind_two_dashes_is_an_operand)
 {
     struct arguments arguments;
     char error[256] = "";
+
     CHECK(parse(&arguments, "count -- --help -", error, sizeof(error)));
     CHECK_INT(3, arguments.operand_count);
     CHECK_STR("--help", arguments.operands[1]);
@@ -85,9 +90,11 @@ TEST(wrong_options_are_named)
         {"--replicas 99999999999999999999", "is not a number"},
         {"--help=yes", "option --help does not take an argument"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct arguments arguments;
         char error[256] = "";
+
         CHECK(!parse(&arguments, cases[i].line, error, sizeof(error)));
         if (strstr(error, cases[i].error) == NULL)
             TEST_FAIL("%s: %s", cases[i].line, error);
@@ -98,6 +105,7 @@ TEST(too_much_is_refused)
 {
     struct arguments arguments;
     char error[256] = "", line[400] = "";
+
     for (int i = 0; i <= LIST_MAX; i++)
         snprintf(line + strlen(line), sizeof(line) - strlen(line), "--value x ");
     CHECK(!parse(&arguments, line, error, sizeof(error)));
@@ -127,6 +135,7 @@ TEST(slips_are_near)
     } cases[] = {{"count", "count", 0}, {"conut", "count", 1}, {"coun", "count", 1},
         {"counts", "count", 1}, {"coutn", "count", 1}, {"xount", "count", 1}, {"ls", "list", 2},
         {"", "top", 3}, {"explian", "explain", 1}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_INT(cases[i].distance, suggest_distance(cases[i].word, cases[i].known));
     CHECK(suggest_distance("a-word-of-more-than-thirty-two-letters", "count") > 10);

@@ -21,6 +21,7 @@ static void encode(const struct tally_request *request, struct buffer *out)
 TEST(a_request_shows_how_long_it_may_take)
 {
     struct tally_request *request = NULL;
+
     CHECK_INT(0, tally_request_new(&request, "ping"));
     CHECK_ENCODED("\x94\x00\x01\xa4ping\x91\x81\xaatimeout_ms\xcc\xfa", request);
     CHECK_INT(0, tally_request_set_integer(request, "timeout_ms", 7));
@@ -31,6 +32,7 @@ TEST(a_request_shows_how_long_it_may_take)
 TEST(fields_are_packed_and_replaced)
 {
     struct tally_request *request = NULL;
+
     CHECK_INT(0, tally_request_new(&request, "m"));
     CHECK_INT(0, tally_request_set_integer(request, "timeout_ms", 1));
     CHECK_INT(0, tally_request_set_string(request, "a", "first"));
@@ -49,6 +51,7 @@ TEST(fields_are_packed_and_replaced)
 TEST(values_stand_in_a_map_of_their_own)
 {
     struct tally_request *request = NULL;
+
     CHECK_INT(0, tally_request_new(&request, "m"));
     CHECK_INT(0, tally_request_set_integer(request, "timeout_ms", 1));
     CHECK_INT(0, tally_request_set_value(request, ":n", "N", "5", 1));
@@ -65,6 +68,7 @@ TEST(a_copy_is_the_same_request)
 {
     struct tally_request *request = NULL, copy;
     struct buffer first, second;
+
     CHECK_INT(0, tally_request_new(&request, "count"));
     tally_request_set_string(request, "trigger", "orders");
     tally_request_set_value(request, ":k", "S", "v", 1);
@@ -116,6 +120,7 @@ static void set_long_type(struct tally_request *request)
 static void set_too_much(struct tally_request *request)
 {
     char *text = calloc(1, 40001);
+
     memset(text, 'x', 40000);
     CHECK_INT(0, tally_request_set_string(request, "a", text));
     CHECK_INT(TALLY_EARGUMENT, tally_request_set_string(request, "b", text));
@@ -127,9 +132,11 @@ TEST(a_failed_setter_makes_the_request_unusable)
     static void (*const setters[])(struct tally_request *) = {set_nothing, set_without_key,
         set_part_of_a_value, set_two_values, set_extension, set_unknown_type, set_long_type,
         set_too_much};
+
     for (size_t i = 0; i < sizeof(setters) / sizeof(setters[0]); i++) {
         struct tally_request *request = NULL;
         struct buffer out;
+
         buffer_init(&out, LIMIT_REQUEST_BYTES);
         CHECK_INT(0, tally_request_new(&request, "m"));
         setters[i](request);
@@ -146,6 +153,7 @@ TEST(fields_and_values_share_the_limit)
     struct tally_request *request = NULL;
     struct buffer out;
     char *text = calloc(1, 40001);
+
     memset(text, 'x', 40000);
     buffer_init(&out, LIMIT_REQUEST_BYTES);
     CHECK_INT(0, tally_request_new(&request, "m"));
@@ -161,6 +169,7 @@ TEST(a_method_needs_a_name_of_some_length)
 {
     struct tally_request *request = NULL;
     char name[80];
+
     memset(name, 'x', sizeof(name));
     name[79] = '\0';
     CHECK_INT(TALLY_EARGUMENT, tally_request_new(&request, ""));

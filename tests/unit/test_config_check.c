@@ -8,6 +8,7 @@ static const char *check(const char *yaml)
     static char *text;
     size_t size = 0, err_size = 0;
     char *err_text = NULL;
+
     world_environment = NULL;
     struct config *config = config_of(yaml);
     free(text);
@@ -71,12 +72,14 @@ TEST(a_bad_configuration_is_its_findings)
 TEST(warnings_alone_exit_0)
 {
     const char *text = check(trigger_with("tableName", "ab"));
+
     CHECK(strstr(text, ": warning: tableName: ") != NULL && text[strlen(text) - 1] == '0');
 }
 
 TEST(nothing_to_check_exits_2)
 {
     const char *text = check("kind: Deployment\n");
+
     CHECK_STR("t.yaml: warning: no ScaledObject, ScaledJob or list of triggers, and nothing that "
               "one refers to\n"
               "t.yaml:1:1: note: kind: documents of kind Deployment are skipped: tally has no use "
@@ -88,6 +91,7 @@ TEST(nothing_to_check_exits_2)
 TEST(no_text_of_a_file_moves_the_cursor)
 {
     const char *text = check(trigger_with("\"a\\x1b[2J\\n\"", "x"));
+
     CHECK(strchr(text, 0x1b) == NULL);
     CHECK(strstr(text, "note: a?[2J?: not a parameter of aws-dynamodb") != NULL);
 }

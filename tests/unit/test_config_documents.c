@@ -52,8 +52,10 @@ TEST(documents_are_reported_by_kind_and_version)
          "tableName: tab, targetValue: '1', keyConditionExpression: k}}]}\n",
             "", 1},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct config *config = config_of(cases[i].yaml);
+
         CHECK_STR(cases[i].problems, config_lines(config, FINDING_WARNING));
         CHECK_INT(cases[i].triggers, config->trigger_count);
         config_destroy(config);
@@ -95,6 +97,7 @@ TEST(a_file_of_secrets_alone_is_no_mistake)
         ("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\nspec:\n" TRIGGER),
         NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     config_destroy(config);
 }
@@ -108,6 +111,7 @@ TEST(json_files_are_read_and_named)
         "\"expressionAttributeValues\": \"{\\\":k\\\": {\\\"S\\\": \\\"v\\\"}}\"}}]}\n",
         NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_STR("default/jobs", config->triggers[0].name);
     CHECK_STR("{\":k\":{\"S\":\"v\"}}", config->triggers[0].query.values);
@@ -137,10 +141,12 @@ TEST(the_data_of_a_config_map_are_documents)
              "\"ab\"}}]}'\n"),
             "t.yaml:5:11"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct config *config = config_of(cases[i].yaml);
         const char *lines = config_lines(config, FINDING_WARNING);
         size_t len = strlen(cases[i].expected);
+
         CHECK_INT(1, config->trigger_count);
         CHECK_STR("default/a", config->triggers[0].name);
         if (strncmp(lines, cases[i].expected, len) != 0 ||
@@ -176,6 +182,7 @@ TEST(data_that_are_values_or_other_programs_are_none)
 
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
         struct config *config = config_of(none[i]);
+
         CHECK_INT(0, config->trigger_count);
         CHECK_INT(0, config->error_count);
         config_destroy(config);
@@ -190,6 +197,7 @@ TEST(a_snippet_needs_a_file_name_without_blanks)
 {
     const char *const files[] = {"my jobs.yaml", "triggers: []\n", NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("my jobs.yaml:1:1: error: triggers: a bare list of triggers is named after its file, "
               "and \"my jobs\" has blanks; rename the file\n",
         config_lines(config, FINDING_WARNING));
@@ -217,10 +225,12 @@ TEST(authentications_are_found_across_namespaces)
             "t.yaml:15:31: error: authenticationRef.name: several documents of kind "
             "TriggerAuthentication are named a, and none alone is in namespace ns; keep one\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *spaces[] = {cases[i].first, cases[i].second};
         char yaml[2048];
         size_t len = 0;
+
         for (int k = 0; k < 2 && spaces[k] != NULL; k++)
             len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
                 "apiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\n"

@@ -12,6 +12,7 @@ static char base[] = "/tmp/tally-test-config-XXXXXX";
 static const char *path_of(const char *name)
 {
     static char path[512];
+
     snprintf(path, sizeof(path), "%s/%s", base, name);
     return path;
 }
@@ -19,6 +20,7 @@ static const char *path_of(const char *name)
 static void write_file(const char *name, const char *text, size_t len)
 {
     FILE *file = fopen(path_of(name), "w");
+
     CHECK(file != NULL);
     CHECK_INT(len, fwrite(text, 1, len, file));
     CHECK_INT(0, fclose(file));
@@ -29,6 +31,7 @@ static void write_trigger(const char *name)
     const char *text =
         "triggers:\n- type: aws-dynamodb\n  metadata: {awsRegion: r, tableName: tab, "
         "targetValue: '1', keyConditionExpression: k}\n";
+
     write_file(name, text, strlen(text));
 }
 
@@ -38,6 +41,7 @@ static struct config *read_paths(const char *a, const char *b)
     const char *const paths[] = {first, second};
     const struct config_options options = {
         .paths = paths, .path_count = b != NULL ? 2 : 1, .secrets_dir = base};
+
     snprintf(first, sizeof(first), "%s", path_of(a));
     snprintf(second, sizeof(second), "%s", path_of(b != NULL ? b : ""));
     struct config *config = config_read(&options);
@@ -52,6 +56,7 @@ static const char *problems_of_path(const char *name)
     struct config *config = read_paths(name, NULL);
     const char *lines = config_lines(config, FINDING_WARNING);
     size_t len = strlen(base) + 1;
+
     snprintf(text, sizeof(text), "%s", strlen(lines) > len ? lines + len : lines);
     config_destroy(config);
     return text;
@@ -96,6 +101,7 @@ TEST(a_mounted_config_map_is_read_once)
 TEST(what_cannot_be_read_is_reported)
 {
     char expected[128];
+
     snprintf(expected, sizeof(expected),
         "missing.yaml: error: cannot be read by uid %u: No such file or directory\n",
         (unsigned)geteuid());
@@ -122,6 +128,7 @@ TEST(a_file_may_have_one_mebibyte)
 {
     size_t size = 1 << 20;
     char *text = malloc(size + 1);
+
     CHECK(text != NULL);
     memset(text, ' ', size + 1);
     memcpy(text, "a: 1\n#", 6);

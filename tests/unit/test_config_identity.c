@@ -24,6 +24,7 @@ static const char *describe(const char *yaml)
 {
     static const char marks[] = {'-', '=', '$', '@', '#', '!'};
     static char text[1024];
+
     world_environment = variables;
     struct config *config = config_of(yaml);
     CHECK_INT(1, config->trigger_count);
@@ -172,6 +173,7 @@ TEST(each_row_of_the_table_is_chosen)
             "and another identity may take its place; did you mean "
             "awsRoleArn?\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         CHECK_STR(cases[i].expected, describe(cases[i].yaml));
         CHECK_STR(cases[i].problems, problems_of(cases[i].yaml));
@@ -195,6 +197,7 @@ TEST(half_a_key_in_the_metadata_is_an_error)
             "t.yaml:8:147: error: awsSecretAccessKeyFromEnv: the variable EMPTY is not set; set it "
             "in tally's own container\n"},
     };
+
     world_environment = variables;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, problems_of(cases[i].yaml));
@@ -204,8 +207,10 @@ TEST(sources_that_tally_does_not_speak_are_errors)
 {
     static const char *const fields[] = {"hashiCorpVault", "azureKeyVault", "gcpSecretManager",
         "awsSecretManager", "boundServiceAccountToken", "oauth2"};
+
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         char yaml[2048], expected[512];
+
         snprintf(yaml, sizeof(yaml),
             AUTH("TriggerAuthentication", "  %s: {secrets: []}\n") OBJECT(REFERENCE, ""),
             fields[i]);
@@ -263,9 +268,11 @@ TEST(secrets_are_found_in_documents)
             "static - - =AKID =s3cret -", ""},
         {SECRET(", namespace: ns", "data: {id: '', secret: ' '}\n"), "chain - - - - -", ""},
     };
+
     world_files = NULL;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char yaml[2048];
+
         snprintf(yaml, sizeof(yaml), "%s%s%s", SECRETS, cases[i].secret, OBJECT(REFERENCE, ""));
         CHECK_STR(cases[i].expected, describe(yaml));
         CHECK_STR(cases[i].problems, problems_of(yaml));
@@ -282,6 +289,7 @@ TEST(mounted_secrets_are_read_later)
 {
     static const char *const mounted[] = {
         "/var/run/secrets/tally/s/id", "AKID", "/var/run/secrets/tally/s/secret", "s3cret", NULL};
+
     world_environment = NULL;
     world_files = NULL;
     CHECK_STR("static - - @/var/run/secrets/tally/s/id @/var/run/secrets/tally/s/secret -",
@@ -322,6 +330,7 @@ TEST(the_region_may_be_an_auth_parameter)
                                                         "authenticationRef: {name: a}\n"
                                                         "  metadata: {tableName: tab, targetValue: "
                                                         "'1', keyConditionExpression: k}\n";
+
     world_environment = variables;
     struct config *config = config_of(by_variable);
     CHECK_STR("us-east-2", config->triggers[0].query.region);
@@ -349,6 +358,7 @@ TEST(parameters_may_be_in_a_json_file)
         "{\"awsRoleArn\":\"arn:aws:iam::123456789012:role/x\",\"awsRegion\":\"\"}",
         "/var/run/secrets/tally/bad.json", "[]", "/var/run/secrets/tally/number.json",
         "{\"awsRoleArn\":1}", NULL};
+
     world_environment = NULL;
     world_files = files;
     CHECK_STR("assume-role #/var/run/secrets/tally/creds.json#awsRoleArn - - - -",
@@ -402,6 +412,7 @@ TEST(equal_identities_are_one)
 TEST(an_authentication_is_criticized_once)
 {
     char yaml[4096];
+
     world_environment = variables;
     snprintf(yaml, sizeof(yaml), "%s%s%s%s",
         AUTH("TriggerAuthentication",

@@ -116,6 +116,7 @@ TEST(the_same_name_twice_is_an_error)
 {
     const char *const files[] = {"a.yaml", O("a", "o", T("")), "b.yaml",
         "# moved\n" O("a", "o", T("")), "c.yaml", O("b", "o", T(N("x")) T(N("x"))), NULL};
+
     config = config_of_files(files);
     CHECK_STR("b.yaml:8:5: error: name: the trigger a/o is defined twice, first at a.yaml:7; "
               "rename or remove one\n"
@@ -134,6 +135,7 @@ TEST(ten_thousand_triggers_are_found_each)
     size_t size = 4u << 20;
     char *yaml = malloc(size);
     size_t len = 0;
+
     CHECK(yaml != NULL);
     for (int i = 0; i < 9999; i++)
         len += (size_t)snprintf(yaml + len, size - len,
@@ -145,6 +147,7 @@ TEST(ten_thousand_triggers_are_found_each)
     CHECK_INT(9999, config->trigger_count);
     for (int i = 0; i < 9999; i++) {
         char name[64], full[64];
+
         snprintf(name, sizeof(name), "o%d", i);
         snprintf(full, sizeof(full), "default/o%d", i);
         CHECK_STR(full, find(name));

@@ -116,6 +116,7 @@ TEST(snippet_becomes_a_trigger_named_after_its_file)
 {
     const char *const files[] = {"deploy/pages.yaml", SNIPPET("pod"), NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_INT(1, config->trigger_count);
     const struct trigger *trigger = &config->triggers[0];
@@ -131,6 +132,7 @@ TEST(snippet_becomes_a_trigger_named_after_its_file)
 TEST(snippet_works_with_the_operator_s_identity)
 {
     struct config *config = config_of(SNIPPET("operator"));
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_INT(IDENTITY_CHAIN, config->triggers[0].identity->kind);
     CHECK_STR("identityOwner operator", config->triggers[0].identity->reason);
@@ -148,6 +150,7 @@ TEST(role_example_assumes_the_role)
 {
     /* arn:aws:iam::111122223333:role/counter */
     struct config *config = config_of(ROLE("YXJuOmF3czppYW06OjExMTEyMjIyMzMzMzpyb2xlL2NvdW50ZXI="));
+
     CHECK_STR("t.yaml:30:13: warning: authenticationRef.name: keda-trigger-auth-aws-credentials is "
               "in namespace default; KEDA looks in keda-test only, so move it there\n",
         config_lines(config, FINDING_WARNING));
@@ -167,6 +170,7 @@ TEST(role_example_assumes_the_role)
 TEST(role_example_as_printed_warns_of_the_placeholder)
 {
     struct config *config = config_of(ROLE("<encoded-iam-role-arn>"));
+
     CHECK_STR("t.yaml:15:5: warning: AWS_ROLE_ARN: the value of Secret default/test-secrets key "
               "AWS_ROLE_ARN is not base64; was a placeholder not replaced?\n"
               "t.yaml:30:13: warning: authenticationRef.name: keda-trigger-auth-aws-credentials is "
@@ -185,6 +189,7 @@ TEST(user_example_takes_the_keys)
     /* AKIDEXAMPLE, secret, and a wrapped token */
     struct config *config = config_of(
         USERS("QUtJREVYQU1QTEU=", "c2VjcmV0", "|\n    dG9r\n    ZW4=\n"));
+
     CHECK_INT(0, config->error_count);
     check_scaled_object(config);
     const struct identity_spec *identity = config->triggers[0].identity;
@@ -200,6 +205,7 @@ TEST(user_example_as_printed_warns_of_each_placeholder)
 {
     struct config *config = config_of(
         USERS("<encoded-user-id>", "<encoded-key>", "<encoded-session-token>"));
+
     CHECK_INT(0, config->error_count);
     check_scaled_object(config);
     CHECK_INT(SOURCE_BROKEN, config->triggers[0].identity->key_id.source);

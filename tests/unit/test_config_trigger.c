@@ -90,9 +90,11 @@ TEST(each_parameter_is_checked)
             "mean filterExpression?\n"},
         {"scalerAddress", "x", ""},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *problems = problems_of(trigger_with(cases[i].name, cases[i].value));
         const char *expected = cases[i].expected;
+
         if (expected == NULL)
             CHECK(strncmp(problems, "t.yaml:10:18: error: awsEndpoint: ", 34) == 0);
         else
@@ -103,6 +105,7 @@ TEST(each_parameter_is_checked)
 TEST(an_endpoint_must_go_with_the_environment)
 {
     static const char *const fips[] = {"AWS_USE_FIPS_ENDPOINT", "true", NULL};
+
     world_environment = fips;
     CHECK_STR("", problems_of(trigger_with("tableName", "tab")));
     CHECK_STR("t.yaml:10:18: error: awsEndpoint: awsEndpoint gives the endpoint, so "
@@ -145,6 +148,7 @@ TEST(every_parameter_arrives)
         "      maxPages: '9'\n"
         "      warm: 'true'\n"
         "      clientValues: ' :customer , :k '\n");
+
     CHECK_STR("t.yaml:27:23: warning: consistentRead: a global secondary index refuses consistent "
               "reads (a local one does not); remove it if by-state is global\n",
         config_lines(config, FINDING_WARNING));
@@ -193,6 +197,7 @@ TEST(what_only_clients_supply_cannot_be_kept_warm)
         "    clientValues: ':c,:d', expressionAttributeValues: '{\":k\":{\"S\":\"a\"}, "
         "\":d\":{\"S\":\"b\"}}',\n"
         "    warm: 'true'}\n");
+
     CHECK_STR("t.yaml:6:11: error: warm: there is nothing to count with for :c, which only clients "
               "supply; give it a value in expressionAttributeValues, or leave warm out\n",
         config_lines(config, FINDING_ERROR));
@@ -206,6 +211,7 @@ TEST(a_limit_that_would_overflow_is_none)
         "  metadata: {awsRegion: r, tableName: tab, targetValue: "
         "'9223372036854775807', countLimit: auto, "
         "keyConditionExpression: k}\n");
+
     CHECK_INT(0, config->error_count);
     CHECK(config->triggers[0].query.count_limit == UINT64_MAX);
     config_destroy(config);
@@ -215,6 +221,7 @@ TEST(a_limit_that_would_overflow_is_none)
 static const char *object_with(const char *kind, const char *spec)
 {
     static char text[2048];
+
     snprintf(text, sizeof(text),
         "apiVersion: keda.sh/v1alpha1\nkind: %s\nmetadata: {name: o}\nspec:\n%s"
         "  triggers:\n  - type: aws-dynamodb\n    metadata: {awsRegion: r, tableName: tab, "
@@ -288,6 +295,7 @@ TEST(bounds_of_an_object_are_checked)
             "t.yaml:5:42: warning: advanced.scalingModifiers.formula: tally does not compute it: "
             "active and desired_replicas are those of each trigger alone\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, problems_of(object_with(cases[i].kind, cases[i].spec)));
 }
@@ -295,6 +303,7 @@ TEST(bounds_of_an_object_are_checked)
 static int32_t maximum_of(const char *text)
 {
     char spec[200];
+
     snprintf(spec, sizeof(spec), "  maxReplicaCount: %s\n", text);
     struct config *config = config_of(object_with("ScaledObject", spec));
     int32_t value = config->error_count > 0 ? -1 : config->triggers[0].scaling.max_replicas;
@@ -325,6 +334,7 @@ static const char *with_target(const char *text, int64_t *target)
 {
     struct config *config = config_of(trigger_with("targetValue", text));
     const char *lines = config_lines(config, FINDING_WARNING);
+
     *target = config->triggers[0].scaling.target;
     config_destroy(config);
     return lines;
@@ -367,6 +377,7 @@ TEST(a_target_is_optional_with_scaling_modifiers_only)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char yaml[600];
+
         snprintf(yaml, sizeof(yaml),
             "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: o}\nspec:\n"
             "  scaleTargetRef: {name: x}\n%s  triggers:\n  - type: aws-dynamodb\n    metadata:\n"
@@ -387,6 +398,7 @@ TEST(a_scaled_job_is_reported_from_an_object)
 {
     struct config *config = config_of(
         object_with("ScaledJob", "  minReplicaCount: 3\n  maxReplicaCount: 2\n"));
+
     CHECK_INT(OWNER_SCALED_JOB, config->triggers[0].owner);
     CHECK(config->triggers[0].scaling.is_job);
     CHECK_INT(2, config->triggers[0].scaling.min_replicas);
@@ -396,6 +408,7 @@ TEST(a_scaled_job_is_reported_from_an_object)
 static enum fallback_behavior behavior_of(const char *behavior)
 {
     char spec[200];
+
     snprintf(spec, sizeof(spec), "  fallback: {failureThreshold: 1, replicas: 1, behavior: %s}\n",
         behavior);
     struct config *config = config_of(object_with("ScaledObject", spec));
@@ -425,6 +438,7 @@ TEST(fields_that_only_keda_acts_on_are_noted)
         object_with("ScaledObject", "  cooldownPeriod: 30\n  advanced: {}\n"), FINDING_NOTE);
     const char *expected = "t.yaml:5:3: note: cooldownPeriod: accepted; tally does not act on it\n"
                            "t.yaml:6:3: note: advanced: accepted; tally does not act on it\n";
+
     CHECK(strncmp(lines, expected, strlen(expected)) == 0);
 }
 
@@ -437,6 +451,7 @@ TEST(triggers_that_are_not_dynamodb_are_skipped_but_counted)
         "- type: aws-dynamodb\n  name: n\n  metadata: {awsRegion: r, tableName: tab, targetValue: "
         "'1', keyConditionExpression: k}\n"
         "- metadata: {}\n- x\n");
+
     CHECK_STR("t.yaml:2:9: warning: type: skipped: tally counts aws-dynamodb triggers only, not "
               "aws-dynamo-db; did you mean aws-dynamodb?\n"
               "t.yaml:9:3: error: type: missing; write type: aws-dynamodb\n"
@@ -481,8 +496,10 @@ TEST(fields_of_a_trigger_are_checked)
             "t.yaml:3:38: error: authenticationRef.kind: must be TriggerAuthentication or "
             "ClusterTriggerAuthentication\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[512];
+
         snprintf(text, sizeof(text),
             "triggers:\n- type: aws-dynamodb\n  %s\n  metadata: {awsRegion: r, tableName: tab, "
             "targetValue: '1', keyConditionExpression: k}\n",

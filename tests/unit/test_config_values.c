@@ -11,6 +11,7 @@
 static const char *problems_of_value(const char *json)
 {
     char yaml[4096];
+
     snprintf(yaml, sizeof(yaml), "'{\":key\":%s}'", json);
     return problems_of(trigger_with("expressionAttributeValues", yaml));
 }
@@ -30,8 +31,10 @@ TEST(every_type_is_taken)
         {"{\"L\": [{\"S\": \"a\"}, {\"M\": {\"k\": {\"N\": \"1\"}}}]}",
             "{\"L\":[{\"S\":\"a\"},{\"M\":{\"k\":{\"N\":\"1\"}}}]}"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char yaml[512], expected[512];
+
         snprintf(yaml, sizeof(yaml), "'{\":key\":%s}'", cases[i].json);
         snprintf(expected, sizeof(expected), "{\":key\":%s}", cases[i].sent);
         struct config *config = config_of(trigger_with("expressionAttributeValues", yaml));
@@ -78,8 +81,10 @@ TEST(what_keda_does_otherwise_is_a_warning)
             "\"$now+SECONDS\" without blanks, so DynamoDB will refuse it\n",
             "{\":key\":{\"N\":\"$now-1h\"}}"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char yaml[512], expected[512];
+
         snprintf(yaml, sizeof(yaml), "'{\":key\":%s}'", cases[i].json);
         snprintf(expected, sizeof(expected), P "%s", cases[i].expected);
         struct config *config = config_of(trigger_with("expressionAttributeValues", yaml));
@@ -121,8 +126,10 @@ TEST(a_wrong_shape_is_an_error_with_its_path)
         {"{\"s\":\"a\"}",
             " has an unknown type; the types are S, N, B, BOOL, NULL, SS, NS, BS, L and M"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char expected[512];
+
         snprintf(expected, sizeof(expected), P "error: expressionAttributeValues[\":key\"]%s\n",
             cases[i].expected);
         CHECK_STR(expected, problems_of_value(cases[i].json));
@@ -134,6 +141,7 @@ TEST(every_wrong_value_is_reported_in_one_run)
     const char *errors = lines_of(trigger_with("expressionAttributeValues",
                                       "'{\":a\":{\"N\":1},\":b\":{\"L\":[{\"S\":1},{}]}}'"),
         FINDING_ERROR);
+
     CHECK_STR(P "error: expressionAttributeValues[\":a\"].N must be a string; write the number in "
                 "quotes: {\"N\":\"5\"}\n" P
                 "error: expressionAttributeValues[\":b\"].L[0].S must be a string; write "
@@ -146,8 +154,10 @@ TEST(every_wrong_value_is_reported_in_one_run)
 TEST(values_nest_up_to_32_levels)
 {
     char json[1024];
+
     for (int levels = 32; levels <= 33; levels++) {
         size_t len = 0;
+
         for (int i = 1; i < levels; i++)
             len += (size_t)snprintf(json + len, sizeof(json) - len, "{\"L\":[");
         len += (size_t)snprintf(json + len, sizeof(json) - len, "{\"S\":\"x\"}");
@@ -167,8 +177,10 @@ TEST(now_is_recognized_in_every_n)
         "{\"N\":\"$now+60\"}", "{\"L\":[{\"M\":{\"a\":{\"N\":\"$now\"}}}]}"};
     static const char *const not_uses[] = {"{\"S\":\"$now\"}", "{\"N\":\"$now-\"}",
         "{\"N\":\"$now 5\"}", "{\"N\":\"now\"}", "{\"N\":\"$now-1.5\"}"};
+
     for (size_t i = 0; i < 4 + 5; i++) {
         char yaml[512];
+
         snprintf(yaml, sizeof(yaml), "'{\":key\":%s}'", i < 4 ? uses[i] : not_uses[i - 4]);
         struct config *config = config_of(trigger_with("expressionAttributeValues", yaml));
         CHECK_INT(0, config->error_count);
@@ -201,6 +213,7 @@ TEST(json_that_is_none_is_reported)
             "t.yaml:9:31: warning: expressionAttributeNames: a key is given twice (duplicate "
             "object key near '\"#k\"'); the last value counts, remove the others\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, problems_of(trigger_with(cases[i].name, cases[i].yaml)));
 }
@@ -208,8 +221,10 @@ TEST(json_that_is_none_is_reported)
 TEST(blank_and_empty_values_are_not_sent)
 {
     static const char *const none[] = {NULL, "''", "'  '", "'{}'"};
+
     for (size_t i = 0; i < 4; i++) {
         struct config *config = config_of(trigger_with("expressionAttributeValues", none[i]));
+
         CHECK_INT(0, config->error_count);
         CHECK(config->triggers[0].query.values == NULL);
         config_destroy(config);
@@ -244,6 +259,7 @@ TEST(placeholders_are_held_against_the_expressions)
             "it\n"},
         {"clientValues", "':key'", ""},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, problems_of(trigger_with(cases[i].name, cases[i].yaml)));
 }
@@ -259,6 +275,7 @@ TEST(a_client_value_needs_no_default)
 TEST(long_expressions_are_left_to_dynamodb)
 {
     char yaml[8192];
+
     snprintf(yaml, sizeof(yaml), "'#k = :key%4000s AND %0100d = :key'", "", 1);
     CHECK_STR("t.yaml:9:29: warning: keyConditionExpression: is longer than 4 KB, so DynamoDB will "
               "refuse it\n",

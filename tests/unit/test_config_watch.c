@@ -24,6 +24,7 @@ static int changes;
 static const char *path_of(const char *name)
 {
     static char path[256];
+
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     return path;
 }
@@ -31,6 +32,7 @@ static const char *path_of(const char *name)
 static void write_file(const char *name, const char *text)
 {
     FILE *file = fopen(path_of(name), "w");
+
     CHECK(file != NULL);
     CHECK(fputs(text, file) >= 0);
     CHECK_INT(0, fclose(file));

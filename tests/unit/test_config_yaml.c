@@ -8,6 +8,7 @@ static const char *repeat(const char *text, size_t times, const char *tail)
 {
     static char *all;
     size_t len = strlen(text), size = len * times + strlen(tail) + 1;
+
     free(all);
     all = malloc(size);
     CHECK(all != NULL);
@@ -21,6 +22,7 @@ static const char *repeat(const char *text, size_t times, const char *tail)
 static void print_node(const struct node *node, FILE *out)
 {
     static const char marks[] = {'~', 'b', 'n', '\''};
+
     if (node_is_scalar(node)) {
         fprintf(out, "%c%s", marks[node->kind], node->text);
     } else if (node->kind == NODE_LIST) {
@@ -42,6 +44,7 @@ static void print_node(const struct node *node, FILE *out)
 static int print_document(void *data, const struct tree *tree)
 {
     FILE *out = data;
+
     print_node(tree->root, out);
     fputc(';', out);
     return 0;
@@ -110,6 +113,7 @@ TEST(scalars_have_the_kind_that_kubernetes_sees)
         {"%YAML 1.1\n---\na: 1", "{a=n1};"},
         {"", ""},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, read_back(cases[i].yaml, strlen(cases[i].yaml)));
 }
@@ -136,6 +140,7 @@ TEST(anchors_and_merges_are_followed)
         {"a: &x 1\n---\nb: *x\n",
             "{a=n1};t:3:4: error: the alias names an anchor that does not exist\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected, read_back(cases[i].yaml, strlen(cases[i].yaml)));
 }
@@ -176,6 +181,7 @@ TEST(broken_yaml_is_reported_with_its_place)
         {"? [a, b]\n: 1\n", 0, "t:1:3: error: a key must be a plain text, not a list\n"},
         {"a: !!binary aGk=\n", 0, "t:1:4: error: !!binary is not read; write the text itself\n"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CHECK_STR(cases[i].expected,
             read_back(cases[i].yaml, cases[i].len > 0 ? cases[i].len : strlen(cases[i].yaml)));
@@ -185,6 +191,7 @@ TEST(nesting_ends_at_64_levels)
 {
     const char *deep = repeat("[", 64, "");
     char *closed = malloc(256);
+
     CHECK(closed != NULL);
     snprintf(closed, 256, "%s%.*s", deep, 64,
         "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
@@ -211,6 +218,7 @@ TEST(alias_bombs_are_refused)
                          "a4: &a4 [*a3,*a3,*a3,*a3,*a3,*a3,*a3,*a3,*a3]\n"
                          "a5: &a5 [*a4,*a4,*a4,*a4,*a4,*a4,*a4,*a4,*a4]\n"
                          "a6: &a6 [*a5,*a5,*a5,*a5,*a5,*a5,*a5,*a5,*a5]\n";
+
     CHECK_STR("t:7:45: error: too large once its aliases are followed (1000000 values); split it\n",
         read_back(laughs, strlen(laughs)));
     const char *many = repeat("- *x\n", 10001, "");
@@ -228,6 +236,7 @@ TEST(alias_bombs_are_refused)
 TEST(large_text_behind_aliases_counts_too)
 {
     struct buffer text;
+
     buffer_init(&text, 1 << 20);
     buffer_printf(&text, "- &x y%0500000d\n- [*x", 1);
     for (int i = 0; i < 40; i++)
@@ -242,6 +251,7 @@ TEST(large_text_behind_aliases_counts_too)
 TEST(documents_end_at_10000)
 {
     struct config *config = config_of(repeat("---\nkind: X\n", 10000, ""));
+
     CHECK_INT(0, config->error_count);
     config_destroy(config);
     config = config_of(repeat("---\nkind: X\n", 10001, ""));
@@ -260,6 +270,7 @@ TEST(documents_end_at_10000)
 TEST(triggers_behind_aliases_end_at_20000)
 {
     char *text = malloc(1 << 20);
+
     CHECK(text != NULL);
     int len = 0;
     for (int document = 0; document < 3; document++) {
@@ -281,6 +292,7 @@ TEST(triggers_behind_aliases_end_at_20000)
 TEST(findings_are_listed_up_to_a_limit_and_counted_beyond)
 {
     struct config *config = config_of(repeat("---\n- 1\n", 9999, "---\nkind: Secret\n"));
+
     CHECK_INT(FINDINGS_MAX / 2 + 2, config->finding_count);
     CHECK_INT(1, config->error_count);
     /* The error is listed behind 5000 warnings. */
@@ -304,6 +316,7 @@ TEST(folded_and_anchored_metadata_is_read)
         "    expressionAttributeValues: '{\":a\":{\"S\":\"it''s\"}}'\n"
         "- type: aws-dynamodb\n  name: other\n  metadata:\n"
         "    <<: *base\n    tableName: other\n");
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_INT(2, config->trigger_count);
     CHECK_STR("default/t/0", config->triggers[0].name);

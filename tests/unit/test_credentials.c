@@ -25,6 +25,7 @@ TEST(texts_are_copied)
 {
     char id[] = "AKIDEXAMPLE", secret[] = "secret", token[] = "token", arn[] = "arn:aws:sts::1:x";
     struct credentials *credentials = credentials_create(id, secret, token, 42, arn);
+
     memset(id, 'x', sizeof(id) - 1);
     memset(secret, 'x', sizeof(secret) - 1);
     memset(token, 'x', sizeof(token) - 1);
@@ -41,6 +42,7 @@ TEST(token_and_arn_are_optional)
 {
     struct credentials *credentials = credentials_create(
         "id", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+
     CHECK(credentials->session_token == NULL);
     CHECK(credentials->arn == NULL);
     CHECK(credentials->expires_ms == INT64_MAX);
@@ -50,6 +52,7 @@ TEST(token_and_arn_are_optional)
 TEST(last_reference_frees)
 {
     struct credentials *credentials = credentials_create("id", "secret", NULL, 0, NULL);
+
     CHECK(credentials_ref(credentials) == credentials);
     CHECK_INT(2, credentials->references);
     credentials_unref(credentials);

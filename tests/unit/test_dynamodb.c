@@ -23,6 +23,7 @@ static const char *build(const struct query *query, const char *values, const ch
 TEST(a_small_query_has_only_what_it_needs)
 {
     struct query query = {.table = "orders", .key_condition = "pk = :v"};
+
     CHECK_STR("{\"TableName\":\"orders\",\"KeyConditionExpression\":\"pk = :v\","
               "\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"}",
         build(&query, NULL, NULL));
@@ -37,6 +38,7 @@ TEST(a_full_query_has_everything)
         .names = "{\"#s\":\"status\"}",
         .values = "{\":s\":{\"S\":\"new\"},\":t\":{\"N\":\"1\"}}",
         .consistent_read = true};
+
     CHECK_STR("{\"TableName\":\"orders\",\"IndexName\":\"by-status\","
               "\"KeyConditionExpression\":\"#s = :s\",\"FilterExpression\":\"ttl > :t\","
               "\"ExpressionAttributeNames\":{\"#s\":\"status\"},"
@@ -49,6 +51,7 @@ TEST(a_full_query_has_everything)
 TEST(texts_are_escaped)
 {
     struct query query = {.table = "a\"b\\c\n\x01\xc3\xa9/", .key_condition = "\x7f"};
+
     CHECK_STR("{\"TableName\":\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa9/\","
               "\"KeyConditionExpression\":\"\x7f\","
               "\"Select\":\"COUNT\",\"ReturnConsumedCapacity\":\"TOTAL\"}",
@@ -62,6 +65,7 @@ TEST(texts_are_escaped)
 TEST(empty_objects_are_not_sent)
 {
     struct query query = {.table = "t", .key_condition = "k", .names = "{}", .values = "{}"};
+
     CHECK_STR(WITH_VALUES(""), build(&query, NULL, NULL));
     CHECK_STR(WITH_VALUES(""), build(&query, "{}", NULL));
     query.uses_now = true;
@@ -71,6 +75,7 @@ TEST(empty_objects_are_not_sent)
 TEST(the_values_of_a_request_replace_the_query_s_own)
 {
     struct query query = {.table = "t", .key_condition = "k", .values = "{\":a\":{\"S\":\"own\"}}"};
+
     CHECK_STR(WITH_VALUES("\"ExpressionAttributeValues\":{\":a\":{\"S\":\"theirs\"}},"),
         build(&query, "{\":a\":{\"S\":\"theirs\"}}", NULL));
 }
@@ -112,6 +117,7 @@ TEST(now_becomes_the_time_in_numbers_only)
         struct query query = {
             .table = "t", .key_condition = "k", .values = now_cases[i].values, .uses_now = true};
         char expected[512];
+
         snprintf(expected, sizeof(expected), WITH_VALUES("\"ExpressionAttributeValues\":%s,"),
             now_cases[i].sent);
         CHECK_STR(expected, build(&query, NULL, NULL));
@@ -122,6 +128,7 @@ TEST(now_of_a_query_that_does_not_use_it_is_left_alone)
 {
     struct query query = {
         .table = "t", .key_condition = "k", .values = "{\":a\":{\"N\":\"$now\"}}"};
+
     CHECK_STR(WITH_VALUES("\"ExpressionAttributeValues\":{\":a\":{\"N\":\"$now\"}},"),
         build(&query, NULL, NULL));
 }
@@ -130,6 +137,7 @@ TEST(a_body_that_does_not_fit_says_so)
 {
     struct query query = {.table = "orders", .key_condition = "pk = :v"};
     struct buffer small;
+
     buffer_init(&small, 40);
     CHECK_INT(-EMSGSIZE, dynamodb_query_body(&small, &query, NULL, NOW, NULL, 0));
     CHECK(small.failed);
@@ -140,6 +148,7 @@ TEST(values_are_merged_by_placeholder)
 {
     char *merged = dynamodb_merge_values("{\":a\":{\"S\":\"1\"},\":b\":{\"S\":\"2\"}}",
         "{\":b\":{\"S\":\"x\"},\":c\":{\"N\":\"3\"}}");
+
     CHECK_STR("{\":a\":{\"S\":\"1\"},\":b\":{\"S\":\"x\"},\":c\":{\"N\":\"3\"}}", merged);
     free(merged);
     merged = dynamodb_merge_values(NULL, "{ \":c\" : {\"N\":\"3\"} }");
@@ -190,6 +199,7 @@ TEST(pages_are_read)
         const struct page_case *want = &pages[i];
         struct dynamodb_page page;
         char why[160] = "";
+
         if (dynamodb_parse_page(want->json, strlen(want->json), &page, why, sizeof(why)) != 0)
             TEST_FAIL("%s: %s", want->json, why);
         CHECK_INT(want->count, page.count);
@@ -224,6 +234,7 @@ TEST(anything_else_is_no_page)
     for (size_t i = 0; i < sizeof(no_pages) / sizeof(no_pages[0]); i++) {
         struct dynamodb_page page;
         char why[160] = "";
+
         if (dynamodb_parse_page(no_pages[i], strlen(no_pages[i]), &page, why, sizeof(why)) !=
             -EPROTO)
             TEST_FAIL("accepted: %s", no_pages[i]);
@@ -235,10 +246,12 @@ TEST(anything_else_is_no_page)
 TEST(a_reply_that_breaks_off_is_no_page)
 {
     const char *json = pages[0].json;
+
     for (size_t len = 0; len < strlen(json); len++) {
         struct dynamodb_page page;
         char why[160];
         char *copy = malloc(len > 0 ? len : 1); /* of that size, so that a sanitizer sees its end */
+
         memcpy(copy, json, len);
         CHECK_INT(-EPROTO, dynamodb_parse_page(copy, len, &page, why, sizeof(why)));
         free(copy);
@@ -249,6 +262,7 @@ TEST(the_reason_shows_the_field)
 {
     struct dynamodb_page page;
     char why[160];
+
     CHECK_INT(-EPROTO, dynamodb_parse_page("{}", 2, &page, why, sizeof(why)));
     CHECK_STR("Count is missing", why);
     CHECK_INT(-EPROTO, dynamodb_parse_page("{\"Count\":-1}", 12, &page, why, sizeof(why)));
@@ -279,6 +293,7 @@ TEST(a_key_survives_the_way_back)
     struct dynamodb_page page, again;
     char why[160];
     char reply[1024];
+
     CHECK_INT(0, dynamodb_parse_page(want->json, strlen(want->json), &page, why, sizeof(why)));
     CHECK(strstr(build(&query, NULL, page.last_key), page.last_key) != NULL);
     snprintf(reply, sizeof(reply), "{\"Count\":1,\"LastEvaluatedKey\":%s}", page.last_key);
@@ -347,6 +362,7 @@ TEST(errors_are_read_and_classified)
 {
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         struct aws_error error;
+
         dynamodb_parse_error(errors[i].status, errors[i].body, strlen(errors[i].body), &error);
         CHECK_STR(errors[i].code, error.code);
         CHECK_STR(errors[i].message, error.message);

@@ -31,6 +31,7 @@ static void *failing_malloc(size_t size)
 static bool next_failure(bool first)
 {
     bool more = first || allocations >= fail_at;
+
     fail_at = first ? 1 : fail_at + 1;
     allocations = 0;
     return more;
@@ -39,10 +40,12 @@ static bool next_failure(bool first)
 TEST(a_page_is_whole_or_refused)
 {
     int failures = 0;
+
     for (bool first = true; next_failure(first); first = false) {
         struct dynamodb_page page;
         char why[100] = "";
         int r = dynamodb_parse_page(PAGE, strlen(PAGE), &page, why, sizeof(why));
+
         if (r == 0) {
             CHECK(allocations < fail_at);
             CHECK_INT(3, page.count);
@@ -68,8 +71,10 @@ TEST(a_body_is_whole_or_failed)
         .values = "{\":" LONG "\":{\"S\":\"" LONG "\"},\":n\":{\"L\":[{\"N\":\"$now\"},"
                   "{\"M\":{\"m\":{\"NS\":[\"$now-1\"]}}}]}}"};
     int failures = 0;
+
     for (bool first = true; next_failure(first); first = false) {
         struct buffer body;
+
         buffer_init(&body, 4096);
         int r = dynamodb_query_body(&body, &query, NULL, 1000, NULL, 0);
         if (r == 0)
@@ -89,9 +94,11 @@ TEST(a_body_is_whole_or_failed)
 TEST(values_are_merged_whole_or_not_at_all)
 {
     int failures = 0;
+
     for (bool first = true; next_failure(first); first = false) {
         char *merged = dynamodb_merge_values(
             "{\":" LONG "\":{\"S\":\"a\"}}", "{\":b" LONG "\":{\"S\":\"" LONG "\"}}");
+
         if (merged != NULL)
             CHECK_STR("{\":" LONG "\":{\"S\":\"a\"},\":b" LONG "\":{\"S\":\"" LONG "\"}}", merged);
         failures += merged == NULL;
@@ -104,8 +111,10 @@ TEST(an_error_is_itself_or_judged_by_its_status)
 {
     static const char body[] = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#Throttling\","
                                "\"message\":\"" LONG "\"}";
+
     for (bool first = true; next_failure(first); first = false) {
         struct aws_error error;
+
         dynamodb_parse_error(503, body, strlen(body), &error);
         CHECK_STR(allocations < fail_at ? "Throttling" : "", error.code);
         CHECK_INT(allocations < fail_at ? AWS_THROTTLED : AWS_TRANSIENT, error.outcome);

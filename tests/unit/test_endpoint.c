@@ -65,6 +65,7 @@ TEST(each_partition_has_its_names)
         struct endpoint_environment environment = {
             .fips = hosts[i].fips, .dual_stack = hosts[i].dual_stack};
         char url[ENDPOINT_URL_SIZE];
+
         CHECK_INT(0, dynamodb(&environment, hosts[i].region, NULL));
         snprintf(url, sizeof(url), "https://%s/", hosts[i].host);
         CHECK_ENDPOINT(url, hosts[i].host, "/", hosts[i].region);
@@ -74,6 +75,7 @@ TEST(each_partition_has_its_names)
 TEST(a_fips_pseudo_region_means_the_region_and_its_fips_endpoint)
 {
     struct endpoint_environment environment = {.fips = false};
+
     CHECK_INT(0, dynamodb(&environment, "us-east-1-fips", NULL));
     CHECK_ENDPOINT("https://dynamodb-fips.us-east-1.amazonaws.com/",
         "dynamodb-fips.us-east-1.amazonaws.com", "/", "us-east-1");
@@ -91,6 +93,7 @@ static const char *const no_regions[] = {"", "-", "EU-WEST-1", "eu_west_1", "eu-
 TEST(a_region_is_a_host_label)
 {
     struct endpoint_environment environment = {.fips = false};
+
     for (size_t i = 0; i < sizeof(no_regions) / sizeof(no_regions[0]); i++) {
         if (dynamodb(&environment, no_regions[i], NULL) != -EINVAL)
             TEST_FAIL("accepted: %s", no_regions[i]);
@@ -111,6 +114,7 @@ TEST(a_region_is_a_host_label)
 TEST(sts_is_regional)
 {
     struct endpoint_environment environment = {.region = "eu-west-1"};
+
     CHECK_INT(0, sts(&environment, "us-east-2"));
     CHECK_ENDPOINT(
         "https://sts.eu-west-1.amazonaws.com/", "sts.eu-west-1.amazonaws.com", "/", "eu-west-1");
@@ -144,6 +148,7 @@ TEST(the_legacy_setting_sends_old_regions_to_the_global_endpoint)
 {
     for (size_t i = 0; i < sizeof(legacy) / sizeof(legacy[0]); i++) {
         struct endpoint_environment environment = {.sts_legacy = true};
+
         CHECK_INT(0, sts(&environment, legacy[i].region));
         CHECK_STR(legacy[i].host, endpoint.host);
         CHECK_STR(legacy[i].signed_for, endpoint.region);
@@ -160,6 +165,7 @@ TEST(configured_urls_come_first_in_their_order)
     struct endpoint_environment environment = {.endpoint_url = "https://both",
         .endpoint_url_dynamodb = "https://ddb",
         .endpoint_url_sts = "https://sts"};
+
     CHECK_INT(0, dynamodb(&environment, "eu-west-1", "https://own:8443/x"));
     CHECK_ENDPOINT("https://own:8443/x", "own:8443", "/x", "eu-west-1");
     CHECK_INT(0, dynamodb(&environment, "eu-west-1", NULL));
@@ -182,6 +188,7 @@ TEST(configured_urls_come_first_in_their_order)
 TEST(a_custom_endpoint_excludes_fips_and_dual_stack)
 {
     struct endpoint_environment environment = {.fips = true};
+
     CHECK_INT(-EINVAL, dynamodb(&environment, "eu-west-1", "https://x"));
     CHECK_STR("awsEndpoint gives the endpoint, so AWS_USE_FIPS_ENDPOINT (or a fips region) cannot "
               "choose one; remove one of the two",
@@ -198,6 +205,7 @@ TEST(a_custom_endpoint_excludes_fips_and_dual_stack)
 TEST(a_bad_url_is_reported_with_its_source)
 {
     struct endpoint_environment environment = {.endpoint_url_sts = "ftp://x"};
+
     CHECK_INT(-EINVAL, sts(&environment, "eu-west-1"));
     CHECK_STR("AWS_ENDPOINT_URL_STS: it must begin with https:// or http://", why);
     CHECK_INT(-EINVAL, dynamodb(&environment, "eu-west-1", "https://user:secret@x/"));
@@ -281,8 +289,10 @@ TEST(http_anywhere_has_to_be_allowed)
 TEST(a_url_may_be_as_long_as_its_room)
 {
     char url[700];
+
     for (size_t len = ENDPOINT_URL_SIZE - 5; len < ENDPOINT_URL_SIZE + 100; len++) {
         size_t used = (size_t)snprintf(url, sizeof(url), "https://example.org/");
+
         memset(url + used, 'x', len - used);
         url[len] = '\0';
         int expected = len < ENDPOINT_URL_SIZE ? 0 : -EINVAL;

@@ -30,6 +30,7 @@ TEST(published_numbers_and_names_never_change)
 {
     for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
         enum error_code code = (enum error_code)published[i].number;
+
         CHECK_STR(published[i].name, error_name(code));
         CHECK_INT(published[i].retryable, error_retryable(code));
         CHECK(strlen(error_text(code)) > 0);
@@ -165,6 +166,7 @@ TEST(bytes_that_are_no_utf8_are_replaced)
     for (size_t i = 0; i < sizeof(utf8_cases) / sizeof(utf8_cases[0]); i++) {
         char out[32];
         size_t len = utf8_copy(out, sizeof(out), utf8_cases[i].in, utf8_cases[i].len);
+
         CHECK_STR(utf8_cases[i].out, out);
         CHECK_INT(strlen(out), len);
     }
@@ -185,6 +187,7 @@ TEST(a_copy_never_passes_its_size)
 {
     for (size_t size = 1; size <= 12; size++) {
         char out[16];
+
         memset(out, 'z', sizeof(out));
         size_t len = utf8_copy(out, size, "\xe2\x82\xac\xe2\x82\xac\xff\xff\xc3\xa9", 10);
         CHECK(len < size);

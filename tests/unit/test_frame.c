@@ -38,6 +38,7 @@ static enum frame_status scan_in_bytes(
     frame_scan_init(&scan, max_bytes, max_depth);
     for (*used = 0; *used < len && status == FRAME_MORE;) {
         size_t passed = scan.offset;
+
         arrived[*used] = data[*used];
         ++*used;
         status = frame_scan_feed(&scan, arrived, *used);
@@ -138,6 +139,7 @@ TEST(agrees_with_a_model_of_the_specification)
         uint8_t data[24];
         size_t offset;
         size_t used;
+
         for (size_t i = 0; i < sizeof(data); i++)
             data[i] = random_byte() < 60 ? random_byte() & 3 : random_head();
         struct model model = {data, sizeof(data), 0};
@@ -252,6 +254,7 @@ TEST(what_can_never_be_a_frame_is_refused_at_its_head)
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         const uint8_t *data = (const uint8_t *)refusals[i].data;
         size_t used;
+
         if (scan(data, refusals[i].waiting, MAX_BYTES, MAX_DEPTH, NULL) != FRAME_MORE)
             TEST_FAIL("%s: should wait for more", refusals[i].what);
         if (scan(data, refusals[i].len, MAX_BYTES, MAX_DEPTH, NULL) != FRAME_REFUSED)

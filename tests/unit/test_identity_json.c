@@ -46,6 +46,7 @@ TEST(what_is_no_object_is_refused_without_quoting_it)
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct field field = {.name = "t"};
+
         why[0] = '\0';
         CHECK_INT(-EPROTO, fields_read(texts[i], strlen(texts[i]), &field, 1, why, sizeof(why)));
         CHECK(why[0] != '\0');
@@ -96,6 +97,7 @@ TEST(what_is_no_token_has_no_claims)
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct jwt_claims claims = {.issuer = "left over"};
+
         CHECK_INT(-EINVAL, jwt_read_claims(texts[i], strlen(texts[i]), &claims));
         CHECK_STR("", claims.issuer);
     }
@@ -202,6 +204,7 @@ TEST(error_replies_of_any_shape_are_classified)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct aws_error error = {.status = 0};
+
         credentials_json_parse_error(cases[i].status, cases[i].body, strlen(cases[i].body), &error);
         CHECK_INT(cases[i].status, error.status);
         CHECK_STR(cases[i].code, error.code);

@@ -322,6 +322,7 @@ TEST(kiam_is_asked_by_version_1_where_it_knows_no_2)
         ask_imds(true);
         if (statuses[i] == 0) {
             struct http_response silence = {.outcome = HTTP_STALLED, .error = "no answer"};
+
             fake_http_answer_with(&silence);
         } else {
             fake_http_answer(statuses[i], "no");

@@ -67,6 +67,7 @@ TEST(ini_text_that_is_wrong_is_refused_with_its_line)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         unsigned line = 0;
+
         CHECK(ini_scan(cases[i].text, strlen(cases[i].text), note, NULL, &line) < 0);
         CHECK_INT(cases[i].line, line);
     }
@@ -96,6 +97,7 @@ TEST(a_profile_is_found_by_the_rules_of_each_file)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct profile profile = {.found = false};
         unsigned line;
+
         CHECK_INT(0, profile_parse(&profile, cases[i].name, cases[i].file, cases[i].text,
                          strlen(cases[i].text), &line));
         CHECK_INT(cases[i].region != NULL, profile.found);
@@ -230,6 +232,7 @@ TEST(a_role_may_stand_on_a_named_source)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char config[256];
+
         snprintf(config, sizeof(config), "[default]\nrole_arn=" ROLE_A "\ncredential_source=%s\n",
             cases[i].source);
         start(NULL, config, NULL);

@@ -41,6 +41,7 @@ TEST(valid_times_are_read)
 {
     for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++) {
         int64_t wall_ms = -7;
+
         if (iso8601_parse(valid[i].text, strlen(valid[i].text), &wall_ms) != 0)
             TEST_FAIL("refused: %s", valid[i].text);
         CHECK_INT(valid[i].wall_ms, wall_ms);
@@ -51,6 +52,7 @@ TEST(anything_else_is_refused)
 {
     for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
         int64_t wall_ms = -7;
+
         if (iso8601_parse(invalid[i], strlen(invalid[i]), &wall_ms) != -EINVAL)
             TEST_FAIL("accepted: %s", invalid[i]);
         CHECK_INT(-7, wall_ms);
@@ -60,6 +62,7 @@ TEST(anything_else_is_refused)
 TEST(the_length_ends_the_text)
 {
     int64_t wall_ms;
+
     CHECK_INT(0, iso8601_parse("1970-01-01T00:00:01Z99", 20, &wall_ms));
     CHECK_INT(1000, wall_ms);
     CHECK_INT(-EINVAL, iso8601_parse("1970-01-01T00:00:01Z", 19, &wall_ms));
@@ -88,6 +91,7 @@ TEST(every_day_agrees_with_the_c_library)
 TEST(basic_form_refuses_years_that_do_not_fit)
 {
     char basic[ISO8601_BASIC_SIZE] = "";
+
     CHECK_INT(0, iso8601_basic(INT64_C(253402300799), basic));
     CHECK_STR("99991231T235959Z", basic);
     CHECK_INT(-ERANGE, iso8601_basic(INT64_C(253402300800), basic));

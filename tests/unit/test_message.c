@@ -113,6 +113,7 @@ TEST(what_nobody_can_be_answered_for_is_a_protocol_error)
 {
     for (size_t i = 0; i < sizeof(not_messages) / sizeof(not_messages[0]); i++) {
         struct message message;
+
         if (message_decode(&message, (const uint8_t *)not_messages[i].data, not_messages[i].len) ==
             0)
             TEST_FAIL("%s: was decoded", not_messages[i].what);
@@ -139,6 +140,7 @@ TEST(a_flawed_envelope_with_a_msgid_can_be_answered)
 {
     for (size_t i = 0; i < sizeof(flawed) / sizeof(flawed[0]); i++) {
         struct message message;
+
         CHECK_INT(0, message_decode(&message, (const uint8_t *)flawed[i].data, flawed[i].len));
         CHECK_INT(flawed[i].kind, message.kind);
         CHECK_INT(flawed[i].kind == MESSAGE_REQUEST ? 7 : 0, message.id);
@@ -173,6 +175,7 @@ TEST(each_error_comes_back)
 {
     for (int code = 1; code <= 14; code++) {
         struct failure failure;
+
         failure_set(&failure, (enum error_code)code, "because of %d", code);
         struct failure read = through_the_wire(&failure);
         CHECK_INT(code, read.code);

@@ -244,6 +244,7 @@ TEST(skip_never_leaves_the_bytes)
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct reader reader = reader_over(broken[i], strlen(broken[i]));
         const uint8_t *start = reader.at;
+
         CHECK(!reader_skip(&reader, NULL));
         CHECK(reader.failed);
         CHECK(reader.at == start);
@@ -259,6 +260,7 @@ TEST(nothing_and_what_is_never_accepted_have_no_type)
         const char data[20] = {(char)byte};
         bool refused = byte == 0xc1 || (byte >= 0xc7 && byte <= 0xc9) ||
                        (byte >= 0xd4 && byte <= 0xd8);
+
         reader = reader_over(data, 1);
         if (refused)
             CHECK_INT(VALUE_NONE, reader_peek(&reader));

@@ -42,6 +42,7 @@ TEST(delays_are_as_specified)
     for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
         int64_t delay = retry_delay(delays[i].outcome, delays[i].attempt, delays[i].base_ms,
             delays[i].retry_after_ms, delays[i].random);
+
         if (delay != delays[i].delay)
             TEST_FAIL("case %zu: %lld ms, expected %lld", i, (long long)delay,
                 (long long)delays[i].delay);
@@ -51,6 +52,7 @@ TEST(delays_are_as_specified)
 TEST(delays_are_spread_evenly)
 {
     uint64_t sum = 0;
+
     for (uint32_t i = 0; i < 1000; i++)
         sum += (uint64_t)retry_delay(AWS_TRANSIENT, 5, 50, 0, i * (UINT32_MAX / 1000));
     CHECK(sum / 1000 >= 790 && sum / 1000 <= 810); /* of 1600 */
@@ -60,6 +62,7 @@ TEST(the_quota_ends_retries)
 {
     struct retry_quota quota;
     int retries = 0;
+
     retry_quota_init(&quota);
     while (retry_quota_take(&quota, AWS_TRANSIENT))
         retries++;
@@ -73,6 +76,7 @@ TEST(the_quota_ends_retries)
 TEST(successes_pay_back)
 {
     struct retry_quota quota = {.tokens = 0};
+
     retry_quota_success(&quota, 0, AWS_OK);
     CHECK_INT(1, quota.tokens);
     retry_quota_success(&quota, 3, AWS_TRANSIENT);

@@ -86,6 +86,7 @@ static int sign_with(const struct credentials *credentials, const struct example
         .headers = example->headers,
         .body = example->body,
         .body_len = strlen(example->body)};
+
     while (request.header_count < 3 && example->headers[request.header_count].name != NULL)
         request.header_count++;
     return sigv4_sign(
@@ -96,6 +97,7 @@ static int sign_example(const struct example *example, struct sigv4_signature *s
 {
     struct credentials *credentials = example_credentials(example);
     int r = sign_with(credentials, example, signature);
+
     credentials_unref(credentials);
     return r;
 }
@@ -104,6 +106,7 @@ TEST(examples_have_their_published_signatures)
 {
     for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
         struct sigv4_signature signature;
+
         CHECK_INT(0, sign_example(&examples[i], &signature));
         if (strcmp(examples[i].authorization, signature.authorization) != 0)
             TEST_FAIL("%s:\n%s", examples[i].name, signature.authorization);
@@ -113,6 +116,7 @@ TEST(examples_have_their_published_signatures)
 TEST(the_date_is_the_published_one)
 {
     struct sigv4_signature signature;
+
     CHECK_INT(0, sign_example(&examples[0], &signature));
     CHECK_STR("20150830T123600Z", signature.date);
 }
@@ -124,6 +128,7 @@ static struct sigv4_signature sign_in(
 {
     struct sigv4_request request = {.method = "GET", .path = "/", .query = ""};
     struct sigv4_signature signature = {.authorization = ""};
+
     CHECK_INT(0, sigv4_sign(&request, credentials, region, service, time, &signature));
     return signature;
 }
@@ -133,6 +138,7 @@ static struct sigv4_signature sign_afresh(const char *region, const char *servic
 {
     struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
     struct sigv4_signature signature = sign_in(credentials, region, service, time);
+
     credentials_unref(credentials);
     return signature;
 }
@@ -142,6 +148,7 @@ TEST(a_key_is_derived_once_for_a_scope)
     struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
     struct signing_key *kept = &credentials->derived->keys[0];
     struct sigv4_signature right = sign_in(credentials, "r", "s", TIME);
+
     CHECK_STR("20260102/r/s/aws4_request", kept->scope);
     memset(kept->hmac + sizeof(kept->hmac) / 2, 0, sizeof(kept->hmac) / 2);
     CHECK(strcmp(right.authorization, sign_in(credentials, "r", "s", TIME).authorization) != 0);
@@ -153,10 +160,12 @@ TEST(keys_of_many_days_regions_and_services_are_distinguished)
     static const char *const regions[] = {"eu-west-1", "eu-west-2", "eu-west-3", "us-east-1"};
     static const char *const services[] = {"dynamodb", "sts"};
     struct credentials *credentials = credentials_create("id", "s", NULL, 0, NULL);
+
     /* More than are kept: each is replaced, and made again. */
     for (size_t i = 0; i < 3 * 16; i++) {
         const char *region = regions[i % 4], *service = services[i / 4 % 2];
         int64_t time = TIME + (int64_t)(i / 8 % 2) * 86400;
+
         CHECK_STR(sign_afresh(region, service, time).authorization,
             sign_in(credentials, region, service, time).authorization);
         CHECK_STR(sign_afresh(region, service, time).authorization,
@@ -172,6 +181,7 @@ static struct credentials *with_token(size_t bytes)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     char token[2048];
+
     for (size_t i = 0; i < bytes; i++)
         token[i] = letters[(i * 7 + i / 65) % (sizeof(letters) - 1)];
     token[bytes] = '\0';
@@ -194,6 +204,7 @@ static void check_kept(struct credentials *credentials, const struct example *re
     struct sigv4_signature kept = {.authorization = ""}, fresh = {.authorization = ""};
     struct credentials *others = credentials_create(credentials->access_key_id,
         credentials->secret_access_key, credentials->session_token, 0, NULL);
+
     CHECK_INT(0, sign_with(credentials, request, &kept));
     CHECK_INT(0, sign_with(others, request, &fresh));
     CHECK_STR(fresh.authorization, kept.authorization);
@@ -208,6 +219,7 @@ TEST(requests_that_follow_one_another_are_signed_as_first_ones)
         struct credentials *credentials = with_token(bytes < 130 ? bytes : 1000);
         struct example changed[] = {
             page, page, page, page, page, page, page, page, page, page, page};
+
         changed[1].unix_seconds = TIME + 1;
         changed[2].headers[1].value = "dynamodb.eu-west-2.amazonaws.com";
         changed[3].headers[0].value = FORM;
@@ -233,8 +245,10 @@ TEST(examples_keep_their_published_signatures)
     for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
         struct credentials *credentials = example_credentials(&examples[i]);
         struct sigv4_signature signature;
+
         for (int times = 0; times < 3; times++) {
             struct example later = examples[i];
+
             CHECK_INT(0, sign_with(credentials, &examples[i], &signature));
             CHECK_STR(examples[i].authorization, signature.authorization);
             later.unix_seconds++;
@@ -250,6 +264,7 @@ TEST(a_front_is_hashed_once_for_a_second_and_a_host)
     struct signed_front *front = &credentials->derived->keys[0].front;
     struct sigv4_signature right, wrong = {.authorization = ""};
     struct example later = page;
+
     CHECK_INT(0, sign_with(credentials, &page, &right));
     CHECK(front->len > 0);
     memset(front->hash + sizeof(front->hash) - 32, 0x55,
@@ -269,6 +284,7 @@ TEST(headers_that_run_into_one_another_are_distinguished)
         {{"a", "bcd"}, {"e", ""}}};
     struct credentials *credentials = with_token(100);
     struct example request = page;
+
     request.headers[2] = (struct sigv4_header){.name = NULL};
     for (size_t i = 0; i < 2 * sizeof(pairs) / sizeof(pairs[0]); i++) {
         memcpy(request.headers, pairs[i / 2], sizeof(pairs[0]));
@@ -282,6 +298,7 @@ TEST(a_long_front_is_signed_and_not_kept)
     struct credentials *credentials = with_token(100);
     struct example request = page, other;
     char host[400], another[400];
+
     for (size_t bytes = 130; bytes < sizeof(host); bytes += 3) {
         memset(host, 'h', bytes);
         host[bytes] = '\0';
@@ -303,6 +320,7 @@ TEST(what_follows_a_kept_front_is_still_checked)
     struct credentials *credentials = with_token(100);
     struct sigv4_signature signature;
     struct example line_end = page, unsorted = page;
+
     line_end.headers[2].value = "a\nb";
     unsorted.headers[2].name = "x-amz-date";
     CHECK_INT(0, sign_with(credentials, &page, &signature));
@@ -324,6 +342,7 @@ static struct sigv4_signature sign_simple(
         .method = "GET", .path = path, .query = "", .headers = &header, .header_count = 1};
     struct sigv4_signature signature = {.authorization = ""};
     struct credentials *credentials = credentials_create("id", secret, NULL, 0, NULL);
+
     *r = sigv4_sign(&request, credentials, "r", "s", TIME, &signature);
     credentials_unref(credentials);
     return signature;
@@ -334,6 +353,7 @@ static bool same_signature(const char *secret, const char *path, const char *hos
 {
     int r;
     struct sigv4_signature one = sign_simple(secret, path, host, &r);
+
     CHECK_INT(0, r);
     struct sigv4_signature other = sign_simple(other_secret, other_path, other_host, &r);
     CHECK_INT(0, r);
@@ -363,6 +383,7 @@ TEST(empty_path_segments_are_left_out)
 TEST(what_cannot_be_signed_is_refused)
 {
     int r;
+
     sign_simple("s", "/", "host\r\nx-evil: 1", &r);
     CHECK_INT(-EINVAL, r);
 
@@ -431,6 +452,7 @@ static void sign_on_stack(void)
 static bool stack_has(const void *bytes, uint8_t mask, bool as_words)
 {
     uint8_t wanted[8];
+
     for (size_t i = 0; i < sizeof(wanted); i++)
         wanted[i] = ((const uint8_t *)bytes)[as_words ? i ^ 3 : i] ^ mask;
     return memmem(stack, sizeof(stack), wanted, sizeof(wanted)) != NULL;
@@ -440,6 +462,7 @@ static void check_stack(const void *bytes, size_t len)
 {
     static const uint8_t masks[] = {0, 0x36, 0x5c}; /* as it is, and as HMAC pads it */
     static const uint8_t none[8];
+
     for (size_t i = 0; i < sizeof(masks); i++) {
         for (size_t at = 0; at + 8 <= len; at++) {
             if (memcmp((const uint8_t *)bytes + at, none, sizeof(none)) == 0)
@@ -465,6 +488,7 @@ static void sign_on_searched_stack(void)
 TEST(no_key_material_stays_on_the_stack)
 {
     const struct signing_key *derived;
+
     stack_credentials = example_credentials(&examples[4]);
     sign_on_searched_stack();
     CHECK_STR(examples[4].authorization, stack_signature.authorization);

@@ -68,6 +68,7 @@ TEST(session_names_fit_the_rule_of_sts)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char name[STS_SESSION_NAME_SIZE];
+
         sts_session_name(names[i].wanted, name);
         CHECK_STR(names[i].name, name);
     }
@@ -96,6 +97,7 @@ static int parse_part(const char *xml, size_t len)
 {
     /* In memory of its own size, so that a sanitizer sees its end. */
     char *copy = malloc(len > 0 ? len : 1);
+
     memcpy(copy, xml, len);
     why[0] = '\0';
     int r = sts_parse_credentials(copy, len, &credentials, why, sizeof(why));
@@ -216,6 +218,7 @@ TEST(anything_else_is_refused_and_wiped)
 TEST(a_reply_that_breaks_off_is_refused)
 {
     static const char xml[] = WEB(USER CREDENTIALS);
+
     for (size_t len = 0; len < sizeof(xml) - 2; len++) /* without the line end */
         CHECK_INT(-EPROTO, parse_part(xml, len));
 }
@@ -223,6 +226,7 @@ TEST(a_reply_that_breaks_off_is_refused)
 static void token_of(char *xml, size_t size, size_t len)
 {
     char *token = malloc(len + 1);
+
     memset(token, 't', len);
     token[len] = '\0';
     snprintf(xml, size, KEYS(ID("i") SECRET("s") TOKEN("%s") GOOD_TIME), token);
@@ -232,6 +236,7 @@ static void token_of(char *xml, size_t size, size_t len)
 TEST(a_token_may_be_as_long_as_its_room)
 {
     static char xml[32 * 1024];
+
     token_of(xml, sizeof(xml), sizeof(credentials.session_token) - 1);
     CHECK_INT(0, parse(xml));
     CHECK_INT(sizeof(credentials.session_token) - 1, strlen(credentials.session_token));
@@ -244,6 +249,7 @@ TEST(a_long_element_name_is_refused)
 {
     static char xml[2048];
     char name[1001];
+
     memset(name, 'n', 1000);
     name[1000] = '\0';
     snprintf(xml, sizeof(xml), "<AssumeRoleResponse><%s/></AssumeRoleResponse>", name);
@@ -267,6 +273,7 @@ TEST(an_identity_is_read)
         "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>a</Arn><UserId>u</UserId>"
         "</GetCallerIdentityResult></GetCallerIdentityResponse>";
     struct sts_identity identity;
+
     CHECK_INT(0, sts_parse_identity(xml, strlen(xml), &identity, why, sizeof(why)));
     CHECK_STR("arn:aws:sts::123456789012:assumed-role/Role/x", identity.arn);
     CHECK_STR("AROA:x", identity.user_id);
@@ -326,6 +333,7 @@ TEST(errors_are_read_and_classified)
 {
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         struct aws_error error;
+
         sts_parse_error(errors[i].status, errors[i].xml, strlen(errors[i].xml), &error);
         CHECK_STR(errors[i].code, error.code);
         CHECK_STR(errors[i].message, error.message);
@@ -340,6 +348,7 @@ TEST(a_long_error_message_is_cut)
     static char xml[8192];
     char message[5001];
     struct aws_error error;
+
     for (size_t i = 0; i < 5000; i++)
         message[i] = i % 8 == 7 ? ' ' : 'm';
     message[5000] = '\0';

@@ -35,6 +35,7 @@ TEST(pairs_are_joined_and_nothing_else)
         size_t len = strlen(rows[i].text);
         /* On the heap and without a terminator, so that a sanitizer sees one byte too far. */
         char *text = malloc(len > 0 ? len : 1);
+
         CHECK(text != NULL);
         memcpy(text, rows[i].text, len);
         size_t joined = surrogates_join(text, len);
@@ -54,6 +55,7 @@ TEST(a_json_file_may_have_them)
     const char *const files[] = {
         "t.json", JSON("\"{\\\":k\\\":{\\\"S\\\":\\\"\\ud83d\\ude00\\\"}}\""), NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_STR("{\":k\":{\"S\":\"\xf0\x9f\x98\x80\"}}", config->triggers[0].query.values);
     config_destroy(config);
@@ -65,6 +67,7 @@ TEST(json_in_json_is_left_alone)
     const char *const files[] = {
         "t.json", JSON("\"{\\\":k\\\":{\\\"S\\\":\\\"\\\\ud83d\\\\ude00\\\"}}\""), NULL};
     struct config *config = config_of_files(files);
+
     CHECK_STR("", config_lines(config, FINDING_WARNING));
     CHECK_STR("{\":k\":{\"S\":\"\xf0\x9f\x98\x80\"}}", config->triggers[0].query.values);
     config_destroy(config);
@@ -74,6 +77,7 @@ TEST(half_a_pair_is_refused)
 {
     const char *const files[] = {"t.json", JSON("\"\\ud83d\""), NULL};
     struct config *config = config_of_files(files);
+
     CHECK(strstr(config_lines(config, FINDING_ERROR),
               "found invalid Unicode character escape code") != NULL);
     config_destroy(config);

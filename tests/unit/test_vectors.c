@@ -38,10 +38,12 @@ static void read_hex(const char *path, const char *text, struct buffer *bytes)
 {
     while (*text != '\0') {
         const char *end = text + strcspn(text, "\n");
+
         while (*text != '#' && text < end) {
             const char pair[3] = {text[0], text[1], '\0'};
             char *rest;
             unsigned long byte = strtoul(pair, &rest, 16);
+
             if (rest != pair + 2)
                 TEST_FAIL("%s: no hex: %.10s", path, text);
             CHECK_INT(0, buffer_append_byte(bytes, (uint8_t)byte));
@@ -283,6 +285,7 @@ TEST(examples_of_the_document_are_the_vectors)
     read_file(DOCUMENT, &document);
     for (const char *at = buffer_string(&document); (at = strstr(at, fence)) != NULL;) {
         char name[200];
+
         at += strlen(fence);
         CHECK_INT(1, sscanf(at, "%199[^\n]", name));
         at += strlen(name) + 1;

@@ -62,8 +62,10 @@ static bool keep(void)
 TEST(a_block_is_used_again_for_each_size_that_it_fits)
 {
     bool keeps = keep();
+
     for (size_t size = 0; size <= LARGEST; size++) {
         void *first = wiping_malloc(size);
+
         made = 0;
         wiping_free(first);
         void *again = wiping_malloc(size);
@@ -83,6 +85,7 @@ TEST(no_block_is_given_for_more_than_it_holds)
         wiping_free(malloc(size + 1));
         for (size_t wanted = size > 40 ? size - 40 : 0; wanted < size + 40; wanted++) {
             void *block = wiping_malloc(wanted);
+
             CHECK(malloc_usable_size(block) >= wanted);
             memset(block, 0xff, malloc_usable_size(block));
             wiping_free(block);
@@ -94,11 +97,13 @@ TEST(no_block_is_given_for_more_than_it_holds)
 TEST(a_freed_block_holds_nothing)
 {
     static const uint8_t none[LARGEST];
+
     if (!keep())
         return;
     for (size_t size = 24; size <= LARGEST; size += 7) {
         uint8_t *other = wiping_malloc(size), *block = wiping_malloc(size);
         size_t whole = malloc_usable_size(block);
+
         memset(block, 0x5a, whole);
         kept = block;
         wiping_free(other);
@@ -115,6 +120,7 @@ TEST(a_freed_block_holds_nothing)
 TEST(a_block_that_grows_is_moved_and_wiped)
 {
     static const char text[] = "THE-SECRET-OF-A-BLOCK-THAT-GROWS";
+
     if (!keep())
         return;
     char *block = wiping_strdup(text);
@@ -136,6 +142,7 @@ TEST(no_more_is_kept_than_64_kib)
 {
     void *blocks[3000];
     bool keeps = keep();
+
     for (size_t i = 0; i < 3000; i++)
         blocks[i] = wiping_malloc(i % 100 == 0 ? LARGEST : 56);
     for (size_t i = 0; i < 3000; i++)
@@ -164,6 +171,7 @@ TEST(other_threads_keep_nothing)
 {
     pthread_t thread;
     size_t before;
+
     keep();
     void *block = wiping_malloc(100);
     wiping_free(wiping_malloc(1000));

@@ -163,6 +163,7 @@ TEST(one_check_after_the_whole_message_is_enough)
     for (size_t max = 0; max < 20; max++) {
         struct buffer buffer = made(max);
         struct map map = map_begin(&buffer);
+
         map_string(&map, "trigger", "orders");
         map_key(&map, "n");
         write_uint(&buffer, 1);
@@ -175,6 +176,7 @@ TEST(one_check_after_the_whole_message_is_enough)
     for (size_t max = 0; max < 52; max++) {
         struct buffer buffer = made(max);
         struct map map = map_begin(&buffer);
+
         for (unsigned i = 0; i < 16; i++)
             map_bool(&map, "a", true);
         map_end(&map);

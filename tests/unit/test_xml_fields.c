@@ -43,12 +43,14 @@ static int read_document(void)
     static const char *const bases[] = {"Root/Result", NULL};
     const struct xml_field fields[] = {{"Secret", text, sizeof(text), false}};
     char why[100];
+
     return xml_fields_read(xml, strlen(xml), bases, fields, 1, why, sizeof(why));
 }
 
 static void write_document(const char *around)
 {
     size_t used = (size_t)snprintf(xml, sizeof(xml), "<Root %s><Result><Secret>", around);
+
     for (int i = 0; i < 2000; i++)
         used += (size_t)snprintf(xml + used, sizeof(xml) - used, "TOP-SECRET&amp;\n");
     snprintf(xml + used, sizeof(xml) - used, "</Secret><TOP-SECRET/></Result></Root>");
