@@ -14,7 +14,7 @@
 
 /* ---- option value ---- */
 
-/* The option values of tallyd, as users write them: each function parses a whole text, and returns
+/* Option values, as users write them: each function parses a whole text, and returns
  * whether it is valid. */
 
 /* A number of bytes, at least 64 KiB; K and M allowed. */
@@ -33,6 +33,8 @@ bool option_value_group(const char *text, gid_t *gid);  /* a number, or a name o
 bool option_value_flag(const char *text, bool *flag); /* 1, true, yes; 0, false, no, "" */
 bool option_value_level(const char *text, enum log_level *level);
 bool option_value_format(const char *text, bool *is_json); /* json, logfmt */
+
+/* ---- option table ---- */
 
 enum option_kind {
     OPTION_TEXT,   /* const char *, borrowed */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Process-wide setup: no core file, no new privileges, and notifications to systemd. */
+/* Process-wide: no core file, no new privileges, notifications to systemd, random bits. */
 #ifndef TALLY_AGENT_PROCESS_H
 #define TALLY_AGENT_PROCESS_H
 

@@ -52,6 +52,8 @@ enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, 
  * logs. Static. */
 const char *frame_refusal(const struct frame_scan *scan, const uint8_t *data, size_t len);
 
+/* ---- reader ---- */
+
 enum value_type {
     VALUE_NONE, /* at the end, or failed */
     VALUE_NIL,

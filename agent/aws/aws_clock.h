@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock offsets between this machine and the endpoints that requests are signed for. An offset is
- * learned from a refusal, for the refusing host only: the clock of one odd endpoint is not AWS's
- * clock. Fixed memory; reads no clock. */
+/* AWS's time: how far the clocks of the endpoints are from this machine's, and times as AWS writes
+ * them. Fixed memory; reads no clock. */
 #ifndef TALLY_AGENT_AWS_AWS_CLOCK_H
 #define TALLY_AGENT_AWS_AWS_CLOCK_H
 
@@ -10,6 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- skews ---- */
+
+/* Clock offsets between this machine and the endpoints that requests are signed for. An offset is
+ * learned from a refusal, for the refusing host only: the clock of one odd endpoint is not AWS's
+ * clock. */
 
 #define SKEWS_ENTRIES 16
 
@@ -25,6 +30,8 @@ struct skews { /* zeroed: nothing is known */
 int64_t skews_offset(const struct skews *skews, const char *host, int64_t otherwise);
 
 void skews_learn(struct skews *skews, const char *host, int64_t offset_ms);
+
+/* ---- aws clock ---- */
 
 /* The time at the endpoints that requests are signed for: this machine's clock plus the offset from
  * their replies. Pure: this machine's time and the reply's Date come in, in ms. */

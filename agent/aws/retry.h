@@ -12,7 +12,7 @@
 
 /* ---- backoff ---- */
 
-/* Backoff delays, which grow with each consecutive failure. Pure. */
+/* Backoff delays, which grow with each consecutive failure. */
 
 /* After a failure: first_ms, doubled for each earlier consecutive failure, at most most_ms. */
 int64_t backoff_ms(int64_t first_ms, int64_t most_ms, uint32_t earlier);
@@ -20,6 +20,8 @@ int64_t backoff_ms(int64_t first_ms, int64_t most_ms, uint32_t earlier);
 /* After a refusal: 10 s, doubling to 60 s. For that time the refusal itself is the answer: a retry
  * cannot succeed until a policy changes. */
 int64_t backoff_refused_ms(uint32_t earlier);
+
+/* ---- retry ---- */
 
 #define RETRY_BASE_DYNAMODB_MS 25
 #define RETRY_BASE_MS          50

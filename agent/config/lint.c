@@ -139,8 +139,6 @@ struct text_part unrendered_part(const char *text, enum unrendered_where where)
     return (struct text_part){0};
 }
 
-/* ---- lint ---- */
-
 /* ---- lint object ---- */
 
 #define DYNAMODB_NAME_MAXKEDA 63 /* KEDA writes it into a label */
@@ -384,7 +382,7 @@ void lint_auth(struct parser *parser, struct auth *auth)
     lint_secret(parser, auth, AUTH_SESSION_TOKEN, "awsSessionToken");
 }
 
-/* ---- lint ---- */
+/* ---- lint query ---- */
 
 #define PLACEHOLDER    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define EXPRESSION_MAX 4096 /* DynamoDB's own limit */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What KEDA reports for an object that tally can use: its fields, names, annotations, bounds. */
+/* What KEDA and AWS report for an object that tally can use: its fields, names, annotations,
+ * bounds. */
 #ifndef TALLY_AGENT_CONFIG_LINT_H
 #define TALLY_AGENT_CONFIG_LINT_H
 
@@ -46,6 +47,8 @@ enum unrendered_where {
 
 /* The first template placeholder in the text: the template was not rendered. */
 struct text_part unrendered_part(const char *text, enum unrendered_where where);
+
+/* ---- lint ---- */
 
 /* Fields of the object that are unknown or that tally does not use, and how KEDA handles the
  * others. */

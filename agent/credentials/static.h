@@ -29,6 +29,8 @@ int value_read_optional(const struct value_ref *ref, const char *(*get)(const ch
 /* The file that holds the value; NULL: it is not in a file. */
 const char *value_file(const struct value_ref *ref);
 
+/* ---- static ---- */
+
 struct static_options {
     const struct identity_context *context;
     struct facts *facts;

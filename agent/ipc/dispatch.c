@@ -187,7 +187,7 @@ const struct session_hooks dispatch_hooks = {.frame = dispatch_frame,
     .caught_up = method_watch_catch_up,
     .closing = dispatch_closing};
 
-/* ---- pending request ---- */
+/* ---- params ---- */
 
 void params_fail(struct params *params, const char *format, ...)
 {
@@ -308,8 +308,6 @@ bool params_only_text(struct method_call *call, const char *name, struct text *v
     }
     return params_close(&params);
 }
-
-/* ---- pending request ---- */
 
 /* ---- pending ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The methods of the protocol. dispatch finds the method of a request and calls it; a method
- * answers at once, or keeps a struct pending and answers later. */
+/* The methods of the protocol. dispatch finds the method of a request and calls it; the method
+ * reads the params, and answers at once, or keeps a struct pending and answers later. */
 #ifndef TALLY_AGENT_IPC_DISPATCH_H
 #define TALLY_AGENT_IPC_DISPATCH_H
 
@@ -58,12 +58,6 @@ void method_count_answer(
 /* Finds the trigger of this name, or answers why there is none (NULL). */
 const struct trigger *method_trigger(struct method_call *call, struct text name);
 
-/* ---- pending request ---- */
-
-/* A request that is answered later. Its session knows it from decoding until the answer, so that it
- * ends with the session, and one connection cannot have too many. The methods embed it in the state
- * that they keep for the request. */
-
 /* ---- params ---- */
 
 /* Reads the params of a request: a map, name by name. Errors are sticky, so one check at
@@ -118,6 +112,12 @@ bool params_close(struct params *params);
  * False: an error was answered. */
 bool params_only_text(struct method_call *call, const char *name, struct text *value);
 
+/* ---- pending request ---- */
+
+/* A request that is answered later. Its session knows it from decoding until the answer, so that it
+ * ends with the session, and one connection cannot have too many. The methods embed it in the state
+ * that they keep for the request. */
+
 struct pending;
 
 /* The client is gone: cancel the work and free the state of the request. The pending request is
@@ -143,6 +143,8 @@ void pending_end(struct pending *pending);
 
 /* The session is closing. */
 void pending_forget(struct session *session);
+
+/* ---- ask ---- */
 
 /* What a request refers to: the params that count, explain, watch and unwatch share. */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packs a request to AWS so that it can be read, but not sent by a reader. */
+/* What `explain` answers; and a request to AWS, packed so that it can be read, but not sent by a
+ * reader. */
 #ifndef TALLY_AGENT_IPC_METHOD_EXPLAIN_H
 #define TALLY_AGENT_IPC_METHOD_EXPLAIN_H
 
