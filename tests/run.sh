@@ -38,8 +38,10 @@ plain=build clang=build/clang sanitized=build/sanitized
 make=(make --no-print-directory -j"$(nproc)" WERROR=1)
 make_sanitized=("${make[@]}" BUILD="$sanitized" "SANITIZE=address,undefined")
 # The tests mostly wait, so several run at a time, each process with its own gateway. A failed test is
-# run once more, because a deadline may pass on a busy machine, and is reported as "rerun".
-python_tests=(/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --tb=short --reruns 1 -n "$((3 * $(nproc)))")
+# run once more, because a deadline may pass on a busy machine, and is reported as "rerun". A test that
+# hangs fails after five minutes (pytest-timeout), with a traceback that shows where.
+python_tests=(/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --tb=short --reruns 1 --timeout 300
+  -n "$((3 * $(nproc)))")
 
 step "build with gcc" "${make[@]}" BUILD="$plain" all unit-programs helpers
 step "build with clang" "${make[@]}" BUILD="$clang" CC=clang all unit-programs helpers \

@@ -27,7 +27,7 @@ demo=(ca-certificates python3 python3-botocore python3-cryptography python3-jwt)
 test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-go-codec-dev golang-go
   golang-google-grpc-dev iproute2 libclang-rt-14-dev libglib2.0-dev mandoc neovim
   prometheus python3-boto3 python3-grpcio python3-msgpack python3-pynvim python3-pytest python3-pytest-rerunfailures
-  python3-pytest-xdist python3-yaml shellcheck socat
+  python3-pytest-timeout python3-pytest-xdist python3-yaml shellcheck socat
   strace systemd valgrind zsh)
 packages=(build-essential debhelper dpkg-dev git)
 machine=(cpio qemu-system-arm qemu-user)
