@@ -80,7 +80,7 @@ stop open
 """
 
 
-@pytest.fixture(scope="module", name="told")
+@pytest.fixture(scope="module", name="report")
 def run_machine(gateway, tables, tmp_path_factory):  # pylint: disable=unused-argument
     """What each command in the machine printed, and its exit code: name → (text, code)."""
     folder = tmp_path_factory.mktemp("machine")
@@ -106,50 +106,50 @@ def run_machine(gateway, tables, tmp_path_factory):  # pylint: disable=unused-ar
         r"^== ([a-z ]+)\n(.*?)^== exit ([0-9]+)$", console, re.MULTILINE | re.DOTALL)}
 
 
-def intruder_got(told, name):
-    *lines, last = told[f"{name} intruder"][0].splitlines()
+def intruder_got(report, name):
+    *lines, last = report[f"{name} intruder"][0].splitlines()
     assert last == "end"
     return dict(line.split(" ") for line in lines)
 
 
-def test_it_counts_on_an_arm64_kernel(told):
-    assert told["machine"] == ("aarch64\n", 0)
-    text, code = told["plain"]
-    assert code == 0, text + told["plain log"][0]
+def test_it_counts_on_an_arm64_kernel(report):
+    assert report["machine"] == ("aarch64\n", 0)
+    text, code = report["plain"]
+    assert code == 0, text + report["plain log"][0]
     answer = json.loads(text)
     assert (answer["count"], answer["quality"]) == (7, "exact")
-    assert told["plain stopped"][1] == 0
-    log = told["plain log"][0]
+    assert report["plain stopped"][1] == 0
+    log = report["plain log"][0]
     assert "syscall_denied" not in log and "no_seccomp" not in log
 
 
-def test_the_kernel_has_its_filter_for_every_thread(told):
-    status = dict(line.split(":\t", 1) for line in told["status"][0].splitlines() if ":\t" in line)
+def test_the_kernel_has_its_filter_for_every_thread(report):
+    status = dict(line.split(":\t", 1) for line in report["status"][0].splitlines() if ":\t" in line)
     assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
-    threads = told["threads"][0].splitlines()
+    threads = report["threads"][0].splitlines()
     assert threads and set(threads) == {"Seccomp:\t2"}
 
 
-def test_the_bridge_serves_it_with_a_filter_of_its_own(told):
-    text, code = told["bridge"]
-    assert code == 0, text + told["bridge log"][0]
+def test_the_bridge_serves_it_with_a_filter_of_its_own(report):
+    text, code = report["bridge"]
+    assert code == 0, text + report["bridge log"][0]
     assert json.loads(text)["count"] == 7
-    assert re.search(r"^Seccomp:\t2$", told["bridge status"][0], re.MULTILINE)
-    assert told["bridge stopped"][1] == 0
-    assert "syscall_denied" not in told["bridge log"][0] and "no_seccomp" not in told["bridge log"][0]
+    assert re.search(r"^Seccomp:\t2$", report["bridge status"][0], re.MULTILINE)
+    assert report["bridge stopped"][1] == 0
+    assert "syscall_denied" not in report["bridge log"][0] and "no_seccomp" not in report["bridge log"][0]
 
 
-def test_an_intruder_gets_nowhere_on_arm64(told):
+def test_an_intruder_gets_nowhere_on_arm64(report):
     if not needed(TALLYD):
-        assert "filtered intruder" not in told
+        assert "filtered intruder" not in report
         return
-    got = intruder_got(told, "filtered")
+    got = intruder_got(report, "filtered")
     assert got == {name: "ok" if name in ALLOWED else OTHERWISE.get(name, "EPERM") for name in got}
     assert len(got) > 35
-    assert "event=syscall_denied call=execve " in told["filtered log"][0]
-    assert told["filtered"][1] == 0 and told["filtered stopped"][1] == 0
+    assert "event=syscall_denied call=execve " in report["filtered log"][0]
+    assert report["filtered"][1] == 0 and report["filtered stopped"][1] == 0
     # Without the filter it gets somewhere: the test can fail.
-    got = intruder_got(told, "open")
+    got = intruder_got(report, "open")
     assert got["open-write"] == got["memfd_create"] == got["map-written-and-run"] == "ok"
 
 

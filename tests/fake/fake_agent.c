@@ -49,9 +49,11 @@ static bool send_all(struct fake_agent *agent, int fd, const struct buffer *byte
 {
     int pause_ms = agent->trickle_ms;
     size_t chunk = pause_ms > 0 ? 1 : bytes->len;
+
     for (size_t sent = 0; sent < bytes->len;) {
         size_t left = bytes->len - sent;
         ssize_t n = send(fd, bytes->data + sent, left < chunk ? left : chunk, MSG_NOSIGNAL);
+
         if (n <= 0)
             return false;
         sent += (size_t)n;
@@ -67,6 +69,7 @@ static bool serve(struct fake_agent *agent, struct client *client)
     for (;;) {
         struct frame_scan scan;
         struct message message;
+
         frame_scan_init(&scan, LIMIT_REQUEST_BYTES, FRAME_DEPTH_MAX);
         if (frame_scan_feed(&scan, client->in.data, client->in.len) != FRAME_COMPLETE)
             return true;
@@ -95,6 +98,7 @@ static void read_client(struct fake_agent *agent, size_t i)
     struct client *client = &agent->clients[i];
     uint8_t bytes[4096];
     ssize_t n = recv(client->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
     if (n > 0)
         buffer_append(&client->in, bytes, (size_t)n);
     if (n <= 0 || !serve(agent, client))
@@ -104,6 +108,7 @@ static void read_client(struct fake_agent *agent, size_t i)
 static void accept_client(struct fake_agent *agent)
 {
     int fd = accept4(agent->listener, NULL, NULL, SOCK_CLOEXEC);
+
     must(fd >= 0 && agent->client_count < CLIENTS_MAX, "accept");
     struct client *client = &agent->clients[agent->client_count++];
     client->fd = fd;
@@ -114,10 +119,12 @@ static void accept_client(struct fake_agent *agent)
 static void *run(void *data)
 {
     struct fake_agent *agent = data;
+
     for (;;) {
         struct pollfd fds[CLIENTS_MAX + 2] = {
             {agent->wake[0], POLLIN, 0}, {agent->listener, POLLIN, 0}};
         size_t count = agent->client_count;
+
         for (size_t i = 0; i < count; i++)
             fds[i + 2] = (struct pollfd){agent->clients[i].fd, POLLIN, 0};
         if (poll(fds, count + 2, -1) < 0)
@@ -142,6 +149,7 @@ static int listen_at(const char *path)
     const char *slash = strrchr(path, '/');
     char *folder = strndup(path, (size_t)(slash - path));
     int here = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
     must(here >= 0, folder);
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d%s", here, slash);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -156,6 +164,7 @@ static int listen_at(const char *path)
 struct fake_agent *fake_agent_start(const char *path, fake_reply *reply, void *data)
 {
     struct fake_agent *agent = calloc(1, sizeof(*agent));
+
     must(agent != NULL, "calloc");
     agent->path = strdup(path);
     agent->reply = reply;
@@ -217,6 +226,7 @@ void fake_folder_remove(const char *path)
 {
     DIR *folder = opendir(path);
     struct dirent *entry;
+
     while (folder != NULL && (entry = readdir(folder)) != NULL)
         unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder != NULL)

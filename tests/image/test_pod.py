@@ -124,8 +124,8 @@ def test_the_pod_counts_with_its_own_identity(podman, world, pending, played):
 
     # As the readinessProbe and users do, inside the container and its memory limit.
     for command in (["ready"], ["ready", "orders/small"], ["list"], ["whoami"], ["status"]):
-        code, told = podman.run("exec", f"{played}-tally", "/tally", *command, check=False)
-        assert code == 0, told
+        code, output = podman.run("exec", f"{played}-tally", "/tally", *command, check=False)
+        assert code == 0, output
 
     sidecar = podman.inspect(f"{played}-tally")
     assert sidecar["State"]["Status"] == "running" and not sidecar["State"]["OOMKilled"]

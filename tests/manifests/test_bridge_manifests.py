@@ -159,8 +159,8 @@ def promtool(*arguments):
 
 
 def test_promtool_accepts_the_rules(rules):
-    code, told = promtool("check", "rules", str(rules))
-    assert code == 0 and "SUCCESS: 3 rules found" in told
+    code, output = promtool("check", "rules", str(rules))
+    assert code == 0 and "SUCCESS: 3 rules found" in output
     rules.write_text(rules.read_text().replace("== 1", "= 1"))
     assert promtool("check", "rules", str(rules))[0] != 0
 
@@ -191,10 +191,10 @@ def test_an_alert_fires_when_it_should(rules, tmp_path, alert, series, values, f
                                             "exp_alerts": expected}]}]}))
         return promtool("test", "rules", str(test))
 
-    code, told = run([])
-    assert (code != 0) is fires, told
+    code, output = run([])
+    assert (code != 0) is fires, output
     if fires:
-        assert f'alertname="{alert}"' in told and "severity=" in told
+        assert f'alertname="{alert}"' in output and "severity=" in output
 
 
 def test_the_alerts_name_metrics_that_exist():

@@ -12,6 +12,7 @@ static struct json *read_json(const char *text)
 {
     char error[200];
     struct json *json = json_parse(text, error, sizeof(error));
+
     if (json == NULL)
         TEST_FAIL("%s", error);
     return json;
@@ -36,6 +37,7 @@ static void check_output(FILE *file, const char *expected)
 TEST(columns_are_aligned_by_characters)
 {
     struct table table;
+
     table_init(&table);
     table_column(&table, "NAME", false);
     table_column(&table, "EMPTY", false);
@@ -65,8 +67,10 @@ TEST(control_characters_reach_no_terminal)
         {"\x7f", "\\x7f"}, {"\xc2\x9b", "\\x9b"}, {"\xc3\xa4", "\xc3\xa4"},
         {"\xff\xc3", "\\xff\\xc3"}, {"\xe2\x80\xae", "\\u202e"}, {"\xe2\x81\xa6", "\\u2066"},
         {"\xc2\x85", "\\x85"}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         FILE *file = open_output();
+
         terminal_print(file, "%s", cases[i].text);
         check_output(file, cases[i].shown);
     }
@@ -77,6 +81,7 @@ TEST(control_characters_reach_no_terminal)
 TEST(every_conversion_is_escaped_and_the_format_is_not)
 {
     FILE *file = open_output();
+
     terminal_print(file, "\x1b[H%s|%-4s|%.*s|%d %5ld %zu %lld%%\n%.3g %c%s\n", "\n", "\x1b", 2,
         "\x9b\x07z", -1, 2L, (size_t)3, INT64_MAX < 0 ? 0LL : 4LL, 0.5, '\a', "end");
     check_output(file, "\x1b[H\\x0a|\\x1b   |\\x9b\\x07|-1     2 3 4%\n0.5 \\x07end\n");
@@ -86,6 +91,7 @@ TEST(json_and_labels_escape_in_their_own_way)
 {
     FILE *file = open_output();
     struct json *json = read_json("[\"\\u0085\\u007f\\u202e\\u00e4\\u001b\"]");
+
     json_print(file, json, true);
     check_output(file, "[\"\\u0085\\u007f\\u202e\xc3\xa4\\u001B\"]\n");
     json_free(json);
@@ -105,6 +111,7 @@ TEST(an_answer_is_shown_as_a_tree)
         "\"no\", \"aws\": {\"code\": \"AccessDeniedException\", \"request_id\": \"R\"}}}");
     static const char *const without[] = {"left", NULL};
     FILE *file = open_output();
+
     tree_print(file, json, 0, without);
     check_output(file, "version     1.2.3\n"
                        "uptime      1 m 5 s\n"
@@ -135,9 +142,11 @@ TEST(numbers_are_grouped)
         {"-999", "-999"}, {"9223372036854775807", "9,223,372,036,854,775,807"},
         {"[1, [2, 3]]", "1, 2, 3"}, {"{\"a_b\": 1, \"c\": false}", "a b 1, c no"}, {"null", "-"},
         {"1.5", "1.5"}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct json *json = read_json(cases[i].json);
         char text[64];
+
         tree_value("x", json, text, sizeof(text));
         CHECK_STR(cases[i].shown, text);
         json_free(json);
@@ -153,8 +162,10 @@ TEST(a_bar_shows_parts_and_never_nothing_for_something)
     } cases[] = {{0, 10, true, ""}, {1, 1000000, true, "▏"}, {5, 10, true, "█████"},
         {10, 10, true, "██████████"}, {20, 10, true, "██████████"}, {55, 1000, true, "▌"},
         {5, 10, false, "#####"}, {1, 1000, false, "#"}, {5, 0, true, ""}, {-1, 10, true, ""}};
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[64];
+
         bar_draw(cases[i].value, cases[i].scale, 10, cases[i].utf8, text, sizeof(text));
         CHECK_STR(cases[i].bar, text);
     }
@@ -168,6 +179,7 @@ TEST(metrics_follow_the_text_format)
     struct json *count = read_json("{\"trigger\": \"a/\\\"b\\\\c\\n\", \"count\": "
                                    "9007199254740993, \"quality\": \"exact\"}");
     FILE *file = open_output();
+
     prometheus_count(file, count);
     check_output(file, "# HELP tally_trigger_items The count.\n"
                        "# TYPE tally_trigger_items gauge\n"
@@ -181,6 +193,7 @@ TEST(what_was_never_counted_is_no_sample)
     struct json *list = read_json("{\"triggers\": [{\"name\": \"a\", \"table\": \"t\", \"state\": "
                                   "\"never\", \"target\": 5}]}");
     FILE *file = open_output();
+
     prometheus_list(file, list);
     fclose(file);
     CHECK(strstr(written, "tally_trigger_items{") == NULL);
@@ -205,10 +218,12 @@ TEST(msgpack_becomes_json_and_comes_back)
         {"\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 9, "9223372036854775807"},
         {"\xa2\xc3\xa4", 3, "\"\xc3\xa4\""},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         size_t len = 0;
         struct json *json = json_from_msgpack(cases[i].packed, cases[i].len);
         FILE *file = open_output();
+
         json_print(file, json, true);
         fclose(file);
         written[strlen(written) - 1] = '\0';
@@ -234,9 +249,11 @@ TEST(what_json_cannot_hold_is_shown_otherwise)
         {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", 9, "null"},
         {"\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9, "1.84467440737096e19"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct json *json = json_from_msgpack(cases[i].packed, cases[i].len);
         FILE *file = open_output();
+
         json_print(file, json, true);
         fclose(file);
         written[strlen(written) - 1] = '\0';
@@ -267,11 +284,14 @@ TEST(values_are_attribute_values_or_plain)
         {":a=null", "--value :a: write an AttributeValue"},
         {":a=\xff", "--value :a: the text is not UTF-8"},
     };
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct json *values = json_new_map();
         char error[512];
+
         if (value_add(values, cases[i].text, error, sizeof(error))) {
             FILE *file = open_output();
+
             json_print(file, values, true);
             fclose(file);
             written[strlen(written) - 1] = '\0';

@@ -22,6 +22,7 @@ TEST(a_lost_connection_is_not_seen_by_the_caller)
 {
     struct world world;
     int64_t count = 0;
+
     world_open(&world, reply_hang_up, NULL);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
     CHECK_INT(1, count);
@@ -34,6 +35,7 @@ TEST(a_lost_connection_is_not_seen_by_the_caller)
 static void *start_later(void *data)
 {
     struct world *world = data;
+
     usleep(150 * 1000);
     world->agent = fake_agent_start(world->path, reply_count, NULL);
     return NULL;
@@ -44,6 +46,7 @@ TEST(a_restart_of_the_agent_is_not_seen_by_the_caller)
     struct world world;
     pthread_t thread;
     int64_t count = 0;
+
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
     fake_agent_stop(world.agent);
@@ -57,6 +60,7 @@ TEST(a_handle_can_wait_for_an_agent_that_was_never_there)
 {
     struct world world;
     pthread_t thread;
+
     world_open(&world, NULL, NULL);
     tally_set_wait_for_agent(world.tally, 1);
     pthread_create(&thread, NULL, start_later, &world);
@@ -68,6 +72,7 @@ TEST(a_handle_can_wait_for_an_agent_that_was_never_there)
 TEST(who_waited_in_vain_does_not_wait_again)
 {
     struct world world;
+
     world_open(&world, reply_count, NULL);
     tally_set_timeout(world.tally, 300);
     CHECK_INT(0, tally_ping(world.tally));
@@ -86,6 +91,7 @@ static bool reply_shutdown(
     const struct message *request, unsigned count, struct buffer *out, void *data)
 {
     struct failure failure;
+
     (void)data;
     if (count != 2) {
         answer_count(out, request->id, count);
@@ -100,6 +106,7 @@ TEST(an_agent_that_shuts_down_is_asked_again_when_it_is_back)
 {
     struct world world;
     int64_t count = 0;
+
     world_open(&world, reply_shutdown, NULL);
     CHECK_INT(0, tally_ping(world.tally));
     CHECK_INT(0, tally_count(world.tally, "orders", &count));
@@ -111,6 +118,7 @@ TEST(a_child_gets_a_connection_of_its_own)
 {
     struct world world;
     int answer[2], r = -1, status = 0;
+
     CHECK_INT(0, pipe(answer));
     world_open(&world, reply_count, NULL);
     CHECK_INT(0, tally_ping(world.tally));
@@ -138,6 +146,7 @@ TEST(a_path_may_be_longer_than_an_address)
 {
     struct world world;
     char part[121], path[512];
+
     memset(part, 'x', sizeof(part) - 1);
     part[sizeof(part) - 1] = '\0';
     world_open(&world, NULL, NULL);
