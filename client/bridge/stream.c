@@ -302,6 +302,8 @@ static struct text stream_text(const char *text)
     return (struct text){text != NULL ? text : "", text != NULL ? strlen(text) : 0};
 }
 
+/* The request is whole: from here on the page has deadlines of its own, one for each part of a
+ * list. */
 void stream_open_page(struct stream *stream)
 {
     const struct page_request request = {.is_get = stream->is_get,
@@ -310,9 +312,12 @@ void stream_open_page(struct stream *stream)
         .path = stream_text(stream->path),
         .authorization = stream_text(stream->authorization)};
     stream->page = page_open(stream->host->room->pages, &request, on_page, stream);
-    if (stream->page == NULL)
+    if (stream->page == NULL) {
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
-    else if (page_is_ready(stream->page))
+        return;
+    }
+    ring_remove(&stream->due);
+    if (page_is_ready(stream->page))
         stream_submit_page(stream);
 }
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -154,6 +155,23 @@ def test_curl_gets_pages(start, bridge, option, version):
     assert status == 200 and 'tally_trigger_items{trigger="shop/small",table="orders"} 7' in body
     assert curl(f"{url}/v1/count/smal", option)[0] == 404
     assert curl(f"{url}/healthz", option, "-I")[0] == 200
+
+
+@pytest.mark.parametrize("option", ["--http2-prior-knowledge", "--http1.1"])
+def test_a_long_list_may_take_its_time(bridge, tmp_path, option):
+    """Each part comes in time, and all of them later than an answer to a call may."""
+    names = ["shop/a", "shop/b", "shop/c"]
+
+    def part(params):
+        time.sleep(0.9)
+        at = names.index(params["after"]) + 1 if "after" in params else 0
+        more = {"next": names[at]} if at + 1 < len(names) else {}
+        return {"triggers": [{"name": names[at]}], **more}
+
+    with FakeAgent(str(tmp_path / "s"), list=part) as agent:
+        status, _, body = curl(f"http://{bridge(agent.path).address}/v1/triggers", option)
+    assert status == 200
+    assert [row["name"] for row in json.loads(body)["triggers"]] == names
 
 
 def test_curl_over_tls(start, bridge, shop, tmp_path):
