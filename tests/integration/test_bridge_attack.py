@@ -13,6 +13,8 @@ import pytest
 from .agent import wait_until
 from .bridge import Bridge
 from .external_scaler import SERVICE, object_ref, refusal
+from .fake_agent import FakeAgent
+from .process_facts import is_sanitized
 from .yaml_files import small_object
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -122,7 +124,7 @@ def bridge(start):
 
     def make(*options, **more):
         agent = more.pop("agent", None) or start(small_object())
-        made.append(Bridge(agent.socket, *options, **more))
+        made.append(Bridge(getattr(agent, "socket", None) or agent.path, *options, **more))
         return made[-1].start()
 
     yield make
@@ -359,3 +361,25 @@ def test_unknown_objects_do_not_fill_the_memory(bridge):
         assert refusal(scaler.is_active, object_ref(f"nothing-{i}"))[0] == \
             grpc.StatusCode.NOT_FOUND
     assert resident(one) < before + 1000
+
+
+@pytest.mark.parametrize("path", ["/v1/triggers", "/metrics"])
+def test_a_page_that_runs_out_of_memory_is_an_error_of_its_own(bridge, tmp_path, path):
+    """As JSON the list takes several MB."""
+    rows = [{"name": f"shop/{i}", "table": "orders", "count": i, "target": 5} for i in range(5000)]
+    with FakeAgent(str(tmp_path / "s"), list=lambda _: {"triggers": rows}, status=lambda _: {},
+                   whoami=lambda _: {"identities": []}) as agent:
+        one = bridge(agent=agent)
+        before = one.get("/readyz")
+        if not is_sanitized(one.child.pid):  # whose allocator needs terabytes of addresses
+            with open(f"/proc/{one.child.pid}/statm", encoding="ascii") as file:
+                size = int(file.read().split()[0]) * resource.getpagesize()
+            none = resource.RLIM_INFINITY
+            resource.prlimit(one.child.pid, resource.RLIMIT_AS, (size + 2 * 2**20, none))
+            for _ in range(3):
+                status, headers, body = one.get(path)
+                assert (status, headers["Retry-After"]) == (503, "5"), body[:200]
+            resource.prlimit(one.child.pid, resource.RLIMIT_AS, (none, none))
+        assert before[0] == one.get("/readyz")[0] == 200
+        status, _, body = one.get(path)
+        assert status == 200 and body.count("shop/4999") >= 1
