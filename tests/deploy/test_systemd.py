@@ -88,7 +88,7 @@ class Systemd:
         number = self.listener.fileno()
         self.agent.start([sys.executable, AS_SYSTEMD, str(number)], pass_fds=(number,))
 
-    def answer(self):
+    def notified(self):
         return self._notified.recv(4096).decode()
 
     def close(self):
