@@ -150,11 +150,6 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     return text;
 }
 
-size_t arena_used(const struct arena *arena)
-{
-    return arena->used;
-}
-
 bool arena_is_full(const struct arena *arena)
 {
     return arena->full;

@@ -26,8 +26,6 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-size_t arena_used(const struct arena *arena);
-
 /* Why an allocation failed: true, the maximum was reached; false, the system is out of memory. */
 bool arena_is_full(const struct arena *arena);
 

@@ -18,7 +18,23 @@
 
 /* ---- config files ---- */
 
-bool path_is_folder(const char *path)
+/* The `*.yaml`, `*.yml` and `*.json` of a folder, sorted, without hidden names such as the
+ * `..data` of a mounted ConfigMap. */
+struct folder {
+    char **paths;
+    size_t count;
+    size_t capacity;
+};
+
+static void folder_free(struct folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        free(folder->paths[i]);
+    free(folder->paths);
+    *folder = (struct folder){0};
+}
+
+static bool path_is_folder(const char *path)
 {
     struct stat status;
 
@@ -66,7 +82,8 @@ static int compare_paths(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-int folder_read(struct folder *folder, const char *path)
+/* 0 or a negative errno. */
+static int folder_read(struct folder *folder, const char *path)
 {
     int r = 0;
     DIR *stream = opendir(path);
@@ -92,14 +109,6 @@ int folder_read(struct folder *folder, const char *path)
     else if (folder->count > 0)
         qsort(folder->paths, folder->count, sizeof(char *), compare_paths);
     return r;
-}
-
-void folder_free(struct folder *folder)
-{
-    for (size_t i = 0; i < folder->count; i++)
-        free(folder->paths[i]);
-    free(folder->paths);
-    *folder = (struct folder){0};
 }
 
 /* ---- config read ---- */

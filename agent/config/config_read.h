@@ -11,22 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Finds the files of a configuration path. */
-
-bool path_is_folder(const char *path);
-
-/* The `*.yaml`, `*.yml` and `*.json` of a folder, sorted, without hidden names such as the
- * `..data` of a mounted ConfigMap. */
-struct folder {
-    char **paths;
-    size_t count;
-    size_t capacity;
-};
-
-/* 0 or a negative errno. */
-int folder_read(struct folder *folder, const char *path);
-void folder_free(struct folder *folder);
-
 /* Reads a configuration: files and folders of YAML and JSON documents in, triggers and findings
  * out. */
 

@@ -13,7 +13,21 @@
 #define DYNAMODB_NAME_MAX 255
 #define ACCOUNT           12 /* digits */
 
-bool dynamodb_name_is_valid(const char *name)
+/* A part of a text that the caller owns; len 0: absent. */
+struct text_part {
+    const char *start;
+    size_t len;
+};
+
+/* The kinds of text that are searched for template placeholders. */
+enum unrendered_where {
+    UNRENDERED_ANY,        /* any of ${a} {{a}} $(a) $a <a> %a% #{a} */
+    UNRENDERED_EXPRESSION, /* < and > are operators, # begins a name: ${a} {{a}} $(a) */
+    UNRENDERED_WHOLE,      /* the whole text is one of UNRENDERED_ANY */
+};
+
+/* DynamoDB's rule for the names of tables and indexes. */
+static bool dynamodb_name_is_valid(const char *name)
 {
     size_t len = strlen(name);
 
@@ -52,6 +66,12 @@ static bool arn_begins(const char *arn, const char *service)
            strspn(account.start, DIGIT) == ACCOUNT;
 }
 
+/* The region in an ARN; absent if the text is not an ARN. */
+static struct text_part arn_region(const char *arn)
+{
+    return arn_part(arn, 3);
+}
+
 bool table_is_valid(const char *table)
 {
     static const char kind[] = "table/";
@@ -64,12 +84,8 @@ bool table_is_valid(const char *table)
            dynamodb_name_is_valid(resource + strlen(kind));
 }
 
-struct text_part arn_region(const char *arn)
-{
-    return arn_part(arn, 3);
-}
-
-bool role_arn_is_valid(const char *arn)
+/* Whether it is the ARN of an IAM role. */
+static bool role_arn_is_valid(const char *arn)
 {
     static const char kind[] = "role/";
     const char *resource = arn_part(arn, 5).start;
@@ -81,7 +97,9 @@ bool role_arn_is_valid(const char *arn)
     return *name != '\0' && strspn(name, ALNUM "+=,.@_-") == strlen(name);
 }
 
-struct text_part zone_region(const char *zone)
+/* The region that an availability or local zone (eu-west-1a, us-west-2-lax-1a) is in; absent if the
+ * text is not a zone. */
+static struct text_part zone_region(const char *zone)
 {
     const char *at = zone + strspn(zone, LOWER);
     size_t words = 1;
@@ -126,7 +144,8 @@ static size_t unrendered_length(const char *text, bool any)
     return name > 0 ? 1 + name : 0;
 }
 
-struct text_part unrendered_part(const char *text, enum unrendered_where where)
+/* The first template placeholder in the text: the template was not rendered. */
+static struct text_part unrendered_part(const char *text, enum unrendered_where where)
 {
     for (const char *at = text; *at != '\0'; at++) {
         size_t len = unrendered_length(at, where != UNRENDERED_EXPRESSION);

@@ -252,7 +252,8 @@ const char *parameter_keep(const struct parameters *parameters, const char *name
     return text != NULL ? parser_keep(parameters->parser, text) : NULL;
 }
 
-struct place parameter_place(const struct parameters *parameters, const char *name)
+/* The place of the parameter, or of the trigger if it is absent. */
+static struct place parameter_place(const struct parameters *parameters, const char *name)
 {
     const struct node *node = node_get(parameters->metadata, name);
 

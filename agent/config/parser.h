@@ -82,9 +82,6 @@ const char *parameter_text(const struct parameters *parameters, const char *name
 /* As parameter_text, kept by the config. */
 const char *parameter_keep(const struct parameters *parameters, const char *name);
 
-/* The place of the parameter, or of the trigger if it is absent. */
-struct place parameter_place(const struct parameters *parameters, const char *name);
-
 void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void parameter_warning(const struct parameters *parameters, const char *name, const char *format,

@@ -597,11 +597,6 @@ double trigger_state_rcu_total(const struct trigger_state *state)
     return state->meter.total;
 }
 
-const struct trigger *trigger_state_trigger(const struct trigger_state *state)
-{
-    return state->trigger;
-}
-
 const char *trigger_state_values(const struct trigger_state *state)
 {
     return state->values;

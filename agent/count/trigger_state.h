@@ -65,7 +65,6 @@ const char *trigger_state_share_table(const struct trigger_state *state);
 double trigger_state_rcu_per_hour(const struct trigger_state *state);
 double trigger_state_rcu_total(const struct trigger_state *state);
 
-const struct trigger *trigger_state_trigger(const struct trigger_state *state);
 const char *trigger_state_values(const struct trigger_state *state); /* NULL: the trigger's own */
 struct identity *trigger_state_identity(const struct trigger_state *state);
 

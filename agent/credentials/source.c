@@ -12,6 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The first kind that the environment configures. */
+struct chain_choice {
+    enum source_kind kind;
+    struct identity_spec spec;
+    char why[200]; /* for users */
+};
+
 /* Each rule returns whether the environment configures its kind; if so, it sets the choice or the
  * failure. */
 typedef bool rule_fn(
@@ -108,7 +115,8 @@ static bool choose_imds(
     return context->imds;
 }
 
-int chain_choose(
+/* 0 with *choice, or -1 with *failure: nothing is configured, or only part of a source. */
+static int chain_choose(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
     static rule_fn *const rules[] = {

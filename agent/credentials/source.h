@@ -28,17 +28,6 @@ enum source_kind {
  * final: there is no fallback to another identity. A function of the environment; the source stores
  * the choice. */
 
-/* The first kind that the environment configures. */
-struct chain_choice {
-    enum source_kind kind;
-    struct identity_spec spec;
-    char why[200]; /* for users */
-};
-
-/* 0 with *choice, or -1 with *failure: nothing is configured, or only part of a source. */
-int chain_choose(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
-
 /* Calls fn for each source of credentials that the environment configures and that is not the kind
  * in use, with the reason. by_chain: the kind was chosen by the chain; else the trigger's
  * configuration chose it. */

@@ -13,7 +13,8 @@
 
 #define WHITE_SPACE " \t\r\n"
 
-const char *value_file(const struct value_ref *ref)
+/* The file that holds the value; NULL: it is not in a file. */
+static const char *value_file(const struct value_ref *ref)
 {
     return ref->source == SOURCE_FILE || ref->source == SOURCE_JSON_FILE ? ref->text : NULL;
 }

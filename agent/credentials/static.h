@@ -26,9 +26,6 @@ int value_read(const struct value_ref *ref, const char *(*get)(const char *name)
 int value_read_optional(const struct value_ref *ref, const char *(*get)(const char *name),
     struct buffer *out, struct failure *failure);
 
-/* The file that holds the value; NULL: it is not in a file. */
-const char *value_file(const struct value_ref *ref);
-
 /* ---- static ---- */
 
 struct static_options {

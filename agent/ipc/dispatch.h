@@ -95,8 +95,6 @@ void params_bool(struct params *params, const char *name, bool *value);
 void params_integer(
     struct params *params, const char *name, int64_t least, int64_t most, int64_t *value);
 
-/* Milliseconds; values above DURATION_MAX_MS count as DURATION_MAX_MS. */
-void params_age(struct params *params, const char *name, int64_t *value);
 void params_map(struct params *params, const char *name, struct reader *value); /* at the map */
 
 void params_fail(struct params *params, const char *format, ...)
@@ -140,9 +138,6 @@ void pending_begin(
 
 /* Call it before the answer, which may close the session. */
 void pending_end(struct pending *pending);
-
-/* The session is closing. */
-void pending_forget(struct session *session);
 
 /* ---- ask ---- */
 

@@ -98,6 +98,21 @@ void pack_request(struct buffer *buffer, const struct aws_request *request, int6
 #define HOUR_MS (3600 * 1000)
 #define DAY_MS  86400000
 
+/* All borrowed. */
+struct explanation {
+    const struct config *config; /* of the trigger */
+    const struct trigger *trigger;
+    const struct counter *counter;
+    const struct identity *identity;
+    const struct aws_request *request; /* of the first page */
+    const struct page_log *pages;
+    const struct count_value *value;
+    const char *share_table; /* NULL: the count is not shared; else with: */
+    const char *share_key;
+    int64_t age_ms;   /* of the value */
+    int32_t replicas; /* REPLICAS_UNKNOWN: not given */
+};
+
 /* Adds nothing if it is not set. */
 static void put_set(struct map *map, const char *name, bool is_set, uint64_t number)
 {
@@ -390,7 +405,8 @@ static void explanation_pack_share(struct map *outer, const struct explanation *
     map_end(&map);
 }
 
-void explanation_pack(struct buffer *buffer, const struct explanation *explanation)
+/* As one map. */
+static void explanation_pack(struct buffer *buffer, const struct explanation *explanation)
 {
     const struct trigger *trigger = explanation->trigger;
     struct map map = map_begin(buffer);
