@@ -33,24 +33,24 @@ static bool is_before(const struct deadline *a, const struct deadline *b)
     return a->at < b->at || (a->at == b->at && a->turn < b->turn);
 }
 
-static void put(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+static void deadlines_put(struct deadlines *deadlines, struct deadline *deadline, size_t place)
 {
     deadlines->heap[place] = deadline;
     deadline->place = place;
 }
 
 /* Places it here, or higher up while its parents are later. */
-static void rise(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+static void deadlines_rise(struct deadlines *deadlines, struct deadline *deadline, size_t place)
 {
     while (place > 1 && is_before(deadline, deadlines->heap[place / 2])) {
-        put(deadlines, deadlines->heap[place / 2], place);
+        deadlines_put(deadlines, deadlines->heap[place / 2], place);
         place /= 2;
     }
-    put(deadlines, deadline, place);
+    deadlines_put(deadlines, deadline, place);
 }
 
 /* Places it here, or further down while its children are earlier. */
-static void sink(struct deadlines *deadlines, struct deadline *deadline, size_t place)
+static void deadlines_sink(struct deadlines *deadlines, struct deadline *deadline, size_t place)
 {
     for (size_t child = 2 * place; child <= deadlines->count; child = 2 * place) {
         if (child < deadlines->count &&
@@ -58,10 +58,10 @@ static void sink(struct deadlines *deadlines, struct deadline *deadline, size_t 
             child++;
         if (!is_before(deadlines->heap[child], deadline))
             break;
-        put(deadlines, deadlines->heap[child], place);
+        deadlines_put(deadlines, deadlines->heap[child], place);
         place = child;
     }
-    put(deadlines, deadline, place);
+    deadlines_put(deadlines, deadline, place);
 }
 
 void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64_t at)
@@ -69,7 +69,7 @@ void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64
     deadlines_remove(deadlines, deadline);
     deadline->at = at;
     deadline->turn = deadlines->turn++;
-    rise(deadlines, deadline, ++deadlines->count);
+    deadlines_rise(deadlines, deadline, ++deadlines->count);
 }
 
 void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline)
@@ -84,9 +84,9 @@ void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline)
     if (last == deadline)
         return;
     if (is_before(last, deadline))
-        rise(deadlines, last, place);
+        deadlines_rise(deadlines, last, place);
     else
-        sink(deadlines, last, place);
+        deadlines_sink(deadlines, last, place);
 }
 
 struct deadline *deadlines_first(const struct deadlines *deadlines)

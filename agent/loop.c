@@ -223,7 +223,7 @@ int64_t loop_now(const struct loop *loop)
     return (int64_t)uv_now(&loop->uv);
 }
 
-static int64_t milliseconds(clockid_t clock)
+static int64_t loop_milliseconds(clockid_t clock)
 {
     struct timespec now;
 
@@ -235,7 +235,7 @@ int64_t loop_now_with_sleep(struct loop *loop)
 {
     if (loop->awake_at != loop_now(loop)) {
         loop->awake_at = loop_now(loop);
-        loop->with_sleep = milliseconds(CLOCK_BOOTTIME);
+        loop->with_sleep = loop_milliseconds(CLOCK_BOOTTIME);
     }
     return loop->with_sleep;
 }
@@ -243,7 +243,7 @@ int64_t loop_now_with_sleep(struct loop *loop)
 int64_t loop_wall(const struct loop *loop)
 {
     (void)loop;
-    return milliseconds(CLOCK_REALTIME);
+    return loop_milliseconds(CLOCK_REALTIME);
 }
 
 int64_t loop_microseconds(const struct loop *loop)

@@ -169,7 +169,7 @@ static void take_new_config(void *data)
     process_notify("READY=1");
 }
 
-static void reload(void *data)
+static void agent_reload(void *data)
 {
     struct agent *agent = data;
 
@@ -194,7 +194,7 @@ static void close_counter(void *data)
         loop_timer_start(agent->closing, CLOSING_LOOK_MS);
 }
 
-static void drained(void *data)
+static void agent_drained(void *data)
 {
     struct agent *agent = data;
 
@@ -203,7 +203,7 @@ static void drained(void *data)
     close_counter(agent);
 }
 
-static void stop(void *data)
+static void agent_stop(void *data)
 {
     struct agent *agent = data;
 
@@ -228,9 +228,9 @@ static const char *ca_bundle(void)
  * are handled once the loop runs. */
 static int take_signals(struct agent *agent)
 {
-    agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, stop, agent);
-    agent->signals[1] = loop_signal_create(agent->loop, SIGINT, stop, agent);
-    agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, reload, agent);
+    agent->signals[0] = loop_signal_create(agent->loop, SIGTERM, agent_stop, agent);
+    agent->signals[1] = loop_signal_create(agent->loop, SIGINT, agent_stop, agent);
+    agent->signals[2] = loop_signal_create(agent->loop, SIGHUP, agent_reload, agent);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         if (agent->signals[i] == NULL)
             return -ENOMEM;
@@ -307,7 +307,7 @@ static int listen_at(struct agent *agent)
 }
 
 /* From here on the process has fewer rights. */
-static bool confine(struct agent *agent)
+static bool agent_confine(struct agent *agent)
 {
     const char *reason = agent->options.no_seccomp ? "--no-seccomp" : sandbox_missing();
     char why[256];
@@ -370,7 +370,7 @@ static void log_identities(const struct agent *agent)
                 identity_source(identities_at(agent->identities, i)), &failure);
 }
 
-static int serve(struct agent *agent)
+static int agent_serve(struct agent *agent)
 {
     struct server_options options = {.loop = agent->loop,
         .counter = agent->counter,
@@ -388,7 +388,7 @@ static int serve(struct agent *agent)
         .proxies = &agent->proxies,
         .ca_bundle = ca_bundle(),
         .hooks = &dispatch_hooks,
-        .drained = drained,
+        .drained = agent_drained,
         .data = agent};
 
     agent->server = server_create(&options);
@@ -402,7 +402,7 @@ static int serve(struct agent *agent)
         fprintf(stderr, "tallyd: no memory to serve\n");
         return STATUS_FAILURE;
     }
-    if (!confine(agent))
+    if (!agent_confine(agent))
         return STATUS_FAILURE;
     log_event(LOG_LEVEL_INFO, "listening", LOG_TEXT("socket", agent->socket_path.path),
         LOG_NUMBER("triggers", (int64_t)counter_config(agent->counter)->trigger_count),
@@ -469,7 +469,7 @@ static int agent_run(struct agent *agent)
     }
     heap_give_back();
     status = listen_at(agent);
-    return status == STATUS_OK ? serve(agent) : status;
+    return status == STATUS_OK ? agent_serve(agent) : status;
 }
 
 /* Debian's libcurl links GnuTLS for protocols that the agent never uses, and GnuTLS initialises

@@ -163,7 +163,7 @@ static const struct option_table table = {.program = "tallyd",
     .before_argument = forget_environment};
 
 /* Between the values of a variable; NULL: the option is not repeatable. */
-static const char *separators(int kind)
+static const char *options_separators(int kind)
 {
     if (kind == KIND_TEXTS)
         return ":";
@@ -174,7 +174,7 @@ static int options_set_variable(void *data, const struct option_row *row, const 
     const char *source, char *why, size_t why_size)
 {
     struct options *options = data;
-    const char *separator = separators(row->kind);
+    const char *separator = options_separators(row->kind);
     char *copy, *rest, *item;
     int r = 0;
 

@@ -114,7 +114,7 @@ static void on_report(void *data, unsigned events)
 
 /* For running threads, too. Without the second flag old kernels slow down memory access, to protect
  * programs that run foreign code; still older ones do not, and reject the flag. */
-static int install(const struct sock_fprog *program)
+static int sandbox_install(const struct sock_fprog *program)
 {
     long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
         SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, program);
@@ -135,7 +135,7 @@ static int load_filter(void)
         if (sandbox_filter[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
             sandbox_filter[i].k == SANDBOX_OWN_PID)
             sandbox_filter[i].k = (uint32_t)getpid();
-    return install(&program);
+    return sandbox_install(&program);
 }
 
 const char *sandbox_missing(void)

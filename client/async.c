@@ -84,7 +84,7 @@ finish:
     return 0;
 }
 
-static void destroy(struct tally_async *async)
+static void async_destroy(struct tally_async *async)
 {
     struct tally_answer answer;
 
@@ -103,7 +103,7 @@ void tally_async_close(struct tally_async *async)
         return;
     async->closing = true;
     if (!async->processing)
-        destroy(async);
+        async_destroy(async);
 }
 
 int tally_async_set_wait_for_agent(struct tally_async *async, int wait)
@@ -123,7 +123,7 @@ short tally_async_events(const struct tally_async *async)
     return POLLIN;
 }
 
-static void earliest(int64_t *when, int64_t candidate)
+static void async_earliest(int64_t *when, int64_t candidate)
 {
     if (candidate < *when)
         *when = candidate;
@@ -156,11 +156,11 @@ int tally_async_timeout(const struct tally_async *async)
         if (at->cancelled)
             return 0;
         if (connection->fd < 0)
-            earliest(&when, async->retry_at);
+            async_earliest(&when, async->retry_at);
         else if (!at->sent && can_send)
             return 0;
         if (!at->watch || (at->sent && !at->answered))
-            earliest(&when, at->deadline);
+            async_earliest(&when, at->deadline);
     }
     if (when == INT64_MAX)
         return -1;
@@ -295,7 +295,7 @@ static void tell_lost(struct pending *watch, const struct tally_answer *answer)
 }
 
 /* The agent cannot be reached. Calls fail, unless there is a reason to wait for it. */
-static void lose(struct tally_async *async, int error)
+static void async_lose(struct tally_async *async, int error)
 {
     struct tally_answer answer;
     bool absent = error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET ||
@@ -336,7 +336,7 @@ static int connect_now(struct tally_async *async)
 }
 
 /* Unsubscribes at the agent, unless another watch has the same trigger. */
-static int unsubscribe(struct tally_async *async, const struct pending *watch)
+static int async_unsubscribe(struct tally_async *async, const struct pending *watch)
 {
     struct tally_request request;
     struct pending *added = NULL;
@@ -364,7 +364,7 @@ static void async_fail_deadline(
 }
 
 /* Ends what is cancelled or past its deadline. */
-static void expire(struct tally_async *async)
+static void async_expire(struct tally_async *async)
 {
     int64_t now = clock_ms();
     struct tally_answer answer;
@@ -374,7 +374,7 @@ static void expire(struct tally_async *async)
 
         if (at->cancelled) {
             if (at->watch && at->answered)
-                unsubscribe(async, at);
+                async_unsubscribe(async, at);
             answer_fail(&answer, TALLY_ECANCELLED, "the call was cancelled");
             async_finish(link, &answer);
         } else if (!at->watch && at->deadline <= now) {
@@ -415,18 +415,18 @@ int tally_async_process(struct tally_async *async)
         return 0;
     async->processing = true;
     int r = 0;
-    expire(async);
+    async_expire(async);
     bool wanted = async->pending != NULL && clock_ms() >= async->retry_at;
     if (async->connection.fd < 0 && wanted && !async->closing)
         r = connect_now(async);
     if (r == 0 && async->connection.fd >= 0 && !async->closing)
         r = is_stuck(async) ? -ECONNRESET : async_exchange(async);
     if (r < 0 && !async->closing)
-        lose(async, r);
+        async_lose(async, r);
     watch_output(async);
     async->processing = false;
     if (async->closing)
-        destroy(async);
+        async_destroy(async);
     return r == -ENOMEM ? TALLY_ENOMEM : 0;
 }
 
@@ -437,7 +437,7 @@ int tally_async_process(struct tally_async *async)
 enum { READS_MAX = 16, TURN_MS = 10 };
 
 /* Packs one request into the connection's output. */
-static void encode(struct tally_async *async, struct pending **link)
+static void async_encode(struct tally_async *async, struct pending **link)
 {
     struct pending *at = *link;
     struct tally_answer answer;
@@ -470,7 +470,7 @@ static int send_pending(struct tally_async *async)
         if (in_flight >= LIMIT_IN_FLIGHT || async->closing)
             return 0;
         if (!at->sent && !at->cancelled && async_is_older(at, last)) {
-            encode(async, link);
+            async_encode(async, link);
             in_flight++;
             r = connection_flush(&async->connection);
         }

@@ -121,7 +121,8 @@ static int blocking_take_answer(struct tally *tally, uint32_t id)
 }
 
 /* One attempt: 0 if `answer` is set, or a negative errno. */
-static int exchange(struct tally *tally, const struct tally_request *request, int64_t deadline)
+static int blocking_exchange(
+    struct tally *tally, const struct tally_request *request, int64_t deadline)
 {
     struct connection *connection = &tally->connection;
     int r = connection->fd >= 0 ? 0 : connection_open(connection);
@@ -177,7 +178,7 @@ static bool pause_until_next(int *pause_ms, int64_t deadline)
     return true;
 }
 
-static int call(struct tally *tally, const struct tally_request *request)
+static int blocking_call(struct tally *tally, const struct tally_request *request)
 {
     int64_t deadline = clock_ms() + tally->timeout_ms;
     bool patient = tally->reached || tally->wait_for_agent;
@@ -187,7 +188,7 @@ static int call(struct tally *tally, const struct tally_request *request)
         connection_close(&tally->connection);
     for (;;) {
         answer_clear(&tally->answer);
-        int r = exchange(tally, request, deadline);
+        int r = blocking_exchange(tally, request, deadline);
         if (r == 0) {
             tally->reached = true;
             if (tally->answer.error != TALLY_ESHUTTING_DOWN)
@@ -214,10 +215,10 @@ static int call(struct tally *tally, const struct tally_request *request)
 
 int tally_call(struct tally *tally, const struct tally_request *request)
 {
-    return call(tally, request);
+    return blocking_call(tally, request);
 }
 
-static struct tally_request *scratch(struct tally *tally, const char *method)
+static struct tally_request *blocking_scratch(struct tally *tally, const char *method)
 {
     request_reset(&tally->scratch, method); /* the request keeps a failure */
     return &tally->scratch;
@@ -226,10 +227,10 @@ static struct tally_request *scratch(struct tally *tally, const char *method)
 int tally_call_packed(struct tally *tally, const char *method, const void *params,
     size_t params_len, const void **result, size_t *result_len)
 {
-    struct tally_request *request = scratch(tally, method);
+    struct tally_request *request = blocking_scratch(tally, method);
 
     request_set_raw(request, params, params_len);
-    int r = call(tally, request);
+    int r = blocking_call(tally, request);
     if (r == 0 && result != NULL)
         *result = tally->answer.data;
     if (r == 0 && result_len != NULL)
@@ -239,10 +240,10 @@ int tally_call_packed(struct tally *tally, const char *method, const void *param
 
 static int call_trigger(struct tally *tally, const char *method, const char *trigger)
 {
-    struct tally_request *request = scratch(tally, method);
+    struct tally_request *request = blocking_scratch(tally, method);
 
     tally_request_set_string(request, "trigger", trigger);
-    return call(tally, request);
+    return blocking_call(tally, request);
 }
 
 int tally_count_quality(struct tally *tally, const char *trigger, int64_t *count,
@@ -274,12 +275,12 @@ int tally_count(struct tally *tally, const char *trigger, int64_t *count)
 
 int tally_has_work(struct tally *tally, const char *trigger)
 {
-    struct tally_request *request = scratch(tally, "count");
+    struct tally_request *request = blocking_scratch(tally, "count");
     int64_t count = 0;
 
     tally_request_set_string(request, "trigger", trigger);
     tally_request_set_integer(request, "enough", 1);
-    int r = call(tally, request);
+    int r = blocking_call(tally, request);
     if (r < 0)
         return r;
     if (tally_answer_integer(&tally->answer, "count", &count) < 0)
@@ -312,14 +313,14 @@ static int list_append(struct tally *tally, uint32_t *count)
 
 static int list_page(struct tally *tally, const char *after, int64_t deadline)
 {
-    struct tally_request *request = scratch(tally, "list");
+    struct tally_request *request = blocking_scratch(tally, "list");
     int timeout_ms = tally->timeout_ms;
     int64_t left = deadline - clock_ms();
 
     if (after[0] != '\0')
         tally_request_set_string(request, "after", after);
     tally->timeout_ms = left > 0 ? (int)left : 1;
-    int r = call(tally, request);
+    int r = blocking_call(tally, request);
     tally->timeout_ms = timeout_ms;
     return r;
 }
@@ -362,13 +363,13 @@ int tally_list(struct tally *tally)
 
 int tally_status(struct tally *tally)
 {
-    return call(tally, scratch(tally, "status"));
+    return blocking_call(tally, blocking_scratch(tally, "status"));
 }
 
 int tally_whoami(struct tally *tally, const char *trigger)
 {
     return trigger != NULL ? call_trigger(tally, "whoami", trigger)
-                           : call(tally, scratch(tally, "whoami"));
+                           : blocking_call(tally, blocking_scratch(tally, "whoami"));
 }
 
 int tally_explain(struct tally *tally, const char *trigger)
@@ -378,5 +379,5 @@ int tally_explain(struct tally *tally, const char *trigger)
 
 int tally_ping(struct tally *tally)
 {
-    return call(tally, scratch(tally, "ping"));
+    return blocking_call(tally, blocking_scratch(tally, "ping"));
 }

@@ -28,7 +28,7 @@ static int finish_setter(
 _Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG names the limit");
 
 /* Whether a text or bytes can fit into any request. */
-static bool fits(const void *data, size_t len)
+static bool request_fits(const void *data, size_t len)
 {
     return data != NULL && len <= ROOM;
 }
@@ -225,7 +225,7 @@ int tally_request_set_string(struct tally_request *request, const char *key, con
 {
     struct buffer packed;
 
-    if (value == NULL || !fits(value, strlen(value)))
+    if (value == NULL || !request_fits(value, strlen(value)))
         return finish_setter(request, TALLY_EARGUMENT, key != NULL ? key : "key",
             value == NULL ? "the text is missing (NULL)" : TOO_LONG);
     buffer_init(&packed, LIMIT_REQUEST_BYTES);
@@ -271,7 +271,7 @@ int tally_request_set_value(struct tally_request *request, const char *placehold
 
     if (!known || type[1] != '\0')
         return finish_setter(request, TALLY_EARGUMENT, "type", "must be \"S\", \"N\" or \"B\"");
-    if (!fits(data, len))
+    if (!request_fits(data, len))
         return finish_setter(request, TALLY_EARGUMENT,
             placeholder != NULL ? placeholder : "placeholder",
             data == NULL ? "the value is missing (NULL)" : TOO_LONG);

@@ -9,12 +9,12 @@
 #define WORD_MAX  48
 #define EDITS_MAX 2
 
-static unsigned least(unsigned a, unsigned b)
+static unsigned suggest_least(unsigned a, unsigned b)
 {
     return a < b ? a : b;
 }
 
-static int letter(const char *word, size_t at)
+static int suggest_letter(const char *word, size_t at)
 {
     return tolower((unsigned char)word[at]);
 }
@@ -36,12 +36,12 @@ unsigned suggest_distance(const char *a, const char *b)
 
         now[0] = (unsigned)i;
         for (size_t k = 1; k <= b_len; k++) {
-            unsigned change = above[k - 1] + (letter(a, i - 1) != letter(b, k - 1));
+            unsigned change = above[k - 1] + (suggest_letter(a, i - 1) != suggest_letter(b, k - 1));
 
-            now[k] = least(change, least(above[k], now[k - 1]) + 1);
-            if (i > 1 && k > 1 && letter(a, i - 1) == letter(b, k - 2) &&
-                letter(a, i - 2) == letter(b, k - 1))
-                now[k] = least(now[k], two_above[k - 2] + 1);
+            now[k] = suggest_least(change, suggest_least(above[k], now[k - 1]) + 1);
+            if (i > 1 && k > 1 && suggest_letter(a, i - 1) == suggest_letter(b, k - 2) &&
+                suggest_letter(a, i - 2) == suggest_letter(b, k - 1))
+                now[k] = suggest_least(now[k], two_above[k - 2] + 1);
         }
     }
     return rows[a_len % 3][b_len];
@@ -60,7 +60,7 @@ static bool is_same_word(const char *a, const char *b)
     for (;;) {
         a += strspn(a, separators);
         b += strspn(b, separators);
-        if (*a == '\0' || letter(a, 0) != letter(b, 0))
+        if (*a == '\0' || suggest_letter(a, 0) != suggest_letter(b, 0))
             return *a == *b;
         a++;
         b++;

@@ -5,30 +5,30 @@
 #include <msgpack.h>
 #include <string.h>
 
-static int append(void *data, const char *bytes, size_t len)
+static int writer_append(void *data, const char *bytes, size_t len)
 {
     return buffer_append(data, bytes, len);
 }
 
 /* A packer is two pointers on the stack; creating one for each value costs nothing. */
-static msgpack_packer packer(struct buffer *buffer)
+static msgpack_packer writer_packer(struct buffer *buffer)
 {
     msgpack_packer packer;
 
-    msgpack_packer_init(&packer, buffer, append);
+    msgpack_packer_init(&packer, buffer, writer_append);
     return packer;
 }
 
 void write_nil(struct buffer *buffer)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_nil(&to);
 }
 
 void write_bool(struct buffer *buffer, bool value)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     if (value)
         msgpack_pack_true(&to);
@@ -38,14 +38,14 @@ void write_bool(struct buffer *buffer, bool value)
 
 void write_uint(struct buffer *buffer, uint64_t value)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_uint64(&to, value);
 }
 
 void write_int(struct buffer *buffer, int64_t value)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_int64(&to, value);
 }
@@ -70,7 +70,7 @@ void write_uint32_over(struct buffer *buffer, size_t offset, uint32_t value)
 
 void write_float(struct buffer *buffer, double value)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_double(&to, value);
 }
@@ -87,7 +87,7 @@ static bool string_fits(struct buffer *buffer, size_t len)
 
 void write_text(struct buffer *buffer, const char *text, size_t len)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     if (!string_fits(buffer, len))
         return;
@@ -105,7 +105,7 @@ void write_string(struct buffer *buffer, const char *string)
 
 void write_binary(struct buffer *buffer, const void *data, size_t len)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     if (!string_fits(buffer, len))
         return;
@@ -115,14 +115,14 @@ void write_binary(struct buffer *buffer, const void *data, size_t len)
 
 void write_array(struct buffer *buffer, uint32_t count)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_array(&to, count);
 }
 
 void write_map(struct buffer *buffer, uint32_t pairs)
 {
-    msgpack_packer to = packer(buffer);
+    msgpack_packer to = writer_packer(buffer);
 
     msgpack_pack_map(&to, pairs);
 }

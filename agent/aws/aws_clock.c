@@ -49,7 +49,7 @@ bool aws_clock_is_possible(int64_t wall_ms)
 
 /* If the corrected time is not one that AWS can have, the offset is wrong, or this machine's clock
  * was set since. */
-static int64_t shifted(int64_t now_ms, int64_t offset_ms)
+static int64_t aws_clock_shift(int64_t now_ms, int64_t offset_ms)
 {
     int64_t wall = saturating_add(now_ms, offset_ms);
 
@@ -63,13 +63,13 @@ int64_t aws_clock_skew(const struct aws_clock *clock)
 
 int64_t aws_clock_now(const struct aws_clock *clock, int64_t now_ms)
 {
-    return shifted(now_ms, clock->offset_ms);
+    return aws_clock_shift(now_ms, clock->offset_ms);
 }
 
 int64_t aws_clock_now_at(
     const struct aws_clock *clock, const struct endpoint *endpoint, int64_t now_ms)
 {
-    return shifted(now_ms, skews_offset(&clock->hosts, endpoint->host, clock->offset_ms));
+    return aws_clock_shift(now_ms, skews_offset(&clock->hosts, endpoint->host, clock->offset_ms));
 }
 
 int64_t aws_clock_by_date(int64_t now_ms, int64_t elapsed_ms, int64_t date_ms)
@@ -102,11 +102,11 @@ void aws_clock_heard_sts(struct aws_clock *clock, int64_t now_ms, int64_t date_m
 
 void aws_clock_check(struct aws_clock *clock, int64_t now_ms, int64_t expires_ms)
 {
-    if (expires_ms > shifted(now_ms, clock->offset_ms))
+    if (expires_ms > aws_clock_shift(now_ms, clock->offset_ms))
         return;
     if (expires_ms > now_ms)
         clock->offset_ms = 0;
-    else if (expires_ms > shifted(now_ms, clock->sts_offset_ms))
+    else if (expires_ms > aws_clock_shift(now_ms, clock->sts_offset_ms))
         clock->offset_ms = clock->sts_offset_ms;
 }
 

@@ -508,7 +508,7 @@ static bool correct_clock(struct aws_call *call, const struct http_response *res
     return call_wait(call, 0);
 }
 
-static bool retry(struct aws_call *call, const struct aws_reply *reply)
+static bool call_retry(struct aws_call *call, const struct aws_reply *reply)
 {
     const struct aws_request *request = &call->request;
     enum aws_outcome outcome = reply->error.outcome;
@@ -621,7 +621,7 @@ static void on_response(void *data, const struct http_response *response)
             reply.failure.code = ERROR_AWS_UNAVAILABLE;
     }
     if ((reply.error.outcome != AWS_SKEWED || !correct_clock(call, response)) &&
-        !retry(call, &reply))
+        !call_retry(call, &reply))
         call_finish(call, &reply);
     release_slot(client, service);
 }

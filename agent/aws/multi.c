@@ -220,7 +220,7 @@ static void start_anew(struct multi *multi)
 }
 
 /* Called after libcurl handled an event, with its result. */
-static void drive(struct multi *multi, CURLMcode code)
+static void multi_drive(struct multi *multi, CURLMcode code)
 {
     if (code == CURLM_OK)
         drain_ended(multi);
@@ -237,7 +237,7 @@ static void socket_fired(void *data, int fd, unsigned events)
         mask |= CURL_CSELECT_IN;
     if (events & LOOP_WRITABLE)
         mask |= CURL_CSELECT_OUT;
-    drive(multi, curl_multi_socket_action(multi->curl, fd, mask, &running));
+    multi_drive(multi, curl_multi_socket_action(multi->curl, fd, mask, &running));
 }
 
 static void multi_timer_fired(void *data)
@@ -245,7 +245,7 @@ static void multi_timer_fired(void *data)
     struct multi *multi = data;
     int running;
 
-    drive(multi, curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running));
+    multi_drive(multi, curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
 /* ---- callbacks of libcurl ---- */

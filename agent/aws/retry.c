@@ -20,7 +20,7 @@ int64_t backoff_refused_ms(uint32_t earlier)
 
 /* ---- retry ---- */
 
-static int cost(enum aws_outcome outcome)
+static int retry_cost(enum aws_outcome outcome)
 {
     return outcome == AWS_THROTTLED ? RETRY_COST_THROTTLE : RETRY_COST;
 }
@@ -37,15 +37,15 @@ void retry_quota_init(struct retry_quota *quota)
 
 bool retry_quota_take(struct retry_quota *quota, enum aws_outcome outcome)
 {
-    if (quota->tokens < cost(outcome))
+    if (quota->tokens < retry_cost(outcome))
         return false;
-    quota->tokens -= cost(outcome);
+    quota->tokens -= retry_cost(outcome);
     return true;
 }
 
 void retry_quota_success(struct retry_quota *quota, unsigned retries, enum aws_outcome last)
 {
-    quota->tokens += retries > 0 ? cost(last) : 1;
+    quota->tokens += retries > 0 ? retry_cost(last) : 1;
     if (quota->tokens > RETRY_QUOTA_TOKENS)
         quota->tokens = RETRY_QUOTA_TOKENS;
 }

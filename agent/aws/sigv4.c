@@ -271,7 +271,8 @@ static void hmac_with(const br_hmac_key_context *key, const char *text, uint8_t 
     wipe(&context, sizeof(context));
 }
 
-static void hmac(const void *key, size_t key_len, const char *text, uint8_t result[HASH_BYTES])
+static void sigv4_hmac(
+    const void *key, size_t key_len, const char *text, uint8_t result[HASH_BYTES])
 {
     br_hmac_key_context context;
 
@@ -293,10 +294,10 @@ static void derive_key(struct signing_key *key, const char *secret, const char *
     text_add(&text, secret);
     memcpy(day, date, DATE_LEN);
     day[DATE_LEN] = '\0';
-    hmac(start, text.len, day, hash);
-    hmac(hash, sizeof(hash), region, hash);
-    hmac(hash, sizeof(hash), service, hash);
-    hmac(hash, sizeof(hash), TERMINATOR, hash);
+    sigv4_hmac(start, text.len, day, hash);
+    sigv4_hmac(hash, sizeof(hash), region, hash);
+    sigv4_hmac(hash, sizeof(hash), service, hash);
+    sigv4_hmac(hash, sizeof(hash), TERMINATOR, hash);
     br_hmac_key_init(&context, &br_sha256_vtable, hash, sizeof(hash));
     memcpy(key->hmac, &context, sizeof(context));
     wipe(&context, sizeof(context));
@@ -383,8 +384,9 @@ static void sign_hash(const struct signing_key *key, const char *date,
     to_hex(result, signature);
 }
 
-static int sign(const struct sigv4_request *request, const struct credentials *credentials,
-    const char *region, const char *service, struct sigv4_signature *signature)
+static int sigv4_sign_text(const struct sigv4_request *request,
+    const struct credentials *credentials, const char *region, const char *service,
+    struct sigv4_signature *signature)
 {
     struct signing_key *key;
     struct header_list list;
@@ -418,7 +420,7 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
     int r = iso8601_basic(unix_seconds, signature->date);
 
     if (r == 0)
-        r = sign(request, credentials, region, service, signature);
+        r = sigv4_sign_text(request, credentials, region, service, signature);
     wipe_stack_below();
     return r;
 }

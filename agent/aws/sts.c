@@ -187,7 +187,7 @@ static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char 
 
 /* ---- the document ---- */
 
-static int parse(struct reading *reading, const void *xml, size_t len)
+static int sts_parse(struct reading *reading, const void *xml, size_t len)
 {
     enum XML_Status status;
     char reason[80];
@@ -227,7 +227,7 @@ int xml_fields_read(const void *xml, size_t len, const char *const *bases,
         snprintf(why, why_size, "no memory");
         return -ENOMEM;
     }
-    r = parse(&reading, xml, len);
+    r = sts_parse(&reading, xml, len);
     XML_ParserFree(reading.parser);
     return r;
 }

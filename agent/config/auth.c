@@ -519,7 +519,7 @@ static const char *auth_file_member(struct parser *parser, const char *json, con
 
 /* ---- secret value ---- */
 
-static struct value_ref broken(struct parser *parser, const char *origin, const char *why)
+static struct value_ref auth_broken(struct parser *parser, const char *origin, const char *why)
 {
     return (struct value_ref){.source = SOURCE_BROKEN,
         .text = parser_printf(parser, "%s %s", origin, why),
@@ -570,7 +570,7 @@ static struct value_ref from_text(
                 "the value of %s holds a control character, so it cannot be a credential; repair "
                 "it",
                 origin);
-            return broken(parser, origin, "holds a control character");
+            return auth_broken(parser, origin, "holds a control character");
         }
     }
     return (struct value_ref){.source = SOURCE_LITERAL, .text = text + start, .origin = origin};
@@ -590,7 +590,7 @@ static struct value_ref from_base64(
     if (len < 0) {
         findings_add(&parser->findings, FINDING_WARNING, &key->place, key->key,
             "the value of %s is not base64; was a placeholder not replaced?", origin);
-        return broken(parser, origin, "is not base64; was a placeholder not replaced?");
+        return auth_broken(parser, origin, "is not base64; was a placeholder not replaced?");
     }
     text[len] = '\0';
     if (memchr(text, '\0', (size_t)len) != NULL) {
@@ -598,7 +598,7 @@ static struct value_ref from_base64(
             "the value of %s is binary once its base64 is decoded, so it cannot be a credential; "
             "was it not encoded? stringData takes it as it is",
             origin);
-        return broken(parser, origin, "is binary once its base64 is decoded");
+        return auth_broken(parser, origin, "is binary once its base64 is decoded");
     }
     return from_text(parser, key, origin, (char *)text);
 }
@@ -647,7 +647,7 @@ static struct value_ref secret_value(struct parser *parser, const struct secret_
             "several documents of kind %s have this name, and none alone is in namespace %s; "
             "keep one",
             kind, key->namespace_);
-        return broken(parser, key->name, "is ambiguous");
+        return auth_broken(parser, key->name, "is ambiguous");
     }
     if (document == NULL)
         return from_file(parser, key);

@@ -122,7 +122,7 @@ static int add_snippet(struct documents *documents, const struct tree *tree)
     return documents_keep(documents, &document);
 }
 
-static int skip(struct documents *documents, const struct tree *tree, const char *kind)
+static int documents_skip(struct documents *documents, const struct tree *tree, const char *kind)
 {
     static const char *const known[] = {"ScaledObject", "ScaledJob", "TriggerAuthentication",
         "ClusterTriggerAuthentication", "ConfigMap", NULL};
@@ -179,7 +179,7 @@ static int add_document(struct documents *documents, const struct tree *tree)
         }
         return add_named(documents, tree, kinds[i].value);
     }
-    return skip(documents, tree, kind != NULL ? kind : "(none)");
+    return documents_skip(documents, tree, kind != NULL ? kind : "(none)");
 }
 
 /* `kubectl get -o yaml` wraps what it prints in a List. */

@@ -57,7 +57,8 @@ static void expressions_report(const struct path *path, enum attribute_flaw flaw
     path->check->report(path->check->data, flaw, text, what, keda);
 }
 
-static bool wrong(const struct path *path, const char *type, const char *what, const char *keda)
+static bool expressions_wrong(
+    const struct path *path, const char *type, const char *what, const char *keda)
 {
     expressions_report(path, ATTRIBUTE_WRONG, type, what, keda);
     return false;
@@ -111,7 +112,7 @@ static bool is_base64(const char *text)
 static bool check_string(const struct path *path, json_t *value)
 {
     if (!json_is_string(value))
-        return wrong(path, "S", "must be a string; write {\"S\":\"text\"}", CRASH);
+        return expressions_wrong(path, "S", "must be a string; write {\"S\":\"text\"}", CRASH);
     return true;
 }
 
@@ -120,7 +121,8 @@ static bool check_number(const struct path *path, json_t *value)
     const char *text = json_string_value(value);
 
     if (text == NULL)
-        return wrong(path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
+        return expressions_wrong(
+            path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
     if (path->check->allow_now && is_now(text))
         path->check->uses_now = true;
     else if (!expressions_is_number(text))
@@ -138,7 +140,7 @@ static bool check_binary(const struct path *path, json_t *value)
     const char *text = json_string_value(value);
 
     if (text == NULL || !is_base64(text))
-        return wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
+        return expressions_wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
             text == NULL ? CRASH : "");
     expressions_report(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
         "; newer KEDA does not decode it and compares with the text itself");
@@ -148,14 +150,14 @@ static bool check_binary(const struct path *path, json_t *value)
 static bool check_bool(const struct path *path, json_t *value)
 {
     if (!json_is_boolean(value))
-        return wrong(path, "BOOL", "must be true or false, without quotes", CRASH);
+        return expressions_wrong(path, "BOOL", "must be true or false, without quotes", CRASH);
     return true;
 }
 
 static bool check_null(const struct path *path, json_t *value)
 {
     if (!json_is_boolean(value))
-        return wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
+        return expressions_wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
     if (json_is_false(value))
         expressions_report(path, ATTRIBUTE_ODD, "NULL",
             "is false, and sent as true, as KEDA does; write {\"NULL\":true}", "");
@@ -169,15 +171,15 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
     bool good = true;
 
     if (!json_is_array(value) || json_array_size(value) == 0)
-        return wrong(path, type, "must be an array of at least one string", "");
+        return expressions_wrong(path, type, "must be an array of at least one string", "");
     json_array_foreach(value, i, member)
     {
         const char *text = json_string_value(member);
 
         if (text == NULL)
-            good = wrong(path, type, "must hold strings only", "");
+            good = expressions_wrong(path, type, "must hold strings only", "");
         else if (*type == 'B' && !is_base64(text))
-            good = wrong(path, type, "must hold base64 strings only", "");
+            good = expressions_wrong(path, type, "must hold base64 strings only", "");
         else if (*type == 'N' && !expressions_is_number(text))
             expressions_report(path, ATTRIBUTE_REFUSED, type,
                 "holds something that is not a number, so DynamoDB will refuse it", "");
@@ -210,7 +212,7 @@ static bool check_list(const struct path *path, json_t *value)
     bool good = true;
 
     if (!json_is_array(value))
-        return wrong(path, "L", "must be an array", CRASH);
+        return expressions_wrong(path, "L", "must be an array", CRASH);
     json_array_foreach(value, i, member)
     {
         struct path inner = {.check = path->check,
@@ -231,7 +233,7 @@ static bool check_map(const struct path *path, json_t *value)
     bool good = true;
 
     if (!json_is_object(value))
-        return wrong(path, "M", "must be an object", CRASH);
+        return expressions_wrong(path, "M", "must be an object", CRASH);
     json_object_foreach(value, key, member)
     {
         struct path inner = {.check = path->check,
@@ -267,13 +269,15 @@ static bool expressions_check_value(const struct path *path, json_t *value)
     json_t *inner = NULL;
 
     if (path->depth >= ATTRIBUTE_DEPTH_MAX)
-        return wrong(path, "", "is nested more than 32 levels deep", "");
+        return expressions_wrong(path, "", "is nested more than 32 levels deep", "");
     if (!json_is_object(value))
-        return wrong(path, "", "must be an object with one type, such as {\"S\":\"text\"}", "");
+        return expressions_wrong(
+            path, "", "must be an object with one type, such as {\"S\":\"text\"}", "");
     if (json_object_size(value) == 0)
-        return wrong(path, "", "has no type; write one, such as {\"S\":\"text\"}", "");
+        return expressions_wrong(path, "", "has no type; write one, such as {\"S\":\"text\"}", "");
     if (json_object_size(value) > 1)
-        return wrong(path, "", "has more than one type; keep one", " (KEDA picks one at random)");
+        return expressions_wrong(
+            path, "", "has more than one type; keep one", " (KEDA picks one at random)");
     name = json_object_iter_key(json_object_iter(value));
     inner = json_object_iter_value(json_object_iter(value));
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -285,7 +289,7 @@ static bool expressions_check_value(const struct path *path, json_t *value)
             path->check->failed = true;
         return good;
     }
-    return wrong(path, "",
+    return expressions_wrong(path, "",
         "has an unknown type; the types are S, N, B, BOOL, NULL, SS, NS, BS, L and M", "");
 }
 
@@ -353,7 +357,8 @@ static void collect_keys(const struct parameters *parameters, json_t *object, st
     }
 }
 
-static void dump(const struct parameters *parameters, json_t *object, struct values *values)
+static void expressions_dump(
+    const struct parameters *parameters, json_t *object, struct values *values)
 {
     char *text = json_write(object, 0);
 
@@ -401,7 +406,7 @@ struct values names_read(const struct parameters *parameters)
             parameters, NAMES, "is empty, which KEDA and DynamoDB refuse; remove it or add a name");
     collect_keys(parameters, object, &names);
     if (good)
-        dump(parameters, object, &names);
+        expressions_dump(parameters, object, &names);
     json_decref(object);
     return names;
 }
@@ -444,7 +449,7 @@ struct values values_read(const struct parameters *parameters)
     parameters->parser->failed |= check.failed;
     collect_keys(parameters, object, &values);
     if (good && json_object_size(object) > 0)
-        dump(parameters, object, &values);
+        expressions_dump(parameters, object, &values);
     json_decref(object);
     return values;
 }

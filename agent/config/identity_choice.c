@@ -47,7 +47,7 @@ static void auth_finding(const struct choice *c, enum finding_level level,
         findings_add(&c->parser->findings, level, place, subject, "%s", message);
 }
 
-static void choose(struct choice *c, enum identity_kind kind, const char *why)
+static void identity_choose_kind(struct choice *c, enum identity_kind kind, const char *why)
 {
     c->spec.kind = kind;
     c->spec.reason = c->auth != NULL ? parser_printf(c->parser, "%s of %s", why, c->auth->title)
@@ -93,7 +93,7 @@ static bool choose_metadata_keys(struct choice *c)
 
     if (id == NULL && id_variable == NULL && secret_variable == NULL)
         return false;
-    choose(c, IDENTITY_STATIC, "access key in the trigger's metadata");
+    identity_choose_kind(c, IDENTITY_STATIC, "access key in the trigger's metadata");
     if (id != NULL)
         c->spec.key_id = (struct value_ref){.source = SOURCE_LITERAL,
             .text = parser_keep(c->parser, id),
@@ -119,7 +119,7 @@ static bool choose_auth_keys(struct choice *c)
 
     if (!choice_is_set(id) && !choice_is_set(secret))
         return false;
-    choose(c, IDENTITY_STATIC, "access key");
+    identity_choose_kind(c, IDENTITY_STATIC, "access key");
     c->spec.key_id = *id;
     c->spec.secret_key = *secret;
     c->spec.session_token = *auth_value(c, AUTH_SESSION_TOKEN);
@@ -145,14 +145,15 @@ static void take_role(struct choice *c)
 static void choose_by_parameters(struct choice *c)
 {
     if (choice_is_set(auth_value(c, AUTH_ROLE))) {
-        choose(c, IDENTITY_ASSUME_ROLE, "awsRoleArn");
+        identity_choose_kind(c, IDENTITY_ASSUME_ROLE, "awsRoleArn");
         take_role(c);
         note_unused_keys(c, "awsRoleArn is assumed with the pod's own identity");
         return;
     }
     if (choose_auth_keys(c) || choose_metadata_keys(c))
         return;
-    choose(c, IDENTITY_CHAIN, c->auth != NULL ? "no role and no keys" : "no authenticationRef");
+    identity_choose_kind(
+        c, IDENTITY_CHAIN, c->auth != NULL ? "no role and no keys" : "no authenticationRef");
     parameter_note(c->parameters, "authenticationRef",
         "no keys and no role are given, so the pod's own identity is used; KEDA refuses this "
         "trigger (awsAccessKeyID not found)");
@@ -160,7 +161,7 @@ static void choose_by_parameters(struct choice *c)
 
 static void choose_eks(struct choice *c)
 {
-    choose(c, IDENTITY_WEB_IDENTITY, "podIdentity aws-eks");
+    identity_choose_kind(c, IDENTITY_WEB_IDENTITY, "podIdentity aws-eks");
     take_role(c);
     note_unused_keys(c, "podIdentity aws-eks is used");
     auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
@@ -174,7 +175,7 @@ static void choose_eks(struct choice *c)
 
 static void choose_kiam(struct choice *c)
 {
-    choose(c, IDENTITY_KIAM, "podIdentity aws-kiam");
+    identity_choose_kind(c, IDENTITY_KIAM, "podIdentity aws-kiam");
     note_unused_keys(c, "podIdentity aws-kiam is used");
     auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
         "KEDA 2.16 and later do not know aws-kiam; use aws");
@@ -182,7 +183,7 @@ static void choose_kiam(struct choice *c)
 
 static void choose_aws(struct choice *c)
 {
-    choose(c, IDENTITY_AWS, "podIdentity aws");
+    identity_choose_kind(c, IDENTITY_AWS, "podIdentity aws");
     take_role(c);
     note_unused_keys(c, "podIdentity aws is used, as in KEDA");
     if (!choice_is_set(&c->auth->role))
@@ -252,7 +253,7 @@ static void choose_by_provider(struct choice *c, const char *provider)
     if (strcmp(provider, "aws") == 0) {
         choose_aws(c);
     } else if (c->is_operator) {
-        choose(c, IDENTITY_CHAIN, "identityOwner operator");
+        identity_choose_kind(c, IDENTITY_CHAIN, "identityOwner operator");
         note_unused_keys(c, "identityOwner is operator, so the pod's own identity is used");
         if (choice_is_set(auth_value(c, AUTH_ROLE)))
             parameter_note(c->parameters, "identityOwner",
@@ -264,7 +265,7 @@ static void choose_by_provider(struct choice *c, const char *provider)
     } else if (strcmp(provider, "aws-kiam") == 0) {
         choose_kiam(c);
     } else {
-        choose(c, IDENTITY_CHAIN, "podIdentity");
+        identity_choose_kind(c, IDENTITY_CHAIN, "podIdentity");
         refuse_provider(c, provider);
     }
 }

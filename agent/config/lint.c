@@ -420,7 +420,7 @@ bool lint_is_placeholder(const char *text, char mark)
 }
 
 /* Whether `expression` (NULL: none) has this placeholder as a whole word. */
-static bool uses(const char *expression, const char *placeholder)
+static bool lint_uses(const char *expression, const char *placeholder)
 {
     size_t len = strlen(placeholder);
 
@@ -478,7 +478,7 @@ static void check_defined(const struct parameters *parameters, const struct quer
             parameter_warning(parameters, parameter,
                 "\"%s\" is not a placeholder, so DynamoDB will refuse it; begin it with %c", key,
                 mark);
-        else if (!uses(query->key_condition, key) && !uses(query->filter, key))
+        else if (!lint_uses(query->key_condition, key) && !lint_uses(query->filter, key))
             parameter_warning(parameters, parameter,
                 "%s is not used in the expressions, so DynamoDB will refuse the query; remove it",
                 key);
@@ -510,7 +510,7 @@ void lint_expressions(const struct parameters *parameters, const struct query *q
     for (size_t i = 0; i < query->client_value_count; i++) {
         const char *name = query->client_values[i];
 
-        if (!uses(query->key_condition, name) && !uses(query->filter, name))
+        if (!lint_uses(query->key_condition, name) && !lint_uses(query->filter, name))
             parameter_warning(parameters, "clientValues",
                 "%s is not used in the expressions, so DynamoDB will refuse the query", name);
     }

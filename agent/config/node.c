@@ -316,7 +316,8 @@ static size_t add_merged(struct candidate *candidates, size_t count, const struc
 }
 
 /* The map's own pairs first, then the merged ones, in the order of their precedence. */
-static size_t collect(struct candidate *candidates, const struct node **children, size_t pair_count)
+static size_t node_collect(
+    struct candidate *candidates, const struct node **children, size_t pair_count)
 {
     size_t count = 0;
 
@@ -400,7 +401,7 @@ static int fill_large(struct node *map, const struct node **children, size_t pai
     struct candidate *candidates = calloc(count, sizeof(*candidates));
     if (candidates == NULL)
         return -ENOMEM;
-    collect(candidates, children, pair_count);
+    node_collect(candidates, children, pair_count);
     qsort(candidates, count, sizeof(*candidates), compare_precedence);
     count = keep_unique(candidates, count, tree, findings);
     qsort(candidates, count, sizeof(*candidates), compare_order);

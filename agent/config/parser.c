@@ -17,7 +17,7 @@
 
 #define SECRETS_DIR "/var/run/secrets/tally"
 
-static const char *environment(const char *name)
+static const char *parser_environment(const char *name)
 {
     return getenv(name);
 }
@@ -41,7 +41,7 @@ struct parser *parser_create(const struct config_options *options, config_file_f
     if (parser == NULL)
         return NULL;
     parser->secrets_dir = options->secrets_dir != NULL ? options->secrets_dir : SECRETS_DIR;
-    parser->getenv = options->getenv != NULL ? options->getenv : environment;
+    parser->getenv = options->getenv != NULL ? options->getenv : parser_environment;
     parser->environment.allow_http = options->allow_http;
     endpoint_environment_read(&parser->environment, parser->getenv);
     parser->read_file = read_file;
@@ -97,7 +97,7 @@ struct trigger *parser_add_trigger(struct parser *parser)
 
 /* ---- identities: equal ones are shared ---- */
 
-static bool grow(struct parser *parser)
+static bool parser_grow(struct parser *parser)
 {
     size_t capacity = parser->spec_capacity > 0 ? parser->spec_capacity * 2 : 16;
     const struct identity_spec **specs = realloc(
@@ -124,7 +124,7 @@ const struct identity_spec *parser_share(struct parser *parser, const struct ide
             return parser->specs[i];
     }
     struct identity_spec *copy = arena_alloc(parser->kept, sizeof(*copy));
-    if (copy == NULL || (parser->spec_count == parser->spec_capacity && !grow(parser))) {
+    if (copy == NULL || (parser->spec_count == parser->spec_capacity && !parser_grow(parser))) {
         parser->failed = true;
         return NULL;
     }

@@ -124,7 +124,7 @@ static void sum_over_add(struct sum_over *sum, const char *value, size_t len)
 
 /* ---- forms ---- */
 
-static size_t trimmed(const char *text, size_t len)
+static size_t sum_over_trimmed(const char *text, size_t len)
 {
     while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
         len--;
@@ -138,7 +138,7 @@ static void sum_over_list(struct sum_over *sum, const char *text)
         size_t start = strspn(text, " \t");
 
         start = start < len ? start : len;
-        sum_over_add(sum, text + start, trimmed(text + start, len - start));
+        sum_over_add(sum, text + start, sum_over_trimmed(text + start, len - start));
         if (text[len] == '\0')
             return;
         text += len + 1;

@@ -44,7 +44,7 @@ static const char *metric_name(struct parser *parser, unsigned index, const char
 }
 
 /* Reports a parameter that is absent; one that is not a text was already reported. */
-static void require(const struct step *step, const char *name, const char *message)
+static void trigger_require(const struct step *step, const char *name, const char *message)
 {
     const struct node *node = node_get(step->parameters.metadata, name);
 
@@ -57,11 +57,11 @@ static void require(const struct step *step, const char *name, const char *messa
         parameter_error(&step->parameters, name, "%s", message);
 }
 
-static const char *required(const struct step *step, const char *name)
+static const char *trigger_required(const struct step *step, const char *name)
 {
     const char *text = parameter_keep(&step->parameters, name);
 
-    require(step, name, MISSING);
+    trigger_require(step, name, MISSING);
     return text != NULL ? text : "";
 }
 
@@ -75,7 +75,8 @@ static const char *read_region(const struct step *step)
         return text;
     value = step->auth != NULL ? &step->auth->parameters[AUTH_REGION] : NULL;
     if (value == NULL || value->source == SOURCE_ABSENT) {
-        require(step, "awsRegion", "missing; write the region of the table, such as eu-west-1");
+        trigger_require(
+            step, "awsRegion", "missing; write the region of the table, such as eu-west-1");
         return "";
     }
     text = auth_value_now(step->parser, value);
@@ -216,8 +217,8 @@ static void read_query(struct step *step)
     struct values values = values_read(p);
 
     query->region = read_region(step);
-    query->table = required(step, "tableName");
-    query->key_condition = required(step, "keyConditionExpression");
+    query->table = trigger_required(step, "tableName");
+    query->key_condition = trigger_required(step, "keyConditionExpression");
     query->index = parameter_keep(p, "indexName");
     query->filter = parameter_keep(p, "filterExpression");
     query->names = names.text;
@@ -289,7 +290,7 @@ static void read_scaling(struct step *step)
     /* The formula of scalingModifiers has a target of its own. */
     bool needs_target = !step->object->has_modifiers;
     if (needs_target)
-        require(step, "targetValue", MISSING);
+        trigger_require(step, "targetValue", MISSING);
     scaling->target = parameter_integer(p, "targetValue", needs_target, needs_target);
     scaling->activation = parameter_integer(p, "activationTargetValue", INT64_MIN, 0);
     read_limit(step);

@@ -36,7 +36,7 @@ struct counter {
 
 /* ---- ended states ---- */
 
-static void reap(void *data)
+static void counter_reap(void *data)
 {
     struct counter *counter = data;
     size_t kept = 0;
@@ -64,7 +64,7 @@ static int reserve_orphans(struct counter *counter, size_t more)
     return 0;
 }
 
-static void abandon(struct counter *counter, struct trigger_state *state)
+static void counter_abandon(struct counter *counter, struct trigger_state *state)
 {
     if (state == NULL)
         return;
@@ -132,9 +132,9 @@ static bool same_query(const struct query *a, const struct query *b)
 
 static void slot_abandon(struct counter *counter, struct slot *slot)
 {
-    abandon(counter, slot->state);
+    counter_abandon(counter, slot->state);
     for (size_t i = 0; i < slot->variant_count; i++)
-        abandon(counter, slot->variants[i]);
+        counter_abandon(counter, slot->variants[i]);
     slot->state = NULL;
     slot->variant_count = 0;
 }
@@ -246,7 +246,7 @@ static struct slot *slot_of(const struct counter *counter, const struct trigger 
     return &counter->slots[trigger - counter->snapshot->config->triggers];
 }
 
-static struct trigger_state *make(
+static struct trigger_state *counter_make(
     struct counter *counter, const struct trigger *trigger, const char *values)
 {
     struct identity *identity = identity_acquire(counter->identities, trigger->identity);
@@ -288,7 +288,7 @@ static size_t find_unwanted(const struct slot *slot)
 static void remove_variant(struct counter *counter, struct slot *slot, size_t place)
 {
     slot->evicted_rcu += trigger_state_rcu_total(slot->variants[place]);
-    abandon(counter, slot->variants[place]);
+    counter_abandon(counter, slot->variants[place]);
     slot->variant_count--;
     memmove(&slot->variants[place], &slot->variants[place + 1],
         (slot->variant_count - place) * sizeof(struct trigger_state *));
@@ -307,7 +307,7 @@ static struct trigger_state *add_variant(
         slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct trigger_state *));
     if (slot->variants == NULL || reserve_orphans(counter, 1) < 0)
         return NULL;
-    state = make(counter, trigger, values);
+    state = counter_make(counter, trigger, values);
     if (state == NULL)
         return NULL;
     if (full)
@@ -328,7 +328,7 @@ struct trigger_state *counter_state(
     if (values == NULL && slot->state != NULL)
         return slot->state;
     if (values == NULL)
-        return slot->state = make(counter, trigger, NULL);
+        return slot->state = counter_make(counter, trigger, NULL);
     state = find_variant(slot, values);
     return state != NULL ? state : add_variant(counter, trigger, slot, values);
 }
@@ -380,7 +380,7 @@ struct counter *counter_create(const struct counter_options *options)
     counter->price = options->price;
     counter->context.share_owner = identities_session_name(options->identities);
     counter->identities = options->identities;
-    counter->context.reaper = loop_timer_create(options->loop, reap, counter);
+    counter->context.reaper = loop_timer_create(options->loop, counter_reap, counter);
     if (counter->context.reaper == NULL) {
         free(counter);
         return NULL;

@@ -13,7 +13,7 @@ static uint64_t ceil_ratio(uint64_t a, uint64_t b, uint64_t c)
     return result > UINT64_MAX ? UINT64_MAX : (uint64_t)result;
 }
 
-static int32_t bounded(uint64_t wanted, int32_t min, int32_t max)
+static int32_t decision_bounded(uint64_t wanted, int32_t min, int32_t max)
 {
     if (wanted < (uint64_t)min)
         return min;
@@ -39,7 +39,7 @@ static struct decision decide_jobs(
         decision.rule = RULE_JOBS_INACTIVE;
     else
         wanted = ceil_ratio(count, 1, (uint64_t)scaling->target);
-    decision.desired = bounded(wanted, scaling->min_replicas, scaling->max_replicas);
+    decision.desired = decision_bounded(wanted, scaling->min_replicas, scaling->max_replicas);
     return decision;
 }
 
@@ -69,7 +69,7 @@ struct decision decision_make(
     if (least < 1)
         least = 1;
     if (decision.has_desired)
-        decision.desired = bounded(
+        decision.desired = decision_bounded(
             ceil_ratio(count, factor, (uint64_t)scaling->target), least, scaling->max_replicas);
     return decision;
 }
@@ -100,7 +100,8 @@ struct decision decision_fallback(const struct trigger_scaling *scaling, int32_t
         return decision;
     decision.rule = RULE_FALLBACK;
     decision.has_desired = true;
-    decision.desired = bounded((uint64_t)wanted, scaling->min_replicas, scaling->max_replicas);
+    decision.desired = decision_bounded(
+        (uint64_t)wanted, scaling->min_replicas, scaling->max_replicas);
     return decision;
 }
 

@@ -174,7 +174,7 @@ static void flight_end_early(struct flight *flight, bool is_bound, const struct 
         flight_end(flight, &value, is_bound ? NULL : failure);
 }
 
-static void too_long(struct flight *flight)
+static void flight_too_long(struct flight *flight)
 {
     struct failure failure;
 
@@ -186,7 +186,7 @@ static void too_long(struct flight *flight)
     flight_end_early(flight, false, &failure);
 }
 
-static void unattended(struct flight *flight, int64_t unattended_ms)
+static void flight_unattended(struct flight *flight, int64_t unattended_ms)
 {
     struct failure failure;
 
@@ -198,16 +198,16 @@ static void unattended(struct flight *flight, int64_t unattended_ms)
     flight_end_early(flight, true, &failure);
 }
 
-static void check_limits(struct flight *flight)
+static void flight_check_limits(struct flight *flight)
 {
     int64_t now = loop_now(flight->context->loop);
     int64_t left = flight->ends_at - now;
     int64_t unattended_ms = now - flight->joined_at;
 
     if (left <= 0)
-        too_long(flight);
+        flight_too_long(flight);
     else if (unattended_ms >= flight->patience->unattended_ms)
-        unattended(flight, unattended_ms);
+        flight_unattended(flight, unattended_ms);
     else
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
 }
@@ -306,7 +306,7 @@ static bool flight_ask_fleet(struct flight *flight)
     return flight->shared != NULL;
 }
 
-static void take_off(struct flight *flight)
+static void flight_take_off(struct flight *flight)
 {
     flight->flying = true;
     flight->joined_at = loop_now(flight->context->loop);
@@ -323,9 +323,9 @@ static void flight_timer_fired(void *data)
     struct flight *flight = data;
 
     if (flight->flying)
-        check_limits(flight);
+        flight_check_limits(flight);
     else
-        take_off(flight);
+        flight_take_off(flight);
 }
 
 struct flight *flight_start(struct count_context *context, const struct flight_options *options,

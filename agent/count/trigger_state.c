@@ -58,14 +58,15 @@ static int64_t trigger_state_age_now(const struct trigger_state *state)
 
 /* ---- answers ---- */
 
-static bool may_serve_stale(const struct trigger_state *state)
+static bool trigger_state_may_serve_stale(const struct trigger_state *state)
 {
     return cache_may_serve_stale(
         &state->cache, state->context->max_stale_ms, trigger_state_age_now(state));
 }
 
 /* Adds what the cache does not know. */
-static struct count_answer answer_of(const struct trigger_state *state, struct count_answer answer)
+static struct count_answer trigger_state_answer_of(
+    const struct trigger_state *state, struct count_answer answer)
 {
     const struct trigger_scaling *scaling = &state->trigger->scaling;
 
@@ -77,7 +78,8 @@ static struct count_answer answer_of(const struct trigger_state *state, struct c
 
 static struct count_answer trigger_state_fresh(const struct trigger_state *state, int64_t now)
 {
-    struct count_answer answer = answer_of(state, cache_answer_fresh(&state->cache, now));
+    struct count_answer answer = trigger_state_answer_of(
+        state, cache_answer_fresh(&state->cache, now));
 
     if (state->pages.count > 0)
         answer.pages = &state->pages;
@@ -87,17 +89,18 @@ static struct count_answer trigger_state_fresh(const struct trigger_state *state
 static struct count_answer trigger_state_failed(
     const struct trigger_state *state, const struct failure *failure)
 {
-    return answer_of(state, cache_answer_failed(&state->cache, failure,
-                                state->context->max_stale_ms, trigger_state_age_now(state)));
+    return trigger_state_answer_of(
+        state, cache_answer_failed(&state->cache, failure, state->context->max_stale_ms,
+                   trigger_state_age_now(state)));
 }
 
 static struct count_answer trigger_state_bound(const struct trigger_state *state, int64_t now)
 {
-    return answer_of(state, cache_answer_bound(&state->cache, now));
+    return trigger_state_answer_of(state, cache_answer_bound(&state->cache, now));
 }
 
 /* failure NULL: the value is fresh. */
-static void answer_request(
+static void trigger_state_answer_request(
     struct trigger_state *state, struct count_request *request, const struct failure *failure)
 {
     static const struct failure too_low = {.code = ERROR_INTERNAL,
@@ -119,24 +122,25 @@ static void answer_request(
     request->done(request->data, &answer);
 }
 
-static void answer_each(
+static void trigger_state_answer_each(
     struct trigger_state *state, struct ring *requests, const struct failure *failure)
 {
     while (!ring_is_empty(requests)) {
-        answer_request(state, RING_MEMBER(ring_pop(requests), struct count_request, link), failure);
+        trigger_state_answer_request(
+            state, RING_MEMBER(ring_pop(requests), struct count_request, link), failure);
     }
 }
 
-static void answer_all(struct trigger_state *state, const struct failure *failure)
+static void trigger_state_answer_all(struct trigger_state *state, const struct failure *failure)
 {
     struct ring taken;
 
     waiters_take_all(&state->waiters, &taken);
-    answer_each(state, &taken, failure);
+    trigger_state_answer_each(state, &taken, failure);
 }
 
 /* No request can reach an abandoned state: without waiters its flight is useless. */
-static void end_if_unwanted(struct trigger_state *state)
+static void trigger_state_end_if_unwanted(struct trigger_state *state)
 {
     if (!state->abandoned || !waiters_are_none(&state->waiters))
         return;
@@ -154,13 +158,13 @@ static void deadlines_passed(void *data)
 
     flight_late(state->flight, &failure);
     waiters_take_late(&state->waiters, &late);
-    answer_each(state, &late, &failure);
+    trigger_state_answer_each(state, &late, &failure);
     trigger_state_set_patience(state);
-    end_if_unwanted(state);
+    trigger_state_end_if_unwanted(state);
 }
 
 /* Long enough for several counts, so that one burst is not taken for the rate. */
-static int64_t rate_window(const struct trigger_state *state)
+static int64_t trigger_state_rate_window(const struct trigger_state *state)
 {
     int64_t polling_ms = state->trigger->polling_ms;
 
@@ -169,7 +173,7 @@ static int64_t rate_window(const struct trigger_state *state)
     return polling_ms * RATE_COUNTS > RATE_LEAST_MS ? polling_ms * RATE_COUNTS : RATE_LEAST_MS;
 }
 
-static void store(struct trigger_state *state, const struct count_value *value)
+static void trigger_state_store(struct trigger_state *state, const struct count_value *value)
 {
     const struct flight_progress *progress = flight_progress(state->flight);
 
@@ -184,12 +188,13 @@ static void store(struct trigger_state *state, const struct count_value *value)
     cache_store(
         &state->cache, value, progress->counted_by, saturating_subtract(now, progress->age_ms));
     if (!value->at_least)
-        count_rate_add(&state->cache.rate, value->count, state->cache.value_at, rate_window(state));
+        count_rate_add(&state->cache.rate, value->count, state->cache.value_at,
+            trigger_state_rate_window(state));
     page_log_move(&state->pages, flight_pages(state->flight));
 }
 
 /* *answered is the failure as answered to callers: it includes how long it is remembered. */
-static void store_failure(
+static void trigger_state_store_failure(
     struct trigger_state *state, const struct failure *failure, struct failure *answered)
 {
     struct cache *cache = &state->cache;
@@ -206,7 +211,8 @@ static void store_failure(
 
 /* next_ms: the earliest retry; if nothing keeps the count fresh, the next client's request starts
  * it. */
-static void log_failed(struct trigger_state *state, const struct failure *failure, int64_t next_ms)
+static void trigger_state_log_failed(
+    struct trigger_state *state, const struct failure *failure, int64_t next_ms)
 {
     struct log_field fields[LOG_FAILURE_FIELDS + 5] = {0};
     size_t count = 0;
@@ -222,7 +228,7 @@ static void log_failed(struct trigger_state *state, const struct failure *failur
     log_write(LOG_LEVEL_WARN, "count_failed", fields);
 }
 
-static void log_recovered(struct trigger_state *state)
+static void trigger_state_log_recovered(struct trigger_state *state)
 {
     struct outage ended;
 
@@ -242,7 +248,7 @@ static void trigger_state_set_patience(struct trigger_state *state)
     int64_t twice_polling = saturating_add(state->trigger->polling_ms, state->trigger->polling_ms);
 
     state->patience = (struct flight_patience){
-        .retry = {.until = may_serve_stale(state) ? INT64_MIN : state->waiters.latest,
+        .retry = {.until = trigger_state_may_serve_stale(state) ? INT64_MIN : state->waiters.latest,
             .attempts = is_wanted ? PATIENT_ATTEMPTS : 0},
         .unattended_ms = is_wanted                       ? INT64_MAX
                          : twice_polling > UNATTENDED_MS ? twice_polling
@@ -256,7 +262,7 @@ static void on_retrying(void *data, int64_t delay_ms)
     const struct flight_progress *progress = flight_progress(state->flight);
 
     if (progress->failed_attempts >= PATIENT_ATTEMPTS)
-        log_failed(state, &progress->last_attempt, delay_ms);
+        trigger_state_log_failed(state, &progress->last_attempt, delay_ms);
 }
 
 static void on_flight_page(void *data)
@@ -272,13 +278,13 @@ static void on_flight_page(void *data)
 
 /* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
  * that says nothing, and must not look like a count of 0. Whether there is a value to answer. */
-static bool store_overrun(struct trigger_state *state, const struct count_value *value,
-    const struct failure *failure, struct failure *answered)
+static bool trigger_state_store_overrun(struct trigger_state *state,
+    const struct count_value *value, const struct failure *failure, struct failure *answered)
 {
     bool has_items = value->count > 0;
 
     if (has_items)
-        store(state, value);
+        trigger_state_store(state, value);
     cache_overrun(&state->cache, failure, trigger_state_now(state));
     *answered = *failure;
     if (state->cache.refused)
@@ -287,21 +293,21 @@ static bool store_overrun(struct trigger_state *state, const struct count_value 
 }
 
 /* Keeps the result of a flight. The failure to answer, in *answered; NULL: the value. */
-static const struct failure *store_result(struct trigger_state *state,
+static const struct failure *trigger_state_store_result(struct trigger_state *state,
     const struct count_value *value, const struct failure *failure, struct failure *answered)
 {
     bool has_value = false;
 
     if (failure == NULL) {
-        store(state, value);
-        log_recovered(state);
+        trigger_state_store(state, value);
+        trigger_state_log_recovered(state);
         return NULL;
     }
     if (value != NULL)
-        has_value = store_overrun(state, value, failure, answered);
+        has_value = trigger_state_store_overrun(state, value, failure, answered);
     else
-        store_failure(state, failure, answered);
-    log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
+        trigger_state_store_failure(state, failure, answered);
+    trigger_state_log_failed(state, failure, state->cache.not_before - trigger_state_now(state));
     return has_value ? NULL : answered;
 }
 
@@ -311,15 +317,15 @@ static void on_flight_done(
     struct trigger_state *state = data;
     struct failure answered;
 
-    failure = store_result(state, value, failure, &answered);
+    failure = trigger_state_store_result(state, value, failure, &answered);
     state->flight = NULL;
     trigger_state_schedule_refresh(state);
-    answer_all(state, failure);
+    trigger_state_answer_all(state, failure);
     if (state->context->min_age_ms == 0) /* a request for age 0 gets a flight */
         page_log_clear(&state->pages);
     if (value == NULL || !value->is_bound)
         trigger_state_notify(state, failure);
-    end_if_unwanted(state);
+    trigger_state_end_if_unwanted(state);
 }
 
 static void trigger_state_raise_goal(
@@ -379,7 +385,7 @@ static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
         &events, state);
     if (state->flight == NULL) {
         failure_set(&failure, ERROR_INTERNAL, "no memory for a count");
-        answer_all(state, &failure);
+        trigger_state_answer_all(state, &failure);
     }
 }
 
@@ -395,11 +401,12 @@ static bool answer_from_failure(struct trigger_state *state, struct count_reques
 
     if (state->flight != NULL || wait <= 0)
         return false;
-    if (!cache->refused && cache->not_before < request->deadline.at && !may_serve_stale(state))
+    if (!cache->refused && cache->not_before < request->deadline.at &&
+        !trigger_state_may_serve_stale(state))
         return false;
     failure = *cache_failure(cache);
     failure.retry_after_ms = wait;
-    answer_request(state, request, &failure);
+    trigger_state_answer_request(state, request, &failure);
     return true;
 }
 
@@ -460,7 +467,7 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
         struct failure failure;
 
         failure_set(&failure, ERROR_INTERNAL, "no memory for a deadline");
-        answer_request(state, request, &failure);
+        trigger_state_answer_request(state, request, &failure);
     } else if (state->flight != NULL) {
         context->stats.joined++;
         trigger_state_set_patience(state);
@@ -479,7 +486,7 @@ void trigger_state_leave(struct count_request *request)
         return;
     waiters_leave(&request->state->waiters, request);
     trigger_state_set_patience(request->state);
-    end_if_unwanted(request->state);
+    trigger_state_end_if_unwanted(request->state);
 }
 
 /* ---- life ---- */
@@ -521,7 +528,7 @@ void trigger_state_destroy(struct trigger_state *state)
         flight_cancel(state->flight);
     state->flight = NULL;
     failure_set(&failure, ERROR_SHUTTING_DOWN, "the agent is shutting down");
-    answer_all(state, &failure);
+    trigger_state_answer_all(state, &failure);
     watchers_clear(&state->watchers);
     waiters_clear(&state->waiters);
     loop_timer_destroy(state->refresh);
@@ -554,7 +561,7 @@ void trigger_state_abandon(struct trigger_state *state)
 {
     state->abandoned = true;
     trigger_state_set_patience(state);
-    end_if_unwanted(state);
+    trigger_state_end_if_unwanted(state);
 }
 
 bool trigger_state_is_idle(const struct trigger_state *state)
@@ -569,8 +576,9 @@ bool trigger_state_is_wanted(const struct trigger_state *state)
 
 void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer)
 {
-    *answer = answer_of(state, cache_answer_known(&state->cache, state->trigger->polling_ms,
-                                   trigger_state_age_now(state)));
+    *answer = trigger_state_answer_of(
+        state, cache_answer_known(
+                   &state->cache, state->trigger->polling_ms, trigger_state_age_now(state)));
 }
 
 const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger)
@@ -613,7 +621,7 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
 
 /* Not for clients' values: each set requested once would cost as much as the trigger itself, for
  * ever. */
-static bool is_warm(const struct trigger_state *state)
+static bool trigger_state_is_warm(const struct trigger_state *state)
 {
     return state->trigger->warm && state->values == NULL;
 }
@@ -621,7 +629,8 @@ static bool is_warm(const struct trigger_state *state)
 /* Whether it is counted without a request. */
 static bool trigger_state_is_kept_fresh(const struct trigger_state *state)
 {
-    return !state->abandoned && (is_warm(state) || !watchers_are_none(&state->watchers));
+    return !state->abandoned &&
+           (trigger_state_is_warm(state) || !watchers_are_none(&state->watchers));
 }
 
 static void notify_watch(void *data, struct count_watch *watch)
@@ -643,7 +652,7 @@ static void trigger_state_notify(struct trigger_state *state, const struct failu
 static struct refresh trigger_state_refresh(const struct trigger_state *state)
 {
     int64_t watched_ms = watchers_max_age(&state->watchers, state->trigger->polling_ms);
-    int64_t warm_ms = is_warm(state) ? state->trigger->polling_ms : INT64_MAX;
+    int64_t warm_ms = trigger_state_is_warm(state) ? state->trigger->polling_ms : INT64_MAX;
 
     return refresh_of(&state->cache, watched_ms < warm_ms ? watched_ms : warm_ms,
         state->context->min_age_ms, trigger_state_share_table(state) != NULL);

@@ -35,7 +35,7 @@ void sts_exchange_clear(struct sts_exchange *exchange)
 }
 
 /* Ends the exchange; it may be freed when this returns. */
-static void finish(struct sts_exchange *exchange, struct credentials *credentials,
+static void assume_role_finish(struct sts_exchange *exchange, struct credentials *credentials,
     const struct failure *failure, enum aws_outcome outcome)
 {
     exchange->call = NULL;
@@ -93,12 +93,12 @@ static void on_reply(void *data, const struct aws_reply *reply)
     struct failure failure = reply->failure;
 
     if (reply->error.outcome == AWS_OK) {
-        finish(exchange, exchange->credentials, NULL, AWS_OK);
+        assume_role_finish(exchange, exchange->credentials, NULL, AWS_OK);
         return;
     }
     set_code(&failure, reply->error.outcome);
     failure_hide_tokens(&failure);
-    finish(exchange, NULL, &failure, reply->error.outcome);
+    assume_role_finish(exchange, NULL, &failure, reply->error.outcome);
 }
 
 void sts_exchange_start(struct sts_exchange *exchange, struct credentials *credentials)
@@ -134,7 +134,7 @@ void sts_exchange_start(struct sts_exchange *exchange, struct credentials *crede
         if (exchange->call != NULL)
             return;
     }
-    finish(exchange, NULL, &failure, AWS_TRANSIENT);
+    assume_role_finish(exchange, NULL, &failure, AWS_TRANSIENT);
 }
 
 /* ---- assume role ---- */
@@ -164,7 +164,7 @@ static const char *assume_role_session_name(const struct assume_role *self)
                                               : self->options.context->session_name;
 }
 
-static void send(struct assume_role *self)
+static void assume_role_send(struct assume_role *self)
 {
     const char *role = buffer_string(&self->role);
 
@@ -188,7 +188,7 @@ static void on_base(void *data, struct credentials *credentials, const struct fa
     } else {
         credentials_unref(self->signer);
         self->signer = credentials_ref(credentials);
-        send(self);
+        assume_role_send(self);
     }
 }
 

@@ -63,14 +63,14 @@ struct cached {
 
 enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
 
-static int64_t wall(const struct cached *self)
+static int64_t cached_wall(const struct cached *self)
 {
     return aws_client_wall(self->context->client);
 }
 
 static bool is_valid(const struct cached *self)
 {
-    return self->current != NULL && self->current->expires_ms > wall(self);
+    return self->current != NULL && self->current->expires_ms > cached_wall(self);
 }
 
 static bool is_fetching(const struct cached *self)
@@ -83,9 +83,9 @@ static enum need need_of(const struct cached *self)
     bool stale = self->stale || (is_fetching(self) && self->was_stale);
 
     if (!is_valid(self) || stale || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE ||
-        wall(self) >= self->mandatory_at)
+        cached_wall(self) >= self->mandatory_at)
         return NEED_MANDATORY;
-    return wall(self) >= self->advisory_at ? NEED_ADVISORY : NEED_NOTHING;
+    return cached_wall(self) >= self->advisory_at ? NEED_ADVISORY : NEED_NOTHING;
 }
 
 /* Milliseconds until the next fetch is allowed; 0: now. */
@@ -109,13 +109,15 @@ static int64_t refresh_in(const struct cached *self)
 
     if (!is_valid(self) || !self->used || self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return -1;
-    delay = need_of(self) == NEED_NOTHING ? saturating_subtract(self->advisory_at, wall(self)) : 0;
+    delay = need_of(self) == NEED_NOTHING
+                ? saturating_subtract(self->advisory_at, cached_wall(self))
+                : 0;
     if (delay < pause_left(self))
         delay = pause_left(self);
     return delay;
 }
 
-static void schedule(struct cached *self)
+static void cached_schedule(struct cached *self)
 {
     int64_t delay = refresh_in(self);
 
@@ -133,7 +135,7 @@ static void cached_answer(struct cached *self)
     if (is_valid(self)) {
         self->used = true;
         if (!is_fetching(self))
-            schedule(self);
+            cached_schedule(self);
         provider_finish(&self->base, self->current, NULL);
         return;
     }
@@ -165,7 +167,7 @@ static void on_timer(void *data)
     } else if (self->used && need_of(self) != NEED_NOTHING && pause_left(self) == 0) {
         start_fetch(self);
     } else {
-        schedule(self);
+        cached_schedule(self);
     }
 }
 
@@ -197,7 +199,7 @@ static int64_t advisory_window(int64_t life)
 
 static void cached_keep(struct cached *self, struct credentials *credentials)
 {
-    int64_t life = saturating_subtract(credentials->expires_ms, wall(self));
+    int64_t life = saturating_subtract(credentials->expires_ms, cached_wall(self));
     int64_t advisory = advisory_window(life);
     int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
 
@@ -246,8 +248,8 @@ static void set_pauses(struct cached *self)
     if (is_valid(self) && self->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         pause = PAUSE_MIN_MS; /* a file that is being replaced: present again in a moment */
     else if (is_valid(self) &&
-             saturating_subtract(self->current->expires_ms, wall(self)) / 4 < pause)
-        pause = saturating_subtract(self->current->expires_ms, wall(self)) / 4;
+             saturating_subtract(self->current->expires_ms, cached_wall(self)) / 4 < pause)
+        pause = saturating_subtract(self->current->expires_ms, cached_wall(self)) / 4;
     if (pause < PAUSE_MIN_MS)
         pause = PAUSE_MIN_MS;
     self->pause_ms = pause + random_below(self, pause + 1);
@@ -272,12 +274,12 @@ static void on_source(void *data, struct credentials *credentials, const struct 
 
     if (credentials != NULL)
         aws_client_check_clock(self->context->client, credentials->expires_ms);
-    if (credentials != NULL && credentials->expires_ms <= wall(self)) {
+    if (credentials != NULL && credentials->expires_ms <= cached_wall(self)) {
         failure_set(&expired, ERROR_CREDENTIALS,
             "%s: the credentials that came had expired %lld s before; is this machine's clock "
             "right?",
             self->facts->kind,
-            (long long)(saturating_subtract(wall(self), credentials->expires_ms) / 1000));
+            (long long)(saturating_subtract(cached_wall(self), credentials->expires_ms) / 1000));
         expired.stage = STAGE_CLOCK;
         credentials = NULL;
         failure = &expired;
@@ -289,7 +291,7 @@ static void on_source(void *data, struct credentials *credentials, const struct 
     if (self->base.fetching)
         cached_answer(self);
     else
-        schedule(self);
+        cached_schedule(self);
 }
 
 /* ---- the provider ---- */

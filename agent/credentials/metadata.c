@@ -379,7 +379,7 @@ static int imds_find_endpoint(struct imds *self, const char *path, const char *n
     return -1;
 }
 
-static void step(struct imds *self, const char *method, const char *path, const char *name,
+static void metadata_step(struct imds *self, const char *method, const char *path, const char *name,
     metadata_exchange_done_fn *done)
 {
     bool put = strcmp(method, "PUT") == 0;
@@ -434,7 +434,7 @@ static void on_role(void *data, const struct failure *failure, enum aws_outcome 
     if (outcome == AWS_OK && is_role(role)) {
         snprintf(self->role, sizeof(self->role), "%s", role);
         facts_set(&self->facts->role, self->role);
-        step(self, "GET", CREDENTIALS_PATH, self->role, on_credentials);
+        metadata_step(self, "GET", CREDENTIALS_PATH, self->role, on_credentials);
         return;
     }
     if (outcome == AWS_OK)
@@ -473,7 +473,7 @@ static void imds_on_token(
         imds_end(self, NULL, &explained);
         return;
     }
-    step(self, "GET", CREDENTIALS_PATH, "", on_role);
+    metadata_step(self, "GET", CREDENTIALS_PATH, "", on_role);
 }
 
 /* ---- the provider ---- */
@@ -492,7 +492,7 @@ static void imds_fetch(struct provider *provider)
         return;
     }
     buffer_clear(&self->token_header);
-    step(self, "PUT", TOKEN_PATH, "", imds_on_token);
+    metadata_step(self, "PUT", TOKEN_PATH, "", imds_on_token);
 }
 
 static void imds_destroy(struct provider *provider)

@@ -504,7 +504,7 @@ static int duration_of(const struct profile *profile)
     return end != NULL && *end == '\0' && seconds >= 900 && seconds <= 43200 ? (int)seconds : 0;
 }
 
-static int check(const struct profile_chain *self, int index, struct failure *failure)
+static int profile_check(const struct profile_chain *self, int index, struct failure *failure)
 {
     const struct profile *profile = &self->profiles[index];
     const char *name = self->names[index];
@@ -554,7 +554,7 @@ static int profile_load(struct profile_chain *self, const char *name, struct fai
         if (shared_files_read(&files, name, &self->profiles[index], failure) < 0)
             return -1;
         self->count++;
-        if (check(self, index, failure) < 0)
+        if (profile_check(self, index, failure) < 0)
             return -1;
         name = self->profiles[index].role != NULL && !is_own_source(self, index)
                    ? self->profiles[index].source_profile
@@ -571,7 +571,7 @@ static struct value_ref profile_literal(const char *text, const char *origin)
         .source = text != NULL ? SOURCE_LITERAL : SOURCE_ABSENT, .text = text, .origin = origin};
 }
 
-static struct value_ref variable(const char *name)
+static struct value_ref profile_variable(const char *name)
 {
     return (struct value_ref){.source = SOURCE_ENVIRONMENT, .text = name, .origin = "profile"};
 }
@@ -600,12 +600,12 @@ static struct provider *make_environment_keys(struct profile_chain *self, struct
     struct static_options options = {
         .context = self->context,
         .facts = facts,
-        .key_id = variable("AWS_ACCESS_KEY_ID"),
-        .secret_key = variable("AWS_SECRET_ACCESS_KEY"),
+        .key_id = profile_variable("AWS_ACCESS_KEY_ID"),
+        .secret_key = profile_variable("AWS_SECRET_ACCESS_KEY"),
     };
 
     if (context_variable(self->context, "AWS_SESSION_TOKEN") != NULL)
-        options.session_token = variable("AWS_SESSION_TOKEN");
+        options.session_token = profile_variable("AWS_SESSION_TOKEN");
     return static_create(&options);
 }
 
@@ -725,7 +725,7 @@ static bool is_current(const struct profile_chain *self)
     return shared_stamps_equal(&now, &self->stamps);
 }
 
-static int rebuild(struct profile_chain *self, struct failure *failure)
+static int profile_rebuild(struct profile_chain *self, struct failure *failure)
 {
     bool named;
 
@@ -742,7 +742,7 @@ static void profile_chain_fetch(struct provider *provider)
     struct profile_chain *self = (struct profile_chain *)provider;
     struct failure failure;
 
-    if (!is_current(self) && rebuild(self, &failure) < 0)
+    if (!is_current(self) && profile_rebuild(self, &failure) < 0)
         provider_finish(provider, NULL, &failure);
     else
         provider_get(self->providers[self->provider_count - 1], &self->request);
@@ -776,7 +776,7 @@ struct provider *profile_chain_create(
     self->request.trouble = provider_trouble;
     self->request.data = self;
     facts->kind = profile_chain_ops.kind;
-    rebuild(self, &failure); /* for whoami, which may be called first */
+    profile_rebuild(self, &failure); /* for whoami, which may be called first */
     return &self->base;
 }
 

@@ -378,7 +378,7 @@ static bool asks_sts(enum source_kind kind)
 }
 
 /* Only the fields that the kind uses, so that equal sources compare equal. */
-static struct identity_spec reduce(
+static struct identity_spec source_reduce(
     const struct sources *pool, enum source_kind kind, const struct identity_spec *spec)
 {
     struct identity_spec reduced = {.kind = IDENTITY_CHAIN};
@@ -437,7 +437,7 @@ static struct source *source_create(
 struct source *source_acquire(
     struct sources *pool, enum source_kind kind, const struct identity_spec *spec)
 {
-    struct identity_spec reduced = reduce(pool, kind, spec);
+    struct identity_spec reduced = source_reduce(pool, kind, spec);
 
     for (struct source *source = pool->first; source != NULL; source = source->next) {
         if (source->kind == kind && identity_spec_equal(&source->spec, &reduced)) {

@@ -175,7 +175,7 @@ static int read_now(const char *path, struct buffer *token, struct failure *fail
     return -EINVAL;
 }
 
-static void try_it(void *data)
+static void web_identity_try(void *data)
 {
     struct token_file *file = data;
     int64_t waited = loop_now(file->context->loop) - file->started_ms;
@@ -195,7 +195,7 @@ static void try_it(void *data)
 void token_file_read(struct token_file *file)
 {
     file->started_ms = loop_now(file->context->loop);
-    try_it(file);
+    web_identity_try(file);
 }
 
 bool token_file_changed(struct token_file *file)
@@ -228,7 +228,7 @@ int token_file_init(struct token_file *file, const struct identity_context *cont
 {
     *file = (struct token_file){.context = context, .path = path, .done = done, .data = data};
     buffer_init_secret(&file->token, 2 * TOKEN_BYTES);
-    file->timer = loop_timer_create(context->loop, try_it, file);
+    file->timer = loop_timer_create(context->loop, web_identity_try, file);
     return file->timer != NULL ? 0 : -ENOMEM;
 }
 
@@ -376,7 +376,7 @@ static void on_token(void *data, const struct failure *failure)
 
 /* The token may have been replaced while STS checked the old one: only a new token is worth a
  * retry. */
-static bool replay(struct web_identity *self)
+static bool web_identity_replay(struct web_identity *self)
 {
     if (self->replayed || !token_file_changed(&self->file))
         return false;
@@ -392,7 +392,7 @@ static void on_exchange(void *data, struct credentials *credentials, const struc
 
     if (credentials != NULL)
         web_identity_end(self, credentials, NULL);
-    else if (outcome != AWS_EXPIRED || !replay(self))
+    else if (outcome != AWS_EXPIRED || !web_identity_replay(self))
         web_identity_finish_explained(self, failure);
 }
 

@@ -54,7 +54,8 @@ enum spot {
     SPOT_PLAIN,      /* inside any other type */
 };
 
-static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble);
+static json_t *client_values_convert(
+    struct reader *reader, enum spot spot, struct trouble *trouble);
 
 /* A string. NULL on error, such as invalid UTF-8. */
 static json_t *text_unpack(struct text text, struct trouble *trouble)
@@ -95,7 +96,7 @@ static json_t *convert_array(struct reader *reader, enum spot spot, struct troub
         trouble_memory(trouble);
     reader_array(reader, &count);
     while (trouble->r == 0 && count-- > 0)
-        if (json_array_append_new(array, convert(reader, spot, trouble)) < 0)
+        if (json_array_append_new(array, client_values_convert(reader, spot, trouble)) < 0)
             trouble_memory(trouble);
     return array;
 }
@@ -141,7 +142,7 @@ static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble
         }
         value = spot == SPOT_ATTRIBUTE && text_equals(key, "M") && take_empty_map(reader)
                     ? json_object()
-                    : convert(reader, spot_inside(spot, key), trouble);
+                    : client_values_convert(reader, spot_inside(spot, key), trouble);
         if (json_object_setn_new(object, key.data, key.len, value) < 0)
             trouble_memory(trouble);
     }
@@ -150,7 +151,7 @@ static json_t *convert_map(struct reader *reader, enum spot spot, struct trouble
 
 /* Converts one value of any shape; attribute_check validates it. NULL, or a part of the value, on
  * error. */
-static json_t *convert(struct reader *reader, enum spot spot, struct trouble *trouble)
+static json_t *client_values_convert(struct reader *reader, enum spot spot, struct trouble *trouble)
 {
     enum value_type type = reader_peek(reader);
     struct text text;
@@ -187,7 +188,7 @@ static json_t *convert(struct reader *reader, enum spot spot, struct trouble *tr
  * the reference. NULL, or a part of the value, on error. */
 static json_t *attribute_unpack(struct reader *reader, struct trouble *trouble)
 {
-    return convert(reader, SPOT_ATTRIBUTE, trouble);
+    return client_values_convert(reader, SPOT_ATTRIBUTE, trouble);
 }
 
 /* ---- client values ---- */

@@ -211,7 +211,7 @@ static bool check_endpoint(struct query_call *query, struct method_call *call)
 }
 
 /* Builds the query, and checks whether it can be sent at all. False: answered. */
-static bool complete(struct query_call *query, struct method_call *call)
+static bool method_query_complete(struct query_call *query, struct method_call *call)
 {
     const struct endpoint_environment *environment =
         &counter_context(call->session->server->options.counter)->environment;
@@ -297,7 +297,7 @@ static bool query_call_reserve(struct query_call *query, struct method_call *cal
     return true;
 }
 
-static void release(const struct query_call *query)
+static void method_query_release(const struct query_call *query)
 {
     server_of(query)->query_bytes -= query->bytes;
     server_of(query)->query_count--;
@@ -326,7 +326,7 @@ static void on_leave(struct pending *pending)
     struct query_call *query = query_call_of(pending);
 
     adhoc_count_cancel(query->adhoc);
-    release(query);
+    method_query_release(query);
     query_free(query);
 }
 
@@ -340,7 +340,7 @@ static void on_done(void *data, const struct count_value *value, const struct fa
 
     pending_end(&query->pending);
     query_call_remember(query, failure);
-    release(query);
+    method_query_release(query);
     query_free(query);
     if (value == NULL) {
         session_fail(session, id, failure);
@@ -372,7 +372,7 @@ static struct identity *find_identity(struct server *server, const struct query_
 }
 
 /* False: out of memory. */
-static bool start(struct query_call *query, const struct method_call *call)
+static bool method_query_start(struct query_call *query, const struct method_call *call)
 {
     static const struct adhoc_count_events events = {.done = on_done};
     struct server *server = call->session->server;
@@ -408,13 +408,13 @@ void method_query(struct method_call *call)
         return;
     }
     if (!query_call_read_params(query, call) || !find_trigger(query, call) ||
-        !complete(query, call) || !query_call_reserve(query, call)) {
+        !method_query_complete(query, call) || !query_call_reserve(query, call)) {
         query_free(query);
         return;
     }
     query->pending.session = call->session;
-    if (!start(query, call)) {
-        release(query);
+    if (!method_query_start(query, call)) {
+        method_query_release(query);
         query_free(query);
         method_fail(call, ERROR_INTERNAL, "no memory for the query");
         return;

@@ -161,7 +161,7 @@ static bool server_make_room(struct server *server, uid_t uid, struct failure *r
 }
 
 /* Whether this peer is served; else *refusal gives the reason and a remedy. */
-static bool admit(struct server *server, const struct ucred *peer, struct failure *refusal)
+static bool server_admit(struct server *server, const struct ucred *peer, struct failure *refusal)
 {
     if (!is_allowed(&server->options, peer)) {
         failure_set(refusal, ERROR_NOT_ALLOWED,
@@ -218,7 +218,7 @@ static void take_connection(struct server *server, int fd)
     bool admitted;
 
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-    admitted = admit(server, &peer, &refusal);
+    admitted = server_admit(server, &peer, &refusal);
     if (!admitted)
         server->stats.refused++;
     if ((!admitted && !gets_a_reason(server)) || (unsigned)fd >= server->descriptor_limit) {
@@ -279,7 +279,7 @@ static bool holds_up(const struct server *server, const struct session *session)
 }
 
 /* Closes the connection after it sent the reason, so that the client knows it. */
-static void dismiss(struct session *session)
+static void server_dismiss(struct session *session)
 {
     struct session_answer out = session_begin(session);
     struct map map;
@@ -308,7 +308,7 @@ static void drain_step(void *data)
         if (holds_up(server, session))
             busy = true;
         else if (!session->refused && !session->closing)
-            dismiss(session);
+            server_dismiss(session);
     }
     if (busy)
         server->busy_at = now;

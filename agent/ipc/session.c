@@ -258,7 +258,7 @@ static void close_malformed(struct session *session, const char *reason, size_t 
 }
 
 /* Handles the frame at the front if it is complete; returns its length, or 0. */
-static size_t process_frame(
+static size_t session_process_frame(
     struct session *session, const uint8_t *data, size_t len, struct share *share)
 {
     enum frame_status status = frame_scan_feed(&session->scan, data, len);
@@ -291,7 +291,7 @@ static void set_cut(struct session *session, bool cut)
 
 /* Handles the complete frames at the front of `data`; returns the bytes they took. Stops early when
  * the peer does not read its answers, or when its share of the turn is used up. */
-static size_t process(struct session *session, const uint8_t *data, size_t len)
+static size_t session_process(struct session *session, const uint8_t *data, size_t len)
 {
     const struct session_hooks *hooks = session->server->options.hooks;
     struct share share = {.started_us = 0};
@@ -305,7 +305,7 @@ static size_t process(struct session *session, const uint8_t *data, size_t len)
         if (n > 0) {
             is_over = ++share.repeats == SHARE_REPEATS && share_is_used(&share, session->server);
         } else {
-            n = process_frame(session, data + taken, len - taken, &share);
+            n = session_process_frame(session, data + taken, len - taken, &share);
             if (n == 0)
                 break;
             is_over = taken + n < len && share_is_used(&share, session->server);
@@ -370,13 +370,13 @@ static void session_take_bytes(struct session *session, const uint8_t *data, siz
 
     batch_begin(session);
     if (session->input.len == 0) {
-        taken = process(session, data, len);
+        taken = session_process(session, data, len);
         if (taken < len && buffer_append(&session->input, data + taken, len - taken) < 0)
             session->closing = true;
     } else if (buffer_append(&session->input, data, len) < 0) {
         session->closing = true;
     } else {
-        taken = process(session, session->input.data, session->input.len);
+        taken = session_process(session, session->input.data, session->input.len);
         buffer_consume(&session->input, taken);
     }
     batch_end(session);
@@ -390,7 +390,7 @@ static void process_kept(struct session *session)
     if (session->input.len == 0)
         return;
     batch_begin(session);
-    taken = process(session, session->input.data, session->input.len);
+    taken = session_process(session, session->input.data, session->input.len);
     buffer_consume(&session->input, taken);
     batch_end(session);
 }

@@ -48,7 +48,7 @@ static bool folder_is_shared(int folder)
 
 /* Whether an agent listens at the socket: 0 and *pid, -ECONNREFUSED (stale), or another errno.
  * Through /proc the opened file is probed, whatever is at the path by now. */
-static int probe(const struct socket_path *self, int file, pid_t *pid)
+static int socket_path_probe(const struct socket_path *self, int file, pid_t *pid)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct ucred peer = {.pid = 0};
@@ -89,7 +89,7 @@ static int check_present(const struct socket_path *self, char *why, size_t why_s
             "%s exists and is not a socket; remove it, or choose another --socket", self->path);
         r = -EINVAL;
     } else {
-        r = probe(self, file, &pid);
+        r = socket_path_probe(self, file, &pid);
         if (r == 0) {
             snprintf(why, why_size,
                 "%s is already served by process %d; stop that agent, or choose another --socket",
