@@ -59,6 +59,7 @@ static bool activity_read_count(
                  tally_answer_bool(answer, "active", &flag) == 0 &&
                  tally_answer_integer(answer, "activation_target", &entry->activation) == 0 &&
                  tally_answer_string(answer, "trigger", full, SCALER_TRIGGER_BYTES) == 0;
+
     entry->full = full;
     *active = flag != 0;
     return whole;
@@ -71,6 +72,7 @@ static void activity_take_count(struct activity *activity, const struct tally_an
     char full[SCALER_TRIGGER_BYTES];
     struct trigger_entry entry;
     bool active;
+
     if (!activity_read_count(answer, &entry, full, &active)) {
         activity_fail(activity, TALLY_EPROTOCOL, "the agent's answer has no count");
         return;
@@ -93,6 +95,7 @@ static bool activity_read_row(
     const struct tally_answer *answer, struct trigger_entry *entry, char *full)
 {
     size_t rows = 0;
+
     entry->full = full;
     return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1 &&
            tally_answer_integer(answer, "triggers.0.activation_target", &entry->activation) == 0 &&
@@ -104,6 +107,7 @@ bool activity_note_row(
 {
     char full[SCALER_TRIGGER_BYTES];
     struct trigger_entry entry;
+
     if (!activity_read_row(answer, &entry, full))
         return false;
     agent_link_note(link, trigger, &entry);
@@ -115,6 +119,7 @@ static void activity_take_row(struct activity *activity, const struct tally_answ
     char full[SCALER_TRIGGER_BYTES];
     struct trigger_entry entry;
     bool active = false;
+
     if (!activity_read_row(answer, &entry, full)) {
         activity_fail(activity, TALLY_EPROTOCOL, "the agent is too old to list one trigger");
         return;
@@ -133,6 +138,7 @@ static void on_activity_answer(const struct tally_answer *answer, void *data)
 {
     struct activity *activity = data;
     int error = tally_answer_error(answer);
+
     if (error < 0)
         activity_fail(activity, error, tally_answer_error_message(answer));
     else if (activity->enough > 0)
@@ -144,6 +150,7 @@ static void on_activity_answer(const struct tally_answer *answer, void *data)
 int activity_ask(struct activity *activity, const char *trigger, bool *active)
 {
     const struct trigger_entry *entry = agent_link_recall(activity->link, trigger);
+
     if (entry != NULL && agent_link_knows(activity->link, entry->full, active))
         return ACTIVITY_KNOWN;
     activity->trigger = strdup(trigger);

@@ -65,6 +65,7 @@ struct agent_link {
 static void handle_arm(struct link_handle *handle)
 {
     int timeout = tally_async_timeout(handle->async);
+
     if (timeout < 0)
         loop_timer_stop(handle->timer);
     else
@@ -81,6 +82,7 @@ static void handle_turn(struct link_handle *handle)
 static void on_handle_time(void *data)
 {
     struct link_handle *handle = data;
+
     handle_turn(handle);
     handle->link->options.turned(handle->link->options.data);
 }
@@ -151,6 +153,7 @@ static void link_note(struct agent_link *link, const struct tally_answer *answer
     int error = tally_answer_error(answer);
     int64_t now = loop_now(link->options.loop);
     struct outage ended;
+
     if (error == TALLY_ECLOSED || error == TALLY_ECANCELLED)
         return;
     link->stats.up = error > -100 || error == TALLY_EARGUMENT;
@@ -170,6 +173,7 @@ static void on_answer(const struct tally_answer *answer, void *data)
 {
     struct question *question = data;
     struct ring waiters;
+
     ring_remove(&question->ring);
     ring_take_all(&question->waiters, &waiters);
     question->link->question_count--;
@@ -177,6 +181,7 @@ static void on_answer(const struct tally_answer *answer, void *data)
     free(question);
     while (!ring_is_empty(&waiters)) {
         struct link_waiter *waiter = RING_MEMBER(ring_pop(&waiters), struct link_waiter, ring);
+
         waiter->fn(answer, waiter->data);
     }
 }
@@ -190,6 +195,7 @@ struct inquiry {
 static uint64_t inquiry_hash(const struct inquiry *asked)
 {
     uint64_t hash = fnv_text(FNV_START, asked->method);
+
     hash = fnv_text(hash, asked->field != NULL ? asked->field : "");
     hash = fnv_bytes(hash, &asked->enough, sizeof(asked->enough));
     return fnv_text(hash, asked->value);
@@ -200,6 +206,7 @@ static struct question *link_find_question(
 {
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct question *question = RING_MEMBER(at, struct question, ring);
+
         if (question->hash == hash && question->method == asked->method &&
             question->field == asked->field && question->enough == asked->enough &&
             strcmp(question->value, asked->value) == 0)
@@ -215,6 +222,7 @@ static int question_send(struct question *question)
 {
     struct tally_request *request = NULL;
     int r = tally_request_new(&request, question->method);
+
     if (r == 0 && question->field != NULL)
         tally_request_set_string(request, question->field, question->value);
     if (r == 0 && question->enough > 0)
@@ -233,6 +241,7 @@ static struct question *question_create(
 {
     size_t size = strlen(asked->value) + 1;
     struct question *question = malloc(sizeof(*question) + size);
+
     if (question == NULL)
         return NULL;
     *question = (struct question){.link = link,
@@ -253,6 +262,7 @@ static int link_ask(
     uint64_t hash = inquiry_hash(asked);
     struct ring *bucket = &link->questions[hash % LINK_BUCKETS];
     struct question *question = link_find_question(bucket, hash, asked);
+
     link->stats.questions++;
     if (question != NULL) {
         link->stats.joined++;
@@ -280,12 +290,14 @@ int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter)
 {
     const struct inquiry asked = {method_count, field_trigger, trigger, enough};
+
     return link_ask(link, &asked, waiter);
 }
 
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
 {
     const struct inquiry asked = {method_list, field_trigger, trigger, 0};
+
     return link_ask(link, &asked, waiter);
 }
 
@@ -293,6 +305,7 @@ int agent_link_list(struct agent_link *link, const char *after, struct link_wait
 {
     const struct inquiry asked = {
         method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", 0};
+
     return link_ask(link, &asked, waiter);
 }
 
@@ -304,6 +317,7 @@ int agent_link_identities(struct agent_link *link, struct link_waiter *waiter)
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)
 {
     const struct inquiry asked = {method, NULL, "", 0};
+
     return link_ask(link, &asked, waiter);
 }
 
@@ -334,10 +348,12 @@ void link_watcher_learn(struct link_watcher *watcher, bool active)
 static void watch_notify(struct trigger_watch *watch)
 {
     struct ring watchers;
+
     ring_remove(&watch->due);
     ring_take_all(&watch->watchers, &watchers);
     while (!ring_is_empty(&watchers)) {
         struct ring *one = ring_pop(&watchers);
+
         ring_add(&watch->watchers, one);
         watcher_notify(RING_MEMBER(one, struct link_watcher, ring), watch->active);
     }
@@ -347,6 +363,7 @@ static void watch_end(struct trigger_watch *watch, const struct tally_answer *an
 {
     struct watch_news news = {
         .error = tally_answer_error(answer), .message = tally_answer_error_message(answer)};
+
     ring_remove(&watch->ring);
     ring_remove(&watch->due);
     watch->handle->watches--;
@@ -354,6 +371,7 @@ static void watch_end(struct trigger_watch *watch, const struct tally_answer *an
     while (!ring_is_empty(&watch->watchers)) {
         struct link_watcher *one = RING_MEMBER(
             ring_pop(&watch->watchers), struct link_watcher, ring);
+
         one->watch = NULL;
         one->fn(&news, one->data);
     }
@@ -367,6 +385,7 @@ static bool watch_is_over(const struct trigger_watch *watch, const struct tally_
 {
     const char *name;
     size_t len;
+
     switch (tally_answer_error(answer)) {
     case TALLY_ENOAGENT:
         return false;
@@ -384,6 +403,7 @@ static void on_changed(const struct tally_answer *answer, void *data)
 {
     struct trigger_watch *watch = data;
     int active = 0;
+
     if (tally_answer_error(answer) < 0 && watch_is_over(watch, answer)) {
         watch_end(watch, answer);
         return;
@@ -404,8 +424,10 @@ static size_t link_watch_bucket(const char *trigger)
 static struct trigger_watch *link_find_watch(const struct agent_link *link, const char *trigger)
 {
     const struct ring *bucket = &link->watches[link_watch_bucket(trigger)];
+
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct trigger_watch *watch = RING_MEMBER(at, struct trigger_watch, ring);
+
         if (strcmp(watch->trigger, trigger) == 0)
             return watch;
     }
@@ -428,6 +450,7 @@ static int link_begin_watch(
     size_t size = strlen(trigger) + 1;
     struct link_handle *handle = link_roomy_handle(link);
     struct trigger_watch *watch = handle != NULL ? malloc(sizeof(*watch) + size) : NULL;
+
     if (watch == NULL)
         return TALLY_ENOMEM;
     *watch = (struct trigger_watch){.handle = handle};
@@ -450,8 +473,10 @@ static int link_begin_watch(
 int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher)
 {
     struct trigger_watch *watch = link_find_watch(link, trigger);
+
     if (watch == NULL) {
         int r = link_begin_watch(link, trigger, &watch);
+
         if (r < 0)
             return r;
     }
@@ -468,6 +493,7 @@ int agent_link_watch(struct agent_link *link, const char *trigger, struct link_w
 bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *active)
 {
     const struct trigger_watch *watch = link_find_watch(link, trigger);
+
     if (watch == NULL || !watch->known)
         return false;
     *active = watch->active;
@@ -477,6 +503,7 @@ bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *
 static void on_soon(void *data)
 {
     struct agent_link *link = data;
+
     while (!ring_is_empty(&link->due))
         watch_notify(RING_MEMBER(link->due.next, struct trigger_watch, due));
     link->options.turned(link->options.data);
@@ -485,6 +512,7 @@ static void on_soon(void *data)
 void link_unwatch(struct link_watcher *watcher)
 {
     struct trigger_watch *watch = watcher->watch;
+
     if (watch == NULL)
         return;
     watcher->watch = NULL;
@@ -514,6 +542,7 @@ const struct trigger_entry *agent_link_recall(const struct agent_link *link, con
 struct agent_link *agent_link_create(const struct agent_link_options *options)
 {
     struct agent_link *link = calloc(1, sizeof(*link));
+
     if (link == NULL)
         return NULL;
     link->options = *options;

@@ -40,12 +40,14 @@ struct bridge {
 static void bridge_stop(void *data)
 {
     const struct bridge *bridge = data;
+
     loop_stop(bridge->loop);
 }
 
 static void on_signal(void *data)
 {
     struct bridge *bridge = data;
+
     if (bridge->peers.draining) {
         loop_stop(bridge->loop); /* second signal: stops at once */
         return;
@@ -64,12 +66,14 @@ static void on_signal(void *data)
 static void on_turned(void *data)
 {
     struct bridge *bridge = data;
+
     peer_room_flush(&bridge->peers);
 }
 
 static void on_connected(void *data, int fd)
 {
     struct bridge *bridge = data;
+
     peer_accept(&bridge->peers, fd);
 }
 
@@ -79,6 +83,7 @@ static bool bridge_read_files(struct bridge *bridge)
     const struct bridge_options *options = &bridge->options;
     const struct tls_files files = {options->tls_cert, options->tls_key, options->client_ca};
     char why[512];
+
     if (options->token_file != NULL) {
         bridge->token = token_file_open(options->token_file, why, sizeof(why));
         if (bridge->token == NULL) {
@@ -122,6 +127,7 @@ static void bridge_fill_rooms(struct bridge *bridge)
 static bool bridge_build(struct bridge *bridge)
 {
     const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT};
+
     bridge->loop = loop_create();
     if (bridge->loop == NULL)
         return false;
@@ -144,6 +150,7 @@ static bool bridge_confine(struct bridge *bridge)
 {
     const char *reason = bridge->options.no_seccomp ? "--no-seccomp" : sandbox_missing();
     char why[256];
+
     if (reason != NULL) {
         log_event(LOG_LEVEL_WARN, "no_seccomp", LOG_TEXT("reason", reason));
         return true;
@@ -157,6 +164,7 @@ static bool bridge_confine(struct bridge *bridge)
 static int bridge_serve(struct bridge *bridge)
 {
     char why[256];
+
     bridge->listener = listener_open(bridge->options.listen, why, sizeof(why));
     if (bridge->listener == NULL) {
         fprintf(stderr, "tally-bridge: %s\n", why);
@@ -217,6 +225,7 @@ int main(int argc, char **argv)
     static struct bridge bridge;
     char why[512];
     int status = STATUS_OK;
+
     process_harden();
     if (bridge_options_read(&bridge.options, argc, argv, why, sizeof(why)) < 0) {
         fprintf(stderr, "tally-bridge: %s\n", why);

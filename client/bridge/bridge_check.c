@@ -11,6 +11,7 @@ static void check_print_row(FILE *out, const struct tally_answer *row)
 {
     char name[SCALER_TRIGGER_BYTES] = "?", metric[SCALER_TRIGGER_BYTES] = "?";
     int64_t target = 0;
+
     tally_answer_string(row, "name", name, sizeof(name));
     tally_answer_string(row, "metric_name", metric, sizeof(metric));
     tally_answer_integer(row, "target", &target);
@@ -23,6 +24,7 @@ bool bridge_check_agent(const char *socket, FILE *out, FILE *errors)
     struct tally *tally = NULL;
     struct tally_cursor *cursor = NULL;
     int r = tally_open(&tally, socket);
+
     if (r == 0)
         r = tally_list(tally);
     if (r == 0)

@@ -36,6 +36,7 @@ static void exchange_answer(struct exchange *exchange)
 {
     const struct page_head *head = page_head(exchange->page);
     size_t len = page_body(exchange->page)->len;
+
     exchange->answering = true;
     exchange->page_given = 0;
     exchange->page_len = exchange->is_head ? 0 : len;
@@ -51,6 +52,7 @@ static void exchange_answer(struct exchange *exchange)
 static void on_exchange_page(void *data)
 {
     struct exchange *exchange = data;
+
     exchange_answer(exchange);
     exchange->wake(exchange->wake_data);
 }
@@ -69,6 +71,7 @@ static void exchange_open_page(struct exchange *exchange, const struct page_requ
 static void exchange_next(struct exchange *exchange)
 {
     struct http1_request request;
+
     if (exchange->page != NULL || exchange->close || exchange->in.len == 0)
         return;
     enum http1_result result = http1_read(&request, exchange->in.data, exchange->in.len);
@@ -101,6 +104,7 @@ static void exchange_end(struct exchange *exchange)
 static bool exchange_take(void *self, const uint8_t *data, size_t len)
 {
     struct exchange *exchange = self;
+
     if (exchange->close)
         return true; /* what follows a request that closes is passed over */
     if (exchange->in.len == 0)
@@ -115,8 +119,10 @@ static bool exchange_take(void *self, const uint8_t *data, size_t len)
 static size_t exchange_give(void *self, const uint8_t **data)
 {
     struct exchange *exchange = self;
+
     while (exchange->answering) {
         size_t left = exchange->page_len - exchange->page_given;
+
         exchange_touch(exchange);
         if (exchange->head.failed)
             return 0;
@@ -140,6 +146,7 @@ static size_t exchange_give(void *self, const uint8_t **data)
 static bool exchange_is_over(const void *self)
 {
     const struct exchange *exchange = self;
+
     return exchange->head.failed ||
            ((exchange->close || (exchange->draining && exchange->in.len == 0)) &&
                exchange->page == NULL);
@@ -148,6 +155,7 @@ static bool exchange_is_over(const void *self)
 static bool exchange_is_idle(const void *self)
 {
     const struct exchange *exchange = self;
+
     return exchange->page == NULL && exchange->in.len == 0;
 }
 
@@ -155,6 +163,7 @@ static bool exchange_is_idle(const void *self)
 static int64_t exchange_deadline(const void *self)
 {
     const struct exchange *exchange = self;
+
     if (exchange->answering)
         return exchange->since + TAKE_MS;
     if (exchange->page != NULL)
@@ -166,6 +175,7 @@ static int64_t exchange_deadline(const void *self)
 static bool exchange_tick(void *self)
 {
     struct exchange *exchange = self;
+
     if (exchange_deadline(self) > loop_now(exchange->room->loop))
         return true;
     if (exchange->answering || exchange->in.len == 0)
@@ -178,12 +188,14 @@ static bool exchange_tick(void *self)
 static void exchange_drain(void *self)
 {
     struct exchange *exchange = self;
+
     exchange->draining = true;
 }
 
 static void exchange_destroy(void *self)
 {
     struct exchange *exchange = self;
+
     if (exchange == NULL)
         return;
     page_close(exchange->page);
@@ -208,6 +220,7 @@ const struct protocol exchange_protocol = {
 void *exchange_create(struct page_room *room, protocol_wake_fn *wake, void *data)
 {
     struct exchange *exchange = calloc(1, sizeof(*exchange));
+
     if (exchange == NULL)
         return NULL;
     exchange->room = room;

@@ -8,10 +8,12 @@
 static bool http1_is_token(struct text text)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
+
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         bool known = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                      (c != '\0' && strchr(others, c) != NULL);
+
         if (!known)
             return false;
     }
@@ -32,6 +34,7 @@ static bool http1_is_value(struct text text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
+
         if ((c < ' ' && c != '\t') || c == 0x7f)
             return false;
     }
@@ -49,6 +52,7 @@ static bool http1_equals(struct text text, const char *word)
 static bool http1_split(struct text *rest, char at, struct text *part)
 {
     const char *found = rest->len > 0 ? memchr(rest->data, at, rest->len) : NULL;
+
     if (found == NULL)
         return false;
     *part = (struct text){rest->data, (size_t)(found - rest->data)};
@@ -60,6 +64,7 @@ static bool http1_split(struct text *rest, char at, struct text *part)
 static int http1_read_target(struct http1_request *request, struct text target)
 {
     const char *query;
+
     if (target.len > HTTP1_TARGET_BYTES)
         return 414;
     if (target.len == 0 || target.data[0] != '/' || !http1_is_visible(target))
@@ -75,6 +80,7 @@ static int http1_read_target(struct http1_request *request, struct text target)
 static int http1_read_line(struct http1_request *request, struct text line, bool *is_old)
 {
     struct text method, target;
+
     if (!http1_split(&line, ' ', &method) || !http1_split(&line, ' ', &target) ||
         !http1_is_token(method))
         return 400;
@@ -97,6 +103,7 @@ static int http1_read_field(
     struct http1_request *request, struct text line, struct field_counts *counts)
 {
     struct text name;
+
     if (!http1_split(&line, ':', &name) || !http1_is_token(name))
         return 400; /* also a continuation line, and a blank in front of the colon */
     for (; line.len > 0 && (line.data[0] == ' ' || line.data[0] == '\t'); line.len--)
@@ -126,8 +133,10 @@ static int http1_read_head(struct http1_request *request, struct text head)
     struct field_counts counts = {0, 0};
     bool is_first = true, is_old = false;
     int status = 0;
+
     while (status == 0) {
         struct text line;
+
         if (!http1_split(&head, '\n', &line) || line.len == 0 || line.data[line.len - 1] != '\r')
             return 400;
         line.len--;
@@ -163,6 +172,7 @@ enum http1_result http1_read(struct http1_request *request, const uint8_t *data,
 {
     size_t seen = len < HTTP1_HEAD_BYTES ? len : HTTP1_HEAD_BYTES;
     const uint8_t *end = seen > 0 ? memmem(data, seen, "\r\n\r\n", 4) : NULL;
+
     *request = (struct http1_request){.path = {"", 0}, .authorization = {"", 0}};
     if (http1_is_foreign(data, seen))
         return http1_refuse(request, 400);
@@ -197,6 +207,7 @@ const char *http1_reason(int status)
         {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"},
     };
+
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (reasons[i].status == status)
             return reasons[i].reason;

@@ -37,6 +37,7 @@ static struct stream *stream_of(nghttp2_session *session, int32_t id)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
     struct http2 *http2 = data;
+
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     struct stream *stream = http2->host.room->stats->streams < STREAMS_MAX_OF_ALL
@@ -56,6 +57,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     struct http2 *http2 = data;
     struct stream *stream = stream_of(session, frame->hd.stream_id);
+
     (void)flags;
     if (stream == NULL)
         return 0;
@@ -74,6 +76,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     size_t len, void *data)
 {
     struct stream *stream = stream_of(session, id);
+
     (void)flags;
     (void)data;
     if (stream != NULL)
@@ -87,6 +90,7 @@ static bool http2_pay(struct http2 *http2, int64_t price)
 {
     int64_t now = loop_now(http2->host.room->loop);
     int64_t earned = (now - http2->credit_at) / CREDIT_MS;
+
     http2->credit += (int64_t)http2->host.answered * CREDIT_ANSWER;
     if (http2->credit > CREDIT_MAX)
         http2->credit = CREDIT_MAX;
@@ -108,6 +112,7 @@ static int on_frame_head(nghttp2_session *session, const nghttp2_frame_hd *head,
     bool is_free = head->type == NGHTTP2_HEADERS || head->type == NGHTTP2_CONTINUATION ||
                    head->type == NGHTTP2_WINDOW_UPDATE ||
                    (head->type == NGHTTP2_DATA && (head->length > 0 || ends));
+
     (void)session;
     if (is_free || http2_pay(http2, 1))
         return 0;
@@ -118,6 +123,7 @@ static int on_frame_head(nghttp2_session *session, const nghttp2_frame_hd *head,
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
     struct stream *stream = stream_of(session, frame->hd.stream_id);
+
     (void)data;
     if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
         (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
@@ -135,6 +141,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
     const struct stream *stream = stream_of(session, frame->hd.stream_id);
+
     (void)data;
     if (stream != NULL && stream->cut && frame->hd.type == NGHTTP2_HEADERS &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
@@ -146,6 +153,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *data)
 {
     struct stream *stream = stream_of(session, id);
+
     (void)error;
     (void)data;
     if (stream != NULL)
@@ -158,6 +166,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 static bool http2_take(void *self, const uint8_t *data, size_t len)
 {
     struct http2 *http2 = self;
+
     http2->heard_at = loop_now(http2->host.room->loop);
     http2->pinged = false;
     /* Frames of unknown types are passed over unseen: they are paid by their bytes. */
@@ -175,12 +184,14 @@ static size_t http2_give(void *self, const uint8_t **data)
 {
     struct http2 *http2 = self;
     ssize_t len = nghttp2_session_mem_send(http2->host.session, data);
+
     return len > 0 ? (size_t)len : 0;
 }
 
 static bool http2_is_over(const void *self)
 {
     const struct http2 *http2 = self;
+
     if (http2->draining && http2->host.stream_count == 0)
         return nghttp2_session_want_write(http2->host.session) == 0;
     return nghttp2_session_want_read(http2->host.session) == 0 &&
@@ -190,6 +201,7 @@ static bool http2_is_over(const void *self)
 static bool http2_is_idle(const void *self)
 {
     const struct http2 *http2 = self;
+
     return http2->host.stream_count == 0;
 }
 
@@ -207,6 +219,7 @@ static int64_t http2_deadline(const void *self)
     int64_t answer = http2_first_due(&http2->host.awaited, ANSWER_MS);
     int64_t taken = http2_first_due(&http2->host.untaken, TAKE_MS);
     int64_t first = answer < taken ? answer : taken;
+
     return first < quiet ? first : quiet;
 }
 
@@ -214,6 +227,7 @@ static bool http2_tick(void *self)
 {
     struct http2 *http2 = self;
     int64_t now = loop_now(http2->host.room->loop);
+
     while (http2_first_due(&http2->host.awaited, ANSWER_MS) <= now)
         stream_expire(RING_MEMBER(http2->host.awaited.next, struct stream, due));
     if (http2_first_due(&http2->host.untaken, TAKE_MS) <= now)
@@ -230,11 +244,13 @@ static bool http2_tick(void *self)
 static void http2_drain(void *self)
 {
     struct http2 *http2 = self;
+
     http2->draining = true;
     nghttp2_submit_goaway(http2->host.session, NGHTTP2_FLAG_NONE,
         nghttp2_session_get_last_proc_stream_id(http2->host.session), NGHTTP2_NO_ERROR, NULL, 0);
     for (struct ring *at = http2->host.streams.next, *next; at != &http2->host.streams; at = next) {
         struct stream *stream = RING_MEMBER(at, struct stream, all);
+
         next = at->next;
         if (stream->state == STREAM_WATCHING)
             stream_fail(stream, GRPC_UNAVAILABLE, "tally-bridge is about to end");
@@ -244,6 +260,7 @@ static void http2_drain(void *self)
 static void http2_destroy(void *self)
 {
     struct http2 *http2 = self;
+
     if (http2 == NULL)
         return;
     nghttp2_session_del(http2->host.session);
@@ -270,6 +287,7 @@ static int http2_make_session(struct http2 *http2)
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int r = nghttp2_session_callbacks_new(&callbacks);
+
     if (r == 0)
         r = nghttp2_option_new(&option);
     if (r == 0) {
@@ -297,6 +315,7 @@ static int http2_greet(struct http2 *http2)
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, STREAM_HEADER_BYTES},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 2 * STREAM_REQUEST_BYTES},
     };
+
     return nghttp2_submit_settings(
         http2->host.session, NGHTTP2_FLAG_NONE, settings, sizeof(settings) / sizeof(settings[0]));
 }
@@ -304,6 +323,7 @@ static int http2_greet(struct http2 *http2)
 void *http2_create(struct stream_room *room, protocol_wake_fn *wake, void *data)
 {
     struct http2 *http2 = calloc(1, sizeof(*http2));
+
     if (http2 == NULL)
         return NULL;
     stream_host_init(&http2->host, room);

@@ -37,6 +37,7 @@ struct listener {
 static bool listener_read_port(const char *text, in_port_t *port)
 {
     char *end;
+
     if (*text < '0' || *text > '9' || strlen(text) > 5)
         return false;
     unsigned long number = strtoul(text, &end, 10);
@@ -49,6 +50,7 @@ static bool listener_read_address(const char *text, union address *address, sock
     char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
     bool in_brackets = text[0] == '[' && colon != NULL && colon > text + 1 && colon[-1] == ']';
+
     memset(address, 0, sizeof(*address));
     if (colon == NULL)
         return false;
@@ -73,6 +75,7 @@ bool listener_is_address(const char *text)
 {
     union address address;
     socklen_t len;
+
     return listener_read_address(text, &address, &len);
 }
 
@@ -81,6 +84,7 @@ static void listener_read_own(struct listener *listener)
     union address address;
     socklen_t len = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "?";
+
     memset(&address, 0, sizeof(address));
     getsockname(listener->fd, &address.any, &len);
     if (address.any.sa_family == AF_INET6) {
@@ -99,6 +103,7 @@ static void listener_read_own(struct listener *listener)
 static void on_pause_over(void *data)
 {
     const struct listener *listener = data;
+
     loop_watch_set(listener->watch, LOOP_READABLE);
 }
 
@@ -106,9 +111,11 @@ static void on_connection(void *data, unsigned events)
 {
     const struct listener *listener = data;
     const int on = 1;
+
     (void)events;
     for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
             log_often(LOG_LEVEL_ERROR, "cannot_accept", LOG_TEXT("reason", strerror(errno)));
             loop_watch_set(listener->watch, 0);
@@ -128,6 +135,7 @@ static int listener_bind(const union address *address, socklen_t len)
 {
     const int on = 1;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -143,6 +151,7 @@ struct listener *listener_open(const char *address, char *why, size_t why_size)
     union address parsed;
     socklen_t len;
     struct listener *listener = calloc(1, sizeof(*listener));
+
     snprintf(why, why_size, "out of memory");
     if (listener == NULL)
         return NULL;

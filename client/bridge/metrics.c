@@ -26,6 +26,7 @@ static void metrics_write_calls(struct buffer *buffer, const struct bridge_stats
         [SCALER_STREAM_IS_ACTIVE] = "StreamIsActive",
         [SCALER_GET_METRIC_SPEC] = "GetMetricSpec",
         [SCALER_GET_METRICS] = "GetMetrics"};
+
     metrics_write_head(
         buffer, "tally_bridge_calls_total", "counter", "Calls of gRPC by method and status code.");
     for (size_t i = 0; i < STATS_METHODS; i++) {
@@ -70,6 +71,7 @@ void metrics_write(
             stats->streams},
         {"tally_bridge_pages_total", "counter", "Pages asked for by GET and HEAD.", stats->pages},
     };
+
     metrics_write_head(buffer, "tally_bridge_build_info", "gauge", "The version of tally-bridge.");
     buffer_printf(buffer, "tally_bridge_build_info{version=\"%s\"} 1\n", TALLY_VERSION);
     for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)

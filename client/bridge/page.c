@@ -57,6 +57,7 @@ static void page_spoil(struct page *page)
 static void page_finish(struct page *page, int status, const char *type)
 {
     struct page_room *room = page->room;
+
     page->head = (struct page_head){
         .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
     if (page->body.failed || room->bytes + page->body.len > PAGE_BYTES_ALL) {
@@ -79,6 +80,7 @@ static void page_finish_text(struct page *page, int status, const char *text)
 static ssize_t on_page_text(void *data, const char *text, size_t len)
 {
     struct page *page = data;
+
     return buffer_append(&page->body, text, len) == 0 ? (ssize_t)len : 0;
 }
 
@@ -87,6 +89,7 @@ static ssize_t on_page_text(void *data, const char *text, size_t len)
 static FILE *page_open_body(struct page *page)
 {
     FILE *file = fopencookie(page, "w", (cookie_io_functions_t){.write = on_page_text});
+
     if (file == NULL)
         page_spoil(page);
     return file;
@@ -102,6 +105,7 @@ static void page_close_body(struct page *page, FILE *file)
 static void page_put_json(struct page *page, struct json *json)
 {
     FILE *file = page_open_body(page);
+
     if (json == NULL || (file != NULL && !json_print(file, json, true)))
         page_spoil(page);
     page_close_body(page, file);
@@ -112,6 +116,7 @@ static void page_finish_error(struct page *page, int error, const char *message)
 {
     char clean[512];
     struct json *json = json_new_map();
+
     if (*message == '\0')
         message = tally_strerror(error);
     utf8_copy(clean, sizeof(clean), message, strlen(message));
@@ -129,6 +134,7 @@ static void page_finish_answer(struct page *page, const struct tally_answer *ans
     const void *packed = NULL;
     size_t len = 0;
     int64_t count = 0;
+
     if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
         tally_answer_packed(answer, NULL, &packed, &len) < 0) {
         page_finish_error(page, TALLY_EPROTOCOL, "the agent's answer has no count");
@@ -145,11 +151,13 @@ static int page_keep_rows(struct page *page, const struct tally_answer *answer)
 {
     struct tally_cursor *cursor = NULL;
     int r = tally_cursor_new(&cursor, answer, "triggers");
+
     if (r < 0)
         return r == TALLY_ENOFIELD ? TALLY_EPROTOCOL : r;
     while (tally_cursor_next(cursor) > 0) {
         const void *packed = NULL;
         size_t len = 0;
+
         r = tally_answer_packed(tally_cursor_value(cursor), NULL, &packed, &len);
         if (r < 0)
             break;
@@ -165,6 +173,7 @@ static struct json *page_take_list(struct page *page)
 {
     struct buffer packed;
     struct json *json = NULL;
+
     buffer_init(&packed, PAGE_BYTES + 64);
     struct map map = map_begin(&packed);
     write_array(map_key(&map, "triggers"), page->row_count);
@@ -181,6 +190,7 @@ static struct json *page_take_list(struct page *page)
 static int page_ask_list(struct page *page, const struct tally_answer *before)
 {
     char after[SCALER_TRIGGER_BYTES];
+
     if (before == NULL)
         return agent_link_list(page->room->link, NULL, &page->waiter);
     int r = tally_answer_string(before, "next", after, sizeof(after));
@@ -198,6 +208,7 @@ static void page_finish_metrics(struct page *page, struct json *list)
 {
     struct agent_link_stats link;
     FILE *file = page_open_body(page);
+
     if (file != NULL && page->status != NULL)
         prometheus_status(file, page->status);
     if (file != NULL && list != NULL)
@@ -224,6 +235,7 @@ static void page_cut_metrics(struct page *page, int error)
 static void page_finish_list(struct page *page)
 {
     struct json *list = page_take_list(page);
+
     if (page->kind == PAGE_METRICS) {
         if (list == NULL)
             page_spoil(page);
@@ -238,6 +250,7 @@ static void page_finish_list(struct page *page)
 static void page_take_rows(struct page *page, const struct tally_answer *answer)
 {
     int r = page_keep_rows(page, answer);
+
     if (r == 0)
         r = page_ask_list(page, answer);
     if (r == 0)
@@ -255,6 +268,7 @@ static struct json *page_copy(struct page *page, const struct tally_answer *answ
     const void *packed = NULL;
     size_t len = 0;
     struct json *json = NULL;
+
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
         json = json_from_msgpack(packed, len);
     if (json == NULL)
@@ -268,6 +282,7 @@ static void page_gather(struct page *page, const struct tally_answer *answer)
 {
     int r = tally_answer_error(answer);
     bool known = r == 0;
+
     switch (page->part) {
     case PART_STATUS:
         page->part = PART_IDENTITIES;
@@ -295,6 +310,7 @@ static void on_page_answer(const struct tally_answer *answer, void *data)
 {
     struct page *page = data;
     int error = tally_answer_error(answer);
+
     if (page->kind == PAGE_METRICS)
         page_gather(page, answer);
     else if (error < 0)
@@ -323,8 +339,10 @@ static int page_hex(char c)
 static bool page_read_name(struct text text, char *name, size_t size)
 {
     size_t len = 0;
+
     for (size_t i = 0; i < text.len; i++) {
         int c = (unsigned char)text.data[i];
+
         if (c == '%') {
             if (text.len - i < 3 || page_hex(text.data[i + 1]) < 0 ||
                 page_hex(text.data[i + 2]) < 0)
@@ -344,6 +362,7 @@ static void page_ask(struct page *page, enum page_kind kind, struct text name)
 {
     char trigger[SCALER_TRIGGER_BYTES];
     int r = TALLY_EBUSY;
+
     page->kind = kind;
     if (page->room->pages > PAGES_MAX) {
         page_finish_error(page, r, "too many pages are asked for at once");
@@ -366,6 +385,7 @@ static void page_ask(struct page *page, enum page_kind kind, struct text name)
 static bool page_is_count(struct text path, struct text *name)
 {
     size_t skip = sizeof(COUNT_PATH) - 1;
+
     if (path.len <= skip || memcmp(path.data, COUNT_PATH, skip) != 0)
         return false;
     *name = (struct text){path.data + skip, path.len - skip};
@@ -375,6 +395,7 @@ static bool page_is_count(struct text path, struct text *name)
 static void page_route(struct page *page, const struct page_request *request)
 {
     struct text name = {"", 0};
+
     if (request->refusal != 0)
         page_finish_text(page, request->refusal, "the request is refused\n");
     else if (!request->is_get && !request->is_head)
@@ -402,6 +423,7 @@ struct page *page_open(
     struct page_room *room, const struct page_request *request, page_fn *done, void *data)
 {
     struct page *page = calloc(1, sizeof(*page));
+
     if (page == NULL)
         return NULL;
     page->room = room;

@@ -55,6 +55,7 @@ static uint8_t peer_input[READ_BYTES], peer_gathered[GATHER_BYTES];
 static void peer_destroy(struct peer *peer)
 {
     struct peer_room *room = peer->room;
+
     if (peer->protocol != NULL)
         peer->protocol->destroy(peer->speaker);
     ring_remove(&peer->ring);
@@ -95,6 +96,7 @@ static int64_t peer_deadline(const struct peer *peer)
 static void peer_arm(struct peer *peer)
 {
     int64_t deadline = peer_deadline(peer), now = loop_now(peer->room->loop);
+
     if (peer->timer_at <= deadline)
         return;
     peer->timer_at = deadline;
@@ -105,6 +107,7 @@ static void peer_arm(struct peer *peer)
 static void peer_watch(struct peer *peer)
 {
     unsigned events = peer->ended ? 0 : LOOP_READABLE;
+
     if (peer->stage != PEER_LINGERING && peer_is_blocked(peer))
         events = LOOP_WRITABLE;
     if (peer->tls != NULL && peer->stage != PEER_LINGERING)
@@ -115,6 +118,7 @@ static void peer_watch(struct peer *peer)
 static void on_wake(void *data)
 {
     struct peer *peer = data;
+
     if (ring_is_empty(&peer->awake))
         ring_add(&peer->room->awake, &peer->awake);
 }
@@ -126,6 +130,7 @@ static ssize_t peer_write(struct peer *peer, const uint8_t *data, size_t len)
 {
     ssize_t n = peer->tls != NULL ? peer_tls_write(peer->tls, data, len)
                                   : send(peer->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
     if (n > 0)
         peer_touch(peer);
     if (peer->tls != NULL)
@@ -138,8 +143,10 @@ static size_t peer_gather(struct peer *peer)
 {
     size_t len = 0, piece;
     const uint8_t *data = NULL;
+
     while (len < GATHER_BYTES && (piece = peer->protocol->give(peer->speaker, &data)) > 0) {
         size_t fits = piece < GATHER_BYTES - len ? piece : GATHER_BYTES - len;
+
         memcpy(peer_gathered + len, data, fits);
         len += fits;
         peer->rest = data + fits;
@@ -157,6 +164,7 @@ static int peer_send(struct peer *peer)
         bool from_out = peer->out.len > 0, from_rest = !from_out && peer->rest_len > 0;
         const uint8_t *data = from_out ? peer->out.data : from_rest ? peer->rest : peer_gathered;
         size_t len = from_out ? peer->out.len : from_rest ? peer->rest_len : peer_gather(peer);
+
         if (len == 0)
             return 0;
         ssize_t n = peer_write(peer, data, len);
@@ -218,6 +226,7 @@ static void peer_settle(struct peer *peer)
 static bool peer_speak(struct peer *peer, bool http2)
 {
     struct peer_room *room = peer->room;
+
     peer->speaker = http2 ? http2_create(room->http2, on_wake, peer)
                           : exchange_create(room->pages, on_wake, peer);
     if (peer->speaker == NULL)
@@ -242,6 +251,7 @@ static bool peer_take(struct peer *peer, const uint8_t *data, size_t len)
 static bool peer_take_first(struct peer *peer, const uint8_t *data, size_t len)
 {
     size_t more = PREFACE_BYTES - peer->first_len;
+
     if (more > len)
         more = len;
     memcpy(peer->first + peer->first_len, data, more);
@@ -294,6 +304,7 @@ static bool peer_read(struct peer *peer)
 {
     for (unsigned i = 0; i < READS_MAX && !peer->ended && !peer_is_blocked(peer); i++) {
         ssize_t n = peer_receive(peer);
+
         if (n == -EAGAIN)
             return true;
         if (n == 0)
@@ -317,6 +328,7 @@ static void on_peer_event(void *data, unsigned events)
 {
     struct peer *peer = data;
     struct peer_room *room = peer->room;
+
     if (((events & LOOP_READABLE) != 0 || peer->tls != NULL) && !peer_read(peer))
         peer_destroy(peer);
     else
@@ -329,6 +341,7 @@ static void on_peer_time(void *data)
     struct peer *peer = data;
     struct peer_room *room = peer->room;
     int64_t now = loop_now(room->loop);
+
     peer->timer_at = PROTOCOL_NEVER;
     bool stalled = peer->stage != PEER_SPEAKING
                        ? peer_deadline(peer) <= now
@@ -365,10 +378,12 @@ void peer_room_settle(struct peer_room *room)
 void peer_room_drain(struct peer_room *room)
 {
     struct ring peers;
+
     room->draining = true;
     ring_take_all(&room->peers, &peers);
     while (!ring_is_empty(&peers)) {
         struct peer *peer = RING_MEMBER(ring_pop(&peers), struct peer, ring);
+
         ring_add(&room->peers, &peer->ring);
         if (peer->stage == PEER_SPEAKING) {
             peer->protocol->drain(peer->speaker);
@@ -389,9 +404,11 @@ void peer_room_close(struct peer_room *room)
 static struct peer *peer_room_find_idle(struct peer_room *room)
 {
     struct peer *found = NULL;
+
     for (struct ring *at = room->peers.next; at != &room->peers; at = at->next) {
         struct peer *peer = RING_MEMBER(at, struct peer, ring);
         bool idle = peer->stage != PEER_SPEAKING || peer->protocol->is_idle(peer->speaker);
+
         if (idle && (found == NULL || peer->moved_at < found->moved_at))
             found = peer;
     }
@@ -416,6 +433,7 @@ static bool peer_room_make(struct peer_room *room)
 static struct peer *peer_create(struct peer_room *room, int fd)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
+
     if (peer == NULL) {
         close(fd);
         return NULL;
@@ -441,6 +459,7 @@ static struct peer *peer_create(struct peer_room *room, int fd)
 void peer_accept(struct peer_room *room, int fd)
 {
     bool refused = room->draining || !peer_room_make(room);
+
     if (refused) {
         room->stats->refused++;
         close(fd);

@@ -33,6 +33,7 @@ static const char *tls_reason(void)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
+
     ERR_clear_error();
     return reason != NULL ? reason : "unknown error";
 }
@@ -43,6 +44,7 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 {
     static const unsigned char known[] = "\x02h2\x08http/1.1";
     unsigned char *chosen = NULL;
+
     (void)ssl;
     (void)data;
     if (SSL_select_next_proto(&chosen, out_len, known, sizeof(known) - 1, offered, offered_len) !=
@@ -56,6 +58,7 @@ static bool tls_read_files(SSL_CTX *context, const struct tls_files *files, char
 {
     const char *file = files->certificate;
     bool done = SSL_CTX_use_certificate_chain_file(context, file) == 1;
+
     if (done) {
         file = files->key;
         done = SSL_CTX_use_PrivateKey_file(context, file, SSL_FILETYPE_PEM) == 1 &&
@@ -77,6 +80,7 @@ static bool tls_read_files(SSL_CTX *context, const struct tls_files *files, char
 static SSL_CTX *tls_make_context(const struct tls_files *files, char *why, size_t why_size)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
     snprintf(why, why_size, "out of memory");
     if (context == NULL)
         return NULL;
@@ -98,6 +102,7 @@ static SSL_CTX *tls_make_context(const struct tls_files *files, char *why, size_
 static void tls_stamp(const struct tls_files *files, struct file_stamp *stamps)
 {
     const char *const paths[FILES] = {files->certificate, files->key, files->client_ca};
+
     for (size_t i = 0; i < FILES; i++)
         stamps[i] = paths[i] != NULL ? file_stamp_of(paths[i]) : (struct file_stamp){0};
 }
@@ -105,6 +110,7 @@ static void tls_stamp(const struct tls_files *files, struct file_stamp *stamps)
 struct tls_room *tls_room_create(const struct tls_files *files, char *why, size_t why_size)
 {
     struct tls_room *room = calloc(1, sizeof(*room));
+
     snprintf(why, why_size, "out of memory");
     if (room == NULL)
         return NULL;
@@ -132,6 +138,7 @@ static void tls_refresh(struct tls_room *room)
     struct file_stamp stamps[FILES];
     char why[512];
     bool same = true;
+
     tls_stamp(&room->files, stamps);
     for (size_t i = 0; i < FILES; i++)
         same = same && file_stamp_equal(&stamps[i], &room->stamps[i]);
@@ -154,6 +161,7 @@ static void tls_refresh(struct tls_room *room)
 struct peer_tls *peer_tls_create(struct tls_room *room, int fd)
 {
     struct peer_tls *tls = calloc(1, sizeof(*tls));
+
     if (tls == NULL)
         return NULL;
     tls_refresh(room);
@@ -200,12 +208,14 @@ static ssize_t tls_result(struct peer_tls *tls, int result)
 ssize_t peer_tls_read(struct peer_tls *tls, void *data, size_t len)
 {
     int result = SSL_read(tls->ssl, data, (int)len);
+
     return result > 0 ? result : tls_result(tls, result);
 }
 
 ssize_t peer_tls_write(struct peer_tls *tls, const void *data, size_t len)
 {
     int result = SSL_write(tls->ssl, data, (int)len);
+
     return result > 0 ? result : tls_result(tls, result);
 }
 
@@ -223,6 +233,7 @@ bool peer_tls_is_http2(const struct peer_tls *tls)
 {
     const unsigned char *name = NULL;
     unsigned len = 0;
+
     SSL_get0_alpn_selected(tls->ssl, &name, &len);
     return len == 2 && memcmp(name, "h2", 2) == 0;
 }

@@ -25,6 +25,7 @@ static bool protobuf_varint(struct protobuf_reader *reader, uint64_t *value)
     *value = 0;
     for (unsigned i = 0; i < VARINT_BYTES && reader->at < reader->end; i++) {
         uint8_t byte = *reader->at++;
+
         if (i == VARINT_BYTES - 1 && byte > 1)
             return protobuf_fail(reader); /* more than 64 bits */
         *value |= (uint64_t)(byte & 0x7f) << (7 * i);
@@ -49,6 +50,7 @@ static bool protobuf_fixed(struct protobuf_reader *reader, size_t len, uint64_t 
 static bool protobuf_bytes(struct protobuf_reader *reader, struct text *bytes)
 {
     uint64_t len = 0;
+
     if (!protobuf_varint(reader, &len) || len > (uint64_t)(reader->end - reader->at))
         return protobuf_fail(reader);
     *bytes = (struct text){(const char *)reader->at, (size_t)len};
@@ -59,6 +61,7 @@ static bool protobuf_bytes(struct protobuf_reader *reader, struct text *bytes)
 bool protobuf_next(struct protobuf_reader *reader, struct protobuf_field *field)
 {
     uint64_t key = 0;
+
     if (reader->failed || reader->at == reader->end || !protobuf_varint(reader, &key))
         return false;
     *field = (struct protobuf_field){.wire = (enum protobuf_wire)(key & 7)};
@@ -103,6 +106,7 @@ void protobuf_put_integer(struct buffer *buffer, uint32_t number, int64_t value)
 void protobuf_put_double(struct buffer *buffer, uint32_t number, double value)
 {
     uint64_t bits;
+
     memcpy(&bits, &value, sizeof(bits));
     if (bits == 0)
         return;

@@ -20,6 +20,7 @@ enum scaler_method scaler_method_of(struct text path)
         {SERVICE_PATH "GetMetricSpec", SCALER_GET_METRIC_SPEC},
         {SERVICE_PATH "GetMetrics", SCALER_GET_METRICS},
     };
+
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         if (text_equals(path, methods[i].path))
             return methods[i].method;
@@ -39,6 +40,7 @@ static bool scaler_read_entry(struct text entry, struct object_ref *ref)
     struct protobuf_reader reader;
     struct protobuf_field field;
     struct text key = {"", 0}, value = {"", 0};
+
     protobuf_read(&reader, entry);
     while (protobuf_next(&reader, &field)) {
         if (field.wire == PROTOBUF_BYTES && field.number == 1)
@@ -55,6 +57,7 @@ static bool scaler_read_ref(struct text message, struct object_ref *ref)
 {
     struct protobuf_reader reader;
     struct protobuf_field field;
+
     protobuf_read(&reader, message);
     while (protobuf_next(&reader, &field)) {
         if (field.wire != PROTOBUF_BYTES)
@@ -75,6 +78,7 @@ static bool scaler_read_metrics(struct text message, struct object_ref *ref)
 {
     struct protobuf_reader reader;
     struct protobuf_field field;
+
     protobuf_read(&reader, message);
     while (protobuf_next(&reader, &field)) {
         if (field.wire == PROTOBUF_BYTES && field.number == 1 && !scaler_read_ref(field.bytes, ref))
@@ -87,6 +91,7 @@ static enum grpc_code scaler_refuse_namespace(
     const struct object_ref *ref, const char *only_namespace, char *why, size_t why_size)
 {
     char name[64];
+
     utf8_copy(name, sizeof(name), ref->namespace.data, ref->namespace.len);
     snprintf(why, why_size,
         "an object of namespace \"%s\" asks, and this tally-bridge serves namespace \"%s\" only",
@@ -132,6 +137,7 @@ enum grpc_code scaler_read(enum scaler_method method, struct text message,
     struct object_ref ref = {{"", 0}, {"", 0}, {"", 0}};
     bool whole = method == SCALER_GET_METRICS ? scaler_read_metrics(message, &ref)
                                               : scaler_read_ref(message, &ref);
+
     if (!whole)
         return scaler_refuse(why, why_size, "the request is no message of the external scaler");
     if (only_namespace != NULL && !text_equals(ref.namespace, only_namespace))
@@ -144,6 +150,7 @@ enum grpc_code scaler_read(enum scaler_method method, struct text message,
 const char *scaler_metric_name(const char *name)
 {
     const char *at = name;
+
     if (*at++ != 's' || *at < '0' || *at > '9')
         return name;
     while (*at >= '0' && *at <= '9')
@@ -160,6 +167,7 @@ static void scaler_write_pair(
     struct buffer *buffer, const char *metric_name, int64_t integer, double number)
 {
     struct buffer pair;
+
     buffer_init(&pair, METRIC_FIELD_BYTES);
     protobuf_put_text(&pair, 1, scaler_metric_name(metric_name));
     protobuf_put_integer(&pair, 2, integer);
@@ -178,6 +186,7 @@ static void scaler_write_pair(
 void scaler_write_spec(struct buffer *buffer, const char *metric_name, double target)
 {
     int64_t whole = target < 1 ? 1 : target < INTEGER_MAX ? (int64_t)target : INT64_MAX;
+
     scaler_write_pair(buffer, metric_name, whole, target);
 }
 

@@ -8,6 +8,7 @@
 static void call_answer_active(struct stream *stream, bool active)
 {
     struct buffer message;
+
     buffer_init(&message, STREAM_ANSWER_BYTES);
     scaler_write_active(&message, active);
     stream_succeed(stream, &message);
@@ -20,6 +21,7 @@ static void call_answer_count(struct stream *stream, const struct tally_answer *
     int64_t count = 0;
     char name[NAME_BYTES];
     struct buffer message;
+
     if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
         tally_answer_string(answer, "metric_name", name, sizeof(name)) < 0) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no count");
@@ -36,6 +38,7 @@ static void call_answer_spec(struct stream *stream, const struct tally_answer *r
     double target = 0;
     char name[NAME_BYTES];
     struct buffer message;
+
     if (tally_answer_number(row, "triggers.0.target", &target) < 0 ||
         tally_answer_string(row, "triggers.0.metric_name", name, sizeof(name)) < 0) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no target");
@@ -52,6 +55,7 @@ static void call_answer_spec(struct stream *stream, const struct tally_answer *r
 static void on_activity(const struct watch_news *news, void *data)
 {
     struct stream *stream = data;
+
     if (news->error < 0)
         stream_fail_error(stream, news->error, news->message);
     else
@@ -62,6 +66,7 @@ static void on_activity(const struct watch_news *news, void *data)
 static int call_ask_active(struct stream *stream, const char *trigger)
 {
     bool active = false;
+
     activity_init(&stream->activity, stream->host->room->link, on_activity, stream);
     int r = activity_ask(&stream->activity, trigger, &active);
     if (r == ACTIVITY_KNOWN)
@@ -75,6 +80,7 @@ static void on_news(const struct watch_news *news, void *data)
 {
     struct stream *stream = data;
     struct buffer message;
+
     if (news->error < 0) {
         stream_fail_error(stream, news->error, news->message);
         stream_wake(stream);
@@ -92,6 +98,7 @@ static void on_news(const struct watch_news *news, void *data)
 static void on_first_activity(const struct watch_news *news, void *data)
 {
     struct stream *stream = data;
+
     if (news->error == 0)
         link_watcher_learn(&stream->watcher, news->active);
 }
@@ -102,6 +109,7 @@ static void call_ask_first(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->host->room->link;
     bool active;
+
     activity_init(&stream->activity, link, on_first_activity, stream);
     if (!agent_link_knows(link, trigger, &active))
         activity_ask(&stream->activity, trigger, &active);
@@ -112,6 +120,7 @@ static void call_watch(struct stream *stream, const struct tally_answer *row)
 {
     struct agent_link *link = stream->host->room->link;
     char trigger[SCALER_TRIGGER_BYTES];
+
     if (tally_answer_string(row, "triggers.0.name", trigger, sizeof(trigger)) < 0 ||
         !activity_note_row(link, trigger, row)) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no name");
@@ -133,6 +142,7 @@ static void call_watch(struct stream *stream, const struct tally_answer *row)
 static bool call_has_row(const struct tally_answer *answer)
 {
     size_t rows = 0;
+
     return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1;
 }
 
@@ -140,6 +150,7 @@ static void on_found(const struct tally_answer *answer, void *data)
 {
     struct stream *stream = data;
     int error = tally_answer_error(answer);
+
     if (error < 0)
         stream_fail_error(stream, error, tally_answer_error_message(answer));
     else if (stream->method == SCALER_GET_METRICS)
@@ -156,6 +167,7 @@ static void on_found(const struct tally_answer *answer, void *data)
 static int call_ask(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->host->room->link;
+
     if (stream->method == SCALER_IS_ACTIVE)
         return call_ask_active(stream, trigger);
     link_waiter_init(&stream->waiter, on_found, stream);
@@ -169,6 +181,7 @@ static enum grpc_code call_read_message(
     const struct buffer *request, struct text *message, const char **why)
 {
     const uint8_t *data = request->data;
+
     if (request->len < GRPC_HEAD_BYTES) {
         *why = "the request has no message";
         return GRPC_INVALID_ARGUMENT;
@@ -188,6 +201,7 @@ void scaler_call_begin(struct stream *stream)
     char trigger[SCALER_TRIGGER_BYTES], refusal[512];
     const char *why = refusal;
     struct text message;
+
     if (stream->method == SCALER_UNKNOWN) {
         stream_fail(stream, GRPC_UNIMPLEMENTED, "tally-bridge has no such method");
         return;

@@ -51,8 +51,10 @@ size_t status_message(char *to, size_t size, const char *message)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t len = 0;
+
     for (; *message != '\0' && len + 4 <= size; message++) {
         unsigned char byte = (unsigned char)*message;
+
         if (byte >= ' ' && byte <= '~' && byte != '%') {
             to[len++] = (char)byte;
             continue;

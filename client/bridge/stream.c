@@ -28,6 +28,7 @@ static void stream_await(struct stream *stream, struct ring *ring)
 struct stream *stream_create(struct stream_host *host, int32_t id)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
+
     if (stream == NULL)
         return NULL;
     stream->host = host;
@@ -107,6 +108,7 @@ static void stream_reset(struct stream *stream, uint32_t error)
 static void stream_answered(struct stream *stream)
 {
     struct stream_host *host = stream->host;
+
     stream_drop_request(stream);
     stream_await(stream, &host->untaken);
     host->answered++;
@@ -116,6 +118,7 @@ static void stream_answered(struct stream *stream)
 static int stream_submit_trailers(struct stream *stream)
 {
     char code[12];
+
     snprintf(code, sizeof(code), "%d", (int)stream->code);
     const char *message = stream->message != NULL ? stream->message : "";
     const nghttp2_nv trailers[] = {
@@ -128,6 +131,7 @@ static ssize_t on_give_call(nghttp2_session *session, int32_t id, uint8_t *to, s
     uint32_t *flags, nghttp2_data_source *source, void *data)
 {
     struct stream *stream = source->ptr;
+
     (void)session;
     (void)id;
     (void)data;
@@ -154,6 +158,7 @@ static void stream_begin(struct stream *stream)
         header_text(":status", "200"), header_text("content-type", "application/grpc")};
     const nghttp2_data_provider provider = {
         .source = {.ptr = stream}, .read_callback = on_give_call};
+
     stream->begun = true;
     if (nghttp2_submit_response(stream->host->session, stream->id, head, 2, &provider) < 0)
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
@@ -172,6 +177,7 @@ void stream_fail(struct stream *stream, enum grpc_code code, const char *message
 {
     char number[12], encoded[1600];
     size_t len = status_message(encoded, sizeof(encoded), message);
+
     snprintf(number, sizeof(number), "%d", (int)code);
     stream->cut = stream->state == STREAM_READING;
     stream_count_call(stream, code);
@@ -203,6 +209,7 @@ static bool stream_put(struct stream *stream, const struct buffer *message)
 {
     const uint8_t head[GRPC_HEAD_BYTES] = {0, (uint8_t)(message->len >> 24),
         (uint8_t)(message->len >> 16), (uint8_t)(message->len >> 8), (uint8_t)message->len};
+
     if (message->failed)
         return false;
     buffer_append(&stream->answer, head, sizeof(head));
@@ -253,6 +260,7 @@ static ssize_t on_give_page(nghttp2_session *session, int32_t id, uint8_t *to, s
     struct stream *stream = source->ptr;
     const struct buffer *body = page_body(stream->page);
     size_t len = body->len - stream->page_sent;
+
     (void)session;
     (void)id;
     (void)data;
@@ -275,6 +283,7 @@ static void stream_submit_page(struct stream *stream)
     char status[12], len[24], retry[12];
     nghttp2_nv headers[5];
     size_t count = 0;
+
     snprintf(status, sizeof(status), "%d", head->status);
     snprintf(len, sizeof(len), "%zu", page_body(stream->page)->len);
     snprintf(retry, sizeof(retry), "%d", head->retry_after);
@@ -293,6 +302,7 @@ static void stream_submit_page(struct stream *stream)
 static void on_page(void *data)
 {
     struct stream *stream = data;
+
     stream_submit_page(stream);
     stream_wake(stream);
 }
@@ -311,6 +321,7 @@ void stream_open_page(struct stream *stream)
         .refusal = stream->is_post && !stream->is_grpc ? 415 : 0,
         .path = stream_text(stream->path),
         .authorization = stream_text(stream->authorization)};
+
     stream->page = page_open(stream->host->room->pages, &request, on_page, stream);
     if (stream->page == NULL) {
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
@@ -336,12 +347,14 @@ static bool keep_text(char **kept, struct text value)
 static struct text without_query(struct text path)
 {
     const char *query = path.len > 0 ? memchr(path.data, '?', path.len) : NULL;
+
     return query != NULL ? (struct text){path.data, (size_t)(query - path.data)} : path;
 }
 
 bool stream_take_header(struct stream *stream, struct text name, struct text value)
 {
     static const char grpc[] = "application/grpc";
+
     if (text_equals(name, ":method")) {
         stream->is_post = text_equals(value, "POST");
         stream->is_get = text_equals(value, "GET");
@@ -366,6 +379,7 @@ bool stream_is_call(const struct stream *stream)
 void stream_take_data(struct stream *stream, const uint8_t *data, size_t len)
 {
     struct stream_room *room = stream->host->room;
+
     if (stream->state != STREAM_READING || !stream->is_grpc)
         return;
     if (room->request_bytes + len > REQUEST_BYTES_ALL ||
@@ -379,6 +393,7 @@ void stream_take_data(struct stream *stream, const uint8_t *data, size_t len)
 void stream_expire(struct stream *stream)
 {
     bool reading = stream->state == STREAM_READING;
+
     ring_remove(&stream->due);
     if (stream_is_call(stream))
         stream_fail(stream, GRPC_DEADLINE_EXCEEDED,

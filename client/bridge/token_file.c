@@ -25,6 +25,7 @@ static bool token_is_blank(uint8_t byte)
 static void token_trim(struct buffer *token)
 {
     size_t start = 0, len = token->len;
+
     while (len > 0 && token_is_blank(token->data[len - 1]))
         len--;
     while (start < len && token_is_blank(token->data[start]))
@@ -37,6 +38,7 @@ static void token_trim(struct buffer *token)
 static bool token_read(const char *path, struct buffer *token, char *why, size_t why_size)
 {
     int r = file_read(path, token);
+
     if (r < 0) {
         file_explain(path, r, why, why_size);
         return false;
@@ -51,6 +53,7 @@ static bool token_read(const char *path, struct buffer *token, char *why, size_t
 struct token_file *token_file_open(const char *path, char *why, size_t why_size)
 {
     struct token_file *token = calloc(1, sizeof(*token));
+
     snprintf(why, why_size, "out of memory");
     if (token == NULL)
         return NULL;
@@ -76,6 +79,7 @@ static void token_refresh(struct token_file *token)
     struct file_stamp stamp = file_stamp_of(token->path);
     struct buffer fresh;
     char why[512];
+
     if (file_stamp_equal(&stamp, &token->stamp))
         return;
     buffer_init_secret(&fresh, TOKEN_BYTES);
@@ -95,6 +99,7 @@ bool token_file_admits(struct token_file *token, struct text authorization)
     static const char scheme[] = "Bearer ";
     size_t skip = sizeof(scheme) - 1;
     unsigned different = 0;
+
     token_refresh(token);
     if (authorization.len < skip || strncasecmp(authorization.data, scheme, skip) != 0 ||
         authorization.len - skip != token->token.len)

@@ -49,6 +49,7 @@ static struct book_slot *book_slot_create(
 {
     size_t name_size = strlen(name) + 1, full_size = strlen(entry->full) + 1;
     struct book_slot *slot = malloc(sizeof(*slot) + name_size + full_size);
+
     if (slot == NULL)
         return NULL;
     slot->noted_at = now;
@@ -64,6 +65,7 @@ void trigger_book_note(
 {
     struct book_slot **place = &book->slots[book_place(name)];
     struct book_slot *slot = book_slot_create(name, entry, now);
+
     free(*place);
     *place = slot;
 }
@@ -72,6 +74,7 @@ const struct trigger_entry *trigger_book_find(
     const struct trigger_book *book, const char *name, int64_t now)
 {
     const struct book_slot *slot = book->slots[book_place(name)];
+
     if (slot == NULL || now - slot->noted_at >= BOOK_MS || strcmp(slot->name, name) != 0)
         return NULL;
     return &slot->entry;

@@ -37,6 +37,7 @@ struct parse {
 static bool take_number(struct parse *parse, size_t id, const char *text)
 {
     char *end = NULL;
+
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < 0) {
@@ -53,6 +54,7 @@ static bool take_number(struct parse *parse, size_t id, const char *text)
 static bool lacks_unit(size_t id, const char *text)
 {
     size_t digits = strspn(text, "0123456789");
+
     return (id == OPTION_TIMEOUT || id == OPTION_INTERVAL) && digits > 0 && digits < 3 &&
            text[digits] == '\0' && strspn(text, "0") < digits;
 }
@@ -60,6 +62,7 @@ static bool lacks_unit(size_t id, const char *text)
 static bool take_argument(struct parse *parse, size_t id, const char *text)
 {
     struct arguments *arguments = parse->arguments;
+
     arguments->text[id] = text;
     switch (options[id].kind) {
     case NUMBER:
@@ -118,9 +121,11 @@ static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
     size_t best = 0;
     unsigned least = UINT_MAX;
     char name[40];
+
     snprintf(name, sizeof(name), "%.*s", (int)len, word);
     for (size_t id = 0; id < OPTION_COUNT; id++) {
         unsigned distance = suggest_distance(name, options[id].name);
+
         if (distance < least) {
             least = distance;
             best = id;
@@ -136,6 +141,7 @@ static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
 static bool take_long(struct parse *parse, const char *word)
 {
     size_t len = strcspn(word, "=");
+
     for (size_t id = 0; id < OPTION_COUNT; id++) {
         if (strlen(options[id].name) == len && memcmp(options[id].name, word, len) == 0)
             return take_option(parse, id, word[len] == '=' ? word + len + 1 : NULL);
@@ -147,6 +153,7 @@ static bool take_letters(struct parse *parse, const char *letters)
 {
     for (; *letters != '\0'; letters++) {
         size_t id = 0;
+
         while (id < OPTION_COUNT && options[id].letter != *letters)
             id++;
         if (id == OPTION_COUNT) {
@@ -163,6 +170,7 @@ static bool take_letters(struct parse *parse, const char *letters)
 static bool take_operand(struct parse *parse, const char *word)
 {
     struct arguments *arguments = parse->arguments;
+
     if (arguments->operand_count == OPERANDS_MAX) {
         snprintf(parse->error, parse->size, "too many operands, from \"%s\" on", word);
         return false;
@@ -176,10 +184,12 @@ bool options_parse(
 {
     struct parse parse = {arguments, argv, argc, 1, error, size};
     bool only_operands = false;
+
     *arguments = (struct arguments){0};
     while (parse.next < argc) {
         const char *word = argv[parse.next++];
         bool taken;
+
         if (only_operands || word[0] != '-' || word[1] == '\0') {
             taken = take_operand(&parse, word);
         } else if (strcmp(word, "--") == 0) {
@@ -206,6 +216,7 @@ void options_print(uint32_t set, FILE *file)
 {
     for (size_t id = 0; id < OPTION_COUNT; id++) {
         char text[48];
+
         if (!(set & (1u << id)))
             continue;
         snprintf(text, sizeof(text), "%s%c%s--%s%s%s", options[id].letter ? "-" : " ",

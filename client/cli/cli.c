@@ -28,6 +28,7 @@ int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallbac
 int64_t cli_clock_ms(void)
 {
     struct timespec now;
+
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
@@ -58,6 +59,7 @@ static void print_error_json(
     const void *packed = NULL;
     size_t len = 0;
     struct json *line = json_new_map(), *error = NULL;
+
     if (answer != NULL && tally_answer_packed(answer, NULL, &packed, &len) == 0)
         error = json_from_msgpack(packed, len);
     if (error == NULL || json_kind(error) != JSON_KIND_MAP) {
@@ -79,6 +81,7 @@ static void print_aws(const struct tally_answer *answer)
     const char *code = tally_answer_aws_code(answer);
     const char *request_id = tally_answer_aws_request_id(answer);
     const char *reasons = tally_answer_aws_reasons(answer);
+
     if (reasons[0] != '\0')
         terminal_print(error_file(), " (%s)", reasons);
     if (code[0] != '\0' || request_id[0] != '\0')
@@ -106,6 +109,7 @@ __attribute__((format(printf, 2, 0))) static void vprint_error(
     const char *name, const char *format, va_list arguments)
 {
     char text[512];
+
     vsnprintf(text, sizeof(text), format, arguments);
     print_error(name, text, NULL);
 }
@@ -113,6 +117,7 @@ __attribute__((format(printf, 2, 0))) static void vprint_error(
 int cli_usage(const char *format, ...)
 {
     va_list arguments;
+
     va_start(arguments, format);
     vprint_error("USAGE", format, arguments);
     va_end(arguments);
@@ -122,6 +127,7 @@ int cli_usage(const char *format, ...)
 int cli_error(const char *name, int code, const char *format, ...)
 {
     va_list arguments;
+
     va_start(arguments, format);
     vprint_error(name, format, arguments);
     va_end(arguments);
@@ -160,6 +166,7 @@ void cli_note(const char *format, ...)
 {
     char text[512];
     va_list arguments;
+
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
@@ -186,6 +193,7 @@ int cli_open_within(struct cli *cli, int64_t timeout)
 struct tally_request *cli_request(const struct cli *cli, const char *method)
 {
     struct tally_request *request = NULL;
+
     if (tally_request_new(&request, method) < 0)
         return NULL;
     if (cli_operand(cli, 0) != NULL)
@@ -207,6 +215,7 @@ static void cli_limit(struct cli *cli)
 int cli_begin(struct cli *cli)
 {
     int code = cli_open(cli);
+
     if (code == EXIT_OK)
         cli_limit(cli);
     return code;
@@ -218,6 +227,7 @@ int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, str
     const struct tally_answer *answer = tally_last_answer(cli->tally);
     const void *packed = NULL;
     size_t len = 0;
+
     if (r < 0)
         return cli_fail(answer);
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
@@ -225,6 +235,7 @@ int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, str
     const struct json *found = json != NULL ? json_get(json, field) : NULL;
     if (found == NULL || json_kind(found) != kind) {
         char text[80];
+
         snprintf(text, sizeof(text), "the agent's answer has %s %s",
             found == NULL ? "no" : "an invalid", field);
         json_free(json);

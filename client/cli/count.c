@@ -16,6 +16,7 @@
 static struct json *typed(const char *type, struct json *json)
 {
     struct json *value = json_new_map();
+
     if (json_set(value, type, json))
         return value;
     json_free(value);
@@ -27,6 +28,7 @@ static struct json *read_value(const char *text, char *error, size_t size)
 {
     char reason[160];
     struct json *json = json_parse(text, reason, sizeof(reason));
+
     if (json == NULL && (text[0] == '{' || text[0] == '"')) {
         snprintf(error, size, "invalid JSON: %s", reason);
         return NULL;
@@ -59,6 +61,7 @@ static struct json *read_value(const char *text, char *error, size_t size)
 static const char *split(const char *text, char mark, char *name, size_t size)
 {
     size_t len = strcspn(text, "=");
+
     if (text[0] != mark || text[len] != '=' || len < 2 || len >= size)
         return NULL;
     memcpy(name, text, len);
@@ -70,6 +73,7 @@ bool value_add(struct json *values, const char *text, char *error, size_t size)
 {
     char name[256], reason[200] = "the placeholder is not UTF-8";
     const char *rest = split(text, ':', name, sizeof(name));
+
     if (rest == NULL) {
         snprintf(error, size, "--value: \"%s\" is not :placeholder=VALUE", text);
         return false;
@@ -86,6 +90,7 @@ static bool value_add_name(struct json *names, const char *text, char *error, si
 {
     char name[256];
     const char *rest = split(text, '#', name, sizeof(name));
+
     if (rest != NULL && rest[0] != '\0' && json_set(names, name, json_new_string(rest)))
         return true;
     snprintf(error, size, "--name: \"%s\" is not #placeholder=attribute", text);
@@ -102,6 +107,7 @@ int count_add_list(const struct cli *cli, struct tally_request *request, enum op
     char error[512];
     int code = EXIT_OK;
     size_t len = 0, count = cli->arguments.list_count[option];
+
     if (count == 0)
         return EXIT_OK;
     struct json *map = json_new_map();
@@ -125,6 +131,7 @@ int count_add_list(const struct cli *cli, struct tally_request *request, enum op
 int count_request(const struct cli *cli, struct tally_request **request)
 {
     int code = EXIT_OK;
+
     *request = cli_request(cli, "count");
     if (*request == NULL)
         return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
@@ -147,6 +154,7 @@ void count_describe_rate(const struct json *answer, char *text, size_t size)
     double rate = 0;
     int64_t left = 0;
     char when[32];
+
     text[0] = '\0';
     if (!json_get_real(answer, "rate_per_s", &rate))
         return;
@@ -166,6 +174,7 @@ void count_remark(const struct cli *cli, const struct json *answer)
     const char *quality = json_get_string(answer, "quality", "");
     int64_t age = 0, pages = 0;
     char text[32];
+
     json_get_integer(answer, "age_ms", &age);
     json_get_integer(answer, "pages", &pages);
     duration_format(age, text, sizeof(text));
@@ -221,6 +230,7 @@ int run_count(struct cli *cli)
     struct json *answer = NULL;
     int64_t count = 0;
     int code = count_request(cli, &request);
+
     if (code == EXIT_OK)
         code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
     if (code != EXIT_OK)
@@ -250,6 +260,7 @@ static int count_fill(const struct cli *cli, struct tally_request *request)
         {OPTION_IDENTITY_OF, "identity_of"},
         {OPTION_ENDPOINT, "endpoint"},
     };
+
     tally_request_set_string(request, "table", cli_operand(cli, 0));
     tally_request_set_string(request, "key_condition", cli_operand(cli, 1));
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -271,6 +282,7 @@ int run_query(struct cli *cli)
     struct tally_request *request = NULL;
     struct json *answer = NULL;
     int64_t count = 0;
+
     if (tally_request_new(&request, "query") < 0)
         return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
     int code = count_fill(cli, request);

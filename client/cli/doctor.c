@@ -9,6 +9,7 @@ enum { DOCTOR_MS = 10000 }; /* --timeout: enough to know that a service cannot b
 static int doctor_examine(struct doctor *doctor)
 {
     int r = doctor_answers_ask_hello(&doctor->answers);
+
     doctor_check_socket(doctor, r);
     if (!doctor_check_hello(doctor, r))
         return EXIT_OK;
@@ -26,6 +27,7 @@ int run_doctor(struct cli *cli)
 {
     struct doctor doctor = {.answers.cli = cli};
     int64_t timeout = cli_number(cli, OPTION_TIMEOUT, DOCTOR_MS);
+
     if (cli_given(cli, OPTION_VALUE) && cli_operand(cli, 0) == NULL)
         return cli_usage("--value is for one trigger: tally doctor TRIGGER --value :k=VALUE");
     int code = cli_open_within(cli, timeout);

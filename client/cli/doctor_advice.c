@@ -118,6 +118,7 @@ const char *doctor_advise(
 {
     for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
         const char *code = advices[i].code;
+
         if (strcmp(advices[i].step, step) != 0)
             continue;
         if (code == NULL || strncmp(name, code, strlen(code)) == 0 ||
@@ -154,6 +155,7 @@ const char *doctor_place(const char *stage, const char *name)
 {
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         const char *wanted = places[i].stage != NULL ? places[i].stage : places[i].name;
+
         if (strcmp(wanted, places[i].stage != NULL ? stage : name) == 0)
             return places[i].step;
     }

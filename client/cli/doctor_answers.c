@@ -15,6 +15,7 @@ static struct json *answers_read(const struct tally_answer *answer)
     const void *packed = NULL;
     size_t len = 0;
     struct json *json = NULL;
+
     if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
         json = json_from_msgpack(packed, len);
     if (json != NULL && json_kind(json) == JSON_KIND_MAP &&
@@ -32,6 +33,7 @@ static struct json *answers_read(const struct tally_answer *answer)
 static int answers_left(const struct doctor_answers *answers)
 {
     int64_t left = answers->deadline - cli_clock_ms();
+
     return left > 1 ? (int)left : 1;
 }
 
@@ -41,6 +43,7 @@ static int answers_ask(struct doctor_answers *answers, const char *method, const
 {
     struct tally_request *request = NULL;
     int r = tally_request_new(&request, method);
+
     if (r == 0 && trigger != NULL)
         r = tally_request_set_string(request, "trigger", trigger);
     tally_set_timeout(answers->cli->tally, ms);
@@ -63,6 +66,7 @@ static int answers_ask_list(struct doctor_answers *answers)
 static void on_count(const struct tally_answer *answer, void *data)
 {
     struct doctor_count *count = data;
+
     count->error = tally_answer_error(answer);
     count->answer = answers_read(answer);
     count->answers->waiting--;
@@ -74,6 +78,7 @@ static int answers_start_count(
 {
     struct tally_request *request = NULL;
     int r = tally_request_new(&request, "count");
+
     if (r == 0)
         r = tally_request_set_string(request, "trigger", count->trigger);
     if (r == 0)
@@ -98,10 +103,12 @@ static int answers_count(struct doctor_answers *answers)
     struct tally_async *async = NULL;
     int ms = answers_left(answers) - RESERVE_MS;
     int r = tally_async_open(&async, answers->cli->socket);
+
     for (size_t i = 0; r == 0 && i < answers->count_size; i++)
         r = answers_start_count(answers, &answers->counts[i], async, ms > 1 ? ms : 1);
     while (r == 0 && answers->waiting > 0) {
         struct pollfd fd = {tally_async_fd(async), tally_async_events(async), 0};
+
         poll(&fd, 1, tally_async_timeout(async));
         r = tally_async_process(async);
     }
@@ -113,6 +120,7 @@ static int answers_count(struct doctor_answers *answers)
 static bool answers_is_named(const char *full, const char *name)
 {
     size_t len = strlen(full), part = strlen(name);
+
     return strcmp(full, name) == 0 ||
            (len > part && full[len - part - 1] == '/' && strcmp(full + len - part, name) == 0);
 }
@@ -120,8 +128,10 @@ static bool answers_is_named(const char *full, const char *name)
 const struct json *doctor_answers_trigger(const struct doctor_answers *answers, const char *name)
 {
     const struct json *triggers = json_get(answers->list, "triggers"), *found = NULL;
+
     for (size_t i = 0; triggers != NULL && i < json_size(triggers); i++) {
         const struct json *trigger = json_at(triggers, i);
+
         if (!answers_is_named(json_get_string(trigger, "name", ""), name))
             continue;
         if (found != NULL)
@@ -141,8 +151,10 @@ static void answers_choose(
         .table = json_get_string(trigger, "table", ""),
         .index = json_get_string(trigger, "index", ""),
         .region = json_get_string(trigger, "region", "")};
+
     for (size_t i = 0; i < answers->count_size; i++) {
         struct doctor_count *other = &answers->counts[i];
+
         if (other->identity != identity || strcmp(other->table, chosen.table) != 0 ||
             strcmp(other->index, chosen.index) != 0 || strcmp(other->region, chosen.region) != 0)
             continue;
@@ -158,6 +170,7 @@ static void answers_choose_all(struct doctor_answers *answers)
 {
     const struct json *identities = json_get(answers->whoami, "identities");
     const char *operand = cli_operand(answers->cli, 0);
+
     if (operand != NULL) {
         answers->counts[answers->count_size++] = (struct doctor_count){.trigger = operand};
         return;
@@ -165,8 +178,10 @@ static void answers_choose_all(struct doctor_answers *answers)
     for (size_t i = 0; identities != NULL && i < json_size(identities); i++) {
         const struct json *names = json_get(json_at(identities, i), "triggers");
         const char *identity = json_get_string(json_at(identities, i), "kind", "");
+
         for (size_t j = 0; names != NULL && j < json_size(names); j++) {
             char at[24];
+
             snprintf(at, sizeof(at), "%zu", j);
             const struct json *trigger = doctor_answers_trigger(
                 answers, json_get_string(names, at, ""));
@@ -179,6 +194,7 @@ static void answers_choose_all(struct doctor_answers *answers)
 int64_t doctor_answers_number(const struct doctor_answers *answers, const char *path)
 {
     int64_t value = 0;
+
     json_get_integer(answers->status, path, &value);
     return value;
 }
@@ -187,6 +203,7 @@ bool doctor_answers_has_count(const struct doctor_answers *answers, const char *
 {
     for (size_t i = 0; i < answers->count_size; i++) {
         const struct doctor_count *count = &answers->counts[i];
+
         if (answers_is_named(trigger, count->trigger) ||
             strcmp(json_get_string(count->answer, "trigger", ""), trigger) == 0)
             return true;
@@ -202,6 +219,7 @@ int doctor_answers_ask_hello(struct doctor_answers *answers)
 int doctor_answers_ask_rest(struct doctor_answers *answers)
 {
     int r = answers_ask_list(answers);
+
     if (r == 0)
         answers_ask(answers, "diagnose", NULL, answers_left(answers), &answers->diagnosis);
     /* An unknown trigger shows at the count. */

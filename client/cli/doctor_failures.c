@@ -11,6 +11,7 @@ static bool failures_is_waited_for(const struct doctor_answers *answers, const c
 {
     static const char *const outcomes[] = {"ok", "throttled", "failed"};
     char path[64];
+
     snprintf(path, sizeof(path), "aws.%s.calls", service);
     int64_t calls = doctor_answers_number(answers, path), answered = 0, ok = 0;
     for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
@@ -26,6 +27,7 @@ const char *doctor_failures_step_of(const struct doctor_answers *answers, const 
 {
     const char *stage = json_get_string(error, "stage", "");
     const char *name = json_get_string(error, "name", "");
+
     if (error == NULL)
         return "";
     if (stage[0] == '\0' && strcmp(name, "TIMEOUT") == 0)
@@ -48,8 +50,10 @@ const struct doctor_failure *doctor_failures_worst(
     const struct doctor_failures *failures, const char *step)
 {
     const struct doctor_failure *worst = NULL;
+
     for (size_t i = 0; i < failures->size; i++) {
         const struct doctor_failure *failure = &failures->list[i];
+
         if (strcmp(failure->step, step) == 0 && (worst == NULL || failure->state > worst->state))
             worst = failure;
     }
@@ -59,9 +63,11 @@ const struct doctor_failure *doctor_failures_worst(
 void doctor_failures_collect(struct doctor_failures *failures, const struct doctor_answers *answers)
 {
     const struct json *identities = json_get(answers->whoami, "identities");
+
     for (size_t i = 0; i < answers->count_size; i++) {
         const struct doctor_count *count = &answers->counts[i];
         bool is_stale = strcmp(json_get_string(count->answer, "quality", ""), "stale") == 0;
+
         if (count->error < 0)
             failures_note(failures, answers, DOCTOR_PROBLEM, count->answer);
         else
@@ -71,6 +77,7 @@ void doctor_failures_collect(struct doctor_failures *failures, const struct doct
     for (size_t i = 0; identities != NULL && i < json_size(identities); i++) {
         const struct json *identity = json_at(identities, i);
         bool is_failed = strcmp(json_get_string(identity, "state", ""), "failed") == 0;
+
         failures_note(failures, answers, is_failed ? DOCTOR_PROBLEM : DOCTOR_WARNING,
             json_get(identity, "last_error"));
         if (!is_failed)

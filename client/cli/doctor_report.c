@@ -26,6 +26,7 @@ void doctor_report_add(struct doctor_report *report, const char *step, enum doct
 {
     char found[DOCTOR_TEXT_SIZE];
     va_list arguments;
+
     va_start(arguments, format);
     vsnprintf(found, sizeof(found), format, arguments);
     va_end(arguments);
@@ -46,6 +47,7 @@ void doctor_report_describe(const struct json *error, char *text, size_t size)
     const char *id = json_get_string(error, "aws.request_id", "");
     int used = snprintf(text, size, "%s: %s", json_get_string(error, "name", "UNKNOWN"),
         json_get_string(error, "message", "no reason given"));
+
     if ((code[0] != '\0' || id[0] != '\0') && used > 0 && (size_t)used < size)
         snprintf(text + used, size - (size_t)used, " [%s%s%s]", code,
             code[0] != '\0' && id[0] != '\0' ? ", " : "", id);
@@ -55,6 +57,7 @@ void doctor_report_add_error(struct doctor_report *report, const char *step,
     enum doctor_state state, const char *subject, const struct json *error)
 {
     char text[DOCTOR_TEXT_SIZE];
+
     doctor_report_describe(error, text, sizeof(text));
     doctor_report_add(report, step, state,
         doctor_advise(step, json_get_string(error, "name", ""),
@@ -70,6 +73,7 @@ static enum doctor_state report_state_of(const struct json *entry)
 {
     const char *name = json_get_string(entry, "state", "");
     enum doctor_state state = DOCTOR_SKIPPED;
+
     while (state < DOCTOR_PROBLEM && strcmp(state_names[state], name) != 0)
         state++;
     return state;
@@ -84,6 +88,7 @@ static void report_print_entry(const struct json *entry)
     enum { INDENT = 24 };
     enum doctor_state state = report_state_of(entry);
     const char *advice = json_get_string(entry, "advice", "");
+
     terminal_print(stdout, "%s", terminal_colour(stdout, colours[state]));
     terminal_print(stdout, "%-9s", state_names[state]);
     terminal_print(stdout, "%s%-15s", terminal_reset(stdout), json_get_string(entry, "step", "?"));
@@ -99,6 +104,7 @@ static void report_print_entry(const struct json *entry)
 static void report_print_text(const struct json *report)
 {
     size_t counts[DOCTOR_PROBLEM + 1] = {0};
+
     for (size_t i = 0; i < json_size(report); i++) {
         report_print_entry(json_at(report, i));
         counts[report_state_of(json_at(report, i))]++;

@@ -20,6 +20,7 @@ enum {
 static bool step_report_failure(struct doctor *doctor, const char *step)
 {
     const struct doctor_failure *failure = doctor_failures_worst(&doctor->failures, step);
+
     if (failure != NULL)
         doctor_report_add_error(&doctor->report, step, failure->state, "", failure->error);
     return failure != NULL;
@@ -31,6 +32,7 @@ static const char *step_path(const struct doctor *doctor)
     const char *path = cli->shown != NULL    ? cli->shown
                        : cli->socket != NULL ? cli->socket
                                              : getenv("TALLY_SOCKET");
+
     return path != NULL && path[0] != '\0' ? path : TALLY_SOCKET_DEFAULT;
 }
 
@@ -38,6 +40,7 @@ void doctor_check_socket(struct doctor *doctor, int r)
 {
     const char *path = step_path(doctor);
     struct stat info;
+
     if (r == 0 && stat(doctor->answers.cli->socket != NULL ? doctor->answers.cli->socket : path,
                       &info) == 0) {
         doctor_report_add(&doctor->report, "socket", DOCTOR_OK, "", "%s, uid %u, gid %u, mode %04o",
@@ -70,6 +73,7 @@ static void step_check_agent(struct doctor *doctor)
     const char *version = json_get_string(doctor->answers.hello, "agent", "?");
     int64_t protocol = 0, uptime = 0;
     char up[32];
+
     json_get_integer(doctor->answers.hello, "version", &protocol);
     json_get_integer(doctor->answers.status, "uptime_ms", &uptime);
     duration_format(uptime, up, sizeof(up));
@@ -98,6 +102,7 @@ static void step_add_finding(struct doctor *doctor, const struct json *findings)
 {
     const struct json *first = json_at(findings, 0);
     int64_t line = 0;
+
     json_get_integer(first, "line", &line);
     doctor_report_add(&doctor->report, "configuration", DOCTOR_WARNING,
         "correct it; `tallyd --check --config FILE` lists all findings",
@@ -111,6 +116,7 @@ static void step_check_configuration(struct doctor *doctor)
     const struct json *triggers = json_get(doctor->answers.list, "triggers");
     const struct json *findings = json_get(doctor->answers.diagnosis, "findings");
     int64_t failures = 0;
+
     json_get_integer(doctor->answers.status, "config.reload_failures", &failures);
     if (failures > 0)
         doctor_report_add(&doctor->report, "configuration", DOCTOR_PROBLEM,
@@ -138,6 +144,7 @@ static void step_check_identity(struct doctor *doctor, const struct json *identi
     const struct json *error = json_get(identity, "last_error");
     const char *step = doctor_failures_step_of(&doctor->answers, error);
     char who[DOCTOR_TEXT_SIZE];
+
     snprintf(who, sizeof(who), "%s%s%s, because %s", json_get_string(identity, "kind", "?"),
         arn[0] != '\0' ? ": " : "", arn,
         json_get_string(identity, "why", "the agent does not say"));
@@ -155,6 +162,7 @@ static void step_check_identity(struct doctor *doctor, const struct json *identi
 static bool step_is_for_sts(const struct json *identity)
 {
     const char *audience = json_get_string(identity, "token_file.audience", "");
+
     return strcmp(json_get_string(identity, "kind", ""), "web-identity") != 0 ||
            audience[0] == '\0' || strstr(audience, "sts.amazonaws.com") != NULL;
 }
@@ -163,6 +171,7 @@ static void step_describe_token(const struct json *identity, char *text, size_t 
 {
     int64_t uid = 0, gid = 0, left = 0;
     char when[32], expiry[64] = "its expiry is not known";
+
     json_get_integer(identity, "token_file.owner_uid", &uid);
     json_get_integer(identity, "token_file.owner_gid", &gid);
     if (json_get_integer(identity, "token_file.expires_in_ms", &left)) {
@@ -180,6 +189,7 @@ static void step_check_token(struct doctor *doctor, const struct json *identity)
     const struct json *file = json_get(identity, "token_file");
     int64_t size = 0, left = 1;
     char text[DOCTOR_TEXT_SIZE];
+
     if (file == NULL)
         return;
     step_describe_token(identity, text, sizeof(text));
@@ -205,8 +215,10 @@ static void step_check_identities(struct doctor *doctor)
     const struct json *identities = json_get(doctor->answers.whoami, "identities");
     size_t size = identities != NULL ? json_size(identities) : 0;
     bool found = false;
+
     for (size_t i = 0; i < size; i++) {
         const struct json *error = json_get(json_at(identities, i), "last_error");
+
         step_check_identity(doctor, json_at(identities, i));
         found = found || strcmp(doctor_failures_step_of(&doctor->answers, error), "identity") == 0;
     }
@@ -222,8 +234,10 @@ static int64_t step_calls(const struct doctor *doctor, const char *what)
 {
     static const char *const services[] = {"dynamodb", "sts", "credentials"};
     int64_t sum = 0;
+
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
         char path[64];
+
         snprintf(path, sizeof(path), "aws.%s.%s", services[i], what);
         sum += doctor_answers_number(&doctor->answers, path);
     }
@@ -236,11 +250,13 @@ static size_t step_list_endpoints(
 {
     const struct json *endpoints = json_get(doctor->answers.diagnosis, "endpoints");
     size_t used = 0, count = 0;
+
     text[0] = '\0';
     for (size_t i = 0; endpoints != NULL && i < json_size(endpoints); i++) {
         const struct json *endpoint = json_at(endpoints, i);
         const char *url = json_get_string(endpoint, "url", "");
         const char *proxy = json_get_string(endpoint, "proxy", "");
+
         if ((by_proxy && proxy[0] == '\0') || strncmp(url, scheme, strlen(scheme)) != 0)
             continue;
         int more =
@@ -258,6 +274,7 @@ static size_t step_list_endpoints(
 static void step_check_proxy(struct doctor *doctor)
 {
     char text[DOCTOR_TEXT_SIZE / 2];
+
     if (step_report_failure(doctor, "proxy"))
         return;
     const char *no_proxy = json_get_string(doctor->answers.diagnosis, "no_proxy", "");
@@ -271,6 +288,7 @@ static void step_check_proxy(struct doctor *doctor)
 static void step_check_name(struct doctor *doctor)
 {
     char text[DOCTOR_TEXT_SIZE];
+
     if (step_report_failure(doctor, "name"))
         return;
     step_list_endpoints(doctor, false, "", text, sizeof(text));
@@ -291,6 +309,7 @@ static void step_check_ca(struct doctor *doctor)
         doctor->answers.diagnosis, "ca.path", "the default of libcurl");
     const char *error = json_get_string(doctor->answers.diagnosis, "ca.error", "");
     bool is_default = json_get_bool(doctor->answers.diagnosis, "ca.default", true);
+
     if (json_get(doctor->answers.diagnosis, "ca") == NULL)
         doctor_report_add(&doctor->report, "ca", DOCTOR_SKIPPED, "", "this agent does not say");
     else if (error[0] != '\0')
@@ -308,6 +327,7 @@ static void step_check_ca(struct doctor *doctor)
 static void step_check_tls(struct doctor *doctor)
 {
     char text[DOCTOR_TEXT_SIZE];
+
     if (step_report_failure(doctor, "tls"))
         return;
     if (step_list_endpoints(doctor, false, "https:", text, sizeof(text)) == 0)
@@ -323,6 +343,7 @@ static void step_check_clock(struct doctor *doctor)
 {
     int64_t skew = doctor_answers_number(&doctor->answers, "clock_skew_ms");
     char text[32];
+
     if (step_report_failure(doctor, "clock"))
         return;
     duration_format(skew < 0 ? -(skew + 1) : skew, text, sizeof(text));
@@ -343,6 +364,7 @@ static void step_check_clock(struct doctor *doctor)
 static void step_check_service(struct doctor *doctor, const char *step)
 {
     char path[64];
+
     snprintf(path, sizeof(path), "aws.%s.calls", step);
     int64_t calls = doctor_answers_number(&doctor->answers, path);
     snprintf(path, sizeof(path), "aws.%s.ok", step);
@@ -361,6 +383,7 @@ static void step_describe_table(
         &doctor->answers, json_get_string(count->answer, "trigger", count->trigger));
     const char *name = json_get_string(trigger, "name", count->trigger);
     const char *index = json_get_string(trigger, "index", "");
+
     if (trigger == NULL)
         snprintf(text, size, "%s", name);
     else
@@ -377,6 +400,7 @@ static void step_check_count(struct doctor *doctor, const struct doctor_count *c
     int64_t items = 0;
     double units = 0;
     char where[DOCTOR_TEXT_SIZE];
+
     step_describe_table(doctor, count, where, sizeof(where));
     json_get_integer(count->answer, "count", &items);
     json_get_real(count->answer, "consumed_rcu", &units);
@@ -400,6 +424,7 @@ static void step_check_share(struct doctor *doctor)
     const struct json *triggers = json_get(doctor->answers.list, "triggers");
     const struct json *error = json_get(doctor->answers.status, "share.last_error");
     const char *table = NULL;
+
     for (size_t i = 0; table == NULL && triggers != NULL && i < json_size(triggers); i++)
         table = json_get_string(json_at(triggers, i), "share_table", NULL);
     if (table == NULL)
@@ -418,10 +443,12 @@ static void step_check_failures(struct doctor *doctor)
 {
     const struct json *triggers = json_get(doctor->answers.list, "triggers");
     size_t shown = 0;
+
     for (size_t i = 0; triggers != NULL && i < json_size(triggers) && shown < OLD_SHOWN; i++) {
         const struct json *trigger = json_at(triggers, i);
         const struct json *error = json_get(trigger, "last_error");
         const char *name = json_get_string(trigger, "name", "?");
+
         if (error == NULL || doctor_answers_has_count(&doctor->answers, name))
             continue;
         char text[DOCTOR_TEXT_SIZE];
@@ -442,6 +469,7 @@ static void step_check_cost(struct doctor *doctor)
 {
     double hour = 0, budget = 0, left = 0, month = 0;
     char more[160] = "";
+
     if (step_report_failure(doctor, "cost"))
         return;
     json_get_real(doctor->answers.status, "cost.rcu_last_hour", &hour);

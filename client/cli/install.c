@@ -16,6 +16,7 @@
 static int install_refuse(const char *what, const char *path)
 {
     char text[512];
+
     snprintf(text, sizeof(text), "%s %s: %s", what, path, strerror(errno));
     return cli_refuse(TALLY_ESYSTEM, text);
 }
@@ -29,6 +30,7 @@ static bool is_dynamic(int program)
         return false;
     for (unsigned i = 0; i < head.e_phnum; i++) {
         off_t offset = (off_t)(head.e_phoff + i * sizeof(part));
+
         if (pread(program, &part, sizeof(part), offset) != (ssize_t)sizeof(part))
             return false;
         if (part.p_type == PT_INTERP)
@@ -40,10 +42,12 @@ static bool is_dynamic(int program)
 static bool copy_all(int from, int to)
 {
     struct stat info;
+
     if (fstat(from, &info) < 0)
         return false;
     for (off_t left = info.st_size; left > 0;) {
         ssize_t n = sendfile(to, from, NULL, (size_t)left);
+
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -59,6 +63,7 @@ static int copy_program(int program, const char *folder)
     char *path = NULL, *temporary = NULL;
     int to = -1, code = EXIT_OK;
     bool made = false;
+
     if (asprintf(&path, "%s/tally", folder) < 0)
         path = NULL;
     if (asprintf(&temporary, "%s/.tally.XXXXXX", folder) < 0)
@@ -90,6 +95,7 @@ finish:
 int run_install(struct cli *cli)
 {
     int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
     if (program < 0)
         return install_refuse("cannot read", "/proc/self/exe");
     int code = copy_program(program, cli_operand(cli, 0));

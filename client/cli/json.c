@@ -55,6 +55,7 @@ static json_t *integer_from_msgpack(struct reader *reader)
     struct reader probe = *reader;
     int64_t number = 0;
     uint64_t large = 0;
+
     if (reader_int(&probe, &number)) {
         *reader = probe;
         return json_integer(number);
@@ -67,6 +68,7 @@ static json_t *array_from_msgpack(struct reader *reader)
 {
     json_t *json = json_array();
     uint32_t count = 0;
+
     reader_array(reader, &count);
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
         if (json_array_append_new(json, from_reader(reader)) < 0) {
@@ -88,6 +90,7 @@ static char *key_from_msgpack(struct reader *reader)
     char *key = text != NULL   ? json_allocate(strlen(text) + 1)
                 : json != NULL ? json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT)
                                : NULL;
+
     if (text != NULL && key != NULL)
         memcpy(key, text, strlen(text) + 1);
     json_decref(json);
@@ -98,10 +101,12 @@ static json_t *map_from_msgpack(struct reader *reader)
 {
     json_t *json = json_object();
     uint32_t pairs = 0;
+
     reader_map(reader, &pairs);
     for (uint32_t i = 0; i < pairs && !reader->failed; i++) {
         char *key = key_from_msgpack(reader);
         int r = key != NULL ? json_object_set_new(json, key, from_reader(reader)) : -1;
+
         free(key);
         if (r < 0) {
             json_decref(json);
@@ -118,6 +123,7 @@ static json_t *from_reader(struct reader *reader)
     struct text text = {"", 0};
     bool truth = false;
     double number = 0;
+
     switch (reader_peek(reader)) {
     case VALUE_BOOL:
         reader_bool(reader, &truth);
@@ -146,6 +152,7 @@ static json_t *from_reader(struct reader *reader)
 struct json *json_from_msgpack(const void *data, size_t len)
 {
     struct reader reader;
+
     reader_init(&reader, data, len);
     json_t *json = from_reader(&reader);
     if (!reader.failed)
@@ -158,6 +165,7 @@ struct json *json_parse(const char *text, char *error, size_t size)
 {
     json_error_t details;
     json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &details);
+
     if (json == NULL)
         snprintf(error, size, "%.120s (column %d)", details.text, details.column);
     return wrap(json);
@@ -213,6 +221,7 @@ static int json_write_value(msgpack_packer *packer, json_t *json)
     json_t *item;
     size_t i;
     int r = 0;
+
     switch (json_typeof(json)) {
     case JSON_OBJECT:
         r = msgpack_pack_map(packer, json_object_size(json));
@@ -253,6 +262,7 @@ void *json_to_msgpack(const struct json *json, size_t *len)
 {
     msgpack_sbuffer bytes;
     msgpack_packer packer;
+
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
     if (json_write_value(&packer, open_json(json)) != 0) {
@@ -288,6 +298,7 @@ enum json_kind json_kind(const struct json *json)
 size_t json_size(const struct json *json)
 {
     const json_t *opened = open_json(json);
+
     return json_is_array(opened) ? json_array_size(opened) : json_object_size(opened);
 }
 
@@ -301,6 +312,7 @@ void json_each(const struct json *map,
 {
     const char *key;
     json_t *value;
+
     json_object_foreach(open_json(map), key, value)
     {
         visit(key, wrap(value), data);
@@ -310,9 +322,11 @@ void json_each(const struct json *map,
 const struct json *json_get(const struct json *json, const char *path)
 {
     json_t *at = open_json(json);
+
     while (at != NULL && path[0] != '\0') {
         char key[64];
         size_t len = strcspn(path, ".");
+
         if (len >= sizeof(key))
             return NULL;
         memcpy(key, path, len);
@@ -329,6 +343,7 @@ const struct json *json_get(const struct json *json, const char *path)
 bool json_get_integer(const struct json *json, const char *path, int64_t *value)
 {
     const json_t *found = open_json(json_get(json, path));
+
     if (!json_is_integer(found))
         return false;
     *value = json_integer_value(found);
@@ -338,6 +353,7 @@ bool json_get_integer(const struct json *json, const char *path, int64_t *value)
 bool json_get_real(const struct json *json, const char *path, double *value)
 {
     const json_t *found = open_json(json_get(json, path));
+
     if (!json_is_number(found))
         return false;
     *value = json_number_value(found);
@@ -347,18 +363,21 @@ bool json_get_real(const struct json *json, const char *path, double *value)
 bool json_get_bool(const struct json *json, const char *path, bool fallback)
 {
     const json_t *found = open_json(json_get(json, path));
+
     return json_is_boolean(found) ? json_is_true(found) : fallback;
 }
 
 const char *json_get_string(const struct json *json, const char *path, const char *fallback)
 {
     const char *text = json_string_value(open_json(json_get(json, path)));
+
     return text != NULL ? text : fallback;
 }
 
 static int write_json(const char *text, size_t len, void *data)
 {
     FILE *file = data;
+
     terminal_print_json(file, text, len);
     return ferror(file) ? -1 : 0;
 }
@@ -366,6 +385,7 @@ static int write_json(const char *text, size_t len, void *data)
 bool json_print(FILE *file, const struct json *json, bool one_line)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+
     flags |= one_line ? JSON_COMPACT : JSON_INDENT(2);
     if (json_dump_callback(open_json(json), write_json, file, flags) < 0)
         return false;

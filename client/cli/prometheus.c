@@ -68,6 +68,7 @@ static void print_number(FILE *file, const struct json *map, const char *path, d
 {
     int64_t whole = 0;
     double number = 0;
+
     if (factor >= 1 && json_get_integer(map, path, &whole) &&
         !__builtin_mul_overflow(whole, (int64_t)factor, &whole)) {
         terminal_print(file, " %" PRId64 "\n", whole);
@@ -81,6 +82,7 @@ static void print_metrics(
     FILE *file, const struct json *map, const struct metric *metrics, size_t count)
 {
     double number;
+
     for (size_t i = 0; i < count; i++) {
         if (!json_get_real(map, metrics[i].path, &number))
             continue;
@@ -93,6 +95,7 @@ static void print_metrics(
 static void print_method(const char *key, const struct json *value, void *data)
 {
     FILE *file = data;
+
     terminal_print(file, "tally_requests_total{method=");
     terminal_print_label(file, key);
     terminal_print(file, "}");
@@ -105,6 +108,7 @@ static void print_aws(FILE *file, const struct json *status)
     static const char *const results[] = {"ok", "throttled", "failed"};
     char path[64];
     double number;
+
     if (json_get(status, "aws") == NULL)
         return;
     prometheus_print_head(
@@ -133,6 +137,7 @@ static void print_aws(FILE *file, const struct json *status)
 static void print_share(FILE *file, const struct json *status)
 {
     static const char *const results[] = {"hits", "won", "lost", "failed"};
+
     if (json_get(status, "share") == NULL)
         return;
     prometheus_print_head(file, "tally_share_counts_total", "counter",
@@ -140,6 +145,7 @@ static void print_share(FILE *file, const struct json *status)
         "(won), left to another agent (lost), counted alone because the table failed (failed).");
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         char path[32];
+
         snprintf(path, sizeof(path), "share.%s", results[i]);
         terminal_print(file, "tally_share_counts_total{result=\"%s\"}", results[i]);
         print_number(file, status, path, 1);
@@ -151,6 +157,7 @@ static void print_latency(FILE *file, const struct json *status)
     const struct json *bounds = json_get(status, "latency_histogram.below_ms");
     const struct json *answers = json_get(status, "latency_histogram.answers");
     double bound;
+
     if (bounds == NULL || answers == NULL)
         return;
     prometheus_print_head(file, "tally_request_duration_seconds", "histogram",
@@ -215,6 +222,7 @@ static void print_qualities(FILE *file, const struct json *trigger)
 {
     static const char *const qualities[] = {"exact", "at_least", "stale"};
     const char *quality = json_get_string(trigger, "quality", "");
+
     if (*quality == '\0')
         return;
     for (size_t i = 0; i < sizeof(qualities) / sizeof(qualities[0]); i++) {
@@ -230,11 +238,14 @@ void prometheus_list(FILE *file, const struct json *list)
     const struct json *triggers = json_get(list, "triggers");
     size_t count = triggers != NULL ? json_size(triggers) : 0;
     double number;
+
     for (size_t i = 0; i < sizeof(trigger_metrics) / sizeof(trigger_metrics[0]); i++) {
         const struct metric *metric = &trigger_metrics[i];
+
         prometheus_print_head(file, metric->name, metric->type, metric->help);
         for (size_t j = 0; j < count; j++) {
             const struct json *trigger = json_at(triggers, j);
+
             if (!json_get_real(trigger, metric->path, &number))
                 continue; /* never counted: no sample, rather than a 0 */
             terminal_print(file, "%s", metric->name);
@@ -251,6 +262,7 @@ void prometheus_list(FILE *file, const struct json *list)
     /* Its state is "stale" where there is an older count. */
     for (size_t j = 0; j < count; j++) {
         const struct json *trigger = json_at(triggers, j);
+
         terminal_print(file, "tally_trigger_failed");
         print_trigger_labels(file, trigger);
         terminal_print(file, " %d\n", json_get(trigger, "last_error") != NULL);
@@ -263,10 +275,12 @@ void prometheus_identities(FILE *file, const struct json *whoami)
     const struct json *identities = json_get(whoami, "identities");
     size_t count = identities != NULL ? json_size(identities) : 0;
     double number;
+
     prometheus_print_head(
         file, "tally_credentials_expiry_seconds", "gauge", "Time until the credentials expire.");
     for (size_t i = 0; i < count; i++) {
         const struct json *identity = json_at(identities, i);
+
         if (!json_get_real(identity, "expires_in_ms", &number))
             continue;
         terminal_print(file, "tally_credentials_expiry_seconds{identity=\"%zu\",kind=", i);

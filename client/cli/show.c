@@ -19,6 +19,7 @@
 static void add_integer(struct table *table, const struct json *trigger, const char *key)
 {
     int64_t number = 0;
+
     if (json_get_integer(trigger, key, &number))
         table_addf(table, "%" PRId64, number);
     else
@@ -29,6 +30,7 @@ static void add_duration(struct table *table, const struct json *trigger, const 
 {
     char text[32] = "-";
     int64_t number = 0;
+
     if (json_get_integer(trigger, key, &number))
         duration_format(number, text, sizeof(text));
     table_add(table, text);
@@ -39,6 +41,7 @@ static void add_row(struct table *table, const struct json *trigger)
     const char *index = json_get_string(trigger, "index", "");
     const char *state = json_get_string(trigger, "state", "?");
     char rate[64], text[32];
+
     table_add(table, json_get_string(trigger, "name", "?"));
     add_integer(table, trigger, "count");
     table_add(table, strcmp(state, "never") == 0 ? "not yet counted" : state);
@@ -63,6 +66,7 @@ static void print_errors(const struct json *triggers)
         const struct json *trigger = json_at(triggers, i);
         const struct json *error = json_get(trigger, "last_error");
         char text[1024];
+
         if (error == NULL)
             continue;
         const char *name = json_get_string(trigger, "name", "?");
@@ -84,6 +88,7 @@ static void print_list(const struct json *triggers)
         {"EVERY", true}, {"TARGET", true}, {"TABLE", false}, {"REGION", false}, {"IDENTITY", false},
         {"RATE", false}, {"RCU/H", true}, {"COUNTED BY", false}};
     struct table table;
+
     table_init(&table);
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         table_column(&table, columns[i].head, columns[i].right);
@@ -98,6 +103,7 @@ int run_list(struct cli *cli)
 {
     struct json *answer = NULL;
     int code = cli_begin(cli);
+
     if (code == EXIT_OK)
         code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &answer);
     if (code != EXIT_OK)
@@ -124,6 +130,7 @@ static int print_prometheus(struct cli *cli, const struct json *status)
 {
     struct json *list = NULL;
     int code = cli_begin(cli);
+
     if (code == EXIT_OK)
         code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &list);
     if (code != EXIT_OK)
@@ -138,6 +145,7 @@ int run_status(struct cli *cli)
 {
     struct json *answer = NULL;
     int code = cli_ask(cli, cli_request(cli, "status"), "connections", JSON_KIND_MAP, &answer);
+
     if (code != EXIT_OK)
         return code;
     if (cli->output == OUTPUT_JSON)
@@ -162,6 +170,7 @@ static void print_state(const struct json *identity)
     int64_t left = 0;
     size_t used = (size_t)snprintf(line, sizeof(line), "%.80s",
         strcmp(state, "none") == 0 ? "no credentials were needed yet" : state);
+
     if (json_get_integer(identity, "expires_in_ms", &left)) {
         duration_format(left >= 0           ? left
                         : left == INT64_MIN ? INT64_MAX
@@ -185,6 +194,7 @@ static void print_identity(const struct json *identity)
         "kind", "triggers", "why", "state", "expires_in_ms", "refresh_in_ms", NULL};
     char triggers[512] = "";
     const struct json *names = json_get(identity, "triggers");
+
     if (names != NULL)
         tree_value("triggers", names, triggers, sizeof(triggers));
     terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
@@ -207,6 +217,7 @@ int run_whoami(struct cli *cli)
 {
     struct json *answer = NULL;
     int code = cli_ask(cli, cli_request(cli, "whoami"), "identities", JSON_KIND_ARRAY, &answer);
+
     if (code != EXIT_OK)
         return code;
     const struct json *identities = json_get(answer, "identities");
@@ -230,6 +241,7 @@ int run_whoami(struct cli *cli)
 static int print_result(const void *packed, size_t len)
 {
     struct json *json = json_from_msgpack(packed, len);
+
     if (json == NULL)
         return cli_refuse(TALLY_EPROTOCOL, "the agent's answer is not msgpack");
     json_print(stdout, json, false);
@@ -242,10 +254,12 @@ static int pack_params(const char *text, void **params, size_t *len)
 {
     char error[200];
     struct json *json = json_parse(text, error, sizeof(error));
+
     if (json == NULL)
         return cli_usage("call: invalid JSON: %s", error);
     if (json_kind(json) != JSON_KIND_ARRAY) {
         struct json *array = json_new_list();
+
         json_append(array, json);
         json = array;
     }
@@ -260,6 +274,7 @@ int run_call(struct cli *cli)
     void *params = NULL;
     size_t params_len = 0, result_len = 0;
     int code = EXIT_OK;
+
     if (cli_operand(cli, 1) != NULL)
         code = pack_params(cli_operand(cli, 1), &params, &params_len);
     if (code == EXIT_OK)
@@ -267,6 +282,7 @@ int run_call(struct cli *cli)
     if (code == EXIT_OK) {
         int r = tally_call_packed(
             cli->tally, cli_operand(cli, 0), params, params_len, &result, &result_len);
+
         code = r < 0 ? cli_fail(tally_last_answer(cli->tally)) : print_result(result, result_len);
     }
     free(params);
@@ -286,6 +302,7 @@ static void explain_print_head(const char *text)
 static void print_part(const struct json *answer, const char *key, const char *head)
 {
     const struct json *part = json_get(answer, key);
+
     if (part == NULL || json_kind(part) != JSON_KIND_MAP)
         return;
     explain_print_head(head);
@@ -295,6 +312,7 @@ static void print_part(const struct json *answer, const char *key, const char *h
 static void print_source(const struct json *answer)
 {
     int64_t line = 0;
+
     explain_print_head("Configuration");
     if (json_get(answer, "source.file") != NULL) {
         terminal_print(stdout, "  from ");
@@ -311,6 +329,7 @@ static void print_source(const struct json *answer)
 static void print_pages(const struct json *answer)
 {
     const struct json *pages = json_get(answer, "pages");
+
     if (pages == NULL || json_size(pages) == 0)
         return;
     explain_print_head("Pages");
@@ -321,6 +340,7 @@ static void print_cost(const struct json *answer)
 {
     double poll = 0, polls = 0, day = 0, month = 0;
     char text[300];
+
     if (!json_get_real(answer, "cost.rcu_per_poll", &poll) ||
         !json_get_real(answer, "cost.polls_per_day", &polls) ||
         !json_get_real(answer, "cost.rcu_per_day", &day))
@@ -330,6 +350,7 @@ static void print_cost(const struct json *answer)
         "%.10g read capacity units a count x %.10g counts a day = %.10g a day", poll, polls, day);
     if (json_get_real(answer, "cost.cost_per_month", &month)) {
         size_t used = strlen(text);
+
         snprintf(text + used, sizeof(text) - used, ", %.2f a month at the agent's price", month);
     }
     terminal_print(stdout, "  ");
@@ -341,6 +362,7 @@ static void print_keda(const struct json *answer)
 {
     int64_t count = 0, missing = 0, ignored = 0;
     char text[200];
+
     if (!json_get_integer(answer, "keda.count", &count))
         return;
     json_get_integer(answer, "keda.undercount", &missing);
@@ -369,6 +391,7 @@ static void print_explanation(const struct json *answer)
 {
     static const char *const shown[] = {"trigger", "source", "config", "identity", "endpoint",
         "request", "pages", "total", "cost", "decision", "keda", NULL};
+
     terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
     terminal_print(stdout, "%s", json_get_string(answer, "trigger", "?"));
     terminal_print(stdout, "%s\n", terminal_reset(stdout));
@@ -389,6 +412,7 @@ int run_explain(struct cli *cli)
     struct json *answer = NULL;
     struct tally_request *request = cli_request(cli, "explain");
     int code = EXIT_OK;
+
     if (request != NULL && cli_given(cli, OPTION_REPLICAS))
         tally_request_set_integer(request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
     if (request != NULL)

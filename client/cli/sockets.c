@@ -73,6 +73,7 @@ struct search {
 static bool pod_uid(const char *path, char *uid, size_t size)
 {
     const char *start = strstr(path, "/pods/");
+
     if (start == NULL)
         return false;
     start += strlen("/pods/");
@@ -90,6 +91,7 @@ static bool pod_name(const char *uid, char *name, size_t size)
     char pattern[320];
     glob_t logs;
     const char *root = getenv("TALLY_POD_LOGS");
+
     snprintf(pattern, sizeof(pattern), "%s/*_*_%s", root != NULL ? root : "/var/log/pods", uid);
     if (glob(pattern, 0, NULL, &logs) != 0)
         return false;
@@ -139,6 +141,7 @@ static void probe_connect(struct probe *probe)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct buffer hello;
     socklen_t size = sizeof(probe->peer);
+
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", probe->place);
     if (probe->fd < 0)
         probe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -169,8 +172,10 @@ static void probe_take_answer(struct probe *probe, const struct message *message
     struct failure failure;
     struct reader error = message->error;
     struct text packed = {NULL, 0};
+
     if (message->has_error) {
         int code = failure_unpack(&error, &failure) ? (int)failure.code : 0;
+
         probe_end(probe, code > 0 && code < 100 ? -code : TALLY_EPROTOCOL);
         return;
     }
@@ -184,6 +189,7 @@ static void probe_take_answer(struct probe *probe, const struct message *message
 static void probe_read(struct probe *probe)
 {
     struct buffer *in = &probe->in;
+
     if (buffer_reserve(in, READ_CHUNK) < 0) {
         probe_end(probe, TALLY_EPROTOCOL);
         return;
@@ -199,6 +205,7 @@ static void probe_read(struct probe *probe)
     while (!probe->done) {
         struct message message;
         enum frame_status status = frame_scan_feed(&probe->scan, in->data, in->len);
+
         if (status == FRAME_MORE)
             return;
         if (status == FRAME_REFUSED || message_decode(&message, in->data, probe->scan.offset) < 0) {
@@ -242,6 +249,7 @@ static bool search_name(
     char longer[PATH_MAX];
     struct stat info;
     int used = snprintf(longer, sizeof(longer), "%s%s%s", path, name, rest[0] != '\0' ? "/" : "");
+
     if (strcmp(name, "..") == 0 || used < 0 || (size_t)used >= sizeof(longer))
         return false;
     int found = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -264,6 +272,7 @@ static void search_folder(struct search *search, int folder, const char *path, c
 {
     char name[NAME_MAX + 1];
     size_t len = strcspn(rest, "/"), asked = 0;
+
     if (len == 0 || len >= sizeof(name))
         return;
     memcpy(name, rest, len);
@@ -297,6 +306,7 @@ static size_t trusted_length(const char *pattern)
 {
     const char *pods = strstr(pattern, "/pods/");
     size_t len = strcspn(pattern, "*?[");
+
     while (len > 0 && pattern[len - 1] != '/')
         len--;
     if (pods != NULL && (size_t)(pods - pattern) + strlen("/pods/") < len)
@@ -308,6 +318,7 @@ static void search_pattern(struct search *search, const char *pattern)
 {
     char root[PATH_MAX];
     size_t len = trusted_length(pattern);
+
     if (len >= sizeof(root))
         return;
     memcpy(root, pattern, len);
@@ -326,6 +337,7 @@ static void search_all(const struct cli *cli, struct search *search)
     char *copy = NULL, *rest = NULL;
     const char *environment = getenv("TALLY_SOCKETS");
     const char *own = cli->socket != NULL ? cli->socket : getenv("TALLY_SOCKET");
+
     if (!search->keeps && cli_operand(cli, 0) != NULL) {
         for (size_t i = 0; cli_operand(cli, i) != NULL; i++)
             search_pattern(search, cli_operand(cli, i));
@@ -346,6 +358,7 @@ static void search_all(const struct cli *cli, struct search *search)
 static void show_json(struct search *search, const struct probe *probe, const char *version)
 {
     struct json *entry = json_new_map();
+
     json_set(entry, "path", json_new_string(probe->path));
     if (probe->pod_uid[0] != '\0')
         json_set(entry, "pod_uid", json_new_string(probe->pod_uid));
@@ -384,6 +397,7 @@ static void sockets_show(struct search *search, const struct probe *probe)
         show_json(search, probe, version);
     } else {
         const char *pod = probe->pod[0] != '\0' ? probe->pod : probe->pod_uid;
+
         if (search->shown == 0)
             show_row(search, "POD", "UID", "VERSION", "PEER", "SOCKET");
         show_row(search, pod, probe->pod_uid, version, peer, probe->path);
@@ -398,8 +412,10 @@ static size_t search_turn(struct search *search)
     struct pollfd fds[PROBES_MAX];
     size_t left = 0;
     bool retry = false;
+
     for (size_t i = 0; i < search->count; i++) {
         struct probe *probe = search->probes[i];
+
         if (!probe->done && probe->place >= 0)
             probe_connect(probe);
         retry = retry || probe->place >= 0;
@@ -413,6 +429,7 @@ static size_t search_turn(struct search *search)
     poll(fds, search->count, ended ? 0 : (int)wait);
     for (size_t i = 0; i < search->count; i++) {
         struct probe *probe = search->probes[i];
+
         if (!probe->done && probe->fd >= 0 && fds[i].revents != 0)
             probe_read(probe);
         if (!probe->done && cli_clock_ms() >= search->deadline)
@@ -430,6 +447,7 @@ static size_t search_turn(struct search *search)
 static void raise_descriptors(void)
 {
     struct rlimit limit;
+
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     limit.rlim_cur = limit.rlim_max;
@@ -458,6 +476,7 @@ static void search_free(struct search *search)
 int run_sockets(struct cli *cli)
 {
     struct search search = {.output = cli->output, .pod_width = 3, .uid_width = 3};
+
     search.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, ANSWER_MS);
     raise_descriptors();
     search_all(cli, &search);
@@ -465,6 +484,7 @@ int run_sockets(struct cli *cli)
         const struct probe *probe = search.probes[i];
         size_t uid = terminal_width(probe->pod_uid);
         size_t pod = probe->pod[0] != '\0' ? terminal_width(probe->pod) : uid;
+
         search.pod_width = pod > search.pod_width ? pod : search.pod_width;
         search.uid_width = uid > search.uid_width ? uid : search.uid_width;
     }
@@ -483,6 +503,7 @@ static void sockets_print_heading(const struct cli *cli, const struct probe *pro
 {
     if (cli->output == OUTPUT_JSON) {
         struct json *path = json_new_string(probe->path);
+
         terminal_print(stdout, first ? "{" : ",");
         json_print(stdout, path, true);
         json_free(path);
@@ -502,6 +523,7 @@ static int sockets_run_one(struct cli *cli, const struct probe *probe, int (*run
 {
     char path[40];
     int code;
+
     if (probe->error < 0)
         return cli_refuse(probe->error, tally_strerror(probe->error));
     snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->kept);
@@ -520,6 +542,7 @@ int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli))
 {
     struct search search = {.output = cli->output, .keeps = true};
     int worst = EXIT_OK;
+
     search.deadline = cli_clock_ms() + ANSWER_MS;
     raise_descriptors();
     search_all(cli, &search);

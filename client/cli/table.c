@@ -26,11 +26,13 @@ void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *tex
 {
     static const char *const parts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
     size_t filled = eighths(value, scale, columns), used = 0;
+
     text[0] = '\0';
     while (filled > 0) {
         size_t part = filled < 8 ? filled : 8;
         const char *drawn = utf8 ? parts[part] : "#";
         size_t len = strlen(drawn);
+
         if (used + len >= size)
             return;
         memcpy(text + used, drawn, len + 1);
@@ -83,6 +85,7 @@ void table_addf(struct table *table, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
+
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0)
         memory_exhausted();
@@ -94,6 +97,7 @@ void table_print_cell(FILE *file, const char *text, size_t width, bool right, bo
 {
     size_t taken = terminal_width(text);
     int padding = (int)(width > taken ? width - taken : 0);
+
     if (right)
         terminal_print(file, "%*s", padding, "");
     terminal_print_cut(file, text, width);
@@ -106,6 +110,7 @@ static void print_row(const struct table *table, FILE *file, const char *const *
     const size_t *widths, int indent)
 {
     size_t last = 0;
+
     for (size_t column = 0; column < table->columns; column++) {
         if (widths[column] > 0)
             last = column;
@@ -121,6 +126,7 @@ static void print_row(const struct table *table, FILE *file, const char *const *
 static size_t total_width(const struct table *table, const size_t *widths)
 {
     size_t total = 0;
+
     for (size_t column = 0; column < table->columns; column++) {
         if (widths[column] > 0)
             total += widths[column] + (total > 0 ? 2 : 0);
@@ -132,6 +138,7 @@ static size_t total_width(const struct table *table, const size_t *widths)
 static size_t widest_text(const struct table *table, const size_t *widths)
 {
     size_t widest = table->columns, least = TABLE_CUT_LEAST;
+
     for (size_t column = 0; column < table->columns; column++) {
         if (!table->right[column] && widths[column] > least) {
             widest = column;
@@ -146,6 +153,7 @@ static size_t widest_text(const struct table *table, const size_t *widths)
 static void table_fit(const struct table *table, size_t *widths, size_t room)
 {
     size_t column;
+
     while (
         total_width(table, widths) > room && (column = widest_text(table, widths)) < table->columns)
         widths[column]--;
@@ -156,21 +164,25 @@ static void table_fit(const struct table *table, size_t *widths, size_t room)
 void table_print(const struct table *table, FILE *file, int indent)
 {
     size_t widths[TABLE_COLUMNS_MAX] = {0};
+
     if (table->columns == 0)
         return;
     size_t rows = table->used / table->columns;
     for (size_t i = 0; i < rows * table->columns; i++) {
         size_t width = terminal_width(table->cells[i]);
+
         if (width > widths[i % table->columns])
             widths[i % table->columns] = width;
     }
     for (size_t column = 0; column < table->columns; column++) {
         size_t width = terminal_width(table->heads[column]);
+
         if (widths[column] > 0 && width > widths[column])
             widths[column] = width;
     }
     if (terminal_is_seen(file)) {
         size_t columns, lines;
+
         terminal_size(file, &columns, &lines);
         table_fit(table, widths, columns > (size_t)indent ? columns - (size_t)indent : 1);
     }
@@ -189,6 +201,7 @@ void table_print(const struct table *table, FILE *file, int indent)
 static bool has_suffix(const char *text, const char *suffix)
 {
     size_t len = strlen(text), suffix_len = strlen(suffix);
+
     return len >= suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
 }
 
@@ -197,6 +210,7 @@ static const char *const units[] = {"_ms", "_kb", "_bytes"};
 void tree_label(const char *key, char *text, size_t size)
 {
     size_t len = strlen(key);
+
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (has_suffix(key, units[i]))
             len -= strlen(units[i]);
@@ -214,6 +228,7 @@ static void format_grouped(int64_t number, char *text, size_t size)
     int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
     int start = number < 0;
     size_t used = 0;
+
     for (int i = 0; i < len && used + 2 < size; i++) {
         if (i > start && (len - i) % 3 == 0)
             text[used++] = ',';
@@ -233,6 +248,7 @@ static void format_fraction(double milliseconds, char *text, size_t size)
 static void append_unit(const char *key, char *text, size_t size)
 {
     size_t used = strlen(text);
+
     if (has_suffix(key, "_kb"))
         snprintf(text + used, size - used, " kB");
     else if (has_suffix(key, "_bytes"))
@@ -242,9 +258,11 @@ static void append_unit(const char *key, char *text, size_t size)
 static void join(const struct json *array, char *text, size_t size)
 {
     size_t used = 0;
+
     text[0] = '\0';
     for (size_t i = 0; i < json_size(array) && used + 1 < size; i++) {
         char item[256];
+
         tree_value("", json_at(array, i), item, sizeof(item));
         int n = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", item);
         used += n > 0 ? (size_t)n : 0;
@@ -264,6 +282,7 @@ static void format_error(const struct json *error, char *text, size_t size)
     const char *request_id = json_get_string(error, "aws.request_id", "");
     bool both = code[0] != '\0' && request_id[0] != '\0';
     bool any = code[0] != '\0' || request_id[0] != '\0';
+
     snprintf(text, size, "%s: %s%s%s%s%s%s", json_get_string(error, "name", ""),
         json_get_string(error, "message", ""), any ? " [" : "", code, both ? ", " : "", request_id,
         any ? "]" : "");
@@ -280,6 +299,7 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
 {
     int64_t integer = 0;
     double real = 0;
+
     text[0] = '\0';
     switch (json_kind(value)) {
     case JSON_KIND_NULL:
@@ -328,6 +348,7 @@ static void describe_map(const char *key, const struct json *value, void *data)
 {
     struct description *description = data;
     char label[64], item[256];
+
     if (description->used + 1 >= description->size)
         return;
     tree_label(key, label, sizeof(label));
@@ -365,6 +386,7 @@ static void table_measure(const char *key, const struct json *value, void *data)
 {
     struct walk *walk = data;
     char label[64];
+
     if (is_section(value) || is_left_out(walk, key))
         return;
     tree_label(key, label, sizeof(label));
@@ -377,6 +399,7 @@ static void print_scalar(const char *key, const struct json *value, void *data)
 {
     const struct walk *walk = data;
     char label[64], text[1024];
+
     if (is_section(value) || is_left_out(walk, key))
         return;
     tree_label(key, label, sizeof(label));
@@ -393,6 +416,7 @@ static void add_head(const char *key, const struct json *value, void *data)
 {
     struct table *table = data;
     enum json_kind kind = json_kind(value);
+
     for (size_t i = 0; i < table->columns; i++) {
         if (strcmp(table->heads[i], key) == 0)
             return;
@@ -403,6 +427,7 @@ static void add_head(const char *key, const struct json *value, void *data)
 void tree_table(FILE *file, const struct json *array, int indent)
 {
     struct table table;
+
     table_init(&table);
     for (size_t i = 0; i < json_size(array); i++)
         json_each(json_at(array, i), add_head, &table);
@@ -410,6 +435,7 @@ void tree_table(FILE *file, const struct json *array, int indent)
         for (size_t column = 0; column < table.columns; column++) {
             char text[256] = "";
             const struct json *value = json_get(json_at(array, i), table.heads[column]);
+
             if (value != NULL)
                 tree_value(table.heads[column], value, text, sizeof(text));
             table_add(&table, text);
@@ -431,6 +457,7 @@ static void print_section(const char *key, const struct json *value, void *data)
 {
     const struct walk *walk = data;
     char label[64];
+
     if (!is_section(value) || is_left_out(walk, key))
         return;
     tree_label(key, label, sizeof(label));
@@ -447,6 +474,7 @@ static void print_map(
     FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds)
 {
     struct walk walk = {file, indent, milliseconds, 0, without};
+
     json_each(map, table_measure, &walk);
     json_each(map, print_scalar, &walk);
     json_each(map, print_section, &walk);

@@ -24,8 +24,10 @@ static int refuse_verb(const char *name)
 {
     size_t best = 0;
     unsigned least = UINT_MAX;
+
     for (size_t i = 0; i < verb_count; i++) {
         unsigned distance = suggest_distance(name, verbs[i].name);
+
         if (distance < least) {
             least = distance;
             best = i;
@@ -40,6 +42,7 @@ static bool take_output(struct cli *cli, const struct verb *verb)
 {
     static const char *const names[] = {"text", "json", "prometheus"};
     const char *name = cli->arguments.text[OPTION_OUTPUT];
+
     if (name == NULL)
         return true;
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -59,6 +62,7 @@ static int tally_run(struct cli *cli, const struct verb *verb)
     const struct arguments *arguments = &cli->arguments;
     size_t operands = arguments->operand_count - 1;
     const char *misplaced = options_misplaced(arguments, OPTIONS_GLOBAL | verb->options);
+
     if (misplaced != NULL)
         return cli_usage("%s does not take option --%s; `tally %s --help` lists what it takes",
             verb->name, misplaced, verb->name);
@@ -84,6 +88,7 @@ static int run_command(struct cli *cli)
 {
     const struct arguments *arguments = &cli->arguments;
     bool help = cli_given(cli, OPTION_HELP);
+
     cli->socket = arguments->text[OPTION_SOCKET];
     if (cli_given(cli, OPTION_VERSION)) {
         terminal_print(stdout, "tally %s\n", tally_version());
@@ -112,6 +117,7 @@ int main(int argc, char **argv)
 {
     struct cli cli = {0};
     char error[256];
+
     json_set_allocator(memory_allocate);
     int code = options_parse(&cli.arguments, argc, argv, error, sizeof(error))
                    ? run_command(&cli)

@@ -24,6 +24,7 @@ static const char *pager_command(void)
 {
     const char *own = getenv("TALLY_PAGER");
     const char *command = own != NULL ? own : getenv("PAGER");
+
     if (command == NULL)
         command = "less";
     return command[0] == '\0' || strcmp(command, "cat") == 0 ? NULL : command;
@@ -35,12 +36,14 @@ static bool pager_exists(const char *command)
     char path[4096];
     const char *folders = getenv("PATH");
     int word = (int)strcspn(command, " \t");
+
     if (memchr(command, '/', (size_t)word) != NULL)
         folders = "";
     for (const char *at = folders; at != NULL; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
         int folder = (int)strcspn(at, ":");
         int n = snprintf(
             path, sizeof(path), "%.*s%s%.*s", folder, at, folder > 0 ? "/" : "", word, command);
+
         if (n > 0 && (size_t)n < sizeof(path) && access(path, X_OK) == 0)
             return true;
     }
@@ -60,6 +63,7 @@ void pager_begin(void)
 {
     const char *command = pager_command();
     int ends[2];
+
     if (!isatty(STDOUT_FILENO) || terminal_is_dumb() || command == NULL || !pager_exists(command) ||
         pipe2(ends, O_CLOEXEC) < 0)
         return;
@@ -69,6 +73,7 @@ void pager_begin(void)
         pager_run(command, ends[0]);
     if (pid > 0) {
         struct sigaction ignore = {.sa_handler = SIG_IGN};
+
         sigaction(SIGPIPE, &ignore, NULL); /* a user who quits the pager early has seen enough */
         terminal_is_paged();
         dup2(ends[1], STDOUT_FILENO);
@@ -98,8 +103,10 @@ static size_t paged_columns, paged_rows;
 bool terminal_is_utf8(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = getenv(names[i]);
+
         if (value != NULL && value[0] != '\0')
             return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
     }
@@ -109,6 +116,7 @@ bool terminal_is_utf8(void)
 bool terminal_is_dumb(void)
 {
     const char *term = getenv("TERM");
+
     return term == NULL || term[0] == '\0' || strcmp(term, "dumb") == 0;
 }
 
@@ -125,6 +133,7 @@ void terminal_is_paged(void)
 bool terminal_has_colours(FILE *file)
 {
     const char *no_colour = getenv("NO_COLOR");
+
     if (no_colour != NULL && no_colour[0] != '\0')
         return false;
     return terminal_is_seen(file) && !terminal_is_dumb();
@@ -154,6 +163,7 @@ const char *terminal_reset(FILE *file)
 void terminal_size(FILE *file, size_t *columns, size_t *rows)
 {
     struct winsize size;
+
     if (paged_columns > 0 && file == stdout) {
         *columns = paged_columns;
         *rows = paged_rows;
@@ -181,6 +191,7 @@ static size_t escape(const char *text, size_t len, enum form form, char *shown, 
     uint32_t code = 0;
     size_t bytes = utf8_character(text, len, &code);
     const char *backslash = form == FORM_LABEL ? "\\\\" : "\\";
+
     shown[0] = '\0';
     if (form == FORM_LABEL && bytes == 1 && strchr("\n\"\\", text[0]) != NULL)
         snprintf(shown, size, "\\%c", text[0] == '\n' ? 'n' : text[0]);
@@ -198,6 +209,7 @@ static size_t escape(const char *text, size_t len, enum form form, char *shown, 
 static void write_escaped(FILE *file, const char *text, size_t len, enum form form)
 {
     char shown[16];
+
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, form, shown, sizeof(shown));
         if (shown[0] != '\0')
@@ -256,6 +268,7 @@ static void print_text_conversion(FILE *file, const char *conversion, va_list *a
     bool left = conversion[1] == '-';
     const char *at = conversion + (left ? 2 : 1);
     int width = take_measure(&at, arguments);
+
     at += *at == '.';
     int precision = at[-1] == '.' ? take_measure(&at, arguments) : INT_MAX;
     if (*at != 's')
@@ -278,6 +291,7 @@ static void print_number_conversion(
 {
     char format[32], text[512]; /* a double has up to 309 digits before its point */
     va_list copy;
+
     if (len >= sizeof(format))
         abort();
     memcpy(format, conversion, len);
@@ -297,9 +311,11 @@ static void print_number_conversion(
 void terminal_vprint(FILE *file, const char *format, va_list arguments)
 {
     va_list left;
+
     va_copy(left, arguments);
     while (*format != '\0') {
         size_t len = strcspn(format, "%");
+
         fwrite(format, 1, len, file);
         format += len;
         if (*format == '\0')
@@ -319,6 +335,7 @@ void terminal_vprint(FILE *file, const char *format, va_list arguments)
 void terminal_print(FILE *file, const char *format, ...)
 {
     va_list arguments;
+
     va_start(arguments, format);
     terminal_vprint(file, format, arguments);
     va_end(arguments);
@@ -340,6 +357,7 @@ void terminal_print_label(FILE *file, const char *value)
 static void write_columns(FILE *file, const char *text, size_t len, size_t *left)
 {
     char shown[16];
+
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
         size_t width = shown[0] != '\0' ? strlen(shown) : 1;
@@ -354,6 +372,7 @@ static size_t columns_of(const char *text, size_t len)
 {
     char shown[16];
     size_t width = 0;
+
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
         width += shown[0] != '\0' ? strlen(shown) : 1;
@@ -371,6 +390,7 @@ void terminal_print_cut(FILE *file, const char *text, size_t width)
     const char *mark = terminal_is_utf8() ? "…" : "..";
     size_t mark_width = terminal_width(mark);
     bool cut = terminal_width(text) > width && width > mark_width;
+
     if (cut)
         width -= mark_width;
     write_columns(file, text, strlen(text), &width);
@@ -380,6 +400,7 @@ void terminal_print_cut(FILE *file, const char *text, size_t width)
 void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
 {
     size_t columns, rows;
+
     terminal_size(file, &columns, &rows);
     if (!terminal_is_seen(file) || columns < indent + 16) {
         write_escaped(file, text, strlen(text), FORM_TEXT);
@@ -389,6 +410,7 @@ void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
     for (;; text++) {
         size_t len = strcspn(text, " ");
         size_t width = columns_of(text, len);
+
         if (left < room && width + 1 > left) {
             fprintf(file, "\n%*s", (int)indent, "");
             left = room;

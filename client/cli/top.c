@@ -45,11 +45,13 @@ static void screen_close(void)
 static void screen_open(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
+
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     if (tcgetattr(STDIN_FILENO, &screen.before) == 0) {
         struct termios raw = screen.before;
+
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         screen.raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
@@ -61,6 +63,7 @@ static void screen_open(void)
 static int64_t number(const struct json *json, const char *path)
 {
     int64_t value = 0;
+
     json_get_integer(json, path, &value);
     return value;
 }
@@ -68,6 +71,7 @@ static int64_t number(const struct json *json, const char *path)
 static double real(const struct json *json, const char *path)
 {
     double value = 0;
+
     json_get_real(json, path, &value);
     return value;
 }
@@ -87,6 +91,7 @@ __attribute__((format(printf, 2, 3))) static void draw_line(size_t columns, cons
 {
     char text[512];
     va_list arguments;
+
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
@@ -99,6 +104,7 @@ static void draw_summary(
 {
     char uptime[32];
     int64_t hits = number(now, "cache.hits"), misses = number(now, "cache.misses");
+
     duration_format(number(now, "uptime_ms"), uptime, sizeof(uptime));
     terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
     draw_line(columns, "tallyd %s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB",
@@ -131,6 +137,7 @@ static void draw_triggers(const struct json *list, size_t rows)
 {
     const struct json *triggers = json_get(list, "triggers");
     struct table table;
+
     table_init(&table);
     table_column(&table, "TRIGGER", false);
     table_column(&table, "COUNT", true);
@@ -142,6 +149,7 @@ static void draw_triggers(const struct json *list, size_t rows)
         const struct json *trigger = json_at(triggers, i);
         char age[32] = "-", rate_text[64];
         int64_t value = 0;
+
         if (json_get_integer(trigger, "age_ms", &value))
             duration_format(value, age, sizeof(age));
         table_add(&table, json_get_string(trigger, "name", "?"));
@@ -163,6 +171,7 @@ static void draw_peers(const struct json *status, size_t rows)
 {
     const struct json *peers = json_get(status, "connections.peers");
     struct table table;
+
     table_init(&table);
     table_column(&table, "UID", true);
     table_column(&table, "PID", true);
@@ -171,6 +180,7 @@ static void draw_peers(const struct json *status, size_t rows)
     for (size_t i = 0; peers != NULL && i < json_size(peers) && i < rows; i++) {
         const struct json *peer = json_at(peers, i);
         char age[32];
+
         duration_format(number(peer, "age_ms"), age, sizeof(age));
         table_addf(&table, "%" PRId64, number(peer, "uid"));
         table_addf(&table, "%" PRId64, number(peer, "pid"));
@@ -186,6 +196,7 @@ static void draw_peers(const struct json *status, size_t rows)
 static bool wait_for_key(int64_t interval)
 {
     struct pollfd keys = {STDIN_FILENO, POLLIN, 0};
+
     if (poll(&keys, 1, (int)interval) <= 0)
         return interrupted;
     char key = 0;
@@ -197,6 +208,7 @@ static void draw(
     const struct json *before, const struct json *now, const struct json *list, int64_t elapsed_ms)
 {
     size_t columns, rows;
+
     terminal_size(stdout, &columns, &rows);
     size_t room = rows > 14 ? rows - 14 : 2;
     terminal_print(stdout, "\x1b[H\x1b[2J");
@@ -213,6 +225,7 @@ static bool top_look(struct cli *cli, const char *method, struct json **result)
 {
     const void *packed = NULL;
     size_t len = 0;
+
     json_free(*result);
     *result = NULL;
     if (tally_call_packed(cli->tally, method, NULL, 0, &packed, &len) < 0)
@@ -225,8 +238,10 @@ static void top_show(struct cli *cli, int64_t interval)
 {
     struct json *before = NULL, *now = NULL, *list = NULL;
     int64_t last = 0;
+
     while (top_look(cli, "status", &now) && top_look(cli, "list", &list)) {
         int64_t time = cli_clock_ms();
+
         draw(before, now, list, time - last);
         if (wait_for_key(interval))
             break;
@@ -243,6 +258,7 @@ static void top_show(struct cli *cli, int64_t interval)
 int run_top(struct cli *cli)
 {
     int64_t interval = cli_number(cli, OPTION_INTERVAL, 1000);
+
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage("top needs a terminal; `tally status` prints the same once");
     if (terminal_is_dumb())

@@ -15,6 +15,7 @@ void help_print(FILE *file)
         file);
     for (size_t i = 0; i < verb_count; i++) {
         char text[64];
+
         snprintf(text, sizeof(text), "%s %s", verbs[i].name, verbs[i].operands);
         fprintf(file, "  %-24s %s\n", text, verbs[i].summary);
     }

@@ -120,6 +120,7 @@ static double parse_value(struct parse *parse)
 static unsigned parse_comparison(struct parse *parse)
 {
     struct condition_node node = {.kind = NODE_COMPARE, .comparison = NOT_EQUAL, .value = 0};
+
     skip_spaces(parse);
     size_t len = word_length(parse->at);
     while (node.field < FIELD_COUNT && (strlen(fields[node.field].name) != len ||
@@ -157,8 +158,10 @@ static unsigned parse_term(struct parse *parse)
 static unsigned parse_and(struct parse *parse)
 {
     unsigned left = parse_term(parse);
+
     while (!parse->failed && (take_sign(parse, "and") || take_sign(parse, "&&"))) {
         unsigned right = parse_term(parse);
+
         left = add_node(
             parse, (struct condition_node){.kind = NODE_AND, .left = left, .right = right});
     }
@@ -168,8 +171,10 @@ static unsigned parse_and(struct parse *parse)
 static unsigned parse_or(struct parse *parse)
 {
     unsigned left = parse_and(parse);
+
     while (!parse->failed && (take_sign(parse, "or") || take_sign(parse, "||"))) {
         unsigned right = parse_and(parse);
+
         left = add_node(
             parse, (struct condition_node){.kind = NODE_OR, .left = left, .right = right});
     }
@@ -179,6 +184,7 @@ static unsigned parse_or(struct parse *parse)
 bool condition_parse(struct condition *condition, const char *text, char *error, size_t size)
 {
     struct parse parse = {condition, text, text, 0, error, size, false};
+
     condition->count = 0;
     condition->root = parse_or(&parse);
     skip_spaces(&parse);
@@ -229,8 +235,10 @@ static enum verdict check_comparison(
 {
     const char *name = fields[node->field].name;
     double left = 0;
+
     if (!json_get_real(answer, name, &left)) {
         const struct json *value = json_get(answer, name);
+
         if (value == NULL || json_kind(value) != JSON_KIND_BOOL)
             return VERDICT_UNKNOWN;
         left = json_get_bool(value, "", false);
@@ -245,6 +253,7 @@ static enum verdict check_node(
     const struct condition *condition, unsigned at, const struct json *answer, bool at_least)
 {
     const struct condition_node *node = &condition->nodes[at];
+
     if (node->kind == NODE_COMPARE)
         return check_comparison(node, answer, at_least);
     enum verdict left = check_node(condition, node->left, answer, at_least);
@@ -258,6 +267,7 @@ enum verdict condition_check(const struct condition *condition, const struct jso
 {
     const char *quality = json_get_string(answer, "quality", "stale");
     bool exact = strcmp(quality, "exact") == 0, at_least = strcmp(quality, "at_least") == 0;
+
     if (!exact && !at_least)
         return VERDICT_UNKNOWN; /* stale, or a newer word, which counts as stale */
     return check_node(condition, condition->root, answer, at_least);
@@ -267,6 +277,7 @@ enum verdict condition_check(const struct condition *condition, const struct jso
 static int64_t enough_for_count(enum comparison comparison, double value)
 {
     enum { EXACT_IN_DOUBLE = 53 };
+
     if (!(value < (double)(INT64_C(1) << EXACT_IN_DOUBLE)))
         return 0;
     if (value < 0)
@@ -280,8 +291,10 @@ static int64_t enough_for_count(enum comparison comparison, double value)
 int64_t condition_enough(const struct condition *condition, int64_t activation)
 {
     int64_t enough = 1;
+
     for (unsigned i = 0; i < condition->count; i++) {
         const struct condition_node *node = &condition->nodes[i];
+
         if (node->kind != NODE_COMPARE)
             continue;
         const char *name = fields[node->field].name;
@@ -335,6 +348,7 @@ static enum verdict judge(struct wait *wait, struct json **answer)
 {
     const void *packed = NULL;
     size_t len = 0;
+
     tally_answer_packed(tally_last_answer(wait->cli->tally), NULL, &packed, &len);
     *answer = json_from_msgpack(packed, len);
     if (*answer == NULL || !json_get_integer(*answer, "count", &wait->count))
@@ -350,6 +364,7 @@ static enum verdict judge(struct wait *wait, struct json **answer)
 static int wait_prepare(struct wait *wait)
 {
     int64_t enough = condition_enough(&wait->condition, wait->activation);
+
     tally_request_free(wait->request);
     wait->request = NULL;
     int code = count_request(wait->cli, &wait->request);
@@ -362,6 +377,7 @@ static int wait_prepare(struct wait *wait)
 static bool wait_learn_activation(struct wait *wait, const struct json *answer)
 {
     int64_t activation = wait->activation;
+
     if (json_get_integer(answer, "activation_target", &activation) && activation < 0)
         activation = 0;
     if (activation == wait->activation)
@@ -376,11 +392,13 @@ static int wait_look(struct wait *wait, bool *done)
     struct json *answer = NULL;
     struct tally *tally = wait->cli->tally;
     int64_t left = wait->deadline - cli_clock_ms();
+
     tally_set_timeout(tally, left > LOOK_MS_MAX ? LOOK_MS_MAX : left < 1 ? 1 : (int)left);
     int r = tally_call(tally, wait->request);
     wait->last_error = r;
     if (r < 0) {
         const struct tally_answer *last = tally_last_answer(tally);
+
         if (!tally_answer_retryable(last)) {
             *done = true;
             return cli_fail(last);
@@ -407,6 +425,7 @@ static int wait_look(struct wait *wait, bool *done)
 static int wait_fail_deadline(const struct wait *wait)
 {
     char text[400], waited[32];
+
     duration_format(cli_number(wait->cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS), waited, sizeof(waited));
     int used = snprintf(text, sizeof(text), "%s: \"%s\" did not come true within %s",
         cli_operand(wait->cli, 0), wait->cli->arguments.text[OPTION_UNTIL], waited);
@@ -426,6 +445,7 @@ int run_wait(struct cli *cli)
     bool done = false;
     int64_t interval = cli_number(cli, OPTION_INTERVAL, 1000);
     const char *until = cli->arguments.text[OPTION_UNTIL];
+
     if (until == NULL)
         return cli_usage("wait needs a condition: tally wait TRIGGER --until 'count <= 0'");
     if (!condition_parse(&wait.condition, until, error, sizeof(error)))
@@ -464,6 +484,7 @@ enum { READY_MAX_AGE_MS = 15 * 60 * 1000 };
 static double now_ms(void)
 {
     struct timespec now;
+
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
@@ -472,6 +493,7 @@ int run_ping(struct cli *cli)
 {
     struct json *answer = NULL;
     int code = cli_open(cli);
+
     if (code != EXIT_OK)
         return code;
     /* The first call connects; what is measured is the round trip of the second. */
@@ -499,6 +521,7 @@ static int ready_trigger(struct cli *cli, struct json **answer)
 {
     struct tally_request *request = NULL;
     int code = count_request(cli, &request);
+
     if (code != EXIT_OK)
         return code;
     if (!cli_given(cli, OPTION_MAX_AGE))
@@ -515,6 +538,7 @@ int run_ready(struct cli *cli)
     int code = cli_operand(cli, 0) != NULL
                    ? ready_trigger(cli, &answer)
                    : cli_ask(cli, cli_request(cli, "hello"), "agent", JSON_KIND_STRING, &answer);
+
     if (code != EXIT_OK)
         return code;
     if (cli_operand(cli, 0) == NULL && !cli_is_hello(answer)) {

@@ -28,6 +28,7 @@ static void print_time(void)
     struct timespec now;
     struct tm parts;
     char text[32];
+
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &parts);
     strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &parts);
@@ -43,6 +44,7 @@ static void print_bar(struct watch *watch, int64_t count, int64_t target, size_t
 {
     size_t columns, rows;
     char text[1024];
+
     terminal_size(stdout, &columns, &rows);
     if (columns < from + BAR_LEAST)
         return;
@@ -60,6 +62,7 @@ static void print_bar(struct watch *watch, int64_t count, int64_t target, size_t
 static size_t print_rate(const struct watch *watch, const struct json *answer)
 {
     char text[64];
+
     count_describe_rate(answer, text, sizeof(text));
     if (text[0] == '\0')
         return 0;
@@ -71,6 +74,7 @@ static size_t print_rate(const struct watch *watch, const struct json *answer)
 static void print_reason(const struct json *answer)
 {
     const char *name = json_get_string(answer, "last_error.name", "");
+
     if (name[0] == '\0')
         return;
     terminal_print(stdout, "  %s", terminal_colour(stdout, COLOUR_RED));
@@ -83,6 +87,7 @@ static void watch_print_count(struct watch *watch, const struct json *answer)
 {
     int64_t count = 0, target = 0;
     const char *quality = json_get_string(answer, "quality", "?");
+
     json_get_integer(answer, "count", &count);
     json_get_integer(answer, "target", &target);
     print_time();
@@ -91,6 +96,7 @@ static void watch_print_count(struct watch *watch, const struct json *answer)
     print_reason(answer);
     if (strcmp(quality, "stale") != 0) {
         size_t width = strlen(quality);
+
         if (watch->terminal)
             terminal_print(stdout, "%*s", width < 8 ? (int)(8 - width) : 0, "");
         width = print_rate(watch, answer);
@@ -116,6 +122,7 @@ static void on_change(const struct tally_answer *answer, void *data)
     size_t len = 0;
     int error = tally_answer_error(answer);
     bool first = !watch->seen;
+
     if (error == TALLY_ECLOSED)
         return;
     watch->seen = true;
@@ -142,6 +149,7 @@ static void on_change(const struct tally_answer *answer, void *data)
 static void on_ping(const struct tally_answer *answer, void *data)
 {
     struct watch *watch = data;
+
     watch->alive = tally_answer_error(answer) == 0;
 }
 
@@ -150,6 +158,7 @@ static void on_ping(const struct tally_answer *answer, void *data)
 static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
 {
     int64_t left = *deadline - cli_clock_ms();
+
     if (watch->seen || *deadline == INT64_MAX)
         return EXIT_OK;
     if (left <= 0 && (!watch->alive || cli_given(watch->cli, OPTION_TIMEOUT)))
@@ -169,11 +178,13 @@ static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
 static int turn(struct watch *watch, struct tally_async *async)
 {
     int64_t deadline = cli_clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
+
     while (!watch->done) {
         struct pollfd fds[] = {
             {tally_async_fd(async), tally_async_events(async), 0}, {STDOUT_FILENO, 0, 0}};
         int timeout = tally_async_timeout(async);
         int code = check_deadline(watch, &deadline, &timeout);
+
         if (code != EXIT_OK)
             return code;
         poll(fds, 2, timeout);
@@ -192,6 +203,7 @@ static int ask_for_life(struct tally_async *async, struct watch *watch)
 {
     struct tally_request *request = NULL;
     int r = tally_request_new(&request, "ping");
+
     if (r == 0)
         r = tally_async_call(async, request, 5000, on_ping, watch, NULL);
     tally_request_free(request);
@@ -204,6 +216,7 @@ int run_watch(struct cli *cli)
         .cli = cli, .terminal = isatty(fileno(stdout)), .utf8 = terminal_is_utf8()};
     struct tally_async *async = NULL;
     int r = tally_async_open(&async, cli->socket);
+
     if (r == 0)
         r = tally_async_watch(async, cli_operand(cli, 0), cli_number(cli, OPTION_MAX_AGE, -1),
             on_change, &watch, NULL);
