@@ -210,6 +210,7 @@ check: unit
 	@git ls-files -co --exclude-standard '*.c' '*.h' | sort -u | xargs clang-format --dry-run -Werror
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
+	@/usr/bin/python3 tests/declarations.py
 	@/usr/bin/python3 tests/versions.py
 
 # For clangd and other tools that parse C with the compiler's options.
