@@ -18,12 +18,23 @@ from .rpc import RpcError
 from .yaml_files import pending_object, scaled_object, small_object, trigger
 
 
+def patiently(ask, *arguments):
+    """The answer, after errors of a first count that takes longer than 2 s on a busy machine."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return ask(*arguments)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or time.monotonic() > deadline:
+                raise
+
+
 def test_keda_asks_for_spec_metrics_and_activity(start, bridge, world):
     scaler = bridge(start(small_object())).scaler()
     ref = object_ref("small", scalerAddress="bridge.shop:6000")
     assert scaler.spec(ref) == [("aws-dynamodb-orders", 5, 5.0)]
     assert world.calls("dynamodb", "Query") == 0  # the configuration is enough
-    assert scaler.metrics(ref, "aws-dynamodb-orders") == [("aws-dynamodb-orders", 7, 7.0)]
+    assert patiently(scaler.metrics, ref, "aws-dynamodb-orders") == [("aws-dynamodb-orders", 7, 7.0)]
     assert scaler.is_active(ref) is True
     assert world.calls("dynamodb", "Query") == 1  # one cached count
 
@@ -32,14 +43,14 @@ def test_activity_is_above_the_activation(start, bridge):
     scaler = bridge(start(
         scaled_object("six", trigger(activationTargetValue="6"), namespace="shop"),
         scaled_object("seven", trigger(activationTargetValue="7"), namespace="shop"))).scaler()
-    assert scaler.is_active(object_ref("six")) is True
+    assert patiently(scaler.is_active, object_ref("six")) is True
     assert scaler.is_active(object_ref("seven")) is False
 
 
 def test_the_trigger_is_named_by_metadata(start, bridge):
     scaler = bridge(start(small_object(), scaled_object(
         "other", trigger(value={"S": "nothing"})))).scaler()
-    assert scaler.metrics(object_ref("other", trigger="shop/small"))[0][1] == 7
+    assert patiently(scaler.metrics, object_ref("other", trigger="shop/small"))[0][1] == 7
     assert scaler.metrics(object_ref("elsewhere", namespace="x", trigger="small"))[0][1] == 7
     assert scaler.metrics(object_ref("other"))[0][1:] == (0, 0.0)
 
@@ -53,7 +64,7 @@ def test_errors_have_the_code_and_the_sentence(start, bridge):
     assert code == grpc.StatusCode.NOT_FOUND and "smäl" in message
     code, message = refusal(scaler.spec, object_ref("double"))
     assert code == grpc.StatusCode.INVALID_ARGUMENT and "shop/double/0" in message
-    assert scaler.metrics(object_ref("double", trigger="shop/double/0"))[0][1] == 7
+    assert patiently(scaler.metrics, object_ref("double", trigger="shop/double/0"))[0][1] == 7
 
 
 # ---- activity ----
@@ -245,7 +256,7 @@ def test_a_request_that_is_too_long_is_refused(start, bridge):
     scaler = bridge(start(small_object())).scaler()
     code, _ = refusal(scaler.is_active, object_ref("small", padding="x" * 100000))
     assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert scaler.is_active(object_ref("small")) is True
+    assert patiently(scaler.is_active, object_ref("small")) is True
 
 
 def test_objects_of_other_namespaces_are_refused(start, bridge):
