@@ -64,6 +64,7 @@ def test_numbers_stay_numbers(start, world, tables):
     assert start(number).rpc("count", trigger="numbers")["count"] == 60
 
 
+@pytest.mark.timing
 def test_four_are_asked_at_once(start, world, shards):
     world.fault(action="Query", latency=0.4)
     agent = start(summed())
