@@ -214,11 +214,11 @@ bool cache_has_bound(const struct cache *cache, uint64_t enough, int64_t since)
            cache->bound_at >= since;
 }
 
-struct count_answer cache_answer_fresh(const struct cache *cache, int64_t now)
+void cache_answer_fresh(const struct cache *cache, int64_t now, struct count_answer *answer)
 {
     bool at_least = cache->value.at_least;
 
-    return (struct count_answer){.value = &cache->value,
+    *answer = (struct count_answer){.value = &cache->value,
         .quality = at_least ? QUALITY_AT_LEAST : QUALITY_EXACT,
         .age_ms = cache_age(cache, now),
         .failure = cache->value.is_partial && cache->failures > 0 ? cache_failure(cache) : NULL,
@@ -227,37 +227,34 @@ struct count_answer cache_answer_fresh(const struct cache *cache, int64_t now)
         .counted_by = cache->counted_by};
 }
 
-struct count_answer cache_answer_bound(const struct cache *cache, int64_t now)
+void cache_answer_bound(const struct cache *cache, int64_t now, struct count_answer *answer)
 {
-    return (struct count_answer){.value = &cache->bound,
+    *answer = (struct count_answer){.value = &cache->bound,
         .quality = QUALITY_AT_LEAST,
         .age_ms = saturating_subtract(now, cache->bound_at)};
 }
 
-struct count_answer cache_answer_failed(
-    const struct cache *cache, const struct failure *failure, int64_t max_stale_ms, int64_t now)
+void cache_answer_failed(const struct cache *cache, const struct failure *failure,
+    int64_t max_stale_ms, int64_t now, struct count_answer *answer)
 {
-    struct count_answer answer = {.failure = failure};
-
-    if (cache_may_serve_stale(cache, max_stale_ms, now)) {
-        answer.value = &cache->value;
-        answer.quality = QUALITY_STALE;
-        answer.counted_by = cache->counted_by;
-        answer.age_ms = cache_age(cache, now);
-    }
-    return answer;
+    *answer = (struct count_answer){.failure = failure};
+    if (!cache_may_serve_stale(cache, max_stale_ms, now))
+        return;
+    answer->value = &cache->value;
+    answer->quality = QUALITY_STALE;
+    answer->counted_by = cache->counted_by;
+    answer->age_ms = cache_age(cache, now);
 }
 
-struct count_answer cache_answer_known(const struct cache *cache, int64_t max_age_ms, int64_t now)
+void cache_answer_known(
+    const struct cache *cache, int64_t max_age_ms, int64_t now, struct count_answer *answer)
 {
-    struct count_answer answer = {.failure = NULL};
-
+    *answer = (struct count_answer){.value = NULL};
     if (cache->has_value)
-        answer = cache_answer_fresh(cache, now);
+        cache_answer_fresh(cache, now, answer);
     if (cache->has_value && !cache_is_fresh(cache, max_age_ms, now))
-        answer.quality = QUALITY_STALE;
-    answer.failure = cache->failures > 0 ? cache_failure(cache) : NULL;
-    return answer;
+        answer->quality = QUALITY_STALE;
+    answer->failure = cache->failures > 0 ? cache_failure(cache) : NULL;
 }
 
 /* ---- denials ---- */

@@ -136,11 +136,12 @@ bool cache_has_bound(const struct cache *cache, uint64_t enough, int64_t since);
 /* Answers, without what the cache does not know: the trigger, its fallback, its pages. The value as
  * it is; the lower bound; the value marked stale if that may be, else the failure, which is
  * borrowed; or what is known, which is fresh up to max_age_ms. */
-struct count_answer cache_answer_fresh(const struct cache *cache, int64_t now);
-struct count_answer cache_answer_bound(const struct cache *cache, int64_t now);
-struct count_answer cache_answer_failed(
-    const struct cache *cache, const struct failure *failure, int64_t max_stale_ms, int64_t now);
-struct count_answer cache_answer_known(const struct cache *cache, int64_t max_age_ms, int64_t now);
+void cache_answer_fresh(const struct cache *cache, int64_t now, struct count_answer *answer);
+void cache_answer_bound(const struct cache *cache, int64_t now, struct count_answer *answer);
+void cache_answer_failed(const struct cache *cache, const struct failure *failure,
+    int64_t max_stale_ms, int64_t now, struct count_answer *answer);
+void cache_answer_known(
+    const struct cache *cache, int64_t max_age_ms, int64_t now, struct count_answer *answer);
 
 /* ---- denials ---- */
 

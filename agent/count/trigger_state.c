@@ -65,38 +65,36 @@ static bool trigger_state_may_serve_stale(const struct trigger_state *state)
 }
 
 /* Adds what the cache does not know. */
-static struct count_answer trigger_state_answer_of(
-    const struct trigger_state *state, struct count_answer answer)
+static void trigger_state_complete(const struct trigger_state *state, struct count_answer *answer)
 {
     const struct trigger_scaling *scaling = &state->trigger->scaling;
 
-    answer.trigger = state->trigger;
-    answer.fallback = scaling->has_fallback &&
-                      state->cache.failures > (uint32_t)scaling->fallback_threshold;
-    return answer;
+    answer->trigger = state->trigger;
+    answer->fallback = scaling->has_fallback &&
+                       state->cache.failures > (uint32_t)scaling->fallback_threshold;
 }
 
-static struct count_answer trigger_state_fresh(const struct trigger_state *state, int64_t now)
+static void trigger_state_fresh(
+    const struct trigger_state *state, int64_t now, struct count_answer *answer)
 {
-    struct count_answer answer = trigger_state_answer_of(
-        state, cache_answer_fresh(&state->cache, now));
-
+    cache_answer_fresh(&state->cache, now, answer);
+    trigger_state_complete(state, answer);
     if (state->pages.count > 0)
-        answer.pages = &state->pages;
-    return answer;
+        answer->pages = &state->pages;
 }
 
-static struct count_answer trigger_state_failed(
-    const struct trigger_state *state, const struct failure *failure)
+static void trigger_state_failed(const struct trigger_state *state, const struct failure *failure,
+    int64_t now, struct count_answer *answer)
 {
-    return trigger_state_answer_of(
-        state, cache_answer_failed(&state->cache, failure, state->context->max_stale_ms,
-                   trigger_state_age_now(state)));
+    cache_answer_failed(&state->cache, failure, state->context->max_stale_ms, now, answer);
+    trigger_state_complete(state, answer);
 }
 
-static struct count_answer trigger_state_bound(const struct trigger_state *state, int64_t now)
+static void trigger_state_bound(
+    const struct trigger_state *state, int64_t now, struct count_answer *answer)
 {
-    return trigger_state_answer_of(state, cache_answer_bound(&state->cache, now));
+    cache_answer_bound(&state->cache, now, answer);
+    trigger_state_complete(state, answer);
 }
 
 /* failure NULL: the value is fresh. */
@@ -110,12 +108,12 @@ static void trigger_state_answer_request(
     struct count_answer answer;
 
     if (cache_has_bound(&state->cache, request->enough, request->since)) {
-        answer = trigger_state_bound(state, now);
+        trigger_state_bound(state, now, &answer);
     } else if (failure == NULL && state->cache.has_value) {
-        answer = trigger_state_fresh(state, now);
+        trigger_state_fresh(state, now, &answer);
         answer.packed = &state->cache.packed;
     } else {
-        answer = trigger_state_failed(state, failure != NULL ? failure : &too_low);
+        trigger_state_failed(state, failure != NULL ? failure : &too_low, now, &answer);
     }
     if (answer.value != NULL && answer.quality == QUALITY_STALE)
         state->context->stats.stale_served++;
@@ -434,10 +432,10 @@ bool trigger_state_answer(
     int64_t most_ms = trigger_state_max_age(state, max_age_ms);
 
     if (cache_is_fresh(&state->cache, most_ms, now)) {
-        *answer = trigger_state_fresh(state, now);
+        trigger_state_fresh(state, now, answer);
         answer->packed = &state->cache.packed;
     } else if (cache_has_bound(&state->cache, enough, saturating_subtract(now, most_ms - 1))) {
-        *answer = trigger_state_bound(state, now);
+        trigger_state_bound(state, now, answer);
     } else {
         return false;
     }
@@ -576,9 +574,9 @@ bool trigger_state_is_wanted(const struct trigger_state *state)
 
 void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer)
 {
-    *answer = trigger_state_answer_of(
-        state, cache_answer_known(
-                   &state->cache, state->trigger->polling_ms, trigger_state_age_now(state)));
+    cache_answer_known(
+        &state->cache, state->trigger->polling_ms, trigger_state_age_now(state), answer);
+    trigger_state_complete(state, answer);
 }
 
 const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger)
@@ -641,10 +639,13 @@ static void notify_watch(void *data, struct count_watch *watch)
 /* Notifies the watchers of the latest flight's result; failure NULL: a value. */
 static void trigger_state_notify(struct trigger_state *state, const struct failure *failure)
 {
-    struct count_answer answer = failure == NULL
-                                     ? trigger_state_fresh(state, trigger_state_age_now(state))
-                                     : trigger_state_failed(state, failure);
+    int64_t now = trigger_state_age_now(state);
+    struct count_answer answer;
 
+    if (failure == NULL)
+        trigger_state_fresh(state, now, &answer);
+    else
+        trigger_state_failed(state, failure, now, &answer);
     watchers_notify(&state->watchers, notify_watch, &answer);
 }
 
@@ -732,9 +733,9 @@ bool trigger_state_known(
     int64_t now = trigger_state_age_now(state);
 
     if (cache->failures > 0)
-        *answer = trigger_state_failed(state, cache_failure(cache));
+        trigger_state_failed(state, cache_failure(cache), now, answer);
     else if (cache_is_fresh(cache, wish > interval ? wish : interval, now))
-        *answer = trigger_state_fresh(state, now);
+        trigger_state_fresh(state, now, answer);
     else
         return false;
     return true;
