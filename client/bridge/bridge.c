@@ -128,6 +128,7 @@ static bool bridge_build(struct bridge *bridge)
 {
     const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT};
 
+    peer_room_init(&bridge->peers); /* which is closed also where the rest cannot be made */
     bridge->loop = loop_create();
     if (bridge->loop == NULL)
         return false;
