@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST_BYTES_ALL (4u * 1024u * 1024u) /* of requests that are not whole yet */
+#define REQUEST_BYTES_ALL (4u * 1024u * 1024u) /* of requests that are not served yet */
 
 /* ---- life ---- */
 
@@ -60,6 +60,18 @@ void stream_drop_request(struct stream *stream)
     buffer_free(&stream->request);
 }
 
+/* Only the page is asked for by these. */
+static void stream_drop_text(struct stream *stream)
+{
+    stream->host->room->request_bytes -= stream->text_bytes;
+    stream->text_bytes = 0;
+    free(stream->path);
+    if (stream->authorization != NULL)
+        wipe(stream->authorization, strlen(stream->authorization));
+    free(stream->authorization);
+    stream->path = stream->authorization = NULL;
+}
+
 void stream_destroy(struct stream *stream)
 {
     ring_remove(&stream->all);
@@ -67,12 +79,9 @@ void stream_destroy(struct stream *stream)
     stream_leave(stream);
     page_close(stream->page);
     stream_drop_request(stream);
+    stream_drop_text(stream);
     buffer_free(&stream->answer);
-    free(stream->path);
     free(stream->message);
-    if (stream->authorization != NULL)
-        wipe(stream->authorization, strlen(stream->authorization));
-    free(stream->authorization);
     stream->host->stream_count--;
     stream->host->room->stats->streams--;
     free(stream);
@@ -110,6 +119,7 @@ static void stream_answered(struct stream *stream)
     struct stream_host *host = stream->host;
 
     stream_drop_request(stream);
+    stream_drop_text(stream);
     stream_await(stream, &host->untaken);
     host->answered++;
 }
@@ -323,6 +333,7 @@ void stream_open_page(struct stream *stream)
         .authorization = stream_text(stream->authorization)};
 
     stream->page = page_open(stream->host->room->pages, &request, on_page, stream);
+    stream_drop_text(stream);
     if (stream->page == NULL) {
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         return;
@@ -334,13 +345,20 @@ void stream_open_page(struct stream *stream)
 
 /* ---- the request ---- */
 
-/* False: no memory. */
-static bool keep_text(char **kept, struct text value)
+/* False: no memory, or too much is kept for all streams. */
+static bool stream_keep_text(struct stream *stream, char **kept, struct text value)
 {
+    struct stream_room *room = stream->host->room;
     if (*kept != NULL)
         return true;
+    if (room->request_bytes + value.len > REQUEST_BYTES_ALL)
+        return false;
     *kept = strndup(value.data, value.len);
-    return *kept != NULL;
+    if (*kept == NULL)
+        return false;
+    stream->text_bytes += value.len;
+    room->request_bytes += value.len;
+    return true;
 }
 
 /* A request path as HTTP/1.1 has it, without the query. */
@@ -361,12 +379,13 @@ bool stream_take_header(struct stream *stream, struct text name, struct text val
         stream->is_head = text_equals(value, "HEAD");
     } else if (text_equals(name, ":path")) {
         stream->method = scaler_method_of(value);
-        return stream->method != SCALER_UNKNOWN || keep_text(&stream->path, without_query(value));
+        return stream->method != SCALER_UNKNOWN ||
+               stream_keep_text(stream, &stream->path, without_query(value));
     } else if (text_equals(name, "content-type")) {
         stream->is_grpc = value.len >= sizeof(grpc) - 1 &&
                           memcmp(value.data, grpc, sizeof(grpc) - 1) == 0;
     } else if (text_equals(name, "authorization")) {
-        return keep_text(&stream->authorization, value);
+        return stream_keep_text(stream, &stream->authorization, value);
     }
     return true;
 }

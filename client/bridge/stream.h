@@ -23,7 +23,7 @@ struct stream_room {
     struct page_room *pages;
     struct bridge_stats *stats;
     const char *only_namespace; /* NULL: objects of any namespace may ask */
-    size_t request_bytes;       /* of requests that are not whole yet, now */
+    size_t request_bytes;       /* kept of requests that are not served yet, now */
 };
 
 struct nghttp2_session;
@@ -62,7 +62,8 @@ struct stream {
     bool deferred; /* nghttp2 waits for nghttp2_session_resume_data */
     int64_t since;
     size_t header_bytes;
-    char *path, *authorization; /* owned; of GET and HEAD */
+    char *path, *authorization; /* owned; for the page */
+    size_t text_bytes;          /* of these two */
     char *message;              /* owned; percent-encoded, for the trailers */
     struct buffer request;      /* of gRPC: frame head and message */
     struct buffer answer;       /* what of it DATA frames are yet to take */

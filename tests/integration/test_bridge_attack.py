@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile and broken peers of tally-bridge: each is stopped, and others are served meanwhile."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -217,6 +218,23 @@ def test_bodies_without_end_are_bounded(bridge):
     assert serves(one) and resident(one) < before + 4000
     for peer in peers:
         peer.socket.close()
+
+
+def test_paths_of_requests_without_end_are_bounded(bridge):
+    one = bridge()
+    before = resident(one)
+    path = b"/" * 8000
+    head = b"".join(literal(name, value) for name, value in (
+        (":method", "GET"), (":scheme", "http"), (":authority", "x"))) + b"\x04\x7f" + bytes(
+            [(len(path) - 127) & 127 | 128, (len(path) - 127) >> 7]) + path
+    with contextlib.ExitStack() as peers:
+        for peer in [peers.enter_context(Peer(one)) for _ in range(6)]:
+            peer.send(b"".join(frame(HEADERS, END_HEADERS, stream, head)
+                               for stream in range(1, 801, 2)) + frame(PING, 0, 0, b"12345678"))
+            while not any(kind == PING for kind, _, _, _ in peer.frames()):
+                peer.buffer += peer.socket.recv(65536)  # it has read all
+        assert resident(one) < before + 10000  # 19 MB are sent
+    wait_until(lambda: one.metric("tally_bridge_streams") == "0")
 
 
 @pytest.mark.timing
