@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGES_MAX      64 /* open at the same time */
+#define ASKING_MAX     64 /* pages that wait for the agent at the same time */
 #define PAGE_BYTES     (8u * 1024u * 1024u)
 #define PAGE_BYTES_ALL (16u * 1024u * 1024u)
 #define LIST_PAGES_MAX 256
@@ -35,7 +35,7 @@ struct page {
     struct page_head head;
     struct buffer body;
     size_t charged; /* bytes of the body in room->bytes */
-    bool ready;
+    bool ready, asking;
     page_fn *done;
     void *data;
     struct link_waiter waiter;
@@ -54,10 +54,22 @@ static void page_spoil(struct page *page)
     page->body.error = -ENOMEM;
 }
 
+/* What a peer is slow to take keeps no other page from being asked for, and is the body alone. */
+static void page_stop_asking(struct page *page)
+{
+    page->room->asking -= page->asking;
+    page->asking = false;
+    buffer_free(&page->rows);
+    json_free(page->status);
+    json_free(page->identities);
+    page->status = page->identities = NULL;
+}
+
 static void page_finish(struct page *page, int status, const char *type)
 {
     struct page_room *room = page->room;
 
+    page_stop_asking(page);
     page->head = (struct page_head){
         .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
     if (page->body.failed || room->bytes + page->body.len > PAGE_BYTES_ALL) {
@@ -364,10 +376,12 @@ static void page_ask(struct page *page, enum page_kind kind, struct text name)
     int r = TALLY_EBUSY;
 
     page->kind = kind;
-    if (page->room->pages > PAGES_MAX) {
+    if (page->room->asking == ASKING_MAX) {
         page_finish_error(page, r, "too many pages are asked for at once");
         return;
     }
+    page->asking = true;
+    page->room->asking++;
     if (kind == PAGE_READY)
         r = agent_link_call(page->room->link, "ping", &page->waiter);
     else if (kind == PAGE_METRICS)
@@ -432,7 +446,6 @@ struct page *page_open(
     buffer_init(&page->body, PAGE_BYTES);
     buffer_init(&page->rows, PAGE_BYTES);
     link_waiter_init(&page->waiter, on_page_answer, page);
-    room->pages++;
     room->stats->pages += request->is_get || request->is_head;
     page_route(page, request);
     return page;
@@ -448,12 +461,9 @@ void page_close(struct page *page)
     if (page == NULL)
         return;
     link_leave(&page->waiter);
-    page->room->pages--;
+    page_stop_asking(page);
     page->room->bytes -= page->charged;
     buffer_free(&page->body);
-    buffer_free(&page->rows);
-    json_free(page->status);
-    json_free(page->identities);
     free(page);
 }
 

@@ -349,6 +349,7 @@ void stream_open_page(struct stream *stream)
 static bool stream_keep_text(struct stream *stream, char **kept, struct text value)
 {
     struct stream_room *room = stream->host->room;
+
     if (*kept != NULL)
         return true;
     if (room->request_bytes + value.len > REQUEST_BYTES_ALL)

@@ -237,6 +237,22 @@ def test_paths_of_requests_without_end_are_bounded(bridge):
     wait_until(lambda: one.metric("tally_bridge_streams") == "0")
 
 
+def test_pages_that_a_peer_does_not_take_keep_no_other_from_being_served(bridge, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret")
+    one = bridge("--token-file", str(token))
+    head = b"".join(literal(name, value) for name, value in (
+        (":method", "GET"), (":scheme", "http"), (":path", "/readyz"), (":authority", "x")))
+    with Peer(one, settings=struct.pack(">HI", 4, 0)) as peer:  # SETTINGS_INITIAL_WINDOW_SIZE 0
+        for stream in range(1, 201, 2):
+            peer.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, head))
+            while not any(kind == HEADERS and found == stream
+                          for kind, _, found, _ in peer.frames()):
+                peer.buffer += peer.socket.recv(65536)
+        assert one.get("/readyz")[0] == 200
+        assert one.get("/metrics", authorization="Bearer secret")[0] == 200
+
+
 @pytest.mark.timing
 def test_a_peer_that_reads_nothing_costs_little(bridge):
     one = bridge()
