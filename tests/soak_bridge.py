@@ -35,6 +35,9 @@ CALL_SECONDS = 4  # the bridge answers within 2; the rest is this machine's
 METRIC = ("aws-dynamodb-orders", 7, 7.0)
 MEMORY_KB = 300
 SEED = 4711
+WANTED = ("GetMetricSpec: answered", "GetMetrics: answered", "IsActive: answered",
+          "StreamIsActive: received", "/v1/count/small: 200", "/metrics: 200", "/v1/triggers: 200",
+          "/readyz: 200", "connections broken", "restarts of tallyd")
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -196,6 +199,7 @@ def report(soak, before, after):
     print(f"wrong or lost                     {len(soak.wrong)}")
     print(f"at rest: kB of its own, descriptors: before {before}, after {after}")
     wrong = soak.wrong[:10]
+    wrong += [f"{what}: never" for what in WANTED if soak.did[what] == 0]
     if after[0] > before[0] + MEMORY_KB and not process_facts.is_sanitized(soak.bridge.child.pid):
         wrong.append("memory grew")
     if after[1] > before[1]:
