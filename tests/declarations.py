@@ -14,7 +14,7 @@ STATEMENT = r"(?!(?:return|goto|else|case|default|break|continue|do|while|for|if
 QUALIFIER = r"(?:static|const|volatile|unsigned|signed|long|short|struct|union|enum)\s+"
 DECLARATION = re.compile(
     rf"^{STATEMENT}(?:{QUALIFIER})*"
-    r"(?:\w+(?:\s+(?:const|int|char|long|short))*(?:\s+\**|\s*\*+)(?:const\s+)?"
+    r"(?:\w+(?:\s+(?:const|int|char|long|short))*(?:\s+\**|\s*\*+)(?:const\s+\**)?"
     r"(?:\w+\s*(?:[=;,\[]|__attribute__|$)|\(\*)"
     r"|(?:(?:struct|union|enum)\s*\w*\s*)?\{)")
 

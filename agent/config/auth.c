@@ -211,8 +211,8 @@ static void check_names(struct parser *parser, const struct tree *tree, const st
 {
     for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
         const char *name = map->pairs[i].key->text;
-
         const char *const *word = known;
+
         while (*word != NULL && strcmp(*word, name) != 0)
             word++;
         if (*word != NULL)

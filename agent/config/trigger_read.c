@@ -259,7 +259,6 @@ static void read_limit(struct step *step)
     const char *text = parameter_text(&step->parameters, "countLimit");
     struct trigger_scaling *scaling = &step->trigger.scaling;
     uint64_t limit = 0;
-
     int64_t number = 0;
 
     if (text == NULL) {

@@ -174,7 +174,6 @@ static int64_t trigger_state_rate_window(const struct trigger_state *state)
 static void trigger_state_store(struct trigger_state *state, const struct count_value *value)
 {
     const struct flight_progress *progress = flight_progress(state->flight);
-
     int64_t now = trigger_state_age_now(state);
 
     if (value->is_bound) {

@@ -312,7 +312,6 @@ static void pack_time(struct map *map, const char *name, int64_t wall_ms)
 static void info_pack_config(struct map *outer, const struct counter *counter)
 {
     unsigned rejections = counter_rejections(counter);
-
     struct map map = map_begin_in(outer, "config");
 
     map_uint(&map, "triggers", counter_config(counter)->trigger_count);
@@ -341,7 +340,6 @@ static void pack_connections(struct map *outer, const struct server *server)
 {
     size_t array;
     uint16_t shown = 0;
-
     struct map map = map_begin_in(outer, "connections");
 
     map_uint(&map, "open", server->session_count - server->linger_count);
@@ -392,7 +390,6 @@ static void pack_latency(struct map *outer, struct latency *latency, int64_t now
 {
     struct latency_histogram lately;
     int64_t since = latency_lately(latency, now_us, &lately);
-
     struct map map = map_begin_in(outer, "latency_ms");
 
     pack_ms(&map, "p50", latency_percentile(&lately, 0.5));
