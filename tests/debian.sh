@@ -37,9 +37,10 @@ debian_join() {
   mount --rbind --make-rslave /dev "$1/dev"
 }
 
-# debian_remove NAME WORK: at the end; KEEP=1 leaves the folder.
+# debian_remove NAME WORK: at the end; KEEP=1 leaves the folder. Processes that a failed test has left
+# in it may still use its mounts.
 debian_remove() {
-  umount -R "$2/root" 2>/dev/null || true
+  umount -R -l "$2/root" 2>/dev/null || true
   if [ -n "${KEEP:-}" ]; then
     printf '%s: the machine stays in %s\n' "$1" "$2/root"
   else
