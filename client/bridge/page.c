@@ -16,6 +16,7 @@
 #define ASKING_MAX     64 /* pages that wait for the agent at the same time */
 #define PAGE_BYTES     (8u * 1024u * 1024u)
 #define PAGE_BYTES_ALL (16u * 1024u * 1024u)
+#define PAGE_BYTES_OWN 256 /* of a body that counts as a part of its stream: /healthz, an error */
 #define LIST_PAGES_MAX 256
 #define RETRY_SECONDS  5
 #define COUNT_PATH     "/v1/count/"
@@ -65,6 +66,11 @@ static void page_stop_asking(struct page *page)
     page->status = page->identities = NULL;
 }
 
+static size_t page_charge(const struct page *page)
+{
+    return page->body.len > PAGE_BYTES_OWN ? page->body.len : 0;
+}
+
 static void page_finish(struct page *page, int status, const char *type)
 {
     struct page_room *room = page->room;
@@ -72,12 +78,12 @@ static void page_finish(struct page *page, int status, const char *type)
     page_stop_asking(page);
     page->head = (struct page_head){
         .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
-    if (page->body.failed || room->bytes + page->body.len > PAGE_BYTES_ALL) {
+    if (page->body.failed || room->bytes + page_charge(page) > PAGE_BYTES_ALL) {
         buffer_free(&page->body);
         page->head = (struct page_head){503, type_text, RETRY_SECONDS};
         buffer_append_string(&page->body, "no memory for the answer\n");
     }
-    page->charged = page->body.len;
+    page->charged = page_charge(page);
     room->bytes += page->charged;
     page->ready = true;
 }
