@@ -269,7 +269,9 @@ bool cli_is_hello(const struct json *answer)
 
 _Noreturn void memory_exhausted(void)
 {
-    fputs("tally: NOMEM: out of memory\n", stderr);
+    static const char message[] = "tally: NOMEM: out of memory\n";
+
+    (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
     _exit(1); /* not exit: the buffered stdout would be half an answer */
 }
 

@@ -253,26 +253,6 @@ def test_pages_that_a_peer_does_not_take_keep_no_other_from_being_served(bridge,
         assert one.get("/metrics", authorization="Bearer secret")[0] == 200
 
 
-def test_long_pages_that_a_peer_does_not_take_leave_the_probes_alone(bridge, tmp_path):
-    """Else kubelet would restart the bridge for what one peer does."""
-    rows = [{"name": f"shop/{place:04}", "table": "x" * 1000} for place in range(900)]
-    with FakeAgent(str(tmp_path / "s"), list=lambda _: {"triggers": rows}) as agent:
-        one = bridge(agent=agent)
-        head = b"".join(literal(name, value) for name, value in (
-            (":method", "GET"), (":scheme", "http"), (":path", "/v1/triggers"),
-            (":authority", "x")))
-        statuses = set()
-        with Peer(one, settings=struct.pack(">HI", 4, 0)) as peer:
-            for stream in range(1, 61, 2):
-                peer.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, head))
-                while not any(kind == HEADERS and found == stream
-                              for kind, _, found, _ in peer.frames()):
-                    peer.buffer += peer.socket.recv(65536)
-                statuses.add(one.get("/v1/triggers")[0])
-            assert statuses == {200, 503}  # all memory of pages is in use
-            assert one.get("/healthz")[0] == one.get("/readyz")[0] == 200
-
-
 @pytest.mark.timing
 def test_a_peer_that_reads_nothing_costs_little(bridge):
     one = bridge()
