@@ -63,6 +63,7 @@ arm64_machine() {
 
 step "build with gcc" "${make[@]}" WERROR=1 BUILD=build all unit-programs helpers
 step "gcc -fanalyzer" analyzer
+tests/lint.sh
 step "unit tests under valgrind" unit_memcheck
 step "integration tests under valgrind" integration_memcheck
 step "attacks, long and sanitized" long_attacks

@@ -29,7 +29,7 @@ not_the_image=(--ignore tests/integration/test_library.py
   --deselect integration/test_sandbox.py::test_without_the_filter_an_intruder_gets_somewhere)
 # The tally-bridge of both images has no TLS.
 not_the_image+=(--ignore tests/integration/test_bridge_tls.py
-  --deselect integration/test_bridge.py::test_bad_usage_ends_with_2[arguments9-/nowhere]
+  --deselect 'integration/test_bridge.py::test_bad_usage_ends_with_2[arguments9-/nowhere]'
   --deselect integration/test_bridge_clients.py::test_keda_has_a_certificate
   --deselect integration/test_bridge_clients.py::test_curl_over_tls
   --deselect integration/test_bridge_prometheus.py::test_prometheus_over_mutual_tls)

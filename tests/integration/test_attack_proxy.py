@@ -61,8 +61,8 @@ def outputs(agent):
     """All output of the agent and the command so far."""
     for verb in (["count", "small", "--max-age", "0"], ["list"], ["whoami"], ["whoami", "small"],
                  ["explain", "small"], ["status"]):
-        agent.cli(*verb)
-        agent.cli("-o", "json", *verb)
+        agent.cli("-t", "1s", *verb)
+        agent.cli("-t", "1s", "-o", "json", *verb)
     return agent.seen.decode(errors="replace") + agent.log()
 
 
