@@ -134,8 +134,12 @@ def test_thresholds_at_once_are_one_flight_for_the_largest(start, world):
     agent = start(jobs())
     connections = [Rpc(agent.socket, agent.seen) for _ in range(3)]
     try:
+        for connection in connections:
+            connection.answer(connection.send("ping", {}))
+        agent.child.send_signal(signal.SIGSTOP)  # so that all three are there at once
         asked = [connection.send("count", {"trigger": "jobs", "enough": enough})
                  for connection, enough in zip(connections, (3, 40, 10))]
+        agent.child.send_signal(signal.SIGCONT)
         result = [connection.answer(msgid) for connection, msgid in zip(connections, asked)]
     finally:
         for connection in connections:
