@@ -204,7 +204,7 @@ static void pause_accepting(struct server *server, int error)
 }
 
 /* Whether a refused connection gets the reason; with too many of them it is closed without. */
-static bool gets_a_reason(const struct server *server)
+static bool server_gives_reason(const struct server *server)
 {
     return server->refused_count < REFUSED_EXTRA &&
            server->linger_count < LINGER_EXTRA(server->connection_limit);
@@ -221,7 +221,7 @@ static void take_connection(struct server *server, int fd)
     admitted = server_admit(server, &peer, &refusal);
     if (!admitted)
         server->stats.refused++;
-    if ((!admitted && !gets_a_reason(server)) || (unsigned)fd >= server->descriptor_limit) {
+    if ((!admitted && !server_gives_reason(server)) || (unsigned)fd >= server->descriptor_limit) {
         close(fd);
         return;
     }
