@@ -21,14 +21,19 @@ struct link_handle {
     unsigned watches;
 };
 
+/* What is asked; `method` and `field` are static, and compared as pointers. */
+struct inquiry {
+    const char *method, *field, *value;
+    int64_t enough; /* 0: not given */
+};
+
 /* What one or more wait for. Freed when libtally ends the call. */
 struct question {
     struct ring ring; /* of its bucket */
     struct ring waiters;
     struct agent_link *link;
     uint64_t hash;
-    const char *method, *field; /* static */
-    int64_t enough;             /* 0: not given */
+    struct inquiry asked; /* its value is: */
     char value[];
 };
 
@@ -186,12 +191,6 @@ static void on_answer(const struct tally_answer *answer, void *data)
     }
 }
 
-/* What is asked; `method` and `field` are compared as pointers: those of this file. */
-struct inquiry {
-    const char *method, *field, *value;
-    int64_t enough;
-};
-
 static uint64_t inquiry_hash(const struct inquiry *asked)
 {
     uint64_t hash = fnv_text(FNV_START, asked->method);
@@ -201,15 +200,19 @@ static uint64_t inquiry_hash(const struct inquiry *asked)
     return fnv_text(hash, asked->value);
 }
 
+static bool inquiry_equal(const struct inquiry *a, const struct inquiry *b)
+{
+    return a->method == b->method && a->field == b->field && a->enough == b->enough &&
+           strcmp(a->value, b->value) == 0;
+}
+
 static struct question *link_find_question(
     struct ring *bucket, uint64_t hash, const struct inquiry *asked)
 {
     for (struct ring *at = bucket->next; at != bucket; at = at->next) {
         struct question *question = RING_MEMBER(at, struct question, ring);
 
-        if (question->hash == hash && question->method == asked->method &&
-            question->field == asked->field && question->enough == asked->enough &&
-            strcmp(question->value, asked->value) == 0)
+        if (question->hash == hash && inquiry_equal(&question->asked, asked))
             return question;
     }
     return NULL;
@@ -220,14 +223,15 @@ static const char method_count[] = "count", method_list[] = "list", method_whoam
 
 static int question_send(struct question *question)
 {
+    const struct inquiry *asked = &question->asked;
     struct tally_request *request = NULL;
-    int r = tally_request_new(&request, question->method);
+    int r = tally_request_new(&request, asked->method);
 
-    if (r == 0 && question->field != NULL)
-        tally_request_set_string(request, question->field, question->value);
-    if (r == 0 && question->enough > 0)
-        tally_request_set_integer(request, "enough", question->enough);
-    if (r == 0 && question->method == method_whoami)
+    if (r == 0 && asked->field != NULL)
+        tally_request_set_string(request, asked->field, asked->value);
+    if (r == 0 && asked->enough > 0)
+        tally_request_set_integer(request, "enough", asked->enough);
+    if (r == 0 && asked->method == method_whoami)
         tally_request_set_bool(request, "known", 1);
     if (r == 0)
         r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
@@ -244,12 +248,8 @@ static struct question *question_create(
 
     if (question == NULL)
         return NULL;
-    *question = (struct question){.link = link,
-        .hash = hash,
-        .method = asked->method,
-        .field = asked->field,
-        .enough = asked->enough};
-    memcpy(question->value, asked->value, size);
+    *question = (struct question){.link = link, .hash = hash, .asked = *asked};
+    question->asked.value = memcpy(question->value, asked->value, size);
     ring_init(&question->ring);
     ring_init(&question->waiters);
     return question;
