@@ -90,28 +90,19 @@ static void activity_take_count(struct activity *activity, const struct tally_an
 
 /* ---- the trigger ---- */
 
-/* An agent that does not know `trigger` of `list` answers all of them: the first is another one. */
-static bool activity_read_row(
-    const struct tally_answer *answer, struct trigger_entry *entry, char *full)
+bool activity_is_row(const struct tally_answer *answer)
 {
     size_t rows = 0;
 
-    entry->full = full;
-    return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1 &&
-           tally_answer_integer(answer, "triggers.0.activation_target", &entry->activation) == 0 &&
-           tally_answer_string(answer, "triggers.0.name", full, SCALER_TRIGGER_BYTES) == 0;
+    return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1;
 }
 
-bool activity_note_row(
-    struct agent_link *link, const char *trigger, const struct tally_answer *answer)
+bool activity_read_row(const struct tally_answer *answer, struct trigger_entry *entry, char *full)
 {
-    char full[SCALER_TRIGGER_BYTES];
-    struct trigger_entry entry;
-
-    if (!activity_read_row(answer, &entry, full))
-        return false;
-    agent_link_note(link, trigger, &entry);
-    return true;
+    entry->full = full;
+    return activity_is_row(answer) &&
+           tally_answer_integer(answer, "triggers.0.activation_target", &entry->activation) == 0 &&
+           tally_answer_string(answer, "triggers.0.name", full, SCALER_TRIGGER_BYTES) == 0;
 }
 
 static void activity_take_row(struct activity *activity, const struct tally_answer *answer)

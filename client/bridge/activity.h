@@ -26,9 +26,12 @@ void activity_init(
 int activity_ask(struct activity *activity, const char *trigger, bool *active);
 void activity_leave(struct activity *activity); /* or not asking */
 
-/* Whether an answer of agent_link_find is one trigger, which is noted for the name that was asked
- * for: a later activity_ask need not look it up. */
-bool activity_note_row(
-    struct agent_link *link, const char *trigger, const struct tally_answer *answer);
+/* Whether an answer of agent_link_find is one trigger. An agent that does not know `trigger` of
+ * `list` answers all of them: the first is another one. */
+bool activity_is_row(const struct tally_answer *answer);
+
+/* Reads that trigger. False: a field is missing. `full`, of SCALER_TRIGGER_BYTES, gets its full
+ * name, to which the entry points. */
+bool activity_read_row(const struct tally_answer *answer, struct trigger_entry *entry, char *full);
 
 #endif

@@ -120,12 +120,13 @@ static void call_watch(struct stream *stream, const struct tally_answer *row)
 {
     struct agent_link *link = stream->host->room->link;
     char trigger[SCALER_TRIGGER_BYTES];
+    struct trigger_entry entry;
 
-    if (tally_answer_string(row, "triggers.0.name", trigger, sizeof(trigger)) < 0 ||
-        !activity_note_row(link, trigger, row)) {
+    if (!activity_read_row(row, &entry, trigger)) {
         stream_fail(stream, GRPC_INTERNAL, "the agent's answer has no name");
         return;
     }
+    agent_link_note(link, trigger, &entry);
     link_watcher_init(&stream->watcher, on_news, stream);
     int r = agent_link_watch(link, trigger, &stream->watcher);
     if (r < 0) {
@@ -138,14 +139,6 @@ static void call_watch(struct stream *stream, const struct tally_answer *row)
 
 /* ---- questions ---- */
 
-/* An agent that does not know `trigger` of `list` answers all of them: the first is another one. */
-static bool call_has_row(const struct tally_answer *answer)
-{
-    size_t rows = 0;
-
-    return tally_answer_size(answer, "triggers", &rows) == 0 && rows == 1;
-}
-
 static void on_found(const struct tally_answer *answer, void *data)
 {
     struct stream *stream = data;
@@ -155,7 +148,7 @@ static void on_found(const struct tally_answer *answer, void *data)
         stream_fail_error(stream, error, tally_answer_error_message(answer));
     else if (stream->method == SCALER_GET_METRICS)
         call_answer_count(stream, answer);
-    else if (!call_has_row(answer))
+    else if (!activity_is_row(answer))
         stream_fail(stream, GRPC_INTERNAL, "the agent is too old to list one trigger");
     else if (stream->method == SCALER_GET_METRIC_SPEC)
         call_answer_spec(stream, answer);

@@ -223,9 +223,8 @@ static bool stream_put(struct stream *stream, const struct buffer *message)
     if (message->failed)
         return false;
     buffer_append(&stream->answer, head, sizeof(head));
-    return message->len == 0 || buffer_append(&stream->answer, message->data, message->len) == 0
-               ? !stream->answer.failed
-               : false;
+    buffer_append(&stream->answer, message->data, message->len);
+    return !stream->answer.failed;
 }
 
 void stream_succeed(struct stream *stream, const struct buffer *message)
