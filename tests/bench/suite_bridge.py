@@ -10,23 +10,22 @@ import re
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
 import threading
 import time
 
-import msgpack
+from tests.integration.fake_agent import FakeAgent
+from tests.integration.http2_frames import PREFACE, SETTINGS, frame, grpc_call, grpc_message
 
 from . import machine
 from .rounds import Row, interleave
-from .servers import BUILD, Stage, count, program, request
+from .servers import BUILD, Stage, count, program, request, wait_until
 
 TITLE = "tally-bridge: calls over HTTP/2 (h2load), a pushed change, memory"
 STATIC = os.path.join(BUILD, "image", "bearssl", "tally-bridge")
 SERVICE = "/externalscaler.ExternalScaler/"
 CONNECTIONS = 100
 WANTED = {("GetMetrics, 64 streams", "bridge"): (">=", 10_000)}
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 
 # ---- the programs ----
@@ -46,13 +45,9 @@ def field(number, data):
     return bytes([number << 3 | 2, len(data)]) + data
 
 
-def grpc(message):
-    return b"\0" + struct.pack(">I", len(message)) + message
-
-
 REF = field(1, b"orders") + field(2, b"shop")
-ACTIVE = grpc(b"\x08\x01")
-BODIES = {"GetMetrics": grpc(field(1, REF)), "IsActive": grpc(REF)}
+ACTIVE = grpc_message(b"\x08\x01")
+BODIES = {"GetMetrics": grpc_message(field(1, REF)), "IsActive": grpc_message(REF)}
 
 
 # ---- calls ----
@@ -117,67 +112,19 @@ def call_rows(stage, rounds, quick):
 
 # ---- pushes ----
 
-class Pusher:
-    """An agent that sends `changed` when the benchmark says so."""
-
-    def __init__(self, path):
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
-        self._listener.listen()
-        self.watching = threading.Event()
-        self._watcher = None
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    @staticmethod
-    def _count(active):
-        return {"trigger": "shop/orders", "count": int(active), "active": active,
-                "activation_target": 0, "metric_name": "s0-x"}
-
-    def _serve(self, connection):
-        answers = {"list": {"triggers": [{"name": "shop/orders", "activation_target": 0,
-                                          "target": 5, "metric_name": "s0-x"}]},
-                   "count": self._count(False), "watch": {"watching": True}}
-        unpacker = msgpack.Unpacker()
-        while data := connection.recv(65536):
-            unpacker.feed(data)
-            for _, msgid, method, _ in unpacker:
-                connection.sendall(msgpack.packb([1, msgid, None, answers.get(method, {})]))
-                if method == "watch":
-                    self._watcher = connection
-                    self.watching.set()
-
-    def push(self, active):
-        self._watcher.sendall(msgpack.packb([2, "changed", [self._count(active)]]))
-
-    def close(self):
-        self._listener.close()
+def fake_count(active):
+    return {"trigger": "shop/orders", "count": int(active), "active": active,
+            "activation_target": 0, "metric_name": "s0-x"}
 
 
-def literal(name, value):
-    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+FAKE_LIST = {"triggers": [{"name": "shop/orders", "activation_target": 0, "target": 5,
+                           "metric_name": "s0-x"}]}
 
 
-def frame(kind, flags, stream, payload):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(
-        ">I", stream) + payload
-
-
-def open_stream(port, method=b"StreamIsActive"):
-    head = b"".join(literal(name, value) for name, value in (
-        (b":method", b"POST"), (b":scheme", b"http"), (b":path", SERVICE.encode() + method),
-        (b":authority", b"x"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+def open_stream(port):
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(PREFACE + frame(1, 4, 1, head) +
-                       frame(0, 1, 1, grpc(REF)))
+    connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + grpc_call(1, SERVICE + "StreamIsActive", REF))
     return connection
 
 
@@ -193,24 +140,23 @@ def read_until(connection, wanted):
 
 def push_rows(stage, rounds):
     """From the agent's `changed` to the stream's `true`."""
-    pusher = Pusher(stage.path("pusher"))
-    _, port = start_bridge(stage, stage.path("pusher"))
-    connection = open_stream(port)
-    if not pusher.watching.wait(30):
-        raise RuntimeError("the bridge does not watch")
-    times = []
-    for _ in range(rounds):
-        waits = []
-        for _ in range(50):
-            begun = time.perf_counter()
-            pusher.push(True)
-            read_until(connection, ACTIVE)
-            waits.append((time.perf_counter() - begun) * 1e3)
-            pusher.push(False)
-            time.sleep(0.005)
-        times.append(statistics.median(waits))
-    connection.close()
-    pusher.close()
+    with FakeAgent(stage.path("pusher"), list=lambda _: FAKE_LIST, count=lambda _: fake_count(False),
+                   watch=lambda _: {"watching": True}) as agent:
+        child, port = start_bridge(stage, stage.path("pusher"))
+        connection = open_stream(port)
+        wait_until(lambda: agent.watchers, child, "a watch of the bridge")
+        times = []
+        for _ in range(rounds):
+            waits = []
+            for _ in range(50):
+                begun = time.perf_counter()
+                agent.notify(fake_count(True))
+                read_until(connection, ACTIVE)
+                waits.append((time.perf_counter() - begun) * 1e3)
+                agent.notify(fake_count(False))
+                time.sleep(0.005)
+            times.append(statistics.median(waits))
+        connection.close()
     return [Row("bridge", "a change, from the agent to the stream", times, "ms",
                 wanted=("<=", 50))]
 

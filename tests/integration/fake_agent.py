@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 class FakeAgent:
     """Answers `replies[method](params)`; if that returns None, it closes the connection. `notifications`
-    are sent after the answer to `watch`."""
+    are sent after the answer to `watch`, and those of notify() later."""
 
     def __init__(self, path, notifications=(), **replies):
         self.path = path
@@ -42,6 +42,7 @@ class FakeAgent:
         self.replies = {"hello": lambda _: result("hello-answer"),
                         "ping": lambda _: result("ping-answer"), **replies}
         self.requests = []
+        self.watchers = []  # connections that have sent `watch`
         self._open = []
         self._listener = socket.socket(socket.AF_UNIX)
         # Through the folder's descriptor, to bind paths of any length.
@@ -97,6 +98,16 @@ class FakeAgent:
             error = refusal.map
         connection.sendall(msgpack.packb([1, msgid, error, answer]))
         if method == "watch" and error is None:
+            self.watchers.append(connection)
             for what in self.notifications:
-                connection.sendall(msgpack.packb([2, "changed", [what]]))
+                self._notify(connection, what)
         return True
+
+    @staticmethod
+    def _notify(connection, what):
+        connection.sendall(msgpack.packb([2, "changed", [what]]))
+
+    def notify(self, what):
+        """Sends `changed` to each connection that watches."""
+        for connection in self.watchers:
+            self._notify(connection, what)

@@ -15,40 +15,18 @@ from .agent import wait_until
 from .bridge import Bridge
 from .external_scaler import SERVICE, object_ref, refusal
 from .fake_agent import FakeAgent
+from .http2_frames import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE,
+                           PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, grpc_call, grpc_head,
+                           grpc_message, literal)
 from .process_facts import is_sanitized
 from .yaml_files import small_object
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
-    0, 1, 2, 3, 4, 6, 7, 8, 9)
-END_STREAM, END_HEADERS = 1, 4
 ENHANCE_YOUR_CALM = 11
+CALL = grpc_head(SERVICE + "IsActive")
 
 
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(
-        ">I", stream) + payload
-
-
-def literal(name, value, indexed=False):
-    """A header for HPACK, without Huffman codes and below 127 bytes."""
-    assert len(name) < 127 and len(value) < 127
-    return (b"\x40" if indexed else b"\x00") + bytes([len(name)]) + name.encode() + bytes(
-        [len(value)]) + value.encode()
-
-
-CALL = b"".join(literal(name, value) for name, value in (
-    (":method", "POST"), (":scheme", "http"), (":path", SERVICE + "IsActive"),
-    (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")))
-
-
-def message(data):
-    return b"\0" + struct.pack(">I", len(data)) + data
-
-
-def call(stream, ref=object_ref("small")):
-    return frame(HEADERS, END_HEADERS, stream, CALL) + frame(
-        DATA, END_STREAM, stream, message(ref))
+def call(stream):
+    return grpc_call(stream, SERVICE + "IsActive", object_ref("small"))
 
 
 class Peer:
@@ -286,13 +264,8 @@ def test_ten_thousand_streams_of_a_connection_are_served(bridge):
     one = bridge()
     with Peer(one) as peer:
         count = 10000
-        stream_call = CALL.replace(b"IsActive", b"StreamIsActive").replace(
-            bytes([len(SERVICE + "IsActive")]) + SERVICE.encode(),
-            bytes([len(SERVICE + "StreamIsActive")]) + SERVICE.encode())
         for i in range(count):
-            stream = 2 * i + 1
-            peer.send(frame(HEADERS, END_HEADERS, stream, stream_call) +
-                      frame(DATA, END_STREAM, stream, message(object_ref("small"))))
+            peer.send(grpc_call(2 * i + 1, SERVICE + "StreamIsActive", object_ref("small")))
             if i % 1000 == 0:
                 peer.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 100000)))
         active = set()
@@ -303,7 +276,7 @@ def test_ten_thousand_streams_of_a_connection_are_served(bridge):
             for kind, _, stream, payload in peer.frames():
                 used += 9 + len(payload)
                 if kind == DATA:
-                    assert payload == message(b"\x08\x01")
+                    assert payload == grpc_message(b"\x08\x01")
                     active.add(stream)
             rest = peer.buffer[used:]
     assert one.scaler().is_active(object_ref("small")) is True
