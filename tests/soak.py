@@ -24,8 +24,8 @@ sys.path.insert(0, ROOT)
 
 import msgpack
 
-from tests.gateway.client import Gateway
-from tests.gateway.tables import JOBS, ORDERS, Tables, job
+from tests.gateway.client import temporary_gateway
+from tests.gateway.tables import JOBS, ORDERS, job
 from tests.gateway.world import SUBJECT
 from tests.integration import process_facts
 from tests.integration.agent import Agent, wait_until
@@ -298,19 +298,12 @@ def report(soak, before, after):
 
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 5
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(folder)
-        try:
-            tables = Tables(gateway.dynamodb_local)
-            tables.create(ORDERS)
-            tables.create(JOBS)
-            tables.fill_orders("small", COUNTS["small"])
-            tables.put("jobs", (job(number) for number in range(300)))
-            soak = Soak(gateway, folder)
-            wrong = report(soak, *soak.run(minutes * 60))
-            soak.agent.finish()
-        finally:
-            gateway.stop()
+    with temporary_gateway(ORDERS, JOBS) as (gateway, tables), tempfile.TemporaryDirectory() as folder:
+        tables.fill_orders("small", COUNTS["small"])
+        tables.put("jobs", (job(number) for number in range(300)))
+        soak = Soak(gateway, folder)
+        wrong = report(soak, *soak.run(minutes * 60))
+        soak.agent.finish()
     for line in wrong:
         print(line)
     print(f"{int(not wrong)} passed, {int(bool(wrong))} failed")

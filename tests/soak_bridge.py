@@ -13,7 +13,6 @@ import http.client
 import os
 import random
 import sys
-import tempfile
 import threading
 import time
 
@@ -22,13 +21,14 @@ sys.path.insert(0, ROOT)
 
 import grpc
 
-from tests.gateway.client import Gateway
-from tests.gateway.tables import ORDERS, Tables
+from tests.gateway.client import temporary_gateway
+from tests.gateway.tables import ORDERS
 from tests.integration import process_facts
 from tests.integration.agent import Agent, wait_until
 from tests.integration.bridge import Bridge
-from tests.integration.external_scaler import object_ref
-from tests.integration.test_bridge_attack import CALL, HEADERS, PREFACE, SETTINGS, call, frame
+from tests.integration.external_scaler import SERVICE, object_ref
+from tests.integration.http2_frames import (END_HEADERS, HEADERS, PREFACE, SETTINGS, frame, grpc_call,
+                                            grpc_head)
 from tests.integration.yaml_files import scaled_object, small_object, trigger
 
 CALL_SECONDS = 4  # the bridge answers within 2; the rest is this machine's
@@ -130,10 +130,11 @@ class Soak:
     def breaker(self, seed):
         """Connections that break in the middle of whatever it is."""
         luck = random.Random(seed)
-        whole = PREFACE + frame(SETTINGS, 0, 0) + call(1) + call(3)
+        path, hello = SERVICE + "IsActive", PREFACE + frame(SETTINGS, 0, 0)
+        whole = hello + b"".join(grpc_call(stream, path, object_ref("small")) for stream in (1, 3))
         while not self.over.is_set():
             data = luck.choice([whole, whole[:luck.randrange(len(whole))],
-                                PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, 4, 1, CALL),
+                                hello + frame(HEADERS, END_HEADERS, 1, grpc_head(path)),
                                 b"GET /v1/count/small HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /metr"])
             try:
                 with self.bridge.raw() as connection:
@@ -209,18 +210,12 @@ def report(soak, before, after):
 
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(folder)
-        try:
-            tables = Tables(gateway.dynamodb_local)
-            tables.create(ORDERS)
-            tables.fill_orders("small", 7)
-            soak = Soak(gateway)
-            wrong = report(soak, *soak.run(minutes * 60))
-            soak.bridge.finish()
-            soak.agent.finish()
-        finally:
-            gateway.stop()
+    with temporary_gateway(ORDERS) as (gateway, tables):
+        tables.fill_orders("small", 7)
+        soak = Soak(gateway)
+        wrong = report(soak, *soak.run(minutes * 60))
+        soak.bridge.finish()
+        soak.agent.finish()
     for line in wrong:
         print(line)
     print(f"{int(not wrong)} passed, {int(bool(wrong))} failed")

@@ -2,14 +2,12 @@
 """What a fleet of real agents costs DynamoDB, with a shared count and without; sums over shards."""
 
 import os
-import shutil
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.gateway.client import Gateway
+from tests.gateway.client import temporary_gateway
 from tests.gateway.share_table import ShareTable
-from tests.gateway.tables import ORDERS, Tables
+from tests.gateway.tables import ORDERS
 from tests.integration.agent import Agent
 from tests.integration.yaml_files import scaled_object, text, trigger
 
@@ -35,13 +33,13 @@ def warm(options):
 
 
 def used(world, tables):
-    answer = {name: 0 for name in COLUMNS}
+    units = {name: 0 for name in COLUMNS}
     for name in tables:
         usage = world.usage(table=name)
-        for column in answer:
-            answer[column] += usage.get(column, 0)
-    answer["looks"] = world.usage(table=tables[-1])["read_units"] if len(tables) > 1 else 0
-    return answer
+        for column in units:
+            units[column] += usage.get(column, 0)
+    units["looks"] = world.usage(table=tables[-1])["read_units"] if len(tables) > 1 else 0
+    return units
 
 
 def measure(gateway, number, intervals, share=None):
@@ -92,7 +90,7 @@ def sum_of_shards(rounds):
 
 def draw(shared, alone):
     def curve(found):
-        return {number: Spread([answer["read_units"]]) for number, answer in found.items()}
+        return {number: Spread([units["read_units"]]) for number, units in found.items()}
 
     path = os.path.join(BUILD, "bench", "fleet.svg")
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -106,11 +104,11 @@ def draw(shared, alone):
 def rows(shared, together, apart):
     one = shared[1]
     found = [Row("fleet", f"read units, {number} agents, without looks",
-                 [answer["read_units"] - answer["looks"]], "RCU", "one agent",
+                 [units["read_units"] - units["looks"]], "RCU", "one agent",
                  [one["read_units"] - one["looks"]], ("<=", 1.05) if number == 100 else None)
-             for number, answer in shared.items()]
-    found += [Row("fleet", f"looks of an agent, {number} agents", [answer["looks"] / number], "RCU")
-              for number, answer in shared.items()]
+             for number, units in shared.items()]
+    found += [Row("fleet", f"looks of an agent, {number} agents", [units["looks"] / number], "RCU")
+              for number, units in shared.items()]
     found.append(Row("fleet", f"sum over {SHARDS} shards of {SHARD_PAGES} pages", together, "s",
                      "one after the other", apart, ("<=", 0.27)))
     return found
@@ -118,21 +116,14 @@ def rows(shared, together, apart):
 
 def run(rounds, quick=False):
     sizes, intervals = ((1, 10), 2) if quick else (SIZES, INTERVALS)
-    folder = tempfile.mkdtemp(prefix="tally-bench-", dir="/tmp")
-    gateway = Gateway(folder)
-    try:
-        tables = Tables(gateway.dynamodb_local)
-        tables.create(ORDERS)
+    with temporary_gateway(ORDERS) as (gateway, tables):
         tables.fill_orders("pending", ITEMS)
         shared = {number: measure(gateway, number, intervals, ShareTable(tables))
                   for number in sizes}
         alone = {number: measure(gateway, number, intervals) for number in ALONE}
-    finally:
-        gateway.stop()
-        shutil.rmtree(folder, ignore_errors=True)
     together, apart = sum_of_shards(rounds)
-    cells = {**{f"{number} shared": answer for number, answer in shared.items()},
-             **{f"{number} alone": answer for number, answer in alone.items()}}
+    cells = {**{f"{number} shared": units for number, units in shared.items()},
+             **{f"{number} alone": units for number, units in alone.items()}}
     table.grid(f"Agents that keep a count of {ITEMS} items fresh, for each interval of "
                f"{INTERVAL} s", cells, COLUMNS, {})
     return TITLE, rows(shared, together, apart), [draw(shared, alone)]

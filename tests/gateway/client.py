@@ -2,10 +2,12 @@
 """The gateway's interface for tests: its process, a world in it, and the control API as Python
 calls."""
 
+import contextlib
 import http.client
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 from . import process
 from .local import ROOT
 from .server import METHODS
+from .tables import Tables
 
 READY_SECONDS = 90
 
@@ -95,3 +98,17 @@ class Gateway:
     def stop(self):
         process.stop(self._child)
         self._log.close()
+
+
+@contextlib.contextmanager
+def temporary_gateway(*definitions):
+    """A gateway for a script, in a folder of its own, and its tables, made by these definitions."""
+    with tempfile.TemporaryDirectory(prefix="tally-gateway-") as folder:
+        gateway = Gateway(folder)
+        try:
+            tables = Tables(gateway.dynamodb_local)
+            for definition in definitions:
+                tables.create(definition)
+            yield gateway, tables
+        finally:
+            gateway.stop()

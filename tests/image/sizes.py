@@ -18,9 +18,9 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 # pylint: disable=wrong-import-position
-from tests.gateway.client import Gateway  # noqa: E402
+from tests.gateway.client import temporary_gateway  # noqa: E402
 from tests.gateway.local import ROOT  # noqa: E402
-from tests.gateway.tables import ORDERS, Tables  # noqa: E402
+from tests.gateway.tables import ORDERS  # noqa: E402
 from tests.integration import agent as agents  # noqa: E402
 from tests.integration.yaml_files import small_object  # noqa: E402
 
@@ -111,25 +111,19 @@ def main():
     os.chdir(ROOT)
     counts = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     too_large = []
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(folder)
-        try:
-            tables = Tables(gateway.dynamodb_local)
-            tables.create(ORDERS)
-            tables.fill_orders("small", 7)
-            row("", "compressed", "unpacked", "RSS start", "RSS 1", f"RSS {counts}", "written",
-                "CPU/count")
-            for name, build in BUILDS.items():
-                in_image = name in LIMITS
-                sizes = (image_sizes if in_image else installed_sizes)(build)
-                taken = measure(gateway, os.path.join(ROOT, build), counts)
-                row(name, *map(mb, sizes), mb(taken["start"][0]), mb(taken["first"][0]),
-                    mb(taken["last"][0]), mb(taken["last"][1]), f"{taken['processor']:.2f} ms")
-                reached = (*sizes, taken["last"][0])
-                if in_image and any(size >= limit for size, limit in zip(reached, LIMITS[name])):
-                    too_large.append(name)
-        finally:
-            gateway.stop()
+    with temporary_gateway(ORDERS) as (gateway, tables):
+        tables.fill_orders("small", 7)
+        row("", "compressed", "unpacked", "RSS start", "RSS 1", f"RSS {counts}", "written",
+            "CPU/count")
+        for name, build in BUILDS.items():
+            in_image = name in LIMITS
+            sizes = (image_sizes if in_image else installed_sizes)(build)
+            taken = measure(gateway, os.path.join(ROOT, build), counts)
+            row(name, *map(mb, sizes), mb(taken["start"][0]), mb(taken["first"][0]),
+                mb(taken["last"][0]), mb(taken["last"][1]), f"{taken['processor']:.2f} ms")
+            reached = (*sizes, taken["last"][0])
+            if in_image and any(size >= limit for size, limit in zip(reached, LIMITS[name])):
+                too_large.append(name)
     for name in too_large:
         print(f"{name} is larger than {', '.join(map(mb, LIMITS[name]))}", file=sys.stderr)
     return 1 if too_large else 0

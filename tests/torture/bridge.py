@@ -3,13 +3,11 @@
 the same again until all is answered, then the end. No allocation may end the program once it listens:
 a call or a page without memory is an error to its client alone."""
 
-import contextlib
 import http.client
 import json
 import os
 import re
 import shutil
-import signal
 import tempfile
 import time
 
@@ -17,9 +15,8 @@ import grpc
 
 from tests.integration.external_scaler import Scaler, object_ref
 
-from .program import Program
+from .program import GIVE_UP_SECONDS, Program, child_is_over, end_child
 
-GIVE_UP_SECONDS = 20
 REFUSED = (1, 2)  # exit codes of a run that could not start
 CALL_SECONDS = 5
 METRIC = ("aws-dynamodb-orders", 7, 7.0)
@@ -61,12 +58,12 @@ class TorturedBridge:
             port = self._wait(pid)
             while port is not None:
                 failed.append(self._use(port))
-                if len(failed) > 1 and (not failed[-1] or self._is_over(pid)):
+                if len(failed) > 1 and (not failed[-1] or child_is_over(pid)):
                     break
                 if time.monotonic() > started + GIVE_UP_SECONDS:
                     raise AssertionError(f"it does not get well: {failed[-1]}")
         finally:
-            self._end(pid)
+            end_child(pid)
             code, allocations = self._program.ended()
         return self._judge(code, port, " ".join(failed).strip()), allocations
 
@@ -74,32 +71,14 @@ class TorturedBridge:
 
     def _wait(self, pid):
         """The port; None if it ended."""
-        end = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + GIVE_UP_SECONDS
         while not (found := re.search(r"event=listening address=\"?\S+:(\d+)", self.log())):
-            if self._is_over(pid):
+            if child_is_over(pid):
                 return None
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 raise AssertionError("it does not listen")
             time.sleep(0.002)
         return int(found.group(1))
-
-    @staticmethod
-    def _is_over(pid):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                return file.read().rpartition(")")[2].split()[0] == "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-
-    def _end(self, pid):
-        end = time.monotonic() + GIVE_UP_SECONDS
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        while not self._is_over(pid):
-            if time.monotonic() > end:
-                os.kill(pid, signal.SIGKILL)
-                raise AssertionError("it does not end")
-            time.sleep(0.002)
 
     def _judge(self, code, port, failed):
         if code == 0 and port is not None:

@@ -1,10 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program with failing.c in it."""
 
+import contextlib
 import os
+import signal
 import subprocess
+import time
 
 from tests.integration.agent import BUILD
+
+GIVE_UP_SECONDS = 20
+
+
+def child_is_over(pid):
+    """Whether the child has ended; its Program may wait for it later."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def end_child(pid):
+    """Ends the child by SIGTERM. AssertionError: it had to be killed."""
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    while not child_is_over(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError("it does not end")
+        time.sleep(0.002)
 
 
 class Program:

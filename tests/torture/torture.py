@@ -12,24 +12,22 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-from tests.gateway.client import Gateway
-from tests.gateway.tables import ORDERS, Tables
+from tests.gateway.client import temporary_gateway
+from tests.gateway.tables import ORDERS
 from tests.integration.agent import Agent
 from tests.integration.rpc import Rpc, RpcError
 from tests.integration.yaml_files import scaled_object, small_object, trigger
 from tests.torture.bridge import TorturedBridge
 from tests.torture.command import torture_command
-from tests.torture.program import Program
+from tests.torture.program import GIVE_UP_SECONDS, Program, child_is_over, end_child
 
 WORKERS = max(2, os.cpu_count() or 1)
-GIVE_UP_SECONDS = 20
 # Exit codes of a run that could not start: 1 means out of memory, 2 that a file could not be read for
 # lack of memory.
 REFUSED = (1, 2)
@@ -70,10 +68,10 @@ class Tortured(Agent):
         except (OSError, TypeError) as error:
             answer.append(f"gone ({type(error).__name__})")  # _judge decides whether this is allowed
             end = time.monotonic() + 5  # it is exiting, and ignores signals
-            while not self._is_zombie(pid) and time.monotonic() < end:
+            while not child_is_over(pid) and time.monotonic() < end:
                 time.sleep(0.002)
         finally:
-            self._end(pid)
+            end_child(pid)
         return answer
 
     def _use(self, pid, result):
@@ -109,33 +107,16 @@ class Tortured(Agent):
             time.sleep(0.005)
         raise AssertionError("nothing came of the reload")
 
-    def _end(self, pid):
-        end = time.monotonic() + GIVE_UP_SECONDS
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            while not self._is_zombie(pid):
-                if time.monotonic() > end:
-                    os.kill(pid, signal.SIGKILL)
-                time.sleep(0.002)
-
     def _wait(self, pid):
         end = time.monotonic() + GIVE_UP_SECONDS
         while not self._listens():
-            if not os.path.exists(f"/proc/{pid}") or self._is_zombie(pid):
+            if child_is_over(pid):
                 return False
             if time.monotonic() > end:
                 os.kill(pid, signal.SIGKILL)
                 raise AssertionError("it hangs at the start")
             time.sleep(0.002)
         return True
-
-    @staticmethod
-    def _is_zombie(pid):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                return file.read().rpartition(")")[2].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
 
     def _ask(self, name, allowed, wanted=7):
         result = self._count(name, wanted)
@@ -270,16 +251,10 @@ def torture_verbs(gateway, *_):
 def main():
     programs = {"tallyd": torture_agent, "tally-bridge": torture_bridge, "tally": torture_verbs}
     wanted, first, last = (sys.argv[1:] + ["", 1, 0][len(sys.argv) - 1:])[:3]
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(folder)
-        try:
-            tables = Tables(gateway.dynamodb_local)
-            tables.create(ORDERS)
-            tables.fill_orders("small", 7)
-            results = [torture(gateway, int(first), int(last))
-                       for name, torture in programs.items() if wanted in ("", name)]
-        finally:
-            gateway.stop()
+    with temporary_gateway(ORDERS) as (gateway, tables):
+        tables.fill_orders("small", 7)
+        results = [torture(gateway, int(first), int(last))
+                   for name, torture in programs.items() if wanted in ("", name)]
     passed, failed = (sum(numbers) for numbers in zip(*results))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
