@@ -32,7 +32,7 @@ test=(g++ git clang clang-format clang-tidy cppcheck curl golang-github-ugorji-g
 packages=(build-essential debhelper dpkg-dev git)
 machine=(cpio qemu-system-arm qemu-user)
 deep=(autopkgtest lintian mmdebstrap "${packages[@]}")
-bench=(binutils nghttp2-client python3 python3-msgpack util-linux)
+bench=(binutils nghttp2-client python3-msgpack python3-yaml util-linux)
 peers=("redis-server" "memcached" "golang-go golang-github-aws-aws-sdk-go-v2-dev" "python3-boto3"
   "awscli")
 image=(buildah cmake dpkg-dev gcc git gperf libc6-dev make patch python3)
@@ -181,7 +181,7 @@ install_peers() {
 
 what=${1:-test}
 case $what in
-  demo | test | deep) demo_too=1 ;;
+  demo | test | deep | bench) demo_too=1 ;;
 esac
 case $what in
   test | deep) test_too=1 ;;
@@ -201,7 +201,7 @@ case $what in
     deploy/sysroot.sh arm64 .deps/machine/arm64 linux-image-cloud-arm64 busybox-static
     ;;
   bench)
-    install_packages "${build[@]}" "${bench[@]}"
+    install_packages "${build[@]}" "${demo[@]}" "${bench[@]}"
     install_peers
     ;;
   image) install_packages "${image[@]}" ${2:+"${compiler[$2]}"} ;;
