@@ -175,9 +175,9 @@ def self_test():
         "agent/loop.c": "#include <uv.h>\n",
         "proto/reader.c": "/* time() is not asked */\n",
     }
-    answer = check(bad)
+    faults = check(bad)
     missed = [name for name in bad if name != "agent/aws/sigv4.h"
-              and not any(line.startswith(name + ":") or unit(name) in line for line in answer)]
+              and not any(line.startswith(name + ":") or unit(name) in line for line in faults)]
     missed += [] if missing({"agent/main.c": ""}) else ["a leaf that is gone"]
     return [f"not found: {name}" for name in missed] + [f"found: {line}" for line in check(good)]
 

@@ -27,7 +27,7 @@ def main():
         parser.error(f"no suite is named {', '.join(unknown)}; there are: {', '.join(SUITES)}")
 
     facts = machine.describe()
-    answer = {"machine": facts, "rounds": options.rounds, "rows": [], "notes": []}
+    report = {"machine": facts, "rounds": options.rounds, "rows": [], "notes": []}
     print(f"{facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}, load "
           f"{facts['load_before']:.2f}; {facts['placement']}; {options.rounds} interleaved rounds.\n"
           "Each line: the median, the ratio to a peer, and the spread of that ratio.")
@@ -36,14 +36,14 @@ def main():
         module = importlib.import_module(f"tests.bench.suite_{suite}")
         title, rows, notes = module.run(options.rounds, options.quick)
         table.show(title, rows, notes)
-        answer["rows"] += [row.as_json() for row in rows]
-        answer["notes"] += notes
+        report["rows"] += [row.as_json() for row in rows]
+        report["notes"] += notes
     facts["load_after"] = os.getloadavg()[0]
-    answer["seconds"] = round(time.monotonic() - start)
+    report["seconds"] = round(time.monotonic() - start)
     path = os.path.join(servers.BUILD, "bench", "results.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(answer, file, indent=1, ensure_ascii=False)
-    print(f"\nAll of it, run by run: {os.path.relpath(path)}; {answer['seconds']} s, load "
+        json.dump(report, file, indent=1, ensure_ascii=False)
+    print(f"\nAll of it, run by run: {os.path.relpath(path)}; {report['seconds']} s, load "
           f"{facts['load_after']:.2f} at the end")
     return 0
 

@@ -46,12 +46,12 @@ class Row:
         return median >= bound if sign == ">=" else median <= bound
 
     def as_json(self):
-        answer = {"suite": self.suite, "what": self.what, "unit": self.unit,
-                "median": self.value.median, "runs": self.value.values}
+        row = {"suite": self.suite, "what": self.what, "unit": self.unit,
+               "median": self.value.median, "runs": self.value.values}
         if self.ratio:
-            answer.update(beside=self.beside, beside_median=self.other.median,
-                        beside_runs=self.other.values, ratio=self.ratio.median,
-                        ratio_low=self.ratio.low, ratio_high=self.ratio.high)
+            row.update(beside=self.beside, beside_median=self.other.median,
+                       beside_runs=self.other.values, ratio=self.ratio.median,
+                       ratio_low=self.ratio.low, ratio_high=self.ratio.high)
         if self.wanted:
-            answer.update(wanted=" ".join(map(str, self.wanted)), met=self.met())
-        return answer
+            row.update(wanted=" ".join(map(str, self.wanted)), met=self.met())
+        return row

@@ -118,15 +118,15 @@ def fill(arguments, ready):
 
 def progress(count):
     """Prints a line every two seconds for work that takes longer."""
-    answer = time.monotonic()
+    shown_at = time.monotonic()
 
-    def tell(number):
-        nonlocal answer
-        if time.monotonic() - answer >= 2:
-            answer = time.monotonic()
+    def show(number):
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= 2:
+            shown_at = time.monotonic()
             print(f"  {number:,} of {count:,} items …", flush=True)
 
-    return tell
+    return show
 
 
 def token(arguments, ready):

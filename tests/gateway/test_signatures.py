@@ -167,9 +167,9 @@ def test_a_clock_that_is_off_is_refused_with_awss_own_time(world, offset, word):
     status, headers, answer = send(world, signed(world, world.session()))
     assert status == 400
     assert answer["message"].startswith(word)
-    result = datetime.strptime(headers["Date"], "%a, %d %b %Y %H:%M:%S GMT")
+    date = datetime.strptime(headers["Date"], "%a, %d %b %Y %H:%M:%S GMT")
     wanted = datetime.now(timezone.utc) + timedelta(seconds=offset)
-    assert abs(result.replace(tzinfo=timezone.utc) - wanted) < timedelta(seconds=5)
+    assert abs(date.replace(tzinfo=timezone.utc) - wanted) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("offset", [-290, 290])

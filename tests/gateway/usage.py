@@ -34,7 +34,7 @@ class Usage:
         return dict(self._tables.get(table, _nothing()))
 
     def tables(self):
-        return {name: dict(answer) for name, answer in self._tables.items()}
+        return {name: dict(entry) for name, entry in self._tables.items()}
 
     def clear(self):
         self._tables.clear()

@@ -63,8 +63,8 @@ def test_the_list_decides(open_to, options, uid, gid, served):
 def test_the_socket_belongs_to_its_group_from_the_first_moment(start):
     agent = start(small_object(), options=["--socket-group", str(GROUP)])
     os.chmod(agent.folder, 0o755)
-    answer = os.stat(agent.socket)
-    assert (answer.st_gid, answer.st_mode & 0o777) == (GROUP, 0o660)
+    info = os.stat(agent.socket)
+    assert (info.st_gid, info.st_mode & 0o777) == (GROUP, 0o660)
     assert as_user(agent, "count", "small", gid=GROUP)[:2] == (0, "7\n")
     code, out, err = as_user(agent, "count", "small")
     assert code != 0 and out == ""
@@ -95,9 +95,9 @@ def test_nobody_forges_a_line_of_the_log(start, world, format_):
     agent.stop()
     log = agent.log()
     if format_ == "json":
-        answer = [json.loads(line)["event"] for line in log.splitlines()]
+        named = [json.loads(line)["event"] for line in log.splitlines()]
     else:
-        answer = events(log)
-    assert {"listening", "stopped"} <= set(answer) and "forged" not in answer
+        named = events(log)
+    assert {"listening", "stopped"} <= set(named) and "forged" not in named
     assert not set(log) & set("\r\x1b\x7f\u0085")
     assert "AccessDenied" in log
