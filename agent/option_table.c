@@ -10,11 +10,16 @@
 #include <string.h>
 #include <strings.h>
 
+#define ROWS_MAX       64
+#define VARIABLE_BYTES 48
+
 #define UNITS_MAX    1e15
 #define UNITS_DIGITS 40
 
 #define SIZE_LEAST (64ul * 1024)
 #define SIZE_MOST  (1024ul * 1024 * 1024)
+
+/* ---- values ---- */
 
 /* The number at the start of the text: what follows it, or NULL. */
 static const char *option_read_digits(const char *text, int base, unsigned long *number)
@@ -137,12 +142,7 @@ bool option_value_format(const char *text, bool *is_json)
     return *is_json || strcasecmp(text, "logfmt") == 0;
 }
 
-/* ---- option table ---- */
-
-#define ROWS_MAX       64
-#define VARIABLE_BYTES 48
-
-/* ---- one value ---- */
+/* ---- one option ---- */
 
 static bool option_take(const struct option_table *table, void *options,
     const struct option_row *row, const char *value)

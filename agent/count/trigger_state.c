@@ -612,9 +612,7 @@ struct identity *trigger_state_identity(const struct trigger_state *state)
     return state->identity;
 }
 
-/* ---- refresh ---- */
-
-/* Trigger states that are kept fresh: warm ones, and watched ones. */
+/* ---- refresh: warm and watched triggers are kept fresh ---- */
 
 /* Not for clients' values: each set requested once would cost as much as the trigger itself, for
  * ever. */
