@@ -77,13 +77,13 @@ struct count_answer {
 
 struct cache {
     bool has_value;
+    bool refused; /* until not_before, the failure itself is the answer */
     struct count_value value;
     int64_t value_at;         /* when its last page arrived */
     uint32_t failures;        /* failed flights in a row, */
     uint32_t overruns;        /* and those in a row that ended at the flight timeout */
     struct failure *failure;  /* the last one; large and rare, so it is usually NULL */
     int64_t not_before;       /* no new flight starts earlier */
-    bool refused;             /* until not_before, the failure itself is the answer */
     struct count_value bound; /* the last lower bound, which is no count; pages 0: none */
     int64_t bound_at;         /* when it was counted */
     struct count_rate rate;   /* of the exact counts */

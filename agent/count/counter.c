@@ -28,10 +28,8 @@ struct counter {
     struct slot *slots; /* as the configuration's triggers */
     unsigned generation;
     int64_t loaded_wall;
-    unsigned rejections;            /* of newer configurations, in a row */
-    char rejection[320];            /* why */
-    struct trigger_state **orphans; /* of removed triggers, until their flights have ended */
-    size_t orphan_count;
+    unsigned rejections; /* of newer configurations, in a row */
+    char rejection[320]; /* why */
 };
 
 /* ---- ended states ---- */
@@ -39,37 +37,9 @@ struct counter {
 static void counter_reap(void *data)
 {
     struct counter *counter = data;
-    size_t kept = 0;
 
     adhoc_counts_reap(&counter->context);
-    for (size_t i = 0; i < counter->orphan_count; i++) {
-        if (trigger_state_is_idle(counter->orphans[i]))
-            trigger_state_destroy(counter->orphans[i]);
-        else
-            counter->orphans[kept++] = counter->orphans[i];
-    }
-    counter->orphan_count = kept;
-}
-
-/* Reserves room for this many more, so that abandoning cannot fail. 0 or -ENOMEM. */
-static int reserve_orphans(struct counter *counter, size_t more)
-{
-    size_t wanted = counter->orphan_count + more + 1; /* never 0 */
-    struct trigger_state **orphans = reallocarray(
-        counter->orphans, wanted, sizeof(struct trigger_state *));
-
-    if (orphans == NULL)
-        return -ENOMEM;
-    counter->orphans = orphans;
-    return 0;
-}
-
-static void counter_abandon(struct counter *counter, struct trigger_state *state)
-{
-    if (state == NULL)
-        return;
-    counter->orphans[counter->orphan_count++] = state;
-    trigger_state_abandon(state);
+    trigger_states_reap(&counter->context);
 }
 
 /* ---- slots ---- */
@@ -130,11 +100,12 @@ static bool same_query(const struct query *a, const struct query *b)
            a->max_pages == b->max_pages;
 }
 
-static void slot_abandon(struct counter *counter, struct slot *slot)
+static void slot_abandon(struct slot *slot)
 {
-    counter_abandon(counter, slot->state);
+    if (slot->state != NULL)
+        trigger_state_abandon(slot->state);
     for (size_t i = 0; i < slot->variant_count; i++)
-        counter_abandon(counter, slot->variants[i]);
+        trigger_state_abandon(slot->variants[i]);
     slot->state = NULL;
     slot->variant_count = 0;
 }
@@ -176,7 +147,7 @@ static void slots_take_over(struct counter *counter, struct snapshot *snapshot, 
             slot_move(&slots[at], &counter->slots[i], snapshot, &new->triggers[at],
                 loop_now(counter->context.loop));
         else
-            slot_abandon(counter, &counter->slots[i]);
+            slot_abandon(&counter->slots[i]);
     }
 }
 
@@ -185,41 +156,31 @@ static void start_warm(struct counter *counter)
     const struct config *config = counter->snapshot->config;
 
     /* A state that cannot be created now is created at the next request. */
-    for (size_t i = 0; i < config->trigger_count; i++)
+    for (size_t i = 0; i < config->trigger_count; i++) {
+        struct trigger_state *state;
+
         if (config->triggers[i].warm)
-            counter_state(counter, &config->triggers[i], NULL);
-}
-
-static size_t count_states(const struct counter *counter)
-{
-    size_t triggers = counter->snapshot != NULL ? counter->snapshot->config->trigger_count : 0;
-    size_t count = 0;
-
-    for (size_t i = 0; i < triggers; i++)
-        count += 1 + counter->slots[i].variant_count;
-    return count;
+            counter_state(counter, &config->triggers[i], NULL, &state);
+    }
 }
 
 /* Called once the configuration is in force: updates each watch. */
-static void notify_watchers(struct counter *counter, size_t first_orphan)
+static void notify_watchers(struct counter *counter)
 {
     for (size_t i = 0; i < counter->snapshot->config->trigger_count; i++)
         if (counter->slots[i].state != NULL)
             trigger_state_notify_watchers(counter->slots[i].state);
-    for (size_t i = first_orphan; i < counter->orphan_count; i++)
-        trigger_state_dismiss_watchers(counter->orphans[i]);
+    trigger_states_dismiss_watchers(&counter->context);
 }
 
 int counter_load(struct counter *counter, struct config *config)
 {
     struct snapshot *snapshot = snapshot_create(config);
-    size_t first_orphan = counter->orphan_count;
-    struct slot *slots = NULL;
+    struct slot *slots;
 
     if (snapshot == NULL)
         return -ENOMEM;
-    if (reserve_orphans(counter, count_states(counter)) == 0)
-        slots = slots_create(counter->identities, config, loop_now(counter->context.loop));
+    slots = slots_create(counter->identities, config, loop_now(counter->context.loop));
     if (slots == NULL) {
         free(snapshot);
         return -ENOMEM;
@@ -235,7 +196,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->loaded_wall = loop_wall(counter->context.loop);
     counter->rejections = 0;
     start_warm(counter);
-    notify_watchers(counter, first_orphan);
+    notify_watchers(counter);
     return 0;
 }
 
@@ -249,16 +210,10 @@ static struct slot *slot_of(const struct counter *counter, const struct trigger 
 static struct trigger_state *counter_make(
     struct counter *counter, const struct trigger *trigger, const char *values)
 {
-    struct identity *identity = identity_acquire(counter->identities, trigger->identity);
-    struct trigger_state *state;
+    const struct slot *slot = slot_of(counter, trigger);
 
-    if (identity == NULL)
-        return NULL;
-    state = trigger_state_create(&counter->context, counter->snapshot, trigger, identity, values,
-        slot_of(counter, trigger)->budget);
-    if (state == NULL)
-        identity_release(identity);
-    return state;
+    return trigger_state_create(
+        &counter->context, counter->snapshot, trigger, slot->identity, values, slot->budget);
 }
 
 /* The variant with these values, moved to the front; NULL: none. */
@@ -285,60 +240,52 @@ static size_t find_unwanted(const struct slot *slot)
     return slot->variant_count;
 }
 
-static void remove_variant(struct counter *counter, struct slot *slot, size_t place)
+static void remove_variant(struct slot *slot, size_t place)
 {
     slot->evicted_rcu += trigger_state_rcu_total(slot->variants[place]);
-    counter_abandon(counter, slot->variants[place]);
+    trigger_state_abandon(slot->variants[place]);
     slot->variant_count--;
     memmove(&slot->variants[place], &slot->variants[place + 1],
         (slot->variant_count - place) * sizeof(struct trigger_state *));
 }
 
-static struct trigger_state *add_variant(
-    struct counter *counter, const struct trigger *trigger, struct slot *slot, const char *values)
+static int add_variant(struct counter *counter, const struct trigger *trigger, struct slot *slot,
+    const char *values, struct trigger_state **state)
 {
     bool full = slot->variant_count == COUNTER_VARIANTS_MAX;
     size_t place = full ? find_unwanted(slot) : 0;
-    struct trigger_state *state;
 
     if (full && place == slot->variant_count)
-        return NULL;
+        return -EBUSY;
     if (slot->variants == NULL)
         slot->variants = calloc(COUNTER_VARIANTS_MAX, sizeof(struct trigger_state *));
-    if (slot->variants == NULL || reserve_orphans(counter, 1) < 0)
-        return NULL;
-    state = counter_make(counter, trigger, values);
-    if (state == NULL)
-        return NULL;
+    if (slot->variants == NULL)
+        return -ENOMEM;
+    *state = counter_make(counter, trigger, values);
+    if (*state == NULL)
+        return -ENOMEM;
     if (full)
-        remove_variant(counter, slot, place);
+        remove_variant(slot, place);
     memmove(&slot->variants[1], &slot->variants[0],
         slot->variant_count * sizeof(struct trigger_state *));
-    slot->variants[0] = state;
+    slot->variants[0] = *state;
     slot->variant_count++;
-    return state;
+    return 0;
 }
 
-struct trigger_state *counter_state(
-    struct counter *counter, const struct trigger *trigger, const char *values)
+int counter_state(struct counter *counter, const struct trigger *trigger, const char *values,
+    struct trigger_state **state)
 {
     struct slot *slot = slot_of(counter, trigger);
-    struct trigger_state *state;
 
-    if (values == NULL && slot->state != NULL)
-        return slot->state;
-    if (values == NULL)
-        return slot->state = counter_make(counter, trigger, NULL);
-    state = find_variant(slot, values);
-    return state != NULL ? state : add_variant(counter, trigger, slot, values);
-}
-
-bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger)
-{
-    const struct slot *slot = slot_of(counter, trigger);
-
-    return slot->variant_count == COUNTER_VARIANTS_MAX &&
-           find_unwanted(slot) == slot->variant_count;
+    if (values == NULL) {
+        if (slot->state == NULL)
+            slot->state = counter_make(counter, trigger, NULL);
+        *state = slot->state;
+        return *state != NULL ? 0 : -ENOMEM;
+    }
+    *state = find_variant(slot, values);
+    return *state != NULL ? 0 : add_variant(counter, trigger, slot, values, state);
 }
 
 void counter_peek(
@@ -395,10 +342,8 @@ void counter_destroy(struct counter *counter)
     adhoc_counts_end(&counter->context);
     if (counter->snapshot != NULL)
         slots_free(counter->slots, counter->snapshot->config->trigger_count);
-    for (size_t i = 0; i < counter->orphan_count; i++)
-        trigger_state_destroy(counter->orphans[i]);
+    trigger_states_end(&counter->context);
     shared_counts_end(&counter->context.shared_counts);
-    free(counter->orphans);
     loop_timer_destroy(counter->context.reaper);
     snapshot_unref(counter->snapshot);
     free(counter);

@@ -42,13 +42,10 @@ unsigned counter_generation(const struct counter *counter);
 
 /* The state of one of the configuration's triggers, created at the first request. values:
  * ExpressionAttributeValues with a client's merged in, in canonical order; NULL: the trigger's own.
- * NULL: out of memory, or crowded. The trigger's own is valid while its configuration is in force,
- * another until the loop turns. */
-struct trigger_state *counter_state(
-    struct counter *counter, const struct trigger *trigger, const char *values);
-
-/* Whether every kept set of values has waiters: there is no room for one more. */
-bool counter_is_crowded(const struct counter *counter, const struct trigger *trigger);
+ * 0; -ENOMEM; or -EBUSY: COUNTER_VARIANTS_MAX sets of values have waiters. *state of the trigger's
+ * own values is valid while its configuration is in force, another until the loop turns. */
+int counter_state(struct counter *counter, const struct trigger *trigger, const char *values,
+    struct trigger_state **state);
 
 /* What is known of the trigger, without creating a state. */
 void counter_peek(

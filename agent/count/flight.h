@@ -33,10 +33,10 @@ struct count_context {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
-    struct loop_timer
-        *reaper; /* started when an abandoned state has become idle, or an ad-hoc count */
-    struct ring adhoc_counts;       /* adhoc_count::link, the counts under way */
-    struct ring ended_adhoc_counts; /* the counts to be freed */
+    struct loop_timer *reaper;       /* frees in the next turn what has ended: */
+    struct trigger_state *abandoned; /* states that no request can reach any more */
+    struct ring adhoc_counts;        /* adhoc_count::link, the counts under way */
+    struct ring ended_adhoc_counts;  /* the counts to be freed */
     struct count_stats stats;
     struct rcu_budget budget; /* --budget, for all triggers */
     const char *share_table;  /* --share-table; NULL: counts are not shared */

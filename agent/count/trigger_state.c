@@ -29,6 +29,7 @@ struct trigger_state {
     struct loop_timer *refresh; /* of a warm or watched trigger */
     struct outage outage;       /* of its flights, for the log */
     bool abandoned;
+    struct trigger_state *next; /* count_context::abandoned */
 };
 
 static void trigger_state_set_patience(struct trigger_state *state);
@@ -140,12 +141,8 @@ static void trigger_state_answer_all(struct trigger_state *state, const struct f
 /* No request can reach an abandoned state: without waiters its flight is useless. */
 static void trigger_state_end_if_unwanted(struct trigger_state *state)
 {
-    if (!state->abandoned || !waiters_are_none(&state->waiters))
-        return;
-    if (state->flight != NULL)
-        flight_cancel(state->flight);
-    state->flight = NULL;
-    loop_timer_start(state->context->reaper, 0);
+    if (state->abandoned && !trigger_state_is_wanted(state))
+        loop_timer_start(state->context->reaper, 0);
 }
 
 static void deadlines_passed(void *data)
@@ -506,7 +503,7 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
     state->context = context;
     state->snapshot = snapshot_ref(snapshot);
     state->trigger = trigger;
-    state->identity = identity;
+    state->identity = identity_ref(identity);
     cache_init(&state->cache);
     waiters_init(&state->waiters, context->loop, deadlines_passed, state);
     watchers_init(&state->watchers);
@@ -557,13 +554,41 @@ void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
 void trigger_state_abandon(struct trigger_state *state)
 {
     state->abandoned = true;
-    trigger_state_set_patience(state);
-    trigger_state_end_if_unwanted(state);
+    state->next = state->context->abandoned;
+    state->context->abandoned = state;
+    loop_timer_start(state->context->reaper, 0);
 }
 
-bool trigger_state_is_idle(const struct trigger_state *state)
+void trigger_states_reap(struct count_context *context)
 {
-    return state->flight == NULL;
+    struct trigger_state **at = &context->abandoned;
+
+    while (*at != NULL) {
+        struct trigger_state *state = *at;
+
+        if (trigger_state_is_wanted(state)) {
+            at = &state->next;
+        } else {
+            *at = state->next;
+            trigger_state_destroy(state);
+        }
+    }
+}
+
+void trigger_states_dismiss_watchers(struct count_context *context)
+{
+    for (struct trigger_state *state = context->abandoned; state != NULL; state = state->next)
+        watchers_dismiss(&state->watchers);
+}
+
+void trigger_states_end(struct count_context *context)
+{
+    while (context->abandoned != NULL) {
+        struct trigger_state *state = context->abandoned;
+
+        context->abandoned = state->next;
+        trigger_state_destroy(state);
+    }
 }
 
 bool trigger_state_is_wanted(const struct trigger_state *state)
@@ -749,10 +774,4 @@ static void state_notify_known(void *data, struct count_watch *watch)
 void trigger_state_notify_watchers(struct trigger_state *state)
 {
     watchers_notify(&state->watchers, state_notify_known, state);
-}
-
-void trigger_state_dismiss_watchers(struct trigger_state *state)
-{
-    watchers_dismiss(&state->watchers);
-    trigger_state_set_patience(state);
 }

@@ -23,9 +23,9 @@ struct trigger_state;
  * reply to arrive. */
 int64_t count_patience(int64_t timeout_ms);
 
-/* The state takes over the identity reference; the snapshot holds the trigger and gets its own
- * reference. values: ExpressionAttributeValues as JSON, copied; NULL: the trigger's. budget: the
- * trigger's own, held; NULL: none. NULL: out of memory, and the identity is still the caller's. */
+/* The snapshot, which holds the trigger, the identity and the budget are held. values:
+ * ExpressionAttributeValues as JSON, copied; NULL: the trigger's. budget: the trigger's own; NULL:
+ * none. NULL: out of memory. */
 struct trigger_state *trigger_state_create(struct count_context *context, struct snapshot *snapshot,
     const struct trigger *trigger, struct identity *identity, const char *values,
     struct held_budget *budget);
@@ -47,10 +47,15 @@ void trigger_state_leave(struct count_request *request); /* allowed when it was 
 void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
     const struct trigger *trigger, struct held_budget *budget);
 
-/* Removed from the configuration: waiters get their answer; once no request waits, its flight ends
- * and it stays idle. Its watchers stay until they are dismissed. */
+/* Removed from the configuration, or evicted: its waiters get their answer, its watchers stay until
+ * they are dismissed; in the turn after it has neither, it is destroyed, with its flight. */
 void trigger_state_abandon(struct trigger_state *state);
-bool trigger_state_is_idle(const struct trigger_state *state); /* no flight: it may be destroyed */
+
+/* For the counter. Of all abandoned states: destroys those without waiters and watchers; notifies
+ * the watchers that their watch is over; destroys all. */
+void trigger_states_reap(struct count_context *context);
+void trigger_states_dismiss_watchers(struct count_context *context);
+void trigger_states_end(struct count_context *context);
 
 bool trigger_state_is_wanted(const struct trigger_state *state); /* it has waiters or watchers */
 
@@ -77,8 +82,5 @@ void trigger_state_unwatch(struct count_watch *watch); /* allowed when it does n
 bool trigger_state_known(const struct trigger_state *state, const struct count_watch *watch,
     struct count_answer *answer);
 void trigger_state_notify_watchers(struct trigger_state *state); /* sends it to each of them */
-
-/* Notifies all watchers that their watch is over, as the state is. */
-void trigger_state_dismiss_watchers(struct trigger_state *state);
 
 #endif

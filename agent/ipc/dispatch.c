@@ -289,16 +289,17 @@ void ask_clear(struct ask *ask)
 struct trigger_state *ask_state(const struct ask *ask, struct method_call *call)
 {
     struct counter *counter = call->session->server->options.counter;
-    struct trigger_state *state = counter_state(counter, ask->trigger, ask->values);
+    struct trigger_state *state = NULL;
+    int r = counter_state(counter, ask->trigger, ask->values, &state);
 
-    if (state == NULL && ask->values != NULL && counter_is_crowded(counter, ask->trigger))
+    if (r == -EBUSY)
         method_fail(call, ERROR_BUSY,
             "trigger %s: %d sets of values are being counted, its limit; ask again when some are "
             "done",
             ask->trigger->name, COUNTER_VARIANTS_MAX);
-    else if (state == NULL)
+    else if (r < 0)
         method_fail(call, ERROR_INTERNAL, "no memory for the trigger's state");
-    return state;
+    return r == 0 ? state : NULL;
 }
 
 /* ---- dispatch ---- */

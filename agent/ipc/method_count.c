@@ -349,8 +349,8 @@ static void on_gone(void *data)
         end_watch(watch, &failure);
         return;
     }
-    watch->state = counter_state(counter, trigger, NULL);
-    if (watch->state == NULL || trigger_state_watch(watch->state, &watch->watch) < 0) {
+    if (counter_state(counter, trigger, NULL, &watch->state) < 0 ||
+        trigger_state_watch(watch->state, &watch->watch) < 0) {
         failure_set(&failure, ERROR_INTERNAL, "no memory to watch trigger %s on", watch->name);
         end_watch(watch, &failure);
         return;

@@ -112,7 +112,11 @@ __attribute__((unused)) static void on_answer(void *data, const struct count_ans
 __attribute__((unused)) static struct trigger_state *trigger_state_of(
     struct bench *bench, const char *values)
 {
-    return counter_state(bench->counter, &counter_config(bench->counter)->triggers[0], values);
+    struct trigger_state *state = NULL;
+    int r = counter_state(
+        bench->counter, &counter_config(bench->counter)->triggers[0], values, &state);
+
+    return r == 0 ? state : NULL;
 }
 
 __attribute__((unused)) static struct asker *ask_values(
