@@ -125,20 +125,10 @@ void message_error(
 
 /* ---- the error map ---- */
 
-static void message_pack_aws(struct map *error, const struct failure *failure)
-{
-    struct map map = map_begin_in(error, "aws");
-
-    map_string(&map, "code", failure->aws_code);
-    map_string(&map, "request_id", failure->aws_request_id);
-    if (failure->aws_reasons[0] != '\0')
-        map_string(&map, "reasons", failure->aws_reasons);
-    map_end(&map);
-}
-
 void failure_pack(struct buffer *buffer, const struct failure *failure, const struct map *extra)
 {
     struct map map = map_begin(buffer);
+    struct map aws;
 
     map_uint(&map, "code", failure->code);
     map_string(&map, "name", error_name(failure->code));
@@ -148,8 +138,14 @@ void failure_pack(struct buffer *buffer, const struct failure *failure, const st
         map_string(&map, "stage", failure_stage_name(failure->stage));
     if (failure->retry_after_ms > 0)
         map_int(&map, "retry_after_ms", failure->retry_after_ms);
-    if (failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0')
-        message_pack_aws(&map, failure);
+    if (failure->aws_code[0] != '\0' || failure->aws_request_id[0] != '\0') {
+        aws = map_begin_in(&map, "aws");
+        map_string(&aws, "code", failure->aws_code);
+        map_string(&aws, "request_id", failure->aws_request_id);
+        if (failure->aws_reasons[0] != '\0')
+            map_string(&aws, "reasons", failure->aws_reasons);
+        map_end(&aws);
+    }
     if (extra != NULL)
         map_append(&map, extra);
     map_end(&map);

@@ -220,6 +220,18 @@ void map_int(struct map *map, const char *key, int64_t value)
     write_int(map_key(map, key), value);
 }
 
+size_t map_wide_uint(struct map *map, const char *key, uint64_t value)
+{
+    struct buffer *buffer = map_key(map, key);
+    size_t offset = buffer->len;
+
+    if (value <= UINT32_MAX)
+        write_uint32(buffer, (uint32_t)value);
+    else
+        write_uint(buffer, value);
+    return offset;
+}
+
 void map_float(struct map *map, const char *key, double value)
 {
     write_float(map_key(map, key), value);

@@ -43,6 +43,8 @@ void map_string(struct map *map, const char *key, const char *value); /* NULL: n
 void map_bool(struct map *map, const char *key, bool value);
 void map_uint(struct map *map, const char *key, uint64_t value);
 void map_int(struct map *map, const char *key, int64_t value);
+size_t map_wide_uint(struct map *map, const char *key, uint64_t value); /* returns its offset: below
+                                                  2^32, write_uint32_over may replace it */
 void map_float(struct map *map, const char *key, double value);
 
 /* An array whose count is known only at the end: packs a 16-bit header, returns its offset; the end

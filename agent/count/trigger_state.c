@@ -500,14 +500,14 @@ struct trigger_state *trigger_state_create(struct count_context *context, struct
             return NULL;
         }
     }
-    state->context = context;
-    state->snapshot = snapshot_ref(snapshot);
-    state->trigger = trigger;
+    state->budget = held_budget_ref(budget);
     state->identity = identity_ref(identity);
+    state->snapshot = snapshot_ref(snapshot);
+    state->context = context;
+    state->trigger = trigger;
     cache_init(&state->cache);
     waiters_init(&state->waiters, context->loop, deadlines_passed, state);
     watchers_init(&state->watchers);
-    state->budget = held_budget_ref(budget);
     trigger_state_schedule_refresh(state);
     return state;
 }

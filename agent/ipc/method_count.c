@@ -2,7 +2,7 @@
 #include "agent/count/decision.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/dispatch.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/reply.h"
 #include "proto/writer.h"
 
@@ -19,7 +19,7 @@ struct count_call {
 
 /* ---- answers ---- */
 
-void method_count_answer(
+static void answer_count(
     struct session *session, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
     struct session_answer out = session_begin(session);
@@ -48,7 +48,7 @@ static struct count_call *count_call_of(struct pending *pending)
     return RING_MEMBER(pending, struct count_call, pending);
 }
 
-static void leave(struct pending *pending)
+static void count_call_leave(struct pending *pending)
 {
     struct count_call *call = count_call_of(pending);
 
@@ -66,13 +66,13 @@ static void on_answer(void *data, const struct count_answer *answer)
     pending_end(&call->pending);
     free(call);
     if (answer->value != NULL)
-        method_count_answer(session, id, answer, replicas);
+        answer_count(session, id, answer, replicas);
     else
         answer_failure(session, id, answer, replicas);
 }
 
 static void count_call_ask(
-    struct trigger_state *state, struct method_call *call, const struct ask *asked)
+    struct trigger_state *state, struct method_call *call, const struct trigger_params *wanted)
 {
     struct count_call *waiting = calloc(1, sizeof(*waiting));
 
@@ -80,55 +80,35 @@ static void count_call_ask(
         method_fail(call, ERROR_INTERNAL, "no memory for the request");
         return;
     }
-    waiting->replicas = asked->replicas;
-    waiting->request.max_age_ms = asked->max_age_ms;
-    waiting->request.timeout_ms = asked->timeout_ms;
-    waiting->request.enough = asked->enough;
+    waiting->replicas = wanted->replicas;
+    waiting->request.max_age_ms = wanted->max_age_ms;
+    waiting->request.timeout_ms = wanted->timeout_ms;
+    waiting->request.enough = wanted->enough;
     waiting->request.done = on_answer;
     waiting->request.data = waiting;
-    pending_begin(&waiting->pending, call, leave);
+    pending_begin(&waiting->pending, call, count_call_leave);
     trigger_state_ask(state, &waiting->request);
-}
-
-void method_count(struct method_call *call)
-{
-    struct count_answer answer;
-    struct trigger_state *state;
-    struct ask asked;
-
-    if (!pending_may_begin(call) ||
-        !ask_read(&asked, call,
-            ASK_MAX_AGE | ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES | ASK_ENOUGH | ASK_NAME_ALONE))
-        return;
-    state = ask_state(&asked, call);
-    if (state != NULL && trigger_state_answer(state, asked.max_age_ms, asked.enough, &answer)) {
-        method_count_answer(call->session, call->id, &answer, asked.replicas);
-        method_count_remember(call, &asked, state);
-    } else if (state != NULL) {
-        count_call_ask(state, call, &asked);
-    }
-    ask_clear(&asked);
 }
 
 /* ---- repeated requests ---- */
 
-void method_count_remember(
-    const struct method_call *call, const struct ask *asked, struct trigger_state *state)
+static void repeat_remember(const struct method_call *call, const struct trigger_params *wanted,
+    struct trigger_state *state)
 {
     struct session *session = call->session;
     struct repeat *repeat = &session->repeat;
 
     repeat->len = 0;
-    if (call->body.len > sizeof(repeat->bytes) || asked->values != NULL)
+    if (call->body.len > sizeof(repeat->bytes) || wanted->values != NULL)
         return;
     memcpy(repeat->bytes, call->body.data, call->body.len);
-    repeat->len = call->body.len;
-    repeat->method = call->method;
+    repeat->len = (uint16_t)call->body.len;
+    repeat->method = (uint16_t)call->method;
     repeat->generation = counter_generation(session->server->options.counter);
     repeat->state = state;
-    repeat->max_age_ms = asked->max_age_ms;
-    repeat->enough = asked->enough;
-    repeat->replicas = asked->replicas;
+    repeat->max_age_ms = wanted->max_age_ms;
+    repeat->enough = wanted->enough;
+    repeat->replicas = wanted->replicas;
 }
 
 /* The length of the request at the front if it is the remembered one, and its msgid; else 0. */
@@ -165,8 +145,30 @@ size_t method_count_repeated(struct session *session, const uint8_t *data, size_
     server->stats.requests++;
     session->requests++;
     server->method_requests[repeat->method]++;
-    method_count_answer(session, (uint32_t)id, &answer, repeat->replicas);
+    answer_count(session, (uint32_t)id, &answer, repeat->replicas);
     return taken;
+}
+
+/* ---- method count ---- */
+
+void method_count(struct method_call *call)
+{
+    struct count_answer answer;
+    struct trigger_state *state;
+    struct trigger_params wanted;
+
+    if (!pending_may_begin(call) || !trigger_params_read(&wanted, call,
+                                        PARAM_MAX_AGE | PARAM_TIMEOUT | PARAM_REPLICAS |
+                                            PARAM_VALUES | PARAM_ENOUGH | PARAM_NAME_ALONE))
+        return;
+    state = trigger_params_state(&wanted, call);
+    if (state != NULL && trigger_state_answer(state, wanted.max_age_ms, wanted.enough, &answer)) {
+        answer_count(call->session, call->id, &answer, wanted.replicas);
+        repeat_remember(call, &wanted, state);
+    } else if (state != NULL) {
+        count_call_ask(state, call, &wanted);
+    }
+    trigger_params_clear(&wanted);
 }
 
 /* ---- watch ---- */
@@ -426,10 +428,10 @@ static int64_t lesser_age(const struct trigger *trigger, int64_t a, int64_t b)
     return age_a <= age_b ? a : b;
 }
 
-static void start_watch(struct method_call *call, const struct ask *asked)
+static void start_watch(struct method_call *call, const struct trigger_params *wanted)
 {
     struct session *session = call->session;
-    struct trigger_watch *watch = watch_find(session, asked->trigger->name);
+    struct trigger_watch *watch = watch_find(session, wanted->trigger->name);
     struct trigger_state *state;
 
     if (watch == NULL && session->watch_count >= LIMIT_WATCHES) {
@@ -438,19 +440,19 @@ static void start_watch(struct method_call *call, const struct ask *asked)
             LIMIT_WATCHES);
         return;
     }
-    state = ask_state(asked, call);
+    state = trigger_params_state(wanted, call);
     if (state == NULL)
         return;
     if (watch == NULL)
-        watch = watch_create(session, asked->trigger->name);
+        watch = watch_create(session, wanted->trigger->name);
     if (watch != NULL) {
         bool again = watch->state != NULL;
 
         trigger_state_unwatch(&watch->watch);
         watch->state = state;
         watch->watch.max_age_ms =
-            again ? lesser_age(asked->trigger, watch->watch.max_age_ms, asked->max_age_ms)
-                  : asked->max_age_ms;
+            again ? lesser_age(wanted->trigger, watch->watch.max_age_ms, wanted->max_age_ms)
+                  : wanted->max_age_ms;
         watch->sent = false; /* another watch in the same program needs the state */
     }
     if (watch == NULL || trigger_state_watch(state, &watch->watch) < 0) {
@@ -465,12 +467,12 @@ static void start_watch(struct method_call *call, const struct ask *asked)
 
 void method_watch(struct method_call *call)
 {
-    struct ask asked;
+    struct trigger_params wanted;
 
-    if (!ask_read(&asked, call, ASK_MAX_AGE))
+    if (!trigger_params_read(&wanted, call, PARAM_MAX_AGE))
         return;
-    start_watch(call, &asked);
-    ask_clear(&asked);
+    start_watch(call, &wanted);
+    trigger_params_clear(&wanted);
 }
 
 void method_unwatch(struct method_call *call)
@@ -482,7 +484,7 @@ void method_unwatch(struct method_call *call)
     if (!params_only_text(call, "trigger", &name))
         return;
     if (name.data == NULL) {
-        method_fail(call, ERROR_INVALID_REQUEST, ASK_TRIGGER_MISSING);
+        method_fail(call, ERROR_INVALID_REQUEST, TRIGGER_MISSING);
         return;
     }
     trigger = method_trigger(call, name);

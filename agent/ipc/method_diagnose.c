@@ -4,7 +4,7 @@
 #include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
 #include "agent/endpoint.h"
-#include "agent/ipc/dispatch.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/server.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"

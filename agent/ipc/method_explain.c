@@ -6,7 +6,7 @@
 #include "agent/aws/shared_record.h"
 #include "agent/count/decision.h"
 #include "agent/count/shard_sum.h"
-#include "agent/ipc/dispatch.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
@@ -593,7 +593,7 @@ static void on_leave(struct pending *pending)
 }
 
 static void explain_call_answer(
-    struct trigger_state *state, struct method_call *call, const struct ask *asked)
+    struct trigger_state *state, struct method_call *call, const struct trigger_params *wanted)
 {
     struct explain_call *explaining = calloc(1, sizeof(*explaining));
 
@@ -602,11 +602,11 @@ static void explain_call_answer(
         return;
     }
     explaining->snapshot = snapshot_ref(counter_snapshot(call->session->server->options.counter));
-    explaining->trigger = asked->trigger;
-    explaining->replicas = asked->replicas;
+    explaining->trigger = wanted->trigger;
+    explaining->replicas = wanted->replicas;
     explaining->request.max_age_ms = 0;
     explaining->request.is_own = true; /* its pages are shown */
-    explaining->request.timeout_ms = asked->timeout_ms;
+    explaining->request.timeout_ms = wanted->timeout_ms;
     explaining->request.done = on_answer;
     explaining->request.data = explaining;
     pending_begin(&explaining->pending, call, on_leave);
@@ -616,13 +616,13 @@ static void explain_call_answer(
 void method_explain(struct method_call *call)
 {
     struct trigger_state *state;
-    struct ask asked;
+    struct trigger_params wanted;
 
     if (!pending_may_begin(call) ||
-        !ask_read(&asked, call, ASK_TIMEOUT | ASK_REPLICAS | ASK_VALUES))
+        !trigger_params_read(&wanted, call, PARAM_TIMEOUT | PARAM_REPLICAS | PARAM_VALUES))
         return;
-    state = ask_state(&asked, call);
+    state = trigger_params_state(&wanted, call);
     if (state != NULL)
-        explain_call_answer(state, call, &asked);
-    ask_clear(&asked);
+        explain_call_answer(state, call, &wanted);
+    trigger_params_clear(&wanted);
 }

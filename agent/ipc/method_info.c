@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/ipc/dispatch.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/reply.h"
 #include "agent/ipc/server.h"
 #include "agent/log.h"
@@ -27,8 +27,8 @@ static void name_client(struct session *session, struct text name)
         return;
     free(session->client);
     session->client = text[0] != '\0' ? strdup(text) : NULL;
-    log_often(LOG_LEVEL_INFO, "client", LOG_TEXT("client", text), LOG_NUMBER("uid", session->uid),
-        LOG_NUMBER("pid", session->pid));
+    log_often(LOG_LEVEL_INFO, "client", LOG_TEXT("client", text),
+        LOG_NUMBER("uid", session->channel.peer.uid), LOG_NUMBER("pid", session->channel.peer.pid));
 }
 
 static void read_error_form(struct params *params, bool *as_string)
@@ -41,6 +41,22 @@ static void read_error_form(struct params *params, bool *as_string)
     *as_string = text_equals(form, "string");
     if (!*as_string && !text_equals(form, "map"))
         params_fail(params, "errors must be \"map\" or \"string\"");
+}
+
+/* The names of all methods that the agent allows. */
+static void pack_methods(struct map *map, const struct method_call *call)
+{
+    struct buffer *buffer = map_key(map, "methods");
+    size_t array = write_array_begin(buffer);
+    uint16_t count = 0;
+
+    for (const struct method *method = call->methods; method->name != NULL; method++) {
+        if (method->fn == method_query && !call->session->server->options.allow_query)
+            continue;
+        write_string(buffer, method->name);
+        count++;
+    }
+    write_array_end(buffer, array, count);
 }
 
 void method_hello(struct method_call *call)
@@ -74,7 +90,7 @@ void method_hello(struct method_call *call)
     map_uint(&map, "version", PROTOCOL_VERSION);
     map_string(&map, "agent", TALLY_VERSION);
     map_string(&map, "errors", call->session->errors_as_string ? "string" : "map");
-    dispatch_pack_names(map_key(&map, "methods"), server->options.allow_query);
+    pack_methods(&map, call);
     limits = map_begin_in(&map, "limits");
     map_uint(&limits, "request_bytes", LIMIT_REQUEST_BYTES);
     map_uint(&limits, "depth", LIMIT_DEPTH);
@@ -82,7 +98,7 @@ void method_hello(struct method_call *call)
     map_uint(&limits, "watches", LIMIT_WATCHES);
     map_uint(&limits, "connections", server->connection_limit);
     map_uint(&limits, "connections_of_user", server_user_limit(server));
-    map_uint(&limits, "output_bytes", server->output_bytes);
+    map_uint(&limits, "output_bytes", server->channels.output_most);
     map_uint(&limits, "timeout_ms_default", TIMEOUT_DEFAULT_MS);
     map_uint(&limits, "timeout_ms_max", TIMEOUT_MAX_MS);
     map_end(&limits);
@@ -113,9 +129,9 @@ void method_ping(struct method_call *call)
 
 static size_t list_bytes(const struct server *server)
 {
-    size_t room = server_answer_room(server);
+    size_t most = channels_answer_most(&server->channels);
 
-    return room > LIST_BYTES ? LIST_BYTES : room < LIST_LEAST_BYTES ? LIST_LEAST_BYTES : room;
+    return most > LIST_BYTES ? LIST_BYTES : most < LIST_LEAST_BYTES ? LIST_LEAST_BYTES : most;
 }
 
 static void pack_client_values(struct map *map, const struct query *query)
@@ -195,14 +211,14 @@ static bool comes_after(const struct trigger *trigger, struct text after)
     return order > 0 || (order == 0 && len > after.len);
 }
 
-/* What of the list is asked for. */
-struct list_ask {
+/* Which part of the list the client wants. */
+struct list_params {
     struct text after;   /* the list begins behind this name; "": with the first */
     struct text trigger; /* this one alone; "": all */
 };
 
 /* False: an error was answered. */
-static bool list_read(struct method_call *call, struct list_ask *ask)
+static bool list_read(struct method_call *call, struct list_params *wanted)
 {
     struct params params;
     struct text name;
@@ -210,9 +226,9 @@ static bool list_read(struct method_call *call, struct list_ask *ask)
     params_open(&params, call);
     while (params_next(&params, &name)) {
         if (text_equals(name, "after"))
-            params_text(&params, "after", &ask->after);
+            params_text(&params, "after", &wanted->after);
         else if (text_equals(name, "trigger"))
-            params_text(&params, "trigger", &ask->trigger);
+            params_text(&params, "trigger", &wanted->trigger);
         else
             params_skip(&params);
     }
@@ -261,16 +277,16 @@ static void list_from(struct method_call *call, struct text after)
 
 void method_list(struct method_call *call)
 {
-    struct list_ask ask = {{"", 0}, {"", 0}};
+    struct list_params wanted = {{"", 0}, {"", 0}};
     const struct trigger *trigger;
 
-    if (!list_read(call, &ask))
+    if (!list_read(call, &wanted))
         return;
-    if (ask.trigger.len == 0) {
-        list_from(call, ask.after);
+    if (wanted.trigger.len == 0) {
+        list_from(call, wanted.after);
         return;
     }
-    trigger = method_trigger(call, ask.trigger);
+    trigger = method_trigger(call, wanted.trigger);
     if (trigger != NULL)
         list_one(call, trigger);
 }
@@ -328,9 +344,9 @@ static void pack_peer(struct buffer *buffer, const struct session *session, int6
     struct map map = map_begin(buffer);
 
     map_string(&map, "client", session->client);
-    map_uint(&map, "uid", session->uid);
-    map_uint(&map, "gid", session->gid);
-    map_int(&map, "pid", session->pid);
+    map_uint(&map, "uid", session->channel.peer.uid);
+    map_uint(&map, "gid", session->channel.peer.gid);
+    map_int(&map, "pid", session->channel.peer.pid);
     map_uint(&map, "requests", session->requests);
     map_uint(&map, "age_ms", (uint64_t)(now - session->opened_at));
     map_end(&map);
@@ -350,12 +366,11 @@ static void pack_connections(struct map *outer, const struct server *server)
     map_uint(&map, "accepted", server->stats.accepted);
     map_uint(&map, "refused", server->stats.refused);
     map_uint(&map, "malformed", server->stats.malformed);
-    map_uint(&map, "dropped", server->stats.dropped);
+    map_uint(&map, "dropped", server->channels.dropped);
     array = write_array_begin(map_key(&map, "peers"));
-    for (struct ring *at = server->sessions.next; at != &server->sessions && shown < PEERS_SHOWN;
-         at = at->next, shown++)
-        pack_peer(
-            map.buffer, RING_MEMBER(at, struct session, link), loop_now(server->options.loop));
+    for (struct ring *at = server->channels.list.next;
+         at != &server->channels.list && shown < PEERS_SHOWN; at = at->next, shown++)
+        pack_peer(map.buffer, session_of(at), loop_now(server->options.loop));
     write_array_end(map.buffer, array, shown);
     map_end(&map);
 }
@@ -364,20 +379,33 @@ static uint64_t in_flight(const struct server *server)
 {
     uint64_t sum = 0;
 
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next)
-        sum += RING_MEMBER(at, struct session, link)->in_flight;
+    for (struct ring *at = server->channels.list.next; at != &server->channels.list; at = at->next)
+        sum += session_of(at)->in_flight;
     return sum;
 }
 
-static void pack_requests(struct map *outer, const struct server *server)
+/* How often each method was called. */
+static void pack_method_requests(struct map *outer, const struct method_call *call)
 {
+    const uint64_t *requests = call->session->server->method_requests;
+    struct map map = map_begin_in(outer, "by_method");
+
+    for (size_t i = 0; call->methods[i].name != NULL; i++)
+        if (requests[i] > 0)
+            map_uint(&map, call->methods[i].name, requests[i]);
+    map_end(&map);
+}
+
+static void pack_requests(struct map *outer, const struct method_call *call)
+{
+    const struct server *server = call->session->server;
     struct map map = map_begin_in(outer, "requests");
 
     map_uint(&map, "total", server->stats.requests);
     map_uint(&map, "answered", server->stats.answered);
     map_uint(&map, "errors", server->stats.errors);
     map_uint(&map, "in_flight", in_flight(server));
-    dispatch_pack_requests(map_key(&map, "by_method"), server);
+    pack_method_requests(&map, call);
     map_end(&map);
 }
 
@@ -502,8 +530,8 @@ static void pack_memory(struct map *outer, const struct server *server)
     struct map map = map_begin_in(outer, "memory");
 
     map_uint(&map, "rss_kb", resident_kb());
-    map_uint(&map, "output_queue_bytes", server->queued_bytes);
-    map_uint(&map, "unread_bytes", server->unread_bytes);
+    map_uint(&map, "output_queue_bytes", server->channels.output_bytes);
+    map_uint(&map, "unread_bytes", server->channels.unread_bytes);
     map_uint(&map, "timers", loop_timers(server->options.loop));
     map_end(&map);
 }
@@ -522,7 +550,7 @@ void method_status(struct method_call *call)
     map_bool(&map, "draining", server->draining);
     info_pack_config(&map, server->options.counter);
     pack_connections(&map, server);
-    pack_requests(&map, server);
+    pack_requests(&map, call);
     pack_latency(&map, &server->latency, loop_microseconds(server->options.loop));
     pack_histogram(&map, &server->latency);
     pack_counts(&map, counter_stats(server->options.counter));
@@ -545,7 +573,7 @@ void method_status(struct method_call *call)
 struct whoami_row {
     struct whoami_call *call;
     struct identity *identity; /* held */
-    struct caller *caller;     /* NULL: AWS is not asked, or has answered */
+    struct caller *caller;     /* NULL: no request to AWS, or it has answered */
     bool failed;
     struct failure failure; /* why AWS did not say who it is */
 };
@@ -554,7 +582,7 @@ struct whoami_row {
 struct whoami_call {
     struct pending pending;
     struct loop_timer *timer;
-    size_t asked; /* callers that have not answered yet */
+    size_t unanswered; /* callers that have not answered yet */
     size_t count;
     struct whoami_row *rows;
 };
@@ -584,7 +612,7 @@ static void whoami_free(struct whoami_call *call)
     free(call);
 }
 
-static void info_answer(void *data)
+static void whoami_answer(void *data)
 {
     struct whoami_call *call = data;
     struct session *session = call->pending.session;
@@ -621,7 +649,7 @@ static void on_caller(void *data, const struct failure *failure)
     row->failed = failure != NULL && strncmp(failure->message, CALLER, strlen(CALLER)) == 0;
     if (row->failed)
         row->failure = *failure;
-    if (--call->asked == 0)
+    if (--call->unanswered == 0)
         loop_timer_start(call->timer, 0); /* not from inside the callback */
 }
 
@@ -631,15 +659,15 @@ static void ask_callers(struct whoami_call *call, int64_t timeout_ms)
         struct whoami_row *row = &call->rows[i];
 
         row->caller = identity_ask_caller(row->identity, on_caller, row);
-        call->asked += row->caller != NULL;
+        call->unanswered += row->caller != NULL;
     }
-    if (call->asked > 0)
+    if (call->unanswered > 0)
         loop_timer_start(call->timer, timeout_ms);
     else
-        info_answer(call); /* now, so that it counts for the session's share of this turn */
+        whoami_answer(call); /* now, so that it counts for the session's share of this turn */
 }
 
-static void info_add(struct whoami_call *call, struct identity *identity)
+static void whoami_add(struct whoami_call *call, struct identity *identity)
 {
     struct whoami_row *row = &call->rows[call->count++];
 
@@ -649,28 +677,28 @@ static void info_add(struct whoami_call *call, struct identity *identity)
 
 /* ---- the request ---- */
 
-struct whoami_ask {
+struct whoami_params {
     struct identity *identity; /* NULL: all */
     bool known;                /* what is known, without a call to AWS */
     int64_t timeout_ms;
 };
 
 /* False: an error was answered. */
-static bool info_read_params(struct method_call *call, struct whoami_ask *ask)
+static bool whoami_read_params(struct method_call *call, struct whoami_params *wanted)
 {
     const struct trigger *trigger;
     struct text key, name = {NULL, 0};
     struct params params;
 
-    *ask = (struct whoami_ask){.timeout_ms = TIMEOUT_DEFAULT_MS};
+    *wanted = (struct whoami_params){.timeout_ms = TIMEOUT_DEFAULT_MS};
     params_open(&params, call);
     while (params_next(&params, &key)) {
         if (text_equals(key, "trigger"))
             params_text(&params, "trigger", &name);
         else if (text_equals(key, "timeout_ms"))
-            params_integer(&params, "timeout_ms", 1, TIMEOUT_MAX_MS, &ask->timeout_ms);
+            params_integer(&params, "timeout_ms", 1, TIMEOUT_MAX_MS, &wanted->timeout_ms);
         else if (text_equals(key, "known"))
-            params_bool(&params, "known", &ask->known);
+            params_bool(&params, "known", &wanted->known);
         else
             params_skip(&params);
     }
@@ -681,7 +709,7 @@ static bool info_read_params(struct method_call *call, struct whoami_ask *ask)
     trigger = method_trigger(call, name);
     if (trigger == NULL)
         return false;
-    ask->identity = counter_identity(call->session->server->options.counter, trigger);
+    wanted->identity = counter_identity(call->session->server->options.counter, trigger);
     return true;
 }
 
@@ -692,7 +720,7 @@ static struct whoami_call *whoami_create(struct server *server, size_t count)
     if (call == NULL)
         return NULL;
     call->rows = calloc(count + 1, sizeof(*call->rows));
-    call->timer = loop_timer_create(server->options.loop, info_answer, call);
+    call->timer = loop_timer_create(server->options.loop, whoami_answer, call);
     if (call->rows != NULL && call->timer != NULL)
         return call;
     whoami_free(call);
@@ -704,22 +732,22 @@ void method_whoami(struct method_call *method_call)
     struct server *server = method_call->session->server;
     size_t count = identities_count(server->options.identities);
     struct whoami_call *call;
-    struct whoami_ask ask;
+    struct whoami_params wanted;
 
-    if (!info_read_params(method_call, &ask) || !pending_may_begin(method_call))
+    if (!whoami_read_params(method_call, &wanted) || !pending_may_begin(method_call))
         return;
-    call = whoami_create(server, ask.identity != NULL ? 1 : count);
+    call = whoami_create(server, wanted.identity != NULL ? 1 : count);
     if (call == NULL) {
         method_fail(method_call, ERROR_INTERNAL, "no memory for the request");
         return;
     }
-    if (ask.identity != NULL)
-        info_add(call, ask.identity);
-    for (size_t i = 0; ask.identity == NULL && i < count; i++)
-        info_add(call, identities_at(server->options.identities, i));
+    if (wanted.identity != NULL)
+        whoami_add(call, wanted.identity);
+    for (size_t i = 0; wanted.identity == NULL && i < count; i++)
+        whoami_add(call, identities_at(server->options.identities, i));
     pending_begin(&call->pending, method_call, on_leave);
-    if (ask.known)
-        info_answer(call);
+    if (wanted.known)
+        whoami_answer(call);
     else
-        ask_callers(call, count_patience(ask.timeout_ms));
+        ask_callers(call, count_patience(wanted.timeout_ms));
 }

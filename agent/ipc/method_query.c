@@ -2,7 +2,7 @@
 #include "agent/count/adhoc_count.h"
 #include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
-#include "agent/ipc/dispatch.h"
+#include "agent/ipc/methods.h"
 #include "agent/ipc/reply.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
@@ -285,21 +285,21 @@ static bool query_call_reserve(struct query_call *query, struct method_call *cal
         return false;
     }
     /* The other half is for clients that read slowly, or send in pieces. */
-    if (server->query_bytes + bytes > server->options.max_buffer / 2) {
+    if (server->channels.reserved_bytes + bytes > server->channels.max / 2) {
         method_fail(call, ERROR_BUSY,
             "what the queries under way ask takes its half of --max-buffer; ask again when some "
             "are done, or start tallyd with a larger one");
         return false;
     }
     query->bytes = bytes;
-    server->query_bytes += bytes;
+    server->channels.reserved_bytes += bytes;
     server->query_count++;
     return true;
 }
 
 static void method_query_release(const struct query_call *query)
 {
-    server_of(query)->query_bytes -= query->bytes;
+    server_of(query)->channels.reserved_bytes -= query->bytes;
     server_of(query)->query_count--;
 }
 

@@ -9,8 +9,8 @@
 #include "proto/writer.h"
 
 /* The fields of every count, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
- * consumed_rcu. */
-void pack_value(
+ * consumed_rcu. Returns the offset of the age in the buffer. */
+size_t pack_value(
     struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms);
 
 /* Where the value of an answer came from, as pairs of the caller's map: source, counted_by. */
@@ -19,8 +19,9 @@ void pack_source(struct map *map, const struct count_answer *answer);
 /* How fast the count changes, where that is known: rate_per_s, rate_over_ms, empty_in_ms. */
 void pack_rate(struct map *map, const struct count_answer *answer);
 
-/* An answer that has a value, as one map. `replicas` as for decision_make. */
-void pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+/* An answer that has a value, as one map. `replicas` as for decision_make. Returns the offset of
+ * the age in the buffer. */
+size_t pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 
 /* The same as the whole answer to a request. */
 void pack_count_answer(

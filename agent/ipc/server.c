@@ -21,8 +21,6 @@
 #define LINGER_EXTRA(limit) ((limit) / 4) /* closed connections with unread answers */
 #define DRAIN_STEP_MS       100
 
-#define OUTPUT_SHARE 8 /* of --max-buffer: the queued answers of one session */
-
 static void on_connections(void *data, unsigned events);
 
 /* ---- who may connect ---- */
@@ -68,23 +66,24 @@ static struct crowd count_sessions(const struct server *server, uid_t uid)
 {
     struct crowd crowd = {.all = 0};
 
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        const struct session *session = RING_MEMBER(at, struct session, link);
+    for (struct ring *at = server->channels.list.next; at != &server->channels.list;
+         at = at->next) {
+        const struct session *session = session_of(at);
 
         if (session->refused)
             continue;
-        crowd.of_user += session->uid == uid;
-        crowd.lingering += session->uid == uid && session->lingers;
+        crowd.of_user += session->channel.peer.uid == uid;
+        crowd.lingering += session->channel.peer.uid == uid && session->lingers;
         crowd.all += !session->lingers;
-        crowd.operators += !session->lingers && is_operator(session->uid);
+        crowd.operators += !session->lingers && is_operator(session->channel.peer.uid);
     }
     return crowd;
 }
 
 static bool is_idle(const struct session *session)
 {
-    return !session->refused && !session->closing && !session->held && session->in_flight == 0 &&
-           session->watch_count == 0 && session->output.len == 0;
+    return !session->refused && !session->channel.closing && !session->held &&
+           session->in_flight == 0 && session->watch_count == 0 && session->channel.output.len == 0;
 }
 
 /* The connections to choose from: those of one user, of all but operators, of all. */
@@ -95,11 +94,12 @@ static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
 {
     struct session *longest = NULL;
 
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
+    for (struct ring *at = server->channels.list.next; at != &server->channels.list;
+         at = at->next) {
+        struct session *session = session_of(at);
 
-        if (!is_idle(session) || (from == EVICT_USER && session->uid != uid) ||
-            (from == EVICT_USERS && is_operator(session->uid)))
+        if (!is_idle(session) || (from == EVICT_USER && session->channel.peer.uid != uid) ||
+            (from == EVICT_USERS && is_operator(session->channel.peer.uid)))
             continue;
         if (longest == NULL || session->used_at < longest->used_at)
             longest = session;
@@ -110,7 +110,7 @@ static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
     log_often(LOG_LEVEL_WARN, "evicted",
         LOG_TEXT("reason", from == EVICT_USER ? "its user has too many connections"
                                               : "there are too many connections"),
-        LOG_NUMBER("uid", longest->uid), LOG_NUMBER("pid", longest->pid),
+        LOG_NUMBER("uid", longest->channel.peer.uid), LOG_NUMBER("pid", longest->channel.peer.pid),
         LOG_NUMBER("idle_ms", loop_now(server->options.loop) - longest->used_at),
         LOG_NUMBER("connections", server->session_count));
     session_close(longest);
@@ -225,7 +225,7 @@ static void take_connection(struct server *server, int fd)
         close(fd);
         return;
     }
-    server_bound_send_buffer(server, fd);
+    channels_bound_send_buffer(&server->channels, fd);
     if (session_create(server, fd, &peer, admitted ? NULL : &refusal) == NULL)
         return;
     server->stats.accepted++;
@@ -250,17 +250,32 @@ static void on_connections(void *data, unsigned events)
     }
 }
 
-/* ---- sessions ---- */
+/* ---- sessions that are closed, but not read ---- */
 
-static void on_session_closed(struct server *server)
+/* Frees the closed connections whose peer has read everything, or is gone. */
+static void server_sweep(void *data)
 {
-    if (!server->draining)
-        return;
-    server->busy_at = loop_now(server->options.loop);
-    loop_timer_start(server->drain, 0);
+    struct server *server = data;
+    struct channels *channels = &server->channels;
+
+    channels->lingering = 0;
+    for (struct ring *at = channels->list.next, *next; at != &channels->list; at = next) {
+        struct session *session = session_of(at);
+
+        next = at->next;
+        if (!session->lingers)
+            continue;
+        channel_measure_unread(&session->channel);
+        channels->lingering += session->channel.unread_bytes;
+        if (session->channel.unread_bytes == 0)
+            session_destroy(session);
+    }
+    channels_settle_lingering(channels);
+    if (server->linger_count > 0)
+        loop_timer_start(server->sweep, SWEEP_MS);
 }
 
-/* ---- life ---- */
+/* ---- the end ---- */
 
 /* Whether the agent waits for this connection: it has a pending request, or had one a moment ago,
  * so that more may follow. A client that only watches waits for nothing but the next change. */
@@ -269,13 +284,13 @@ static bool holds_up(const struct server *server, const struct session *session)
     int64_t idle_ms = loop_now(server->options.loop) - session->used_at;
     char byte;
 
-    if (session->refused || session->closing)
+    if (session->refused || session->channel.closing)
         return false;
-    if (session->in_flight > 0 || session->output.len > 0 || session->held)
+    if (session->in_flight > 0 || session->channel.output.len > 0 || session->held)
         return true;
     if (session->watch_count == 0 && idle_ms < server->options.linger_ms)
         return true;
-    return recv(session->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(session->channel.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Closes the connection after it sent the reason, so that the client knows it. */
@@ -301,13 +316,14 @@ static void drain_step(void *data)
     bool busy = false;
     int64_t left;
 
-    for (struct ring *at = server->sessions.next, *next; at != &server->sessions; at = next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
+    for (struct ring *at = server->channels.list.next, *next; at != &server->channels.list;
+         at = next) {
+        struct session *session = session_of(at);
 
         next = at->next;
         if (holds_up(server, session))
             busy = true;
-        else if (!session->refused && !session->closing)
+        else if (!session->refused && !session->channel.closing)
             server_dismiss(session);
     }
     if (busy)
@@ -327,18 +343,17 @@ static void grace_over(void *data)
     server->options.drained(server->options.data);
 }
 
+/* ---- life ---- */
+
 /* Clients get the descriptors beyond DESCRIPTORS_KEPT, or three quarters if there are very few. */
 static void set_limits(struct server *server)
 {
     unsigned all = (unsigned)sysconf(_SC_OPEN_MAX);
     unsigned kept = all / 4 < DESCRIPTORS_KEPT ? all / 4 : DESCRIPTORS_KEPT;
     unsigned most = (all - kept) / 5 * 4; /* closed and refused connections need some, too */
-    size_t share = server->options.max_buffer / OUTPUT_SHARE;
 
     server->descriptor_limit = all - kept;
     server->connection_limit = most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
-    server->output_bytes = share < LIMIT_OUTPUT_BYTES ? share : LIMIT_OUTPUT_BYTES;
-    server->shed_above = server->options.max_buffer;
     if (most < LIMIT_CONNECTIONS)
         log_event(LOG_LEVEL_WARN, "few_descriptors", LOG_NUMBER("nofile", all),
             LOG_NUMBER("connections", most), LOG_NUMBER("wanted", LIMIT_CONNECTIONS));
@@ -351,10 +366,9 @@ struct server *server_create(const struct server_options *options)
     if (server == NULL)
         return NULL;
     server->options = *options;
-    server->session_closed = on_session_closed;
     server->started_at = loop_now(options->loop);
     server->started_wall = loop_wall(options->loop);
-    ring_init(&server->sessions);
+    channels_init(&server->channels, options->max_buffer);
     buffer_init(&server->out, LIMIT_ANSWER_BYTES + LIMIT_OUTPUT_BYTES);
     set_limits(server);
     server->sweep = loop_timer_create(options->loop, server_sweep, server);
@@ -386,8 +400,8 @@ void server_destroy(struct server *server)
     if (server == NULL)
         return;
     loop_watch_destroy(server->watch);
-    while (!ring_is_empty(&server->sessions))
-        session_destroy(RING_MEMBER(server->sessions.next, struct session, link));
+    while (!ring_is_empty(&server->channels.list))
+        session_destroy(session_of(server->channels.list.next));
     identity_release(server->query_identity);
     loop_timer_destroy(server->timer);
     loop_timer_destroy(server->grace);
@@ -395,169 +409,4 @@ void server_destroy(struct server *server)
     loop_timer_destroy(server->sweep);
     buffer_free(&server->out);
     free(server);
-}
-
-/* ---- memory of all sessions ---- */
-
-/* What is kept for all sessions together, in the agent and in the kernel, and which sessions are
- * closed when it exceeds the limit. */
-
-#define SWEEP_MS     1000
-#define ANSWER_SHARE 4    /* of what is left of it: one long answer */
-#define SEND_SHARE   16   /* and about what the kernel may hold of them */
-#define SEND_LEAST   2304 /* the kernel's own minimum */
-#define SHED_LEAST   8192 /* a session below this is not closed because of others */
-
-/* Unread answers are in the kernel's memory, which is charged to the agent, even after the end of
- * the connection. */
-void server_bound_send_buffer(const struct server *server, int fd)
-{
-    size_t share = server->options.max_buffer / SEND_SHARE;
-    int bytes = (int)(share < SESSION_SEND_BYTES ? share : SESSION_SEND_BYTES);
-
-    if (server->tight)
-        bytes = SEND_LEAST;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-}
-
-/* While closed connections use much of the limit, the others get little. */
-static void set_tight(struct server *server, bool tight)
-{
-    if (server->tight == tight)
-        return;
-    server->tight = tight;
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
-
-        if (!session->closing)
-            server_bound_send_buffer(server, session->fd);
-    }
-}
-
-void server_session_lingers(struct server *server, struct session *session)
-{
-    server->linger_count++;
-    server->linger_bytes += session->unread_bytes;
-    if (server->linger_count == 1)
-        loop_timer_start(server->sweep, SWEEP_MS);
-}
-
-/* Frees the closed connections whose peer has read everything, or is gone. */
-void server_sweep(void *data)
-{
-    struct server *server = data;
-
-    server->linger_bytes = 0;
-    for (struct ring *at = server->sessions.next, *next; at != &server->sessions; at = next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
-
-        next = at->next;
-        if (!session->lingers)
-            continue;
-        session_measure_unread(session);
-        server->linger_bytes += session->unread_bytes;
-        if (session->unread_bytes == 0)
-            session_destroy(session);
-    }
-    server->shed_above = server->options.max_buffer;
-    set_tight(server, server->linger_bytes > server->options.max_buffer / 4);
-    if (server->linger_count > 0)
-        loop_timer_start(server->sweep, SWEEP_MS);
-}
-
-/* What closing the session frees, or what its peer could free by reading. */
-static size_t kept_for(const struct session *session)
-{
-    return session->closing ? 0 : session->output.len + session->kept_bytes + session->unread_bytes;
-}
-
-/* Not destroyed here: its request may be being handled, or its answer being packed. Its peer sees
- * the end at once, and the loop then reports it. */
-static void memory_drop(struct server *server, struct session *session)
-{
-    log_often(LOG_LEVEL_WARN, "dropped",
-        LOG_TEXT("reason", session->output.len + session->unread_bytes > session->kept_bytes
-                               ? "it does not read its answers"
-                               : "its request does not end"),
-        LOG_NUMBER("uid", session->uid), LOG_NUMBER("pid", session->pid),
-        LOG_NUMBER("kept_bytes", (int64_t)kept_for(session)));
-    server->stats.dropped++;
-    session->closing = true;
-    server->queued_bytes -= session->output.len;
-    buffer_free(&session->output);
-    if (session != server->batch)
-        session_forget_input(session);
-    shutdown(session->fd, SHUT_RDWR);
-}
-
-static size_t kept_bytes(const struct server *server)
-{
-    return server->queued_bytes + server->kept_bytes + server->query_bytes + server->unread_bytes;
-}
-
-bool server_is_filling(const struct server *server)
-{
-    return kept_bytes(server) > server->options.max_buffer / 2;
-}
-
-size_t server_answer_room(const struct server *server)
-{
-    size_t kept = server->queued_bytes + server->kept_bytes + server->query_bytes;
-    size_t max = server->options.max_buffer;
-
-    return kept < max ? (max - kept) / ANSWER_SHARE : 0;
-}
-
-/* What can be freed, with the kernel's present memory. */
-static size_t measure_kept(const struct server *server)
-{
-    size_t sum = server->query_bytes;
-
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
-
-        session_measure_unread(session);
-        sum += kept_for(session);
-    }
-    return sum;
-}
-
-static struct session *largest_session(const struct server *server)
-{
-    struct session *largest = NULL;
-
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
-
-        if (largest == NULL || kept_for(session) > kept_for(largest))
-            largest = session;
-    }
-    return largest;
-}
-
-/* The memory of closed connections cannot be reclaimed, and is bounded by their number; so that
- * they do not take all from the others, open ones may always keep a quarter. */
-void server_shed(struct server *server)
-{
-    size_t max = server->options.max_buffer;
-    size_t kept, rest, room;
-
-    if (kept_bytes(server) <= server->shed_above)
-        return;
-    kept = measure_kept(server);
-    rest = kept_bytes(server) - kept;
-    room = rest < max - max / 4 ? max - rest : max / 4;
-    while (kept > room) {
-        struct session *largest = largest_session(server);
-
-        if (largest == NULL || kept_for(largest) <= SHED_LEAST)
-            break;
-        kept -= kept_for(largest);
-        memory_drop(server, largest);
-    }
-    set_tight(server, kept_bytes(server) - kept > max / 4);
-    /* Avoids a measurement at each answer. */
-    server->shed_above = kept_bytes(server) > max ? kept_bytes(server) : max;
-    if (server->shed_above > max)
-        server->shed_above += max / 8;
 }

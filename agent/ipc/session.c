@@ -4,9 +4,7 @@
 #include "agent/log.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,97 +25,10 @@ static void session_update(struct session *session);
 
 /* ---- answers ---- */
 
-/* Whether the peer has to read before it is served again. While much is kept for all together, each
- * waits until its answers are read, so that no client that reads has to be disconnected. */
-static bool is_blocked(const struct session *session)
+/* Whether the bytes of this session are being handled: their answers are sent together. */
+static bool session_is_in_batch(const struct session *session)
 {
-    return session->output.len > 0 && (session->output.len >= session->server->output_bytes ||
-                                          server_is_filling(session->server));
-}
-
-static void set_unread(struct session *session, size_t bytes)
-{
-    session->server->unread_bytes += bytes;
-    session->server->unread_bytes -= session->unread_bytes;
-    session->unread_bytes = bytes;
-}
-
-/* Asking the kernel at each answer would cost a system call. The guess is about the maximum, since
- * the kernel rounds blocks up to powers of two; server_shed measures when the guesses exceed the
- * limit. */
-static void guess_unread(struct session *session, size_t sent)
-{
-    size_t bytes = session->unread_bytes + 2 * sent + 768;
-
-    set_unread(session, bytes < SESSION_UNREAD_MAX ? bytes : SESSION_UNREAD_MAX);
-}
-
-void session_measure_unread(struct session *session)
-{
-    int bytes = 0;
-
-    if (session->unread_bytes == 0 || ioctl(session->fd, SIOCOUTQ, &bytes) < 0)
-        return;
-    set_unread(session, (size_t)bytes);
-}
-
-/* Sends what the kernel accepts of `data`: the number of bytes, or -1 if the peer is gone. */
-static ssize_t send_some(struct session *session, const uint8_t *data, size_t len)
-{
-    size_t sent = 0;
-
-    while (sent < len) {
-        ssize_t n = send(session->fd, data + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n > 0)
-            sent += (size_t)n;
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            break;
-        else if (errno != EINTR)
-            return -1;
-    }
-    guess_unread(session, sent);
-    return (ssize_t)sent;
-}
-
-/* Sends the queued output. */
-static void flush_output(struct session *session)
-{
-    size_t before = session->output.len;
-    ssize_t sent;
-
-    if (before == 0)
-        return;
-    sent = send_some(session, session->output.data, before);
-    if (sent < 0) {
-        session->closing = true;
-        sent = (ssize_t)before; /* the peer is gone: drop the rest, to free the memory */
-    }
-    if ((size_t)sent == before)
-        buffer_free(&session->output); /* idle again: it needs no memory */
-    else
-        buffer_consume(&session->output, (size_t)sent);
-    session->server->queued_bytes -= (size_t)sent;
-}
-
-/* Sends the answers of a batch at once; what the kernel does not accept is queued. */
-static void flush_batch(struct session *session)
-{
-    struct buffer *out = &session->server->out;
-    ssize_t sent = 0;
-
-    if (out->len > 0 && session->output.len == 0) {
-        sent = send_some(session, out->data, out->len);
-        if (sent < 0)
-            session->closing = true;
-    }
-    if (sent >= 0 && (size_t)sent < out->len) {
-        if (buffer_append(&session->output, out->data + sent, out->len - (size_t)sent) == 0)
-            session->server->queued_bytes += out->len - (size_t)sent;
-        else
-            session->closing = true; /* an answer would be lost: close the connection instead */
-    }
-    buffer_clear(out);
+    return session->channel.in_use;
 }
 
 struct session_answer session_begin(struct session *session)
@@ -125,7 +36,7 @@ struct session_answer session_begin(struct session *session)
     struct server *server = session->server;
     struct session_answer answer;
 
-    answer.buffer = server->batch == session ? &server->out : &session->output;
+    answer.buffer = session_is_in_batch(session) ? &server->out : &session->channel.output;
     answer.start = answer.buffer->len;
     return answer;
 }
@@ -146,14 +57,13 @@ static void send_packed(struct session *session, struct session_answer answer)
     struct server *server = session->server;
 
     if (answer.buffer == &server->out) {
-        if (answer.buffer->len >= server->output_bytes)
-            flush_batch(session);
+        if (answer.buffer->len >= server->channels.output_most)
+            channel_send(&session->channel, &server->out);
         return;
     }
-    server->queued_bytes += answer.buffer->len - answer.start;
-    flush_output(session);
+    channel_flush(&session->channel, answer.buffer->len - answer.start);
     session_update(session);
-    server_shed(server);
+    channels_shed(&server->channels);
 }
 
 static void session_pack_error(const struct session *session, struct buffer *buffer, uint32_t id,
@@ -173,7 +83,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
         failure_set_buffer(&failure, "the answer", answer.buffer);
         session_pack_error(session, answer.buffer, id, &failure, NULL);
         if (take_back(answer))
-            session->closing = true;
+            session->channel.closing = true;
     }
     session->server->stats.answered++;
     send_packed(session, answer);
@@ -192,10 +102,12 @@ bool session_end_notification(struct session *session, struct session_answer ans
  * accepts more when three quarters of it are free. */
 bool session_is_slow(struct session *session)
 {
-    if (session->output.len > 0 || !session->cut)
-        return session->output.len > 0;
-    session_measure_unread(session);
-    return session->unread_bytes > SESSION_SEND_BYTES / 2;
+    struct channel *channel = &session->channel;
+
+    if (channel->output.len > 0 || !session->cut)
+        return channel->output.len > 0;
+    channel_measure_unread(channel);
+    return channel->unread_bytes > CHANNEL_SEND_BYTES / 2;
 }
 
 void session_fail(struct session *session, uint32_t id, const struct failure *failure)
@@ -244,17 +156,17 @@ static bool share_is_used(struct share *share, const struct server *server)
 
 static bool session_may_go_on(const struct session *session)
 {
-    return !session->closing && !is_blocked(session);
+    return !session->channel.closing && !channel_is_blocked(&session->channel);
 }
 
 /* offset: of the error, in the bytes of the request. */
 static void close_malformed(struct session *session, const char *reason, size_t offset)
 {
     session->server->stats.malformed++;
-    log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->uid),
-        LOG_NUMBER("pid", session->pid), LOG_TEXT("reason", reason),
+    log_often(LOG_LEVEL_WARN, "malformed", LOG_NUMBER("uid", session->channel.peer.uid),
+        LOG_NUMBER("pid", session->channel.peer.pid), LOG_TEXT("reason", reason),
         LOG_NUMBER("offset", (int64_t)offset), LOG_TEXT("action", "connection closed"));
-    session->closing = true;
+    session->channel.closing = true;
 }
 
 /* Handles the frame at the front if it is complete; returns its length, or 0. */
@@ -278,7 +190,7 @@ static size_t session_process_frame(
     }
     frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
     if (session->refused)
-        session->closing = true;
+        session->channel.closing = true;
     return taken;
 }
 
@@ -313,33 +225,15 @@ static size_t session_process(struct session *session, const uint8_t *data, size
         taken += n;
     }
     set_cut(session, taken < len && is_over);
-    session->held = taken < len && (is_over || is_blocked(session));
+    session->held = taken < len && (is_over || channel_is_blocked(&session->channel));
     return taken;
-}
-
-/* An idle session keeps no input; the input of other sessions is counted. */
-static void settle_input(struct session *session)
-{
-    struct server *server = session->server;
-
-    if (session->input.len == 0 && session->input.data != NULL)
-        buffer_free(&session->input);
-    server->kept_bytes += session->input.capacity;
-    server->kept_bytes -= session->kept_bytes;
-    session->kept_bytes = session->input.capacity;
-}
-
-void session_forget_input(struct session *session)
-{
-    buffer_free(&session->input);
-    settle_input(session);
 }
 
 static void batch_begin(struct session *session)
 {
     struct server *server = session->server;
 
-    server->batch = session;
+    session->channel.in_use = true;
     session->used_at = loop_now(server->options.loop);
     server->batch_started_us =
         server->batches++ % TIMED_BATCHES == 0 ? loop_microseconds(server->options.loop) : 0;
@@ -352,9 +246,9 @@ static void batch_end(struct session *session)
 {
     struct server *server = session->server;
 
-    server->batch = NULL;
-    flush_batch(session);
-    settle_input(session);
+    session->channel.in_use = false;
+    channel_send(&session->channel, &server->out);
+    channel_settle_input(&session->channel);
     server->untimed += server->stats.answered - server->batch_answered;
     if (server->batch_started_us == 0)
         return;
@@ -363,21 +257,28 @@ static void batch_end(struct session *session)
     server->untimed = 0;
 }
 
+static void process_input(struct session *session)
+{
+    struct buffer *input = &session->channel.input;
+
+    buffer_consume(input, session_process(session, input->data, input->len));
+}
+
 /* New bytes are handled where they were read; only an incomplete frame is kept. */
 static void session_take_bytes(struct session *session, const uint8_t *data, size_t len)
 {
+    struct channel *channel = &session->channel;
     size_t taken;
 
     batch_begin(session);
-    if (session->input.len == 0) {
+    if (channel->input.len == 0) {
         taken = session_process(session, data, len);
-        if (taken < len && buffer_append(&session->input, data + taken, len - taken) < 0)
-            session->closing = true;
-    } else if (buffer_append(&session->input, data, len) < 0) {
-        session->closing = true;
+        if (taken < len && buffer_append(&channel->input, data + taken, len - taken) < 0)
+            channel->closing = true;
+    } else if (buffer_append(&channel->input, data, len) < 0) {
+        channel->closing = true;
     } else {
-        taken = session_process(session, session->input.data, session->input.len);
-        buffer_consume(&session->input, taken);
+        process_input(session);
     }
     batch_end(session);
 }
@@ -385,13 +286,10 @@ static void session_take_bytes(struct session *session, const uint8_t *data, siz
 /* After a blocked peer has read its answers: handles the deferred frames. */
 static void process_kept(struct session *session)
 {
-    size_t taken;
-
-    if (session->input.len == 0)
+    if (session->channel.input.len == 0)
         return;
     batch_begin(session);
-    taken = session_process(session, session->input.data, session->input.len);
-    buffer_consume(&session->input, taken);
+    process_input(session);
     batch_end(session);
 }
 
@@ -408,16 +306,29 @@ static void adapt_read(struct session *session, size_t n)
 static void on_readable(struct session *session)
 {
     struct server *server = session->server;
-    bool is_tight = server->kept_bytes > server->options.max_buffer / 4;
+    bool is_tight = server->channels.input_bytes > server->channels.max / 4;
     size_t size = is_tight ? READ_LEAST_BYTES : session->read_bytes;
-    ssize_t n = recv(session->fd, server->read_buffer, size, MSG_DONTWAIT);
+    ssize_t n = recv(session->channel.fd, server->read_buffer, size, MSG_DONTWAIT);
 
     if (n > 0) {
         session_take_bytes(session, server->read_buffer, (size_t)n);
         adapt_read(session, (size_t)n);
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)) {
-        session->closing = true;
+        session->channel.closing = true;
     }
+}
+
+/* The end of the last client lets the agent end. */
+static void session_end_served(struct session *session)
+{
+    struct server *server = session->server;
+    bool served = !session->refused;
+
+    session_close(session);
+    if (!served || !server->draining)
+        return;
+    server->busy_at = loop_now(server->options.loop);
+    loop_timer_start(server->drain, 0);
 }
 
 static void on_events(void *data, unsigned events)
@@ -425,25 +336,20 @@ static void on_events(void *data, unsigned events)
     struct session *session = data;
 
     if (events & LOOP_WRITABLE) {
-        flush_output(session);
-        if (!session->closing && !is_blocked(session))
+        channel_flush(&session->channel, 0);
+        if (session_may_go_on(session))
             process_kept(session);
-        if (!session->closing && session->behind && !session_is_slow(session))
+        if (!session->channel.closing && session->behind && !session_is_slow(session))
             session->server->options.hooks->caught_up(session);
     }
     if ((events & LOOP_READABLE) && !session->held && session_may_go_on(session))
         on_readable(session);
-    if (session->closing) {
-        struct server *server = session->server;
-        bool served = !session->refused;
-
-        session_close(session);
-        if (served)
-            server->session_closed(server);
+    if (session->channel.closing) {
+        session_end_served(session);
         return;
     }
     session_update(session);
-    server_shed(session->server);
+    channels_shed(&session->server->channels);
 }
 
 /* Watches for the events that the session can use now. A session that is to close is woken to do
@@ -452,14 +358,15 @@ static void session_update(struct session *session)
 {
     unsigned events = 0;
 
-    if (!is_blocked(session) && !session->held)
+    if (!channel_is_blocked(&session->channel) && !session->held)
         events |= LOOP_READABLE;
-    if (session->output.len > 0 || session->closing || session->held || session->behind)
+    if (session->channel.output.len > 0 || session->channel.closing || session->held ||
+        session->behind)
         events |= LOOP_WRITABLE;
     if (events == session->events)
         return;
     if (loop_watch_set(session->watch, events) < 0)
-        session->closing = true;
+        session->channel.closing = true;
     session->events = events;
 }
 
@@ -489,20 +396,15 @@ struct session *session_create(
     if (refusal != NULL)
         *session->refusal = *refusal;
     session->server = server;
-    session->fd = fd;
+    channel_open(
+        &session->channel, &server->channels, fd, peer, LIMIT_REQUEST_BYTES + SERVER_READ_BYTES);
     session->events = LOOP_READABLE;
     session->refused = refusal != NULL;
-    session->uid = peer->uid;
-    session->gid = peer->gid;
-    session->pid = peer->pid;
     session->opened_at = session->used_at = loop_now(server->options.loop);
     session->read_bytes = READ_FIRST_BYTES;
     frame_scan_init(&session->scan, LIMIT_REQUEST_BYTES, LIMIT_DEPTH);
-    buffer_init(&session->input, LIMIT_REQUEST_BYTES + SERVER_READ_BYTES);
-    buffer_init(&session->output, 2 * (size_t)LIMIT_ANSWER_BYTES);
     ring_init(&session->pending);
     ring_init(&session->watches);
-    ring_add(&server->sessions, &session->link);
     server->session_count++;
     server->refused_count += session->refused;
     return session;
@@ -515,9 +417,7 @@ static void session_detach(struct session *session)
 
     server->options.hooks->closing(session);
     set_cut(session, false);
-    server->queued_bytes -= session->output.len;
-    buffer_free(&session->output);
-    session_forget_input(session);
+    channel_empty(&session->channel);
     loop_watch_destroy(session->watch);
     session->watch = NULL;
     server->refused_count -= session->refused;
@@ -530,15 +430,20 @@ static void session_detach(struct session *session)
 
 void session_close(struct session *session)
 {
-    session_measure_unread(session);
-    if (session->unread_bytes == 0) {
+    struct server *server = session->server;
+    struct channel *channel = &session->channel;
+
+    channel_measure_unread(channel);
+    if (channel->unread_bytes == 0) {
         session_destroy(session);
         return;
     }
     session_detach(session);
-    shutdown(session->fd, SHUT_RDWR); /* the peer reads the remaining bytes, and then the end */
-    session->closing = session->lingers = true;
-    server_session_lingers(session->server, session);
+    shutdown(channel->fd, SHUT_RDWR); /* the peer reads the remaining bytes, and then the end */
+    channel->closing = session->lingers = true;
+    server->channels.lingering += channel->unread_bytes;
+    if (server->linger_count++ == 0)
+        loop_timer_start(server->sweep, SWEEP_MS);
 }
 
 void session_destroy(struct session *session)
@@ -546,10 +451,8 @@ void session_destroy(struct session *session)
     struct server *server = session->server;
 
     session_detach(session);
-    set_unread(session, 0);
+    channel_close(&session->channel);
     server->session_count--;
     server->linger_count -= session->lingers;
-    ring_remove(&session->link);
-    close(session->fd);
     free(session);
 }

@@ -6,17 +6,15 @@
 
 #include "agent/count/cache.h"
 #include "agent/count/counter.h"
+#include "agent/ipc/channel.h"
 #include "agent/ipc/latency.h"
 #include "agent/ipc/socket_path.h"
 #include "agent/loop.h"
 #include "agent/ring.h"
 #include "proto/buffer.h"
 #include "proto/limits.h"
-
 #include "proto/message.h"
 #include "proto/reader.h"
-
-#include <sys/socket.h>
 
 struct server;
 struct session;
@@ -68,17 +66,12 @@ struct server_stats {
     uint64_t answered;
     uint64_t errors;    /* of these, answers that were errors */
     uint64_t malformed; /* connections closed for protocol errors */
-    uint64_t dropped;   /* connections closed for the memory that they used */
     uint64_t evicted;   /* idle connections closed to make room for others */
 };
 
 #define SERVER_READ_BYTES  (64u * 1024u)
 #define SERVER_METHODS_MAX 16
-
-/* The most kernel memory that unread answers on one connection take: what Linux charges before it
- * accepts no more (twice SESSION_SEND_BYTES), and the block that exceeds it. */
-#define SESSION_SEND_BYTES (16u * 1024u)
-#define SESSION_UNREAD_MAX (4u * SESSION_SEND_BYTES)
+#define SWEEP_MS           1000 /* between two checks of closed connections with unread answers */
 
 /* Shared by server, sessions and methods; no other module reads its fields. */
 struct server {
@@ -90,27 +83,18 @@ struct server {
     struct loop_timer *grace;
     struct loop_timer *drain; /* the next check of which connections delay the end */
     bool draining;
-    int64_t busy_at;      /* loop_now when one last did */
-    struct ring sessions; /* session::link, oldest first */
+    int64_t busy_at;          /* loop_now when one last did */
+    struct channels channels; /* of the sessions */
     unsigned session_count;
     unsigned refused_count;    /* of these, those not served: the limit does not count them */
     unsigned linger_count;     /* of these, those that are closed: session::lingers */
     unsigned cut_count;        /* of these, those that have more requests: session::cut */
     unsigned connection_limit; /* for those that are served */
     unsigned descriptor_limit; /* descriptors from this one on are not for clients */
-    size_t output_bytes;       /* queued answers in a session above which it is not read any more */
-    size_t queued_bytes;       /* queued answers in sessions */
-    size_t kept_bytes;         /* memory of incomplete requests */
-    size_t unread_bytes;       /* memory of the kernel: unread answers, at most */
-    bool tight;                /* closed connections use much of it */
-    size_t linger_bytes;       /* of these, those of closed connections */
-    size_t shed_above;         /* below this it is not measured again */
     struct loop_timer *sweep;  /* checks closed connections with unread answers */
     unsigned query_count;      /* pending requests of `query` */
-    size_t query_bytes;        /* memory of their params */
     struct denials denials;    /* of queries */
-    struct session *batch;     /* the session whose bytes are being read, if any */
-    struct buffer out;         /* the answers of that batch */
+    struct buffer out;         /* the answers of the batch that is being read */
     uint64_t batches;
     int64_t batch_started_us; /* when its bytes were read; 0: it is not timed */
     uint64_t batch_answered;  /* stats.answered at that time */
@@ -118,7 +102,6 @@ struct server {
     struct latency latency;
     uint64_t method_requests[SERVER_METHODS_MAX]; /* as dispatch numbers them */
     struct identity *query_identity; /* of `query` without a trigger's; held from its first use */
-    void (*session_closed)(struct server *server); /* a connection that was served ended */
     struct server_stats stats;
     uint8_t read_buffer[SERVER_READ_BYTES];
 };
@@ -130,8 +113,8 @@ struct server {
 
 /* Zeroed: no request to repeat. */
 struct repeat {
-    size_t len;
-    size_t method;       /* as method_call's */
+    uint16_t len;
+    uint16_t method;     /* as method_call's */
     unsigned generation; /* of the configuration that the state is of */
     int32_t replicas;
     struct trigger_state *state;
@@ -144,34 +127,25 @@ struct repeat {
  * that is fetched for each is much of the cost of an answer. */
 struct session {
     struct server *server;
-    int fd;
+    struct channel channel;
     unsigned events; /* currently watched */
     unsigned in_flight;
+    uint32_t read_bytes; /* the most bytes per read */
+    unsigned watch_count;
     bool held;    /* whole frames may be in the input: the peer did not read its answers, or: */
     bool cut;     /* its share of the turn was used up */
     bool behind;  /* some watch has an unsent newer state, because answers are queued */
     bool refused; /* every request is answered with `refusal`, and then the connection is closed */
     bool errors_as_string; /* as requested by hello; else they are maps */
-    bool closing;          /* to be closed at the end of the present batch */
     bool lingers;          /* closed, but the kernel keeps answers that the peer has not read */
-    uint32_t read_bytes;   /* the most bytes per read */
     uint64_t requests;
-    int64_t used_at;      /* loop_now of the last bytes */
-    size_t unread_bytes;  /* memory of the kernel for answers, at most */
-    size_t kept_bytes;    /* memory of the input, as server::kept_bytes counts it */
-    struct buffer output; /* answers that the kernel did not accept */
-    struct buffer input;  /* bytes behind the last frame that was handled */
+    int64_t used_at; /* loop_now of the last bytes */
     struct repeat repeat;
     struct frame_scan scan; /* of the incomplete frame */
 
     struct loop_watch *watch;
-    struct ring link;    /* server::sessions */
     struct ring pending; /* pending::link: unanswered requests */
     struct ring watches; /* trigger_watch::link */
-    unsigned watch_count;
-    uid_t uid;
-    gid_t gid;
-    pid_t pid; /* a hint only: 0 or another namespace's if pods do not share pids */
     int64_t opened_at;
     struct failure *refusal; /* owned */
     char *client;            /* the program's name from hello; owned; NULL: not given */
@@ -188,11 +162,11 @@ void session_destroy(struct session *session);
  * gone: server::sweep destroys it. */
 void session_close(struct session *session);
 
-/* Queries the kernel for the memory of the answers that the peer has not read. */
-void session_measure_unread(struct session *session);
-
-/* Frees the bytes of the incomplete request; the session is closing. */
-void session_forget_input(struct session *session);
+/* The session of a channel in channels::list. */
+static inline struct session *session_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct session, channel.link);
+}
 
 /* An answer is packed between these two, as message_begin_answer and the result. What cannot be
  * packed (no memory, too long) becomes the error INTERNAL for `id`. */
@@ -213,25 +187,5 @@ bool session_is_slow(struct session *session);
 void session_fail(struct session *session, uint32_t id, const struct failure *failure);
 void session_fail_with(
     struct session *session, uint32_t id, const struct failure *failure, const struct map *extra);
-
-/* ---- memory over all sessions: server.c ---- */
-
-/* The connection is closed, and has unread answers. */
-void server_session_lingers(struct server *server, struct session *session);
-
-/* Checks the unread answers of closed connections again. */
-void server_sweep(void *data);
-
-/* Bounds the kernel memory for the answers on a new connection. */
-void server_bound_send_buffer(const struct server *server, int fd);
-
-/* Whether half of the memory limit for all connections is used. */
-bool server_is_filling(const struct server *server);
-
-/* The maximum length of an answer that has no limit of its own: it leaves room for others. */
-size_t server_answer_room(const struct server *server);
-
-/* After more is kept: above the limit, closes the sessions that use the most. */
-void server_shed(struct server *server);
 
 #endif

@@ -81,9 +81,9 @@ __attribute__((unused)) static void house_close(struct house *house)
     bench_close(&house->bench);
 }
 
-__attribute__((unused)) static struct session *session_of(struct house *house)
+__attribute__((unused)) static struct session *last_session(struct house *house)
 {
-    return RING_MEMBER(house->server->sessions.previous, struct session, link);
+    return session_of(house->server->channels.list.previous);
 }
 
 __attribute__((unused)) static struct client *join(

@@ -23,7 +23,7 @@ TEST(a_request_may_come_byte_by_byte)
     CHECK_INT(2, hear(client));
     CHECK_INT(7, client->heard[0].id);
     CHECK_INT(8, client->heard[1].id);
-    CHECK(session_of(&house)->input.data == NULL); /* idle, it costs nothing */
+    CHECK(last_session(&house)->channel.input.data == NULL); /* idle, it costs nothing */
     buffer_free(&buffer);
     house_close(&house);
 }
@@ -150,10 +150,10 @@ TEST(the_65th_request_in_flight_is_busy)
         CHECK_INT(LIMIT_IN_FLIGHT + i, client->heard[i].id);
         CHECK_INT(ERROR_BUSY, client->heard[i].error);
     }
-    CHECK_INT(LIMIT_IN_FLIGHT, session_of(&house)->in_flight);
+    CHECK_INT(LIMIT_IN_FLIGHT, last_session(&house)->in_flight);
     page(&house.bench, LAST_PAGE(3));
     CHECK_INT(LIMIT_IN_FLIGHT + 2, hear(client));
-    CHECK_INT(0, session_of(&house)->in_flight);
+    CHECK_INT(0, last_session(&house)->in_flight);
     request(client, 99, "count", "t");
     turn(&house);
     CHECK_INT(LIMIT_IN_FLIGHT + 3, hear(client));
@@ -170,15 +170,15 @@ TEST(requests_are_not_read_while_answers_are_not_taken)
 
     house_open(&house, 1u << 20);
     client = come(&house, 0);
-    session = session_of(&house);
+    session = last_session(&house);
     many_requests(client, 0, 3000, "list", NULL);
     turn(&house);
     handled = session->requests;
     CHECK(handled > 0 && handled < 3000);
-    CHECK(session->output.len >= LIMIT_OUTPUT_BYTES);
-    CHECK(session->output.len < 2 * LIMIT_OUTPUT_BYTES);
+    CHECK(session->channel.output.len >= LIMIT_OUTPUT_BYTES);
+    CHECK(session->channel.output.len < 2 * LIMIT_OUTPUT_BYTES);
     CHECK_INT(0, session->events & LOOP_READABLE);
-    CHECK_INT(session->output.len, house.server->queued_bytes);
+    CHECK_INT(session->channel.output.len, house.server->channels.output_bytes);
     turn(&house);
     CHECK_INT(handled, session->requests);
     while (hear(client) < 3000) {
@@ -189,8 +189,8 @@ TEST(requests_are_not_read_while_answers_are_not_taken)
     }
     for (uint32_t i = 0; i < 3000; i++)
         CHECK_INT(i, client->heard[i].id);
-    CHECK_INT(0, house.server->queued_bytes);
-    CHECK(session->output.data == NULL);
+    CHECK_INT(0, house.server->channels.output_bytes);
+    CHECK(session->channel.output.data == NULL);
     house_close(&house);
 }
 
@@ -202,7 +202,7 @@ static void answer_late(struct house *house, struct client *client)
 
     hear(client);
     failure_set(&failure, ERROR_TIMEOUT, "late");
-    session_fail(session_of(house), 7, &failure);
+    session_fail(last_session(house), 7, &failure);
 }
 
 TEST(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue)
@@ -215,14 +215,14 @@ TEST(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue)
     client = come(&house, 0);
     many_requests(client, 100, 3000, "list", NULL);
     turn(&house);
-    CHECK(session_of(&house)->input.len > 0);
+    CHECK(last_session(&house)->channel.input.len > 0);
     answer_late(&house, client);
-    CHECK_INT(0, session_of(&house)->output.len);
+    CHECK_INT(0, last_session(&house)->channel.output.len);
     while ((before = hear(client)) < 3001) {
         turn(&house);
         CHECK(hear(client) > before);
     }
-    CHECK_INT(0, session_of(&house)->input.len);
+    CHECK_INT(0, last_session(&house)->channel.input.len);
     house_close(&house);
 }
 
@@ -236,15 +236,15 @@ TEST(the_slowest_reader_goes_when_all_together_wait_for_too_much)
     slow = come(&house, 1);
     many_requests(slow, 0, 3000, "list", NULL);
     turn(&house);
-    CHECK_INT(1, house.server->stats.dropped);
-    CHECK_INT(0, house.server->queued_bytes);
+    CHECK_INT(1, house.server->channels.dropped);
+    CHECK_INT(0, house.server->channels.output_bytes);
     CHECK_INT(2, house.server->session_count); /* the kernel keeps what it has not read */
-    CHECK(house.server->unread_bytes > 0);
+    CHECK(house.server->channels.unread_bytes > 0);
     hear(slow);
     CHECK(slow->ended);
     fake_loop_advance(house.bench.loop, 1000);
     CHECK_INT(1, house.server->session_count);
-    CHECK_INT(0, house.server->unread_bytes);
+    CHECK_INT(0, house.server->channels.unread_bytes);
     request(good, 1, "ping", NULL);
     turn(&house);
     CHECK_INT(1, hear(good));
@@ -261,12 +261,12 @@ TEST(answers_for_a_peer_that_is_gone_are_not_kept)
     client = come(&house, 0);
     many_requests(client, 100, 3000, "list", NULL);
     turn(&house);
-    CHECK(house.server->queued_bytes > 0);
+    CHECK(house.server->channels.output_bytes > 0);
     shutdown(client->fd, SHUT_RD);
     failure_set(&failure, ERROR_TIMEOUT, "late");
-    session_fail(session_of(&house), 7, &failure);
-    CHECK(session_of(&house)->closing);
-    CHECK_INT(0, house.server->queued_bytes);
+    session_fail(last_session(&house), 7, &failure);
+    CHECK(last_session(&house)->channel.closing);
+    CHECK_INT(0, house.server->channels.output_bytes);
     house_close(&house);
 }
 

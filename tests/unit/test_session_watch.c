@@ -50,7 +50,7 @@ TEST(what_is_known_is_reported_behind_the_answer)
     CHECK_INT(5, hear(client));
     CHECK_INT(MESSAGE_NOTIFICATION, client->heard[4].kind);
     CHECK_INT(3, client->heard[4].count);
-    CHECK_INT(1, session_of(&house)->watch_count);
+    CHECK_INT(1, last_session(&house)->watch_count);
     house_close(&house);
 }
 
@@ -92,12 +92,12 @@ TEST(a_slow_reader_is_reported_the_newest_when_it_reads_again)
     CHECK_INT(2, hear(client));
     many_requests(client, 10, 3000, "list", NULL);
     turn(&house);
-    CHECK(session_is_slow(session_of(&house)));
+    CHECK(session_is_slow(last_session(&house)));
     for (int i = 0; i < 3; i++) {
         fake_loop_advance(house.bench.loop, 10000);
         page(&house.bench, i == 0 ? LAST_PAGE(4) : i == 1 ? LAST_PAGE(5) : LAST_PAGE(6));
     }
-    CHECK(session_of(&house)->behind);
+    CHECK(last_session(&house)->behind);
     while ((before = hear(client)) < 3003) {
         turn(&house);
         CHECK(hear(client) > before);
@@ -109,7 +109,7 @@ TEST(a_slow_reader_is_reported_the_newest_when_it_reads_again)
         CHECK_INT(6, client->heard[i].count);
     }
     CHECK_INT(1, notifications);
-    CHECK(!session_of(&house)->behind);
+    CHECK(!last_session(&house)->behind);
     house_close(&house);
 }
 
@@ -125,13 +125,13 @@ TEST(a_slow_watcher_catches_up_whoever_empties_its_queue)
     request(client, 1, "watch", "t");
     turn(&house);
     CHECK_INT(1, hear(client));
-    while (!session_is_slow(session_of(&house)))
-        session_fail(session_of(&house), 7, &failure);
+    while (!session_is_slow(last_session(&house)))
+        session_fail(last_session(&house), 7, &failure);
     page(&house.bench, LAST_PAGE(3));
-    CHECK(session_of(&house)->behind);
+    CHECK(last_session(&house)->behind);
     hear(client);
-    session_fail(session_of(&house), 8, &failure); /* of another turn: the queue is empty now */
-    CHECK_INT(0, session_of(&house)->output.len);
+    session_fail(last_session(&house), 8, &failure); /* of another turn: the queue is empty now */
+    CHECK_INT(0, last_session(&house)->channel.output.len);
     turn(&house);
     hear(client);
     CHECK_INT(MESSAGE_NOTIFICATION, client->heard[client->count - 1].kind);
@@ -188,7 +188,7 @@ TEST(another_query_goes_on_being_watched_and_none_does_not)
     CHECK_INT(4, hear(client));
     CHECK_INT(MESSAGE_NOTIFICATION, client->heard[3].kind);
     CHECK_INT(0, client->heard[3].count);
-    CHECK_INT(0, session_of(&house)->watch_count);
+    CHECK_INT(0, last_session(&house)->watch_count);
     house_close(&house);
 }
 
