@@ -55,9 +55,9 @@ OWNERS = {
 LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb", "agent/aws/retry",
           "agent/aws/shared_record", "agent/aws/sigv4", "agent/aws/sts", "agent/endpoint",
           "agent/count/cache", "agent/count/decision", "agent/count/read_cost",
-          "agent/count/refresh", "client/bridge/http1", "client/bridge/protobuf",
-          "client/bridge/scaler", "client/bridge/status", "client/bridge/trigger_book",
-          "proto/reader", "proto/message", "proto/writer"]
+          "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
+          "client/bridge/status", "client/bridge/trigger_book", "proto/reader", "proto/message",
+          "proto/writer"]
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/trigger_state.h"
 
-#include "agent/count/refresh.h"
 #include "agent/log.h"
 #include "proto/limits.h"
 #include "proto/saturating.h"

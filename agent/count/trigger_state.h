@@ -14,7 +14,6 @@
 #include "agent/config/trigger.h"
 #include "agent/count/flight.h"
 #include "agent/count/waiters.h"
-#include "agent/count/watchers.h"
 #include "agent/log.h"
 
 struct trigger_state;
