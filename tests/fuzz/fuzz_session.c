@@ -114,11 +114,12 @@ static void step(struct house *house, struct input *input)
 
 static void check_sums(struct server *server)
 {
+    const struct channels *channels = &server->channels;
     size_t queued = 0, kept = 0;
     unsigned count = 0;
 
-    for (struct ring *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *session = RING_MEMBER(at, struct session, link);
+    for (struct ring *at = channels->list.next; at != &channels->list; at = at->next) {
+        struct session *session = session_of(at);
         unsigned pending = 0;
 
         for (const struct ring *one = session->pending.next; one != &session->pending;
@@ -126,12 +127,12 @@ static void check_sums(struct server *server)
             pending++;
         CHECK_INT(pending, session->in_flight);
         CHECK(pending <= LIMIT_IN_FLIGHT);
-        queued += session->output.len;
-        kept += session->kept_bytes;
+        queued += session->channel.output.len;
+        kept += session->channel.input_bytes;
         count++;
     }
-    CHECK_INT(queued, server->queued_bytes);
-    CHECK_INT(kept, server->kept_bytes);
+    CHECK_INT(queued, channels->output_bytes);
+    CHECK_INT(kept, channels->input_bytes);
     CHECK_INT(count, server->session_count);
     CHECK(server->out.len == 0);
 }
