@@ -50,7 +50,7 @@ static void on_deadline(void *data)
     struct adhoc_count *adhoc = data;
     struct failure failure;
 
-    flight_late(adhoc->flight, &failure);
+    flight_why_late(adhoc->flight, &failure);
     flight_cancel(adhoc->flight);
     adhoc_count_end(adhoc, NULL, &failure);
 }
@@ -60,7 +60,7 @@ struct adhoc_count *adhoc_count_start(struct count_context *context,
 {
     static const struct flight_events flight_events = {.done = on_done};
     struct adhoc_count *adhoc = calloc(1, sizeof(*adhoc));
-    int64_t patience = count_patience(options->timeout_ms);
+    int64_t patience = count_wait_ms(options->timeout_ms);
 
     if (adhoc == NULL)
         return NULL;

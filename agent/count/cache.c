@@ -120,7 +120,7 @@ void cache_succeed(struct cache *cache)
     buffer_clear(&cache->packed.bytes);
 }
 
-void cache_forgive(struct cache *cache)
+void cache_forget_refusal(struct cache *cache)
 {
     cache->not_before = 0;
     cache->refused = false;

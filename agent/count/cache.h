@@ -116,7 +116,7 @@ void cache_fail(struct cache *cache, const struct failure *failure, int64_t now,
 void cache_overrun(struct cache *cache, const struct failure *failure, int64_t now);
 
 /* A reload may have fixed the cause of a refusal. */
-void cache_forgive(struct cache *cache);
+void cache_forget_refusal(struct cache *cache);
 
 /* Counts of the whole are refused for a while, because they took too long. */
 bool cache_overran(const struct cache *cache);

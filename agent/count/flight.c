@@ -306,7 +306,7 @@ static bool flight_ask_fleet(struct flight *flight)
     return flight->shared != NULL;
 }
 
-static void flight_take_off(struct flight *flight)
+static void flight_begin(struct flight *flight)
 {
     flight->flying = true;
     flight->joined_at = loop_now(flight->context->loop);
@@ -325,7 +325,7 @@ static void flight_timer_fired(void *data)
     if (flight->flying)
         flight_check_limits(flight);
     else
-        flight_take_off(flight);
+        flight_begin(flight);
 }
 
 struct flight *flight_start(struct count_context *context, const struct flight_options *options,
@@ -394,7 +394,7 @@ void flight_join(struct flight *flight)
     flight->joined_at = loop_now(flight->context->loop);
 }
 
-void flight_late(const struct flight *flight, struct failure *failure)
+void flight_why_late(const struct flight *flight, struct failure *failure)
 {
     const struct flight_progress *progress = flight != NULL ? &flight->progress : NULL;
     char waits[120];

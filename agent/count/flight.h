@@ -104,7 +104,7 @@ struct page_log *flight_pages(struct flight *flight);
 void flight_join(struct flight *flight);
 
 /* Why there is no count yet at a caller's deadline; flight NULL: none is under way. */
-void flight_late(const struct flight *flight, struct failure *failure);
+void flight_why_late(const struct flight *flight, struct failure *failure);
 
 /* Ends it without calling done. */
 void flight_cancel(struct flight *flight);

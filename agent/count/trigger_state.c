@@ -150,7 +150,7 @@ static void deadlines_passed(void *data)
     struct failure failure;
     struct ring late;
 
-    flight_late(state->flight, &failure);
+    flight_why_late(state->flight, &failure);
     waiters_take_late(&state->waiters, &late);
     trigger_state_answer_each(state, &late, &failure);
     trigger_state_set_patience(state);
@@ -266,7 +266,7 @@ static void on_flight_page(void *data)
     if (so_far->count == 0 || waiters_are_none(&state->waiters))
         return;
     cache_store_bound(&state->cache, so_far, trigger_state_age_now(state));
-    waiters_hurry(&state->waiters, so_far->count);
+    waiters_satisfy(&state->waiters, so_far->count);
 }
 
 /* The flight ended at the flight timeout. Its pages are a lower bound, unless no item was on them:
@@ -403,7 +403,7 @@ static bool answer_from_failure(struct trigger_state *state, struct count_reques
     return true;
 }
 
-int64_t count_patience(int64_t timeout_ms)
+int64_t count_wait_ms(int64_t timeout_ms)
 {
     int64_t margin = timeout_ms > 2 * TIMEOUT_MARGIN_MS ? TIMEOUT_MARGIN_MS : timeout_ms / 2;
 
@@ -447,7 +447,7 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
     ring_init(&request->link);
     request->state = state;
     request->deadline = (struct deadline){
-        .at = saturating_add(trigger_state_now(state), count_patience(request->timeout_ms))};
+        .at = saturating_add(trigger_state_now(state), count_wait_ms(request->timeout_ms))};
     max_age_ms = trigger_state_max_age(state, request->max_age_ms);
     request->since = saturating_subtract(trigger_state_age_now(state), max_age_ms);
     if (trigger_state_answer(state, request->max_age_ms, request->enough, &answer)) {
@@ -545,7 +545,7 @@ void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
     held_budget_unref(state->budget);
     state->budget = budget;
     state->share_memory = (struct share_memory){.failures = 0}; /* perhaps of another table */
-    cache_forgive(&state->cache);
+    cache_forget_refusal(&state->cache);
     trigger_state_set_patience(state);
     trigger_state_schedule_refresh(state);
 }
@@ -744,33 +744,33 @@ void trigger_state_unwatch(struct count_watch *watch)
         trigger_state_set_patience(watch->state);
 }
 
-bool trigger_state_known(
+bool trigger_state_latest(
     const struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer)
 {
     const struct cache *cache = &state->cache;
-    int64_t wish = watch->max_age_ms != COUNT_AGE_DEFAULT ? watch->max_age_ms
-                                                          : state->trigger->polling_ms;
+    int64_t wanted_ms = watch->max_age_ms != COUNT_AGE_DEFAULT ? watch->max_age_ms
+                                                               : state->trigger->polling_ms;
     int64_t interval = trigger_state_refresh(state).interval_ms;
     int64_t now = trigger_state_age_now(state);
 
     if (cache->failures > 0)
         trigger_state_failed(state, cache_failure(cache), now, answer);
-    else if (cache_is_fresh(cache, wish > interval ? wish : interval, now))
+    else if (cache_is_fresh(cache, wanted_ms > interval ? wanted_ms : interval, now))
         trigger_state_fresh(state, now, answer);
     else
         return false;
     return true;
 }
 
-static void state_notify_known(void *data, struct count_watch *watch)
+static void trigger_state_notify_latest(void *data, struct count_watch *watch)
 {
     struct count_answer answer;
 
-    if (trigger_state_known(data, watch, &answer))
+    if (trigger_state_latest(data, watch, &answer))
         watch->changed(watch->data, &answer);
 }
 
 void trigger_state_notify_watchers(struct trigger_state *state)
 {
-    watchers_notify(&state->watchers, state_notify_known, state);
+    watchers_notify(&state->watchers, trigger_state_notify_latest, state);
 }

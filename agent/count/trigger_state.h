@@ -20,7 +20,7 @@ struct trigger_state;
 
 /* After how long a caller that wants the answer within timeout_ms gets one: early enough for the
  * reply to arrive. */
-int64_t count_patience(int64_t timeout_ms);
+int64_t count_wait_ms(int64_t timeout_ms);
 
 /* The snapshot, which holds the trigger, the identity and the budget are held. values:
  * ExpressionAttributeValues as JSON, copied; NULL: the trigger's. budget: the trigger's own; NULL:
@@ -78,7 +78,7 @@ int trigger_state_watch(struct trigger_state *state, struct count_watch *watch);
 void trigger_state_unwatch(struct count_watch *watch); /* allowed when it does not watch */
 
 /* The notification for a watcher now. False: nothing yet, a flight is about to report. */
-bool trigger_state_known(const struct trigger_state *state, const struct count_watch *watch,
+bool trigger_state_latest(const struct trigger_state *state, const struct count_watch *watch,
     struct count_answer *answer);
 void trigger_state_notify_watchers(struct trigger_state *state); /* sends it to each of them */
 

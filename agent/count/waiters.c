@@ -79,7 +79,7 @@ bool waiters_are_none(const struct waiters *waiters)
     return ring_is_empty(&waiters->requests);
 }
 
-void waiters_hurry(struct waiters *waiters, uint64_t count)
+void waiters_satisfy(struct waiters *waiters, uint64_t count)
 {
     int64_t now = loop_now(waiters->loop);
 
@@ -149,12 +149,12 @@ int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms)
     int64_t least = INT64_MAX;
 
     for (struct ring *at = watchers->watching.next; at != &watchers->watching; at = at->next) {
-        int64_t wish = watchers_watch_of(at)->max_age_ms;
+        int64_t wanted_ms = watchers_watch_of(at)->max_age_ms;
 
-        if (wish == COUNT_AGE_DEFAULT)
-            wish = default_ms;
-        if (wish < least)
-            least = wish;
+        if (wanted_ms == COUNT_AGE_DEFAULT)
+            wanted_ms = default_ms;
+        if (wanted_ms < least)
+            least = wanted_ms;
     }
     return least;
 }

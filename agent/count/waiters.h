@@ -50,7 +50,7 @@ bool waiters_are_none(const struct waiters *waiters);
 
 /* Those for whom this count is enough are answered in the next turn of the loop, as late ones are:
  * the caller is in the middle of a page. */
-void waiters_hurry(struct waiters *waiters, uint64_t count);
+void waiters_satisfy(struct waiters *waiters, uint64_t count);
 
 /* Moves all waiters, or those whose deadline has passed, to `taken`, so that callbacks cannot
  * disturb the loop; a request that leaves is removed from there, too. */

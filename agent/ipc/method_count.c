@@ -181,7 +181,7 @@ struct trigger_watch {
     struct trigger_state *state;
     char *name; /* a copy: the trigger's own is freed with its configuration */
     bool sent;  /* a notification was sent, with: */
-    uint64_t print;
+    uint64_t fingerprint;
     bool behind; /* the newest state was not sent, because the peer is slow */
 };
 
@@ -215,7 +215,7 @@ static void trigger_watch_pack_answer(struct buffer *buffer, const struct count_
 
 /* A fingerprint of the answer, without the fields that differ between flights in any case. False:
  * out of memory. */
-static bool take_print(const struct count_answer *answer, uint64_t *print)
+static bool answer_fingerprint(const struct count_answer *answer, uint64_t *fingerprint)
 {
     struct count_answer copy = *answer;
     struct count_value value;
@@ -240,22 +240,22 @@ static bool take_print(const struct count_answer *answer, uint64_t *print)
     trigger_watch_pack_answer(&packed, &copy);
     taken = !packed.failed;
     if (taken)
-        *print = fnv_bytes(FNV_START, packed.data, packed.len);
+        *fingerprint = fnv_bytes(FNV_START, packed.data, packed.len);
     buffer_free(&packed);
     return taken;
 }
 
 /* Notifies the client, unless it has this state already. A slow client gets the newest state once
  * it has read its output. */
-static void trigger_watch_tell(struct trigger_watch *watch, const struct count_answer *answer)
+static void trigger_watch_notify(struct trigger_watch *watch, const struct count_answer *answer)
 {
     struct session *session = watch->session;
     struct session_answer out;
-    uint64_t print = 0;
-    bool has_print = take_print(answer, &print);
+    uint64_t fingerprint = 0;
+    bool has_fingerprint = answer_fingerprint(answer, &fingerprint);
 
     watch->behind = false;
-    if (has_print && watch->sent && print == watch->print)
+    if (has_fingerprint && watch->sent && fingerprint == watch->fingerprint)
         return;
     if (session_is_slow(session)) {
         watch->behind = session->behind = true;
@@ -265,23 +265,23 @@ static void trigger_watch_tell(struct trigger_watch *watch, const struct count_a
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
     trigger_watch_pack_answer(out.buffer, answer);
-    watch->sent = session_end_notification(session, out) && has_print;
-    watch->print = print;
+    watch->sent = session_end_notification(session, out) && has_fingerprint;
+    watch->fingerprint = fingerprint;
 }
 
-static void trigger_watch_tell_known(struct trigger_watch *watch)
+static void trigger_watch_notify_latest(struct trigger_watch *watch)
 {
     struct count_answer answer;
 
     watch->behind = false;
-    if (trigger_state_known(watch->state, &watch->watch, &answer))
-        trigger_watch_tell(watch, &answer);
+    if (trigger_state_latest(watch->state, &watch->watch, &answer))
+        trigger_watch_notify(watch, &answer);
     /* else a flight is under way, and its end is reported */
 }
 
 static void on_change(void *data, const struct count_answer *answer)
 {
-    trigger_watch_tell(data, answer);
+    trigger_watch_notify(data, answer);
 }
 
 /* ---- life ---- */
@@ -314,7 +314,7 @@ static void end_watch(struct trigger_watch *watch, const struct failure *failure
 }
 
 /* The trigger of exactly this name in the present configuration, if it can be watched. */
-static const struct trigger *find_again(
+static const struct trigger *trigger_watch_find_trigger(
     const struct trigger_watch *watch, const struct counter *counter, struct failure *failure)
 {
     const struct trigger *trigger;
@@ -345,7 +345,7 @@ static void on_gone(void *data)
     struct trigger_watch *watch = data;
     struct counter *counter = watch->session->server->options.counter;
     struct failure failure;
-    const struct trigger *trigger = find_again(watch, counter, &failure);
+    const struct trigger *trigger = trigger_watch_find_trigger(watch, counter, &failure);
 
     if (trigger == NULL) {
         end_watch(watch, &failure);
@@ -357,7 +357,7 @@ static void on_gone(void *data)
         end_watch(watch, &failure);
         return;
     }
-    trigger_watch_tell_known(watch);
+    trigger_watch_notify_latest(watch);
 }
 
 static struct trigger_watch *watch_find(struct session *session, const char *name)
@@ -401,7 +401,7 @@ void method_watch_catch_up(struct session *session)
     session->behind = false;
     for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
         if (trigger_watch_of(at)->behind)
-            trigger_watch_tell_known(trigger_watch_of(at));
+            trigger_watch_notify_latest(trigger_watch_of(at));
 }
 
 /* ---- requests ---- */
@@ -420,7 +420,7 @@ static void answer_watching(struct method_call *call, bool watching, const char 
 }
 
 /* Watches of a trigger on one connection are merged into one, which honours each max_age_ms. */
-static int64_t lesser_age(const struct trigger *trigger, int64_t a, int64_t b)
+static int64_t smaller_age(const struct trigger *trigger, int64_t a, int64_t b)
 {
     int64_t age_a = a != COUNT_AGE_DEFAULT ? a : trigger->polling_ms;
     int64_t age_b = b != COUNT_AGE_DEFAULT ? b : trigger->polling_ms;
@@ -451,7 +451,7 @@ static void start_watch(struct method_call *call, const struct trigger_params *w
         trigger_state_unwatch(&watch->watch);
         watch->state = state;
         watch->watch.max_age_ms =
-            again ? lesser_age(wanted->trigger, watch->watch.max_age_ms, wanted->max_age_ms)
+            again ? smaller_age(wanted->trigger, watch->watch.max_age_ms, wanted->max_age_ms)
                   : wanted->max_age_ms;
         watch->sent = false; /* another watch in the same program needs the state */
     }
@@ -462,7 +462,7 @@ static void start_watch(struct method_call *call, const struct trigger_params *w
         return;
     }
     answer_watching(call, true, watch->name);
-    trigger_watch_tell_known(watch);
+    trigger_watch_notify_latest(watch);
 }
 
 void method_watch(struct method_call *call)

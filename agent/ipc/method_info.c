@@ -749,5 +749,5 @@ void method_whoami(struct method_call *method_call)
     if (wanted.known)
         whoami_answer(call);
     else
-        ask_callers(call, count_patience(wanted.timeout_ms));
+        ask_callers(call, count_wait_ms(wanted.timeout_ms));
 }

@@ -55,16 +55,16 @@ static unsigned operator_limit(const struct server *server)
     return server->connection_limit / 16;
 }
 
-struct crowd {
+struct connections {
     unsigned all; /* that are served */
     unsigned operators;
     unsigned of_user;
     unsigned lingering; /* of the user */
 };
 
-static struct crowd count_sessions(const struct server *server, uid_t uid)
+static struct connections count_sessions(const struct server *server, uid_t uid)
 {
-    struct crowd crowd = {.all = 0};
+    struct connections connections = {.all = 0};
 
     for (struct ring *at = server->channels.list.next; at != &server->channels.list;
          at = at->next) {
@@ -72,17 +72,17 @@ static struct crowd count_sessions(const struct server *server, uid_t uid)
 
         if (session->refused)
             continue;
-        crowd.of_user += session->channel.peer.uid == uid;
-        crowd.lingering += session->channel.peer.uid == uid && session->lingers;
-        crowd.all += !session->lingers;
-        crowd.operators += !session->lingers && is_operator(session->channel.peer.uid);
+        connections.of_user += session->channel.peer.uid == uid;
+        connections.lingering += session->channel.peer.uid == uid && session->lingers;
+        connections.all += !session->lingers;
+        connections.operators += !session->lingers && is_operator(session->channel.peer.uid);
     }
-    return crowd;
+    return connections;
 }
 
 static bool is_idle(const struct session *session)
 {
-    return !session->refused && !session->channel.closing && !session->held &&
+    return !session->refused && !session->channel.closing && !session->deferred &&
            session->in_flight == 0 && session->watch_count == 0 && session->channel.output.len == 0;
 }
 
@@ -118,26 +118,26 @@ static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
 }
 
 /* Whether this user may have one more, if needed after one of its idle ones is closed. */
-static bool user_has_room(
-    struct server *server, struct crowd *crowd, uid_t uid, struct failure *refusal)
+static bool user_may_connect(
+    struct server *server, struct connections *connections, uid_t uid, struct failure *refusal)
 {
     if (is_operator(uid))
         return true;
-    if (crowd->lingering >= LINGER_EXTRA(server->connection_limit)) {
+    if (connections->lingering >= LINGER_EXTRA(server->connection_limit)) {
         failure_set(refusal, ERROR_BUSY,
             "uid %u has not read the answers of %u connections that were closed; close its side",
-            (unsigned)uid, crowd->lingering);
+            (unsigned)uid, connections->lingering);
         return false;
     }
-    if (crowd->of_user < server_user_limit(server))
+    if (connections->of_user < server_user_limit(server))
         return true;
     if (evict_idle(server, EVICT_USER, uid)) {
-        crowd->all--;
+        connections->all--;
         return true;
     }
     failure_set(refusal, ERROR_BUSY,
         "uid %u has %u connections, the limit for one user; close some", (unsigned)uid,
-        crowd->of_user);
+        connections->of_user);
     return false;
 }
 
@@ -145,18 +145,18 @@ static bool user_has_room(
  * *refusal gives the reason. */
 static bool server_make_room(struct server *server, uid_t uid, struct failure *refusal)
 {
-    struct crowd crowd = count_sessions(server, uid);
+    struct connections connections = count_sessions(server, uid);
     unsigned spare = operator_limit(server);
-    unsigned taken = crowd.operators < spare ? spare - crowd.operators : 0;
-    bool any = is_operator(uid) || crowd.operators > spare;
+    unsigned taken = connections.operators < spare ? spare - connections.operators : 0;
+    bool any = is_operator(uid) || connections.operators > spare;
 
-    if (!user_has_room(server, &crowd, uid, refusal))
+    if (!user_may_connect(server, &connections, uid, refusal))
         return false;
-    if (crowd.all + (is_operator(uid) ? 0 : taken) < server->connection_limit ||
+    if (connections.all + (is_operator(uid) ? 0 : taken) < server->connection_limit ||
         evict_idle(server, any ? EVICT_ANY : EVICT_USERS, uid))
         return true;
     failure_set(refusal, ERROR_BUSY, "the agent has %u connections, its limit is %u; close some",
-        crowd.all, server->connection_limit);
+        connections.all, server->connection_limit);
     return false;
 }
 
@@ -279,14 +279,14 @@ static void server_sweep(void *data)
 
 /* Whether the agent waits for this connection: it has a pending request, or had one a moment ago,
  * so that more may follow. A client that only watches waits for nothing but the next change. */
-static bool holds_up(const struct server *server, const struct session *session)
+static bool delays_end(const struct server *server, const struct session *session)
 {
     int64_t idle_ms = loop_now(server->options.loop) - session->used_at;
     char byte;
 
     if (session->refused || session->channel.closing)
         return false;
-    if (session->in_flight > 0 || session->channel.output.len > 0 || session->held)
+    if (session->in_flight > 0 || session->channel.output.len > 0 || session->deferred)
         return true;
     if (session->watch_count == 0 && idle_ms < server->options.linger_ms)
         return true;
@@ -294,7 +294,7 @@ static bool holds_up(const struct server *server, const struct session *session)
 }
 
 /* Closes the connection after it sent the reason, so that the client knows it. */
-static void server_dismiss(struct session *session)
+static void server_close_draining(struct session *session)
 {
     struct session_answer out = session_begin(session);
     struct map map;
@@ -321,10 +321,10 @@ static void drain_step(void *data)
         struct session *session = session_of(at);
 
         next = at->next;
-        if (holds_up(server, session))
+        if (delays_end(server, session))
             busy = true;
         else if (!session->refused && !session->channel.closing)
-            server_dismiss(session);
+            server_close_draining(session);
     }
     if (busy)
         server->busy_at = now;

@@ -42,7 +42,7 @@ struct session_answer session_begin(struct session *session)
 }
 
 /* Removes what was packed since session_begin, if it could not be packed completely. */
-static bool take_back(struct session_answer answer)
+static bool session_answer_undo(struct session_answer answer)
 {
     if (!answer.buffer->failed)
         return false;
@@ -79,10 +79,10 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
 {
     struct failure failure;
 
-    if (take_back(answer)) {
+    if (session_answer_undo(answer)) {
         failure_set_buffer(&failure, "the answer", answer.buffer);
         session_pack_error(session, answer.buffer, id, &failure, NULL);
-        if (take_back(answer))
+        if (session_answer_undo(answer))
             session->channel.closing = true;
     }
     session->server->stats.answered++;
@@ -91,7 +91,7 @@ void session_end(struct session *session, struct session_answer answer, uint32_t
 
 bool session_end_notification(struct session *session, struct session_answer answer)
 {
-    bool packed = !take_back(answer);
+    bool packed = !session_answer_undo(answer);
 
     if (packed)
         send_packed(session, answer);
@@ -104,7 +104,7 @@ bool session_is_slow(struct session *session)
 {
     struct channel *channel = &session->channel;
 
-    if (channel->output.len > 0 || !session->cut)
+    if (channel->output.len > 0 || !session->share_used)
         return channel->output.len > 0;
     channel_measure_unread(channel);
     return channel->unread_bytes > CHANNEL_SEND_BYTES / 2;
@@ -136,7 +136,7 @@ struct share {
 
 static int64_t share_of(const struct server *server)
 {
-    int64_t us = SHARE_ALL_US / ((int64_t)server->cut_count + 1);
+    int64_t us = SHARE_ALL_US / ((int64_t)server->share_used_count + 1);
 
     return us > SHARE_US ? SHARE_US : us < SHARE_LEAST_US ? SHARE_LEAST_US : us;
 }
@@ -194,11 +194,11 @@ static size_t session_process_frame(
     return taken;
 }
 
-static void set_cut(struct session *session, bool cut)
+static void session_set_share_used(struct session *session, bool cut)
 {
-    session->server->cut_count += cut;
-    session->server->cut_count -= session->cut;
-    session->cut = cut;
+    session->server->share_used_count += cut;
+    session->server->share_used_count -= session->share_used;
+    session->share_used = cut;
 }
 
 /* Handles the complete frames at the front of `data`; returns the bytes they took. Stops early when
@@ -224,8 +224,8 @@ static size_t session_process(struct session *session, const uint8_t *data, size
         }
         taken += n;
     }
-    set_cut(session, taken < len && is_over);
-    session->held = taken < len && (is_over || channel_is_blocked(&session->channel));
+    session_set_share_used(session, taken < len && is_over);
+    session->deferred = taken < len && (is_over || channel_is_blocked(&session->channel));
     return taken;
 }
 
@@ -284,7 +284,7 @@ static void session_take_bytes(struct session *session, const uint8_t *data, siz
 }
 
 /* After a blocked peer has read its answers: handles the deferred frames. */
-static void process_kept(struct session *session)
+static void process_deferred(struct session *session)
 {
     if (session->channel.input.len == 0)
         return;
@@ -297,9 +297,9 @@ static void process_kept(struct session *session)
  * less; the rest stays in the memory of the peer. */
 static void adapt_read(struct session *session, size_t n)
 {
-    if (session->cut && session->read_bytes > READ_LEAST_BYTES)
+    if (session->share_used && session->read_bytes > READ_LEAST_BYTES)
         session->read_bytes /= 2;
-    else if (!session->cut && n == session->read_bytes && n < SERVER_READ_BYTES)
+    else if (!session->share_used && n == session->read_bytes && n < SERVER_READ_BYTES)
         session->read_bytes *= 2;
 }
 
@@ -338,11 +338,11 @@ static void on_events(void *data, unsigned events)
     if (events & LOOP_WRITABLE) {
         channel_flush(&session->channel, 0);
         if (session_may_go_on(session))
-            process_kept(session);
+            process_deferred(session);
         if (!session->channel.closing && session->behind && !session_is_slow(session))
             session->server->options.hooks->caught_up(session);
     }
-    if ((events & LOOP_READABLE) && !session->held && session_may_go_on(session))
+    if ((events & LOOP_READABLE) && !session->deferred && session_may_go_on(session))
         on_readable(session);
     if (session->channel.closing) {
         session_end_served(session);
@@ -358,9 +358,9 @@ static void session_update(struct session *session)
 {
     unsigned events = 0;
 
-    if (!channel_is_blocked(&session->channel) && !session->held)
+    if (!channel_is_blocked(&session->channel) && !session->deferred)
         events |= LOOP_READABLE;
-    if (session->channel.output.len > 0 || session->channel.closing || session->held ||
+    if (session->channel.output.len > 0 || session->channel.closing || session->deferred ||
         session->behind)
         events |= LOOP_WRITABLE;
     if (events == session->events)
@@ -416,7 +416,7 @@ static void session_detach(struct session *session)
     struct server *server = session->server;
 
     server->options.hooks->closing(session);
-    set_cut(session, false);
+    session_set_share_used(session, false);
     channel_empty(&session->channel);
     loop_watch_destroy(session->watch);
     session->watch = NULL;

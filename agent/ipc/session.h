@@ -88,7 +88,7 @@ struct server {
     unsigned session_count;
     unsigned refused_count;    /* of these, those not served: the limit does not count them */
     unsigned linger_count;     /* of these, those that are closed: session::lingers */
-    unsigned cut_count;        /* of these, those that have more requests: session::cut */
+    unsigned share_used_count; /* of these, those that have more requests: session::share_used */
     unsigned connection_limit; /* for those that are served */
     unsigned descriptor_limit; /* descriptors from this one on are not for clients */
     struct loop_timer *sweep;  /* checks closed connections with unread answers */
@@ -132,9 +132,9 @@ struct session {
     unsigned in_flight;
     uint32_t read_bytes; /* the most bytes per read */
     unsigned watch_count;
-    bool held;    /* whole frames may be in the input: the peer did not read its answers, or: */
-    bool cut;     /* its share of the turn was used up */
-    bool behind;  /* some watch has an unsent newer state, because answers are queued */
+    bool deferred;   /* whole frames may be in the input: the peer did not read its answers, or: */
+    bool share_used; /* its share of the turn was used up */
+    bool behind;     /* some watch has an unsent newer state, because answers are queued */
     bool refused; /* every request is answered with `refusal`, and then the connection is closed */
     bool errors_as_string; /* as requested by hello; else they are maps */
     bool lingers;          /* closed, but the kernel keeps answers that the peer has not read */
