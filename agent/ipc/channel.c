@@ -40,8 +40,8 @@ static void channel_set_unread(struct channel *channel, uint32_t bytes)
 }
 
 /* Asking the kernel at each answer would cost a system call. The guess is about the maximum, since
- * the kernel rounds blocks up to powers of two; channels_shed measures when the guesses exceed the
- * limit. */
+ * the kernel rounds blocks up to powers of two; channels_drop_largest measures when the guesses
+ * exceed the limit. */
 static void channel_guess_unread(struct channel *channel, size_t sent)
 {
     size_t bytes = channel->unread_bytes + 2 * sent + 768;
@@ -115,14 +115,6 @@ void channel_send(struct channel *channel, struct buffer *bytes)
             channel->closing = true; /* an answer would be lost: close the connection instead */
     }
     buffer_clear(bytes);
-}
-
-/* While much is kept for all together, each waits until its answers are read, so that no client
- * that reads has to be disconnected. */
-bool channel_is_blocked(const struct channel *channel)
-{
-    return channel->output.len > 0 &&
-           (channel->output.len >= channel->all->output_most || channels_are_filling(channel->all));
 }
 
 /* ---- life ---- */
@@ -218,24 +210,9 @@ static void channel_drop(struct channel *channel)
     shutdown(channel->fd, SHUT_RDWR);
 }
 
-static size_t channels_in_agent(const struct channels *all)
-{
-    return all->output_bytes + all->input_bytes + all->reserved_bytes;
-}
-
-static size_t channels_kept(const struct channels *all)
-{
-    return channels_in_agent(all) + all->unread_bytes;
-}
-
-bool channels_are_filling(const struct channels *all)
-{
-    return channels_kept(all) > all->max / 2;
-}
-
 size_t channels_answer_most(const struct channels *all)
 {
-    size_t kept = channels_in_agent(all);
+    size_t kept = channels_kept(all) - all->unread_bytes;
 
     return kept < all->max ? (all->max - kept) / ANSWER_SHARE : 0;
 }
@@ -264,16 +241,13 @@ static struct channel *channels_largest(const struct channels *all)
 
 /* The memory of closed connections cannot be reclaimed, and is bounded by their number; so that
  * they do not take all from the others, open ones may always keep a quarter. */
-void channels_shed(struct channels *all)
+void channels_drop_largest(struct channels *all)
 {
     size_t max = all->max;
-    size_t kept, rest, most;
+    size_t kept = channels_measure(all);
+    size_t rest = channels_kept(all) - kept;
+    size_t most = rest < max - max / 4 ? max - rest : max / 4;
 
-    if (channels_kept(all) <= all->shed_above)
-        return;
-    kept = channels_measure(all);
-    rest = channels_kept(all) - kept;
-    most = rest < max - max / 4 ? max - rest : max / 4;
     while (kept > most) {
         struct channel *largest = channels_largest(all);
 

@@ -60,9 +60,6 @@ void channel_empty(struct channel *channel);
 
 void channel_close(struct channel *channel); /* after channel_empty */
 
-/* Whether the peer has to read before it is served again. */
-bool channel_is_blocked(const struct channel *channel);
-
 /* Sends `bytes`, and empties them; what the kernel does not accept is queued. The channel is
  * closing if the peer is gone, or if there is no memory for the queue. */
 void channel_send(struct channel *channel, struct buffer *bytes);
@@ -79,15 +76,38 @@ void channel_measure_unread(struct channel *channel);
 /* Bounds the kernel's memory for the answers on a new connection. */
 void channels_bound_send_buffer(const struct channels *all, int fd);
 
+static inline size_t channels_kept(const struct channels *all)
+{
+    return all->output_bytes + all->input_bytes + all->reserved_bytes + all->unread_bytes;
+}
+
 /* Whether half of the memory for all channels is used. */
-bool channels_are_filling(const struct channels *all);
+static inline bool channels_are_filling(const struct channels *all)
+{
+    return channels_kept(all) > all->max / 2;
+}
+
+/* Whether the peer has to read before it is served again. While much is kept for all together, each
+ * waits until its answers are read, so that no client that reads has to be disconnected. */
+static inline bool channel_is_blocked(const struct channel *channel)
+{
+    return channel->output.len > 0 &&
+           (channel->output.len >= channel->all->output_most || channels_are_filling(channel->all));
+}
 
 /* The maximum length of an answer that has no limit of its own: it leaves space for others. */
 size_t channels_answer_most(const struct channels *all);
 
-/* After more is kept: above the limit, the channels that use the most are dropped: emptied, shut
- * down, and `closing`, with a line in the log. */
-void channels_shed(struct channels *all);
+/* Measures what is kept, and above the limit drops the channels that use the most: they are
+ * emptied, shut down, and `closing`, with a line in the log. */
+void channels_drop_largest(struct channels *all);
+
+/* After more is kept. */
+static inline void channels_shed(struct channels *all)
+{
+    if (channels_kept(all) > all->shed_above)
+        channels_drop_largest(all);
+}
 
 /* The caller has measured the closed connections again, and set `lingering`. */
 void channels_settle_lingering(struct channels *all);
