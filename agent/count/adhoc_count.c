@@ -14,7 +14,6 @@ struct adhoc_count {
     struct loop_timer *timer;
     struct snapshot *snapshot;
     struct identity *identity;
-    struct flight_patience patience; /* until its deadline */
     const struct adhoc_count_events *events;
     void *data;
 };
@@ -60,13 +59,10 @@ struct adhoc_count *adhoc_count_start(struct count_context *context,
 {
     static const struct flight_events flight_events = {.done = on_done};
     struct adhoc_count *adhoc = calloc(1, sizeof(*adhoc));
-    int64_t patience = count_wait_ms(options->timeout_ms);
+    int64_t wait_ms = count_wait_ms(options->timeout_ms);
 
     if (adhoc == NULL)
         return NULL;
-    adhoc->patience = (struct flight_patience){
-        .retry = {.until = saturating_add(loop_now(context->loop), patience)},
-        .unattended_ms = INT64_MAX};
     adhoc->timer = loop_timer_create(context->loop, on_deadline, adhoc);
     if (adhoc->timer != NULL)
         adhoc->flight = flight_start(context,
@@ -74,7 +70,8 @@ struct adhoc_count *adhoc_count_start(struct count_context *context,
                 .query = options->query,
                 .identity = options->identity,
                 .values = options->values,
-                .patience = &adhoc->patience},
+                .patience = {.retry = {.until = saturating_add(loop_now(context->loop), wait_ms)},
+                    .unattended_ms = INT64_MAX}},
             &flight_events, adhoc);
     if (adhoc->flight == NULL) {
         loop_timer_destroy(adhoc->timer);
@@ -86,7 +83,7 @@ struct adhoc_count *adhoc_count_start(struct count_context *context,
     adhoc->identity = options->identity;
     adhoc->events = events;
     adhoc->data = data;
-    loop_timer_start(adhoc->timer, patience);
+    loop_timer_start(adhoc->timer, wait_ms);
     ring_add(&context->adhoc_counts, &adhoc->link);
     return adhoc;
 }

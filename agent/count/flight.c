@@ -24,7 +24,8 @@ struct flight {
     int64_t joined_at;                 /* the latest request, or the take-off */
     struct flight_progress progress;
     struct page_log pages;
-    const struct flight_patience *patience;
+    struct flight_patience patience;
+    struct count_goal goal;
     struct rcu_meter *meter;
     struct rcu_budget *budget;
     double expected_rcu;
@@ -206,7 +207,7 @@ static void flight_check_limits(struct flight *flight)
 
     if (left <= 0)
         flight_too_long(flight);
-    else if (unattended_ms >= flight->patience->unattended_ms)
+    else if (unattended_ms >= flight->patience.unattended_ms)
         flight_unattended(flight, unattended_ms);
     else
         loop_timer_start(flight->timer, left < ATTENDANCE_MS ? left : ATTENDANCE_MS);
@@ -348,9 +349,9 @@ struct flight *flight_start(struct count_context *context, const struct flight_o
         .identity = options->identity,
         .query = options->query,
         .values = options->values,
-        .patience = &options->patience->retry,
+        .patience = &flight->patience.retry,
         .is_dated = options->share_table != NULL,
-        .goal = options->goal};
+        .goal = &flight->goal};
     if (options->share_table != NULL)
         flight->share = (struct shared_count_options){.loop = context->loop,
             .client = context->client,
@@ -363,9 +364,10 @@ struct flight *flight_start(struct count_context *context, const struct flight_o
             .trigger = options->trigger,
             .values = options->values,
             .identity = options->identity,
-            .goal = options->goal,
+            .goal = &flight->goal,
             .memory = options->share_memory};
     flight->patience = options->patience;
+    flight->goal = options->goal;
     flight->meter = options->meter;
     flight->budget = options->budget;
     flight->expected_rcu = options->expected_rcu;
@@ -389,9 +391,20 @@ struct page_log *flight_pages(struct flight *flight)
     return &flight->pages;
 }
 
-void flight_join(struct flight *flight)
+void flight_join(struct flight *flight, const struct count_goal *goal)
 {
     flight->joined_at = loop_now(flight->context->loop);
+    if (goal->max_age_ms < flight->goal.max_age_ms)
+        flight->goal.max_age_ms = goal->max_age_ms;
+    if (goal->enough == 0)
+        flight->goal.enough = 0;
+    else if (flight->goal.enough > 0 && goal->enough > flight->goal.enough)
+        flight->goal.enough = goal->enough;
+}
+
+void flight_set_patience(struct flight *flight, const struct flight_patience *patience)
+{
+    flight->patience = *patience;
 }
 
 void flight_why_late(const struct flight *flight, struct failure *failure)

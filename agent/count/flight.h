@@ -55,7 +55,7 @@ struct flight_progress {
     char counted_by[SHARED_RECORD_NAME_SIZE];
 };
 
-/* How long the caller wants the flight to last: updated by the caller, read by the flight. */
+/* How long the caller wants the flight to last. */
 struct flight_patience {
     struct retry_patience retry;
     int64_t unattended_ms; /* it ends after this time without a new request; INT64_MAX: never */
@@ -79,8 +79,8 @@ struct flight_options {
     const struct query *query;
     struct identity *identity; /* borrowed until the end, as are the next three */
     const char *values;        /* NULL: the query's own */
-    const struct flight_patience *patience;
-    const struct count_goal *goal;     /* NULL: the trigger's limits only */
+    struct flight_patience patience;
+    struct count_goal goal;            /* enough 0: the trigger's limits only */
     const char *share_table;           /* NULL: the count is not shared; else with the next two: */
     const struct trigger *trigger;     /* of the snapshot */
     struct share_memory *share_memory; /* borrowed until the end */
@@ -100,8 +100,11 @@ const struct flight_progress *flight_progress(const struct flight *flight);
 /* Its pages so far; in `done` the caller may move them out. */
 struct page_log *flight_pages(struct flight *flight);
 
-/* Call it when a request has joined. */
-void flight_join(struct flight *flight);
+/* A request has joined: the flight counts for it, too. The goal is raised, never lowered. */
+void flight_join(struct flight *flight, const struct count_goal *goal);
+
+/* Requests have joined or left: the flight reads its patience before each wait. */
+void flight_set_patience(struct flight *flight, const struct flight_patience *patience);
 
 /* Why there is no count yet at a caller's deadline; flight NULL: none is under way. */
 void flight_why_late(const struct flight *flight, struct failure *failure);

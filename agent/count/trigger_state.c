@@ -18,8 +18,6 @@ struct trigger_state {
     struct cache cache;
     struct page_log pages; /* of the value, as long as it may answer new requests */
     struct flight *flight; /* NULL: none */
-    struct flight_patience patience;
-    struct count_goal goal; /* of the flight; raised while it lasts, never lowered */
     struct share_memory share_memory;
     struct rcu_meter meter;
     struct held_budget *budget; /* the trigger's own; held; NULL: it has none */
@@ -235,17 +233,28 @@ static void trigger_state_log_recovered(struct trigger_state *state)
 
 /* Callers that a stale value cannot serve get every attempt that fits their deadline; for others a
  * few attempts are enough. */
-static void trigger_state_set_patience(struct trigger_state *state)
+static struct flight_patience trigger_state_patience(const struct trigger_state *state)
 {
     bool is_wanted = trigger_state_is_kept_fresh(state) || !waiters_are_none(&state->waiters);
     int64_t twice_polling = saturating_add(state->trigger->polling_ms, state->trigger->polling_ms);
 
-    state->patience = (struct flight_patience){
+    return (struct flight_patience){
         .retry = {.until = trigger_state_may_serve_stale(state) ? INT64_MIN : state->waiters.latest,
             .attempts = is_wanted ? PATIENT_ATTEMPTS : 0},
         .unattended_ms = is_wanted                       ? INT64_MAX
                          : twice_polling > UNATTENDED_MS ? twice_polling
                                                          : UNATTENDED_MS};
+}
+
+/* After requests or watchers have come or gone. */
+static void trigger_state_set_patience(struct trigger_state *state)
+{
+    struct flight_patience patience;
+
+    if (state->flight == NULL)
+        return;
+    patience = trigger_state_patience(state);
+    flight_set_patience(state->flight, &patience);
 }
 
 /* A flight may last minutes: its failures are logged before it ends. */
@@ -321,17 +330,6 @@ static void on_flight_done(
     trigger_state_end_if_unwanted(state);
 }
 
-static void trigger_state_raise_goal(
-    struct trigger_state *state, uint64_t enough, int64_t max_age_ms)
-{
-    if (max_age_ms < state->goal.max_age_ms)
-        state->goal.max_age_ms = max_age_ms;
-    if (enough == 0)
-        state->goal.enough = 0;
-    else if (state->goal.enough > 0 && enough > state->goal.enough)
-        state->goal.enough = enough;
-}
-
 /* How long no flight may start: after a failure its backoff. A threshold is short enough to be
  * counted where the whole took too long. */
 static int64_t trigger_state_wait(const struct trigger_state *state, uint64_t enough)
@@ -342,37 +340,37 @@ static int64_t trigger_state_wait(const struct trigger_state *state, uint64_t en
 }
 
 /* A threshold reads a page with a Limit; else the last count says what this one will cost. */
-static double trigger_state_expected_rcu(const struct trigger_state *state)
+static double trigger_state_expected_rcu(
+    const struct trigger_state *state, const struct count_goal *goal)
 {
-    if (state->goal.enough > 0)
+    if (goal->enough > 0)
         return 1;
     return state->cache.has_value ? state->cache.value.consumed_rcu : 0;
 }
 
-/* Takes off now, or after the backoff of a failure. The goal is in state->goal. is_own: as in a
- * request. */
-static void trigger_state_start_flight(struct trigger_state *state, bool is_own)
+/* Takes off now, or after the backoff of a failure. is_own: as in a request. */
+static void trigger_state_start_flight(
+    struct trigger_state *state, const struct count_goal *goal, bool is_own)
 {
     static const struct flight_events events = {
         .page = on_flight_page, .retrying = on_retrying, .done = on_flight_done};
     const struct cache *cache = &state->cache;
-    int64_t wait = trigger_state_wait(state, state->goal.enough);
+    int64_t wait = trigger_state_wait(state, goal->enough);
     struct failure failure;
 
-    trigger_state_set_patience(state);
     state->flight = flight_start(state->context,
         &(struct flight_options){.snapshot = state->snapshot,
             .query = &state->trigger->query,
             .identity = state->identity,
             .values = state->values,
-            .patience = &state->patience,
-            .goal = &state->goal,
+            .patience = trigger_state_patience(state),
+            .goal = *goal,
             .share_table = is_own ? NULL : trigger_state_share_table(state),
             .trigger = state->trigger,
             .share_memory = &state->share_memory,
             .meter = &state->meter,
             .budget = state->budget != NULL ? &state->budget->budget : NULL,
-            .expected_rcu = trigger_state_expected_rcu(state),
+            .expected_rcu = trigger_state_expected_rcu(state, goal),
             .delay_ms = wait > 0 ? wait : 0,
             .last = wait > 0 ? cache_failure(cache) : NULL},
         &events, state);
@@ -442,14 +440,15 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
 {
     struct count_context *context = state->context;
     struct count_answer answer;
-    int64_t max_age_ms;
+    struct count_goal goal;
 
     ring_init(&request->link);
     request->state = state;
     request->deadline = (struct deadline){
         .at = saturating_add(trigger_state_now(state), count_wait_ms(request->timeout_ms))};
-    max_age_ms = trigger_state_max_age(state, request->max_age_ms);
-    request->since = saturating_subtract(trigger_state_age_now(state), max_age_ms);
+    goal.enough = request->enough;
+    goal.max_age_ms = trigger_state_max_age(state, request->max_age_ms);
+    request->since = saturating_subtract(trigger_state_age_now(state), goal.max_age_ms);
     if (trigger_state_answer(state, request->max_age_ms, request->enough, &answer)) {
         request->done(request->data, &answer);
         return;
@@ -464,12 +463,10 @@ void trigger_state_ask(struct trigger_state *state, struct count_request *reques
     } else if (state->flight != NULL) {
         context->stats.joined++;
         trigger_state_set_patience(state);
-        trigger_state_raise_goal(state, request->enough, max_age_ms);
-        flight_join(state->flight);
+        flight_join(state->flight, &goal);
     } else {
         context->stats.misses++;
-        state->goal = (struct count_goal){.enough = request->enough, .max_age_ms = max_age_ms};
-        trigger_state_start_flight(state, request->is_own);
+        trigger_state_start_flight(state, &goal, request->is_own);
     }
 }
 
@@ -686,6 +683,7 @@ static void refresh_fired(void *data)
     struct trigger_state *state = data;
     struct refresh refresh = trigger_state_refresh(state);
     int64_t age_now = trigger_state_age_now(state);
+    struct count_goal goal = {.max_age_ms = refresh_max_age(&refresh, age_now)};
 
     if (state->flight != NULL || !trigger_state_is_kept_fresh(state))
         return;
@@ -693,9 +691,7 @@ static void refresh_fired(void *data)
         trigger_state_schedule_refresh(state);
         return;
     }
-    state->goal = (struct count_goal){
-        .enough = 0, .max_age_ms = refresh_max_age(&refresh, age_now)};
-    trigger_state_start_flight(state, false);
+    trigger_state_start_flight(state, &goal, false);
     if (state->flight == NULL)
         loop_timer_start(state->refresh, REFRESH_LEAST_MS); /* memory may be available by then */
 }
