@@ -89,6 +89,10 @@ static bool take_argument(struct parse *parse, size_t id, const char *text)
         arguments->list[id][arguments->list_count[id]++] = text;
         return true;
     case TEXT:
+        if (text[0] == '\0')
+            snprintf(parse->error, parse->size, "option --%s requires a non-empty %s",
+                options[id].name, options[id].argument);
+        return text[0] != '\0';
     case FLAG:
         break;
     }

@@ -184,7 +184,7 @@ int cli_open_within(struct cli *cli, int64_t timeout)
         return EXIT_OK;
     int r = tally_open(&cli->tally, cli->socket);
     if (r < 0)
-        return cli_refuse(r, r == TALLY_EARGUMENT ? "the socket path is empty" : tally_strerror(r));
+        return cli_refuse(r, tally_strerror(r));
     if (timeout > INT32_MAX || tally_set_timeout(cli->tally, (int)timeout) < 0)
         return cli_usage("--timeout: a deadline is between 1ms and 5m");
     return EXIT_OK;
