@@ -5,7 +5,6 @@
 #include "proto/suggest.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,23 +121,16 @@ static bool take_option(struct parse *parse, size_t id, const char *attached)
 
 static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
 {
-    size_t best = 0;
-    unsigned least = UINT_MAX;
+    const char *known[OPTION_COUNT + 1] = {NULL};
     char name[40];
 
     snprintf(name, sizeof(name), "%.*s", (int)len, word);
-    for (size_t id = 0; id < OPTION_COUNT; id++) {
-        unsigned distance = suggest_distance(name, options[id].name);
-
-        if (distance < least) {
-            least = distance;
-            best = id;
-        }
-    }
-    int used = snprintf(parse->error, parse->size, "unknown option --%s", name);
-    if (suggest_is_near(name, least) && used > 0 && (size_t)used < parse->size)
-        snprintf(parse->error + used, parse->size - (size_t)used, "; did you mean --%s?",
-            options[best].name);
+    for (size_t id = 0; id < OPTION_COUNT; id++)
+        known[id] = options[id].name;
+    const char *close = suggest(name, known);
+    snprintf(parse->error, parse->size, "unknown option --%s%s%s%s", name,
+        close != NULL ? "; did you mean --" : "", close != NULL ? close : "",
+        close != NULL ? "?" : "");
     return false;
 }
 

@@ -31,21 +31,6 @@ struct cli {
     int64_t deadline;    /* of all calls, by cli_clock_ms; 0: no call yet */
 };
 
-struct verb {
-    const char *name;
-    const char *operands; /* as help shows them */
-    size_t operands_min, operands_max;
-    uint32_t options; /* OPTION_BITs beyond the global ones */
-    unsigned outputs; /* OUTPUT_BITs */
-    const char *summary;
-    const char *help; /* a paragraph or two, and an example */
-    int (*run)(struct cli *cli);
-    bool paged; /* its text may be long, and is shown through a pager */
-};
-
-extern const struct verb verbs[];
-extern const size_t verb_count;
-
 /* The operand behind the verb; NULL where it is not given. */
 const char *cli_operand(const struct cli *cli, size_t i);
 bool cli_given(const struct cli *cli, enum option_id option);
