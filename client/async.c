@@ -6,7 +6,7 @@
 #include "client/request.h"
 
 #include "client/answer.h"
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
-#include "client/clock.h"
 #include "client/connection.h"
 #include "client/request.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 
 #include <errno.h>

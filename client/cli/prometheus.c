@@ -92,14 +92,20 @@ static void print_metrics(
     }
 }
 
-static void print_method(const char *key, const struct json *value, void *data)
+static void print_methods(FILE *file, const struct json *methods)
 {
-    FILE *file = data;
+    const struct json *value;
+    const char *key;
 
-    terminal_print(file, "tally_requests_total{method=");
-    terminal_print_label(file, key);
-    terminal_print(file, "}");
-    print_number(file, value, "", 1);
+    if (methods == NULL)
+        return;
+    prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
+    for (void *at = NULL; json_next(methods, &at, &key, &value);) {
+        terminal_print(file, "tally_requests_total{method=");
+        terminal_print_label(file, key);
+        terminal_print(file, "}");
+        print_number(file, value, "", 1);
+    }
 }
 
 static void print_aws(FILE *file, const struct json *status)
@@ -183,11 +189,7 @@ void prometheus_status(FILE *file, const struct json *status)
     terminal_print_label(file, json_get_string(status, "version", ""));
     terminal_print(file, "} 1\n");
     print_metrics(file, status, status_metrics, sizeof(status_metrics) / sizeof(status_metrics[0]));
-    const struct json *methods = json_get(status, "requests.by_method");
-    if (methods != NULL) {
-        prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
-        json_each(methods, print_method, file);
-    }
+    print_methods(file, json_get(status, "requests.by_method"));
     print_aws(file, status);
     print_share(file, status);
     print_latency(file, status);
@@ -236,7 +238,7 @@ static void print_qualities(FILE *file, const struct json *trigger)
 void prometheus_list(FILE *file, const struct json *list)
 {
     const struct json *triggers = json_get(list, "triggers");
-    size_t count = triggers != NULL ? json_size(triggers) : 0;
+    size_t count = json_size(triggers);
     double number;
 
     for (size_t i = 0; i < sizeof(trigger_metrics) / sizeof(trigger_metrics[0]); i++) {
@@ -273,12 +275,11 @@ void prometheus_list(FILE *file, const struct json *list)
 void prometheus_identities(FILE *file, const struct json *whoami)
 {
     const struct json *identities = json_get(whoami, "identities");
-    size_t count = identities != NULL ? json_size(identities) : 0;
     double number;
 
     prometheus_print_head(
         file, "tally_credentials_expiry_seconds", "gauge", "Time until the credentials expire.");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < json_size(identities); i++) {
         const struct json *identity = json_at(identities, i);
 
         if (!json_get_real(identity, "expires_in_ms", &number))

@@ -4,6 +4,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/reader.h"
@@ -291,7 +292,7 @@ static void search_folder(struct search *search, int folder, const char *path, c
     for (const struct dirent *entry; (entry = readdir(names)) != NULL;) {
         if (fnmatch(name, entry->d_name, FNM_PERIOD) != 0)
             continue;
-        if (asked == FOLDER_MAX || cli_clock_ms() >= search->deadline) {
+        if (asked == FOLDER_MAX || clock_ms() >= search->deadline) {
             search->too_many = true;
             break;
         }
@@ -421,7 +422,7 @@ static size_t search_turn(struct search *search)
         retry = retry || probe->place >= 0;
         fds[i] = (struct pollfd){probe->place >= 0 ? -1 : probe->fd, POLLIN, 0};
     }
-    int64_t wait = search->deadline - cli_clock_ms();
+    int64_t wait = search->deadline - clock_ms();
     wait = wait < 0 ? 0 : retry && wait > RETRY_MS ? RETRY_MS : wait;
     bool ended = false;
     for (size_t i = 0; i < search->count; i++)
@@ -432,7 +433,7 @@ static size_t search_turn(struct search *search)
 
         if (!probe->done && probe->fd >= 0 && fds[i].revents != 0)
             probe_read(probe);
-        if (!probe->done && cli_clock_ms() >= search->deadline)
+        if (!probe->done && clock_ms() >= search->deadline)
             probe_end(probe, TALLY_EDEADLINE);
         if (probe->done && !probe->shown) {
             probe->shown = true;
@@ -477,7 +478,7 @@ int run_sockets(struct cli *cli)
 {
     struct search search = {.output = cli->output, .pod_width = 3, .uid_width = 3};
 
-    search.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, ANSWER_MS);
+    search.deadline = clock_ms() + cli_number(cli, OPTION_TIMEOUT, ANSWER_MS);
     raise_descriptors();
     search_all(cli, &search);
     for (size_t i = 0; i < search.count; i++) {
@@ -512,10 +513,8 @@ static void sockets_print_heading(const struct cli *cli, const struct probe *pro
     }
     if (!first)
         terminal_print(stdout, "\n");
-    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
-    terminal_print(stdout, "%s", probe->pod);
-    terminal_print(stdout, "%s%s", probe->pod[0] != '\0' ? "  " : "", probe->path);
-    terminal_print(stdout, "%s\n", terminal_reset(stdout));
+    terminal_print(stdout, "%s%s%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), probe->pod,
+        probe->pod[0] != '\0' ? "  " : "", probe->path, terminal_reset(stdout));
 }
 
 /* Through the descriptor: the pod may have replaced the name since. */
@@ -543,12 +542,12 @@ int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli))
     struct search search = {.output = cli->output, .keeps = true};
     int worst = EXIT_OK;
 
-    search.deadline = cli_clock_ms() + ANSWER_MS;
+    search.deadline = clock_ms() + ANSWER_MS;
     raise_descriptors();
     search_all(cli, &search);
     while (search.shown < search.count && search_turn(&search) > 0)
         ;
-    cli_print_errors_in_result();
+    cli_print_errors(stdout, cli->output == OUTPUT_JSON);
     for (size_t i = 0; i < search.count && worst != EXIT_USAGE; i++) {
         sockets_print_heading(cli, search.probes[i], i == 0);
         int code = sockets_run_one(cli, search.probes[i], run);

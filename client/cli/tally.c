@@ -259,7 +259,7 @@ static int tally_run(struct cli *cli, const struct verb *verb)
     if (cli_given(cli, OPTION_ALL) && cli->output == OUTPUT_PROMETHEUS)
         return cli_usage("--all: has text and json; a scraper asks each agent by its socket");
     if (cli->output == OUTPUT_JSON)
-        cli_print_errors_as_json();
+        cli_print_errors(stderr, true);
     if (verb->paged && cli->output == OUTPUT_TEXT)
         pager_begin();
     int code = cli_given(cli, OPTION_ALL) ? sockets_run_all(cli, verb->run) : verb->run(cli);

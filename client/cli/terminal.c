@@ -206,17 +206,26 @@ static size_t escape(const char *text, size_t len, enum form form, char *shown, 
     return bytes > 0 ? bytes : 1;
 }
 
-static void write_escaped(FILE *file, const char *text, size_t len, enum form form)
+/* Writes as many characters of text[len] as `columns` hold; NULL: only measures them. Returns how
+ * many columns they take. */
+static size_t write_escaped(
+    FILE *file, const char *text, size_t len, enum form form, size_t columns)
 {
     char shown[16];
+    size_t taken = 0;
 
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, form, shown, sizeof(shown));
-        if (shown[0] != '\0')
+        size_t width = shown[0] != '\0' ? strlen(shown) : 1;
+        if (width > columns - taken)
+            break;
+        taken += width;
+        if (file != NULL && shown[0] != '\0')
             fputs(shown, file);
-        else
+        else if (file != NULL)
             fwrite(text, 1, bytes, file);
     }
+    return taken;
 }
 
 static bool is_style(const char *text)
@@ -281,7 +290,7 @@ static void print_text_conversion(FILE *file, const char *conversion, va_list *a
     if (is_style(text))
         fputs(text, file);
     else
-        write_escaped(file, text, (size_t)len, FORM_TEXT);
+        write_escaped(file, text, (size_t)len, FORM_TEXT, SIZE_MAX);
     if (left)
         fprintf(file, "%*s", padding, "");
 }
@@ -304,7 +313,7 @@ static void print_number_conversion(
     va_end(copy);
     if (n < 0 || (size_t)n >= sizeof(text))
         abort();
-    write_escaped(file, text, (size_t)n, FORM_TEXT);
+    write_escaped(file, text, (size_t)n, FORM_TEXT, SIZE_MAX);
     skip_argument(conversion, len, arguments);
 }
 
@@ -341,48 +350,26 @@ void terminal_print(FILE *file, const char *format, ...)
     va_end(arguments);
 }
 
+void terminal_print_coloured(FILE *file, enum colour colour, const char *text)
+{
+    terminal_print(file, "%s%s%s", terminal_colour(file, colour), text, terminal_reset(file));
+}
+
 void terminal_print_json(FILE *file, const char *text, size_t len)
 {
-    write_escaped(file, text, len, FORM_JSON);
+    write_escaped(file, text, len, FORM_JSON, SIZE_MAX);
 }
 
 void terminal_print_label(FILE *file, const char *value)
 {
     fputc('"', file);
-    write_escaped(file, value, strlen(value), FORM_LABEL);
+    write_escaped(file, value, strlen(value), FORM_LABEL, SIZE_MAX);
     fputc('"', file);
-}
-
-/* Writes characters of text[len] until it ends or *left columns are taken. */
-static void write_columns(FILE *file, const char *text, size_t len, size_t *left)
-{
-    char shown[16];
-
-    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
-        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
-        size_t width = shown[0] != '\0' ? strlen(shown) : 1;
-        if (width > *left)
-            return;
-        *left -= width;
-        write_escaped(file, text, bytes, FORM_TEXT);
-    }
-}
-
-static size_t columns_of(const char *text, size_t len)
-{
-    char shown[16];
-    size_t width = 0;
-
-    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
-        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
-        width += shown[0] != '\0' ? strlen(shown) : 1;
-    }
-    return width;
 }
 
 size_t terminal_width(const char *text)
 {
-    return columns_of(text, strlen(text));
+    return write_escaped(NULL, text, strlen(text), FORM_TEXT, SIZE_MAX);
 }
 
 void terminal_print_cut(FILE *file, const char *text, size_t width)
@@ -393,7 +380,7 @@ void terminal_print_cut(FILE *file, const char *text, size_t width)
 
     if (cut)
         width -= mark_width;
-    write_columns(file, text, strlen(text), &width);
+    write_escaped(file, text, strlen(text), FORM_TEXT, width);
     fputs(cut ? mark : "", file);
 }
 
@@ -403,13 +390,13 @@ void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
 
     terminal_size(file, &columns, &rows);
     if (!terminal_is_seen(file) || columns < indent + 16) {
-        write_escaped(file, text, strlen(text), FORM_TEXT);
+        write_escaped(file, text, strlen(text), FORM_TEXT, SIZE_MAX);
         return;
     }
     size_t room = columns - indent, left = room;
     for (;; text++) {
         size_t len = strcspn(text, " ");
-        size_t width = columns_of(text, len);
+        size_t width = write_escaped(NULL, text, len, FORM_TEXT, SIZE_MAX);
 
         if (left < room && width + 1 > left) {
             fprintf(file, "\n%*s", (int)indent, "");
@@ -418,7 +405,7 @@ void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
             fputc(' ', file);
             left--;
         }
-        write_escaped(file, text, len, FORM_TEXT);
+        write_escaped(file, text, len, FORM_TEXT, SIZE_MAX);
         left = width < left ? left - width : 0;
         text += len;
         if (*text == '\0')

@@ -35,6 +35,9 @@ bool terminal_has_colours(FILE *file);
 const char *terminal_colour(FILE *file, enum colour colour);
 const char *terminal_reset(FILE *file);
 
+/* The text as "%s" of terminal_print, in this colour. */
+void terminal_print_coloured(FILE *file, enum colour colour, const char *text);
+
 /* Whether the environment says that text is UTF-8; else it is to be ASCII. */
 bool terminal_is_utf8(void);
 

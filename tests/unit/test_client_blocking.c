@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "tests/unit/client_world.h"
 
