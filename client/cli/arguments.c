@@ -158,7 +158,7 @@ static bool take_letters(struct parse *parse, const char *letters)
         }
         if (options[id].kind != FLAG)
             return take_option(parse, id, letters[1] != '\0' ? letters + 1 : NULL);
-        parse->arguments->given |= 1u << id;
+        take_option(parse, id, NULL);
     }
     return true;
 }

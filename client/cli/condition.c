@@ -131,7 +131,7 @@ static unsigned parse_comparison(struct parse *parse)
     return parse_add_node(parse, node);
 }
 
-static unsigned parse_or(struct parse *parse);
+static unsigned parse_joined(struct parse *parse, bool by_or);
 
 static unsigned parse_term(struct parse *parse)
 {
@@ -139,35 +139,25 @@ static unsigned parse_term(struct parse *parse)
         return parse_comparison(parse);
     if (++parse->depth > DEPTH_MAX)
         return parse_fail(parse, "too many parentheses");
-    unsigned inner = parse_or(parse);
+    unsigned inner = parse_joined(parse, true);
     parse->depth--;
     if (!parse->failed && !parse_take_sign(parse, ")"))
         return parse_fail(parse, "a ) is missing");
     return inner;
 }
 
-static unsigned parse_and(struct parse *parse)
+/* Terms joined by "and", or what these make, joined by "or". */
+static unsigned parse_joined(struct parse *parse, bool by_or)
 {
-    unsigned left = parse_term(parse);
+    unsigned left = by_or ? parse_joined(parse, false) : parse_term(parse);
 
-    while (!parse->failed && (parse_take_sign(parse, "and") || parse_take_sign(parse, "&&"))) {
-        unsigned right = parse_term(parse);
+    while (!parse->failed && (parse_take_sign(parse, by_or ? "or" : "and") ||
+                                 parse_take_sign(parse, by_or ? "||" : "&&"))) {
+        unsigned right = by_or ? parse_joined(parse, false) : parse_term(parse);
 
         left = parse_add_node(
-            parse, (struct condition_node){.kind = NODE_AND, .left = left, .right = right});
-    }
-    return left;
-}
-
-static unsigned parse_or(struct parse *parse)
-{
-    unsigned left = parse_and(parse);
-
-    while (!parse->failed && (parse_take_sign(parse, "or") || parse_take_sign(parse, "||"))) {
-        unsigned right = parse_and(parse);
-
-        left = parse_add_node(
-            parse, (struct condition_node){.kind = NODE_OR, .left = left, .right = right});
+            parse, (struct condition_node){
+                       .kind = by_or ? NODE_OR : NODE_AND, .left = left, .right = right});
     }
     return left;
 }
@@ -177,7 +167,7 @@ bool condition_parse(struct condition *condition, const char *text, char *error,
     struct parse parse = {condition, text, text, 0, error, size, false};
 
     condition->count = 0;
-    condition->root = parse_or(&parse);
+    condition->root = parse_joined(&parse, true);
     parse_skip_spaces(&parse);
     if (!parse.failed && parse.at[0] != '\0')
         parse_fail(&parse, "write <, <=, ==, !=, >=, >, and, or");

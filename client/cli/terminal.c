@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 /* ---- pager ---- */
 
 static pid_t pager_pid; /* 0: none */
+
+/* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
+static size_t paged_columns, paged_rows;
 
 /* NULL: no pager is wanted. */
 static const char *pager_command(void)
@@ -75,7 +79,7 @@ void pager_begin(void)
         struct sigaction ignore = {.sa_handler = SIG_IGN};
 
         sigaction(SIGPIPE, &ignore, NULL); /* a user who quits the pager early has seen enough */
-        terminal_is_paged();
+        terminal_size(stdout, &paged_columns, &paged_rows);
         dup2(ends[1], STDOUT_FILENO);
         pager_pid = pid;
     }
@@ -96,9 +100,6 @@ void pager_end(void)
 }
 
 /* ---- terminal ---- */
-
-/* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
-static size_t paged_columns, paged_rows;
 
 bool terminal_is_utf8(void)
 {
@@ -125,12 +126,7 @@ bool terminal_is_seen(FILE *file)
     return isatty(fileno(file)) || (paged_columns > 0 && file == stdout);
 }
 
-void terminal_is_paged(void)
-{
-    terminal_size(stdout, &paged_columns, &paged_rows);
-}
-
-bool terminal_has_colours(FILE *file)
+static bool terminal_has_colours(FILE *file)
 {
     const char *no_colour = getenv("NO_COLOR");
 
@@ -317,11 +313,11 @@ static void print_number_conversion(
     skip_argument(conversion, len, arguments);
 }
 
-void terminal_vprint(FILE *file, const char *format, va_list arguments)
+void terminal_print(FILE *file, const char *format, ...)
 {
-    va_list left;
+    va_list arguments;
 
-    va_copy(left, arguments);
+    va_start(arguments, format);
     while (*format != '\0') {
         size_t len = strcspn(format, "%");
 
@@ -333,20 +329,11 @@ void terminal_vprint(FILE *file, const char *format, va_list arguments)
         if (format[len - 1] == '%')
             fputc('%', file);
         else if (format[len - 1] == 's')
-            print_text_conversion(file, format, &left);
+            print_text_conversion(file, format, &arguments);
         else
-            print_number_conversion(file, format, len, &left);
+            print_number_conversion(file, format, len, &arguments);
         format += len;
     }
-    va_end(left);
-}
-
-void terminal_print(FILE *file, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    terminal_vprint(file, format, arguments);
     va_end(arguments);
 }
 
