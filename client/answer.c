@@ -13,30 +13,37 @@
 
 /* ---- field ---- */
 
-static bool find_key(struct reader *reader, const char *key, size_t key_len)
+/* Reads a key. One of another type is skipped, as unknown keys are, and leaves *key without data.
+ */
+static bool field_read_key(struct reader *reader, struct text *key)
+{
+    enum value_type type = reader_peek(reader);
+
+    *key = (struct text){NULL, 0};
+    return type == VALUE_STRING || type == VALUE_BINARY ? reader_text(reader, key)
+                                                        : reader_skip(reader, NULL);
+}
+
+static bool field_find_key(struct reader *reader, const char *key, size_t key_len)
 {
     uint32_t pairs = 0;
 
     if (!reader_map(reader, &pairs))
         return false;
     for (; pairs > 0; pairs--) {
-        /* A key of another type is skipped with its value, as unknown keys are. */
-        enum value_type type = reader_peek(reader);
-        struct text name = {NULL, 0};
+        struct text name;
 
-        if (type == VALUE_STRING || type == VALUE_BINARY)
-            reader_text(reader, &name);
-        else
-            reader_skip(reader, NULL);
+        if (!field_read_key(reader, &name))
+            return false;
         if (name.len == key_len && name.data != NULL && memcmp(name.data, key, key_len) == 0)
-            return !reader->failed;
+            return true;
         if (!reader_skip(reader, NULL))
             return false;
     }
     return false;
 }
 
-static bool find_position(struct reader *reader, const char *digits, size_t len)
+static bool field_find_position(struct reader *reader, const char *digits, size_t len)
 {
     uint32_t count = 0;
 
@@ -61,8 +68,8 @@ bool field_find(struct reader *reader, const char *path)
 {
     while (path != NULL && path[0] != '\0') {
         size_t len = strcspn(path, ".");
-        bool found = reader_peek(reader) == VALUE_ARRAY ? find_position(reader, path, len)
-                                                        : find_key(reader, path, len);
+        bool found = reader_peek(reader) == VALUE_ARRAY ? field_find_position(reader, path, len)
+                                                        : field_find_key(reader, path, len);
 
         if (!found)
             return false;
@@ -292,23 +299,17 @@ enum tally_quality tally_answer_quality(const struct tally_answer *answer)
 int tally_answer_integer(const struct tally_answer *answer, const char *path, int64_t *value)
 {
     struct reader reader;
-    int64_t found = 0;
+    bool read = answer_find(answer, path, &reader) && reader_int(&reader, value);
 
-    if (!answer_find(answer, path, &reader) || !reader_int(&reader, &found))
-        return TALLY_ENOFIELD;
-    *value = found;
-    return 0;
+    return read ? 0 : TALLY_ENOFIELD;
 }
 
 int tally_answer_number(const struct tally_answer *answer, const char *path, double *value)
 {
     struct reader reader;
-    double found = 0;
+    bool read = answer_find(answer, path, &reader) && reader_float(&reader, value);
 
-    if (!answer_find(answer, path, &reader) || !reader_float(&reader, &found))
-        return TALLY_ENOFIELD;
-    *value = found;
-    return 0;
+    return read ? 0 : TALLY_ENOFIELD;
 }
 
 int tally_answer_bool(const struct tally_answer *answer, const char *path, int *value)
@@ -412,16 +413,6 @@ void tally_cursor_free(struct tally_cursor *cursor)
     free(cursor);
 }
 
-/* Leaves the key without data if it is not a string. */
-static bool cursor_read_key(struct tally_cursor *cursor)
-{
-    enum value_type type = reader_peek(&cursor->reader);
-
-    if (type == VALUE_STRING || type == VALUE_BINARY)
-        return reader_text(&cursor->reader, &cursor->key);
-    return reader_skip(&cursor->reader, NULL);
-}
-
 int tally_cursor_next(struct tally_cursor *cursor)
 {
     struct text bytes = {NULL, 0};
@@ -430,7 +421,7 @@ int tally_cursor_next(struct tally_cursor *cursor)
         return 0;
     cursor->key = bytes;
     answer_clear(&cursor->value);
-    if (cursor->left == 0 || (cursor->map && !cursor_read_key(cursor)) ||
+    if (cursor->left == 0 || (cursor->map && !field_read_key(&cursor->reader, &cursor->key)) ||
         !reader_skip(&cursor->reader, &bytes)) {
         cursor->left = 0;
         return 0;

@@ -153,12 +153,6 @@ static int blocking_exchange(
     }
 }
 
-/* Whether the agent may be back soon. */
-static bool is_absence(int error)
-{
-    return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
-}
-
 static int blocking_fail_deadline(struct tally *tally)
 {
     return answer_fail(&tally->answer, TALLY_EDEADLINE, "%s: no answer within %d ms",
@@ -205,7 +199,7 @@ static int blocking_call(struct tally *tally, const struct tally_request *reques
             connection_close(&tally->connection);
         if (r == -ETIMEDOUT)
             return blocking_fail_deadline(tally);
-        bool again = (is_absence(r) && patient) || r == -EAGAIN;
+        bool again = (connection_is_absence(r) && patient) || r == -EAGAIN;
         if (again && pause_until_next(&pause_ms, deadline))
             continue;
         tally->reached = false;

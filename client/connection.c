@@ -187,6 +187,11 @@ void connection_close(struct connection *connection)
     buffer_clear(&connection->in);
 }
 
+bool connection_is_absence(int error)
+{
+    return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
+}
+
 bool connection_inherited(const struct connection *connection)
 {
     return connection->fd >= 0 && connection->process != getpid();

@@ -35,6 +35,9 @@ void connection_free(struct connection *connection);
 /* One attempt. -EAGAIN: the agent's backlog is full, try later. */
 int connection_open(struct connection *connection);
 
+/* Whether the agent may soon be back after this error, a negative errno. */
+bool connection_is_absence(int error);
+
 /* Closes the connection and drops partly sent and received data. The child of a fork only closes
  * its descriptor: the parent's connection is not affected. */
 void connection_close(struct connection *connection);
