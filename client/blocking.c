@@ -294,7 +294,7 @@ static int list_append(struct tally *tally, uint32_t *count)
     uint32_t elements = 0;
 
     reader_init(&reader, tally->answer.data, tally->answer.len);
-    if (!field_find(&reader, "triggers") || !reader_array(&reader, &elements))
+    if (!reader_find(&reader, "triggers") || !reader_array(&reader, &elements))
         return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's list has no triggers",
             tally->connection.path);
     for (uint32_t i = 0; i < elements && reader_skip(&reader, &element); i++)

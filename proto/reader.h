@@ -94,6 +94,15 @@ bool reader_map(struct reader *reader, uint32_t *pairs);
 /* Skips one whole value of any type; *value (may be NULL) gets its bytes. */
 bool reader_skip(struct reader *reader, struct text *value);
 
+/* Reads a key. One of another type than text is skipped, as unknown keys are, and leaves *key
+ * without data. */
+bool reader_key(struct reader *reader, struct text *key);
+
+/* Moves the reader from a value to the field at a path inside it: keys and positions, separated by
+ * dots; an empty path or NULL is the value itself. False if there is no such field: the reader is
+ * then unusable. */
+bool reader_find(struct reader *reader, const char *path);
+
 /* Inline, so that a comparison with a literal compiles to one of a few registers. */
 static inline bool text_equals(struct text text, const char *string)
 {

@@ -83,7 +83,6 @@ static void exchange_next(struct exchange *exchange)
                                      .is_head = request.is_head,
                                      .path = request.path,
                                      .authorization = request.authorization});
-    wipe(exchange->in.data, request.used);
     buffer_consume(&exchange->in, request.used);
 }
 
@@ -199,8 +198,6 @@ static void exchange_destroy(void *self)
     if (exchange == NULL)
         return;
     page_close(exchange->page);
-    if (exchange->in.data != NULL)
-        wipe(exchange->in.data, exchange->in.capacity);
     buffer_free(&exchange->in);
     buffer_free(&exchange->head);
     free(exchange);

@@ -149,16 +149,13 @@ static void page_finish_error(struct page *page, int error, const char *message)
 
 static void page_finish_answer(struct page *page, const struct tally_answer *answer)
 {
-    const void *packed = NULL;
-    size_t len = 0;
     int64_t count = 0;
 
-    if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
-        tally_answer_packed(answer, NULL, &packed, &len) < 0) {
+    if (tally_answer_integer(answer, "count", &count) < 0 || count < 0) {
         page_finish_error(page, TALLY_EPROTOCOL, "the agent's answer has no count");
         return;
     }
-    page_put_json(page, json_from_msgpack(packed, len));
+    page_put_json(page, json_from_answer(answer));
     page_finish(page, 200, type_json);
 }
 
@@ -283,12 +280,8 @@ static void page_take_rows(struct page *page, const struct tally_answer *answer)
 
 static struct json *page_copy(struct page *page, const struct tally_answer *answer)
 {
-    const void *packed = NULL;
-    size_t len = 0;
-    struct json *json = NULL;
+    struct json *json = json_from_answer(answer);
 
-    if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
-        json = json_from_msgpack(packed, len);
     if (json == NULL)
         page_spoil(page);
     return json;
@@ -345,14 +338,6 @@ static void on_page_answer(const struct tally_answer *answer, void *data)
 
 /* ---- what is asked ---- */
 
-static int page_hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* The trigger's name in a path, its %XX decoded. False: it is none. */
 static bool page_read_name(struct text text, char *name, size_t size)
 {
@@ -362,10 +347,13 @@ static bool page_read_name(struct text text, char *name, size_t size)
         int c = (unsigned char)text.data[i];
 
         if (c == '%') {
-            if (text.len - i < 3 || page_hex(text.data[i + 1]) < 0 ||
-                page_hex(text.data[i + 2]) < 0)
+            char digits[3] = "";
+
+            if (text.len - i >= 3)
+                memcpy(digits, text.data + i + 1, 2);
+            if (strspn(digits, "0123456789abcdefABCDEF") != 2)
                 return false;
-            c = page_hex(text.data[i + 1]) << 4 | page_hex(text.data[i + 2]);
+            c = (int)strtol(digits, NULL, 16);
             i += 2;
         }
         if (c == '\0' || len + 1 >= size)
