@@ -50,7 +50,7 @@ int connection_flush(struct connection *connection);
 bool connection_sending(const struct connection *connection);
 
 /* Reads a part of the available bytes, so that the caller can check the clock between two reads. 0:
- * some bytes; -EAGAIN: none now; -ECONNRESET: the agent is gone. */
+ * some bytes; -EAGAIN: none now; -ECONNRESET: the agent closed it. */
 int connection_receive(struct connection *connection);
 
 /* 1: *frame is the next whole frame, borrowed until the next connection_next, _receive or _close;

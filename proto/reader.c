@@ -69,14 +69,14 @@ void frame_scan_init(struct frame_scan *scan, size_t max_bytes, unsigned max_dep
     scan->left[0] = 1;
     scan->offset = 0;
     scan->spare = max_bytes > 0 ? max_bytes - 1 : 0;
-    scan->room = SIZE_MAX;
+    scan->values = SIZE_MAX;
     scan->max_depth = max_depth <= FRAME_DEPTH_MAX ? max_depth : FRAME_DEPTH_MAX;
     scan->depth = 0;
 }
 
 void frame_scan_limit_values(struct frame_scan *scan, size_t max_values)
 {
-    scan->room = max_values;
+    scan->values = max_values;
 }
 
 enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, size_t len)
@@ -106,14 +106,14 @@ enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, 
         }
         /* One byte of the value is already counted. If size is 0 this wraps and is refused. */
         cost = size + values - 1;
-        if (cost > spare || values > scan->room)
+        if (cost > spare || values > scan->values)
             goto finish;
 
         spare -= cost;
         offset += size;
         left--;
         if (values > 0) {
-            scan->room -= values;
+            scan->values -= values;
             scan->left[depth++] = left;
             left = (uint32_t)values;
         }
@@ -212,14 +212,14 @@ static inline uint64_t big_endian(const uint8_t *at, unsigned width)
 static inline struct head head_read(const struct reader *reader)
 {
     struct head head = {.type = VALUE_NONE};
-    size_t room = (size_t)(reader->end - reader->at);
+    size_t rest = (size_t)(reader->end - reader->at);
     unsigned lead, width;
 
-    if (reader->failed || room == 0)
+    if (reader->failed || rest == 0)
         return head;
     lead = reader->at[0];
     width = leads[lead].width;
-    if (room < 1 + width)
+    if (rest < 1 + width)
         return head;
     head.type = leads[lead].type;
     head.size = 1 + width;
@@ -228,7 +228,7 @@ static inline struct head head_read(const struct reader *reader)
         head.negative = true;
         head.number |= UINT64_MAX << leads[lead].sign;
     }
-    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > room - head.size)
+    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > rest - head.size)
         head.type = VALUE_NONE;
     return head;
 }
@@ -342,9 +342,9 @@ static bool reader_container(
     struct reader *reader, enum value_type type, unsigned values_each, uint32_t *count)
 {
     struct head head = head_read(reader);
-    uint64_t room = (uint64_t)(reader->end - reader->at) - head.size;
+    uint64_t rest = (uint64_t)(reader->end - reader->at) - head.size;
 
-    if (!head_take(reader, &head, head.type == type && head.number * values_each <= room))
+    if (!head_take(reader, &head, head.type == type && head.number * values_each <= rest))
         return false;
     *count = (uint32_t)head.number;
     return true;
@@ -368,11 +368,11 @@ bool reader_map(struct reader *reader, uint32_t *pairs)
 
 bool reader_skip(struct reader *reader, struct text *value)
 {
-    size_t room = (size_t)(reader->end - reader->at);
+    size_t rest = (size_t)(reader->end - reader->at);
     struct frame_scan scan;
 
-    frame_scan_init(&scan, room, FRAME_DEPTH_MAX);
-    if (reader->failed || frame_scan_feed(&scan, reader->at, room) != FRAME_COMPLETE) {
+    frame_scan_init(&scan, rest, FRAME_DEPTH_MAX);
+    if (reader->failed || frame_scan_feed(&scan, reader->at, rest) != FRAME_COMPLETE) {
         reader->failed = true;
         return false;
     }

@@ -29,7 +29,7 @@ enum frame_status {
 struct frame_scan {
     size_t offset; /* bytes passed; may run ahead into a string that has yet to arrive */
     size_t spare;  /* bytes of the maximum beyond those passed and one for each value owed */
-    size_t room;   /* values that containers may still announce */
+    size_t values; /* that containers may still announce */
     unsigned max_depth;
     unsigned depth; /* open containers */
     /* Values owed at each depth (a pair of a map is two); [0] is the value itself. */

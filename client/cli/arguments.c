@@ -48,8 +48,8 @@ static bool take_number(struct parse *parse, size_t id, const char *text)
     return true;
 }
 
-/* A deadline or a pause that is given as a small number without a unit is meant in seconds, as in
- * other commands, and would be milliseconds here. */
+/* A small number without a unit, as a deadline or an interval, was probably meant in seconds, as in
+ * other commands; here it would be milliseconds. */
 static bool lacks_unit(size_t id, const char *text)
 {
     size_t digits = strspn(text, "0123456789");

@@ -56,7 +56,7 @@ static void error_print_json(
     json_free(line);
 }
 
-/* What AWS said, behind the message. */
+/* AWS's reasons, error code and request id, after the message. */
 static void error_print_aws(FILE *file, const struct tally_answer *answer)
 {
     const char *code = tally_answer_aws_code(answer);

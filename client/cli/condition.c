@@ -193,7 +193,7 @@ static bool comparison_holds(double left, enum comparison comparison, double rig
     return false;
 }
 
-/* The true number is `left` or larger. */
+/* The left side is a lower bound: the number is `left` or larger. */
 static enum verdict comparison_check_bound(double left, enum comparison comparison, double right)
 {
     switch (comparison) {

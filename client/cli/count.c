@@ -187,7 +187,7 @@ void count_remark(const struct cli *cli, const struct json *answer)
 
     duration_format(json_get_integer_or(answer, "age_ms", 0), text, sizeof(text));
     if (strcmp(quality, "stale") == 0)
-        cli_note("stale: counted %s ago, because asking again failed: %s: %s", text,
+        cli_note("stale: counted %s ago, because a newer count failed: %s: %s", text,
             json_get_string(answer, "last_error.name", "UNKNOWN"),
             json_get_string(answer, "last_error.message", "no reason given"));
     else if (strcmp(quality, "at_least") == 0 && json_get(answer, "last_error") != NULL)

@@ -77,7 +77,7 @@ static void step_check_socket(struct doctor *doctor, int r)
     }
 }
 
-/* Whether an agent answered, which can be asked for the rest. */
+/* Whether an agent answered, so that the other requests can be sent. */
 static bool step_check_hello(struct doctor *doctor, int r)
 {
     if (r == TALLY_EDEADLINE || r == TALLY_ETIMEOUT) {
@@ -166,7 +166,7 @@ static void step_check_identity(struct doctor *doctor, const struct json *identi
 
     snprintf(who, sizeof(who), "%s%s%s, because %s", json_get_string(identity, "kind", "?"),
         arn[0] != '\0' ? ": " : "", arn,
-        json_get_string(identity, "why", "the agent does not say"));
+        json_get_string(identity, "why", "the agent gives no reason"));
     if (strcmp(step, "identity") == 0)
         doctor_report_add_error(&doctor->report, "identity",
             strcmp(state, "failed") == 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, who, error);
@@ -177,7 +177,7 @@ static void step_check_identity(struct doctor *doctor, const struct json *identi
             "%s; no credentials yet: see %s", who, error != NULL ? step : "below");
 }
 
-/* The token that STS gets must be for STS; the others are not looked at by AWS. */
+/* A token for STS needs the audience of STS; AWS does not check other tokens. */
 static bool step_is_for_sts(const struct json *identity)
 {
     const char *audience = json_get_string(identity, "token_file.audience", "");
@@ -244,7 +244,7 @@ static void step_check_identities(struct doctor *doctor)
     step_report_failure(doctor, "token");
 }
 
-/* Calls that were sent to any service, and those that were answered well. */
+/* The sum of a counter of all services: of the calls, or of those that succeeded. */
 static int64_t step_calls(const struct doctor *doctor, const char *what)
 {
     static const char *const services[] = {"dynamodb", "sts", "credentials"};
@@ -309,10 +309,9 @@ static void step_check_name(struct doctor *doctor)
     step_list_endpoints(doctor, false, "", text, sizeof(text));
     if (step_calls(doctor, "calls") == 0)
         doctor_report_add(
-            &doctor->report, "name", DOCTOR_SKIPPED, NULL, "nothing was sent yet: %s", text);
+            &doctor->report, "name", DOCTOR_SKIPPED, NULL, "no request was sent yet: %s", text);
     else if (step_calls(doctor, "ok") == 0)
-        doctor_report_add(
-            &doctor->report, "name", DOCTOR_SKIPPED, NULL, "not known to be right: %s", text);
+        doctor_report_add(&doctor->report, "name", DOCTOR_SKIPPED, NULL, "not verified: %s", text);
     else
         doctor_report_add(&doctor->report, "name", DOCTOR_OK, NULL, "%s", text);
 }
@@ -326,7 +325,8 @@ static void step_check_ca(struct doctor *doctor)
     bool is_default = json_get_bool(doctor->answers.diagnosis, "ca.default", true);
 
     if (json_get(doctor->answers.diagnosis, "ca") == NULL)
-        doctor_report_add(&doctor->report, "ca", DOCTOR_SKIPPED, NULL, "this agent does not say");
+        doctor_report_add(
+            &doctor->report, "ca", DOCTOR_SKIPPED, NULL, "this agent does not report it");
     else if (error[0] != '\0')
         doctor_report_add(&doctor->report, "ca", DOCTOR_PROBLEM, NULL,
             "no certificate can be verified: %s", error);
@@ -349,7 +349,7 @@ static void step_check_tls(struct doctor *doctor)
         doctor_report_add(&doctor->report, "tls", DOCTOR_SKIPPED, NULL, "no endpoint uses it");
     else if (step_calls(doctor, "ok") == 0)
         doctor_report_add(
-            &doctor->report, "tls", DOCTOR_SKIPPED, NULL, "no service has answered well yet");
+            &doctor->report, "tls", DOCTOR_SKIPPED, NULL, "no call to a service has succeeded yet");
     else
         doctor_report_add(&doctor->report, "tls", DOCTOR_OK, NULL, "no certificate was refused");
 }
@@ -371,7 +371,7 @@ static void step_check_clock(struct doctor *doctor)
             &doctor->report, "clock", DOCTOR_SKIPPED, NULL, "AWS's time is not known yet");
     else
         doctor_report_add(
-            &doctor->report, "clock", DOCTOR_OK, NULL, "no reply of AWS says that it is wrong");
+            &doctor->report, "clock", DOCTOR_OK, NULL, "no reply of AWS reports a wrong clock");
 }
 
 /* A service that gives credentials: its step is there where it was called. */
@@ -386,7 +386,7 @@ static void step_check_service(struct doctor *doctor, const char *step)
     if (step_report_failure(doctor, step) || calls == 0)
         return;
     doctor_report_add(&doctor->report, step, ok > 0 ? DOCTOR_OK : DOCTOR_SKIPPED, NULL,
-        "%" PRId64 " of %" PRId64 " call%s answered well", ok, calls, calls == 1 ? "" : "s");
+        "%" PRId64 " of %" PRId64 " call%s succeeded", ok, calls, calls == 1 ? "" : "s");
 }
 
 /* "orders/by-state in eu-west-1 (shop/small)" */
@@ -465,7 +465,7 @@ static void step_check_failures(struct doctor *doctor)
         char text[DOCTOR_TEXT_SIZE];
         tree_error(error, text, sizeof(text));
         doctor_report_add(&doctor->report, "failures", DOCTOR_WARNING,
-            "look at this trigger alone: tally doctor TRIGGER", "%s: %s", name, text);
+            "check this trigger alone: tally doctor TRIGGER", "%s: %s", name, text);
         shown++;
     }
     if (shown == 0)
@@ -525,7 +525,7 @@ static void step_report_silence(struct doctor *doctor, int error)
 
 /* ---- the verb ---- */
 
-/* EXIT_OK: the report says how it went. */
+/* EXIT_OK: the result is in the report. */
 static int doctor_examine(struct doctor *doctor)
 {
     int r = doctor_answers_ask_hello(&doctor->answers);

@@ -98,7 +98,7 @@ static int answers_count(struct doctor_answers *answers)
     return r;
 }
 
-/* Whether a trigger of this full name can be meant. */
+/* Whether `name` is this full name, or the end of it. */
 static bool answers_is_named(const char *full, const char *name)
 {
     size_t len = strlen(full), part = strlen(name);

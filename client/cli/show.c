@@ -171,8 +171,8 @@ static void identity_print(const struct json *identity)
         terminal_print_wrapped(stdout, triggers, terminal_width(kind) + strlen(" for "));
     }
     terminal_print(stdout, "\n  because ");
-    terminal_print_wrapped(
-        stdout, json_get_string(identity, "why", "the agent does not say"), strlen("  because "));
+    terminal_print_wrapped(stdout, json_get_string(identity, "why", "the agent gives no reason"),
+        strlen("  because "));
     terminal_print(stdout, "\n");
     identity_print_state(identity);
     tree_print(stdout, identity, 2, said);

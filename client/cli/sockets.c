@@ -272,7 +272,7 @@ static bool search_name(
 static void search_folder(struct search *search, int folder, const char *path, const char *rest)
 {
     char name[NAME_MAX + 1];
-    size_t len = strcspn(rest, "/"), asked = 0;
+    size_t len = strcspn(rest, "/"), found = 0;
 
     if (len == 0 || len >= sizeof(name))
         return;
@@ -292,11 +292,11 @@ static void search_folder(struct search *search, int folder, const char *path, c
     for (const struct dirent *entry; (entry = readdir(names)) != NULL;) {
         if (fnmatch(name, entry->d_name, FNM_PERIOD) != 0)
             continue;
-        if (asked == FOLDER_MAX || clock_ms() >= search->deadline) {
+        if (found == FOLDER_MAX || clock_ms() >= search->deadline) {
             search->too_many = true;
             break;
         }
-        asked += search_name(search, folder, path, entry->d_name, rest + len);
+        found += search_name(search, folder, path, entry->d_name, rest + len);
     }
     closedir(names);
 }
@@ -462,8 +462,8 @@ static void search_remark(const struct search *search)
         cli_note("%zu symbolic link%s not followed", search->links,
             search->links == 1 ? " was" : "s were");
     if (search->too_many)
-        cli_note("there are more sockets than the %d, %d of one folder, that are asked", PROBES_MAX,
-            FOLDER_MAX);
+        cli_note("there are more sockets than the %d, %d of one folder, that are probed",
+            PROBES_MAX, FOLDER_MAX);
 }
 
 static void search_free(struct search *search)
@@ -532,7 +532,7 @@ static int sockets_run_one(struct cli *cli, const struct probe *probe, int (*run
     return code;
 }
 
-/* All are asked at once who they are, so that those that do not answer cost one deadline. */
+/* `hello` is sent to all at once, so that those that do not answer cost one deadline. */
 int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli))
 {
     struct search search = {.keeps = true};

@@ -41,7 +41,7 @@ void table_add_duration(struct table *table, const struct json *map, const char 
  * on a terminal, no line is wider than it: texts are cut, and columns at the right omitted. */
 void table_print(const struct table *table, FILE *file, int indent);
 
-/* Prints one cell of a row that is shown before the others are known. The last one ends the line.
+/* Prints one cell of a row that is printed before the others are there. The last one ends the line.
  */
 void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last);
 

@@ -92,9 +92,9 @@ static const struct verb verbs[] = {
         run_top, false},
     {"sockets", "[PATTERN...]", 0, OPERANDS_MAX - 1, 0, TEXT_AND_JSON,
         "the agents of the pods on this node",
-        "Looks for tally*.sock in the emptyDir volumes of kubelet's pods and at the default\n"
+        "Searches for tally*.sock in the emptyDir volumes of kubelet's pods and at the default\n"
         "path; or where the shell patterns say that are given as operands, or in TALLY_SOCKETS\n"
-        "with colons between them. All are asked at once, --timeout (1s) together, and shown as\n"
+        "with colons between them. All are probed at once, --timeout (1s) together, and shown as\n"
         "they answer, with the uid that listens. Symbolic links are not followed from the first\n"
         "wildcard, or the folder of a pod, on. Paths of any length work with -s; and `tally\n"
         "--all VERB` runs a verb with each agent that is found.\n"
@@ -119,7 +119,7 @@ static const struct verb verbs[] = {
         OPTION_BIT(UNTIL) | OPTION_BIT(INTERVAL) | OPTION_BIT(MAX_AGE) | OPTION_BIT(VALUE) |
             OPTION_BIT(REPLICAS),
         TEXT_AND_JSON, "wait until a condition holds, for init containers and preStop hooks",
-        "Looks every --interval (1s) until the condition of --until holds, then prints the\n"
+        "Counts every --interval (1s) until the condition of --until holds, then prints the\n"
         "count and exits 0; after --timeout (5m) it exits 4. It waits for the agent, too, and\n"
         "through errors that may pass. The agent counts again when its count is older than\n"
         "--max-age, or than the polling interval; and no further than the condition needs:\n"

@@ -23,7 +23,7 @@ static pid_t pager_pid; /* 0: none */
 /* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
 static size_t paged_columns, paged_rows;
 
-/* NULL: no pager is wanted. */
+/* NULL: no pager is used. */
 static const char *pager_command(void)
 {
     const char *own = getenv("TALLY_PAGER");
@@ -380,15 +380,15 @@ void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
         write_escaped(file, text, strlen(text), FORM_TEXT, SIZE_MAX);
         return;
     }
-    size_t room = columns - indent, left = room;
+    size_t line = columns - indent, left = line;
     for (;; text++) {
         size_t len = strcspn(text, " ");
         size_t width = write_escaped(NULL, text, len, FORM_TEXT, SIZE_MAX);
 
-        if (left < room && width + 1 > left) {
+        if (left < line && width + 1 > left) {
             fprintf(file, "\n%*s", (int)indent, "");
-            left = room;
-        } else if (left < room) {
+            left = line;
+        } else if (left < line) {
             fputc(' ', file);
             left--;
         }

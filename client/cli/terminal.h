@@ -14,7 +14,7 @@ void pager_begin(void);
 /* Waits until the pager exits. */
 void pager_end(void);
 
-/* What a terminal can show: colours if they are wanted, and never a control character from
+/* What a terminal can show: colours, unless NO_COLOR is set, and never a control character from
  * outside. */
 
 enum colour {
@@ -34,7 +34,7 @@ const char *terminal_reset(FILE *file);
 /* The text as "%s" of terminal_print, in this colour. */
 void terminal_print_coloured(FILE *file, enum colour colour, const char *text);
 
-/* Whether the environment says that text is UTF-8; else it is to be ASCII. */
+/* Whether the environment says that text is UTF-8; else it must be ASCII. */
 bool terminal_is_utf8(void);
 
 /* Whether TERM supports no more than lines of text. */

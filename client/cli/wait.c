@@ -36,7 +36,7 @@ static void wait_remark(struct wait *wait, const char *name, const char *message
     if (strcmp(wait->last_remark, message) == 0)
         return;
     snprintf(wait->last_remark, sizeof(wait->last_remark), "%s", message);
-    cli_note("%s: %s; asking again", name, message);
+    cli_note("%s: %s; retrying", name, message);
 }
 
 /* Stores the answer, for an error that may follow. */

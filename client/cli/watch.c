@@ -36,7 +36,7 @@ static void watch_print_time(void)
     terminal_print(stdout, "%s", text);
 }
 
-/* The rate has a column of its own, beside the bar where both have room. */
+/* The rate has a column of its own, beside the bar where there is space for both. */
 enum { BAR_AT = 66, BAR_LEAST = 4, RATE_WIDTH = 26 };
 
 /* The scale is the trigger's target, so that two bars can be compared; a full bar is followed by
@@ -126,7 +126,7 @@ static void on_change(const struct tally_answer *answer, void *data)
     if (error == TALLY_ENOAGENT && !first)
         cli_note("%s; waiting for it", tally_answer_error_message(answer));
     else if (error < 0 && (!is_count || error == TALLY_EUNKNOWN_TRIGGER)) {
-        watch->code = cli_fail(answer); /* the watch was refused, or its trigger is gone */
+        watch->code = cli_fail(answer); /* the watch was refused, or its trigger was removed */
         watch->done = true;
     } else if (watch->cli->output == OUTPUT_JSON && json != NULL)
         json_print(stdout, json, true);
@@ -167,7 +167,7 @@ static int watch_check_deadline(struct watch *watch, int64_t *deadline, int *tim
 }
 
 /* Runs the loop until the watch ends, without an error only by an interrupt, or by the end of the
- * program that reads the lines: poll(2) reports that without being asked. */
+ * program that reads the lines: poll(2) always reports that. */
 static int watch_run(struct watch *watch, struct tally_async *async)
 {
     int64_t deadline = clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);

@@ -510,7 +510,7 @@ def test_wait_outlasts_errors_that_may_pass(fake):
     agent = fake(count=answer)
     code, out, err = tally("wait", "x", "--until", "count == 0", "-i", "10ms", path=agent.path)
     assert (code, out) == (0, "0\n")
-    assert "THROTTLED: slow; asking again" in err
+    assert "THROTTLED: slow; retrying" in err
 
 
 def test_wait_gives_up_on_errors_that_stay(fake):
