@@ -168,16 +168,18 @@ static bool option_take(const struct option_table *table, void *options,
 int option_table_set(const struct option_table *table, void *options, const struct option_row *row,
     const char *value, const char *source, char *why, size_t why_size)
 {
-    static const char *const wanted[] = {[OPTION_TEXT] = "a text of at least one character",
-        [OPTION_FLAG] = "true or false",
+    static const char *const wanted[] = {[OPTION_FLAG] = "true or false",
         [OPTION_ACT] = "true or false",
         [OPTION_LEVEL] = "error, warn, info or debug",
         [OPTION_FORMAT] = "logfmt or json"};
 
     if (option_take(table, options, row, value))
         return 0;
-    snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value,
-        row->kind < OPTION_OWN ? wanted[row->kind] : table->wanted[row->kind - OPTION_OWN]);
+    if (row->kind == OPTION_TEXT)
+        snprintf(why, why_size, "option %s requires a non-empty %s", source, row->argument);
+    else
+        snprintf(why, why_size, "%s: \"%.80s\" is not %s", source, value,
+            row->kind < OPTION_OWN ? wanted[row->kind] : table->wanted[row->kind - OPTION_OWN]);
     return -EINVAL;
 }
 

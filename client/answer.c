@@ -11,68 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- field ---- */
-
-static bool find_key(struct reader *reader, const char *key, size_t key_len)
-{
-    uint32_t pairs = 0;
-
-    if (!reader_map(reader, &pairs))
-        return false;
-    for (; pairs > 0; pairs--) {
-        /* A key of another type is skipped with its value, as unknown keys are. */
-        enum value_type type = reader_peek(reader);
-        struct text name = {NULL, 0};
-
-        if (type == VALUE_STRING || type == VALUE_BINARY)
-            reader_text(reader, &name);
-        else
-            reader_skip(reader, NULL);
-        if (name.len == key_len && name.data != NULL && memcmp(name.data, key, key_len) == 0)
-            return !reader->failed;
-        if (!reader_skip(reader, NULL))
-            return false;
-    }
-    return false;
-}
-
-static bool find_position(struct reader *reader, const char *digits, size_t len)
-{
-    uint32_t count = 0;
-
-    if (len == 0 || len > 9 || !reader_array(reader, &count))
-        return false;
-    uint32_t position = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (digits[i] < '0' || digits[i] > '9')
-            return false;
-        position = position * 10 + (uint32_t)(digits[i] - '0');
-    }
-    if (position >= count)
-        return false;
-    for (; position > 0; position--) {
-        if (!reader_skip(reader, NULL))
-            return false;
-    }
-    return true;
-}
-
-bool field_find(struct reader *reader, const char *path)
-{
-    while (path != NULL && path[0] != '\0') {
-        size_t len = strcspn(path, ".");
-        bool found = reader_peek(reader) == VALUE_ARRAY ? find_position(reader, path, len)
-                                                        : find_key(reader, path, len);
-
-        if (!found)
-            return false;
-        path += len;
-        if (path[0] == '.')
-            path++;
-    }
-    return !reader->failed;
-}
-
 /* ---- error ---- */
 
 /* The agent's codes are the same numbers, negated. */
@@ -163,10 +101,10 @@ int answer_take_notification(struct tally_answer *answer, const struct message *
 {
     answer_clear(answer);
     struct reader params = message->params;
-    if (!field_find(&params, "0"))
+    if (!reader_find(&params, "0"))
         return answer_fail(answer, TALLY_EPROTOCOL, "the agent's notification cannot be read");
     answer_take_bytes(answer, params);
-    if (!field_find(&params, "error"))
+    if (!reader_find(&params, "error"))
         return 0;
     return take_failure(answer, params);
 }
@@ -272,7 +210,7 @@ static bool answer_find(const struct tally_answer *answer, const char *path, str
     if (answer->data == NULL)
         return false;
     reader_init(reader, answer->data, answer->len);
-    return field_find(reader, path);
+    return reader_find(reader, path);
 }
 
 enum tally_quality tally_answer_quality(const struct tally_answer *answer)
@@ -292,23 +230,17 @@ enum tally_quality tally_answer_quality(const struct tally_answer *answer)
 int tally_answer_integer(const struct tally_answer *answer, const char *path, int64_t *value)
 {
     struct reader reader;
-    int64_t found = 0;
+    bool read = answer_find(answer, path, &reader) && reader_int(&reader, value);
 
-    if (!answer_find(answer, path, &reader) || !reader_int(&reader, &found))
-        return TALLY_ENOFIELD;
-    *value = found;
-    return 0;
+    return read ? 0 : TALLY_ENOFIELD;
 }
 
 int tally_answer_number(const struct tally_answer *answer, const char *path, double *value)
 {
     struct reader reader;
-    double found = 0;
+    bool read = answer_find(answer, path, &reader) && reader_float(&reader, value);
 
-    if (!answer_find(answer, path, &reader) || !reader_float(&reader, &found))
-        return TALLY_ENOFIELD;
-    *value = found;
-    return 0;
+    return read ? 0 : TALLY_ENOFIELD;
 }
 
 int tally_answer_bool(const struct tally_answer *answer, const char *path, int *value)
@@ -412,16 +344,6 @@ void tally_cursor_free(struct tally_cursor *cursor)
     free(cursor);
 }
 
-/* Leaves the key without data if it is not a string. */
-static bool cursor_read_key(struct tally_cursor *cursor)
-{
-    enum value_type type = reader_peek(&cursor->reader);
-
-    if (type == VALUE_STRING || type == VALUE_BINARY)
-        return reader_text(&cursor->reader, &cursor->key);
-    return reader_skip(&cursor->reader, NULL);
-}
-
 int tally_cursor_next(struct tally_cursor *cursor)
 {
     struct text bytes = {NULL, 0};
@@ -430,7 +352,7 @@ int tally_cursor_next(struct tally_cursor *cursor)
         return 0;
     cursor->key = bytes;
     answer_clear(&cursor->value);
-    if (cursor->left == 0 || (cursor->map && !cursor_read_key(cursor)) ||
+    if (cursor->left == 0 || (cursor->map && !reader_key(&cursor->reader, &cursor->key)) ||
         !reader_skip(&cursor->reader, &bytes)) {
         cursor->left = 0;
         return 0;

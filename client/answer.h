@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds a field of a packed answer by its path: keys and positions, separated by dots. */
+/* The outcome of a call: a packed result, or an error with its packed map. */
 #ifndef TALLY_CLIENT_ANSWER_H
 #define TALLY_CLIENT_ANSWER_H
 
 #include "client/tally.h"
 #include "proto/message.h"
 #include "proto/reader.h"
-
-/* Moves the reader from a value to the field inside it; an empty path or NULL is the value itself.
- * False if there is no such field: the reader is then unusable. */
-bool field_find(struct reader *reader, const char *path);
-
-/* The outcome of a call: a packed result, or an error with its packed map. */
 
 struct tally_answer {
     int error;              /* 0 or a negative enum tally_error */

@@ -6,7 +6,7 @@
 #include "client/request.h"
 
 #include "client/answer.h"
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -43,13 +43,10 @@ struct tally_async {
     bool processing; /* a callback may be running */
     bool closing;
     uint32_t next_id, next_wire_id;
-    int pause_ms;     /* before the next attempt to connect */
-    int64_t retry_at; /* not before */
-    struct pending *pending;
+    int pause_ms;                   /* before the next attempt to connect */
+    int64_t retry_at;               /* not before */
+    struct pending *pending, **end; /* in the order in which they were added; where the next goes */
 };
-
-static void async_finish(struct pending **link, const struct tally_answer *answer);
-static int async_exchange(struct tally_async *async);
 
 /* ---- async ---- */
 
@@ -66,6 +63,7 @@ int tally_async_open(struct tally_async **async, const char *path)
     if (made == NULL)
         return TALLY_ENOMEM;
     made->epoll = -1;
+    made->end = &made->pending;
     int r = connection_init(&made->connection, path);
     if (r < 0) {
         r = r == -EINVAL ? TALLY_EARGUMENT : TALLY_ENOMEM;
@@ -84,13 +82,29 @@ finish:
     return 0;
 }
 
+/* Removes *link from the list, frees it, and runs its callback. `answer` is borrowed. */
+static void async_finish(
+    struct tally_async *async, struct pending **link, const struct tally_answer *answer)
+{
+    struct pending *done = *link;
+
+    *link = done->next;
+    if (done->next == NULL)
+        async->end = link;
+    if (done->callback != NULL)
+        done->callback(answer, done->data);
+    request_free(&done->request);
+    free(done->trigger);
+    free(done);
+}
+
 static void async_destroy(struct tally_async *async)
 {
     struct tally_answer answer;
 
     answer_fail(&answer, TALLY_ECLOSED, "the handle was closed");
     while (async->pending != NULL)
-        async_finish(&async->pending, &answer);
+        async_finish(async, &async->pending, &answer);
     connection_free(&async->connection);
     if (async->epoll >= 0)
         close(async->epoll);
@@ -131,7 +145,7 @@ static void async_earliest(int64_t *when, int64_t candidate)
 
 /* Whether it existed when `last` was the newest id: requests that callbacks add wait for the next
  * turn, or a callback that always adds another would keep the loop busy for ever. */
-static bool async_is_older(const struct pending *pending, uint32_t last)
+static bool pending_is_older(const struct pending *pending, uint32_t last)
 {
     return (int32_t)(last - pending->id) >= 0; /* ids wrap */
 }
@@ -172,8 +186,6 @@ int tally_async_timeout(const struct tally_async *async)
 static int async_add(struct tally_async *async, const struct tally_request *request,
     int64_t deadline, tally_callback *callback, void *data, struct pending **added)
 {
-    struct pending **end = &async->pending;
-
     if (async->closing)
         return TALLY_ECLOSED;
     if (request->error < 0)
@@ -190,24 +202,9 @@ static int async_add(struct tally_async *async, const struct tally_request *requ
     made->data = data;
     made->deadline = deadline;
     made->id = ++async->next_id;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = made;
-    *added = made;
+    *async->end = *added = made;
+    async->end = &made->next;
     return 0;
-}
-
-/* Removes *link from the list, frees it, and runs its callback. `answer` is borrowed. */
-static void async_finish(struct pending **link, const struct tally_answer *answer)
-{
-    struct pending *done = *link;
-
-    *link = done->next;
-    if (done->callback != NULL)
-        done->callback(answer, done->data);
-    request_free(&done->request);
-    free(done->trigger);
-    free(done);
 }
 
 int tally_async_call(struct tally_async *async, const struct tally_request *request, int timeout,
@@ -273,164 +270,7 @@ int tally_async_cancel(struct tally_async *async, uint32_t id)
     return TALLY_EARGUMENT;
 }
 
-/* Closes the connection; everything is sent again on the next connection. */
-static void async_disconnect(struct tally_async *async)
-{
-    if (async->connection.fd >= 0)
-        epoll_ctl(async->epoll, EPOLL_CTL_DEL, async->connection.fd, NULL);
-    connection_close(&async->connection);
-    async->watching_output = false;
-    async->unread = false;
-    for (struct pending *at = async->pending; at != NULL; at = at->next)
-        at->sent = at->answered = false;
-}
-
-/* Notifies a watch once that the agent is away; the watch stays. */
-static void tell_lost(struct pending *watch, const struct tally_answer *answer)
-{
-    if (watch->lost_notified)
-        return;
-    watch->lost_notified = true;
-    watch->callback(answer, watch->data);
-}
-
-/* The agent cannot be reached. Calls fail, unless there is a reason to wait for it. */
-static void async_lose(struct tally_async *async, int error)
-{
-    struct tally_answer answer;
-    bool absent = error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET ||
-                  error == -EPIPE;
-    bool patient = error == -EAGAIN || (absent && (async->reached || async->wait_for_agent));
-    bool calls = false;
-    uint32_t last = async->next_id;
-
-    answer_fail_connection(&answer, async->connection.path, error);
-    async_disconnect(async);
-    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
-        struct pending *at = *link;
-
-        if (!at->watch && !patient && async_is_older(at, last)) {
-            async_finish(link, &answer);
-            continue;
-        }
-        if (at->watch && !at->cancelled && error != -EAGAIN)
-            tell_lost(at, &answer);
-        calls = calls || !at->watch;
-        link = &at->next;
-    }
-    int longest = calls ? PAUSE_MS_CALL : PAUSE_MS_WATCH;
-    async->retry_at = clock_ms() + async->pause_ms;
-    async->pause_ms = async->pause_ms == 0 ? PAUSE_MS_FIRST : async->pause_ms * 2;
-    if (async->pause_ms > longest)
-        async->pause_ms = longest;
-}
-
-static int connect_now(struct tally_async *async)
-{
-    int r = connection_open(&async->connection);
-
-    if (r < 0)
-        return r;
-    struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(async->epoll, EPOLL_CTL_ADD, async->connection.fd, &event) < 0 ? -errno : 0;
-}
-
-/* Unsubscribes at the agent, unless another watch has the same trigger. */
-static int async_unsubscribe(struct tally_async *async, const struct pending *watch)
-{
-    struct tally_request request;
-    struct pending *added = NULL;
-
-    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
-        if (at != watch && at->watch && !at->cancelled && strcmp(at->trigger, watch->trigger) == 0)
-            return 0;
-    }
-    request_init(&request, "unwatch");
-    tally_request_set_string(&request, "trigger", watch->trigger);
-    int r = async_add(async, &request, clock_ms() + TIMEOUT_DEFAULT_MS, NULL, NULL, &added);
-    request_free(&request);
-    return r;
-}
-
-static void async_fail_deadline(
-    const struct tally_async *async, struct pending **link, struct tally_answer *answer)
-{
-    if (async->connection.fd < 0)
-        answer_fail_connection(answer, async->connection.path, -ECONNREFUSED);
-    else
-        answer_fail(
-            answer, TALLY_EDEADLINE, "%s: no answer before the deadline", async->connection.path);
-    async_finish(link, answer);
-}
-
-/* Ends what is cancelled or past its deadline. */
-static void async_expire(struct tally_async *async)
-{
-    int64_t now = clock_ms();
-    struct tally_answer answer;
-
-    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
-        struct pending *at = *link;
-
-        if (at->cancelled) {
-            if (at->watch && at->answered)
-                async_unsubscribe(async, at);
-            answer_fail(&answer, TALLY_ECANCELLED, "the call was cancelled");
-            async_finish(link, &answer);
-        } else if (!at->watch && at->deadline <= now) {
-            async->reached = async->reached && async->connection.fd >= 0;
-            async_fail_deadline(async, link, &answer);
-        } else {
-            link = &at->next;
-        }
-    }
-}
-
-/* Whether a subscription was not answered in time: such a connection is given up. */
-static bool is_stuck(const struct tally_async *async)
-{
-    int64_t now = clock_ms();
-
-    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
-        if (at->watch && at->sent && !at->answered && at->deadline <= now)
-            return true;
-    }
-    return false;
-}
-
-static void watch_output(struct tally_async *async)
-{
-    bool wanted = connection_sending(&async->connection);
-
-    if (async->connection.fd < 0 || wanted == async->watching_output)
-        return;
-    struct epoll_event event = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN};
-    if (epoll_ctl(async->epoll, EPOLL_CTL_MOD, async->connection.fd, &event) == 0)
-        async->watching_output = wanted;
-}
-
-int tally_async_process(struct tally_async *async)
-{
-    if (async->processing || async->closing)
-        return 0;
-    async->processing = true;
-    int r = 0;
-    async_expire(async);
-    bool wanted = async->pending != NULL && clock_ms() >= async->retry_at;
-    if (async->connection.fd < 0 && wanted && !async->closing)
-        r = connect_now(async);
-    if (r == 0 && async->connection.fd >= 0 && !async->closing)
-        r = is_stuck(async) ? -ECONNRESET : async_exchange(async);
-    if (r < 0 && !async->closing)
-        async_lose(async, r);
-    watch_output(async);
-    async->processing = false;
-    if (async->closing)
-        async_destroy(async);
-    return r == -ENOMEM ? TALLY_ENOMEM : 0;
-}
-
-/* ---- async exchange ---- */
+/* ---- exchange ---- */
 
 /* The limits of one turn, so that a stream of frames delays neither the caller's loop nor the
  * deadlines of the calls. */
@@ -454,11 +294,11 @@ static void async_encode(struct tally_async *async, struct pending **link)
     }
     buffer_clear(&async->connection.out);
     request_fail(&at->request, r, &answer);
-    async_finish(link, &answer);
+    async_finish(async, link, &answer);
 }
 
 /* Sends one request after the other, as far as the socket and the agent's limit allow. */
-static int send_pending(struct tally_async *async)
+static int async_send_pending(struct tally_async *async)
 {
     unsigned in_flight = async_in_flight(async);
     uint32_t last = async->next_id;
@@ -469,7 +309,7 @@ static int send_pending(struct tally_async *async)
 
         if (in_flight >= LIMIT_IN_FLIGHT || async->closing)
             return 0;
-        if (!at->sent && !at->cancelled && async_is_older(at, last)) {
+        if (!at->sent && !at->cancelled && pending_is_older(at, last)) {
             async_encode(async, link);
             in_flight++;
             r = connection_flush(&async->connection);
@@ -481,7 +321,7 @@ static int send_pending(struct tally_async *async)
 }
 
 /* Stores the full name, which notifications use. */
-static void take_subscription(struct pending *watch, const struct tally_answer *answer)
+static void async_take_subscription(struct pending *watch, const struct tally_answer *answer)
 {
     const char *name = NULL;
     size_t len = 0;
@@ -513,19 +353,19 @@ static int async_take_answer(struct tally_async *async, const struct message *me
     if (answer.error == TALLY_ESHUTTING_DOWN)
         return -ECONNRESET; /* sent again when the agent is back */
     if (at->watch && answer.error == 0)
-        take_subscription(at, &answer);
+        async_take_subscription(at, &answer);
     else
-        async_finish(link, &answer);
+        async_finish(async, link, &answer);
     return 0;
 }
 
-static bool is_watching(const struct pending *pending, const char *name, size_t len)
+static bool pending_is_watching(const struct pending *pending, const char *name, size_t len)
 {
     return pending->watch && pending->answered && !pending->cancelled &&
            strlen(pending->trigger) == len && memcmp(pending->trigger, name, len) == 0;
 }
 
-static void take_notification(struct tally_async *async, const struct message *message)
+static void async_take_notification(struct tally_async *async, const struct message *message)
 {
     struct tally_answer answer;
     const char *name = NULL;
@@ -538,10 +378,10 @@ static void take_notification(struct tally_async *async, const struct message *m
         return;
     for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
         struct pending *at = *link;
-        bool watching = is_watching(at, name, len);
+        bool watching = pending_is_watching(at, name, len);
 
         if (watching && error == TALLY_EUNKNOWN_TRIGGER) {
-            async_finish(link, &answer); /* a new configuration no longer has it */
+            async_finish(async, link, &answer); /* a new configuration no longer has it */
             continue;
         }
         if (watching)
@@ -550,7 +390,7 @@ static void take_notification(struct tally_async *async, const struct message *m
     }
 }
 
-static int take_frames(struct tally_async *async, int64_t end)
+static int async_take_frames(struct tally_async *async, int64_t end)
 {
     const uint8_t *frame = NULL;
     size_t len = 0;
@@ -564,7 +404,7 @@ static int take_frames(struct tally_async *async, int64_t end)
         if (r == 0 && message.kind == MESSAGE_ANSWER)
             r = async_take_answer(async, &message);
         else if (r == 0 && message.kind == MESSAGE_NOTIFICATION)
-            take_notification(async, &message);
+            async_take_notification(async, &message);
         if (r < 0)
             return r;
         async->unread = clock_ms() >= end;
@@ -577,17 +417,168 @@ static int take_frames(struct tally_async *async, int64_t end)
 /* Sends and receives what is possible now. 0, or a negative errno: the connection is unusable. */
 static int async_exchange(struct tally_async *async)
 {
-    int r = send_pending(async);
+    int r = async_send_pending(async);
     int64_t end = clock_ms() + TURN_MS;
 
     if (r == 0 && async->unread)
-        r = take_frames(async, end);
+        r = async_take_frames(async, end);
     for (int i = 0; r == 0 && i < READS_MAX && !async->unread && !async->closing; i++) {
         r = connection_receive(&async->connection);
         if (r == 0)
-            r = take_frames(async, end);
+            r = async_take_frames(async, end);
     }
     if (r == 0 || r == -EAGAIN)
-        r = async->closing ? 0 : send_pending(async); /* the requests that the callbacks added */
+        r = async->closing ? 0
+                           : async_send_pending(async); /* the requests that the callbacks added */
     return r;
+}
+
+/* ---- process ---- */
+
+/* Closes the connection; everything is sent again on the next connection. */
+static void async_disconnect(struct tally_async *async)
+{
+    if (async->connection.fd >= 0)
+        epoll_ctl(async->epoll, EPOLL_CTL_DEL, async->connection.fd, NULL);
+    connection_close(&async->connection);
+    async->watching_output = false;
+    async->unread = false;
+    for (struct pending *at = async->pending; at != NULL; at = at->next)
+        at->sent = at->answered = false;
+}
+
+/* Notifies a watch once that the agent is away; the watch stays. */
+static void pending_notify_lost(struct pending *watch, const struct tally_answer *answer)
+{
+    if (watch->lost_notified)
+        return;
+    watch->lost_notified = true;
+    watch->callback(answer, watch->data);
+}
+
+/* The agent cannot be reached. Calls fail, unless there is a reason to wait for it. */
+static void async_lose(struct tally_async *async, int error)
+{
+    struct tally_answer answer;
+    bool patient = error == -EAGAIN ||
+                   (connection_is_absence(error) && (async->reached || async->wait_for_agent));
+    bool calls = false;
+    uint32_t last = async->next_id;
+
+    answer_fail_connection(&answer, async->connection.path, error);
+    async_disconnect(async);
+    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
+        struct pending *at = *link;
+
+        if (!at->watch && !patient && pending_is_older(at, last)) {
+            async_finish(async, link, &answer);
+            continue;
+        }
+        if (at->watch && !at->cancelled && error != -EAGAIN)
+            pending_notify_lost(at, &answer);
+        calls = calls || !at->watch;
+        link = &at->next;
+    }
+    int longest = calls ? PAUSE_MS_CALL : PAUSE_MS_WATCH;
+    async->retry_at = clock_ms() + async->pause_ms;
+    async->pause_ms = async->pause_ms == 0 ? PAUSE_MS_FIRST : async->pause_ms * 2;
+    if (async->pause_ms > longest)
+        async->pause_ms = longest;
+}
+
+static int async_connect(struct tally_async *async)
+{
+    int r = connection_open(&async->connection);
+
+    if (r < 0)
+        return r;
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(async->epoll, EPOLL_CTL_ADD, async->connection.fd, &event) < 0 ? -errno : 0;
+}
+
+/* Unsubscribes at the agent, unless another watch has the same trigger. */
+static int async_unsubscribe(struct tally_async *async, const struct pending *watch)
+{
+    struct tally_request request;
+    struct pending *added = NULL;
+
+    for (const struct pending *at = async->pending; at != NULL; at = at->next) {
+        if (at != watch && at->watch && !at->cancelled && strcmp(at->trigger, watch->trigger) == 0)
+            return 0;
+    }
+    request_init(&request, "unwatch");
+    tally_request_set_string(&request, "trigger", watch->trigger);
+    int r = async_add(async, &request, clock_ms() + TIMEOUT_DEFAULT_MS, NULL, NULL, &added);
+    request_free(&request);
+    return r;
+}
+
+static void async_fail_deadline(
+    struct tally_async *async, struct pending **link, struct tally_answer *answer)
+{
+    if (async->connection.fd < 0)
+        answer_fail_connection(answer, async->connection.path, -ECONNREFUSED);
+    else
+        answer_fail(
+            answer, TALLY_EDEADLINE, "%s: no answer before the deadline", async->connection.path);
+    async_finish(async, link, answer);
+}
+
+/* Ends what is cancelled or past its deadline. Returns whether a subscription was not answered in
+ * time: such a connection is closed. */
+static bool async_expire(struct tally_async *async)
+{
+    int64_t now = clock_ms();
+    bool stuck = false;
+    struct tally_answer answer;
+
+    for (struct pending **link = &async->pending; *link != NULL && !async->closing;) {
+        struct pending *at = *link;
+
+        if (at->cancelled) {
+            if (at->watch && at->answered)
+                async_unsubscribe(async, at);
+            answer_fail(&answer, TALLY_ECANCELLED, "the call was cancelled");
+            async_finish(async, link, &answer);
+        } else if (!at->watch && at->deadline <= now) {
+            async->reached = async->reached && async->connection.fd >= 0;
+            async_fail_deadline(async, link, &answer);
+        } else {
+            stuck = stuck || (at->sent && !at->answered && at->deadline <= now);
+            link = &at->next;
+        }
+    }
+    return stuck;
+}
+
+static void async_watch_output(struct tally_async *async)
+{
+    bool wanted = connection_sending(&async->connection);
+
+    if (async->connection.fd < 0 || wanted == async->watching_output)
+        return;
+    struct epoll_event event = {.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN};
+    if (epoll_ctl(async->epoll, EPOLL_CTL_MOD, async->connection.fd, &event) == 0)
+        async->watching_output = wanted;
+}
+
+int tally_async_process(struct tally_async *async)
+{
+    if (async->processing || async->closing)
+        return 0;
+    async->processing = true;
+    int r = 0;
+    bool stuck = async_expire(async);
+    bool wanted = async->pending != NULL && clock_ms() >= async->retry_at;
+    if (async->connection.fd < 0 && wanted && !async->closing)
+        r = async_connect(async);
+    if (r == 0 && async->connection.fd >= 0 && !async->closing)
+        r = stuck ? -ECONNRESET : async_exchange(async);
+    if (r < 0 && !async->closing)
+        async_lose(async, r);
+    async_watch_output(async);
+    async->processing = false;
+    if (async->closing)
+        async_destroy(async);
+    return r == -ENOMEM ? TALLY_ENOMEM : 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
-#include "client/clock.h"
 #include "client/connection.h"
 #include "client/request.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -153,12 +153,6 @@ static int blocking_exchange(
     }
 }
 
-/* Whether the agent may be back soon. */
-static bool is_absence(int error)
-{
-    return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
-}
-
 static int blocking_fail_deadline(struct tally *tally)
 {
     return answer_fail(&tally->answer, TALLY_EDEADLINE, "%s: no answer within %d ms",
@@ -205,7 +199,7 @@ static int blocking_call(struct tally *tally, const struct tally_request *reques
             connection_close(&tally->connection);
         if (r == -ETIMEDOUT)
             return blocking_fail_deadline(tally);
-        bool again = (is_absence(r) && patient) || r == -EAGAIN;
+        bool again = (connection_is_absence(r) && patient) || r == -EAGAIN;
         if (again && pause_until_next(&pause_ms, deadline))
             continue;
         tally->reached = false;
@@ -300,7 +294,7 @@ static int list_append(struct tally *tally, uint32_t *count)
     uint32_t elements = 0;
 
     reader_init(&reader, tally->answer.data, tally->answer.len);
-    if (!field_find(&reader, "triggers") || !reader_array(&reader, &elements))
+    if (!reader_find(&reader, "triggers") || !reader_array(&reader, &elements))
         return answer_fail(&tally->answer, TALLY_EPROTOCOL, "%s: the agent's list has no triggers",
             tally->connection.path);
     for (uint32_t i = 0; i < elements && reader_skip(&reader, &element); i++)

@@ -110,8 +110,7 @@ void address_explain(const char *path, int error, char *text, size_t size)
             snprintf(text, size, "%s is not a socket: check --socket and TALLY_SOCKET", path);
         else
             snprintf(text, size,
-                "%s: connection refused: tallyd has ended, or another one left this socket behind",
-                path);
+                "%s: connection refused: no process listens there: is tallyd running?", path);
         return;
     case EAGAIN:
         snprintf(text, size, "%s: the agent does not accept connections fast enough", path);
@@ -187,6 +186,11 @@ void connection_close(struct connection *connection)
     buffer_clear(&connection->in);
 }
 
+bool connection_is_absence(int error)
+{
+    return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET || error == -EPIPE;
+}
+
 bool connection_inherited(const struct connection *connection)
 {
     return connection->fd >= 0 && connection->process != getpid();
@@ -213,9 +217,9 @@ int connection_flush(struct connection *connection)
     return 0;
 }
 
-/* Makes room to read into. Returned frames stay in front until at least as many bytes are dropped
- * as have to be moved: one move for each frame would be quadratic. */
-static int connection_make_room(struct connection *connection)
+/* Reserves space to read into. Returned frames stay in front until at least as many bytes are
+ * dropped as have to be moved: one move for each frame would be quadratic. */
+static int connection_reserve(struct connection *connection)
 {
     struct buffer *in = &connection->in;
     size_t rest = in->len - connection->start;
@@ -232,15 +236,15 @@ static int connection_make_room(struct connection *connection)
 
 int connection_receive(struct connection *connection)
 {
-    int r = connection_make_room(connection);
+    int r = connection_reserve(connection);
 
     if (r < 0)
         return r;
     struct buffer *in = &connection->in;
-    size_t room = in->capacity - in->len;
+    size_t space = in->capacity - in->len;
     for (;;) {
         ssize_t n = recv(
-            connection->fd, in->data + in->len, room < READ_MAX ? room : READ_MAX, MSG_DONTWAIT);
+            connection->fd, in->data + in->len, space < READ_MAX ? space : READ_MAX, MSG_DONTWAIT);
 
         if (n > 0) {
             in->len += (size_t)n;

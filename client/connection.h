@@ -35,6 +35,9 @@ void connection_free(struct connection *connection);
 /* One attempt. -EAGAIN: the agent's backlog is full, try later. */
 int connection_open(struct connection *connection);
 
+/* Whether the agent may soon be back after this error, a negative errno. */
+bool connection_is_absence(int error);
+
 /* Closes the connection and drops partly sent and received data. The child of a fork only closes
  * its descriptor: the parent's connection is not affected. */
 void connection_close(struct connection *connection);
@@ -47,7 +50,7 @@ int connection_flush(struct connection *connection);
 bool connection_sending(const struct connection *connection);
 
 /* Reads a part of the available bytes, so that the caller can check the clock between two reads. 0:
- * some bytes; -EAGAIN: none now; -ECONNRESET: the agent is gone. */
+ * some bytes; -EAGAIN: none now; -ECONNRESET: the agent closed it. */
 int connection_receive(struct connection *connection);
 
 /* 1: *frame is the next whole frame, borrowed until the next connection_next, _receive or _close;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is for the envelope */
+enum { FIELDS_BYTES = LIMIT_REQUEST_BYTES - 256 }; /* for fields: the rest is for the envelope */
 
 /* Ends a setter: the first failure makes the request unusable. `argument`, `what`: which of the
  * caller's arguments is wrong, and why. */
@@ -30,7 +30,7 @@ _Static_assert(LIMIT_REQUEST_BYTES == 65536, "TOO_LONG names the limit");
 /* Whether a text or bytes can fit into any request. */
 static bool request_fits(const void *data, size_t len)
 {
-    return data != NULL && len <= ROOM;
+    return data != NULL && len <= FIELDS_BYTES;
 }
 
 int request_init(struct tally_request *request, const char *method)
@@ -138,7 +138,7 @@ int request_encode(
     if (!out->failed)
         return is_one_value(out->data, out->len) ? 0 : TALLY_EARGUMENT;
     size_t size = request->fields.len + request->values.len + request->raw_len;
-    return size > ROOM ? TALLY_EARGUMENT : TALLY_ENOMEM;
+    return size > FIELDS_BYTES ? TALLY_EARGUMENT : TALLY_ENOMEM;
 }
 
 int tally_request_new(struct tally_request **request, const char *method)
@@ -197,8 +197,8 @@ static int set_pair(struct tally_request *request, struct buffer *pairs, uint32_
     write_string(&pair, key);
     buffer_append(&pair, value->data, value->len);
     int r = 0;
-    /* Checks the room first, so that the old pair is removed only when the new one fits. */
-    if (strlen(key) + value->len + pairs->len > ROOM)
+    /* Checks the size first, so that the old pair is removed only when the new one fits. */
+    if (strlen(key) + value->len + pairs->len > FIELDS_BYTES)
         r = TALLY_EARGUMENT;
     else if (value->failed || pair.failed || buffer_reserve(pairs, pair.len) < 0)
         r = TALLY_ENOMEM;

@@ -40,7 +40,7 @@ static int buffer_fail(struct buffer *buffer, int error)
     return error;
 }
 
-/* The block is one byte larger than the capacity, so that buffer_string always has room. */
+/* The block is one byte larger than the capacity, for the terminator of buffer_string. */
 static int buffer_grow(struct buffer *buffer, size_t needed)
 {
     size_t capacity = buffer->capacity > buffer->max / 2 ? buffer->max : buffer->capacity * 2;
@@ -67,14 +67,14 @@ static int buffer_grow(struct buffer *buffer, size_t needed)
     return 0;
 }
 
-static bool has_room(const struct buffer *buffer, size_t len)
+static bool buffer_has_space(const struct buffer *buffer, size_t len)
 {
     return len <= buffer->capacity - buffer->len && !buffer->failed;
 }
 
 int buffer_reserve(struct buffer *buffer, size_t len)
 {
-    if (has_room(buffer, len))
+    if (buffer_has_space(buffer, len))
         return 0;
     if (buffer->failed)
         return buffer->error;
@@ -85,7 +85,7 @@ int buffer_reserve(struct buffer *buffer, size_t len)
 
 int buffer_append(struct buffer *buffer, const void *data, size_t len)
 {
-    int r = has_room(buffer, len) ? 0 : buffer_reserve(buffer, len);
+    int r = buffer_has_space(buffer, len) ? 0 : buffer_reserve(buffer, len);
 
     if (r < 0 || len == 0)
         return r;
@@ -148,7 +148,7 @@ void buffer_truncate(struct buffer *buffer, size_t len)
 
 void buffer_clear(struct buffer *buffer)
 {
-    /* The whole block: a reader may have written into reserved room that was never counted. */
+    /* The whole block: a reader may have written into reserved space that was never counted. */
     if (buffer->secret)
         wipe(buffer->data, buffer->capacity);
     buffer->len = 0;

@@ -32,13 +32,13 @@ int buffer_append_byte(struct buffer *buffer, uint8_t byte);
 int buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Makes room for `len` more bytes behind data[len], without counting them as content. Returns and
- * fails as an append does. */
+/* Reserves space for `len` more bytes behind data[len], without counting them as content. Returns
+ * and fails as an append does. */
 int buffer_reserve(struct buffer *buffer, size_t len);
 
 void buffer_consume(struct buffer *buffer, size_t len);  /* drops that many at the front */
 void buffer_truncate(struct buffer *buffer, size_t len); /* keeps that many at the front */
-void buffer_clear(struct buffer *buffer);                /* keeps the memory, forgets a failure */
+void buffer_clear(struct buffer *buffer);                /* keeps the memory, clears `failed` */
 
 /* The content as a C string, borrowed until the next change; "" after a failed append. */
 const char *buffer_string(struct buffer *buffer);

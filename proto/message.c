@@ -151,85 +151,42 @@ void failure_pack(struct buffer *buffer, const struct failure *failure, const st
     map_end(&map);
 }
 
-static bool message_is_text(enum value_type type)
+/* The number at a path of the error map, where it is from 1 to `max`; else `fallback`. */
+static int64_t unpack_integer(struct reader map, const char *path, int64_t max, int64_t fallback)
 {
-    return type == VALUE_STRING || type == VALUE_BINARY;
+    int64_t number;
+
+    return reader_find(&map, path) && reader_int(&map, &number) && number > 0 && number <= max
+               ? number
+               : fallback;
 }
 
-static void unpack_text(struct reader *reader, char *to, size_t size)
+static void unpack_text(struct reader map, const char *path, char *to, size_t size)
 {
     struct text text;
 
-    if (reader_text(reader, &text))
+    if (reader_find(&map, path) && reader_text(&map, &text))
         utf8_copy(to, size, text.data, text.len);
 }
 
-static void unpack_aws_member(struct reader *reader, struct failure *failure)
+static void unpack_map(struct reader map, struct failure *failure)
 {
-    struct text key = {"", 0};
-    enum value_type type;
+    struct reader flag = map;
 
-    if (!reader_text(reader, &key))
-        return;
-    type = reader_peek(reader);
-    if (text_equals(key, "code") && message_is_text(type))
-        unpack_text(reader, failure->aws_code, sizeof(failure->aws_code));
-    else if (text_equals(key, "request_id") && message_is_text(type))
-        unpack_text(reader, failure->aws_request_id, sizeof(failure->aws_request_id));
-    else if (text_equals(key, "reasons") && message_is_text(type))
-        unpack_text(reader, failure->aws_reasons, sizeof(failure->aws_reasons));
-    else
-        reader_skip(reader, NULL);
+    failure->code = (enum error_code)unpack_integer(map, "code", INT_MAX, failure->code);
+    failure->retryable = error_retryable(failure->code);
+    if (reader_find(&flag, "retryable"))
+        reader_bool(&flag, &failure->retryable);
+    failure->retry_after_ms = unpack_integer(map, "retry_after_ms", INT64_MAX, 0);
+    unpack_text(map, "message", failure->message, sizeof(failure->message));
+    unpack_text(map, "aws.code", failure->aws_code, sizeof(failure->aws_code));
+    unpack_text(map, "aws.request_id", failure->aws_request_id, sizeof(failure->aws_request_id));
+    unpack_text(map, "aws.reasons", failure->aws_reasons, sizeof(failure->aws_reasons));
 }
 
-static void unpack_aws(struct reader *reader, struct failure *failure)
+static void unpack_string(struct reader string, struct failure *failure)
 {
-    uint32_t pairs = 0;
-
-    reader_map(reader, &pairs);
-    for (uint32_t i = 0; i < pairs && !reader->failed; i++)
-        unpack_aws_member(reader, failure);
-}
-
-static void unpack_integer(struct reader *reader, int64_t max, int64_t *value)
-{
-    struct reader probe = *reader;
-    int64_t number;
-
-    if (reader_int(&probe, &number) && number > 0 && number <= max)
-        *value = number;
-    reader_skip(reader, NULL);
-}
-
-/* `said_retryable` becomes true if the map has that field; else the code decides. */
-static void unpack_member(struct reader *reader, struct failure *failure, bool *said_retryable)
-{
-    struct text key = {"", 0};
-    enum value_type type;
-    int64_t code = failure->code;
-
-    if (!reader_text(reader, &key))
-        return;
-    type = reader_peek(reader);
-    if (text_equals(key, "code")) {
-        unpack_integer(reader, INT_MAX, &code);
-        failure->code = (enum error_code)code;
-    } else if (text_equals(key, "message") && message_is_text(type)) {
-        unpack_text(reader, failure->message, sizeof(failure->message));
-    } else if (text_equals(key, "retryable") && type == VALUE_BOOL) {
-        *said_retryable = reader_bool(reader, &failure->retryable);
-    } else if (text_equals(key, "retry_after_ms")) {
-        unpack_integer(reader, INT64_MAX, &failure->retry_after_ms);
-    } else if (text_equals(key, "aws") && type == VALUE_MAP) {
-        unpack_aws(reader, failure);
-    } else {
-        reader_skip(reader, NULL);
-    }
-}
-
-static void unpack_string(struct reader *reader, struct failure *failure)
-{
-    unpack_text(reader, failure->message, sizeof(failure->message));
+    unpack_text(string, NULL, failure->message, sizeof(failure->message));
     const char *colon = strstr(failure->message, ": ");
     enum error_code code = colon != NULL
                                ? error_of_name(failure->message, (size_t)(colon - failure->message))
@@ -238,22 +195,23 @@ static void unpack_string(struct reader *reader, struct failure *failure)
     if (code == ERROR_NONE)
         return;
     failure->code = code;
+    failure->retryable = error_retryable(code);
     memmove(failure->message, colon + 2, strlen(colon + 2) + 1);
 }
 
 bool failure_unpack(struct reader *reader, struct failure *failure)
 {
-    bool said_retryable = false;
-    uint32_t pairs = 0;
+    enum value_type type = reader_peek(reader);
+    struct reader map = *reader;
+    uint32_t pairs;
 
-    *failure = (struct failure){.code = ERROR_INTERNAL};
-    if (message_is_text(reader_peek(reader)))
-        unpack_string(reader, failure);
+    *failure = (struct failure){
+        .code = ERROR_INTERNAL, .retryable = error_retryable(ERROR_INTERNAL)};
+    if (type == VALUE_STRING || type == VALUE_BINARY)
+        unpack_string(*reader, failure);
+    else if (reader_map(&map, &pairs))
+        unpack_map(*reader, failure);
     else
-        reader_map(reader, &pairs);
-    for (uint32_t i = 0; i < pairs && !reader->failed; i++)
-        unpack_member(reader, failure, &said_retryable);
-    if (!said_retryable)
-        failure->retryable = error_retryable(failure->code);
-    return !reader->failed;
+        return false;
+    return reader_skip(reader, NULL);
 }

@@ -69,14 +69,14 @@ void frame_scan_init(struct frame_scan *scan, size_t max_bytes, unsigned max_dep
     scan->left[0] = 1;
     scan->offset = 0;
     scan->spare = max_bytes > 0 ? max_bytes - 1 : 0;
-    scan->room = SIZE_MAX;
+    scan->values = SIZE_MAX;
     scan->max_depth = max_depth <= FRAME_DEPTH_MAX ? max_depth : FRAME_DEPTH_MAX;
     scan->depth = 0;
 }
 
 void frame_scan_limit_values(struct frame_scan *scan, size_t max_values)
 {
-    scan->room = max_values;
+    scan->values = max_values;
 }
 
 enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, size_t len)
@@ -106,14 +106,14 @@ enum frame_status frame_scan_feed(struct frame_scan *scan, const uint8_t *data, 
         }
         /* One byte of the value is already counted. If size is 0 this wraps and is refused. */
         cost = size + values - 1;
-        if (cost > spare || values > scan->room)
+        if (cost > spare || values > scan->values)
             goto finish;
 
         spare -= cost;
         offset += size;
         left--;
         if (values > 0) {
-            scan->room -= values;
+            scan->values -= values;
             scan->left[depth++] = left;
             left = (uint32_t)values;
         }
@@ -154,7 +154,7 @@ static const struct {
     uint8_t type;  /* enum value_type; VALUE_NONE: never used, or ext */
     uint8_t width; /* bytes of the number behind it; 0: the number is in the byte itself, … */
     uint8_t mask;  /* … in these bits */
-    uint64_t sign; /* the bit that makes the number negative */
+    uint8_t sign;  /* the position of the bit that makes the number negative; 0: none */
 } leads[256] = {
     [0x00 ... 0x7f] = {VALUE_INTEGER, 0, 0x7f, 0},
     [0x80 ... 0x8f] = {VALUE_MAP, 0, 0x0f, 0},
@@ -171,10 +171,10 @@ static const struct {
     [0xcd] = {VALUE_INTEGER, 2, 0, 0},
     [0xce] = {VALUE_INTEGER, 4, 0, 0},
     [0xcf] = {VALUE_INTEGER, 8, 0, 0},
-    [0xd0] = {VALUE_INTEGER, 1, 0, 0x80},
-    [0xd1] = {VALUE_INTEGER, 2, 0, 0x8000},
-    [0xd2] = {VALUE_INTEGER, 4, 0, 0x80000000},
-    [0xd3] = {VALUE_INTEGER, 8, 0, (uint64_t)1 << 63},
+    [0xd0] = {VALUE_INTEGER, 1, 0, 7},
+    [0xd1] = {VALUE_INTEGER, 2, 0, 15},
+    [0xd2] = {VALUE_INTEGER, 4, 0, 31},
+    [0xd3] = {VALUE_INTEGER, 8, 0, 63},
     [0xd9] = {VALUE_STRING, 1, 0, 0},
     [0xda] = {VALUE_STRING, 2, 0, 0},
     [0xdb] = {VALUE_STRING, 4, 0, 0},
@@ -182,7 +182,7 @@ static const struct {
     [0xdd] = {VALUE_ARRAY, 4, 0, 0},
     [0xde] = {VALUE_MAP, 2, 0, 0},
     [0xdf] = {VALUE_MAP, 4, 0, 0},
-    [0xe0 ... 0xff] = {VALUE_INTEGER, 0, 0xff, 0x80},
+    [0xe0 ... 0xff] = {VALUE_INTEGER, 0, 0xff, 7},
 };
 
 static inline uint64_t big_endian(const uint8_t *at, unsigned width)
@@ -212,23 +212,23 @@ static inline uint64_t big_endian(const uint8_t *at, unsigned width)
 static inline struct head head_read(const struct reader *reader)
 {
     struct head head = {.type = VALUE_NONE};
-    size_t room = (size_t)(reader->end - reader->at);
+    size_t rest = (size_t)(reader->end - reader->at);
     unsigned lead, width;
 
-    if (reader->failed || room == 0)
+    if (reader->failed || rest == 0)
         return head;
     lead = reader->at[0];
     width = leads[lead].width;
-    if (room < 1 + width)
+    if (rest < 1 + width)
         return head;
     head.type = leads[lead].type;
     head.size = 1 + width;
     head.number = width == 0 ? lead & leads[lead].mask : big_endian(reader->at + 1, width);
-    if ((head.number & leads[lead].sign) != 0) {
+    if (leads[lead].sign > 0 && (head.number >> leads[lead].sign & 1) != 0) {
         head.negative = true;
-        head.number |= ~(leads[lead].sign - 1);
+        head.number |= UINT64_MAX << leads[lead].sign;
     }
-    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > room - head.size)
+    if ((head.type == VALUE_STRING || head.type == VALUE_BINARY) && head.number > rest - head.size)
         head.type = VALUE_NONE;
     return head;
 }
@@ -342,9 +342,9 @@ static bool reader_container(
     struct reader *reader, enum value_type type, unsigned values_each, uint32_t *count)
 {
     struct head head = head_read(reader);
-    uint64_t room = (uint64_t)(reader->end - reader->at) - head.size;
+    uint64_t rest = (uint64_t)(reader->end - reader->at) - head.size;
 
-    if (!head_take(reader, &head, head.type == type && head.number * values_each <= room))
+    if (!head_take(reader, &head, head.type == type && head.number * values_each <= rest))
         return false;
     *count = (uint32_t)head.number;
     return true;
@@ -368,11 +368,11 @@ bool reader_map(struct reader *reader, uint32_t *pairs)
 
 bool reader_skip(struct reader *reader, struct text *value)
 {
-    size_t room = (size_t)(reader->end - reader->at);
+    size_t rest = (size_t)(reader->end - reader->at);
     struct frame_scan scan;
 
-    frame_scan_init(&scan, room, FRAME_DEPTH_MAX);
-    if (reader->failed || frame_scan_feed(&scan, reader->at, room) != FRAME_COMPLETE) {
+    frame_scan_init(&scan, rest, FRAME_DEPTH_MAX);
+    if (reader->failed || frame_scan_feed(&scan, reader->at, rest) != FRAME_COMPLETE) {
         reader->failed = true;
         return false;
     }
@@ -380,4 +380,69 @@ bool reader_skip(struct reader *reader, struct text *value)
         *value = (struct text){(const char *)reader->at, scan.offset};
     reader->at += scan.offset;
     return true;
+}
+
+bool reader_key(struct reader *reader, struct text *key)
+{
+    enum value_type type = reader_peek(reader);
+
+    *key = (struct text){NULL, 0};
+    return type == VALUE_STRING || type == VALUE_BINARY ? reader_text(reader, key)
+                                                        : reader_skip(reader, NULL);
+}
+
+static bool reader_find_key(struct reader *reader, const char *key, size_t key_len)
+{
+    uint32_t pairs = 0;
+
+    if (!reader_map(reader, &pairs))
+        return false;
+    for (; pairs > 0; pairs--) {
+        struct text name;
+
+        if (!reader_key(reader, &name))
+            return false;
+        if (name.len == key_len && name.data != NULL && memcmp(name.data, key, key_len) == 0)
+            return true;
+        if (!reader_skip(reader, NULL))
+            return false;
+    }
+    return false;
+}
+
+static bool reader_find_position(struct reader *reader, const char *digits, size_t len)
+{
+    uint32_t count = 0;
+
+    if (len == 0 || len > 9 || !reader_array(reader, &count))
+        return false;
+    uint32_t position = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        position = position * 10 + (uint32_t)(digits[i] - '0');
+    }
+    if (position >= count)
+        return false;
+    for (; position > 0; position--) {
+        if (!reader_skip(reader, NULL))
+            return false;
+    }
+    return true;
+}
+
+bool reader_find(struct reader *reader, const char *path)
+{
+    while (path != NULL && path[0] != '\0') {
+        size_t len = strcspn(path, ".");
+        bool found = reader_peek(reader) == VALUE_ARRAY ? reader_find_position(reader, path, len)
+                                                        : reader_find_key(reader, path, len);
+
+        if (!found)
+            return false;
+        path += len;
+        if (path[0] == '.')
+            path++;
+    }
+    return !reader->failed;
 }

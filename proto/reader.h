@@ -29,7 +29,7 @@ enum frame_status {
 struct frame_scan {
     size_t offset; /* bytes passed; may run ahead into a string that has yet to arrive */
     size_t spare;  /* bytes of the maximum beyond those passed and one for each value owed */
-    size_t room;   /* values that containers may still announce */
+    size_t values; /* that containers may still announce */
     unsigned max_depth;
     unsigned depth; /* open containers */
     /* Values owed at each depth (a pair of a map is two); [0] is the value itself. */
@@ -93,6 +93,15 @@ bool reader_map(struct reader *reader, uint32_t *pairs);
 
 /* Skips one whole value of any type; *value (may be NULL) gets its bytes. */
 bool reader_skip(struct reader *reader, struct text *value);
+
+/* Reads a key. One of another type than text is skipped, as unknown keys are, and leaves *key
+ * without data. */
+bool reader_key(struct reader *reader, struct text *key);
+
+/* Moves the reader from a value to the field at a path inside it: keys and positions, separated by
+ * dots; an empty path or NULL is the value itself. False if there is no such field: the reader is
+ * then unusable. */
+bool reader_find(struct reader *reader, const char *path);
 
 /* Inline, so that a comparison with a literal compiles to one of a few registers. */
 static inline bool text_equals(struct text text, const char *string)

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ static int suggest_letter(const char *word, size_t at)
 }
 
 /* The Damerau-Levenshtein distance; three rows are enough for swapped neighbours. */
-unsigned suggest_distance(const char *a, const char *b)
+static unsigned suggest_distance(const char *a, const char *b)
 {
     unsigned rows[3][WORD_MAX + 1];
     size_t a_len = strlen(a), b_len = strlen(b);
@@ -45,11 +46,6 @@ unsigned suggest_distance(const char *a, const char *b)
         }
     }
     return rows[a_len % 3][b_len];
-}
-
-bool suggest_is_near(const char *word, unsigned distance)
-{
-    return distance <= EDITS_MAX && (distance == 0 || strlen(word) > 2 * (size_t)distance);
 }
 
 /* Equal except for case and for "_", "-" and "." between the letters: AWS_REGION is awsRegion. */
@@ -80,5 +76,6 @@ const char *suggest(const char *word, const char *const *known)
             best = *known;
         }
     }
-    return suggest_is_near(word, nearest) ? best : NULL;
+    bool is_near = nearest == 0 || (nearest <= EDITS_MAX && strlen(word) > 2 * (size_t)nearest);
+    return is_near ? best : NULL;
 }

@@ -127,24 +127,6 @@ void write_map(struct buffer *buffer, uint32_t pairs)
     msgpack_pack_map(&to, pairs);
 }
 
-/* msgpack-c picks the shortest head, so the 16-bit ones are written by hand. */
-static size_t head_begin(struct buffer *buffer, uint8_t type)
-{
-    const uint8_t head[3] = {type, 0, 0};
-    size_t offset = buffer->len;
-
-    buffer_append(buffer, head, sizeof(head));
-    return offset;
-}
-
-static void head_end(struct buffer *buffer, size_t offset, uint16_t count)
-{
-    if (buffer->failed)
-        return;
-    buffer->data[offset + 1] = (uint8_t)(count >> 8);
-    buffer->data[offset + 2] = (uint8_t)(count & 0xff);
-}
-
 struct map map_begin(struct buffer *buffer)
 {
     static const uint8_t head = 0x80;
@@ -237,12 +219,20 @@ void map_float(struct map *map, const char *key, double value)
     write_float(map_key(map, key), value);
 }
 
+/* msgpack-c picks the shortest header, so the 16-bit one is written here. */
 size_t write_array_begin(struct buffer *buffer)
 {
-    return head_begin(buffer, 0xdc);
+    static const uint8_t head[] = {0xdc, 0, 0};
+    size_t offset = buffer->len;
+
+    buffer_append(buffer, head, sizeof(head));
+    return offset;
 }
 
 void write_array_end(struct buffer *buffer, size_t offset, uint16_t count)
 {
-    head_end(buffer, offset, count);
+    if (buffer->failed)
+        return;
+    buffer->data[offset + 1] = (uint8_t)(count >> 8);
+    buffer->data[offset + 2] = (uint8_t)(count & 0xff);
 }

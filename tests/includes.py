@@ -46,7 +46,7 @@ OWNERS = {
     "nghttp2/nghttp2.h": {"client/bridge/http2.c", "client/bridge/stream.c"},
     "openssl/err.h": {"client/bridge/peer_tls.c"},
     "openssl/ssl.h": {"client/bridge/peer_tls.c"},
-    "msgpack.h": {"proto/writer.c", "client/cli/json.c", "tests/fuzz/fuzz_frame.c"},
+    "msgpack.h": {"proto/writer.c", "tests/fuzz/fuzz_frame.c"},
     "seccomp.h": {"agent/sandbox_compile.c"},
     "uv.h": {"agent/loop.c", "client/examples/uv.c"},
     "yaml.h": {"agent/config/yaml.c"},

@@ -434,7 +434,7 @@ static struct trigger_watch *link_find_watch(const struct agent_link *link, cons
     return NULL;
 }
 
-/* A connection with room for one more watch. */
+/* A connection that can have one more watch. */
 static struct link_handle *link_roomy_handle(struct agent_link *link)
 {
     for (size_t i = 1; i < link->handle_count; i++) {

@@ -26,11 +26,11 @@ struct bridge {
     struct loop_timer *grace;
     struct agent_link *link;
     struct token_file *token;
-    struct tls_room *tls;
+    struct tls_shared *tls;
     struct bridge_stats stats;
-    struct page_room pages;
-    struct stream_room http2;
-    struct peer_room peers;
+    struct page_shared pages;
+    struct stream_shared http2;
+    struct peer_shared peers;
     struct listener *listener;
     struct sandbox *sandbox;
 };
@@ -58,7 +58,7 @@ static void on_signal(void *data)
     listener_close(bridge->listener);
     bridge->listener = NULL;
     loop_timer_start(bridge->grace, bridge->stats.connections == 0 ? 0 : GRACE_MS);
-    peer_room_drain(&bridge->peers);
+    peer_shared_drain(&bridge->peers);
 }
 
 /* ---- the start ---- */
@@ -67,7 +67,7 @@ static void on_turned(void *data)
 {
     struct bridge *bridge = data;
 
-    peer_room_flush(&bridge->peers);
+    peer_shared_flush(&bridge->peers);
 }
 
 static void on_connected(void *data, int fd)
@@ -92,7 +92,7 @@ static bool bridge_read_files(struct bridge *bridge)
         }
     }
     if (options->tls_cert != NULL) {
-        bridge->tls = tls_room_create(&files, why, sizeof(why));
+        bridge->tls = tls_shared_create(&files, why, sizeof(why));
         if (bridge->tls == NULL) {
             fprintf(stderr, "tally-bridge: TLS: %s\n", why);
             return false;
@@ -101,18 +101,18 @@ static bool bridge_read_files(struct bridge *bridge)
     return true;
 }
 
-static void bridge_fill_rooms(struct bridge *bridge)
+static void bridge_fill_shared(struct bridge *bridge)
 {
-    bridge->pages = (struct page_room){.loop = bridge->loop,
+    bridge->pages = (struct page_shared){.loop = bridge->loop,
         .link = bridge->link,
         .token = bridge->token,
         .stats = &bridge->stats};
-    bridge->http2 = (struct stream_room){.loop = bridge->loop,
+    bridge->http2 = (struct stream_shared){.loop = bridge->loop,
         .link = bridge->link,
         .pages = &bridge->pages,
         .stats = &bridge->stats,
         .only_namespace = bridge->options.namespace};
-    bridge->peers = (struct peer_room){.loop = bridge->loop,
+    bridge->peers = (struct peer_shared){.loop = bridge->loop,
         .tls = bridge->tls,
         .http2 = &bridge->http2,
         .pages = &bridge->pages,
@@ -120,7 +120,7 @@ static void bridge_fill_rooms(struct bridge *bridge)
         .stats = &bridge->stats,
         .emptied = bridge_stop,
         .data = bridge};
-    peer_room_init(&bridge->peers);
+    peer_shared_init(&bridge->peers);
 }
 
 /* False: out of memory or descriptors. */
@@ -128,7 +128,7 @@ static bool bridge_build(struct bridge *bridge)
 {
     const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT};
 
-    peer_room_init(&bridge->peers); /* which is closed also where the rest cannot be made */
+    peer_shared_init(&bridge->peers); /* which is closed also where the rest cannot be made */
     bridge->loop = loop_create();
     if (bridge->loop == NULL)
         return false;
@@ -142,7 +142,7 @@ static bool bridge_build(struct bridge *bridge)
         .socket = bridge->options.socket,
         .turned = on_turned,
         .data = bridge});
-    bridge_fill_rooms(bridge);
+    bridge_fill_shared(bridge);
     return bridge->grace != NULL && bridge->link != NULL;
 }
 
@@ -197,13 +197,13 @@ static void bridge_take_apart(struct bridge *bridge)
     listener_close(bridge->listener);
     if (bridge->loop != NULL) {
         bridge->peers.draining = false;
-        peer_room_close(&bridge->peers);
+        peer_shared_close(&bridge->peers);
         agent_link_destroy(bridge->link);
         loop_timer_destroy(bridge->grace);
         sandbox_destroy(bridge->sandbox);
         loop_destroy(bridge->loop);
     }
-    tls_room_destroy(bridge->tls);
+    tls_shared_destroy(bridge->tls);
     token_file_close(bridge->token);
 }
 

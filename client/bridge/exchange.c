@@ -12,7 +12,7 @@
 #define ANSWER_BYTES 512                    /* of a head */
 
 struct exchange {
-    struct page_room *room;
+    struct page_shared *shared;
     protocol_wake_fn *wake;
     void *wake_data;
     struct buffer in;
@@ -27,7 +27,7 @@ static void exchange_next(struct exchange *exchange);
 
 static void exchange_touch(struct exchange *exchange)
 {
-    exchange->since = loop_now(exchange->room->loop);
+    exchange->since = loop_now(exchange->shared->loop);
 }
 
 /* ---- answers ---- */
@@ -60,7 +60,7 @@ static void on_exchange_page(void *data)
 static void exchange_open_page(struct exchange *exchange, const struct page_request *request)
 {
     exchange->is_head = request->is_head;
-    exchange->page = page_open(exchange->room, request, on_exchange_page, exchange);
+    exchange->page = page_open(exchange->shared, request, on_exchange_page, exchange);
     if (exchange->page == NULL)
         exchange->close = true;
     else if (page_is_ready(exchange->page))
@@ -83,7 +83,6 @@ static void exchange_next(struct exchange *exchange)
                                      .is_head = request.is_head,
                                      .path = request.path,
                                      .authorization = request.authorization});
-    wipe(exchange->in.data, request.used);
     buffer_consume(&exchange->in, request.used);
 }
 
@@ -109,11 +108,11 @@ static bool exchange_take(void *self, const uint8_t *data, size_t len)
         return true; /* what follows a request that closes is passed over */
     if (exchange->in.len == 0)
         exchange_touch(exchange);
-    size_t room = WAITING_MAX - exchange->in.len;
-    if (buffer_append(&exchange->in, data, len < room ? len : room) < 0)
+    size_t space = WAITING_MAX - exchange->in.len;
+    if (buffer_append(&exchange->in, data, len < space ? len : space) < 0)
         return false;
     exchange_next(exchange);
-    return len <= room || exchange->close; /* a head that is too long was answered */
+    return len <= space || exchange->close; /* a head that is too long was answered */
 }
 
 static size_t exchange_give(void *self, const uint8_t **data)
@@ -176,7 +175,7 @@ static bool exchange_tick(void *self)
 {
     struct exchange *exchange = self;
 
-    if (exchange_deadline(self) > loop_now(exchange->room->loop))
+    if (exchange_deadline(self) > loop_now(exchange->shared->loop))
         return true;
     if (exchange->answering || exchange->in.len == 0)
         return false;
@@ -199,8 +198,6 @@ static void exchange_destroy(void *self)
     if (exchange == NULL)
         return;
     page_close(exchange->page);
-    if (exchange->in.data != NULL)
-        wipe(exchange->in.data, exchange->in.capacity);
     buffer_free(&exchange->in);
     buffer_free(&exchange->head);
     free(exchange);
@@ -217,13 +214,13 @@ const struct protocol exchange_protocol = {
     .destroy = exchange_destroy,
 };
 
-void *exchange_create(struct page_room *room, protocol_wake_fn *wake, void *data)
+void *exchange_create(struct page_shared *shared, protocol_wake_fn *wake, void *data)
 {
     struct exchange *exchange = calloc(1, sizeof(*exchange));
 
     if (exchange == NULL)
         return NULL;
-    exchange->room = room;
+    exchange->shared = shared;
     exchange->wake = wake;
     exchange->wake_data = data;
     buffer_init_secret(&exchange->in, WAITING_MAX);

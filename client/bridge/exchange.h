@@ -10,6 +10,6 @@
 extern const struct protocol exchange_protocol;
 
 /* NULL: out of memory. */
-void *exchange_create(struct page_room *room, protocol_wake_fn *wake, void *data);
+void *exchange_create(struct page_shared *shared, protocol_wake_fn *wake, void *data);
 
 #endif

@@ -40,7 +40,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct stream *stream = http2->host.room->stats->streams < STREAMS_MAX_OF_ALL
+    struct stream *stream = http2->host.shared->stats->streams < STREAMS_MAX_OF_ALL
                                 ? stream_create(&http2->host, frame->hd.stream_id)
                                 : NULL;
     if (stream == NULL) {
@@ -88,7 +88,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
  * could keep this program busy for ever. */
 static bool http2_pay(struct http2 *http2, int64_t price)
 {
-    int64_t now = loop_now(http2->host.room->loop);
+    int64_t now = loop_now(http2->host.shared->loop);
     int64_t earned = (now - http2->credit_at) / CREDIT_MS;
 
     http2->credit += (int64_t)http2->host.answered * CREDIT_ANSWER;
@@ -167,7 +167,7 @@ static bool http2_take(void *self, const uint8_t *data, size_t len)
 {
     struct http2 *http2 = self;
 
-    http2->heard_at = loop_now(http2->host.room->loop);
+    http2->heard_at = loop_now(http2->host.shared->loop);
     http2->pinged = false;
     /* Frames of unknown types are passed over unseen: they are paid by their bytes. */
     http2->unpaid_bytes += len;
@@ -226,7 +226,7 @@ static int64_t http2_deadline(const void *self)
 static bool http2_tick(void *self)
 {
     struct http2 *http2 = self;
-    int64_t now = loop_now(http2->host.room->loop);
+    int64_t now = loop_now(http2->host.shared->loop);
 
     while (http2_first_due(&http2->host.awaited, ANSWER_MS) <= now)
         stream_expire(RING_MEMBER(http2->host.awaited.next, struct stream, due));
@@ -320,16 +320,16 @@ static int http2_greet(struct http2 *http2)
         http2->host.session, NGHTTP2_FLAG_NONE, settings, sizeof(settings) / sizeof(settings[0]));
 }
 
-void *http2_create(struct stream_room *room, protocol_wake_fn *wake, void *data)
+void *http2_create(struct stream_shared *shared, protocol_wake_fn *wake, void *data)
 {
     struct http2 *http2 = calloc(1, sizeof(*http2));
 
     if (http2 == NULL)
         return NULL;
-    stream_host_init(&http2->host, room);
+    stream_host_init(&http2->host, shared);
     http2->host.wake = wake;
     http2->host.wake_data = data;
-    http2->heard_at = http2->credit_at = loop_now(room->loop);
+    http2->heard_at = http2->credit_at = loop_now(shared->loop);
     http2->credit = CREDIT_FIRST;
     if (http2_make_session(http2) == 0 && http2_greet(http2) == 0)
         return http2;

@@ -11,6 +11,6 @@
 extern const struct protocol http2_protocol;
 
 /* NULL: out of memory. */
-void *http2_create(struct stream_room *room, protocol_wake_fn *wake, void *data);
+void *http2_create(struct stream_shared *shared, protocol_wake_fn *wake, void *data);
 
 #endif

@@ -30,12 +30,12 @@ enum page_kind { PAGE_READY, PAGE_COUNT, PAGE_TRIGGERS, PAGE_METRICS };
 enum page_part { PART_STATUS, PART_IDENTITIES, PART_LIST };
 
 struct page {
-    struct page_room *room;
+    struct page_shared *shared;
     enum page_kind kind;
     enum page_part part;
     struct page_head head;
     struct buffer body;
-    size_t charged; /* bytes of the body in room->bytes */
+    size_t charged; /* bytes of the body in shared->bytes */
     bool ready, asking;
     page_fn *done;
     void *data;
@@ -58,7 +58,7 @@ static void page_spoil(struct page *page)
 /* What a peer is slow to take keeps no other page from being asked for, and is the body alone. */
 static void page_stop_asking(struct page *page)
 {
-    page->room->asking -= page->asking;
+    page->shared->asking -= page->asking;
     page->asking = false;
     buffer_free(&page->rows);
     json_free(page->status);
@@ -73,18 +73,18 @@ static size_t page_charge(const struct page *page)
 
 static void page_finish(struct page *page, int status, const char *type)
 {
-    struct page_room *room = page->room;
+    struct page_shared *shared = page->shared;
 
     page_stop_asking(page);
     page->head = (struct page_head){
         .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
-    if (page->body.failed || room->bytes + page_charge(page) > PAGE_BYTES_ALL) {
+    if (page->body.failed || shared->bytes + page_charge(page) > PAGE_BYTES_ALL) {
         buffer_free(&page->body);
         page->head = (struct page_head){503, type_text, RETRY_SECONDS};
         buffer_append_string(&page->body, "no memory for the answer\n");
     }
     page->charged = page_charge(page);
-    room->bytes += page->charged;
+    shared->bytes += page->charged;
     page->ready = true;
 }
 
@@ -149,16 +149,13 @@ static void page_finish_error(struct page *page, int error, const char *message)
 
 static void page_finish_answer(struct page *page, const struct tally_answer *answer)
 {
-    const void *packed = NULL;
-    size_t len = 0;
     int64_t count = 0;
 
-    if (tally_answer_integer(answer, "count", &count) < 0 || count < 0 ||
-        tally_answer_packed(answer, NULL, &packed, &len) < 0) {
+    if (tally_answer_integer(answer, "count", &count) < 0 || count < 0) {
         page_finish_error(page, TALLY_EPROTOCOL, "the agent's answer has no count");
         return;
     }
-    page_put_json(page, json_from_msgpack(packed, len));
+    page_put_json(page, json_from_answer(answer));
     page_finish(page, 200, type_json);
 }
 
@@ -210,13 +207,13 @@ static int page_ask_list(struct page *page, const struct tally_answer *before)
     char after[SCALER_TRIGGER_BYTES];
 
     if (before == NULL)
-        return agent_link_list(page->room->link, NULL, &page->waiter);
+        return agent_link_list(page->shared->link, NULL, &page->waiter);
     int r = tally_answer_string(before, "next", after, sizeof(after));
     if (r < 0)
         return r;
     if (++page->list_pages == LIST_PAGES_MAX)
         return TALLY_EPROTOCOL;
-    return agent_link_list(page->room->link, after, &page->waiter);
+    return agent_link_list(page->shared->link, after, &page->waiter);
 }
 
 /* ---- /metrics ---- */
@@ -235,8 +232,8 @@ static void page_finish_metrics(struct page *page, struct json *list)
         prometheus_identities(file, page->identities);
     page_close_body(page, file);
     json_free(list);
-    agent_link_read_stats(page->room->link, &link);
-    metrics_write(&page->body, page->room->stats, &link);
+    agent_link_read_stats(page->shared->link, &link);
+    metrics_write(&page->body, page->shared->stats, &link);
     page_finish(page, 200, type_metrics);
 }
 
@@ -283,12 +280,8 @@ static void page_take_rows(struct page *page, const struct tally_answer *answer)
 
 static struct json *page_copy(struct page *page, const struct tally_answer *answer)
 {
-    const void *packed = NULL;
-    size_t len = 0;
-    struct json *json = NULL;
+    struct json *json = json_from_answer(answer);
 
-    if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
-        json = json_from_msgpack(packed, len);
     if (json == NULL)
         page_spoil(page);
     return json;
@@ -306,7 +299,7 @@ static void page_gather(struct page *page, const struct tally_answer *answer)
         page->part = PART_IDENTITIES;
         page->status = known ? page_copy(page, answer) : NULL;
         if (known)
-            r = agent_link_identities(page->room->link, &page->waiter);
+            r = agent_link_identities(page->shared->link, &page->waiter);
         break;
     case PART_IDENTITIES:
         page->part = PART_LIST;
@@ -345,14 +338,6 @@ static void on_page_answer(const struct tally_answer *answer, void *data)
 
 /* ---- what is asked ---- */
 
-static int page_hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* The trigger's name in a path, its %XX decoded. False: it is none. */
 static bool page_read_name(struct text text, char *name, size_t size)
 {
@@ -362,10 +347,13 @@ static bool page_read_name(struct text text, char *name, size_t size)
         int c = (unsigned char)text.data[i];
 
         if (c == '%') {
-            if (text.len - i < 3 || page_hex(text.data[i + 1]) < 0 ||
-                page_hex(text.data[i + 2]) < 0)
+            char digits[3] = "";
+
+            if (text.len - i >= 3)
+                memcpy(digits, text.data + i + 1, 2);
+            if (strspn(digits, "0123456789abcdefABCDEF") != 2)
                 return false;
-            c = page_hex(text.data[i + 1]) << 4 | page_hex(text.data[i + 2]);
+            c = (int)strtol(digits, NULL, 16);
             i += 2;
         }
         if (c == '\0' || len + 1 >= size)
@@ -382,21 +370,21 @@ static void page_ask(struct page *page, enum page_kind kind, struct text name)
     int r = TALLY_EBUSY;
 
     page->kind = kind;
-    if (page->room->asking == ASKING_MAX) {
+    if (page->shared->asking == ASKING_MAX) {
         page_finish_error(page, r, "too many pages are asked for at once");
         return;
     }
     page->asking = true;
-    page->room->asking++;
+    page->shared->asking++;
     if (kind == PAGE_READY)
-        r = agent_link_call(page->room->link, "ping", &page->waiter);
+        r = agent_link_call(page->shared->link, "ping", &page->waiter);
     else if (kind == PAGE_METRICS)
-        r = agent_link_call(page->room->link, "status", &page->waiter);
+        r = agent_link_call(page->shared->link, "status", &page->waiter);
     else if (kind == PAGE_TRIGGERS)
         r = page_ask_list(page, NULL);
     else
         r = page_read_name(name, trigger, sizeof(trigger))
-                ? agent_link_count(page->room->link, trigger, 0, &page->waiter)
+                ? agent_link_count(page->shared->link, trigger, 0, &page->waiter)
                 : TALLY_EARGUMENT;
     if (r < 0)
         page_finish_error(page, r, "");
@@ -424,8 +412,8 @@ static void page_route(struct page *page, const struct page_request *request)
         page_finish_text(page, 200, "ok\n");
     else if (text_equals(request->path, "/readyz"))
         page_ask(page, PAGE_READY, name);
-    else if (page->room->token != NULL &&
-             !token_file_admits(page->room->token, request->authorization))
+    else if (page->shared->token != NULL &&
+             !token_file_admits(page->shared->token, request->authorization))
         page_finish_text(page, 401, "this page needs the bearer token\n");
     else if (text_equals(request->path, "/metrics"))
         page_ask(page, PAGE_METRICS, name);
@@ -440,19 +428,19 @@ static void page_route(struct page *page, const struct page_request *request)
 /* ---- life ---- */
 
 struct page *page_open(
-    struct page_room *room, const struct page_request *request, page_fn *done, void *data)
+    struct page_shared *shared, const struct page_request *request, page_fn *done, void *data)
 {
     struct page *page = calloc(1, sizeof(*page));
 
     if (page == NULL)
         return NULL;
-    page->room = room;
+    page->shared = shared;
     page->done = done;
     page->data = data;
     buffer_init(&page->body, PAGE_BYTES);
     buffer_init(&page->rows, PAGE_BYTES);
     link_waiter_init(&page->waiter, on_page_answer, page);
-    room->stats->pages += request->is_get || request->is_head;
+    shared->stats->pages += request->is_get || request->is_head;
     page_route(page, request);
     return page;
 }
@@ -468,7 +456,7 @@ void page_close(struct page *page)
         return;
     link_leave(&page->waiter);
     page_stop_asking(page);
-    page->room->bytes -= page->charged;
+    page->shared->bytes -= page->charged;
     buffer_free(&page->body);
     free(page);
 }

@@ -20,7 +20,7 @@
 #include "proto/buffer.h"
 #include "proto/reader.h"
 
-struct page_room { /* shared by all pages; zeroed, then filled */
+struct page_shared { /* by all pages; zeroed, then filled */
     struct loop *loop;
     struct agent_link *link;
     struct token_file *token; /* NULL: every client may read */
@@ -41,7 +41,7 @@ typedef void page_fn(void *data);
 
 /* NULL: out of memory. Where page_is_ready is false, `done` is called when it is. */
 struct page *page_open(
-    struct page_room *room, const struct page_request *request, page_fn *done, void *data);
+    struct page_shared *shared, const struct page_request *request, page_fn *done, void *data);
 bool page_is_ready(const struct page *page);
 void page_close(struct page *page); /* also before it is ready; NULL is allowed */
 

@@ -28,9 +28,9 @@ enum peer_stage {
 };
 
 struct peer {
-    struct ring ring;  /* of the room's peers */
+    struct ring ring;  /* of all peers */
     struct ring awake; /* of those with bytes to be sent */
-    struct peer_room *room;
+    struct peer_shared *shared;
     int fd;
     struct loop_watch *watch;
     struct loop_timer *timer;
@@ -54,7 +54,7 @@ static uint8_t peer_input[READ_BYTES], peer_gathered[GATHER_BYTES];
 
 static void peer_destroy(struct peer *peer)
 {
-    struct peer_room *room = peer->room;
+    struct peer_shared *shared = peer->shared;
 
     if (peer->protocol != NULL)
         peer->protocol->destroy(peer->speaker);
@@ -66,14 +66,14 @@ static void peer_destroy(struct peer *peer)
     close(peer->fd);
     buffer_free(&peer->out);
     free(peer);
-    room->stats->connections--;
-    if (room->draining && room->stats->connections == 0)
-        room->emptied(room->data);
+    shared->stats->connections--;
+    if (shared->draining && shared->stats->connections == 0)
+        shared->emptied(shared->data);
 }
 
 static void peer_touch(struct peer *peer)
 {
-    peer->moved_at = loop_now(peer->room->loop);
+    peer->moved_at = loop_now(peer->shared->loop);
 }
 
 static bool peer_is_blocked(const struct peer *peer)
@@ -95,7 +95,7 @@ static int64_t peer_deadline(const struct peer *peer)
 /* A timer that fires too early is set again then: moving it with each byte would cost more. */
 static void peer_arm(struct peer *peer)
 {
-    int64_t deadline = peer_deadline(peer), now = loop_now(peer->room->loop);
+    int64_t deadline = peer_deadline(peer), now = loop_now(peer->shared->loop);
 
     if (peer->timer_at <= deadline)
         return;
@@ -120,7 +120,7 @@ static void on_wake(void *data)
     struct peer *peer = data;
 
     if (ring_is_empty(&peer->awake))
-        ring_add(&peer->room->awake, &peer->awake);
+        ring_add(&peer->shared->awake, &peer->awake);
 }
 
 /* ---- bytes out ---- */
@@ -225,15 +225,15 @@ static void peer_settle(struct peer *peer)
 
 static bool peer_speak(struct peer *peer, bool http2)
 {
-    struct peer_room *room = peer->room;
+    struct peer_shared *shared = peer->shared;
 
-    peer->speaker = http2 ? http2_create(room->http2, on_wake, peer)
-                          : exchange_create(room->pages, on_wake, peer);
+    peer->speaker = http2 ? http2_create(shared->http2, on_wake, peer)
+                          : exchange_create(shared->pages, on_wake, peer);
     if (peer->speaker == NULL)
         return false;
     peer->protocol = http2 ? &http2_protocol : &exchange_protocol;
     peer->stage = PEER_SPEAKING;
-    if (room->draining)
+    if (shared->draining)
         peer->protocol->drain(peer->speaker);
     return true;
 }
@@ -242,7 +242,7 @@ static bool peer_take(struct peer *peer, const uint8_t *data, size_t len)
 {
     if (peer->protocol->take(peer->speaker, data, len))
         return true;
-    peer->room->stats->abused++;
+    peer->shared->stats->abused++;
     peer_send(peer); /* why, as far as it can be sent at once */
     return false;
 }
@@ -295,7 +295,7 @@ static bool peer_end(struct peer *peer)
 
 static void peer_note_tls(struct peer *peer)
 {
-    peer->room->stats->refused++;
+    peer->shared->stats->refused++;
     log_often(LOG_LEVEL_INFO, "tls_failed", LOG_TEXT("message", peer_tls_flaw(peer->tls)));
 }
 
@@ -327,64 +327,64 @@ static bool peer_read(struct peer *peer)
 static void on_peer_event(void *data, unsigned events)
 {
     struct peer *peer = data;
-    struct peer_room *room = peer->room;
+    struct peer_shared *shared = peer->shared;
 
     if (((events & LOOP_READABLE) != 0 || peer->tls != NULL) && !peer_read(peer))
         peer_destroy(peer);
     else
         peer_settle(peer);
-    peer_room_settle(room);
+    peer_shared_settle(shared);
 }
 
 static void on_peer_time(void *data)
 {
     struct peer *peer = data;
-    struct peer_room *room = peer->room;
-    int64_t now = loop_now(room->loop);
+    struct peer_shared *shared = peer->shared;
+    int64_t now = loop_now(shared->loop);
 
     peer->timer_at = PROTOCOL_NEVER;
     bool stalled = peer->stage != PEER_SPEAKING
                        ? peer_deadline(peer) <= now
                        : peer_is_blocked(peer) && peer->moved_at + STALL_MS <= now;
     if (stalled || (peer->stage == PEER_SPEAKING && !peer->protocol->tick(peer->speaker))) {
-        room->stats->timed_out += peer->stage != PEER_LINGERING;
+        shared->stats->timed_out += peer->stage != PEER_LINGERING;
         peer_destroy(peer);
     } else {
         peer_settle(peer);
     }
-    peer_room_settle(room);
+    peer_shared_settle(shared);
 }
 
-/* ---- the room ---- */
+/* ---- all peers ---- */
 
-void peer_room_init(struct peer_room *room)
+void peer_shared_init(struct peer_shared *shared)
 {
-    ring_init(&room->peers);
-    ring_init(&room->awake);
+    ring_init(&shared->peers);
+    ring_init(&shared->awake);
 }
 
-void peer_room_flush(struct peer_room *room)
+void peer_shared_flush(struct peer_shared *shared)
 {
-    while (!ring_is_empty(&room->awake))
-        peer_settle(RING_MEMBER(ring_pop(&room->awake), struct peer, awake));
+    while (!ring_is_empty(&shared->awake))
+        peer_settle(RING_MEMBER(ring_pop(&shared->awake), struct peer, awake));
 }
 
-void peer_room_settle(struct peer_room *room)
+void peer_shared_settle(struct peer_shared *shared)
 {
-    agent_link_turn(room->link);
-    peer_room_flush(room);
+    agent_link_turn(shared->link);
+    peer_shared_flush(shared);
 }
 
-void peer_room_drain(struct peer_room *room)
+void peer_shared_drain(struct peer_shared *shared)
 {
     struct ring peers;
 
-    room->draining = true;
-    ring_take_all(&room->peers, &peers);
+    shared->draining = true;
+    ring_take_all(&shared->peers, &peers);
     while (!ring_is_empty(&peers)) {
         struct peer *peer = RING_MEMBER(ring_pop(&peers), struct peer, ring);
 
-        ring_add(&room->peers, &peer->ring);
+        ring_add(&shared->peers, &peer->ring);
         if (peer->stage == PEER_SPEAKING) {
             peer->protocol->drain(peer->speaker);
             peer_settle(peer);
@@ -394,18 +394,18 @@ void peer_room_drain(struct peer_room *room)
     }
 }
 
-void peer_room_close(struct peer_room *room)
+void peer_shared_close(struct peer_shared *shared)
 {
-    while (!ring_is_empty(&room->peers))
-        peer_destroy(RING_MEMBER(ring_pop(&room->peers), struct peer, ring));
+    while (!ring_is_empty(&shared->peers))
+        peer_destroy(RING_MEMBER(ring_pop(&shared->peers), struct peer, ring));
 }
 
 /* The peer without a request that was quiet for longest; NULL: there is none. */
-static struct peer *peer_room_find_idle(struct peer_room *room)
+static struct peer *peer_shared_find_idle(struct peer_shared *shared)
 {
     struct peer *found = NULL;
 
-    for (struct ring *at = room->peers.next; at != &room->peers; at = at->next) {
+    for (struct ring *at = shared->peers.next; at != &shared->peers; at = at->next) {
         struct peer *peer = RING_MEMBER(at, struct peer, ring);
         bool idle = peer->stage != PEER_SPEAKING || peer->protocol->is_idle(peer->speaker);
 
@@ -415,22 +415,22 @@ static struct peer *peer_room_find_idle(struct peer_room *room)
     return found;
 }
 
-/* False: there is no room. */
-static bool peer_room_make(struct peer_room *room)
+/* False: there are too many peers. */
+static bool peer_shared_make(struct peer_shared *shared)
 {
-    if (room->stats->connections < PEERS_MAX)
+    if (shared->stats->connections < PEERS_MAX)
         return true;
-    struct peer *idle = peer_room_find_idle(room);
+    struct peer *idle = peer_shared_find_idle(shared);
     log_often(LOG_LEVEL_WARN, "too_many_connections", LOG_NUMBER("limit", PEERS_MAX));
     if (idle == NULL)
         return false;
-    room->stats->evicted++;
+    shared->stats->evicted++;
     peer_destroy(idle);
     return true;
 }
 
 /* NULL: out of memory; the descriptor is closed. */
-static struct peer *peer_create(struct peer_room *room, int fd)
+static struct peer *peer_create(struct peer_shared *shared, int fd)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
 
@@ -438,38 +438,38 @@ static struct peer *peer_create(struct peer_room *room, int fd)
         close(fd);
         return NULL;
     }
-    peer->room = room;
+    peer->shared = shared;
     peer->fd = fd;
     peer->timer_at = PROTOCOL_NEVER;
-    ring_add(&room->peers, &peer->ring);
+    ring_add(&shared->peers, &peer->ring);
     ring_init(&peer->awake);
-    room->stats->connections++;
+    shared->stats->connections++;
     buffer_init(&peer->out, GATHER_BYTES);
     peer_touch(peer);
-    peer->timer = loop_timer_create(room->loop, on_peer_time, peer);
-    peer->watch = loop_watch_create(room->loop, fd, on_peer_event, peer);
-    if (room->tls != NULL)
-        peer->tls = peer_tls_create(room->tls, fd);
-    if (peer->timer != NULL && peer->watch != NULL && (room->tls == NULL || peer->tls != NULL))
+    peer->timer = loop_timer_create(shared->loop, on_peer_time, peer);
+    peer->watch = loop_watch_create(shared->loop, fd, on_peer_event, peer);
+    if (shared->tls != NULL)
+        peer->tls = peer_tls_create(shared->tls, fd);
+    if (peer->timer != NULL && peer->watch != NULL && (shared->tls == NULL || peer->tls != NULL))
         return peer;
     peer_destroy(peer);
     return NULL;
 }
 
-void peer_accept(struct peer_room *room, int fd)
+void peer_accept(struct peer_shared *shared, int fd)
 {
-    bool refused = room->draining || !peer_room_make(room);
+    bool refused = shared->draining || !peer_shared_make(shared);
 
     if (refused) {
-        room->stats->refused++;
+        shared->stats->refused++;
         close(fd);
         return;
     }
-    struct peer *peer = peer_create(room, fd);
+    struct peer *peer = peer_create(shared, fd);
     if (peer == NULL) {
         log_often(LOG_LEVEL_ERROR, "no_memory", LOG_TEXT("what", "a connection"));
         return;
     }
-    room->stats->accepted++;
+    shared->stats->accepted++;
     peer_settle(peer);
 }

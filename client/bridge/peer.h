@@ -13,12 +13,12 @@
 
 #define PEERS_MAX 512
 
-/* What all peers share. Zeroed, then filled, then peer_room_init. */
-struct peer_room {
+/* What all peers share. Zeroed, then filled, then peer_shared_init. */
+struct peer_shared {
     struct loop *loop;
-    struct tls_room *tls; /* NULL: plain TCP */
-    struct stream_room *http2;
-    struct page_room *pages;
+    struct tls_shared *tls; /* NULL: plain TCP */
+    struct stream_shared *http2;
+    struct page_shared *pages;
     struct agent_link *link;
     struct bridge_stats *stats;
     void (*emptied)(void *data); /* while draining: the last peer has gone */
@@ -28,22 +28,22 @@ struct peer_room {
     bool draining;
 };
 
-void peer_room_init(struct peer_room *room);
+void peer_shared_init(struct peer_shared *shared);
 
 /* Sends the questions that the peers have asked, and what was answered. */
-void peer_room_settle(struct peer_room *room);
+void peer_shared_settle(struct peer_shared *shared);
 
 /* Only sends what was answered: inside a turn of the link. */
-void peer_room_flush(struct peer_room *room);
+void peer_shared_flush(struct peer_shared *shared);
 
 /* No new requests; peers leave as they end. */
-void peer_room_drain(struct peer_room *room);
+void peer_shared_drain(struct peer_shared *shared);
 
 /* Closes all at once. */
-void peer_room_close(struct peer_room *room);
+void peer_shared_close(struct peer_shared *shared);
 
 /* Takes over the descriptor. Where there are too many peers, the one that was idle for longest is
  * closed, or the new one. */
-void peer_accept(struct peer_room *room, int fd);
+void peer_accept(struct peer_shared *shared, int fd);
 
 #endif

@@ -14,7 +14,7 @@
 
 #define FILES 3
 
-struct tls_room {
+struct tls_shared {
     struct tls_files files;
     struct file_stamp stamps[FILES];
     SSL_CTX *context;
@@ -26,7 +26,7 @@ struct peer_tls {
     const char *flaw;
 };
 
-/* ---- the room ---- */
+/* ---- shared by all connections ---- */
 
 /* OpenSSL's words for the latest failure; empties its queue. */
 static const char *tls_reason(void)
@@ -107,65 +107,65 @@ static void tls_stamp(const struct tls_files *files, struct file_stamp *stamps)
         stamps[i] = paths[i] != NULL ? file_stamp_of(paths[i]) : (struct file_stamp){0};
 }
 
-struct tls_room *tls_room_create(const struct tls_files *files, char *why, size_t why_size)
+struct tls_shared *tls_shared_create(const struct tls_files *files, char *why, size_t why_size)
 {
-    struct tls_room *room = calloc(1, sizeof(*room));
+    struct tls_shared *shared = calloc(1, sizeof(*shared));
 
     snprintf(why, why_size, "out of memory");
-    if (room == NULL)
+    if (shared == NULL)
         return NULL;
-    room->files = *files;
-    tls_stamp(files, room->stamps);
-    room->context = tls_make_context(files, why, why_size);
-    if (room->context != NULL)
-        return room;
-    tls_room_destroy(room);
+    shared->files = *files;
+    tls_stamp(files, shared->stamps);
+    shared->context = tls_make_context(files, why, why_size);
+    if (shared->context != NULL)
+        return shared;
+    tls_shared_destroy(shared);
     return NULL;
 }
 
-void tls_room_destroy(struct tls_room *room)
+void tls_shared_destroy(struct tls_shared *shared)
 {
-    if (room == NULL)
+    if (shared == NULL)
         return;
-    SSL_CTX_free(room->context);
-    free(room);
+    SSL_CTX_free(shared->context);
+    free(shared);
 }
 
 /* Files that are being replaced one after the other do not belong together for a moment, and there
  * may be no descriptor to read them: what was read before stays until they can be read. */
-static void tls_refresh(struct tls_room *room)
+static void tls_refresh(struct tls_shared *shared)
 {
     struct file_stamp stamps[FILES];
     char why[512];
     bool same = true;
 
-    tls_stamp(&room->files, stamps);
+    tls_stamp(&shared->files, stamps);
     for (size_t i = 0; i < FILES; i++)
-        same = same && file_stamp_equal(&stamps[i], &room->stamps[i]);
+        same = same && file_stamp_equal(&stamps[i], &shared->stamps[i]);
     if (same)
         return;
-    SSL_CTX *context = tls_make_context(&room->files, why, sizeof(why));
+    SSL_CTX *context = tls_make_context(&shared->files, why, sizeof(why));
     if (context == NULL) {
         log_often(LOG_LEVEL_ERROR, "certificate_unreadable", LOG_TEXT("message", why),
             LOG_TEXT("action", "the certificate from before stays"));
         return;
     }
-    memcpy(room->stamps, stamps, sizeof(stamps));
-    SSL_CTX_free(room->context);
-    room->context = context;
-    log_event(LOG_LEVEL_INFO, "certificate_reloaded", LOG_TEXT("file", room->files.certificate));
+    memcpy(shared->stamps, stamps, sizeof(stamps));
+    SSL_CTX_free(shared->context);
+    shared->context = context;
+    log_event(LOG_LEVEL_INFO, "certificate_reloaded", LOG_TEXT("file", shared->files.certificate));
 }
 
 /* ---- one connection ---- */
 
-struct peer_tls *peer_tls_create(struct tls_room *room, int fd)
+struct peer_tls *peer_tls_create(struct tls_shared *shared, int fd)
 {
     struct peer_tls *tls = calloc(1, sizeof(*tls));
 
     if (tls == NULL)
         return NULL;
-    tls_refresh(room);
-    tls->ssl = SSL_new(room->context);
+    tls_refresh(shared);
+    tls->ssl = SSL_new(shared->context);
     tls->flaw = "";
     if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1) {
         peer_tls_destroy(tls);

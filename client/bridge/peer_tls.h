@@ -14,16 +14,16 @@ struct tls_files { /* borrowed */
     const char *client_ca; /* NULL: clients need no certificate */
 };
 
-struct tls_room;
+struct tls_shared;
 
 /* NULL: a file cannot be read, or does not belong to the others; `why` says so. */
-struct tls_room *tls_room_create(const struct tls_files *files, char *why, size_t why_size);
-void tls_room_destroy(struct tls_room *room); /* NULL is allowed */
+struct tls_shared *tls_shared_create(const struct tls_files *files, char *why, size_t why_size);
+void tls_shared_destroy(struct tls_shared *shared); /* NULL is allowed */
 
 struct peer_tls;
 
 /* NULL: out of memory. The descriptor stays the caller's. */
-struct peer_tls *peer_tls_create(struct tls_room *room, int fd);
+struct peer_tls *peer_tls_create(struct tls_shared *shared, int fd);
 void peer_tls_destroy(struct peer_tls *tls); /* NULL is allowed */
 
 /* The handshake is part of the first read. Each returns the number of bytes; 0 from a read: the

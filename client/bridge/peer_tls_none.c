@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes the place of peer_tls.c in the build without OpenSSL (BRIDGE_TLS=none, the small image): no
- * room can be created, so no peer ever has TLS. */
+ * context can be created, so no peer ever has TLS. */
 #include "client/bridge/peer_tls.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-struct tls_room *tls_room_create(const struct tls_files *files, char *why, size_t why_size)
+struct tls_shared *tls_shared_create(const struct tls_files *files, char *why, size_t why_size)
 {
     (void)files;
     snprintf(why, why_size,
@@ -14,14 +14,14 @@ struct tls_room *tls_room_create(const struct tls_files *files, char *why, size_
     return NULL;
 }
 
-void tls_room_destroy(struct tls_room *room)
+void tls_shared_destroy(struct tls_shared *shared)
 {
-    (void)room;
+    (void)shared;
 }
 
-struct peer_tls *peer_tls_create(struct tls_room *room, int fd)
+struct peer_tls *peer_tls_create(struct tls_shared *shared, int fd)
 {
-    (void)room;
+    (void)shared;
     (void)fd;
     return NULL;
 }

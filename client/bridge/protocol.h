@@ -17,7 +17,7 @@ struct protocol {
     size_t (*give)(void *self, const uint8_t **data);
     /* Nothing is to be received or sent any more. */
     bool (*is_over)(const void *self);
-    /* Nothing is under way: the connection may be closed to make room for another one. */
+    /* Nothing is under way: the connection may be closed in favour of another one. */
     bool (*is_idle)(const void *self);
     /* When `tick` must be called (ms of the loop), or PROTOCOL_NEVER. */
     int64_t (*deadline)(const void *self);

@@ -67,7 +67,7 @@ static int call_ask_active(struct stream *stream, const char *trigger)
 {
     bool active = false;
 
-    activity_init(&stream->activity, stream->host->room->link, on_activity, stream);
+    activity_init(&stream->activity, stream->host->shared->link, on_activity, stream);
     int r = activity_ask(&stream->activity, trigger, &active);
     if (r == ACTIVITY_KNOWN)
         call_answer_active(stream, active);
@@ -107,7 +107,7 @@ static void on_first_activity(const struct watch_news *news, void *data)
  * there are enough. */
 static void call_ask_first(struct stream *stream, const char *trigger)
 {
-    struct agent_link *link = stream->host->room->link;
+    struct agent_link *link = stream->host->shared->link;
     bool active;
 
     activity_init(&stream->activity, link, on_first_activity, stream);
@@ -118,7 +118,7 @@ static void call_ask_first(struct stream *stream, const char *trigger)
 /* The head is sent at once, so that the client knows that it is served. */
 static void call_watch(struct stream *stream, const struct tally_answer *row)
 {
-    struct agent_link *link = stream->host->room->link;
+    struct agent_link *link = stream->host->shared->link;
     char trigger[SCALER_TRIGGER_BYTES];
     struct trigger_entry entry;
 
@@ -159,7 +159,7 @@ static void on_found(const struct tally_answer *answer, void *data)
 
 static int call_ask(struct stream *stream, const char *trigger)
 {
-    struct agent_link *link = stream->host->room->link;
+    struct agent_link *link = stream->host->shared->link;
 
     if (stream->method == SCALER_IS_ACTIVE)
         return call_ask_active(stream, trigger);
@@ -202,7 +202,7 @@ void scaler_call_begin(struct stream *stream)
     enum grpc_code code = call_read_message(&stream->request, &message, &why);
     if (code == GRPC_OK) {
         why = refusal;
-        code = scaler_read(stream->method, message, stream->host->room->only_namespace, trigger,
+        code = scaler_read(stream->method, message, stream->host->shared->only_namespace, trigger,
             refusal, sizeof(refusal));
     }
     if (code != GRPC_OK) {

@@ -10,9 +10,9 @@
 
 /* ---- life ---- */
 
-void stream_host_init(struct stream_host *host, struct stream_room *room)
+void stream_host_init(struct stream_host *host, struct stream_shared *shared)
 {
-    *host = (struct stream_host){.room = room};
+    *host = (struct stream_host){.shared = shared};
     ring_init(&host->streams);
     ring_init(&host->awaited);
     ring_init(&host->untaken);
@@ -21,7 +21,7 @@ void stream_host_init(struct stream_host *host, struct stream_room *room)
 static void stream_await(struct stream *stream, struct ring *ring)
 {
     ring_remove(&stream->due);
-    stream->since = loop_now(stream->host->room->loop);
+    stream->since = loop_now(stream->host->shared->loop);
     ring_add(ring, &stream->due);
 }
 
@@ -37,12 +37,12 @@ struct stream *stream_create(struct stream_host *host, int32_t id)
     ring_add(&host->streams, &stream->all);
     link_waiter_init(&stream->waiter, NULL, stream);
     link_watcher_init(&stream->watcher, NULL, stream);
-    activity_init(&stream->activity, host->room->link, NULL, stream);
+    activity_init(&stream->activity, host->shared->link, NULL, stream);
     buffer_init(&stream->request, STREAM_REQUEST_BYTES + GRPC_HEAD_BYTES);
     buffer_init(&stream->answer, STREAM_ANSWER_BYTES);
     stream_await(stream, &host->awaited);
     host->stream_count++;
-    host->room->stats->streams++;
+    host->shared->stats->streams++;
     return stream;
 }
 
@@ -56,14 +56,14 @@ static void stream_leave(struct stream *stream)
 
 void stream_drop_request(struct stream *stream)
 {
-    stream->host->room->request_bytes -= stream->request.len;
+    stream->host->shared->request_bytes -= stream->request.len;
     buffer_free(&stream->request);
 }
 
 /* Only the page is asked for by these. */
 static void stream_drop_text(struct stream *stream)
 {
-    stream->host->room->request_bytes -= stream->text_bytes;
+    stream->host->shared->request_bytes -= stream->text_bytes;
     stream->text_bytes = 0;
     free(stream->path);
     if (stream->authorization != NULL)
@@ -83,7 +83,7 @@ void stream_destroy(struct stream *stream)
     buffer_free(&stream->answer);
     free(stream->message);
     stream->host->stream_count--;
-    stream->host->room->stats->streams--;
+    stream->host->shared->stats->streams--;
     free(stream);
 }
 
@@ -106,7 +106,7 @@ static nghttp2_nv header_text(const char *name, const char *value)
 static void stream_count_call(const struct stream *stream, enum grpc_code code)
 {
     if (code < STATS_CODES)
-        stream->host->room->stats->calls[stream->method][code]++;
+        stream->host->shared->stats->calls[stream->method][code]++;
 }
 
 static void stream_reset(struct stream *stream, uint32_t error)
@@ -331,7 +331,7 @@ void stream_open_page(struct stream *stream)
         .path = stream_text(stream->path),
         .authorization = stream_text(stream->authorization)};
 
-    stream->page = page_open(stream->host->room->pages, &request, on_page, stream);
+    stream->page = page_open(stream->host->shared->pages, &request, on_page, stream);
     stream_drop_text(stream);
     if (stream->page == NULL) {
         stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
@@ -347,17 +347,17 @@ void stream_open_page(struct stream *stream)
 /* False: no memory, or too much is kept for all streams. */
 static bool stream_keep_text(struct stream *stream, char **kept, struct text value)
 {
-    struct stream_room *room = stream->host->room;
+    struct stream_shared *shared = stream->host->shared;
 
     if (*kept != NULL)
         return true;
-    if (room->request_bytes + value.len > REQUEST_BYTES_ALL)
+    if (shared->request_bytes + value.len > REQUEST_BYTES_ALL)
         return false;
     *kept = strndup(value.data, value.len);
     if (*kept == NULL)
         return false;
     stream->text_bytes += value.len;
-    room->request_bytes += value.len;
+    shared->request_bytes += value.len;
     return true;
 }
 
@@ -397,15 +397,15 @@ bool stream_is_call(const struct stream *stream)
 
 void stream_take_data(struct stream *stream, const uint8_t *data, size_t len)
 {
-    struct stream_room *room = stream->host->room;
+    struct stream_shared *shared = stream->host->shared;
 
     if (stream->state != STREAM_READING || !stream->is_grpc)
         return;
-    if (room->request_bytes + len > REQUEST_BYTES_ALL ||
+    if (shared->request_bytes + len > REQUEST_BYTES_ALL ||
         buffer_append(&stream->request, data, len) < 0)
         stream_fail(stream, GRPC_RESOURCE_EXHAUSTED, "the request is too long");
     else
-        room->request_bytes += len;
+        shared->request_bytes += len;
 }
 
 /* A call that has not got its answer in time: from the client, or from the agent. */

@@ -17,10 +17,10 @@
 #define GRPC_HEAD_BYTES      5     /* compressed flag, length */
 
 /* What all streams share; zeroed, then filled. */
-struct stream_room {
+struct stream_shared {
     struct loop *loop;
     struct agent_link *link;
-    struct page_room *pages;
+    struct page_shared *pages;
     struct bridge_stats *stats;
     const char *only_namespace; /* NULL: objects of any namespace may ask */
     size_t request_bytes;       /* kept of requests that are not served yet, now */
@@ -30,7 +30,7 @@ struct nghttp2_session;
 
 /* What the streams of one connection share. */
 struct stream_host {
-    struct stream_room *room;
+    struct stream_shared *shared;
     protocol_wake_fn *wake;
     void *wake_data;
     struct nghttp2_session *session;
@@ -40,7 +40,7 @@ struct stream_host {
     size_t stream_count;
     unsigned answered; /* streams, since this was set to 0 */
 };
-void stream_host_init(struct stream_host *host, struct stream_room *room);
+void stream_host_init(struct stream_host *host, struct stream_shared *shared);
 
 enum stream_state {
     STREAM_READING,

@@ -5,7 +5,6 @@
 #include "proto/suggest.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,8 +48,8 @@ static bool take_number(struct parse *parse, size_t id, const char *text)
     return true;
 }
 
-/* A deadline or a pause that is given as a small number without a unit is meant in seconds, as in
- * other commands, and would be milliseconds here. */
+/* A small number without a unit, as a deadline or an interval, was probably meant in seconds, as in
+ * other commands; here it would be milliseconds. */
 static bool lacks_unit(size_t id, const char *text)
 {
     size_t digits = strspn(text, "0123456789");
@@ -89,6 +88,10 @@ static bool take_argument(struct parse *parse, size_t id, const char *text)
         arguments->list[id][arguments->list_count[id]++] = text;
         return true;
     case TEXT:
+        if (text[0] == '\0')
+            snprintf(parse->error, parse->size, "option --%s requires a non-empty %s",
+                options[id].name, options[id].argument);
+        return text[0] != '\0';
     case FLAG:
         break;
     }
@@ -118,23 +121,16 @@ static bool take_option(struct parse *parse, size_t id, const char *attached)
 
 static bool refuse_unknown(struct parse *parse, const char *word, size_t len)
 {
-    size_t best = 0;
-    unsigned least = UINT_MAX;
+    const char *known[OPTION_COUNT + 1] = {NULL};
     char name[40];
 
     snprintf(name, sizeof(name), "%.*s", (int)len, word);
-    for (size_t id = 0; id < OPTION_COUNT; id++) {
-        unsigned distance = suggest_distance(name, options[id].name);
-
-        if (distance < least) {
-            least = distance;
-            best = id;
-        }
-    }
-    int used = snprintf(parse->error, parse->size, "unknown option --%s", name);
-    if (suggest_is_near(name, least) && used > 0 && (size_t)used < parse->size)
-        snprintf(parse->error + used, parse->size - (size_t)used, "; did you mean --%s?",
-            options[best].name);
+    for (size_t id = 0; id < OPTION_COUNT; id++)
+        known[id] = options[id].name;
+    const char *close = suggest(name, known);
+    snprintf(parse->error, parse->size, "unknown option --%s%s%s%s", name,
+        close != NULL ? "; did you mean --" : "", close != NULL ? close : "",
+        close != NULL ? "?" : "");
     return false;
 }
 
@@ -162,7 +158,7 @@ static bool take_letters(struct parse *parse, const char *letters)
         }
         if (options[id].kind != FLAG)
             return take_option(parse, id, letters[1] != '\0' ? letters + 1 : NULL);
-        parse->arguments->given |= 1u << id;
+        take_option(parse, id, NULL);
     }
     return true;
 }

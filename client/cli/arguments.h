@@ -23,7 +23,7 @@
     XX(VALUE, "value", 0, ":k=VALUE", LIST, "a placeholder's value: JSON or plain text")           \
     XX(REPLICAS, "replicas", 0, "N", NUMBER, "present replicas, for metricType Value")             \
     XX(UNTIL, "until", 'u', "CONDITION", TEXT, "what to wait for, such as 'count <= 0'")           \
-    XX(INTERVAL, "interval", 'i', "D", DURATION, "pause between two looks (1s)")                   \
+    XX(INTERVAL, "interval", 'i', "D", DURATION, "time between two checks (1s)")                   \
     XX(NAME, "name", 0, "#k=NAME", LIST, "an attribute's name for a placeholder")                  \
     XX(FILTER, "filter", 0, "EXPR", TEXT, "FilterExpression")                                      \
     XX(INDEX, "index", 0, "NAME", TEXT, "the index to query")                                      \

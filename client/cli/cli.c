@@ -2,12 +2,12 @@
 #include "client/cli/cli.h"
 
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 const char *cli_operand(const struct cli *cli, size_t i)
@@ -25,43 +25,24 @@ int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallbac
     return cli_given(cli, option) ? cli->arguments.number[option] : fallback;
 }
 
-int64_t cli_clock_ms(void)
-{
-    struct timespec now;
+/* ---- errors ---- */
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
+static FILE *error_file; /* NULL: stderr */
 static bool errors_are_json;
 
-void cli_print_errors_as_json(void)
+void cli_print_errors(FILE *file, bool as_json)
 {
-    errors_are_json = true;
-}
-
-static bool errors_are_results;
-
-void cli_print_errors_in_result(void)
-{
-    errors_are_results = true;
-}
-
-static FILE *error_file(void)
-{
-    return errors_are_results ? stdout : stderr;
+    error_file = file;
+    errors_are_json = as_json;
 }
 
 /* {"error": {"name": …, "message": …, …}}: the error's own fields, where the agent sent them. */
-static void print_error_json(
-    const char *name, const char *message, const struct tally_answer *answer)
+static void error_print_json(
+    FILE *file, const char *name, const char *message, const struct tally_answer *answer)
 {
-    const void *packed = NULL;
-    size_t len = 0;
-    struct json *line = json_new_map(), *error = NULL;
+    struct json *line = json_new_map();
+    struct json *error = answer != NULL ? json_from_answer(answer) : NULL;
 
-    if (answer != NULL && tally_answer_packed(answer, NULL, &packed, &len) == 0)
-        error = json_from_msgpack(packed, len);
     if (error == NULL || json_kind(error) != JSON_KIND_MAP) {
         json_free(error);
         error = json_new_map();
@@ -71,66 +52,49 @@ static void print_error_json(
     if (json_get(error, "message") == NULL)
         json_set(error, "message", json_new_string(message));
     json_set(line, "error", error);
-    json_print(error_file(), line, true);
+    json_print(file, line, true);
     json_free(line);
 }
 
-/* What AWS said, behind the message. */
-static void print_aws(const struct tally_answer *answer)
+/* AWS's reasons, error code and request id, after the message. */
+static void error_print_aws(FILE *file, const struct tally_answer *answer)
 {
     const char *code = tally_answer_aws_code(answer);
     const char *request_id = tally_answer_aws_request_id(answer);
     const char *reasons = tally_answer_aws_reasons(answer);
 
     if (reasons[0] != '\0')
-        terminal_print(error_file(), " (%s)", reasons);
+        terminal_print(file, " (%s)", reasons);
     if (code[0] != '\0' || request_id[0] != '\0')
-        terminal_print(error_file(), " [%s%s%s]", code,
+        terminal_print(file, " [%s%s%s]", code,
             code[0] != '\0' && request_id[0] != '\0' ? ", " : "", request_id);
 }
 
-/* One line on error_file(), as text or JSON. answer: the agent's error; NULL: it is the command's
- * own. */
-static void print_error(const char *name, const char *message, const struct tally_answer *answer)
+/* One line. answer: the agent's error; NULL: it is the command's own. */
+static void error_print(const char *name, const char *message, const struct tally_answer *answer)
 {
+    FILE *file = error_file != NULL ? error_file : stderr;
+
     if (errors_are_json) {
-        print_error_json(name, message, answer);
+        error_print_json(file, name, message, answer);
         return;
     }
-    terminal_print(error_file(), "tally: %s%s%s: ", terminal_colour(error_file(), COLOUR_RED), name,
-        terminal_reset(error_file()));
-    terminal_print(error_file(), "%s", message);
+    terminal_print(file, "tally: %s%s%s: %s", terminal_colour(file, COLOUR_RED), name,
+        terminal_reset(file), message);
     if (answer != NULL)
-        print_aws(answer);
-    terminal_print(error_file(), "\n");
-}
-
-__attribute__((format(printf, 2, 0))) static void vprint_error(
-    const char *name, const char *format, va_list arguments)
-{
-    char text[512];
-
-    vsnprintf(text, sizeof(text), format, arguments);
-    print_error(name, text, NULL);
-}
-
-int cli_usage(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vprint_error("USAGE", format, arguments);
-    va_end(arguments);
-    return EXIT_USAGE;
+        error_print_aws(file, answer);
+    terminal_print(file, "\n");
 }
 
 int cli_error(const char *name, int code, const char *format, ...)
 {
+    char text[512];
     va_list arguments;
 
     va_start(arguments, format);
-    vprint_error(name, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    error_print(name, text, NULL);
     return code;
 }
 
@@ -152,13 +116,13 @@ static int exit_code(int error)
 
 int cli_refuse(int error, const char *message)
 {
-    print_error(tally_error_name(error), message, NULL);
+    error_print(tally_error_name(error), message, NULL);
     return exit_code(error);
 }
 
 int cli_fail(const struct tally_answer *answer)
 {
-    print_error(tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
+    error_print(tally_answer_error_name(answer), tally_answer_error_message(answer), answer);
     return exit_code(tally_answer_error(answer));
 }
 
@@ -173,66 +137,56 @@ void cli_note(const char *format, ...)
     terminal_print(stderr, "tally: note: %s\n", text);
 }
 
-int cli_open(struct cli *cli)
-{
-    return cli_open_within(cli, cli_number(cli, OPTION_TIMEOUT, 5000));
-}
+/* ---- calls ---- */
 
-int cli_open_within(struct cli *cli, int64_t timeout)
+int cli_open(struct cli *cli, int64_t timeout_ms)
 {
     if (cli->tally != NULL)
         return EXIT_OK;
     int r = tally_open(&cli->tally, cli->socket);
     if (r < 0)
-        return cli_refuse(r, r == TALLY_EARGUMENT ? "the socket path is empty" : tally_strerror(r));
-    if (timeout > INT32_MAX || tally_set_timeout(cli->tally, (int)timeout) < 0)
+        return cli_refuse(r, tally_strerror(r));
+    if (timeout_ms > INT32_MAX || tally_set_timeout(cli->tally, (int)timeout_ms) < 0)
         return cli_usage("--timeout: a deadline is between 1ms and 5m");
     return EXIT_OK;
 }
 
-struct tally_request *cli_request(const struct cli *cli, const char *method)
+/* One deadline for all calls together: a later call has what the earlier ones leave. */
+int cli_begin(struct cli *cli)
+{
+    int64_t timeout = cli_number(cli, OPTION_TIMEOUT, 5000);
+    int code = cli_open(cli, timeout);
+
+    if (code != EXIT_OK)
+        return code;
+    if (cli->deadline == 0)
+        cli->deadline = clock_ms() + timeout;
+    int64_t left = cli->deadline - clock_ms();
+    tally_set_timeout(cli->tally, left > 0 ? (int)left : 1);
+    return EXIT_OK;
+}
+
+struct tally_request *cli_request(const struct cli *cli, const char *method, const char *operand)
 {
     struct tally_request *request = NULL;
 
     if (tally_request_new(&request, method) < 0)
-        return NULL;
-    if (cli_operand(cli, 0) != NULL)
-        tally_request_set_string(request, "trigger", cli_operand(cli, 0));
+        memory_exhausted(); /* the names of methods are the command's own */
+    if (operand != NULL && cli_operand(cli, 0) != NULL)
+        tally_request_set_string(request, operand, cli_operand(cli, 0));
     return request;
 }
 
-/* One deadline for all calls together: a later call has what the earlier ones leave. */
-static void cli_limit(struct cli *cli)
+/* The outcome of a call that returned r, as cli_ask gives it. */
+static int cli_take(
+    struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result)
 {
-    if (cli->deadline == 0) {
-        cli->deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, 5000);
-        return;
-    }
-    int64_t left = cli->deadline - cli_clock_ms();
-    tally_set_timeout(cli->tally, left > 0 ? (int)left : 1);
-}
-
-int cli_begin(struct cli *cli)
-{
-    int code = cli_open(cli);
-
-    if (code == EXIT_OK)
-        cli_limit(cli);
-    return code;
-}
-
-int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result)
-{
-    struct json *json = NULL;
     const struct tally_answer *answer = tally_last_answer(cli->tally);
-    const void *packed = NULL;
-    size_t len = 0;
 
     if (r < 0)
         return cli_fail(answer);
-    if (tally_answer_packed(answer, NULL, &packed, &len) == 0)
-        json = json_from_msgpack(packed, len);
-    const struct json *found = json != NULL ? json_get(json, field) : NULL;
+    struct json *json = json_from_answer(answer);
+    const struct json *found = json_get(json, field);
     if (found == NULL || json_kind(found) != kind) {
         char text[80];
 
@@ -249,13 +203,31 @@ int cli_ask(struct cli *cli, struct tally_request *request, const char *field, e
     struct json **result)
 {
     if (request == NULL)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
+        return EXIT_USAGE;
     int code = cli_begin(cli);
-    if (code != EXIT_OK)
-        goto finish;
-    code = cli_take(cli, tally_call(cli->tally, request), field, kind, result);
-finish:
+    if (code == EXIT_OK)
+        code = cli_take(cli, tally_call(cli->tally, request), field, kind, result);
     tally_request_free(request);
+    return code;
+}
+
+int cli_ask_list(struct cli *cli, struct json **result)
+{
+    int code = cli_begin(cli);
+
+    if (code != EXIT_OK)
+        return code;
+    return cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, result);
+}
+
+int cli_show(struct cli *cli, int code, struct json *result,
+    int (*print)(struct cli *cli, const struct json *result))
+{
+    if (code == EXIT_OK && cli->output == OUTPUT_JSON)
+        json_print(stdout, result, false);
+    else if (code == EXIT_OK)
+        code = print(cli, result);
+    json_free(result);
     return code;
 }
 

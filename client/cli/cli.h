@@ -9,6 +9,7 @@
 #include "client/tally.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 enum cli_exit {
     EXIT_OK = 0,
@@ -28,23 +29,8 @@ struct cli {
     const char *socket;  /* NULL: the default */
     const char *shown;   /* how to name it to the user; NULL: by `socket` */
     struct tally *tally; /* NULL until cli_open */
-    int64_t deadline;    /* of all calls, by cli_clock_ms; 0: no call yet */
+    int64_t deadline;    /* of all calls, by clock_ms; 0: no call yet */
 };
-
-struct verb {
-    const char *name;
-    const char *operands; /* as help shows them */
-    size_t operands_min, operands_max;
-    uint32_t options; /* OPTION_BITs beyond the global ones */
-    unsigned outputs; /* OUTPUT_BITs */
-    const char *summary;
-    const char *help; /* a paragraph or two, and an example */
-    int (*run)(struct cli *cli);
-    bool paged; /* its text may be long, and is shown through a pager */
-};
-
-extern const struct verb verbs[];
-extern const size_t verb_count;
 
 /* The operand behind the verb; NULL where it is not given. */
 const char *cli_operand(const struct cli *cli, size_t i);
@@ -53,51 +39,50 @@ bool cli_given(const struct cli *cli, enum option_id option);
 /* The value of a duration or number option, or `fallback` where it is not given. */
 int64_t cli_number(const struct cli *cli, enum option_id option, int64_t fallback);
 
-/* Milliseconds of the monotonic clock. */
-int64_t cli_clock_ms(void);
-
-/* Errors: one line on stderr, and the exit code for it. */
-int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Errors: one line, and the exit code for it. `name`: of an error of the command's own. */
 int cli_error(const char *name, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));      /* an error of the command's own */
+    __attribute__((format(printf, 3, 4)));
+#define cli_usage(...) cli_error("USAGE", EXIT_USAGE, __VA_ARGS__)
 int cli_refuse(int error, const char *message); /* `error`: enum tally_error */
 int cli_fail(const struct tally_answer *answer);
+
+/* Where errors go, and whether each is a line of JSON; without it stderr, as text. They go to
+ * stdout where each is that of one agent among several. */
+void cli_print_errors(FILE *file, bool as_json);
 
 /* A remark on stderr, so that stdout stays the result. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens the handle with the deadline of --timeout, or with this one. EXIT_OK or an exit code. */
-int cli_open(struct cli *cli);
-int cli_open_within(struct cli *cli, int64_t timeout_ms);
+/* Opens the handle, with this deadline for each call. EXIT_OK or an exit code. */
+int cli_open(struct cli *cli, int64_t timeout_ms);
 
-/* Opens, sends the request and gives the answer as *result, owned by the caller; or prints the
- * error and returns its exit code. A result without this field is an error: a verb never reports
- * success for what it cannot show. `request` is freed in every case; NULL means out of memory. */
+/* Before each call that is not made by cli_ask: opens the handle, and sets the call's deadline to
+ * what remains of --timeout. EXIT_OK or an exit code. */
+int cli_begin(struct cli *cli);
+
+/* A request with the first operand, where it is given, as this field (NULL: without it). Never
+ * NULL. */
+struct tally_request *cli_request(const struct cli *cli, const char *method, const char *operand);
+
+/* Sends the request and gives the answer as *result, owned by the caller; or prints the error and
+ * returns its exit code. A result without this field is an error: a verb never reports success for
+ * what it cannot show. `request` is freed in every case; NULL means an invalid option, which was
+ * reported. cli_ask_list: the same for `list`, with all its pages. */
 int cli_ask(struct cli *cli, struct tally_request *request, const char *field, enum json_kind kind,
     struct json **result);
+int cli_ask_list(struct cli *cli, struct json **result);
+
+/* Prints the result of cli_ask, unless its `code` is an error: as JSON, else by `print`, which
+ * returns an exit code. Frees the result. */
+int cli_show(struct cli *cli, int code, struct json *result,
+    int (*print)(struct cli *cli, const struct json *result));
 
 /* Whether the answer to `hello` is that of an agent. */
 bool cli_is_hello(const struct json *answer);
 
-/* Before each call that is not made by cli_ask: opens, and sets the call's deadline to the time
- * that remains. EXIT_OK or an exit code. */
-int cli_begin(struct cli *cli);
-
-/* Takes the outcome of a call that returned r, as cli_ask does. */
-int cli_take(struct cli *cli, int r, const char *field, enum json_kind kind, struct json **result);
-
-/* With -o json errors are JSON, too: one line on stderr. */
-void cli_print_errors_as_json(void);
-
-/* Errors are a part of the result, on stdout: each is that of one agent among several. */
-void cli_print_errors_in_result(void);
-
 /* Runs the verb with each agent that `tally sockets` finds, under a heading for each; with -o json
  * as one object by the path of the socket. The largest of the exit codes. */
 int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli));
-
-/* A request with the first operand, if any, as its `trigger`. NULL: out of memory. */
-struct tally_request *cli_request(const struct cli *cli, const char *method);
 
 /* One function for each verb. */
 int run_call(struct cli *cli);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/count.h"
-#include "client/cli/cli.h"
-#include "client/cli/terminal.h"
 
 #include "client/cli/prometheus.h"
+#include "client/cli/terminal.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -13,7 +12,7 @@
 /* ---- value ---- */
 
 /* Wraps what is not an AttributeValue yet. `json` is owned by the result, which may be NULL. */
-static struct json *typed(const char *type, struct json *json)
+static struct json *value_typed(const char *type, struct json *json)
 {
     struct json *value = json_new_map();
 
@@ -24,7 +23,7 @@ static struct json *typed(const char *type, struct json *json)
 }
 
 /* The value of some text; NULL and `error` if it is not valid. */
-static struct json *read_value(const char *text, char *error, size_t size)
+static struct json *value_read(const char *text, char *error, size_t size)
 {
     char reason[160];
     struct json *json = json_parse(text, reason, sizeof(reason));
@@ -38,16 +37,16 @@ static struct json *read_value(const char *text, char *error, size_t size)
     case JSON_KIND_MAP:
         return json;
     case JSON_KIND_BOOL:
-        return typed("BOOL", json);
+        return value_typed("BOOL", json);
     case JSON_KIND_STRING:
-        value = typed("S", json != NULL ? json : json_new_string(text));
+        value = value_typed("S", json != NULL ? json : json_new_string(text));
         if (value == NULL)
             snprintf(error, size, "the text is not UTF-8");
         return value;
     case JSON_KIND_INTEGER:
     case JSON_KIND_REAL: /* its digits as written: AWS takes more than a double holds */
         json_free(json);
-        return typed("N", json_new_string(text));
+        return value_typed("N", json_new_string(text));
     case JSON_KIND_NULL:
     case JSON_KIND_ARRAY:
         break;
@@ -58,7 +57,7 @@ static struct json *read_value(const char *text, char *error, size_t size)
 }
 
 /* Splits "<mark>placeholder=rest"; the rest, or NULL if the text has another form. */
-static const char *split(const char *text, char mark, char *name, size_t size)
+static const char *value_split(const char *text, char mark, char *name, size_t size)
 {
     size_t len = strcspn(text, "=");
 
@@ -72,13 +71,13 @@ static const char *split(const char *text, char mark, char *name, size_t size)
 bool value_add(struct json *values, const char *text, char *error, size_t size)
 {
     char name[256], reason[200] = "the placeholder is not UTF-8";
-    const char *rest = split(text, ':', name, sizeof(name));
+    const char *rest = value_split(text, ':', name, sizeof(name));
 
     if (rest == NULL) {
         snprintf(error, size, "--value: \"%s\" is not :placeholder=VALUE", text);
         return false;
     }
-    struct json *value = read_value(rest, reason, sizeof(reason));
+    struct json *value = value_read(rest, reason, sizeof(reason));
     if (value != NULL && json_set(values, name, value))
         return true;
     snprintf(error, size, "--value %s: %s", name, reason);
@@ -89,7 +88,7 @@ bool value_add(struct json *values, const char *text, char *error, size_t size)
 static bool value_add_name(struct json *names, const char *text, char *error, size_t size)
 {
     char name[256];
-    const char *rest = split(text, '#', name, sizeof(name));
+    const char *rest = value_split(text, '#', name, sizeof(name));
 
     if (rest != NULL && rest[0] != '\0' && json_set(names, name, json_new_string(rest)))
         return true;
@@ -97,57 +96,68 @@ static bool value_add_name(struct json *names, const char *text, char *error, si
     return false;
 }
 
-/* ---- count ---- */
+/* ---- request ---- */
 
-/* tally count. */
-
-int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
-    const char *field, bool (*add)(struct json *, const char *, char *, size_t))
+/* Puts a repeated option into the request as a map, each item added by `add`. False: one of them
+ * is invalid, which was reported. */
+static bool request_add_list(const struct cli *cli, struct tally_request *request,
+    enum option_id option, const char *field,
+    bool (*add)(struct json *map, const char *text, char *error, size_t size))
 {
     char error[512];
-    int code = EXIT_OK;
+    bool valid = true;
     size_t len = 0, count = cli->arguments.list_count[option];
-
-    if (count == 0)
-        return EXIT_OK;
     struct json *map = json_new_map();
-    for (size_t i = 0; i < count; i++) {
-        if (!add(map, cli->arguments.list[option][i], error, sizeof(error))) {
-            json_free(map);
-            return cli_usage("%s", error);
-        }
+
+    for (size_t i = 0; i < count && valid; i++)
+        valid = add(map, cli->arguments.list[option][i], error, sizeof(error));
+    if (valid && count > 0) {
+        void *packed = memory_need(json_to_msgpack(map, &len));
+        int r = tally_request_set_packed(request, field, packed, len);
+
+        if (r == TALLY_ENOMEM)
+            memory_exhausted();
+        valid = r == 0;
+        snprintf(error, sizeof(error), "the %s are too long, or nested too deep", field);
+        free(packed);
     }
-    void *packed = memory_need(json_to_msgpack(map, &len));
-    int r = tally_request_set_packed(request, field, packed, len);
-    if (r == TALLY_ENOMEM)
-        memory_exhausted();
-    if (r < 0)
-        code = cli_usage("the %s are too long, or nested too deep", field);
-    free(packed);
     json_free(map);
-    return code;
+    if (!valid)
+        cli_usage("%s", error);
+    return valid;
 }
 
-int count_request(const struct cli *cli, struct tally_request **request)
+/* A setter that fails makes the request fail when it is sent. */
+struct tally_request *count_request(const struct cli *cli, const char *method, const char *operand)
 {
-    int code = EXIT_OK;
+    static const struct {
+        enum option_id option;
+        const char *field;
+    } integers[] = {{OPTION_MAX_AGE, "max_age_ms"}, {OPTION_ENOUGH, "enough"},
+        {OPTION_REPLICAS, "replicas"}, {OPTION_MAX_PAGES, "max_pages"}},
+      texts[] = {{OPTION_FILTER, "filter"}, {OPTION_INDEX, "index"}, {OPTION_REGION, "region"},
+          {OPTION_IDENTITY_OF, "identity_of"}, {OPTION_ENDPOINT, "endpoint"}};
+    struct tally_request *request = cli_request(cli, method, operand);
 
-    *request = cli_request(cli, "count");
-    if (*request == NULL)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    if (cli_given(cli, OPTION_MAX_AGE))
-        tally_request_set_integer(*request, "max_age_ms", cli_number(cli, OPTION_MAX_AGE, 0));
-    if (cli_given(cli, OPTION_ENOUGH))
-        tally_request_set_integer(*request, "enough", cli_number(cli, OPTION_ENOUGH, 0));
-    if (cli_given(cli, OPTION_REPLICAS))
-        tally_request_set_integer(*request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
-    code = count_add_list(cli, *request, OPTION_VALUE, "values", value_add);
-    if (code != EXIT_OK) {
-        tally_request_free(*request);
-        *request = NULL;
+    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
+        if (cli_given(cli, integers[i].option))
+            tally_request_set_integer(
+                request, integers[i].field, cli->arguments.number[integers[i].option]);
     }
-    return code;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (cli_given(cli, texts[i].option))
+            tally_request_set_string(request, texts[i].field, cli->arguments.text[texts[i].option]);
+    }
+    if (cli_given(cli, OPTION_CONSISTENT))
+        tally_request_set_bool(request, "consistent_read", 1);
+    if (request_add_list(cli, request, OPTION_NAME, "names", value_add_name) &&
+        request_add_list(cli, request, OPTION_VALUE, "values", value_add))
+        return request;
+    tally_request_free(request);
+    return NULL;
 }
+
+/* ---- count ---- */
 
 void count_describe_rate(const struct json *answer, char *text, size_t size)
 {
@@ -172,14 +182,12 @@ void count_describe_rate(const struct json *answer, char *text, size_t size)
 void count_remark(const struct cli *cli, const struct json *answer)
 {
     const char *quality = json_get_string(answer, "quality", "");
-    int64_t age = 0, pages = 0;
+    int64_t pages = json_get_integer_or(answer, "pages", 0);
     char text[32];
 
-    json_get_integer(answer, "age_ms", &age);
-    json_get_integer(answer, "pages", &pages);
-    duration_format(age, text, sizeof(text));
+    duration_format(json_get_integer_or(answer, "age_ms", 0), text, sizeof(text));
     if (strcmp(quality, "stale") == 0)
-        cli_note("stale: counted %s ago, because asking again failed: %s: %s", text,
+        cli_note("stale: counted %s ago, because a newer count failed: %s: %s", text,
             json_get_string(answer, "last_error.name", "UNKNOWN"),
             json_get_string(answer, "last_error.message", "no reason given"));
     else if (strcmp(quality, "at_least") == 0 && json_get(answer, "last_error") != NULL)
@@ -195,110 +203,56 @@ void count_remark(const struct cli *cli, const struct json *answer)
         cli_note("the trigger has failed so often that its fallback replicas apply");
 }
 
-static int count_print_count(struct cli *cli, const struct json *answer, int64_t count)
-{
-    if (cli->output == OUTPUT_JSON)
-        json_print(stdout, answer, false);
-    else if (cli->output == OUTPUT_PROMETHEUS)
-        prometheus_count(stdout, answer);
-    else
-        terminal_print(stdout, "%" PRId64 "\n", count);
-    count_remark(cli, answer);
-    return EXIT_OK;
-}
-
 /* --exact: any other quality is an error, and no number is printed. */
-static int refuse_inexact(const struct cli *cli, const struct json *answer, int64_t count)
+static int count_refuse_inexact(const struct cli *cli, const struct json *answer)
 {
     const char *quality = json_get_string(answer, "quality", "");
 
     count_remark(cli, answer);
-    return cli_error("NOT_EXACT", EXIT_ERROR, "the count of %" PRId64 " is %s", count,
+    return cli_error("NOT_EXACT", EXIT_ERROR, "the count of %" PRId64 " is %s",
+        json_get_integer_or(answer, "count", 0),
         strcmp(quality, "at_least") == 0 ? "a lower bound"
         : strcmp(quality, "stale") == 0  ? "stale"
                                          : "of a quality that this command does not know");
 }
 
-static bool is_exact(const struct json *answer)
+static int count_print(struct cli *cli, const struct json *answer)
 {
-    return strcmp(json_get_string(answer, "quality", ""), "exact") == 0;
+    if (cli_given(cli, OPTION_EXACT) &&
+        strcmp(json_get_string(answer, "quality", ""), "exact") != 0)
+        return count_refuse_inexact(cli, answer);
+    if (cli->output == OUTPUT_JSON)
+        json_print(stdout, answer, false);
+    else if (cli->output == OUTPUT_PROMETHEUS)
+        prometheus_count(stdout, answer);
+    else
+        terminal_print(stdout, "%" PRId64 "\n", json_get_integer_or(answer, "count", 0));
+    count_remark(cli, answer);
+    return EXIT_OK;
+}
+
+static int count_run(struct cli *cli, struct tally_request *request)
+{
+    struct json *answer = NULL;
+    int code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
+
+    if (code == EXIT_OK)
+        code = count_print(cli, answer);
+    json_free(answer);
+    return code;
 }
 
 int run_count(struct cli *cli)
 {
-    struct tally_request *request = NULL;
-    struct json *answer = NULL;
-    int64_t count = 0;
-    int code = count_request(cli, &request);
-
-    if (code == EXIT_OK)
-        code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
-    if (code != EXIT_OK)
-        return code;
-    json_get_integer(answer, "count", &count);
-    if (cli_given(cli, OPTION_EXACT) && !is_exact(answer))
-        code = refuse_inexact(cli, answer, count);
-    else
-        code = count_print_count(cli, answer, count);
-    json_free(answer);
-    return code;
+    return count_run(cli, count_request(cli, "count", "trigger"));
 }
 
-/* ---- query ---- */
-
-/* tally query: a count that no trigger describes. */
-
-static int count_fill(const struct cli *cli, struct tally_request *request)
-{
-    static const struct {
-        enum option_id option;
-        const char *field;
-    } texts[] = {
-        {OPTION_FILTER, "filter"},
-        {OPTION_INDEX, "index"},
-        {OPTION_REGION, "region"},
-        {OPTION_IDENTITY_OF, "identity_of"},
-        {OPTION_ENDPOINT, "endpoint"},
-    };
-
-    tally_request_set_string(request, "table", cli_operand(cli, 0));
-    tally_request_set_string(request, "key_condition", cli_operand(cli, 1));
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (cli_given(cli, texts[i].option))
-            tally_request_set_string(request, texts[i].field, cli->arguments.text[texts[i].option]);
-    }
-    if (cli_given(cli, OPTION_CONSISTENT))
-        tally_request_set_bool(request, "consistent_read", 1);
-    if (cli_given(cli, OPTION_MAX_PAGES))
-        tally_request_set_integer(request, "max_pages", cli_number(cli, OPTION_MAX_PAGES, 0));
-    int code = count_add_list(cli, request, OPTION_NAME, "names", value_add_name);
-    if (code == EXIT_OK)
-        code = count_add_list(cli, request, OPTION_VALUE, "values", value_add);
-    return code;
-}
-
+/* A count that no trigger describes. */
 int run_query(struct cli *cli)
 {
-    struct tally_request *request = NULL;
-    struct json *answer = NULL;
-    int64_t count = 0;
+    struct tally_request *request = count_request(cli, "query", "table");
 
-    if (tally_request_new(&request, "query") < 0)
-        return cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-    int code = count_fill(cli, request);
-    if (code != EXIT_OK) {
-        tally_request_free(request);
-        return code;
-    }
-    code = cli_ask(cli, request, "count", JSON_KIND_INTEGER, &answer);
-    if (code != EXIT_OK)
-        return code;
-    json_get_integer(answer, "count", &count);
-    if (cli->output == OUTPUT_JSON)
-        json_print(stdout, answer, false);
-    else
-        terminal_print(stdout, "%" PRId64 "\n", count);
-    count_remark(cli, answer);
-    json_free(answer);
-    return code;
+    if (request != NULL)
+        tally_request_set_string(request, "key_condition", cli_operand(cli, 1));
+    return count_run(cli, request);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client values: the --value options, as the protocol's map of AttributeValues. */
+/* Requests for a count with what the options say, and the remarks on its answer, shared by several
+ * verbs. */
 #ifndef TALLY_CLIENT_CLI_COUNT_H
 #define TALLY_CLIENT_CLI_COUNT_H
 
@@ -11,20 +12,12 @@
  * says what is wrong. */
 bool value_add(struct json *values, const char *text, char *error, size_t size);
 
-/* The request for a count, and the remarks on its answer, shared by several verbs. */
-
-/* A request for the first operand, with --max-age, --value and --replicas. *request is owned by the
- * caller. EXIT_OK, or the exit code of an error that was reported. */
-int count_request(const struct cli *cli, struct tally_request **request);
-
-/* Puts a repeated option into the request as a map, each item added by `add`. EXIT_OK, or the exit
- * code of an error that was reported. */
-int count_add_list(const struct cli *cli, struct tally_request *request, enum option_id option,
-    const char *field, bool (*add)(struct json *map, const char *text, char *error, size_t size));
+/* As cli_request, with the fields for all options that were given. NULL: a --value or a --name is
+ * invalid, which was reported. */
+struct tally_request *count_request(const struct cli *cli, const char *method, const char *operand);
 
 /* How fast the count changes: "-3.2/s, empty in 40 m 10 s"; "" where the answer does not contain
- * it.
- */
+ * it. */
 void count_describe_rate(const struct json *answer, char *text, size_t size);
 
 /* Reports on stderr what the number alone does not show: stale, at least, fallback. */

@@ -5,14 +5,13 @@
 #include <string.h>
 
 #define SERVICE_FAILED                                                                             \
-    "wait, the agent asks again; if it lasts: is this the reply of AWS (its Health Dashboard "     \
-    "knows), "                                                                                     \
-    "or of a proxy or another service in front of it?"
+    "wait, the agent retries; if it lasts, check whether this is a reply of AWS (see the AWS "     \
+    "Health Dashboard), or of a proxy or another service in front of it"
 
 static const struct {
     const char *step;
-    const char *code; /* of AWS, or the error's name: its beginning, or a part of the message; NULL:
-                         any */
+    /* The beginning of AWS's code or of the error's name, or a part of the message; NULL: any. */
+    const char *code;
     const char *text;
 } advices[] = {
     {"socket", "NOT_ALLOWED", "add this user or group to the agent's --allow-uid or --allow-gid"},
@@ -23,7 +22,7 @@ static const struct {
     {"socket", NULL,
         "start tallyd, mount the folder of its socket (not the file), and name its socket by -s or "
         "TALLY_SOCKET; `tally sockets` finds the agents of this node"},
-    {"agent", NULL, "look at the log of tallyd, and whether it has processor time and memory"},
+    {"agent", NULL, "check the log of tallyd, and whether it has enough CPU time and memory"},
     {"configuration", "UNKNOWN_TRIGGER", "name one of the triggers that `tally list` shows"},
     {"configuration", "AMBIGUOUS_TRIGGER", "name one of the triggers that the message lists"},
     {"configuration", NULL,
@@ -54,8 +53,8 @@ static const struct {
         "allows DNS (port 53, UDP and TCP)"},
     {"ca", NULL, "install ca-certificates, or set AWS_CA_BUNDLE to a readable PEM file"},
     {"tls", NULL,
-        "set AWS_CA_BUNDLE to a PEM file with the authority that signed the certificate, if that "
-        "is meant to be so; else some proxy intercepts the connection"},
+        "set AWS_CA_BUNDLE to a PEM file with the authority that signed the certificate, if this "
+        "is expected; else a proxy intercepts the connection"},
     {"clock", NULL,
         "set the clock of this machine (chrony, systemd-timesyncd): AWS refuses requests that are "
         "five minutes off"},
@@ -64,7 +63,7 @@ static const struct {
     {"sts", "ACCESS_DENIED",
         "correct the role's trust policy: `tally whoami` shows what it must allow"},
     {"sts", "throttled",
-        "wait: the agent asks again; if many agents start at once, start them more slowly"},
+        "wait: the agent retries; if many agents start at once, start them more slowly"},
     {"sts", "CREDENTIALS", "correct what STS does not accept, most often the role's ARN"},
     {"sts", "failed with HTTP", SERVICE_FAILED},
     {"sts", NULL,

@@ -6,7 +6,7 @@
 /* The step for an error with this stage ("": not given) and name. Static. */
 const char *doctor_place(const char *stage, const char *name);
 
-/* What to do about an error with this name, message and code of AWS at this step; "": not known.
+/* What to do about an error with this name, message and code of AWS at this step; "": no advice.
  * Static. */
 const char *doctor_advise(
     const char *step, const char *name, const char *aws_code, const char *message);

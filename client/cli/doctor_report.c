@@ -2,6 +2,7 @@
 #include "client/cli/doctor_report.h"
 
 #include "client/cli/doctor_advice.h"
+#include "client/cli/table.h"
 #include "client/cli/terminal.h"
 
 #include <stdarg.h>
@@ -30,6 +31,8 @@ void doctor_report_add(struct doctor_report *report, const char *step, enum doct
     va_start(arguments, format);
     vsnprintf(found, sizeof(found), format, arguments);
     va_end(arguments);
+    if (advice == NULL)
+        advice = doctor_advise(step, "", "", "");
     struct json *entry = json_new_map();
     json_set(entry, "step", json_new_string(step));
     json_set(entry, "state", json_new_string(state_names[state]));
@@ -41,24 +44,12 @@ void doctor_report_add(struct doctor_report *report, const char *step, enum doct
         doctor_report_worsen(report, EXIT_ERROR);
 }
 
-void doctor_report_describe(const struct json *error, char *text, size_t size)
-{
-    const char *code = json_get_string(error, "aws.code", "");
-    const char *id = json_get_string(error, "aws.request_id", "");
-    int used = snprintf(text, size, "%s: %s", json_get_string(error, "name", "UNKNOWN"),
-        json_get_string(error, "message", "no reason given"));
-
-    if ((code[0] != '\0' || id[0] != '\0') && used > 0 && (size_t)used < size)
-        snprintf(text + used, size - (size_t)used, " [%s%s%s]", code,
-            code[0] != '\0' && id[0] != '\0' ? ", " : "", id);
-}
-
 void doctor_report_add_error(struct doctor_report *report, const char *step,
     enum doctor_state state, const char *subject, const struct json *error)
 {
     char text[DOCTOR_TEXT_SIZE];
 
-    doctor_report_describe(error, text, sizeof(text));
+    tree_error(error, text, sizeof(text));
     doctor_report_add(report, step, state,
         doctor_advise(step, json_get_string(error, "name", ""),
             json_get_string(error, "aws.code", ""), json_get_string(error, "message", "")),
@@ -89,9 +80,8 @@ static void report_print_entry(const struct json *entry)
     enum doctor_state state = report_state_of(entry);
     const char *advice = json_get_string(entry, "advice", "");
 
-    terminal_print(stdout, "%s", terminal_colour(stdout, colours[state]));
-    terminal_print(stdout, "%-9s", state_names[state]);
-    terminal_print(stdout, "%s%-15s", terminal_reset(stdout), json_get_string(entry, "step", "?"));
+    terminal_print(stdout, "%s%-9s%s%-15s", terminal_colour(stdout, colours[state]),
+        state_names[state], terminal_reset(stdout), json_get_string(entry, "step", "?"));
     terminal_print_wrapped(stdout, json_get_string(entry, "found", ""), INDENT);
     terminal_print(stdout, "\n");
     if (advice[0] == '\0')

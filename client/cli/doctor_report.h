@@ -19,16 +19,14 @@ struct doctor_report {
     int code; /* an enum cli_exit */
 };
 
-/* Adds what was found at this step. `advice` is shown with a warning or a problem only. */
+/* Adds what was found at this step. `advice`, or NULL for that of the step, is shown with a warning
+ * or a problem only. */
 void doctor_report_add(struct doctor_report *report, const char *step, enum doctor_state state,
     const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Adds an error map, with the advice for it. `subject`: what it is about, "" for nothing. */
 void doctor_report_add_error(struct doctor_report *report, const char *step,
     enum doctor_state state, const char *subject, const struct json *error);
-
-/* An error map as text, with AWS's code and request id. */
-void doctor_report_describe(const struct json *error, char *text, size_t size);
 
 /* Raises the exit code to this one. A problem raises it to EXIT_ERROR by itself. */
 void doctor_report_worsen(struct doctor_report *report, int code);

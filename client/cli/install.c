@@ -64,14 +64,9 @@ static int copy_program(int program, const char *folder)
     int to = -1, code = EXIT_OK;
     bool made = false;
 
-    if (asprintf(&path, "%s/tally", folder) < 0)
-        path = NULL;
-    if (asprintf(&temporary, "%s/.tally.XXXXXX", folder) < 0)
-        temporary = NULL;
-    if (path == NULL || temporary == NULL) {
-        code = cli_refuse(TALLY_ENOMEM, tally_strerror(TALLY_ENOMEM));
-        goto finish;
-    }
+    if (asprintf(&path, "%s/tally", folder) < 0 ||
+        asprintf(&temporary, "%s/.tally.XXXXXX", folder) < 0)
+        memory_exhausted();
     to = mkostemp(temporary, O_CLOEXEC);
     made = to >= 0;
     if (!made)
@@ -84,7 +79,6 @@ static int copy_program(int program, const char *folder)
         made = false;
     if (code == EXIT_OK)
         terminal_print(stdout, "%s\n", path);
-finish:
     if (made)
         unlink(temporary);
     free(path);

@@ -5,10 +5,10 @@
 #include "proto/base64.h"
 #include "proto/reader.h"
 #include "proto/utf8.h"
+#include "proto/writer.h"
 
 #include <jansson.h>
 #include <math.h>
-#include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,6 +161,15 @@ struct json *json_from_msgpack(const void *data, size_t len)
     return NULL;
 }
 
+struct json *json_from_answer(const struct tally_answer *answer)
+{
+    const void *packed = NULL;
+    size_t len = 0;
+
+    return tally_answer_packed(answer, NULL, &packed, &len) == 0 ? json_from_msgpack(packed, len)
+                                                                 : NULL;
+}
+
 struct json *json_parse(const char *text, char *error, size_t size)
 {
     json_error_t details;
@@ -215,62 +224,57 @@ void json_free(struct json *json)
     json_decref(open_json(json));
 }
 
-static int json_write_value(msgpack_packer *packer, json_t *json)
+static void json_write_value(struct buffer *buffer, json_t *json)
 {
     const char *key;
     json_t *item;
     size_t i;
-    int r = 0;
 
     switch (json_typeof(json)) {
     case JSON_OBJECT:
-        r = msgpack_pack_map(packer, json_object_size(json));
+        write_map(buffer, (uint32_t)json_object_size(json));
         json_object_foreach(json, key, item)
         {
-            if (r == 0)
-                r = msgpack_pack_str_with_body(packer, key, strlen(key));
-            if (r == 0)
-                r = json_write_value(packer, item);
+            write_string(buffer, key);
+            json_write_value(buffer, item);
         }
-        return r;
+        return;
     case JSON_ARRAY:
-        r = msgpack_pack_array(packer, json_array_size(json));
+        write_array(buffer, (uint32_t)json_array_size(json));
         json_array_foreach(json, i, item)
         {
-            if (r == 0)
-                r = json_write_value(packer, item);
+            json_write_value(buffer, item);
         }
-        return r;
+        return;
     case JSON_STRING:
-        return msgpack_pack_str_with_body(
-            packer, json_string_value(json), json_string_length(json));
+        write_text(buffer, json_string_value(json), json_string_length(json));
+        return;
     case JSON_INTEGER:
-        return msgpack_pack_int64(packer, json_integer_value(json));
+        write_int(buffer, json_integer_value(json));
+        return;
     case JSON_REAL:
-        return msgpack_pack_double(packer, json_real_value(json));
+        write_float(buffer, json_real_value(json));
+        return;
     case JSON_TRUE:
-        return msgpack_pack_true(packer);
     case JSON_FALSE:
-        return msgpack_pack_false(packer);
+        write_bool(buffer, json_is_true(json));
+        return;
     case JSON_NULL:
-        break;
+        write_nil(buffer);
+        return;
     }
-    return msgpack_pack_nil(packer);
 }
 
 void *json_to_msgpack(const struct json *json, size_t *len)
 {
-    msgpack_sbuffer bytes;
-    msgpack_packer packer;
+    struct buffer packed;
 
-    msgpack_sbuffer_init(&bytes);
-    msgpack_packer_init(&packer, &bytes, msgpack_sbuffer_write);
-    if (json_write_value(&packer, open_json(json)) != 0) {
-        msgpack_sbuffer_destroy(&bytes);
-        return NULL;
-    }
-    *len = bytes.size;
-    return msgpack_sbuffer_release(&bytes);
+    buffer_init(&packed, UINT32_MAX);
+    json_write_value(&packed, open_json(json));
+    if (packed.failed)
+        buffer_free(&packed);
+    *len = packed.len;
+    return packed.data;
 }
 
 enum json_kind json_kind(const struct json *json)
@@ -307,16 +311,16 @@ const struct json *json_at(const struct json *json, size_t i)
     return wrap(json_array_get(open_json(json), i));
 }
 
-void json_each(const struct json *map,
-    void (*visit)(const char *key, const struct json *value, void *data), void *data)
+bool json_next(const struct json *map, void **at, const char **key, const struct json **value)
 {
-    const char *key;
-    json_t *value;
+    json_t *object = open_json(map);
 
-    json_object_foreach(open_json(map), key, value)
-    {
-        visit(key, wrap(value), data);
-    }
+    *at = *at == NULL ? json_object_iter(object) : json_object_iter_next(object, *at);
+    if (*at == NULL)
+        return false;
+    *key = json_object_iter_key(*at);
+    *value = wrap(json_object_iter_value(*at));
+    return true;
 }
 
 const struct json *json_get(const struct json *json, const char *path)
@@ -350,6 +354,12 @@ bool json_get_integer(const struct json *json, const char *path, int64_t *value)
     return true;
 }
 
+int64_t json_get_integer_or(const struct json *json, const char *path, int64_t fallback)
+{
+    json_get_integer(json, path, &fallback);
+    return fallback;
+}
+
 bool json_get_real(const struct json *json, const char *path, double *value)
 {
     const json_t *found = open_json(json_get(json, path));
@@ -358,6 +368,12 @@ bool json_get_real(const struct json *json, const char *path, double *value)
         return false;
     *value = json_number_value(found);
     return true;
+}
+
+double json_get_real_or(const struct json *json, const char *path, double fallback)
+{
+    json_get_real(json, path, &fallback);
+    return fallback;
 }
 
 bool json_get_bool(const struct json *json, const char *path, bool fallback)

@@ -3,6 +3,8 @@
 #ifndef TALLY_CLI_JSON_H
 #define TALLY_CLI_JSON_H
 
+#include "client/tally.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,9 @@ void json_set_allocator(void *(*allocate)(size_t size));
  * memory. Text that is not UTF-8 becomes base64. */
 struct json *json_from_msgpack(const void *data, size_t len);
 
+/* The whole answer: its result, or its error map. NULL also where it has neither. */
+struct json *json_from_answer(const struct tally_answer *answer);
+
 /* NULL if the text is not JSON; `error` then says what is wrong and where. */
 struct json *json_parse(const char *text, char *error, size_t size);
 void json_free(struct json *json); /* NULL is allowed */
@@ -52,17 +57,21 @@ void *json_to_msgpack(const struct json *json, size_t *len);
 
 /* Maps keep the order of their keys. */
 enum json_kind json_kind(const struct json *json);
-size_t json_size(const struct json *json);                     /* of an array or a map, else 0 */
+size_t json_size(const struct json *json); /* of an array or a map, else 0; NULL is allowed */
 const struct json *json_at(const struct json *json, size_t i); /* of an array, borrowed */
-void json_each(const struct json *map,
-    void (*visit)(const char *key, const struct json *value, void *data), void *data);
 
-/* The field at a path of keys and positions, separated by dots; borrowed, NULL if there is none. */
+/* The next pair of a map, borrowed; *at begins as NULL. False: there is no further one. */
+bool json_next(const struct json *map, void **at, const char **key, const struct json **value);
+
+/* The field at a path of keys and positions, separated by dots; borrowed, NULL if there is none.
+ * An empty path is the value itself. NULL as `json` is allowed here and below. */
 const struct json *json_get(const struct json *json, const char *path);
 
-/* Fields of one type; false or NULL (the fallback) where they are absent or of another. */
+/* Fields of one type; false, or the fallback, where they are absent or of another. */
 bool json_get_integer(const struct json *json, const char *path, int64_t *value);
+int64_t json_get_integer_or(const struct json *json, const char *path, int64_t fallback);
 bool json_get_real(const struct json *json, const char *path, double *value);
+double json_get_real_or(const struct json *json, const char *path, double fallback);
 bool json_get_bool(const struct json *json, const char *path, bool fallback);
 const char *json_get_string(const struct json *json, const char *path, const char *fallback);
 

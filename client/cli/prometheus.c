@@ -3,6 +3,7 @@
 #include "client/cli/terminal.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 /* Metrics with one sample each: the field, its metric, and what makes it a base unit. */
@@ -64,7 +65,8 @@ static void prometheus_print_head(FILE *file, const char *name, const char *type
 }
 
 /* Prints whole numbers exactly, to the last digit. */
-static void print_number(FILE *file, const struct json *map, const char *path, double factor)
+static void prometheus_print_number(
+    FILE *file, const struct json *map, const char *path, double factor)
 {
     int64_t whole = 0;
     double number = 0;
@@ -78,119 +80,136 @@ static void print_number(FILE *file, const struct json *map, const char *path, d
     terminal_print(file, " %.15g\n", number * factor);
 }
 
-static void print_metrics(
-    FILE *file, const struct json *map, const struct metric *metrics, size_t count)
+/* A metric's name with its labels: names and values in turn, and NULL at the end. */
+static void prometheus_print_name(FILE *file, const char *name, va_list labels)
+{
+    const char *separator = "{", *label;
+
+    terminal_print(file, "%s", name);
+    for (; (label = va_arg(labels, const char *)) != NULL; separator = ",") {
+        terminal_print(file, "%s%s=", separator, label);
+        terminal_print_label(file, va_arg(labels, const char *));
+    }
+    terminal_print(file, separator[0] == ',' ? "}" : "");
+}
+
+/* A field of the map; none where the map does not have it, rather than a 0. */
+__attribute__((sentinel)) static void prometheus_print_sample(
+    FILE *file, const struct json *map, const char *path, double factor, const char *name, ...)
 {
     double number;
+    va_list labels;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!json_get_real(map, metrics[i].path, &number))
-            continue;
-        prometheus_print_head(file, metrics[i].name, metrics[i].type, metrics[i].help);
-        terminal_print(file, "%s", metrics[i].name);
-        print_number(file, map, metrics[i].path, metrics[i].factor);
-    }
+    if (!json_get_real(map, path, &number))
+        return;
+    va_start(labels, name);
+    prometheus_print_name(file, name, labels);
+    va_end(labels);
+    prometheus_print_number(file, map, path, factor);
 }
 
-static void print_method(const char *key, const struct json *value, void *data)
+/* 1 or 0. */
+__attribute__((sentinel)) static void prometheus_print_flag(
+    FILE *file, bool flag, const char *name, ...)
 {
-    FILE *file = data;
+    va_list labels;
 
-    terminal_print(file, "tally_requests_total{method=");
-    terminal_print_label(file, key);
-    terminal_print(file, "}");
-    print_number(file, value, "", 1);
+    va_start(labels, name);
+    prometheus_print_name(file, name, labels);
+    va_end(labels);
+    terminal_print(file, " %d\n", flag);
 }
 
-static void print_aws(FILE *file, const struct json *status)
+static void print_methods(FILE *file, const struct json *methods)
+{
+    const struct json *value;
+    const char *key;
+
+    if (methods == NULL)
+        return;
+    prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
+    for (void *at = NULL; json_next(methods, &at, &key, &value);)
+        prometheus_print_sample(file, value, "", 1, "tally_requests_total", "method", key, NULL);
+}
+
+static void print_aws(FILE *file, const struct json *aws)
 {
     static const char *const services[] = {"dynamodb", "sts", "credentials"};
     static const char *const results[] = {"ok", "throttled", "failed"};
-    char path[64];
-    double number;
 
-    if (json_get(status, "aws") == NULL)
+    if (aws == NULL)
         return;
     prometheus_print_head(
         file, "tally_aws_calls_total", "counter", "Calls to AWS, repeated ones included.");
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-        for (size_t j = 0; j < sizeof(results) / sizeof(results[0]); j++) {
-            snprintf(path, sizeof(path), "aws.%s.%s", services[i], results[j]);
-            if (!json_get_real(status, path, &number))
-                continue;
-            terminal_print(file, "tally_aws_calls_total{service=\"%s\",result=\"%s\"}", services[i],
-                results[j]);
-            print_number(file, status, path, 1);
-        }
+        for (size_t j = 0; j < sizeof(results) / sizeof(results[0]); j++)
+            prometheus_print_sample(file, json_get(aws, services[i]), results[j], 1,
+                "tally_aws_calls_total", "service", services[i], "result", results[j], NULL);
     }
     prometheus_print_head(
         file, "tally_aws_connections_total", "counter", "Connections to AWS opened.");
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-        snprintf(path, sizeof(path), "aws.%s.connections", services[i]);
-        if (!json_get_real(status, path, &number))
-            continue;
-        terminal_print(file, "tally_aws_connections_total{service=\"%s\"}", services[i]);
-        print_number(file, status, path, 1);
-    }
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+        prometheus_print_sample(file, json_get(aws, services[i]), "connections", 1,
+            "tally_aws_connections_total", "service", services[i], NULL);
 }
 
-static void print_share(FILE *file, const struct json *status)
+static void print_share(FILE *file, const struct json *share)
 {
     static const char *const results[] = {"hits", "won", "lost", "failed"};
 
-    if (json_get(status, "share") == NULL)
+    if (share == NULL)
         return;
     prometheus_print_head(file, "tally_share_counts_total", "counter",
         "Counts through the shared table: answered by its record (hits), counted for the fleet "
         "(won), left to another agent (lost), counted alone because the table failed (failed).");
-    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-        char path[32];
-
-        snprintf(path, sizeof(path), "share.%s", results[i]);
-        terminal_print(file, "tally_share_counts_total{result=\"%s\"}", results[i]);
-        print_number(file, status, path, 1);
-    }
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+        prometheus_print_sample(
+            file, share, results[i], 1, "tally_share_counts_total", "result", results[i], NULL);
 }
 
-static void print_latency(FILE *file, const struct json *status)
+static void print_latency(FILE *file, const struct json *histogram)
 {
-    const struct json *bounds = json_get(status, "latency_histogram.below_ms");
-    const struct json *answers = json_get(status, "latency_histogram.answers");
-    double bound;
+    static const char bucket[] = "tally_request_duration_seconds_bucket";
+    const struct json *bounds = json_get(histogram, "below_ms");
+    const struct json *answers = json_get(histogram, "answers");
 
     if (bounds == NULL || answers == NULL)
         return;
     prometheus_print_head(file, "tally_request_duration_seconds", "histogram",
         "Time to answer, since the agent's start.");
-    for (size_t i = 0; i < json_size(bounds) && i < json_size(answers); i++) {
-        if (!json_get_real(json_at(bounds, i), "", &bound))
-            continue;
-        terminal_print(file, "tally_request_duration_seconds_bucket{le=\"%.15g\"}", bound * 0.001);
-        print_number(file, json_at(answers, i), "", 1);
+    for (size_t i = 0; i < json_size(bounds); i++) {
+        char bound[32];
+
+        snprintf(
+            bound, sizeof(bound), "%.15g", json_get_real_or(json_at(bounds, i), "", 0) * 0.001);
+        prometheus_print_sample(file, json_at(answers, i), "", 1, bucket, "le", bound, NULL);
     }
-    terminal_print(file, "tally_request_duration_seconds_bucket{le=\"+Inf\"}");
-    print_number(file, status, "latency_histogram.samples", 1);
-    terminal_print(file, "tally_request_duration_seconds_sum");
-    print_number(file, status, "latency_histogram.sum_ms", 0.001);
-    terminal_print(file, "tally_request_duration_seconds_count");
-    print_number(file, status, "latency_histogram.samples", 1);
+    prometheus_print_sample(file, histogram, "samples", 1, bucket, "le", "+Inf", NULL);
+    prometheus_print_sample(
+        file, histogram, "sum_ms", 0.001, "tally_request_duration_seconds_sum", NULL);
+    prometheus_print_sample(
+        file, histogram, "samples", 1, "tally_request_duration_seconds_count", NULL);
 }
 
 void prometheus_status(FILE *file, const struct json *status)
 {
+    double number;
+
     prometheus_print_head(file, "tally_build_info", "gauge", "The agent's version.");
-    terminal_print(file, "tally_build_info{version=");
-    terminal_print_label(file, json_get_string(status, "version", ""));
-    terminal_print(file, "} 1\n");
-    print_metrics(file, status, status_metrics, sizeof(status_metrics) / sizeof(status_metrics[0]));
-    const struct json *methods = json_get(status, "requests.by_method");
-    if (methods != NULL) {
-        prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
-        json_each(methods, print_method, file);
+    prometheus_print_flag(
+        file, true, "tally_build_info", "version", json_get_string(status, "version", ""), NULL);
+    for (size_t i = 0; i < sizeof(status_metrics) / sizeof(status_metrics[0]); i++) {
+        const struct metric *metric = &status_metrics[i];
+
+        if (!json_get_real(status, metric->path, &number))
+            continue;
+        prometheus_print_head(file, metric->name, metric->type, metric->help);
+        prometheus_print_sample(file, status, metric->path, metric->factor, metric->name, NULL);
     }
-    print_aws(file, status);
-    print_share(file, status);
-    print_latency(file, status);
+    print_methods(file, json_get(status, "requests.by_method"));
+    print_aws(file, json_get(status, "aws"));
+    print_share(file, json_get(status, "share"));
+    print_latency(file, json_get(status, "latency_histogram"));
 }
 
 static const struct metric trigger_metrics[] = {
@@ -203,41 +222,22 @@ static const struct metric trigger_metrics[] = {
         "DynamoDB read capacity units that its counts consumed.", 1},
 };
 
-static void print_trigger_names(FILE *file, const struct json *trigger)
-{
-    terminal_print(file, "{trigger=");
-    terminal_print_label(file, json_get_string(trigger, "name", ""));
-    terminal_print(file, ",table=");
-    terminal_print_label(file, json_get_string(trigger, "table", ""));
-}
-
-static void print_trigger_labels(FILE *file, const struct json *trigger)
-{
-    print_trigger_names(file, trigger);
-    terminal_print(file, "}");
-}
-
 /* A sample for each quality, of which one is 1: a label that changes would begin a new series. */
 static void print_qualities(FILE *file, const struct json *trigger)
 {
     static const char *const qualities[] = {"exact", "at_least", "stale"};
     const char *quality = json_get_string(trigger, "quality", "");
 
-    if (*quality == '\0')
-        return;
-    for (size_t i = 0; i < sizeof(qualities) / sizeof(qualities[0]); i++) {
-        terminal_print(file, "tally_trigger_quality");
-        print_trigger_names(file, trigger);
-        terminal_print(
-            file, ",quality=\"%s\"} %d\n", qualities[i], strcmp(quality, qualities[i]) == 0);
-    }
+    for (size_t i = 0; quality[0] != '\0' && i < sizeof(qualities) / sizeof(qualities[0]); i++)
+        prometheus_print_flag(file, strcmp(quality, qualities[i]) == 0, "tally_trigger_quality",
+            "trigger", json_get_string(trigger, "name", ""), "table",
+            json_get_string(trigger, "table", ""), "quality", qualities[i], NULL);
 }
 
 void prometheus_list(FILE *file, const struct json *list)
 {
     const struct json *triggers = json_get(list, "triggers");
-    size_t count = triggers != NULL ? json_size(triggers) : 0;
-    double number;
+    size_t count = json_size(triggers);
 
     for (size_t i = 0; i < sizeof(trigger_metrics) / sizeof(trigger_metrics[0]); i++) {
         const struct metric *metric = &trigger_metrics[i];
@@ -246,11 +246,9 @@ void prometheus_list(FILE *file, const struct json *list)
         for (size_t j = 0; j < count; j++) {
             const struct json *trigger = json_at(triggers, j);
 
-            if (!json_get_real(trigger, metric->path, &number))
-                continue; /* never counted: no sample, rather than a 0 */
-            terminal_print(file, "%s", metric->name);
-            print_trigger_labels(file, trigger);
-            print_number(file, trigger, metric->path, metric->factor);
+            prometheus_print_sample(file, trigger, metric->path, metric->factor, metric->name,
+                "trigger", json_get_string(trigger, "name", ""), "table",
+                json_get_string(trigger, "table", ""), NULL);
         }
     }
     prometheus_print_head(file, "tally_trigger_quality", "gauge",
@@ -263,42 +261,34 @@ void prometheus_list(FILE *file, const struct json *list)
     for (size_t j = 0; j < count; j++) {
         const struct json *trigger = json_at(triggers, j);
 
-        terminal_print(file, "tally_trigger_failed");
-        print_trigger_labels(file, trigger);
-        terminal_print(file, " %d\n", json_get(trigger, "last_error") != NULL);
+        prometheus_print_flag(file, json_get(trigger, "last_error") != NULL, "tally_trigger_failed",
+            "trigger", json_get_string(trigger, "name", ""), "table",
+            json_get_string(trigger, "table", ""), NULL);
     }
 }
 
 /* Credentials that do not expire have no sample. */
 void prometheus_identities(FILE *file, const struct json *whoami)
 {
+    static const char name[] = "tally_credentials_expiry_seconds";
     const struct json *identities = json_get(whoami, "identities");
-    size_t count = identities != NULL ? json_size(identities) : 0;
-    double number;
 
-    prometheus_print_head(
-        file, "tally_credentials_expiry_seconds", "gauge", "Time until the credentials expire.");
-    for (size_t i = 0; i < count; i++) {
+    prometheus_print_head(file, name, "gauge", "Time until the credentials expire.");
+    for (size_t i = 0; i < json_size(identities); i++) {
         const struct json *identity = json_at(identities, i);
+        char number[24];
 
-        if (!json_get_real(identity, "expires_in_ms", &number))
-            continue;
-        terminal_print(file, "tally_credentials_expiry_seconds{identity=\"%zu\",kind=", i);
-        terminal_print_label(file, json_get_string(identity, "kind", ""));
-        terminal_print(file, ",role=");
-        terminal_print_label(file, json_get_string(identity, "role", ""));
-        terminal_print(file, "}");
-        print_number(file, identity, "expires_in_ms", 0.001);
+        snprintf(number, sizeof(number), "%zu", i);
+        prometheus_print_sample(file, identity, "expires_in_ms", 0.001, name, "identity", number,
+            "kind", json_get_string(identity, "kind", ""), "role",
+            json_get_string(identity, "role", ""), NULL);
     }
 }
 
 void prometheus_count(FILE *file, const struct json *count)
 {
     prometheus_print_head(file, "tally_trigger_items", "gauge", "The count.");
-    terminal_print(file, "tally_trigger_items{trigger=");
-    terminal_print_label(file, json_get_string(count, "trigger", ""));
-    terminal_print(file, ",quality=");
-    terminal_print_label(file, json_get_string(count, "quality", ""));
-    terminal_print(file, "}");
-    print_number(file, count, "count", 1);
+    prometheus_print_sample(file, count, "count", 1, "tally_trigger_items", "trigger",
+        json_get_string(count, "trigger", ""), "quality", json_get_string(count, "quality", ""),
+        NULL);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that show one answer of the agent: list, status, whoami, call, explain, ping. */
 #include "client/cli/cli.h"
 
 #include "client/cli/count.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -14,53 +16,30 @@
 
 /* ---- list ---- */
 
-/* tally list. */
-
-static void add_integer(struct table *table, const struct json *trigger, const char *key)
-{
-    int64_t number = 0;
-
-    if (json_get_integer(trigger, key, &number))
-        table_addf(table, "%" PRId64, number);
-    else
-        table_add(table, "-");
-}
-
-static void add_duration(struct table *table, const struct json *trigger, const char *key)
-{
-    char text[32] = "-";
-    int64_t number = 0;
-
-    if (json_get_integer(trigger, key, &number))
-        duration_format(number, text, sizeof(text));
-    table_add(table, text);
-}
-
-static void add_row(struct table *table, const struct json *trigger)
+static void list_add_row(struct table *table, const struct json *trigger)
 {
     const char *index = json_get_string(trigger, "index", "");
     const char *state = json_get_string(trigger, "state", "?");
     char rate[64], text[32];
 
     table_add(table, json_get_string(trigger, "name", "?"));
-    add_integer(table, trigger, "count");
+    table_add_integer(table, trigger, "count");
     table_add(table, strcmp(state, "never") == 0 ? "not yet counted" : state);
-    add_duration(table, trigger, "age_ms");
-    add_duration(table, trigger, "polling_interval_ms");
-    add_integer(table, trigger, "target");
+    table_add_duration(table, trigger, "age_ms");
+    table_add_duration(table, trigger, "polling_interval_ms");
+    table_add_integer(table, trigger, "target");
     table_addf(table, "%s%s%s", json_get_string(trigger, "table", "?"), index[0] ? "/" : "", index);
     table_add(table, json_get_string(trigger, "region", ""));
     table_add(table, json_get_string(trigger, "identity", ""));
     count_describe_rate(trigger, rate, sizeof(rate));
     table_add(table, rate);
-    double rcu = 0;
-    json_get_real(trigger, "rcu_per_hour", &rcu);
+    double rcu = json_get_real_or(trigger, "rcu_per_hour", 0);
     snprintf(text, sizeof(text), "%.1f", rcu);
     table_add(table, rcu > 0 ? text : "");
     table_add(table, json_get_string(trigger, "counted_by", ""));
 }
 
-static void print_errors(const struct json *triggers)
+static void list_print_errors(const struct json *triggers)
 {
     for (size_t i = 0; i < json_size(triggers); i++) {
         const struct json *trigger = json_at(triggers, i);
@@ -71,15 +50,14 @@ static void print_errors(const struct json *triggers)
             continue;
         const char *name = json_get_string(trigger, "name", "?");
         tree_value("last_error", error, text, sizeof(text));
-        terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_RED));
-        terminal_print(stdout, "%s", name);
-        terminal_print(stdout, "%s: ", terminal_reset(stdout));
+        terminal_print_coloured(stdout, COLOUR_RED, name);
+        terminal_print(stdout, ": ");
         terminal_print_wrapped(stdout, text, terminal_width(name) + 2);
         terminal_print(stdout, "\n");
     }
 }
 
-static void print_list(const struct json *triggers)
+static void list_print(const struct json *triggers)
 {
     static const struct {
         const char *head;
@@ -93,46 +71,41 @@ static void print_list(const struct json *triggers)
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         table_column(&table, columns[i].head, columns[i].right);
     for (size_t i = 0; i < json_size(triggers); i++)
-        add_row(&table, json_at(triggers, i));
+        list_add_row(&table, json_at(triggers, i));
     table_print(&table, stdout, 0);
     table_free(&table);
-    print_errors(triggers);
+    list_print_errors(triggers);
+}
+
+static int list_show(struct cli *cli, const struct json *answer)
+{
+    const struct json *triggers = json_get(answer, "triggers");
+
+    if (cli->output == OUTPUT_PROMETHEUS)
+        prometheus_list(stdout, answer);
+    else if (json_size(triggers) == 0)
+        cli_note("the agent has no triggers: its configuration holds no aws-dynamodb trigger");
+    else
+        list_print(triggers);
+    return EXIT_OK;
 }
 
 int run_list(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_begin(cli);
+    int code = cli_ask_list(cli, &answer);
 
-    if (code == EXIT_OK)
-        code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &answer);
-    if (code != EXIT_OK)
-        return code;
-    const struct json *triggers = json_get(answer, "triggers");
-    if (cli->output == OUTPUT_JSON)
-        json_print(stdout, answer, false);
-    else if (cli->output == OUTPUT_PROMETHEUS)
-        prometheus_list(stdout, answer);
-    else if (json_size(triggers) == 0)
-        cli_note("the agent has no triggers: its configuration holds no aws-dynamodb trigger");
-    else
-        print_list(triggers);
-    json_free(answer);
-    return EXIT_OK;
+    return cli_show(cli, code, answer, list_show);
 }
 
 /* ---- status ---- */
 
-/* tally status. */
-
 /* A scraper runs one command: it includes the triggers' counts. */
-static int print_prometheus(struct cli *cli, const struct json *status)
+static int status_print_metrics(struct cli *cli, const struct json *status)
 {
     struct json *list = NULL;
-    int code = cli_begin(cli);
+    int code = cli_ask_list(cli, &list);
 
-    if (code == EXIT_OK)
-        code = cli_take(cli, tally_list(cli->tally), "triggers", JSON_KIND_ARRAY, &list);
     if (code != EXIT_OK)
         return code;
     prometheus_status(stdout, status);
@@ -141,43 +114,37 @@ static int print_prometheus(struct cli *cli, const struct json *status)
     return EXIT_OK;
 }
 
+static int status_show(struct cli *cli, const struct json *answer)
+{
+    if (cli->output == OUTPUT_PROMETHEUS)
+        return status_print_metrics(cli, answer);
+    tree_print(stdout, answer, 0, NULL);
+    return EXIT_OK;
+}
+
 int run_status(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_ask(cli, cli_request(cli, "status"), "connections", JSON_KIND_MAP, &answer);
+    int code = cli_ask(
+        cli, cli_request(cli, "status", NULL), "connections", JSON_KIND_MAP, &answer);
 
-    if (code != EXIT_OK)
-        return code;
-    if (cli->output == OUTPUT_JSON)
-        json_print(stdout, answer, false);
-    else if (cli->output == OUTPUT_PROMETHEUS)
-        code = print_prometheus(cli, answer);
-    else
-        tree_print(stdout, answer, 0, NULL);
-    json_free(answer);
-    return code;
+    return cli_show(cli, code, answer, status_show);
 }
 
 /* ---- whoami ---- */
 
-/* tally whoami. */
-
-static void print_state(const struct json *identity)
+static void identity_print_state(const struct json *identity)
 {
     const char *state = json_get_string(identity, "state", "?");
     bool good = strcmp(state, "valid") == 0;
-    char text[32], line[200];
+    char text[64], line[200];
     int64_t left = 0;
     size_t used = (size_t)snprintf(line, sizeof(line), "%.80s",
         strcmp(state, "none") == 0 ? "no credentials were needed yet" : state);
 
     if (json_get_integer(identity, "expires_in_ms", &left)) {
-        duration_format(left >= 0           ? left
-                        : left == INT64_MIN ? INT64_MAX
-                                            : -left,
-            text, sizeof(text));
-        used += (size_t)snprintf(line + used, sizeof(line) - used,
-            left < 0 ? ", expired %s ago" : ", expires in %s", text);
+        tree_expiry(left, text, sizeof(text));
+        used += (size_t)snprintf(line + used, sizeof(line) - used, ", %s", text);
     }
     if (json_get_integer(identity, "refresh_in_ms", &left)) {
         duration_format(left < 0 ? 0 : left, text, sizeof(text));
@@ -188,57 +155,54 @@ static void print_state(const struct json *identity)
     terminal_print(stdout, "%s\n", terminal_reset(stdout));
 }
 
-static void print_identity(const struct json *identity)
+static void identity_print(const struct json *identity)
 {
     static const char *const said[] = {
         "kind", "triggers", "why", "state", "expires_in_ms", "refresh_in_ms", NULL};
     char triggers[512] = "";
+    const char *kind = json_get_string(identity, "kind", "?");
     const struct json *names = json_get(identity, "triggers");
 
     if (names != NULL)
         tree_value("triggers", names, triggers, sizeof(triggers));
-    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
-    terminal_print(stdout, "%s", json_get_string(identity, "kind", "?"));
-    terminal_print(stdout, "%s", terminal_reset(stdout));
+    terminal_print_coloured(stdout, COLOUR_BOLD, kind);
     if (triggers[0] != '\0') {
         terminal_print(stdout, " for ");
-        terminal_print_wrapped(stdout, triggers,
-            terminal_width(json_get_string(identity, "kind", "?")) + strlen(" for "));
+        terminal_print_wrapped(stdout, triggers, terminal_width(kind) + strlen(" for "));
     }
     terminal_print(stdout, "\n  because ");
-    terminal_print_wrapped(
-        stdout, json_get_string(identity, "why", "the agent does not say"), strlen("  because "));
+    terminal_print_wrapped(stdout, json_get_string(identity, "why", "the agent gives no reason"),
+        strlen("  because "));
     terminal_print(stdout, "\n");
-    print_state(identity);
+    identity_print_state(identity);
     tree_print(stdout, identity, 2, said);
+}
+
+static int whoami_show(struct cli *cli, const struct json *answer)
+{
+    const struct json *identities = json_get(answer, "identities");
+
+    (void)cli;
+    for (size_t i = 0; i < json_size(identities); i++) {
+        if (i > 0)
+            terminal_print(stdout, "\n");
+        identity_print(json_at(identities, i));
+    }
+    return EXIT_OK;
 }
 
 int run_whoami(struct cli *cli)
 {
     struct json *answer = NULL;
-    int code = cli_ask(cli, cli_request(cli, "whoami"), "identities", JSON_KIND_ARRAY, &answer);
+    int code = cli_ask(
+        cli, cli_request(cli, "whoami", "trigger"), "identities", JSON_KIND_ARRAY, &answer);
 
-    if (code != EXIT_OK)
-        return code;
-    const struct json *identities = json_get(answer, "identities");
-    if (cli->output == OUTPUT_JSON) {
-        json_print(stdout, answer, false);
-    } else {
-        for (size_t i = 0; i < json_size(identities); i++) {
-            if (i > 0)
-                terminal_print(stdout, "\n");
-            print_identity(json_at(identities, i));
-        }
-    }
-    json_free(answer);
-    return EXIT_OK;
+    return cli_show(cli, code, answer, whoami_show);
 }
 
 /* ---- call ---- */
 
-/* tally call: any method, unchanged. */
-
-static int print_result(const void *packed, size_t len)
+static int call_print(const void *packed, size_t len)
 {
     struct json *json = json_from_msgpack(packed, len);
 
@@ -250,7 +214,7 @@ static int print_result(const void *packed, size_t len)
 }
 
 /* Params are an array: the given one, or one around the given value. */
-static int pack_params(const char *text, void **params, size_t *len)
+static int call_pack_params(const char *text, void **params, size_t *len)
 {
     char error[200];
     struct json *json = json_parse(text, error, sizeof(error));
@@ -276,14 +240,14 @@ int run_call(struct cli *cli)
     int code = EXIT_OK;
 
     if (cli_operand(cli, 1) != NULL)
-        code = pack_params(cli_operand(cli, 1), &params, &params_len);
+        code = call_pack_params(cli_operand(cli, 1), &params, &params_len);
     if (code == EXIT_OK)
-        code = cli_open(cli);
+        code = cli_begin(cli);
     if (code == EXIT_OK) {
         int r = tally_call_packed(
             cli->tally, cli_operand(cli, 0), params, params_len, &result, &result_len);
 
-        code = r < 0 ? cli_fail(tally_last_answer(cli->tally)) : print_result(result, result_len);
+        code = r < 0 ? cli_fail(tally_last_answer(cli->tally)) : call_print(result, result_len);
     }
     free(params);
     return code;
@@ -291,15 +255,14 @@ int run_call(struct cli *cli)
 
 /* ---- explain ---- */
 
-/* tally explain: from the configuration to the decision. */
-
 static void explain_print_head(const char *text)
 {
-    terminal_print(
-        stdout, "\n%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), text, terminal_reset(stdout));
+    terminal_print(stdout, "\n");
+    terminal_print_coloured(stdout, COLOUR_BOLD, text);
+    terminal_print(stdout, "\n");
 }
 
-static void print_part(const struct json *answer, const char *key, const char *head)
+static void explain_print_part(const struct json *answer, const char *key, const char *head)
 {
     const struct json *part = json_get(answer, key);
 
@@ -309,34 +272,32 @@ static void print_part(const struct json *answer, const char *key, const char *h
     tree_print(stdout, part, 2, NULL);
 }
 
-static void print_source(const struct json *answer)
+static void explain_print_source(const struct json *answer)
 {
     int64_t line = 0;
 
     explain_print_head("Configuration");
     if (json_get(answer, "source.file") != NULL) {
-        terminal_print(stdout, "  from ");
-        terminal_print(stdout, "%s", json_get_string(answer, "source.file", "?"));
+        terminal_print(stdout, "  from %s", json_get_string(answer, "source.file", "?"));
         if (json_get_integer(answer, "source.line", &line))
             terminal_print(stdout, ", line %" PRId64, line);
         terminal_print(stdout, "\n");
     }
-    const struct json *config = json_get(answer, "config");
-    tree_print(stdout, config, 2, NULL);
+    tree_print(stdout, json_get(answer, "config"), 2, NULL);
 }
 
 /* The array of pages has a heading of its own, so that it gets the whole width. */
-static void print_pages(const struct json *answer)
+static void explain_print_pages(const struct json *answer)
 {
     const struct json *pages = json_get(answer, "pages");
 
-    if (pages == NULL || json_size(pages) == 0)
+    if (json_size(pages) == 0)
         return;
     explain_print_head("Pages");
     tree_table(stdout, pages, 2);
 }
 
-static void print_cost(const struct json *answer)
+static void explain_print_cost(const struct json *answer)
 {
     double poll = 0, polls = 0, day = 0, month = 0;
     char text[300];
@@ -358,15 +319,14 @@ static void print_cost(const struct json *answer)
     terminal_print(stdout, "\n");
 }
 
-static void print_keda(const struct json *answer)
+static void explain_print_keda(const struct json *answer)
 {
-    int64_t count = 0, missing = 0, ignored = 0;
+    int64_t count = 0, missing = json_get_integer_or(answer, "keda.undercount", 0);
+    int64_t ignored = json_get_integer_or(answer, "keda.pages_ignored", 0);
     char text[200];
 
     if (!json_get_integer(answer, "keda.count", &count))
         return;
-    json_get_integer(answer, "keda.undercount", &missing);
-    json_get_integer(answer, "keda.pages_ignored", &ignored);
     explain_print_head("What KEDA would report");
     int width = snprintf(text, sizeof(text), "%" PRId64, count);
     terminal_print(stdout,
@@ -387,47 +347,59 @@ static void print_keda(const struct json *answer)
     terminal_print(stdout, "\n");
 }
 
-static void print_explanation(const struct json *answer)
+static int explain_show(struct cli *cli, const struct json *answer)
 {
     static const char *const shown[] = {"trigger", "source", "config", "identity", "endpoint",
         "request", "pages", "total", "cost", "decision", "keda", NULL};
 
-    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
-    terminal_print(stdout, "%s", json_get_string(answer, "trigger", "?"));
-    terminal_print(stdout, "%s\n", terminal_reset(stdout));
-    print_source(answer);
-    print_part(answer, "identity", "Identity");
-    print_part(answer, "endpoint", "Endpoint");
-    print_part(answer, "request", "Request (secrets masked)");
-    print_pages(answer);
-    print_part(answer, "total", "Count");
-    print_cost(answer);
-    print_part(answer, "decision", "Decision");
-    print_keda(answer);
+    (void)cli;
+    terminal_print_coloured(stdout, COLOUR_BOLD, json_get_string(answer, "trigger", "?"));
+    terminal_print(stdout, "\n");
+    explain_print_source(answer);
+    explain_print_part(answer, "identity", "Identity");
+    explain_print_part(answer, "endpoint", "Endpoint");
+    explain_print_part(answer, "request", "Request (secrets masked)");
+    explain_print_pages(answer);
+    explain_print_part(answer, "total", "Count");
+    explain_print_cost(answer);
+    explain_print_part(answer, "decision", "Decision");
+    explain_print_keda(answer);
     tree_print(stdout, answer, 0, shown);
+    return EXIT_OK;
 }
 
 int run_explain(struct cli *cli)
 {
     struct json *answer = NULL;
-    struct tally_request *request = cli_request(cli, "explain");
+    int code = cli_ask(
+        cli, count_request(cli, "explain", "trigger"), "config", JSON_KIND_MAP, &answer);
+
+    return cli_show(cli, code, answer, explain_show);
+}
+
+/* ---- ping ---- */
+
+static int ping_show(struct cli *cli, const struct json *answer)
+{
+    (void)cli;
+    terminal_print(stdout, "%.2f ms\n", json_get_real_or(answer, "round_trip_ms", 0));
+    return EXIT_OK;
+}
+
+/* The first call connects; what is measured is the round trip of the second. */
+int run_ping(struct cli *cli)
+{
+    struct json *answer = NULL;
+    int64_t start = 0;
     int code = EXIT_OK;
 
-    if (request != NULL && cli_given(cli, OPTION_REPLICAS))
-        tally_request_set_integer(request, "replicas", cli_number(cli, OPTION_REPLICAS, 0));
-    if (request != NULL)
-        code = count_add_list(cli, request, OPTION_VALUE, "values", value_add);
-    if (code != EXIT_OK) {
-        tally_request_free(request);
-        return code;
+    for (int i = 0; i < 2 && code == EXIT_OK; i++) {
+        json_free(answer);
+        answer = NULL;
+        start = clock_us();
+        code = cli_ask(cli, cli_request(cli, "ping", NULL), "pid", JSON_KIND_INTEGER, &answer);
     }
-    code = cli_ask(cli, request, "config", JSON_KIND_MAP, &answer);
-    if (code != EXIT_OK)
-        return code;
-    if (cli->output == OUTPUT_JSON)
-        json_print(stdout, answer, false);
-    else
-        print_explanation(answer);
-    json_free(answer);
-    return EXIT_OK;
+    if (code == EXIT_OK)
+        json_set(answer, "round_trip_ms", json_new_real((double)(clock_us() - start) / 1000));
+    return cli_show(cli, code, answer, ping_show);
 }

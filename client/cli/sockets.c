@@ -4,6 +4,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/reader.h"
@@ -271,7 +272,7 @@ static bool search_name(
 static void search_folder(struct search *search, int folder, const char *path, const char *rest)
 {
     char name[NAME_MAX + 1];
-    size_t len = strcspn(rest, "/"), asked = 0;
+    size_t len = strcspn(rest, "/"), found = 0;
 
     if (len == 0 || len >= sizeof(name))
         return;
@@ -291,11 +292,11 @@ static void search_folder(struct search *search, int folder, const char *path, c
     for (const struct dirent *entry; (entry = readdir(names)) != NULL;) {
         if (fnmatch(name, entry->d_name, FNM_PERIOD) != 0)
             continue;
-        if (asked == FOLDER_MAX || cli_clock_ms() >= search->deadline) {
+        if (found == FOLDER_MAX || clock_ms() >= search->deadline) {
             search->too_many = true;
             break;
         }
-        asked += search_name(search, folder, path, entry->d_name, rest + len);
+        found += search_name(search, folder, path, entry->d_name, rest + len);
     }
     closedir(names);
 }
@@ -382,15 +383,12 @@ static void show_row(const struct search *search, const char *pod, const char *u
     table_print_cell(stdout, path, terminal_width(path), false, true);
 }
 
-static void sockets_show(struct search *search, const struct probe *probe)
+static void sockets_show(struct search *search, struct probe *probe)
 {
-    if (search->keeps) {
-        search->shown++;
-        return;
-    }
     const char *version = probe->error == 0 ? json_get_string(probe->hello, "agent", "?")
                                             : tally_error_name(probe->error);
     char peer[16] = "-";
+
     if (probe->has_peer)
         snprintf(peer, sizeof(peer), "%u", (unsigned)probe->peer.uid);
     if (search->output == OUTPUT_JSON) {
@@ -402,12 +400,13 @@ static void sockets_show(struct search *search, const struct probe *probe)
             show_row(search, "POD", "UID", "VERSION", "PEER", "SOCKET");
         show_row(search, pod, probe->pod_uid, version, peer, probe->path);
     }
+    probe->shown = true;
     search->shown++;
     fflush(stdout);
 }
 
-/* One turn of all probes without an answer. Returns the number of those that remain. */
-static size_t search_turn(struct search *search)
+/* One turn of all probes without an answer. False: none remains, and all are shown. */
+static bool search_turn(struct search *search)
 {
     struct pollfd fds[PROBES_MAX];
     size_t left = 0;
@@ -418,40 +417,40 @@ static size_t search_turn(struct search *search)
 
         if (!probe->done && probe->place >= 0)
             probe_connect(probe);
+        if (probe->done && !probe->shown && !search->keeps)
+            sockets_show(search, probe);
         retry = retry || probe->place >= 0;
+        left += !probe->done;
         fds[i] = (struct pollfd){probe->place >= 0 ? -1 : probe->fd, POLLIN, 0};
     }
-    int64_t wait = search->deadline - cli_clock_ms();
+    if (left == 0)
+        return false;
+    int64_t wait = search->deadline - clock_ms();
     wait = wait < 0 ? 0 : retry && wait > RETRY_MS ? RETRY_MS : wait;
-    bool ended = false;
-    for (size_t i = 0; i < search->count; i++)
-        ended = ended || (search->probes[i]->done && !search->probes[i]->shown);
-    poll(fds, search->count, ended ? 0 : (int)wait);
+    poll(fds, search->count, (int)wait);
     for (size_t i = 0; i < search->count; i++) {
         struct probe *probe = search->probes[i];
 
         if (!probe->done && probe->fd >= 0 && fds[i].revents != 0)
             probe_read(probe);
-        if (!probe->done && cli_clock_ms() >= search->deadline)
+        if (!probe->done && clock_ms() >= search->deadline)
             probe_end(probe, TALLY_EDEADLINE);
-        if (probe->done && !probe->shown) {
-            probe->shown = true;
-            sockets_show(search, probe);
-        }
-        left += !probe->done;
     }
-    return left;
+    return true;
 }
 
-/* One descriptor for each socket, if the hard limit allows it. */
-static void raise_descriptors(void)
+/* Finds the sockets. One descriptor for each, if the hard limit allows it. */
+static void search_begin(struct search *search, const struct cli *cli, int64_t timeout_ms)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    search->output = cli->output;
+    search->deadline = clock_ms() + timeout_ms;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    search_all(cli, search);
 }
 
 static void search_remark(const struct search *search)
@@ -463,8 +462,8 @@ static void search_remark(const struct search *search)
         cli_note("%zu symbolic link%s not followed", search->links,
             search->links == 1 ? " was" : "s were");
     if (search->too_many)
-        cli_note("there are more sockets than the %d, %d of one folder, that are asked", PROBES_MAX,
-            FOLDER_MAX);
+        cli_note("there are more sockets than the %d, %d of one folder, that are probed",
+            PROBES_MAX, FOLDER_MAX);
 }
 
 static void search_free(struct search *search)
@@ -475,11 +474,9 @@ static void search_free(struct search *search)
 
 int run_sockets(struct cli *cli)
 {
-    struct search search = {.output = cli->output, .pod_width = 3, .uid_width = 3};
+    struct search search = {.pod_width = 3, .uid_width = 3};
 
-    search.deadline = cli_clock_ms() + cli_number(cli, OPTION_TIMEOUT, ANSWER_MS);
-    raise_descriptors();
-    search_all(cli, &search);
+    search_begin(&search, cli, cli_number(cli, OPTION_TIMEOUT, ANSWER_MS));
     for (size_t i = 0; i < search.count; i++) {
         const struct probe *probe = search.probes[i];
         size_t uid = terminal_width(probe->pod_uid);
@@ -488,7 +485,7 @@ int run_sockets(struct cli *cli)
         search.pod_width = pod > search.pod_width ? pod : search.pod_width;
         search.uid_width = uid > search.uid_width ? uid : search.uid_width;
     }
-    while (search.shown < search.count && search_turn(&search) > 0)
+    while (search_turn(&search))
         ;
     if (cli->output == OUTPUT_JSON)
         terminal_print(stdout, search.count == 0 ? "[]\n" : "]\n");
@@ -512,10 +509,8 @@ static void sockets_print_heading(const struct cli *cli, const struct probe *pro
     }
     if (!first)
         terminal_print(stdout, "\n");
-    terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
-    terminal_print(stdout, "%s", probe->pod);
-    terminal_print(stdout, "%s%s", probe->pod[0] != '\0' ? "  " : "", probe->path);
-    terminal_print(stdout, "%s\n", terminal_reset(stdout));
+    terminal_print(stdout, "%s%s%s%s%s\n", terminal_colour(stdout, COLOUR_BOLD), probe->pod,
+        probe->pod[0] != '\0' ? "  " : "", probe->path, terminal_reset(stdout));
 }
 
 /* Through the descriptor: the pod may have replaced the name since. */
@@ -537,18 +532,16 @@ static int sockets_run_one(struct cli *cli, const struct probe *probe, int (*run
     return code;
 }
 
-/* All are asked at once who they are, so that those that do not answer cost one deadline. */
+/* `hello` is sent to all at once, so that those that do not answer cost one deadline. */
 int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli))
 {
-    struct search search = {.output = cli->output, .keeps = true};
+    struct search search = {.keeps = true};
     int worst = EXIT_OK;
 
-    search.deadline = cli_clock_ms() + ANSWER_MS;
-    raise_descriptors();
-    search_all(cli, &search);
-    while (search.shown < search.count && search_turn(&search) > 0)
+    search_begin(&search, cli, ANSWER_MS);
+    while (search_turn(&search))
         ;
-    cli_print_errors_in_result();
+    cli_print_errors(stdout, cli->output == OUTPUT_JSON);
     for (size_t i = 0; i < search.count && worst != EXIT_USAGE; i++) {
         sockets_print_heading(cli, search.probes[i], i == 0);
         int code = sockets_run_one(cli, search.probes[i], run);

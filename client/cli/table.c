@@ -12,7 +12,7 @@
 
 /* ---- bar ---- */
 
-static size_t eighths(int64_t value, int64_t scale, size_t columns)
+static size_t bar_eighths(int64_t value, int64_t scale, size_t columns)
 {
     if (value <= 0 || scale <= 0)
         return 0;
@@ -25,7 +25,7 @@ static size_t eighths(int64_t value, int64_t scale, size_t columns)
 void bar_draw(int64_t value, int64_t scale, size_t columns, bool utf8, char *text, size_t size)
 {
     static const char *const parts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
-    size_t filled = eighths(value, scale, columns), used = 0;
+    size_t filled = bar_eighths(value, scale, columns), used = 0;
 
     text[0] = '\0';
     while (filled > 0) {
@@ -67,7 +67,7 @@ void table_column(struct table *table, const char *head, bool right)
 }
 
 /* Takes ownership of `text`. */
-static void add_owned(struct table *table, char *text)
+static void table_add_owned(struct table *table, char *text)
 {
     if (table->used == table->capacity) {
         table->capacity = table->capacity == 0 ? 64 : table->capacity * 2;
@@ -78,7 +78,7 @@ static void add_owned(struct table *table, char *text)
 
 void table_add(struct table *table, const char *text)
 {
-    add_owned(table, strdup(text != NULL ? text : ""));
+    table_add_owned(table, strdup(text != NULL ? text : ""));
 }
 
 void table_addf(struct table *table, const char *format, ...)
@@ -90,7 +90,27 @@ void table_addf(struct table *table, const char *format, ...)
     if (vasprintf(&text, format, arguments) < 0)
         memory_exhausted();
     va_end(arguments);
-    add_owned(table, text);
+    table_add_owned(table, text);
+}
+
+void table_add_integer(struct table *table, const struct json *map, const char *key)
+{
+    int64_t number = 0;
+
+    if (json_get_integer(map, key, &number))
+        table_addf(table, "%" PRId64, number);
+    else
+        table_add(table, "-");
+}
+
+void table_add_duration(struct table *table, const struct json *map, const char *key)
+{
+    char text[32] = "-";
+    int64_t number = 0;
+
+    if (json_get_integer(map, key, &number))
+        duration_format(number, text, sizeof(text));
+    table_add(table, text);
 }
 
 void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last)
@@ -106,7 +126,7 @@ void table_print_cell(FILE *file, const char *text, size_t width, bool right, bo
     terminal_print(file, last ? "\n" : "  ");
 }
 
-static void print_row(const struct table *table, FILE *file, const char *const *cells,
+static void table_print_row(const struct table *table, FILE *file, const char *const *cells,
     const size_t *widths, int indent)
 {
     size_t last = 0;
@@ -123,7 +143,7 @@ static void print_row(const struct table *table, FILE *file, const char *const *
     }
 }
 
-static size_t total_width(const struct table *table, const size_t *widths)
+static size_t table_width(const struct table *table, const size_t *widths)
 {
     size_t total = 0;
 
@@ -135,7 +155,7 @@ static size_t total_width(const struct table *table, const size_t *widths)
 }
 
 /* The widest column of text that can be narrower; columns: none. */
-static size_t widest_text(const struct table *table, const size_t *widths)
+static size_t table_widest_text(const struct table *table, const size_t *widths)
 {
     size_t widest = table->columns, least = TABLE_CUT_LEAST;
 
@@ -154,10 +174,10 @@ static void table_fit(const struct table *table, size_t *widths, size_t room)
 {
     size_t column;
 
-    while (
-        total_width(table, widths) > room && (column = widest_text(table, widths)) < table->columns)
+    while (table_width(table, widths) > room &&
+           (column = table_widest_text(table, widths)) < table->columns)
         widths[column]--;
-    for (column = table->columns; column-- > 1 && total_width(table, widths) > room;)
+    for (column = table->columns; column-- > 1 && table_width(table, widths) > room;)
         widths[column] = 0;
 }
 
@@ -187,10 +207,10 @@ void table_print(const struct table *table, FILE *file, int indent)
         table_fit(table, widths, columns > (size_t)indent ? columns - (size_t)indent : 1);
     }
     terminal_print(file, "%s", terminal_colour(file, COLOUR_BOLD));
-    print_row(table, file, table->heads, widths, indent);
+    table_print_row(table, file, table->heads, widths, indent);
     terminal_print(file, "%s", terminal_reset(file));
     for (size_t row = 0; row < rows; row++)
-        print_row(
+        table_print_row(
             table, file, (const char *const *)&table->cells[row * table->columns], widths, indent);
 }
 
@@ -222,7 +242,7 @@ void tree_label(const char *key, char *text, size_t size)
     }
 }
 
-static void format_grouped(int64_t number, char *text, size_t size)
+static void tree_format_grouped(int64_t number, char *text, size_t size)
 {
     char digits[24];
     int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
@@ -237,7 +257,7 @@ static void format_grouped(int64_t number, char *text, size_t size)
     text[used] = '\0';
 }
 
-static void format_fraction(double milliseconds, char *text, size_t size)
+static void tree_format_fraction(double milliseconds, char *text, size_t size)
 {
     if (milliseconds >= 1000 && milliseconds < MS_MAX)
         duration_format((int64_t)milliseconds, text, size);
@@ -245,7 +265,7 @@ static void format_fraction(double milliseconds, char *text, size_t size)
         snprintf(text, size, "%.3g ms", milliseconds);
 }
 
-static void append_unit(const char *key, char *text, size_t size)
+static void tree_append_unit(const char *key, char *text, size_t size)
 {
     size_t used = strlen(text);
 
@@ -255,7 +275,7 @@ static void append_unit(const char *key, char *text, size_t size)
         snprintf(text + used, size - used, " bytes");
 }
 
-static void join(const struct json *array, char *text, size_t size)
+static void tree_join(const struct json *array, char *text, size_t size)
 {
     size_t used = 0;
 
@@ -269,36 +289,55 @@ static void join(const struct json *array, char *text, size_t size)
     }
 }
 
+void tree_expiry(int64_t left_ms, char *text, size_t size)
+{
+    int64_t magnitude = left_ms >= 0 ? left_ms : left_ms == INT64_MIN ? INT64_MAX : -left_ms;
+    char when[32];
+
+    duration_format(magnitude, when, sizeof(when));
+    snprintf(text, size, left_ms < 0 ? "expired %s ago" : "expires in %s", when);
+}
+
 /* An error map of the protocol: shown as one sentence. */
-static bool table_is_error(const struct json *value)
+static bool tree_is_error(const struct json *value)
 {
     return json_kind(value) == JSON_KIND_MAP && json_get(value, "name") != NULL &&
            json_get(value, "message") != NULL && json_get(value, "code") != NULL;
 }
 
-static void format_error(const struct json *error, char *text, size_t size)
+void tree_error(const struct json *error, char *text, size_t size)
 {
     const char *code = json_get_string(error, "aws.code", "");
     const char *request_id = json_get_string(error, "aws.request_id", "");
     bool both = code[0] != '\0' && request_id[0] != '\0';
     bool any = code[0] != '\0' || request_id[0] != '\0';
 
-    snprintf(text, size, "%s: %s%s%s%s%s%s", json_get_string(error, "name", ""),
-        json_get_string(error, "message", ""), any ? " [" : "", code, both ? ", " : "", request_id,
-        any ? "]" : "");
+    snprintf(text, size, "%s: %s%s%s%s%s%s", json_get_string(error, "name", "UNKNOWN"),
+        json_get_string(error, "message", "no reason given"), any ? " [" : "", code,
+        both ? ", " : "", request_id, any ? "]" : "");
 }
 
-static void describe_map(const char *key, const struct json *value, void *data);
+/* A map inside a table's cell or a list: "key value, key value". */
+static void tree_join_map(const struct json *map, char *text, size_t size)
+{
+    const struct json *value;
+    const char *key;
+    size_t used = 0;
 
-struct description {
-    char *text;
-    size_t size, used;
-};
+    for (void *at = NULL; used + 1 < size && json_next(map, &at, &key, &value);) {
+        char label[64], item[256];
+
+        tree_label(key, label, sizeof(label));
+        tree_value(key, value, item, sizeof(item));
+        int n = snprintf(text + used, size - used, "%s%s %s", used > 0 ? ", " : "", label, item);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
 
 void tree_value(const char *key, const struct json *value, char *text, size_t size)
 {
-    int64_t integer = 0;
-    double real = 0;
+    int64_t integer = json_get_integer_or(value, "", 0);
+    double real = json_get_real_or(value, "", 0);
 
     text[0] = '\0';
     switch (json_kind(value)) {
@@ -309,19 +348,17 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
         snprintf(text, size, "%s", json_get_bool(value, "", false) ? "yes" : "no");
         return;
     case JSON_KIND_INTEGER:
-        json_get_integer(value, "", &integer);
         if (has_suffix(key, "_ms"))
             duration_format(integer, text, size);
         else if (strcmp(key, "pid") == 0 || has_suffix(key, "id"))
             snprintf(text, size, "%" PRId64, integer);
         else
-            format_grouped(integer, text, size);
-        append_unit(key, text, size);
+            tree_format_grouped(integer, text, size);
+        tree_append_unit(key, text, size);
         return;
     case JSON_KIND_REAL:
-        json_get_real(value, "", &real);
         if (has_suffix(key, "_ms"))
-            format_fraction(real, text, size);
+            tree_format_fraction(real, text, size);
         else
             snprintf(text, size, "%.10g", real);
         return;
@@ -329,99 +366,48 @@ void tree_value(const char *key, const struct json *value, char *text, size_t si
         snprintf(text, size, "%s", json_get_string(value, "", ""));
         return;
     case JSON_KIND_ARRAY:
-        join(value, text, size);
+        tree_join(value, text, size);
         return;
-    case JSON_KIND_MAP: {
-        if (table_is_error(value)) {
-            format_error(value, text, size);
-            return;
-        }
-        struct description description = {text, size, 0};
-        json_each(value, describe_map, &description);
+    case JSON_KIND_MAP:
+        if (tree_is_error(value))
+            tree_error(value, text, size);
+        else
+            tree_join_map(value, text, size);
         return;
-    }
     }
 }
 
-/* A map inside a table's cell or a list: "key value, key value". */
-static void describe_map(const char *key, const struct json *value, void *data)
+/* `without` ends with NULL; NULL: nothing is left out. */
+static bool tree_is_left_out(const char *const *without, const char *key)
 {
-    struct description *description = data;
-    char label[64], item[256];
-
-    if (description->used + 1 >= description->size)
-        return;
-    tree_label(key, label, sizeof(label));
-    tree_value(key, value, item, sizeof(item));
-    int n = snprintf(description->text + description->used, description->size - description->used,
-        "%s%s %s", description->used > 0 ? ", " : "", label, item);
-    description->used += n > 0 ? (size_t)n : 0;
-}
-
-struct walk {
-    FILE *file;
-    int indent;
-    bool milliseconds; /* the map's key ends in _ms: its fractions are milliseconds */
-    size_t width;      /* of the labels */
-    const char *const *without;
-};
-
-static bool is_left_out(const struct walk *walk, const char *key)
-{
-    for (const char *const *name = walk->without; name != NULL && *name != NULL; name++) {
-        if (strcmp(*name, key) == 0)
+    for (; without != NULL && *without != NULL; without++) {
+        if (strcmp(*without, key) == 0)
             return true;
     }
     return false;
 }
 
-static bool is_section(const struct json *value)
+static bool tree_is_section(const struct json *value)
 {
     if (json_kind(value) == JSON_KIND_ARRAY)
         return json_size(value) > 0 && json_kind(json_at(value, 0)) == JSON_KIND_MAP;
-    return json_kind(value) == JSON_KIND_MAP && !table_is_error(value);
+    return json_kind(value) == JSON_KIND_MAP && !tree_is_error(value);
 }
 
-static void table_measure(const char *key, const struct json *value, void *data)
+static void tree_add_heads(struct table *table, const struct json *map)
 {
-    struct walk *walk = data;
-    char label[64];
+    const struct json *value;
+    const char *key;
 
-    if (is_section(value) || is_left_out(walk, key))
-        return;
-    tree_label(key, label, sizeof(label));
-    size_t width = terminal_width(label);
-    if (width > walk->width)
-        walk->width = width;
-}
+    for (void *at = NULL; json_next(map, &at, &key, &value);) {
+        enum json_kind kind = json_kind(value);
+        size_t i = 0;
 
-static void print_scalar(const char *key, const struct json *value, void *data)
-{
-    const struct walk *walk = data;
-    char label[64], text[1024];
-
-    if (is_section(value) || is_left_out(walk, key))
-        return;
-    tree_label(key, label, sizeof(label));
-    bool fraction = json_kind(value) == JSON_KIND_REAL;
-    tree_value(walk->milliseconds && fraction ? "_ms" : key, value, text, sizeof(text));
-    terminal_print(walk->file, "%*s", walk->indent, "");
-    terminal_print(walk->file, "%s", label);
-    terminal_print(walk->file, "%*s  ", (int)(walk->width - terminal_width(label)), "");
-    terminal_print_wrapped(walk->file, text, (size_t)walk->indent + walk->width + 2);
-    terminal_print(walk->file, "\n");
-}
-
-static void add_head(const char *key, const struct json *value, void *data)
-{
-    struct table *table = data;
-    enum json_kind kind = json_kind(value);
-
-    for (size_t i = 0; i < table->columns; i++) {
-        if (strcmp(table->heads[i], key) == 0)
-            return;
+        while (i < table->columns && strcmp(table->heads[i], key) != 0)
+            i++;
+        if (i == table->columns)
+            table_column(table, key, kind == JSON_KIND_INTEGER || kind == JSON_KIND_REAL);
     }
-    table_column(table, key, kind == JSON_KIND_INTEGER || kind == JSON_KIND_REAL);
 }
 
 void tree_table(FILE *file, const struct json *array, int indent)
@@ -430,7 +416,7 @@ void tree_table(FILE *file, const struct json *array, int indent)
 
     table_init(&table);
     for (size_t i = 0; i < json_size(array); i++)
-        json_each(json_at(array, i), add_head, &table);
+        tree_add_heads(&table, json_at(array, i));
     for (size_t i = 0; i < json_size(array); i++) {
         for (size_t column = 0; column < table.columns; column++) {
             char text[256] = "";
@@ -450,37 +436,63 @@ void tree_table(FILE *file, const struct json *array, int indent)
     table_free(&table);
 }
 
-static void print_map(
-    FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds);
-
-static void print_section(const char *key, const struct json *value, void *data)
+/* The width of the labels of what tree_print_map prints in lines. */
+static size_t tree_label_width(const struct json *map, const char *const *without)
 {
-    const struct walk *walk = data;
-    char label[64];
+    const struct json *value;
+    const char *key;
+    size_t widest = 0;
 
-    if (!is_section(value) || is_left_out(walk, key))
-        return;
-    tree_label(key, label, sizeof(label));
-    terminal_print(walk->file, "%*s%s", walk->indent, "", terminal_colour(walk->file, COLOUR_BOLD));
-    terminal_print(walk->file, "%s", label);
-    terminal_print(walk->file, "%s\n", terminal_reset(walk->file));
-    if (json_kind(value) == JSON_KIND_ARRAY)
-        tree_table(walk->file, value, walk->indent + 2);
-    else
-        print_map(walk->file, value, walk->indent + 2, NULL, has_suffix(key, "_ms"));
+    for (void *at = NULL; json_next(map, &at, &key, &value);) {
+        char label[64];
+
+        if (tree_is_section(value) || tree_is_left_out(without, key))
+            continue;
+        tree_label(key, label, sizeof(label));
+        size_t width = terminal_width(label);
+        widest = width > widest ? width : widest;
+    }
+    return widest;
 }
 
-static void print_map(
+/* `milliseconds`: the map's key ends in _ms, so that its fractions are milliseconds. */
+static void tree_print_map(
     FILE *file, const struct json *map, int indent, const char *const *without, bool milliseconds)
 {
-    struct walk walk = {file, indent, milliseconds, 0, without};
+    const struct json *value;
+    const char *key;
+    size_t width = tree_label_width(map, without);
 
-    json_each(map, table_measure, &walk);
-    json_each(map, print_scalar, &walk);
-    json_each(map, print_section, &walk);
+    for (void *at = NULL; json_next(map, &at, &key, &value);) {
+        bool fraction = json_kind(value) == JSON_KIND_REAL;
+        char label[64], text[1024];
+
+        if (tree_is_section(value) || tree_is_left_out(without, key))
+            continue;
+        tree_label(key, label, sizeof(label));
+        tree_value(milliseconds && fraction ? "_ms" : key, value, text, sizeof(text));
+        terminal_print(file, "%*s%s", indent, "", label);
+        terminal_print(file, "%*s  ", (int)(width - terminal_width(label)), "");
+        terminal_print_wrapped(file, text, (size_t)indent + width + 2);
+        terminal_print(file, "\n");
+    }
+    for (void *at = NULL; json_next(map, &at, &key, &value);) {
+        char label[64];
+
+        if (!tree_is_section(value) || tree_is_left_out(without, key))
+            continue;
+        tree_label(key, label, sizeof(label));
+        terminal_print(file, "%*s", indent, "");
+        terminal_print_coloured(file, COLOUR_BOLD, label);
+        terminal_print(file, "\n");
+        if (json_kind(value) == JSON_KIND_ARRAY)
+            tree_table(file, value, indent + 2);
+        else
+            tree_print_map(file, value, indent + 2, NULL, has_suffix(key, "_ms"));
+    }
 }
 
 void tree_print(FILE *file, const struct json *map, int indent, const char *const *without)
 {
-    print_map(file, map, indent, without, false);
+    tree_print_map(file, map, indent, without, false);
 }

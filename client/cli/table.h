@@ -33,11 +33,15 @@ void table_column(struct table *table, const char *head, bool right); /* `head` 
 void table_add(struct table *table, const char *text);
 void table_addf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same with a field of a map; "-" where it has none. */
+void table_add_integer(struct table *table, const struct json *map, const char *key);
+void table_add_duration(struct table *table, const struct json *map, const char *key);
+
 /* Prints the rows, with a line of heads, each line behind `indent` spaces. If the stream is shown
  * on a terminal, no line is wider than it: texts are cut, and columns at the right omitted. */
 void table_print(const struct table *table, FILE *file, int indent);
 
-/* Prints one cell of a row that is shown before the others are known. The last one ends the line.
+/* Prints one cell of a row that is printed before the others are there. The last one ends the line.
  */
 void table_print_cell(FILE *file, const char *text, size_t width, bool right, bool last);
 
@@ -54,6 +58,12 @@ void tree_table(FILE *file, const struct json *array, int indent);
 /* A field in readable form: durations for keys that end in _ms, yes and no, 1,234,567 for large
  * numbers, words joined by commas. */
 void tree_value(const char *key, const struct json *value, char *text, size_t size);
+
+/* An error map as one sentence, with AWS's code and request id. */
+void tree_error(const struct json *error, char *text, size_t size);
+
+/* "expires in 12 m 5 s", or "expired 3 s ago" where less than 0 is left. */
+void tree_expiry(int64_t left_ms, char *text, size_t size);
 
 /* The key in readable form: without its unit, with spaces. */
 void tree_label(const char *key, char *text, size_t size);

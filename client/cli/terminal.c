@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,10 @@
 
 static pid_t pager_pid; /* 0: none */
 
-/* NULL: no pager is wanted. */
+/* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
+static size_t paged_columns, paged_rows;
+
+/* NULL: no pager is used. */
 static const char *pager_command(void)
 {
     const char *own = getenv("TALLY_PAGER");
@@ -75,7 +79,7 @@ void pager_begin(void)
         struct sigaction ignore = {.sa_handler = SIG_IGN};
 
         sigaction(SIGPIPE, &ignore, NULL); /* a user who quits the pager early has seen enough */
-        terminal_is_paged();
+        terminal_size(stdout, &paged_columns, &paged_rows);
         dup2(ends[1], STDOUT_FILENO);
         pager_pid = pid;
     }
@@ -96,9 +100,6 @@ void pager_end(void)
 }
 
 /* ---- terminal ---- */
-
-/* Size of the terminal to which a pager passes standard output; 0: there is no pager. */
-static size_t paged_columns, paged_rows;
 
 bool terminal_is_utf8(void)
 {
@@ -125,12 +126,7 @@ bool terminal_is_seen(FILE *file)
     return isatty(fileno(file)) || (paged_columns > 0 && file == stdout);
 }
 
-void terminal_is_paged(void)
-{
-    terminal_size(stdout, &paged_columns, &paged_rows);
-}
-
-bool terminal_has_colours(FILE *file)
+static bool terminal_has_colours(FILE *file)
 {
     const char *no_colour = getenv("NO_COLOR");
 
@@ -206,17 +202,26 @@ static size_t escape(const char *text, size_t len, enum form form, char *shown, 
     return bytes > 0 ? bytes : 1;
 }
 
-static void write_escaped(FILE *file, const char *text, size_t len, enum form form)
+/* Writes as many characters of text[len] as `columns` hold; NULL: only measures them. Returns how
+ * many columns they take. */
+static size_t write_escaped(
+    FILE *file, const char *text, size_t len, enum form form, size_t columns)
 {
     char shown[16];
+    size_t taken = 0;
 
     for (size_t bytes; len > 0; text += bytes, len -= bytes) {
         bytes = escape(text, len, form, shown, sizeof(shown));
-        if (shown[0] != '\0')
+        size_t width = shown[0] != '\0' ? strlen(shown) : 1;
+        if (width > columns - taken)
+            break;
+        taken += width;
+        if (file != NULL && shown[0] != '\0')
             fputs(shown, file);
-        else
+        else if (file != NULL)
             fwrite(text, 1, bytes, file);
     }
+    return taken;
 }
 
 static bool is_style(const char *text)
@@ -281,7 +286,7 @@ static void print_text_conversion(FILE *file, const char *conversion, va_list *a
     if (is_style(text))
         fputs(text, file);
     else
-        write_escaped(file, text, (size_t)len, FORM_TEXT);
+        write_escaped(file, text, (size_t)len, FORM_TEXT, SIZE_MAX);
     if (left)
         fprintf(file, "%*s", padding, "");
 }
@@ -304,15 +309,15 @@ static void print_number_conversion(
     va_end(copy);
     if (n < 0 || (size_t)n >= sizeof(text))
         abort();
-    write_escaped(file, text, (size_t)n, FORM_TEXT);
+    write_escaped(file, text, (size_t)n, FORM_TEXT, SIZE_MAX);
     skip_argument(conversion, len, arguments);
 }
 
-void terminal_vprint(FILE *file, const char *format, va_list arguments)
+void terminal_print(FILE *file, const char *format, ...)
 {
-    va_list left;
+    va_list arguments;
 
-    va_copy(left, arguments);
+    va_start(arguments, format);
     while (*format != '\0') {
         size_t len = strcspn(format, "%");
 
@@ -324,65 +329,34 @@ void terminal_vprint(FILE *file, const char *format, va_list arguments)
         if (format[len - 1] == '%')
             fputc('%', file);
         else if (format[len - 1] == 's')
-            print_text_conversion(file, format, &left);
+            print_text_conversion(file, format, &arguments);
         else
-            print_number_conversion(file, format, len, &left);
+            print_number_conversion(file, format, len, &arguments);
         format += len;
     }
-    va_end(left);
+    va_end(arguments);
 }
 
-void terminal_print(FILE *file, const char *format, ...)
+void terminal_print_coloured(FILE *file, enum colour colour, const char *text)
 {
-    va_list arguments;
-
-    va_start(arguments, format);
-    terminal_vprint(file, format, arguments);
-    va_end(arguments);
+    terminal_print(file, "%s%s%s", terminal_colour(file, colour), text, terminal_reset(file));
 }
 
 void terminal_print_json(FILE *file, const char *text, size_t len)
 {
-    write_escaped(file, text, len, FORM_JSON);
+    write_escaped(file, text, len, FORM_JSON, SIZE_MAX);
 }
 
 void terminal_print_label(FILE *file, const char *value)
 {
     fputc('"', file);
-    write_escaped(file, value, strlen(value), FORM_LABEL);
+    write_escaped(file, value, strlen(value), FORM_LABEL, SIZE_MAX);
     fputc('"', file);
-}
-
-/* Writes characters of text[len] until it ends or *left columns are taken. */
-static void write_columns(FILE *file, const char *text, size_t len, size_t *left)
-{
-    char shown[16];
-
-    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
-        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
-        size_t width = shown[0] != '\0' ? strlen(shown) : 1;
-        if (width > *left)
-            return;
-        *left -= width;
-        write_escaped(file, text, bytes, FORM_TEXT);
-    }
-}
-
-static size_t columns_of(const char *text, size_t len)
-{
-    char shown[16];
-    size_t width = 0;
-
-    for (size_t bytes; len > 0; text += bytes, len -= bytes) {
-        bytes = escape(text, len, FORM_TEXT, shown, sizeof(shown));
-        width += shown[0] != '\0' ? strlen(shown) : 1;
-    }
-    return width;
 }
 
 size_t terminal_width(const char *text)
 {
-    return columns_of(text, strlen(text));
+    return write_escaped(NULL, text, strlen(text), FORM_TEXT, SIZE_MAX);
 }
 
 void terminal_print_cut(FILE *file, const char *text, size_t width)
@@ -393,7 +367,7 @@ void terminal_print_cut(FILE *file, const char *text, size_t width)
 
     if (cut)
         width -= mark_width;
-    write_columns(file, text, strlen(text), &width);
+    write_escaped(file, text, strlen(text), FORM_TEXT, width);
     fputs(cut ? mark : "", file);
 }
 
@@ -403,22 +377,22 @@ void terminal_print_wrapped(FILE *file, const char *text, size_t indent)
 
     terminal_size(file, &columns, &rows);
     if (!terminal_is_seen(file) || columns < indent + 16) {
-        write_escaped(file, text, strlen(text), FORM_TEXT);
+        write_escaped(file, text, strlen(text), FORM_TEXT, SIZE_MAX);
         return;
     }
-    size_t room = columns - indent, left = room;
+    size_t line = columns - indent, left = line;
     for (;; text++) {
         size_t len = strcspn(text, " ");
-        size_t width = columns_of(text, len);
+        size_t width = write_escaped(NULL, text, len, FORM_TEXT, SIZE_MAX);
 
-        if (left < room && width + 1 > left) {
+        if (left < line && width + 1 > left) {
             fprintf(file, "\n%*s", (int)indent, "");
-            left = room;
-        } else if (left < room) {
+            left = line;
+        } else if (left < line) {
             fputc(' ', file);
             left--;
         }
-        write_escaped(file, text, len, FORM_TEXT);
+        write_escaped(file, text, len, FORM_TEXT, SIZE_MAX);
         left = width < left ? left - width : 0;
         text += len;
         if (*text == '\0')

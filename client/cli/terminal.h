@@ -3,7 +3,6 @@
 #ifndef TALLY_CLIENT_CLI_TERMINAL_H
 #define TALLY_CLIENT_CLI_TERMINAL_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,7 +14,7 @@ void pager_begin(void);
 /* Waits until the pager exits. */
 void pager_end(void);
 
-/* What a terminal can show: colours if they are wanted, and never a control character from
+/* What a terminal can show: colours, unless NO_COLOR is set, and never a control character from
  * outside. */
 
 enum colour {
@@ -28,14 +27,14 @@ enum colour {
     COLOUR_RESET
 };
 
-/* Whether the stream is a terminal that takes colours: NO_COLOR is unset, TERM not "dumb". */
-bool terminal_has_colours(FILE *file);
-
 /* Escape sequences for the stream, "" if it takes none. Static. */
 const char *terminal_colour(FILE *file, enum colour colour);
 const char *terminal_reset(FILE *file);
 
-/* Whether the environment says that text is UTF-8; else it is to be ASCII. */
+/* The text as "%s" of terminal_print, in this colour. */
+void terminal_print_coloured(FILE *file, enum colour colour, const char *text);
+
+/* Whether the environment says that text is UTF-8; else it must be ASCII. */
 bool terminal_is_utf8(void);
 
 /* Whether TERM supports no more than lines of text. */
@@ -43,9 +42,6 @@ bool terminal_is_dumb(void);
 
 /* Whether a user sees the stream: it is a terminal, or goes to one through a pager. */
 bool terminal_is_seen(FILE *file);
-
-/* Call it before a pager replaces the terminal behind standard output, which has to be one. */
-void terminal_is_paged(void);
 
 /* Width and height of the terminal behind the stream; 80 and 24 if it is not a terminal. */
 void terminal_size(FILE *file, size_t *columns, size_t *rows);
@@ -56,8 +52,6 @@ void terminal_size(FILE *file, size_t *columns, size_t *rows);
  * format itself and terminal_colour are not. Conversions are those of printf: s d i u c f g e, with
  * l, ll or z. */
 void terminal_print(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void terminal_vprint(FILE *file, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
 
 /* The same for whole JSON, and for a label's value of Prometheus, with its quotes. */
 void terminal_print_json(FILE *file, const char *text, size_t len);

@@ -4,6 +4,7 @@
 #include "client/cli/count.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -60,34 +61,29 @@ static void screen_open(void)
     terminal_print(stdout, "\x1b[?1049h\x1b[?25l");
 }
 
-static int64_t number(const struct json *json, const char *path)
+static int64_t top_number(const struct json *status, const char *path)
 {
-    int64_t value = 0;
-
-    json_get_integer(json, path, &value);
-    return value;
+    return json_get_integer_or(status, path, 0);
 }
 
-static double real(const struct json *json, const char *path)
+static double top_real(const struct json *status, const char *path)
 {
-    double value = 0;
-
-    json_get_real(json, path, &value);
-    return value;
+    return json_get_real_or(status, path, 0);
 }
 
 /* How much a counter grew, per second. */
-static double rate(
+static double top_rate(
     const struct json *before, const struct json *now, const char *path, int64_t elapsed_ms)
 {
     if (before == NULL || elapsed_ms <= 0)
         return 0;
-    double grown = real(now, path) - real(before, path);
+    double grown = top_real(now, path) - top_real(before, path);
     return grown > 0 ? grown * 1000 / (double)elapsed_ms : 0; /* an agent restarts from 0 */
 }
 
 /* One line, cut at the width of the terminal. */
-__attribute__((format(printf, 2, 3))) static void draw_line(size_t columns, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void top_draw_line(
+    size_t columns, const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -99,41 +95,44 @@ __attribute__((format(printf, 2, 3))) static void draw_line(size_t columns, cons
     terminal_print(stdout, "\n");
 }
 
-static void draw_summary(
+static void top_draw_summary(
     const struct json *before, const struct json *now, int64_t elapsed_ms, size_t columns)
 {
     char uptime[32];
-    int64_t hits = number(now, "cache.hits"), misses = number(now, "cache.misses");
+    int64_t hits = top_number(now, "cache.hits"), misses = top_number(now, "cache.misses");
 
-    duration_format(number(now, "uptime_ms"), uptime, sizeof(uptime));
+    duration_format(top_number(now, "uptime_ms"), uptime, sizeof(uptime));
     terminal_print(stdout, "%s", terminal_colour(stdout, COLOUR_BOLD));
-    draw_line(columns, "tallyd %s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB",
-        json_get_string(now, "version", "?"), number(now, "pid"), uptime,
-        number(now, "config.triggers"), number(now, "memory.rss_kb"));
+    top_draw_line(columns,
+        "tallyd %s  pid %" PRId64 "  up %s  %" PRId64 " triggers  %" PRId64 " kB",
+        json_get_string(now, "version", "?"), top_number(now, "pid"), uptime,
+        top_number(now, "config.triggers"), top_number(now, "memory.rss_kb"));
     terminal_print(stdout, "%s\n", terminal_reset(stdout));
-    draw_line(columns,
+    top_draw_line(columns,
         "requests  %8.1f/s   in flight %" PRId64 "   errors %" PRId64 "   p50 %.3g ms   p99 "
         "%.3g ms",
-        rate(before, now, "requests.answered", elapsed_ms), number(now, "requests.in_flight"),
-        number(now, "requests.errors"), real(now, "latency_ms.p50"), real(now, "latency_ms.p99"));
-    draw_line(columns,
+        top_rate(before, now, "requests.answered", elapsed_ms),
+        top_number(now, "requests.in_flight"), top_number(now, "requests.errors"),
+        top_real(now, "latency_ms.p50"), top_real(now, "latency_ms.p99"));
+    top_draw_line(columns,
         "cache     %8.1f %%   hits %" PRId64 "   misses %" PRId64 "   joined %" PRId64
         "   stale %" PRId64,
         (double)hits + (double)misses > 0 ? 100.0 * (double)hits / ((double)hits + (double)misses)
                                           : 0.0,
-        hits, misses, number(now, "cache.joined"), number(now, "cache.stale_served"));
-    draw_line(columns,
+        hits, misses, top_number(now, "cache.joined"), top_number(now, "cache.stale_served"));
+    top_draw_line(columns,
         "dynamodb  %8.1f/s   calls %" PRId64 "   throttled %" PRId64 "   failed %" PRId64
         "   flights %" PRId64 "   failed %" PRId64,
-        rate(before, now, "aws.dynamodb.calls", elapsed_ms), number(now, "aws.dynamodb.calls"),
-        number(now, "aws.dynamodb.throttled"), number(now, "aws.dynamodb.failed"),
-        number(now, "flights.started"), number(now, "flights.failed"));
-    draw_line(columns, "capacity  %8.1f RCU/s   %.10g RCU in all",
-        rate(before, now, "consumed_rcu", elapsed_ms), real(now, "consumed_rcu"));
+        top_rate(before, now, "aws.dynamodb.calls", elapsed_ms),
+        top_number(now, "aws.dynamodb.calls"), top_number(now, "aws.dynamodb.throttled"),
+        top_number(now, "aws.dynamodb.failed"), top_number(now, "flights.started"),
+        top_number(now, "flights.failed"));
+    top_draw_line(columns, "capacity  %8.1f RCU/s   %.10g RCU in all",
+        top_rate(before, now, "consumed_rcu", elapsed_ms), top_real(now, "consumed_rcu"));
     terminal_print(stdout, "\n");
 }
 
-static void draw_triggers(const struct json *list, size_t rows)
+static void top_draw_triggers(const struct json *list, size_t rows)
 {
     const struct json *triggers = json_get(list, "triggers");
     struct table table;
@@ -145,21 +144,15 @@ static void draw_triggers(const struct json *list, size_t rows)
     table_column(&table, "AGE", true);
     table_column(&table, "RATE", false);
     table_column(&table, "ERROR", false);
-    for (size_t i = 0; triggers != NULL && i < json_size(triggers) && i < rows; i++) {
+    for (size_t i = 0; i < json_size(triggers) && i < rows; i++) {
         const struct json *trigger = json_at(triggers, i);
-        char age[32] = "-", rate_text[64];
-        int64_t value = 0;
+        char rate_text[64];
 
-        if (json_get_integer(trigger, "age_ms", &value))
-            duration_format(value, age, sizeof(age));
-        table_add(&table, json_get_string(trigger, "name", "?"));
-        if (json_get_integer(trigger, "count", &value))
-            table_addf(&table, "%" PRId64, value);
-        else
-            table_add(&table, "-");
-        table_add(&table, json_get_string(trigger, "state", "?"));
-        table_add(&table, age);
         count_describe_rate(trigger, rate_text, sizeof(rate_text));
+        table_add(&table, json_get_string(trigger, "name", "?"));
+        table_add_integer(&table, trigger, "count");
+        table_add(&table, json_get_string(trigger, "state", "?"));
+        table_add_duration(&table, trigger, "age_ms");
         table_add(&table, rate_text);
         table_add(&table, json_get_string(trigger, "last_error.name", ""));
     }
@@ -167,7 +160,7 @@ static void draw_triggers(const struct json *list, size_t rows)
     table_free(&table);
 }
 
-static void draw_peers(const struct json *status, size_t rows)
+static void top_draw_peers(const struct json *status, size_t rows)
 {
     const struct json *peers = json_get(status, "connections.peers");
     struct table table;
@@ -177,15 +170,13 @@ static void draw_peers(const struct json *status, size_t rows)
     table_column(&table, "PID", true);
     table_column(&table, "REQUESTS", true);
     table_column(&table, "CONNECTED", true);
-    for (size_t i = 0; peers != NULL && i < json_size(peers) && i < rows; i++) {
+    for (size_t i = 0; i < json_size(peers) && i < rows; i++) {
         const struct json *peer = json_at(peers, i);
-        char age[32];
 
-        duration_format(number(peer, "age_ms"), age, sizeof(age));
-        table_addf(&table, "%" PRId64, number(peer, "uid"));
-        table_addf(&table, "%" PRId64, number(peer, "pid"));
-        table_addf(&table, "%" PRId64, number(peer, "requests"));
-        table_add(&table, age);
+        table_add_integer(&table, peer, "uid");
+        table_add_integer(&table, peer, "pid");
+        table_add_integer(&table, peer, "requests");
+        table_add_duration(&table, peer, "age_ms");
     }
     terminal_print(stdout, "\n");
     table_print(&table, stdout, 0);
@@ -193,7 +184,7 @@ static void draw_peers(const struct json *status, size_t rows)
 }
 
 /* Waits for a key, or for the next refresh. True: end. */
-static bool wait_for_key(int64_t interval)
+static bool top_wait_for_key(int64_t interval)
 {
     struct pollfd keys = {STDIN_FILENO, POLLIN, 0};
 
@@ -204,7 +195,7 @@ static bool wait_for_key(int64_t interval)
     return interrupted || n <= 0 || key == 'q' || key == 'Q';
 }
 
-static void draw(
+static void top_draw(
     const struct json *before, const struct json *now, const struct json *list, int64_t elapsed_ms)
 {
     size_t columns, rows;
@@ -212,25 +203,21 @@ static void draw(
     terminal_size(stdout, &columns, &rows);
     size_t room = rows > 14 ? rows - 14 : 2;
     terminal_print(stdout, "\x1b[H\x1b[2J");
-    draw_summary(before, now, elapsed_ms, columns);
-    draw_triggers(list, room * 2 / 3);
-    draw_peers(now, room / 3);
-    terminal_print(
-        stdout, "\n%sq ends%s", terminal_colour(stdout, COLOUR_DIM), terminal_reset(stdout));
+    top_draw_summary(before, now, elapsed_ms, columns);
+    top_draw_triggers(list, room * 2 / 3);
+    top_draw_peers(now, room / 3);
+    terminal_print(stdout, "\n");
+    terminal_print_coloured(stdout, COLOUR_DIM, "q ends");
     fflush(stdout);
 }
 
 /* Does not report an error: that has to wait until the terminal is restored. */
 static bool top_look(struct cli *cli, const char *method, struct json **result)
 {
-    const void *packed = NULL;
-    size_t len = 0;
-
     json_free(*result);
     *result = NULL;
-    if (tally_call_packed(cli->tally, method, NULL, 0, &packed, &len) < 0)
-        return false;
-    *result = json_from_msgpack(packed, len);
+    if (tally_call_packed(cli->tally, method, NULL, 0, NULL, NULL) == 0)
+        *result = json_from_answer(tally_last_answer(cli->tally));
     return *result != NULL;
 }
 
@@ -240,10 +227,10 @@ static void top_show(struct cli *cli, int64_t interval)
     int64_t last = 0;
 
     while (top_look(cli, "status", &now) && top_look(cli, "list", &list)) {
-        int64_t time = cli_clock_ms();
+        int64_t time = clock_ms();
 
-        draw(before, now, list, time - last);
-        if (wait_for_key(interval))
+        top_draw(before, now, list, time - last);
+        if (top_wait_for_key(interval))
             break;
         json_free(before);
         before = now;
@@ -266,7 +253,7 @@ int run_top(struct cli *cli)
                          "`tally status` prints the same once");
     if (interval < 100 || interval > 3600 * 1000)
         return cli_usage("--interval: between 100ms and 1h");
-    int code = cli_open(cli);
+    int code = cli_begin(cli);
     if (code != EXIT_OK)
         return code;
     if (tally_ping(cli->tally) < 0)

@@ -4,6 +4,7 @@
 #include "client/cli/count.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "proto/clock.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -23,7 +24,7 @@ struct watch {
     int code;
 };
 
-static void print_time(void)
+static void watch_print_time(void)
 {
     struct timespec now;
     struct tm parts;
@@ -35,12 +36,12 @@ static void print_time(void)
     terminal_print(stdout, "%s", text);
 }
 
-/* The rate has a column of its own, beside the bar where both have room. */
+/* The rate has a column of its own, beside the bar where there is space for both. */
 enum { BAR_AT = 66, BAR_LEAST = 4, RATE_WIDTH = 26 };
 
 /* The scale is the trigger's target, so that two bars can be compared; a full bar is followed by
  * how often the target is exceeded. */
-static void print_bar(struct watch *watch, int64_t count, int64_t target, size_t from)
+static void watch_print_bar(struct watch *watch, int64_t count, int64_t target, size_t from)
 {
     size_t columns, rows;
     char text[1024];
@@ -52,14 +53,14 @@ static void print_bar(struct watch *watch, int64_t count, int64_t target, size_t
         watch->most = count;
     bar_draw(
         count, target > 0 ? target : watch->most, columns - from, watch->utf8, text, sizeof(text));
-    terminal_print(
-        stdout, "  %s%s%s", terminal_colour(stdout, COLOUR_GREEN), text, terminal_reset(stdout));
+    terminal_print(stdout, "  ");
+    terminal_print_coloured(stdout, COLOUR_GREEN, text);
     if (target > 0 && count > target)
         terminal_print(stdout, " %.4gx target", (double)count / (double)target);
 }
 
 /* Returns the columns that it has used, beside a bar. */
-static size_t print_rate(const struct watch *watch, const struct json *answer)
+static size_t watch_print_rate(const struct watch *watch, const struct json *answer)
 {
     char text[64];
 
@@ -71,74 +72,66 @@ static size_t print_rate(const struct watch *watch, const struct json *answer)
 }
 
 /* Why a stale count is not newer. */
-static void print_reason(const struct json *answer)
+static void watch_print_reason(const struct json *answer)
 {
     const char *name = json_get_string(answer, "last_error.name", "");
 
     if (name[0] == '\0')
         return;
-    terminal_print(stdout, "  %s", terminal_colour(stdout, COLOUR_RED));
-    terminal_print(stdout, "%s", name);
-    terminal_print(stdout, "%s: ", terminal_reset(stdout));
-    terminal_print(stdout, "%s", json_get_string(answer, "last_error.message", ""));
+    terminal_print(stdout, "  ");
+    terminal_print_coloured(stdout, COLOUR_RED, name);
+    terminal_print(stdout, ": %s", json_get_string(answer, "last_error.message", ""));
 }
 
 static void watch_print_count(struct watch *watch, const struct json *answer)
 {
-    int64_t count = 0, target = 0;
+    int64_t count = json_get_integer_or(answer, "count", 0);
+    int64_t target = json_get_integer_or(answer, "target", 0);
     const char *quality = json_get_string(answer, "quality", "?");
 
-    json_get_integer(answer, "count", &count);
-    json_get_integer(answer, "target", &target);
-    print_time();
-    terminal_print(stdout, "  %12" PRId64 "  ", count);
-    terminal_print(stdout, "%s", quality);
-    print_reason(answer);
+    watch_print_time();
+    terminal_print(stdout, "  %12" PRId64 "  %s", count, quality);
+    watch_print_reason(answer);
     if (strcmp(quality, "stale") != 0) {
         size_t width = strlen(quality);
 
         if (watch->terminal)
             terminal_print(stdout, "%*s", width < 8 ? (int)(8 - width) : 0, "");
-        width = print_rate(watch, answer);
+        width = watch_print_rate(watch, answer);
         if (watch->terminal)
-            print_bar(watch, count, target, BAR_AT + width);
+            watch_print_bar(watch, count, target, BAR_AT + width);
     }
     terminal_print(stdout, "\n");
 }
 
-static void print_error(const struct tally_answer *answer)
+static void watch_print_error(const struct tally_answer *answer)
 {
-    print_time();
-    terminal_print(stdout, "  %12s  %s%s%s: ", "-", terminal_colour(stdout, COLOUR_RED),
-        tally_answer_error_name(answer), terminal_reset(stdout));
-    terminal_print(stdout, "%s", tally_answer_error_message(answer));
-    terminal_print(stdout, "\n");
+    watch_print_time();
+    terminal_print(stdout, "  %12s  ", "-");
+    terminal_print_coloured(stdout, COLOUR_RED, tally_answer_error_name(answer));
+    terminal_print(stdout, ": %s\n", tally_answer_error_message(answer));
 }
 
 static void on_change(const struct tally_answer *answer, void *data)
 {
     struct watch *watch = data;
-    const void *packed = NULL;
-    size_t len = 0;
     int error = tally_answer_error(answer);
     bool first = !watch->seen;
 
     if (error == TALLY_ECLOSED)
         return;
     watch->seen = true;
-    struct json *json = tally_answer_packed(answer, NULL, &packed, &len) == 0
-                            ? json_from_msgpack(packed, len)
-                            : NULL;
-    bool is_count = json != NULL && json_get(json, "trigger") != NULL;
+    struct json *json = json_from_answer(answer);
+    bool is_count = json_get(json, "trigger") != NULL;
     if (error == TALLY_ENOAGENT && !first)
         cli_note("%s; waiting for it", tally_answer_error_message(answer));
     else if (error < 0 && (!is_count || error == TALLY_EUNKNOWN_TRIGGER)) {
-        watch->code = cli_fail(answer); /* the watch was refused, or its trigger is gone */
+        watch->code = cli_fail(answer); /* the watch was refused, or its trigger was removed */
         watch->done = true;
     } else if (watch->cli->output == OUTPUT_JSON && json != NULL)
         json_print(stdout, json, true);
     else if (error < 0)
-        print_error(answer);
+        watch_print_error(answer);
     else if (json != NULL)
         watch_print_count(watch, json);
     json_free(json);
@@ -155,9 +148,9 @@ static void on_ping(const struct tally_answer *answer, void *data)
 
 /* Before the first output: after the deadline a slow first count of a running agent is waited for,
  * unless --timeout was given. EXIT_OK: go on, for at most *timeout. */
-static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
+static int watch_check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
 {
-    int64_t left = *deadline - cli_clock_ms();
+    int64_t left = *deadline - clock_ms();
 
     if (watch->seen || *deadline == INT64_MAX)
         return EXIT_OK;
@@ -174,16 +167,16 @@ static int check_deadline(struct watch *watch, int64_t *deadline, int *timeout)
 }
 
 /* Runs the loop until the watch ends, without an error only by an interrupt, or by the end of the
- * program that reads the lines: poll(2) reports that without being asked. */
-static int turn(struct watch *watch, struct tally_async *async)
+ * program that reads the lines: poll(2) always reports that. */
+static int watch_run(struct watch *watch, struct tally_async *async)
 {
-    int64_t deadline = cli_clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
+    int64_t deadline = clock_ms() + cli_number(watch->cli, OPTION_TIMEOUT, 5000);
 
     while (!watch->done) {
         struct pollfd fds[] = {
             {tally_async_fd(async), tally_async_events(async), 0}, {STDOUT_FILENO, 0, 0}};
         int timeout = tally_async_timeout(async);
-        int code = check_deadline(watch, &deadline, &timeout);
+        int code = watch_check_deadline(watch, &deadline, &timeout);
 
         if (code != EXIT_OK)
             return code;
@@ -199,21 +192,11 @@ static int turn(struct watch *watch, struct tally_async *async)
     return watch->code;
 }
 
-static int ask_for_life(struct tally_async *async, struct watch *watch)
-{
-    struct tally_request *request = NULL;
-    int r = tally_request_new(&request, "ping");
-
-    if (r == 0)
-        r = tally_async_call(async, request, 5000, on_ping, watch, NULL);
-    tally_request_free(request);
-    return r;
-}
-
 int run_watch(struct cli *cli)
 {
     struct watch watch = {
         .cli = cli, .terminal = isatty(fileno(stdout)), .utf8 = terminal_is_utf8()};
+    struct tally_request *ping = cli_request(cli, "ping", NULL);
     struct tally_async *async = NULL;
     int r = tally_async_open(&async, cli->socket);
 
@@ -221,8 +204,9 @@ int run_watch(struct cli *cli)
         r = tally_async_watch(async, cli_operand(cli, 0), cli_number(cli, OPTION_MAX_AGE, -1),
             on_change, &watch, NULL);
     if (r == 0)
-        r = ask_for_life(async, &watch);
-    int code = r < 0 ? cli_refuse(r, tally_strerror(r)) : turn(&watch, async);
+        r = tally_async_call(async, ping, 5000, on_ping, &watch, NULL);
+    int code = r < 0 ? cli_refuse(r, tally_strerror(r)) : watch_run(&watch, async);
     tally_async_close(async);
+    tally_request_free(ping);
     return code;
 }

@@ -60,13 +60,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bridge_stats stats = {0};
     struct agent_link *link = agent_link_create(&(struct agent_link_options){
         .loop = loop, .socket = "/nonexistent/tally.sock", .turned = on_nothing});
-    struct page_room pages = {.loop = loop, .link = link, .stats = &stats};
-    struct stream_room room = {.loop = loop, .link = link, .pages = &pages, .stats = &stats};
+    struct page_shared pages = {.loop = loop, .link = link, .stats = &stats};
+    struct stream_shared shared = {.loop = loop, .link = link, .pages = &pages, .stats = &stats};
     void *http2;
 
     log_set_level(LOG_LEVEL_ERROR);
     MUST(loop != NULL && link != NULL);
-    http2 = http2_create(&room, on_nothing, NULL);
+    http2 = http2_create(&shared, on_nothing, NULL);
     MUST(http2 != NULL);
     /* Most inputs begin as a client does, so that they get further. */
     if (size > 0 && (data[0] & 1) != 0)
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             http2, (const uint8_t *)"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
     speak(loop, http2, data, size);
     http2_protocol.destroy(http2);
-    MUST(stats.streams == 0 && room.request_bytes == 0 && pages.asking == 0 && pages.bytes == 0);
+    MUST(stats.streams == 0 && shared.request_bytes == 0 && pages.asking == 0 && pages.bytes == 0);
     agent_link_destroy(link);
     loop_destroy(loop);
     return 0;

@@ -78,6 +78,7 @@ def count_of(number, quality="exact", **more):
     (["count", "a", "--value", "k=1"], "is not :placeholder=VALUE"),
     (["count", "a", "--value", ':k={"S"'], "invalid JSON"),
     (["count", "a", "--until", "x"], "count does not take option --until"),
+    (["query", "t", "k = :k", "--filter="], "option --filter requires a non-empty EXPR"),
     (["ping", "-o", "xml"], 'ping has no "xml": it has text, json'),
     (["top", "-o", "json"], 'top has no "json": it has text'),
     (["wait", "a"], "--until 'count <= 0'"),
@@ -86,7 +87,7 @@ def count_of(number, quality="exact", **more):
     (["query", "t"], "tally query TABLE KEY_CONDITION"),
     (["query", "t", "k = :k", "--name", "k=x"], "is not #placeholder=attribute"),
     (["call", "ping", "{"], "invalid JSON"),
-    (["-s", "", "ping"], "the socket path is empty"),
+    (["-s", "", "ping"], "option --socket requires a non-empty PATH"),
     (["top"], "top needs a terminal"),
 ])
 def test_wrong_usage_is_reported_in_one_line(arguments, words):
@@ -509,7 +510,7 @@ def test_wait_outlasts_errors_that_may_pass(fake):
     agent = fake(count=answer)
     code, out, err = tally("wait", "x", "--until", "count == 0", "-i", "10ms", path=agent.path)
     assert (code, out) == (0, "0\n")
-    assert "THROTTLED: slow; asking again" in err
+    assert "THROTTLED: slow; retrying" in err
 
 
 def test_wait_gives_up_on_errors_that_stay(fake):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way to the agent, with one that says what a test wants. */
 #include "client/bridge/activity.h"
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "proto/writer.h"
 #include "tests/fake/fake_agent.h"

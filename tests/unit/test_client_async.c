@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/clock.h"
 #include "client/tally.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "proto/writer.h"
 #include "tests/fake/fake_agent.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/answer.h"
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "proto/limits.h"
 #include "tests/unit/client_world.h"
 
@@ -461,7 +461,7 @@ static bool reply_enough(
     int64_t enough = 0;
 
     (void)count;
-    if (!text_equals(request->method, "count") || !field_find(&params, "0.enough") ||
+    if (!text_equals(request->method, "count") || !reader_find(&params, "0.enough") ||
         !reader_int(&params, &enough) || enough != 1)
         return false;
     answer_count(out, request->id, *(int64_t *)data);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/cli.h"
+#include "client/cli/condition.h"
 #include "client/cli/json.h"
-#include "client/cli/wait.h"
 #include "tests/unit/test.h"
 
 static enum verdict check(const char *condition, const char *answer)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/clock.h"
+#include "proto/clock.h"
 #include "tests/unit/client_world.h"
 
 #include <pthread.h>

@@ -9,8 +9,8 @@
 static struct loop *loop;
 static struct agent_link *link_;
 static struct bridge_stats stats;
-static struct page_room pages;
-static struct stream_room room;
+static struct page_shared pages;
+static struct stream_shared shared;
 static void *http2;
 static uint8_t sent[65536];
 static size_t sent_len;
@@ -56,9 +56,9 @@ static void set_up(void)
     loop = loop_create();
     link_ = agent_link_create(&(struct agent_link_options){
         .loop = loop, .socket = "/nonexistent/tally.sock", .turned = on_nothing});
-    pages = (struct page_room){.loop = loop, .link = link_, .stats = &stats};
-    room = (struct stream_room){.loop = loop, .link = link_, .pages = &pages, .stats = &stats};
-    http2 = http2_create(&room, on_nothing, NULL);
+    pages = (struct page_shared){.loop = loop, .link = link_, .stats = &stats};
+    shared = (struct stream_shared){.loop = loop, .link = link_, .pages = &pages, .stats = &stats};
+    http2 = http2_create(&shared, on_nothing, NULL);
     CHECK(loop != NULL && link_ != NULL && http2 != NULL);
     take("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
     give();
@@ -68,7 +68,7 @@ static void tear_down(void)
 {
     http2_protocol.destroy(http2);
     CHECK_INT(0, stats.streams);
-    CHECK_INT(0, room.request_bytes);
+    CHECK_INT(0, shared.request_bytes);
     agent_link_destroy(link_);
     loop_destroy(loop);
 }

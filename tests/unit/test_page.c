@@ -10,10 +10,10 @@ static void on_done(void *data)
     (void)data;
 }
 
-static int status_of(struct page_room *room, const char *path)
+static int status_of(struct page_shared *shared, const char *path)
 {
     const struct page_request request = {.is_get = true, .path = {path, strlen(path)}};
-    struct page *page = page_open(room, &request, on_done, NULL);
+    struct page *page = page_open(shared, &request, on_done, NULL);
     int status = page_head(page)->status;
 
     CHECK(page_is_ready(page));
@@ -24,11 +24,11 @@ static int status_of(struct page_room *room, const char *path)
 TEST(the_probe_is_answered_where_unread_pages_hold_all_memory)
 {
     struct bridge_stats stats = {0};
-    struct page_room room = {.stats = &stats, .bytes = ALL_BYTES};
+    struct page_shared shared = {.stats = &stats, .bytes = ALL_BYTES};
 
-    CHECK_INT(200, status_of(&room, "/healthz"));
-    CHECK_INT(404, status_of(&room, "/nothing"));
-    CHECK_INT(ALL_BYTES, room.bytes);
+    CHECK_INT(200, status_of(&shared, "/healthz"));
+    CHECK_INT(404, status_of(&shared, "/nothing"));
+    CHECK_INT(ALL_BYTES, shared.bytes);
 }
 
 TEST_MAIN(RUN(the_probe_is_answered_where_unread_pages_hold_all_memory))

@@ -8,8 +8,8 @@
  *
  * FIELD is count, scanned, pages, age_ms, consumed_rcu, desired_replicas, active or fallback;
  * VALUE is a number, true or false. A field alone means that it is true, or not 0. */
-#ifndef TALLY_CLIENT_CLI_WAIT_H
-#define TALLY_CLIENT_CLI_WAIT_H
+#ifndef TALLY_CLIENT_CLI_CONDITION_H
+#define TALLY_CLIENT_CLI_CONDITION_H
 
 #include "client/cli/json.h"
 
