@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks includes: the rooms of the tree include each other in one direction only, only its owner
 includes a third-party header, no units include each other in a cycle, and pure functions include no
-loop, no network and no clock. `--self-test` shows that the check can fail."""
+loop, no network and no clock; and a function that a header declares is defined by its unit, so that
+no call hides from these checks. `--self-test` shows that the check can fail."""
 
 import collections
 import os
@@ -77,7 +78,28 @@ def check(texts):
                 faults.append(f"{name}:{line}: {fault}")
     for leaf in LEAVES:
         faults += check_leaf(leaf, texts)
+    for name, text in texts.items():
+        if name.endswith(".h") and room(name) != "tests" and unit(name) + ".c" in texts:
+            faults += [f"{name}: {function} is not defined in {unit(name)}.c"
+                       for function in declared(text)
+                       if function not in defined(texts[unit(name) + ".c"])]
     return faults + [f"a circle of includes: {' -> '.join(circle)}" for circle in circles(texts)]
+
+
+def declared(text):
+    """The functions that a header declares, by prototypes of their own."""
+    text = re.sub(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", "", source.code(text), flags=re.MULTILINE)
+    while re.search(r"\{[^{}]*\}", text):
+        text = re.sub(r"\{[^{}]*\}", ";", text)
+    found = [re.match(r"(?!typedef\b|static\b)[\w\s*]+?(\w+)\s*\(", statement.strip())
+             for statement in text.split(";")]
+    return [match.group(1) for match in found if match]
+
+
+def defined(text):
+    """The functions that a source defines, at the start of a line."""
+    return set(re.findall(r"^(?!static\b)\w[\w\s*]*?(\w+)\s*\([^;{]*\)\s*\{", source.code(text),
+                          flags=re.MULTILINE))
 
 
 def unit(name):
@@ -167,6 +189,8 @@ def self_test():
         "agent/count/c.h": '#include "agent/count/d.h"\n',
         "agent/count/d.c": '#include "agent/count/c.h"\n',
         "proto/reader.c": "long now(void)\n{\n    return time(0);\n}\n",
+        "agent/aws/y.h": "struct y;\nint y_open(struct y *y,\n    int n);\n",
+        "agent/aws/y.c": "static int y_open(struct y *y, int n)\n{\n    return n;\n}\n",
     }
     good = {
         "agent/main.c": '#include "agent/ipc/server.h"\n',
@@ -174,6 +198,8 @@ def self_test():
         "client/cli/a.c": '#include "client/tally.h"\n',
         "agent/loop.c": "#include <uv.h>\n",
         "proto/reader.c": "/* time() is not asked */\n",
+        "agent/ipc/z.h": "struct z {\n    int n;\n};\nconst char *z_name(struct z *z) __attribute__((pure));\n",
+        "agent/ipc/z.c": "const char *z_name(\n    struct z *z)\n{\n    return 0;\n}\n",
     }
     faults = check(bad)
     missed = [name for name in bad if name != "agent/aws/sigv4.h"

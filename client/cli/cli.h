@@ -80,27 +80,6 @@ int cli_show(struct cli *cli, int code, struct json *result,
 /* Whether the answer to `hello` is that of an agent. */
 bool cli_is_hello(const struct json *answer);
 
-/* Runs the verb with each agent that `tally sockets` finds, under a heading for each; with -o json
- * as one object by the path of the socket. The largest of the exit codes. */
-int sockets_run_all(struct cli *cli, int (*run)(struct cli *cli));
-
-/* One function for each verb. */
-int run_call(struct cli *cli);
-int run_count(struct cli *cli);
-int run_doctor(struct cli *cli);
-int run_explain(struct cli *cli);
-int run_install(struct cli *cli);
-int run_list(struct cli *cli);
-int run_ping(struct cli *cli);
-int run_query(struct cli *cli);
-int run_ready(struct cli *cli);
-int run_sockets(struct cli *cli);
-int run_status(struct cli *cli);
-int run_top(struct cli *cli);
-int run_wait(struct cli *cli);
-int run_watch(struct cli *cli);
-int run_whoami(struct cli *cli);
-
 /* ---- memory ---- */
 
 /* The command, unlike the library, exits when it is out of memory: half a table or an empty list

@@ -3,6 +3,7 @@
 
 #include "client/cli/prometheus.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally doctor: every step from the socket to the table, what is found there, and what to do. It
  * works from what the agent answers; a failed call shows by its `stage` at which step it failed. */
-#include "client/cli/cli.h"
 #include "client/cli/doctor_advice.h"
 #include "client/cli/doctor_answers.h"
 #include "client/cli/doctor_report.h"
 #include "client/cli/table.h"
+#include "client/cli/verbs.h"
 #include "proto/clock.h"
 #include "proto/duration.h"
 #include "proto/limits.h"

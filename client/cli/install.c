@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally install: puts this program into a shared volume. */
-#include "client/cli/cli.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that show one answer of the agent: list, status, whoami, call, explain, ping. */
-#include "client/cli/cli.h"
 
 #include "client/cli/count.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/clock.h"
 #include "proto/duration.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally sockets: the agents of the pods on this node. A pod controls its volume: no link there is
  * followed, and the peer may answer anything. */
-#include "client/cli/cli.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/clock.h"
 #include "proto/limits.h"
 #include "proto/message.h"

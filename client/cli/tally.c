@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally: the command that queries a tally agent. The table of its verbs, help, and the choice of
  * the verb. */
-#include "client/cli/cli.h"
 #include "client/cli/json.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/suggest.h"
 
 #include <errno.h>

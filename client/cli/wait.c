@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally wait and tally ready, for init containers, hooks and probes. */
-#include "client/cli/cli.h"
 #include "client/cli/condition.h"
 #include "client/cli/count.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/clock.h"
 #include "proto/duration.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tally watch: a line per change. */
-#include "client/cli/cli.h"
 #include "client/cli/count.h"
 #include "client/cli/table.h"
 #include "client/cli/terminal.h"
+#include "client/cli/verbs.h"
 #include "proto/clock.h"
 
 #include <inttypes.h>
