@@ -646,7 +646,7 @@ bool shared_counts_give_back(struct ring *all)
         else if (shared->step != SHARE_END)
             share_freeze(shared);
     }
-    for (struct ring *at = all->next; at != all; at = at->next)
+    RING_EACH(at, all)
         is_busy |= RING_MEMBER(at, struct shared_count, link)->step == SHARE_END;
     return is_busy;
 }

@@ -83,7 +83,7 @@ void waiters_satisfy(struct waiters *waiters, uint64_t count)
 {
     int64_t now = loop_now(waiters->loop);
 
-    for (struct ring *at = waiters->requests.next; at != &waiters->requests; at = at->next) {
+    RING_EACH(at, &waiters->requests) {
         struct count_request *request = waiters_request_of(at);
 
         if (request->enough > 0 && request->enough <= count)
@@ -95,7 +95,7 @@ void waiters_satisfy(struct waiters *waiters, uint64_t count)
 void waiters_take_all(struct waiters *waiters, struct ring *taken)
 {
     ring_take_all(&waiters->requests, taken);
-    for (struct ring *at = taken->next; at != taken; at = at->next)
+    RING_EACH(at, taken)
         waiters_request_of(at)->deadline.place = 0;
     waiters_settle(waiters);
 }
@@ -148,7 +148,7 @@ int64_t watchers_max_age(const struct watchers *watchers, int64_t default_ms)
 {
     int64_t least = INT64_MAX;
 
-    for (struct ring *at = watchers->watching.next; at != &watchers->watching; at = at->next) {
+    RING_EACH(at, &watchers->watching) {
         int64_t wanted_ms = watchers_watch_of(at)->max_age_ms;
 
         if (wanted_ms == COUNT_AGE_DEFAULT)

@@ -176,7 +176,7 @@ static void channels_set_tight(struct channels *all, bool tight)
     if (all->tight == tight)
         return;
     all->tight = tight;
-    for (struct ring *at = all->list.next; at != &all->list; at = at->next)
+    RING_EACH(at, &all->list)
         if (!channel_of(at)->closing)
             channels_bound_send_buffer(all, channel_of(at)->fd);
 }
@@ -222,7 +222,7 @@ static size_t channels_measure(const struct channels *all)
 {
     size_t sum = all->reserved_bytes;
 
-    for (struct ring *at = all->list.next; at != &all->list; at = at->next) {
+    RING_EACH(at, &all->list) {
         channel_measure_unread(channel_of(at));
         sum += channel_kept(channel_of(at));
     }
@@ -233,7 +233,7 @@ static struct channel *channels_largest(const struct channels *all)
 {
     struct channel *largest = NULL;
 
-    for (struct ring *at = all->list.next; at != &all->list; at = at->next)
+    RING_EACH(at, &all->list)
         if (largest == NULL || channel_kept(channel_of(at)) > channel_kept(largest))
             largest = channel_of(at);
     return largest;

@@ -362,7 +362,7 @@ static void on_gone(void *data)
 
 static struct trigger_watch *watch_find(struct session *session, const char *name)
 {
-    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+    RING_EACH(at, &session->watches)
         if (strcmp(trigger_watch_of(at)->name, name) == 0)
             return trigger_watch_of(at);
     return NULL;
@@ -399,7 +399,7 @@ void method_watch_forget(struct session *session)
 void method_watch_catch_up(struct session *session)
 {
     session->behind = false;
-    for (struct ring *at = session->watches.next; at != &session->watches; at = at->next)
+    RING_EACH(at, &session->watches)
         if (trigger_watch_of(at)->behind)
             trigger_watch_notify_latest(trigger_watch_of(at));
 }

@@ -379,7 +379,7 @@ static uint64_t in_flight(const struct server *server)
 {
     uint64_t sum = 0;
 
-    for (struct ring *at = server->channels.list.next; at != &server->channels.list; at = at->next)
+    RING_EACH(at, &server->channels.list)
         sum += session_of(at)->in_flight;
     return sum;
 }

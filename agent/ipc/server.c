@@ -66,8 +66,7 @@ static struct connections count_sessions(const struct server *server, uid_t uid)
 {
     struct connections connections = {.all = 0};
 
-    for (struct ring *at = server->channels.list.next; at != &server->channels.list;
-         at = at->next) {
+    RING_EACH(at, &server->channels.list) {
         const struct session *session = session_of(at);
 
         if (session->refused)
@@ -94,8 +93,7 @@ static bool evict_idle(struct server *server, enum evictable from, uid_t uid)
 {
     struct session *longest = NULL;
 
-    for (struct ring *at = server->channels.list.next; at != &server->channels.list;
-         at = at->next) {
+    RING_EACH(at, &server->channels.list) {
         struct session *session = session_of(at);
 
         if (!is_idle(session) || (from == EVICT_USER && session->channel.peer.uid != uid) ||

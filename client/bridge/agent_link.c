@@ -209,7 +209,7 @@ static bool inquiry_equal(const struct inquiry *a, const struct inquiry *b)
 static struct question *link_find_question(
     struct ring *bucket, uint64_t hash, const struct inquiry *asked)
 {
-    for (struct ring *at = bucket->next; at != bucket; at = at->next) {
+    RING_EACH(at, bucket) {
         struct question *question = RING_MEMBER(at, struct question, ring);
 
         if (question->hash == hash && inquiry_equal(&question->asked, asked))
@@ -425,7 +425,7 @@ static struct trigger_watch *link_find_watch(const struct agent_link *link, cons
 {
     const struct ring *bucket = &link->watches[link_watch_bucket(trigger)];
 
-    for (struct ring *at = bucket->next; at != bucket; at = at->next) {
+    RING_EACH(at, bucket) {
         struct trigger_watch *watch = RING_MEMBER(at, struct trigger_watch, ring);
 
         if (strcmp(watch->trigger, trigger) == 0)

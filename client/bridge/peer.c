@@ -405,7 +405,7 @@ static struct peer *peer_shared_find_idle(struct peer_shared *shared)
 {
     struct peer *found = NULL;
 
-    for (struct ring *at = shared->peers.next; at != &shared->peers; at = at->next) {
+    RING_EACH(at, &shared->peers) {
         struct peer *peer = RING_MEMBER(at, struct peer, ring);
         bool idle = peer->stage != PEER_SPEAKING || peer->protocol->is_idle(peer->speaker);
 

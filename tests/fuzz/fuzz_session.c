@@ -118,7 +118,7 @@ static void check_sums(struct server *server)
     size_t queued = 0, kept = 0;
     unsigned count = 0;
 
-    for (struct ring *at = channels->list.next; at != &channels->list; at = at->next) {
+    RING_EACH(at, &channels->list) {
         struct session *session = session_of(at);
         unsigned pending = 0;
 
