@@ -63,36 +63,18 @@ static bool trigger_state_may_serve_stale(const struct trigger_state *state)
 }
 
 /* Adds what the cache does not know. */
-static void trigger_state_complete(const struct trigger_state *state, struct count_answer *answer)
+static void trigger_state_complete(struct trigger_state *state, struct count_answer *answer)
 {
     const struct trigger_scaling *scaling = &state->trigger->scaling;
 
     answer->trigger = state->trigger;
     answer->fallback = scaling->has_fallback &&
                        state->cache.failures > (uint32_t)scaling->fallback_threshold;
-}
-
-static void trigger_state_fresh(
-    const struct trigger_state *state, int64_t now, struct count_answer *answer)
-{
-    cache_answer_fresh(&state->cache, now, answer);
-    trigger_state_complete(state, answer);
+    if (answer->value != &state->cache.value || answer->quality == QUALITY_STALE)
+        return;
+    answer->packed = &state->cache.packed;
     if (state->pages.count > 0)
         answer->pages = &state->pages;
-}
-
-static void trigger_state_failed(const struct trigger_state *state, const struct failure *failure,
-    int64_t now, struct count_answer *answer)
-{
-    cache_answer_failed(&state->cache, failure, state->context->max_stale_ms, now, answer);
-    trigger_state_complete(state, answer);
-}
-
-static void trigger_state_bound(
-    const struct trigger_state *state, int64_t now, struct count_answer *answer)
-{
-    cache_answer_bound(&state->cache, now, answer);
-    trigger_state_complete(state, answer);
 }
 
 /* failure NULL: the value is fresh. */
@@ -106,13 +88,14 @@ static void trigger_state_answer_request(
     struct count_answer answer;
 
     if (cache_has_bound(&state->cache, request->enough, request->since)) {
-        trigger_state_bound(state, now, &answer);
+        cache_answer_bound(&state->cache, now, &answer);
     } else if (failure == NULL && state->cache.has_value) {
-        trigger_state_fresh(state, now, &answer);
-        answer.packed = &state->cache.packed;
+        cache_answer_fresh(&state->cache, now, &answer);
     } else {
-        trigger_state_failed(state, failure != NULL ? failure : &too_low, now, &answer);
+        cache_answer_failed(&state->cache, failure != NULL ? failure : &too_low,
+            state->context->max_stale_ms, now, &answer);
     }
+    trigger_state_complete(state, &answer);
     if (answer.value != NULL && answer.quality == QUALITY_STALE)
         state->context->stats.stale_served++;
     request->done(request->data, &answer);
@@ -425,13 +408,13 @@ bool trigger_state_answer(
     int64_t most_ms = trigger_state_max_age(state, max_age_ms);
 
     if (cache_is_fresh(&state->cache, most_ms, now)) {
-        trigger_state_fresh(state, now, answer);
-        answer->packed = &state->cache.packed;
+        cache_answer_fresh(&state->cache, now, answer);
     } else if (cache_has_bound(&state->cache, enough, saturating_subtract(now, most_ms - 1))) {
-        trigger_state_bound(state, now, answer);
+        cache_answer_bound(&state->cache, now, answer);
     } else {
         return false;
     }
+    trigger_state_complete(state, answer);
     state->context->stats.hits++;
     return true;
 }
@@ -592,7 +575,7 @@ bool trigger_state_is_wanted(const struct trigger_state *state)
     return !waiters_are_none(&state->waiters) || !watchers_are_none(&state->watchers);
 }
 
-void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer)
+void trigger_state_peek(struct trigger_state *state, struct count_answer *answer)
 {
     cache_answer_known(
         &state->cache, state->trigger->polling_ms, trigger_state_age_now(state), answer);
@@ -661,9 +644,10 @@ static void trigger_state_notify(struct trigger_state *state, const struct failu
     struct count_answer answer;
 
     if (failure == NULL)
-        trigger_state_fresh(state, now, &answer);
+        cache_answer_fresh(&state->cache, now, &answer);
     else
-        trigger_state_failed(state, failure, now, &answer);
+        cache_answer_failed(&state->cache, failure, state->context->max_stale_ms, now, &answer);
+    trigger_state_complete(state, &answer);
     watchers_notify(&state->watchers, notify_watch, &answer);
 }
 
@@ -741,7 +725,7 @@ void trigger_state_unwatch(struct count_watch *watch)
 }
 
 bool trigger_state_latest(
-    const struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer)
+    struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer)
 {
     const struct cache *cache = &state->cache;
     int64_t wanted_ms = watch->max_age_ms != COUNT_AGE_DEFAULT ? watch->max_age_ms
@@ -750,11 +734,12 @@ bool trigger_state_latest(
     int64_t now = trigger_state_age_now(state);
 
     if (cache->failures > 0)
-        trigger_state_failed(state, cache_failure(cache), now, answer);
+        cache_answer_failed(cache, cache_failure(cache), state->context->max_stale_ms, now, answer);
     else if (cache_is_fresh(cache, wanted_ms > interval ? wanted_ms : interval, now))
-        trigger_state_fresh(state, now, answer);
+        cache_answer_fresh(cache, now, answer);
     else
         return false;
+    trigger_state_complete(state, answer);
     return true;
 }
 

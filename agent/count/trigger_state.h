@@ -59,7 +59,7 @@ void trigger_states_end(struct count_context *context);
 bool trigger_state_is_wanted(const struct trigger_state *state); /* it has waiters or watchers */
 
 /* What is known, without a request to AWS. */
-void trigger_state_peek(const struct trigger_state *state, struct count_answer *answer);
+void trigger_state_peek(struct trigger_state *state, struct count_answer *answer);
 
 /* The table through which its count is shared; NULL: it is not. */
 const char *trigger_share_table(const struct count_context *context, const struct trigger *trigger);
@@ -78,8 +78,8 @@ int trigger_state_watch(struct trigger_state *state, struct count_watch *watch);
 void trigger_state_unwatch(struct count_watch *watch); /* allowed when it does not watch */
 
 /* The notification for a watcher now. False: nothing yet, a flight is about to report. */
-bool trigger_state_latest(const struct trigger_state *state, const struct count_watch *watch,
-    struct count_answer *answer);
+bool trigger_state_latest(
+    struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer);
 void trigger_state_notify_watchers(struct trigger_state *state); /* sends it to each of them */
 
 #endif
