@@ -284,12 +284,14 @@ static void print_number_conversion(
     format[len] = '\0';
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    /* NOLINTBEGIN(bugprone-branch-clone): each branch reads another type */
     if (strchr("fge", format[len - 1]) != NULL)
         n = snprintf(text, sizeof(text), format, va_arg(*arguments, double));
     else if (strchr("lz", format[len - 2]) != NULL)
         n = snprintf(text, sizeof(text), format, va_arg(*arguments, long));
     else
         n = snprintf(text, sizeof(text), format, va_arg(*arguments, int));
+        /* NOLINTEND(bugprone-branch-clone) */
 #pragma GCC diagnostic pop
     if (n < 0 || (size_t)n >= sizeof(text))
         abort();
