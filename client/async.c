@@ -56,32 +56,6 @@ enum {
     PAUSE_MS_WATCH = 1000, /* and while only watches do */
 };
 
-int tally_async_open(struct tally_async **async, const char *path)
-{
-    *async = NULL;
-    struct tally_async *made = calloc(1, sizeof(*made));
-    if (made == NULL)
-        return TALLY_ENOMEM;
-    made->epoll = -1;
-    made->end = &made->pending;
-    int r = connection_init(&made->connection, path);
-    if (r < 0) {
-        r = r == -EINVAL ? TALLY_EARGUMENT : TALLY_ENOMEM;
-        goto finish;
-    }
-    made->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (made->epoll < 0)
-        r = TALLY_ESYSTEM;
-finish:
-    if (r < 0) {
-        connection_free(&made->connection);
-        free(made);
-        return r;
-    }
-    *async = made;
-    return 0;
-}
-
 /* Removes *link from the list, frees it, and runs its callback. `answer` is borrowed. */
 static void async_finish(
     struct tally_async *async, struct pending **link, const struct tally_answer *answer)
@@ -109,6 +83,26 @@ static void async_destroy(struct tally_async *async)
     if (async->epoll >= 0)
         close(async->epoll);
     free(async);
+}
+
+int tally_async_open(struct tally_async **async, const char *path)
+{
+    *async = NULL;
+    struct tally_async *made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return TALLY_ENOMEM;
+    made->epoll = epoll_create1(EPOLL_CLOEXEC);
+    made->end = &made->pending;
+    int r = connection_init(&made->connection, path);
+    if (r < 0)
+        r = r == -EINVAL ? TALLY_EARGUMENT : TALLY_ENOMEM;
+    else if (made->epoll < 0)
+        r = TALLY_ESYSTEM;
+    if (r < 0)
+        async_destroy(made);
+    else
+        *async = made;
+    return r;
 }
 
 void tally_async_close(struct tally_async *async)

@@ -14,9 +14,9 @@ void activity_init(
     link_waiter_init(&activity->waiter, NULL, NULL);
 }
 
-void activity_leave(struct activity *activity)
+void activity_cancel(struct activity *activity)
 {
-    link_leave(&activity->waiter);
+    link_waiter_cancel(&activity->waiter);
     free(activity->trigger);
     activity->trigger = NULL;
 }
@@ -25,14 +25,14 @@ void activity_leave(struct activity *activity)
 
 static void activity_finish(struct activity *activity, bool active)
 {
-    activity_leave(activity);
-    activity->fn(&(struct watch_news){.active = active}, activity->data);
+    activity_cancel(activity);
+    activity->fn(&(struct watch_state){.active = active}, activity->data);
 }
 
 static void activity_fail(struct activity *activity, int error, const char *message)
 {
-    activity_leave(activity);
-    activity->fn(&(struct watch_news){.error = error, .message = message}, activity->data);
+    activity_cancel(activity);
+    activity->fn(&(struct watch_state){.error = error, .message = message}, activity->data);
 }
 
 /* ---- the count ---- */
@@ -138,7 +138,7 @@ static void on_activity_answer(const struct tally_answer *answer, void *data)
         activity_take_row(activity, answer);
 }
 
-int activity_ask(struct activity *activity, const char *trigger, bool *active)
+int activity_start(struct activity *activity, const char *trigger, bool *active)
 {
     const struct trigger_entry *entry = agent_link_recall(activity->link, trigger);
 
@@ -153,6 +153,6 @@ int activity_ask(struct activity *activity, const char *trigger, bool *active)
     int r = entry != NULL ? activity_count(activity, activity_enough(entry->activation))
                           : agent_link_find(activity->link, trigger, &activity->waiter);
     if (r < 0)
-        activity_leave(activity);
+        activity_cancel(activity);
     return r;
 }

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUESTIONS_MAX 16384 /* at the agent or waiting for it */
-#define LINK_BUCKETS  1024
-#define HANDLES_MAX   257 /* the first for questions, each other one for LIMIT_WATCHES watches */
+#define CALLS_MAX    16384 /* at the agent or waiting for it */
+#define LINK_BUCKETS 1024
+#define HANDLES_MAX  257 /* the first for calls, each other one for LIMIT_WATCHES watches */
 
 /* One connection to the agent. */
 struct link_handle {
@@ -21,19 +21,19 @@ struct link_handle {
     unsigned watches;
 };
 
-/* What is asked; `method` and `field` are static, and compared as pointers. */
-struct inquiry {
+/* A method and its param; `method` and `field` are static, and compared as pointers. */
+struct call_key {
     const char *method, *field, *value;
     int64_t enough; /* 0: not given */
 };
 
-/* What one or more wait for. Freed when libtally ends the call. */
-struct question {
+/* A call that one or more wait for. Freed when libtally ends it. */
+struct shared_call {
     struct ring ring; /* of its bucket */
     struct ring waiters;
     struct agent_link *link;
     uint64_t hash;
-    struct inquiry asked; /* its value is: */
+    struct call_key key; /* its value is: */
     char value[];
 };
 
@@ -53,9 +53,9 @@ struct agent_link {
     struct agent_link_options options;
     struct link_handle *handles[HANDLES_MAX];
     size_t handle_count;
-    struct ring questions[LINK_BUCKETS];
-    size_t question_count;
-    bool asked; /* since the last turn */
+    struct ring calls[LINK_BUCKETS];
+    size_t call_count;
+    bool unsent; /* calls were added since the last turn */
     struct ring watches[LINK_BUCKETS];
     struct ring due;
     struct loop_timer *soon; /* notifies those of `due` */
@@ -132,13 +132,13 @@ static struct link_handle *handle_create(struct agent_link *link)
 
 void agent_link_turn(struct agent_link *link)
 {
-    if (!link->asked)
+    if (!link->unsent)
         return;
-    link->asked = false;
+    link->unsent = false;
     handle_turn(link->handles[0]);
 }
 
-/* ---- questions ---- */
+/* ---- calls ---- */
 
 void link_waiter_init(struct link_waiter *waiter, link_fn *fn, void *data)
 {
@@ -147,7 +147,7 @@ void link_waiter_init(struct link_waiter *waiter, link_fn *fn, void *data)
     waiter->data = data;
 }
 
-void link_leave(struct link_waiter *waiter)
+void link_waiter_cancel(struct link_waiter *waiter)
 {
     ring_remove(&waiter->ring);
 }
@@ -176,14 +176,14 @@ static void link_note(struct agent_link *link, const struct tally_answer *answer
 
 static void on_answer(const struct tally_answer *answer, void *data)
 {
-    struct question *question = data;
+    struct shared_call *call = data;
     struct ring waiters;
 
-    ring_remove(&question->ring);
-    ring_take_all(&question->waiters, &waiters);
-    question->link->question_count--;
-    link_note(question->link, answer);
-    free(question);
+    ring_remove(&call->ring);
+    ring_take_all(&call->waiters, &waiters);
+    call->link->call_count--;
+    link_note(call->link, answer);
+    free(call);
     while (!ring_is_empty(&waiters)) {
         struct link_waiter *waiter = RING_MEMBER(ring_pop(&waiters), struct link_waiter, ring);
 
@@ -191,29 +191,29 @@ static void on_answer(const struct tally_answer *answer, void *data)
     }
 }
 
-static uint64_t inquiry_hash(const struct inquiry *asked)
+static uint64_t call_key_hash(const struct call_key *key)
 {
-    uint64_t hash = fnv_text(FNV_START, asked->method);
+    uint64_t hash = fnv_text(FNV_START, key->method);
 
-    hash = fnv_text(hash, asked->field != NULL ? asked->field : "");
-    hash = fnv_bytes(hash, &asked->enough, sizeof(asked->enough));
-    return fnv_text(hash, asked->value);
+    hash = fnv_text(hash, key->field != NULL ? key->field : "");
+    hash = fnv_bytes(hash, &key->enough, sizeof(key->enough));
+    return fnv_text(hash, key->value);
 }
 
-static bool inquiry_equal(const struct inquiry *a, const struct inquiry *b)
+static bool call_key_equal(const struct call_key *a, const struct call_key *b)
 {
     return a->method == b->method && a->field == b->field && a->enough == b->enough &&
            strcmp(a->value, b->value) == 0;
 }
 
-static struct question *link_find_question(
-    struct ring *bucket, uint64_t hash, const struct inquiry *asked)
+static struct shared_call *link_find_call(
+    struct ring *bucket, uint64_t hash, const struct call_key *key)
 {
     RING_EACH(at, bucket) {
-        struct question *question = RING_MEMBER(at, struct question, ring);
+        struct shared_call *call = RING_MEMBER(at, struct shared_call, ring);
 
-        if (question->hash == hash && inquiry_equal(&question->asked, asked))
-            return question;
+        if (call->hash == hash && call_key_equal(&call->key, key))
+            return call;
     }
     return NULL;
 }
@@ -221,92 +221,92 @@ static struct question *link_find_question(
 static const char method_count[] = "count", method_list[] = "list", method_whoami[] = "whoami",
                   field_trigger[] = "trigger", field_after[] = "after";
 
-static int question_send(struct question *question)
+static int shared_call_send(struct shared_call *call)
 {
-    const struct inquiry *asked = &question->asked;
+    const struct call_key *key = &call->key;
     struct tally_request *request = NULL;
-    int r = tally_request_new(&request, asked->method);
+    int r = tally_request_new(&request, key->method);
 
-    if (r == 0 && asked->field != NULL)
-        tally_request_set_string(request, asked->field, asked->value);
-    if (r == 0 && asked->enough > 0)
-        tally_request_set_integer(request, "enough", asked->enough);
-    if (r == 0 && asked->method == method_whoami)
+    if (r == 0 && key->field != NULL)
+        tally_request_set_string(request, key->field, key->value);
+    if (r == 0 && key->enough > 0)
+        tally_request_set_integer(request, "enough", key->enough);
+    if (r == 0 && key->method == method_whoami)
         tally_request_set_bool(request, "known", 1);
     if (r == 0)
-        r = tally_async_call(question->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS,
-            on_answer, question, NULL);
+        r = tally_async_call(
+            call->link->handles[0]->async, request, AGENT_LINK_ANSWER_MS, on_answer, call, NULL);
     tally_request_free(request);
     return r;
 }
 
-static struct question *question_create(
-    struct agent_link *link, uint64_t hash, const struct inquiry *asked)
+static struct shared_call *shared_call_create(
+    struct agent_link *link, uint64_t hash, const struct call_key *key)
 {
-    size_t size = strlen(asked->value) + 1;
-    struct question *question = malloc(sizeof(*question) + size);
+    size_t size = strlen(key->value) + 1;
+    struct shared_call *call = malloc(sizeof(*call) + size);
 
-    if (question == NULL)
+    if (call == NULL)
         return NULL;
-    *question = (struct question){.link = link, .hash = hash, .asked = *asked};
-    question->asked.value = memcpy(question->value, asked->value, size);
-    ring_init(&question->ring);
-    ring_init(&question->waiters);
-    return question;
+    *call = (struct shared_call){.link = link, .hash = hash, .key = *key};
+    call->key.value = memcpy(call->value, key->value, size);
+    ring_init(&call->ring);
+    ring_init(&call->waiters);
+    return call;
 }
 
-/* Joins the question that is under way, or asks it. */
-static int link_ask(
-    struct agent_link *link, const struct inquiry *asked, struct link_waiter *waiter)
+/* Waits for the same call where one is pending, else starts it. */
+static int link_call(
+    struct agent_link *link, const struct call_key *key, struct link_waiter *waiter)
 {
-    uint64_t hash = inquiry_hash(asked);
-    struct ring *bucket = &link->questions[hash % LINK_BUCKETS];
-    struct question *question = link_find_question(bucket, hash, asked);
+    uint64_t hash = call_key_hash(key);
+    struct ring *bucket = &link->calls[hash % LINK_BUCKETS];
+    struct shared_call *call = link_find_call(bucket, hash, key);
 
-    link->stats.questions++;
-    if (question != NULL) {
+    link->stats.calls++;
+    if (call != NULL) {
         link->stats.joined++;
-        ring_add(&question->waiters, &waiter->ring);
+        ring_add(&call->waiters, &waiter->ring);
         return 0;
     }
-    if (link->question_count == QUESTIONS_MAX)
+    if (link->call_count == CALLS_MAX)
         return TALLY_EBUSY;
-    question = question_create(link, hash, asked);
-    int r = question != NULL ? question_send(question) : TALLY_ENOMEM;
+    call = shared_call_create(link, hash, key);
+    int r = call != NULL ? shared_call_send(call) : TALLY_ENOMEM;
     if (r < 0) {
-        free(question);
+        free(call);
         return r;
     }
-    link->question_count++;
-    ring_add(bucket, &question->ring);
-    ring_add(&question->waiters, &waiter->ring);
-    if (!link->asked)
+    link->call_count++;
+    ring_add(bucket, &call->ring);
+    ring_add(&call->waiters, &waiter->ring);
+    if (!link->unsent)
         loop_timer_start(link->handles[0]->timer, 0);
-    link->asked = true;
+    link->unsent = true;
     return 0;
 }
 
 int agent_link_count(
     struct agent_link *link, const char *trigger, int64_t enough, struct link_waiter *waiter)
 {
-    const struct inquiry asked = {method_count, field_trigger, trigger, enough};
+    const struct call_key key = {method_count, field_trigger, trigger, enough};
 
-    return link_ask(link, &asked, waiter);
+    return link_call(link, &key, waiter);
 }
 
 int agent_link_find(struct agent_link *link, const char *trigger, struct link_waiter *waiter)
 {
-    const struct inquiry asked = {method_list, field_trigger, trigger, 0};
+    const struct call_key key = {method_list, field_trigger, trigger, 0};
 
-    return link_ask(link, &asked, waiter);
+    return link_call(link, &key, waiter);
 }
 
 int agent_link_list(struct agent_link *link, const char *after, struct link_waiter *waiter)
 {
-    const struct inquiry asked = {
+    const struct call_key key = {
         method_list, after != NULL ? field_after : NULL, after != NULL ? after : "", 0};
 
-    return link_ask(link, &asked, waiter);
+    return link_call(link, &key, waiter);
 }
 
 int agent_link_identities(struct agent_link *link, struct link_waiter *waiter)
@@ -316,9 +316,9 @@ int agent_link_identities(struct agent_link *link, struct link_waiter *waiter)
 
 int agent_link_call(struct agent_link *link, const char *method, struct link_waiter *waiter)
 {
-    const struct inquiry asked = {method, NULL, "", 0};
+    const struct call_key key = {method, NULL, "", 0};
 
-    return link_ask(link, &asked, waiter);
+    return link_call(link, &key, waiter);
 }
 
 /* ---- watches ---- */
@@ -335,7 +335,7 @@ static void watcher_notify(struct link_watcher *watcher, bool active)
         return;
     watcher->notified = true;
     watcher->notified_active = active;
-    watcher->fn(&(struct watch_news){.active = active}, watcher->data);
+    watcher->fn(&(struct watch_state){.active = active}, watcher->data);
 }
 
 void link_watcher_learn(struct link_watcher *watcher, bool active)
@@ -361,7 +361,7 @@ static void watch_notify(struct trigger_watch *watch)
 
 static void watch_end(struct trigger_watch *watch, const struct tally_answer *answer)
 {
-    struct watch_news news = {
+    struct watch_state state = {
         .error = tally_answer_error(answer), .message = tally_answer_error_message(answer)};
 
     ring_remove(&watch->ring);
@@ -373,7 +373,7 @@ static void watch_end(struct trigger_watch *watch, const struct tally_answer *an
             ring_pop(&watch->watchers), struct link_watcher, ring);
 
         one->watch = NULL;
-        one->fn(&news, one->data);
+        one->fn(&state, one->data);
     }
     free(watch);
 }
@@ -435,7 +435,7 @@ static struct trigger_watch *link_find_watch(const struct agent_link *link, cons
 }
 
 /* A connection that can have one more watch. */
-static struct link_handle *link_roomy_handle(struct agent_link *link)
+static struct link_handle *link_handle_for_watch(struct agent_link *link)
 {
     for (size_t i = 1; i < link->handle_count; i++) {
         if (link->handles[i]->watches < LIMIT_WATCHES)
@@ -448,7 +448,7 @@ static int link_begin_watch(
     struct agent_link *link, const char *trigger, struct trigger_watch **begun)
 {
     size_t size = strlen(trigger) + 1;
-    struct link_handle *handle = link_roomy_handle(link);
+    struct link_handle *handle = link_handle_for_watch(link);
     struct trigger_watch *watch = handle != NULL ? malloc(sizeof(*watch) + size) : NULL;
 
     if (watch == NULL)
@@ -548,7 +548,7 @@ struct agent_link *agent_link_create(const struct agent_link_options *options)
     link->options = *options;
     ring_init(&link->due);
     for (size_t i = 0; i < LINK_BUCKETS; i++) {
-        ring_init(&link->questions[i]);
+        ring_init(&link->calls[i]);
         ring_init(&link->watches[i]);
     }
     link->soon = loop_timer_create(options->loop, on_soon, link);

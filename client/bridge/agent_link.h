@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way to the agent: libtally on the loop. The same question of several is asked once, and each
- * trigger is watched once, for all that want to know it. Every answer comes within
- * AGENT_LINK_ANSWER_MS by libtally's clock; a lost agent is an error, and reconnecting is the
- * library's work. */
+/* The connection to the agent: libtally on the loop. Equal calls are made once, for all that wait
+ * for them, and each trigger is watched once. Every answer comes within AGENT_LINK_ANSWER_MS by
+ * libtally's clock; an agent that cannot be reached is an error, and libtally reconnects. */
 #ifndef TALLY_BRIDGE_AGENT_LINK_H
 #define TALLY_BRIDGE_AGENT_LINK_H
 
@@ -29,16 +28,16 @@ struct agent_link_options {
 /* NULL: out of memory or descriptors. */
 struct agent_link *agent_link_create(const struct agent_link_options *options);
 
-/* All waiters and watchers must have left before. NULL is allowed. */
+/* All waiters and watchers must have been cancelled. NULL is allowed. */
 void agent_link_destroy(struct agent_link *link);
 
-/* Sends and receives what is possible now, so that a batch of questions leaves at once. */
+/* Sends and receives what is possible now, so that a batch of calls is sent at once. */
 void agent_link_turn(struct agent_link *link);
 
-/* ---- questions ---- */
+/* ---- calls ---- */
 
 /* The answer is borrowed until the callback returns. Called once, never inside the function that
- * asks, unless link_leave came before. */
+ * starts the call, unless link_waiter_cancel came before. */
 typedef void link_fn(const struct tally_answer *answer, void *data);
 
 struct link_waiter { /* the owner sets fn and data; in no ring: not waiting */
@@ -47,7 +46,7 @@ struct link_waiter { /* the owner sets fn and data; in no ring: not waiting */
     void *data;
 };
 void link_waiter_init(struct link_waiter *waiter, link_fn *fn, void *data);
-void link_leave(struct link_waiter *waiter); /* or not waiting */
+void link_waiter_cancel(struct link_waiter *waiter); /* or not waiting */
 
 /* Each returns 0, or a negative enum tally_error: then the callback does not come.
  *
@@ -64,15 +63,15 @@ int agent_link_call(struct agent_link *link, const char *method, struct link_wai
 
 /* ---- watches ---- */
 
-struct watch_news {
-    int error; /* 0, or why the watch is over: the watcher has left */
+struct watch_state {
+    int error; /* 0, or why the watch has ended: the watcher is removed */
     bool active;
     const char *message; /* of the error; borrowed until the callback returns */
 };
 
-/* Called with what is known, from the next turn on, then with each change of it. An error of the
- * count, or an agent that is away, is no news. */
-typedef void link_watch_fn(const struct watch_news *news, void *data);
+/* Called with the state where it is known, from the next turn on, then with each change of it. Not
+ * called for an error of the count, or while the agent cannot be reached. */
+typedef void link_watch_fn(const struct watch_state *state, void *data);
 
 struct link_watcher {
     struct ring ring;
@@ -87,25 +86,25 @@ void link_unwatch(struct link_watcher *watcher); /* or not watching */
 /* `trigger` is a full name. 0, or a negative enum tally_error. */
 int agent_link_watch(struct agent_link *link, const char *trigger, struct link_watcher *watcher);
 
-/* Whether a watch of the trigger, by its full name, knows now whether it is active. */
+/* Whether there is a watch of the trigger, by its full name, that has its state now. */
 bool agent_link_knows(const struct agent_link *link, const char *trigger, bool *active);
 
-/* Notifies a watcher that was not notified yet, of a state that another question found. */
+/* Notifies a watcher that was not notified yet, of a state that another call found. */
 void link_watcher_learn(struct link_watcher *watcher, bool active);
 
 /* ---- names ---- */
 
-/* What the agent said of a trigger, by the name that it was asked for; all of it is forgotten with
- * the agent. NULL: not known. Borrowed until the next agent_link_note, or turn. */
+/* The entry of a trigger in the agent's list, by the name that was requested; all are dropped when
+ * the agent cannot be reached. NULL: none. Borrowed until the next agent_link_note, or turn. */
 void agent_link_note(struct agent_link *link, const char *name, const struct trigger_entry *entry);
 const struct trigger_entry *agent_link_recall(const struct agent_link *link, const char *name);
 
-/* ---- what it knows of itself, for /metrics ---- */
+/* ---- statistics, for /metrics ---- */
 
 struct agent_link_stats {
-    bool up; /* the latest question was answered by an agent */
+    bool up; /* the latest call was answered by an agent */
     unsigned watches, connections;
-    unsigned long long questions, joined, lost;
+    unsigned long long calls, joined, lost;
 };
 void agent_link_read_stats(const struct agent_link *link, struct agent_link_stats *stats);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `tally-bridge --check`: whether the agent answers, and what it would be asked for. */
+/* `tally-bridge --check`: whether the agent answers, and which triggers would be served. */
 #ifndef TALLY_BRIDGE_BRIDGE_CHECK_H
 #define TALLY_BRIDGE_BRIDGE_CHECK_H
 

@@ -158,7 +158,7 @@ static bool exchange_is_idle(const void *self)
     return exchange->page == NULL && exchange->in.len == 0;
 }
 
-/* While the agent is asked, the page has a deadline of its own. */
+/* While a call to the agent is pending, the page has a deadline of its own. */
 static int64_t exchange_deadline(const void *self)
 {
     const struct exchange *exchange = self;

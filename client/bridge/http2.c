@@ -13,7 +13,7 @@
 #define TAKE_MS            15000 /* in which a peer must take an answer */
 #define QUIET_MS           30000 /* without a byte of the peer: is it still there? */
 #define PONG_MS            10000 /* in which it must say so */
-#define CREDIT_MAX         20000 /* frames that ask for nothing, beyond those that an answer allows */
+#define CREDIT_MAX         20000 /* frames that request nothing, beyond those that an answer allows */
 #define CREDIT_FIRST       1000
 #define CREDIT_MS          10   /* in which one more is allowed */
 #define CREDIT_ANSWER      4    /* and for each answer */
@@ -84,7 +84,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
-/* Frames that ask for nothing are paid from a credit that answers and time refill: else one peer
+/* Frames that request nothing are paid from a credit that answers and time refill: else one peer
  * could keep this program busy for ever. */
 static bool http2_pay(struct http2 *http2, int64_t price)
 {
@@ -129,7 +129,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
         stream->state != STREAM_READING)
         return 0;
-    stream->state = STREAM_ASKING;
+    stream->state = STREAM_PENDING;
     if (stream_is_call(stream))
         scaler_call_begin(stream);
     else

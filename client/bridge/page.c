@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASKING_MAX     64 /* pages that wait for the agent at the same time */
+#define PENDING_MAX    64 /* pages that wait for the agent at the same time */
 #define PAGE_BYTES     (8u * 1024u * 1024u)
 #define PAGE_BYTES_ALL (16u * 1024u * 1024u)
 #define PAGE_BYTES_OWN 256 /* of a body that counts as a part of its stream: /healthz, an error */
@@ -36,7 +36,7 @@ struct page {
     struct page_head head;
     struct buffer body;
     size_t charged; /* bytes of the body in shared->bytes */
-    bool ready, asking;
+    bool ready, pending;
     page_fn *done;
     void *data;
     struct link_waiter waiter;
@@ -55,11 +55,11 @@ static void page_spoil(struct page *page)
     page->body.error = -ENOMEM;
 }
 
-/* What a peer is slow to take keeps no other page from being asked for, and is the body alone. */
-static void page_stop_asking(struct page *page)
+/* A page that a slow peer has not read prevents no other call, and keeps its body alone. */
+static void page_release(struct page *page)
 {
-    page->shared->asking -= page->asking;
-    page->asking = false;
+    page->shared->pending -= page->pending;
+    page->pending = false;
     buffer_free(&page->rows);
     json_free(page->status);
     json_free(page->identities);
@@ -75,7 +75,7 @@ static void page_finish(struct page *page, int status, const char *type)
 {
     struct page_shared *shared = page->shared;
 
-    page_stop_asking(page);
+    page_release(page);
     page->head = (struct page_head){
         .status = status, .type = type, .retry_after = status == 503 ? RETRY_SECONDS : 0};
     if (page->body.failed || shared->bytes + page_charge(page) > PAGE_BYTES_ALL) {
@@ -202,7 +202,7 @@ static struct json *page_take_list(struct page *page)
 }
 
 /* TALLY_ENOFIELD: `before` was the last part. */
-static int page_ask_list(struct page *page, const struct tally_answer *before)
+static int page_call_list(struct page *page, const struct tally_answer *before)
 {
     char after[SCALER_TRIGGER_BYTES];
 
@@ -267,7 +267,7 @@ static void page_take_rows(struct page *page, const struct tally_answer *answer)
     int r = page_keep_rows(page, answer);
 
     if (r == 0)
-        r = page_ask_list(page, answer);
+        r = page_call_list(page, answer);
     if (r == 0)
         return;
     if (r == TALLY_ENOFIELD)
@@ -287,7 +287,7 @@ static struct json *page_copy(struct page *page, const struct tally_answer *answ
     return json;
 }
 
-/* First `status`, then `whoami`, then the list: without the first there is no agent to be asked,
+/* First `status`, then `whoami`, then the list: without the first there is no agent,
  * another one that fails is left out. */
 static void page_gather(struct page *page, const struct tally_answer *answer)
 {
@@ -304,7 +304,7 @@ static void page_gather(struct page *page, const struct tally_answer *answer)
     case PART_IDENTITIES:
         page->part = PART_LIST;
         page->identities = known ? page_copy(page, answer) : NULL;
-        r = page_ask_list(page, NULL);
+        r = page_call_list(page, NULL);
         break;
     case PART_LIST:
         if (known) {
@@ -336,7 +336,7 @@ static void on_page_answer(const struct tally_answer *answer, void *data)
         page->done(page->data);
 }
 
-/* ---- what is asked ---- */
+/* ---- calls ---- */
 
 /* The trigger's name in a path, its %XX decoded. False: it is none. */
 static bool page_read_name(struct text text, char *name, size_t size)
@@ -364,24 +364,24 @@ static bool page_read_name(struct text text, char *name, size_t size)
     return len > 0 && utf8_is_valid(name, len);
 }
 
-static void page_ask(struct page *page, enum page_kind kind, struct text name)
+static void page_call(struct page *page, enum page_kind kind, struct text name)
 {
     char trigger[SCALER_TRIGGER_BYTES];
     int r = TALLY_EBUSY;
 
     page->kind = kind;
-    if (page->shared->asking == ASKING_MAX) {
+    if (page->shared->pending == PENDING_MAX) {
         page_finish_error(page, r, "too many pages are asked for at once");
         return;
     }
-    page->asking = true;
-    page->shared->asking++;
+    page->pending = true;
+    page->shared->pending++;
     if (kind == PAGE_READY)
         r = agent_link_call(page->shared->link, "ping", &page->waiter);
     else if (kind == PAGE_METRICS)
         r = agent_link_call(page->shared->link, "status", &page->waiter);
     else if (kind == PAGE_TRIGGERS)
-        r = page_ask_list(page, NULL);
+        r = page_call_list(page, NULL);
     else
         r = page_read_name(name, trigger, sizeof(trigger))
                 ? agent_link_count(page->shared->link, trigger, 0, &page->waiter)
@@ -411,16 +411,16 @@ static void page_route(struct page *page, const struct page_request *request)
     else if (text_equals(request->path, "/healthz"))
         page_finish_text(page, 200, "ok\n");
     else if (text_equals(request->path, "/readyz"))
-        page_ask(page, PAGE_READY, name);
+        page_call(page, PAGE_READY, name);
     else if (page->shared->token != NULL &&
              !token_file_admits(page->shared->token, request->authorization))
         page_finish_text(page, 401, "this page needs the bearer token\n");
     else if (text_equals(request->path, "/metrics"))
-        page_ask(page, PAGE_METRICS, name);
+        page_call(page, PAGE_METRICS, name);
     else if (text_equals(request->path, "/v1/triggers"))
-        page_ask(page, PAGE_TRIGGERS, name);
+        page_call(page, PAGE_TRIGGERS, name);
     else if (page_is_count(request->path, &name))
-        page_ask(page, PAGE_COUNT, name);
+        page_call(page, PAGE_COUNT, name);
     else
         page_finish_text(page, 404, "no such page\n");
 }
@@ -454,8 +454,8 @@ void page_close(struct page *page)
 {
     if (page == NULL)
         return;
-    link_leave(&page->waiter);
-    page_stop_asking(page);
+    link_waiter_cancel(&page->waiter);
+    page_release(page);
     page->shared->bytes -= page->charged;
     buffer_free(&page->body);
     free(page);

@@ -25,8 +25,8 @@ struct page_shared { /* by all pages; zeroed, then filled */
     struct agent_link *link;
     struct token_file *token; /* NULL: every client may read */
     struct bridge_stats *stats;
-    size_t asking; /* pages that wait for the agent now */
-    size_t bytes;  /* of their bodies */
+    size_t pending; /* pages that wait for the agent now */
+    size_t bytes;   /* of their bodies */
 };
 
 struct page_request { /* texts are needed until page_open returns */

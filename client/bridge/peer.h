@@ -30,7 +30,7 @@ struct peer_shared {
 
 void peer_shared_init(struct peer_shared *shared);
 
-/* Sends the questions that the peers have asked, and what was answered. */
+/* Sends the calls that the peers need to the agent, and the answers to the peers. */
 void peer_shared_settle(struct peer_shared *shared);
 
 /* Only sends what was answered: inside a turn of the link. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KEDA's external scaler: what its requests ask, and its five messages. Pure.
+/* KEDA's external scaler: its requests, and its five messages. Pure.
  *
  * package externalscaler, service ExternalScaler, proto3:
  *   ScaledObjectRef        1 name, 2 namespace, 3 scalerMetadata (map of strings)
@@ -32,9 +32,9 @@ enum scaler_method scaler_method_of(struct text path);
 /* Twice Kubernetes' 253 bytes of a name, and more for the trigger's own. */
 #define SCALER_TRIGGER_BYTES 640
 
-/* Reads the request of a method, and writes the name of the trigger that it asks for: `trigger` of
- * its metadata, else namespace/name. `only_namespace` (NULL: any) is the one whose objects may ask.
- * GRPC_OK, or another code with the reason in `why`. */
+/* Reads the request of a method, and writes the name of the trigger that it names: `trigger` of
+ * its metadata, else namespace/name. `only_namespace` (NULL: any) is the one whose objects are
+ * served. GRPC_OK, or another code with the reason in `why`. */
 enum grpc_code scaler_read(enum scaler_method method, struct text message,
     const char *only_namespace, char *trigger, char *why, size_t why_size);
 

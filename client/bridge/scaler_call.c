@@ -52,23 +52,23 @@ static void call_answer_spec(struct stream *stream, const struct tally_answer *r
 
 /* ---- IsActive ---- */
 
-static void on_activity(const struct watch_news *news, void *data)
+static void on_activity(const struct watch_state *state, void *data)
 {
     struct stream *stream = data;
 
-    if (news->error < 0)
-        stream_fail_error(stream, news->error, news->message);
+    if (state->error < 0)
+        stream_fail_error(stream, state->error, state->message);
     else
-        call_answer_active(stream, news->active);
+        call_answer_active(stream, state->active);
     stream_wake(stream);
 }
 
-static int call_ask_active(struct stream *stream, const char *trigger)
+static int call_start_active(struct stream *stream, const char *trigger)
 {
     bool active = false;
 
     activity_init(&stream->activity, stream->host->shared->link, on_activity, stream);
-    int r = activity_ask(&stream->activity, trigger, &active);
+    int r = activity_start(&stream->activity, trigger, &active);
     if (r == ACTIVITY_KNOWN)
         call_answer_active(stream, active);
     return r;
@@ -76,18 +76,18 @@ static int call_ask_active(struct stream *stream, const char *trigger)
 
 /* ---- StreamIsActive ---- */
 
-static void on_news(const struct watch_news *news, void *data)
+static void on_watch_state(const struct watch_state *state, void *data)
 {
     struct stream *stream = data;
     struct buffer message;
 
-    if (news->error < 0) {
-        stream_fail_error(stream, news->error, news->message);
+    if (state->error < 0) {
+        stream_fail_error(stream, state->error, state->message);
         stream_wake(stream);
         return;
     }
     buffer_init(&message, STREAM_ANSWER_BYTES);
-    scaler_write_active(&message, news->active);
+    scaler_write_active(&message, state->active);
     if (!stream_push(stream, &message))
         stream_fail(stream, GRPC_RESOURCE_EXHAUSTED, "the client does not read");
     buffer_free(&message);
@@ -95,24 +95,24 @@ static void on_news(const struct watch_news *news, void *data)
 }
 
 /* Where it fails, the state comes from the watch, later. */
-static void on_first_activity(const struct watch_news *news, void *data)
+static void on_first_activity(const struct watch_state *state, void *data)
 {
     struct stream *stream = data;
 
-    if (news->error == 0)
-        link_watcher_learn(&stream->watcher, news->active);
+    if (state->error == 0)
+        link_watcher_learn(&stream->watcher, state->active);
 }
 
 /* The first state: a watch that begins counts all items, which takes longer than to know whether
  * there are enough. */
-static void call_ask_first(struct stream *stream, const char *trigger)
+static void call_start_first(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->host->shared->link;
     bool active;
 
     activity_init(&stream->activity, link, on_first_activity, stream);
     if (!agent_link_knows(link, trigger, &active))
-        activity_ask(&stream->activity, trigger, &active);
+        activity_start(&stream->activity, trigger, &active);
 }
 
 /* The head is sent at once, so that the client knows that it is served. */
@@ -127,17 +127,17 @@ static void call_watch(struct stream *stream, const struct tally_answer *row)
         return;
     }
     agent_link_note(link, trigger, &entry);
-    link_watcher_init(&stream->watcher, on_news, stream);
+    link_watcher_init(&stream->watcher, on_watch_state, stream);
     int r = agent_link_watch(link, trigger, &stream->watcher);
     if (r < 0) {
         stream_fail_error(stream, r, "");
         return;
     }
     stream_begin_pushes(stream);
-    call_ask_first(stream, trigger);
+    call_start_first(stream, trigger);
 }
 
-/* ---- questions ---- */
+/* ---- requests ---- */
 
 static void on_found(const struct tally_answer *answer, void *data)
 {
@@ -157,12 +157,12 @@ static void on_found(const struct tally_answer *answer, void *data)
     stream_wake(stream);
 }
 
-static int call_ask(struct stream *stream, const char *trigger)
+static int call_start(struct stream *stream, const char *trigger)
 {
     struct agent_link *link = stream->host->shared->link;
 
     if (stream->method == SCALER_IS_ACTIVE)
-        return call_ask_active(stream, trigger);
+        return call_start_active(stream, trigger);
     link_waiter_init(&stream->waiter, on_found, stream);
     return stream->method == SCALER_GET_METRICS
                ? agent_link_count(link, trigger, 0, &stream->waiter)
@@ -209,7 +209,7 @@ void scaler_call_begin(struct stream *stream)
         stream_fail(stream, code, why);
         return;
     }
-    int r = call_ask(stream, trigger);
+    int r = call_start(stream, trigger);
     if (r < 0)
         stream_fail_error(stream, r, "");
     else

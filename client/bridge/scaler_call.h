@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of KEDA's external scaler: what each asks the agent, and its answer. */
+/* The calls of KEDA's external scaler: what each requests of the agent, and its answer. */
 #ifndef TALLY_BRIDGE_SCALER_CALL_H
 #define TALLY_BRIDGE_SCALER_CALL_H
 

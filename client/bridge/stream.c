@@ -46,12 +46,12 @@ struct stream *stream_create(struct stream_host *host, int32_t id)
     return stream;
 }
 
-/* Nothing is asked for it any more. */
+/* No call is pending for it any more. */
 static void stream_leave(struct stream *stream)
 {
-    link_leave(&stream->waiter);
+    link_waiter_cancel(&stream->waiter);
     link_unwatch(&stream->watcher);
-    activity_leave(&stream->activity);
+    activity_cancel(&stream->activity);
 }
 
 void stream_drop_request(struct stream *stream)
@@ -60,7 +60,7 @@ void stream_drop_request(struct stream *stream)
     buffer_free(&stream->request);
 }
 
-/* Only the page is asked for by these. */
+/* The header fields that only a page needs. */
 static void stream_drop_text(struct stream *stream)
 {
     stream->host->shared->request_bytes -= stream->text_bytes;

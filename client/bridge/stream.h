@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request over HTTP/2, from its first header to the end of its answer: a call of gRPC, or a
- * page. What a call asks is up to scaler_call.h. */
+ * page. scaler_call.h handles the calls of KEDA. */
 #ifndef TALLY_BRIDGE_STREAM_H
 #define TALLY_BRIDGE_STREAM_H
 
@@ -22,7 +22,7 @@ struct stream_shared {
     struct agent_link *link;
     struct page_shared *pages;
     struct bridge_stats *stats;
-    const char *only_namespace; /* NULL: objects of any namespace may ask */
+    const char *only_namespace; /* NULL: objects of any namespace are served */
     size_t request_bytes;       /* kept of requests that are not served yet, now */
 };
 
@@ -44,7 +44,7 @@ void stream_host_init(struct stream_host *host, struct stream_shared *shared);
 
 enum stream_state {
     STREAM_READING,
-    STREAM_ASKING,   /* the agent or a page is asked */
+    STREAM_PENDING,  /* waits for the agent or a page */
     STREAM_WATCHING, /* StreamIsActive */
     STREAM_ENDING,   /* all is said but the trailers */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bearer token that pages ask for: the content of a file, read again when the file changes. */
+/* The bearer token that pages require: the content of a file, read again when the file changes. */
 #ifndef TALLY_BRIDGE_TOKEN_FILE_H
 #define TALLY_BRIDGE_TOKEN_FILE_H
 

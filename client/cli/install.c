@@ -13,12 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { COPY_BYTES = 1 << 30 }; /* of one system call */
+
 static int install_refuse(const char *what, const char *path)
 {
-    char text[512];
-
-    snprintf(text, sizeof(text), "%s %s: %s", what, path, strerror(errno));
-    return cli_refuse(TALLY_ESYSTEM, text);
+    return cli_error("SYSTEM", EXIT_ERROR, "%s %s: %s", what, path, strerror(errno));
 }
 
 /* Whether the program needs a dynamic linker, which another image may not have. */
@@ -41,20 +40,12 @@ static bool is_dynamic(int program)
 
 static bool copy_all(int from, int to)
 {
-    struct stat info;
+    ssize_t n;
 
-    if (fstat(from, &info) < 0)
-        return false;
-    for (off_t left = info.st_size; left > 0;) {
-        ssize_t n = sendfile(to, from, NULL, (size_t)left);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        left -= n;
-    }
-    return true;
+    do
+        n = sendfile(to, from, NULL, COPY_BYTES);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    return n == 0;
 }
 
 /* The program appears under its name complete, or not at all: it may be run at once. */

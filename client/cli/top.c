@@ -212,7 +212,7 @@ static void top_draw(
 }
 
 /* Does not report an error: that has to wait until the terminal is restored. */
-static bool top_look(struct cli *cli, const char *method, struct json **result)
+static bool top_ask(struct cli *cli, const char *method, struct json **result)
 {
     json_free(*result);
     *result = NULL;
@@ -226,7 +226,7 @@ static void top_show(struct cli *cli, int64_t interval)
     struct json *before = NULL, *now = NULL, *list = NULL;
     int64_t last = 0;
 
-    while (top_look(cli, "status", &now) && top_look(cli, "list", &list)) {
+    while (top_ask(cli, "status", &now) && top_ask(cli, "list", &list)) {
         int64_t time = clock_ms();
 
         top_draw(before, now, list, time - last);

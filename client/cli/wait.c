@@ -15,7 +15,7 @@
 
 enum {
     WAIT_DEFAULT_MS = 5 * 60 * 1000,
-    LOOK_MS_MAX = 30 * 1000, /* of one call, so that an agent that hangs is noticed */
+    CALL_MS_MAX = 30 * 1000, /* of one call, so that an agent that hangs is noticed */
 };
 
 struct wait {
@@ -24,10 +24,8 @@ struct wait {
     struct tally_request *request;
     int64_t activation; /* the trigger's; 0 before the first answer */
     int64_t deadline;
-    int last_error; /* of the last call; 0: it was a count */
-    int64_t count;  /* the last one, where `counted` */
-    bool counted;
-    char quality[16];
+    int last_error;        /* of the last call; 0: it was a count */
+    struct json *answer;   /* the last count; NULL: none yet */
     char last_remark[400]; /* the last remark, which is not repeated */
 };
 
@@ -39,18 +37,22 @@ static void wait_remark(struct wait *wait, const char *name, const char *message
     cli_note("%s: %s; retrying", name, message);
 }
 
-/* Stores the answer, for an error that may follow. */
-static enum verdict wait_judge(struct wait *wait, struct json **answer)
+/* Keeps the answer, for an error that may follow. */
+static enum verdict wait_judge(struct wait *wait)
 {
-    *answer = json_from_answer(tally_last_answer(wait->cli->tally));
-    if (!json_get_integer(*answer, "count", &wait->count))
+    struct json *answer = json_from_answer(tally_last_answer(wait->cli->tally));
+    int64_t count = 0;
+
+    if (!json_get_integer(answer, "count", &count)) {
+        json_free(answer);
         return VERDICT_UNKNOWN;
-    wait->counted = true;
-    snprintf(wait->quality, sizeof(wait->quality), "%s", json_get_string(*answer, "quality", "?"));
-    if (strcmp(wait->quality, "stale") == 0)
+    }
+    json_free(wait->answer);
+    wait->answer = answer;
+    if (strcmp(json_get_string(answer, "quality", ""), "stale") == 0)
         wait_remark(
-            wait, "stale", json_get_string(*answer, "last_error.message", "no reason given"));
-    return condition_check(&wait->condition, *answer);
+            wait, "stale", json_get_string(answer, "last_error.message", "no reason given"));
+    return condition_check(&wait->condition, answer);
 }
 
 /* Makes the request, which asks for no more than the condition needs. */
@@ -66,11 +68,11 @@ static int wait_prepare(struct wait *wait)
 }
 
 /* Whether the answer has another activation than the request was made with. */
-static bool wait_learn_activation(struct wait *wait, const struct json *answer)
+static bool wait_learn_activation(struct wait *wait)
 {
-    int64_t activation = wait->activation;
+    int64_t activation = json_get_integer_or(wait->answer, "activation_target", wait->activation);
 
-    if (json_get_integer(answer, "activation_target", &activation) && activation < 0)
+    if (activation < 0)
         activation = 0;
     if (activation == wait->activation)
         return false;
@@ -79,13 +81,12 @@ static bool wait_learn_activation(struct wait *wait, const struct json *answer)
 }
 
 /* One call. *done: the exit code is final. */
-static int wait_look(struct wait *wait, bool *done)
+static int wait_call(struct wait *wait, bool *done)
 {
-    struct json *answer = NULL;
     struct tally *tally = wait->cli->tally;
     int64_t left = wait->deadline - clock_ms();
 
-    tally_set_timeout(tally, left > LOOK_MS_MAX ? LOOK_MS_MAX : left < 1 ? 1 : (int)left);
+    tally_set_timeout(tally, left > CALL_MS_MAX ? CALL_MS_MAX : left < 1 ? 1 : (int)left);
     int r = tally_call(tally, wait->request);
     wait->last_error = r;
     if (r < 0) {
@@ -98,19 +99,14 @@ static int wait_look(struct wait *wait, bool *done)
         wait_remark(wait, tally_error_name(r), tally_answer_error_message(last));
         return EXIT_OK;
     }
-    enum verdict verdict = wait_judge(wait, &answer);
-    if (verdict == VERDICT_UNKNOWN && wait_learn_activation(wait, answer)) {
-        json_free(answer);
+    enum verdict verdict = wait_judge(wait);
+    if (verdict == VERDICT_UNKNOWN && wait_learn_activation(wait))
         return wait_prepare(wait);
-    }
-    if (verdict == VERDICT_YES) {
-        *done = true;
-        if (wait->cli->output == OUTPUT_JSON)
-            json_print(stdout, answer, false);
-        else
-            terminal_print(stdout, "%" PRId64 "\n", wait->count);
-    }
-    json_free(answer);
+    *done = verdict == VERDICT_YES;
+    if (*done && wait->cli->output == OUTPUT_JSON)
+        json_print(stdout, wait->answer, false);
+    else if (*done)
+        terminal_print(stdout, "%" PRId64 "\n", json_get_integer_or(wait->answer, "count", 0));
     return EXIT_OK;
 }
 
@@ -121,10 +117,11 @@ static int wait_fail_deadline(const struct wait *wait)
     duration_format(cli_number(wait->cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS), waited, sizeof(waited));
     int used = snprintf(text, sizeof(text), "%s: \"%s\" did not come true within %s",
         cli_operand(wait->cli, 0), wait->cli->arguments.text[OPTION_UNTIL], waited);
-    if (wait->counted && used > 0 && (size_t)used < sizeof(text))
+    if (wait->answer != NULL && used > 0 && (size_t)used < sizeof(text))
         snprintf(text + used, sizeof(text) - (size_t)used, "; the last count was %" PRId64 " (%s)",
-            wait->count, wait->quality);
-    if (!wait->counted && wait->last_error < 0)
+            json_get_integer_or(wait->answer, "count", 0),
+            json_get_string(wait->answer, "quality", "?"));
+    if (wait->answer == NULL && wait->last_error < 0)
         return cli_refuse(
             wait->last_error == TALLY_ENOAGENT ? TALLY_ENOAGENT : TALLY_EDEADLINE, text);
     return cli_refuse(TALLY_EDEADLINE, text);
@@ -145,12 +142,12 @@ int run_wait(struct cli *cli)
     wait.deadline = clock_ms() + cli_number(cli, OPTION_TIMEOUT, WAIT_DEFAULT_MS);
     int code = wait_prepare(&wait);
     if (code == EXIT_OK)
-        code = cli_open(cli, LOOK_MS_MAX);
+        code = cli_open(cli, CALL_MS_MAX);
     if (code != EXIT_OK)
         goto finish;
     tally_set_wait_for_agent(cli->tally, 1); /* init containers start before their sidecar */
     for (;;) {
-        code = wait_look(&wait, &done);
+        code = wait_call(&wait, &done);
         if (done)
             break;
         int64_t left = wait.deadline - clock_ms();
@@ -158,10 +155,11 @@ int run_wait(struct cli *cli)
             code = wait_fail_deadline(&wait);
             break;
         }
-        poll(NULL, 0, (int)(interval < LOOK_MS_MAX ? interval : LOOK_MS_MAX));
+        poll(NULL, 0, (int)(interval < CALL_MS_MAX ? interval : CALL_MS_MAX));
     }
 finish:
     tally_request_free(wait.request);
+    json_free(wait.answer);
     return code;
 }
 

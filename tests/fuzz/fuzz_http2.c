@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             http2, (const uint8_t *)"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
     speak(loop, http2, data, size);
     http2_protocol.destroy(http2);
-    MUST(stats.streams == 0 && shared.request_bytes == 0 && pages.asking == 0 && pages.bytes == 0);
+    MUST(stats.streams == 0 && shared.request_bytes == 0 && pages.pending == 0 && pages.bytes == 0);
     agent_link_destroy(link);
     loop_destroy(loop);
     return 0;

@@ -199,13 +199,13 @@ static void on_answer(const struct tally_answer *answer, void *data)
     tally_answer_integer(answer, "count", &seen->count);
 }
 
-static void on_news(const struct watch_news *news, void *data)
+static void on_watch_state(const struct watch_state *state, void *data)
 {
     struct seen *seen = data;
 
     seen->calls++;
-    seen->error = news->error;
-    seen->active = news->active;
+    seen->error = state->error;
+    seen->active = state->active;
 }
 
 /* ---- questions ---- */
@@ -228,7 +228,7 @@ TEST(the_same_question_is_asked_once)
         CHECK_INT(100, seen[i].count);
     CHECK_INT(1, world.shelf.counts);
     agent_link_read_stats(world.link, &stats);
-    CHECK_INT(3, stats.questions);
+    CHECK_INT(3, stats.calls);
     CHECK_INT(2, stats.joined);
     CHECK(stats.up);
     world_close(&world);
@@ -264,10 +264,10 @@ TEST(a_waiter_that_left_is_not_called)
     link_waiter_init(&waiters[1], on_answer, &stays);
     CHECK_INT(0, agent_link_call(world.link, "ping", &waiters[0]));
     CHECK_INT(0, agent_link_call(world.link, "ping", &waiters[1]));
-    link_leave(&waiters[0]);
+    link_waiter_cancel(&waiters[0]);
     turn_until(&world, &stays.calls, 1);
     CHECK_INT(0, left.calls);
-    link_leave(&waiters[1]);
+    link_waiter_cancel(&waiters[1]);
     world_close(&world);
 }
 
@@ -299,7 +299,7 @@ TEST(an_agent_that_is_away_is_an_error_and_its_names_are_forgotten)
 
 static void watch(struct world *world, struct link_watcher *watcher, struct seen *seen)
 {
-    link_watcher_init(watcher, on_news, seen);
+    link_watcher_init(watcher, on_watch_state, seen);
     CHECK_INT(0, agent_link_watch(world->link, "shop/orders", watcher));
 }
 
@@ -410,8 +410,8 @@ static void ask(struct world *world, struct activity *activity, struct seen *see
 {
     bool active;
 
-    activity_init(activity, world->link, on_news, seen);
-    CHECK_INT(0, activity_ask(activity, "orders", &active));
+    activity_init(activity, world->link, on_watch_state, seen);
+    CHECK_INT(0, activity_start(activity, "orders", &active));
 }
 
 TEST(activity_asks_for_one_item_above_the_activation)
@@ -478,8 +478,8 @@ TEST(activity_of_a_watched_trigger_is_the_watch_s)
     ask(&world, &activity, &seen); /* the name is looked up */
     turn_until(&world, &seen.calls, 1);
     CHECK(seen.active);
-    activity_init(&activity, world.link, on_news, &seen);
-    CHECK_INT(ACTIVITY_KNOWN, activity_ask(&activity, "orders", &active));
+    activity_init(&activity, world.link, on_watch_state, &seen);
+    CHECK_INT(ACTIVITY_KNOWN, activity_start(&activity, "orders", &active));
     CHECK(active);
     CHECK_INT(0, world.shelf.counts);
     link_unwatch(&watcher);
@@ -494,8 +494,8 @@ TEST(activity_that_was_left_is_not_reported)
 
     world_open(&world);
     ask(&world, &activity, &seen);
-    activity_leave(&activity);
-    activity_leave(&activity);
+    activity_cancel(&activity);
+    activity_cancel(&activity);
     turn_until_asked(&world, &world.shelf.lists, 1);
     turn_for(&world, 20);
     CHECK_INT(0, seen.calls);
