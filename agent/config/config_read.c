@@ -119,16 +119,24 @@ static int folder_read(struct folder *folder, const char *path)
 
 /* ---- documents ---- */
 
-static void warn_useless(struct parser *parser, const struct place *place, const char *message)
+static void warn_useless(struct parser *parser, const struct tree *source, const char *message)
 {
-    findings_add(&parser->findings, FINDING_WARNING, place, "", "%s", message);
+    tree_report(source, NULL, FINDING_WARNING, "", "%s", message);
     parser->useless_reported = true;
+}
+
+/* The next file or folder, also one that cannot be read. file: NULL if there is no memory. */
+static struct tree source_next(struct parser *parser, const char *path)
+{
+    return (struct tree){.file = parser_keep(parser, path),
+        .file_index = parser->file_count++,
+        .findings = &parser->findings};
 }
 
 /* JSON is YAML except for surrogate escapes. 0 or -ENOMEM. */
 static int prepare_json(struct parser *parser, struct yaml_input *input)
 {
-    const char *dot = strrchr(input->base, '.');
+    const char *dot = strrchr(input->tree.base, '.');
     char *copy = NULL;
 
     if (dot == NULL || strcmp(dot, ".json") != 0 ||
@@ -145,13 +153,12 @@ static int prepare_json(struct parser *parser, struct yaml_input *input)
 /* The documents of one text. */
 static void read_documents(struct parser *parser, struct yaml_input *input)
 {
-    struct place place = {.file = input->file, .file_index = input->file_index};
     int r = prepare_json(parser, input);
 
     if (r == 0)
-        r = yaml_read(input, parser->scratch, &parser->findings, documents_add, &parser->documents);
+        r = yaml_read(input, parser->scratch, documents_add, &parser->documents);
     if (r == -ENOMEM && arena_is_full(parser->scratch))
-        findings_add(&parser->findings, FINDING_ERROR, &place, "",
+        tree_report(&input->tree, NULL, FINDING_ERROR, "",
             "the files are too large in all (256 MiB in memory); read fewer");
     else if (r == -ENOMEM)
         parser->failed = true;
@@ -159,25 +166,23 @@ static void read_documents(struct parser *parser, struct yaml_input *input)
 
 void config_read_add(struct parser *parser, const char *file, const void *data, size_t len)
 {
-    const char *kept = parser_keep(parser, file);
-    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
-    struct yaml_input input = {.file = kept,
-        .file_index = parser->file_count++,
-        .base = slash != NULL ? slash + 1 : kept,
+    struct yaml_input input = {.tree = source_next(parser, file),
         .data = data != NULL ? data : "", /* an empty file */
         .len = len};
+    const char *kept = input.tree.file;
+    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
     size_t before = parser->documents.count;
     size_t errors = parser->findings.error_count;
-    struct place place = {.file = input.file, .file_index = input.file_index};
 
     if (parser->first_file == NULL)
-        parser->first_file = input.file;
+        parser->first_file = kept;
     if (kept == NULL || parser->failed || parser->documents.seen > DOCUMENTS_MAX)
         return;
+    input.tree.base = slash != NULL ? slash + 1 : kept;
     read_documents(parser, &input);
     if (!parser->failed && parser->documents.count == before &&
         parser->findings.error_count == errors)
-        warn_useless(parser, &place,
+        warn_useless(parser, &input.tree,
             "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
 }
 
@@ -205,12 +210,9 @@ static void read_config_map(struct parser *parser, const struct document *map)
 
         if (text == NULL || !holds_documents(key, text) || parser->failed)
             continue;
-        struct yaml_input input = {.file = map->tree.file,
-            .file_index = map->tree.file_index,
-            .base = key,
-            .data = text,
-            .len = strlen(text),
-            .inside = value};
+        struct yaml_input input = {
+            .tree = map->tree, .data = text, .len = strlen(text), .inside = value};
+        input.tree.base = key;
         read_documents(parser, &input);
     }
 }
@@ -231,18 +233,18 @@ static void read_config_maps(struct parser *parser)
 
 void config_read_add_failure(struct parser *parser, const char *file, const char *why)
 {
-    struct place place = {.file = parser_keep(parser, file), .file_index = parser->file_count++};
+    struct tree source = source_next(parser, file);
 
-    if (place.file != NULL)
-        findings_add(&parser->findings, FINDING_ERROR, &place, "", "%s", why);
+    if (source.file != NULL)
+        tree_report(&source, NULL, FINDING_ERROR, "", "%s", why);
 }
 
 void config_read_add_empty(struct parser *parser, const char *folder)
 {
-    struct place place = {.file = parser_keep(parser, folder), .file_index = parser->file_count++};
+    struct tree source = source_next(parser, folder);
 
-    if (place.file != NULL)
-        warn_useless(parser, &place,
+    if (source.file != NULL)
+        warn_useless(parser, &source,
             "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
 }
 
@@ -316,9 +318,7 @@ static void config_read_object(struct parser *parser, const struct document *doc
         if (!scaled_object_is_dynamodb(trigger))
             continue;
         if (parser->trigger_count == TRIGGERS_MAX) {
-            struct place place = node_place(&document->tree, trigger);
-
-            findings_add(&parser->findings, FINDING_ERROR, &place, "triggers",
+            tree_report(&document->tree, trigger, FINDING_ERROR, "triggers",
                 "more than 20000 triggers in all; the rest is not read");
             parser->too_many = true;
             return;

@@ -38,6 +38,16 @@ static struct findings_entry *entry_add(struct findings *findings)
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...)
 {
+    va_list args;
+
+    va_start(args, format);
+    findings_vadd(findings, level, place, subject, format, args);
+    va_end(args);
+}
+
+void findings_vadd(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, va_list args)
+{
     if (level == FINDING_ERROR)
         findings->error_count++;
     /* Many notes must not hide an error. */
@@ -46,10 +56,7 @@ void findings_add(struct findings *findings, enum finding_level level, const str
         return;
     }
     struct findings_entry *entry = entry_add(findings);
-    va_list args;
-    va_start(args, format);
     char *message = arena_vprintf(findings->kept, format, args);
-    va_end(args);
     const char *copy = *subject != '\0' ? arena_copy_string(findings->kept, subject) : "";
     if (entry == NULL || message == NULL || copy == NULL) {
         findings->failed = true;

@@ -49,6 +49,8 @@ void findings_free(struct findings *findings);
 /* `subject`: the parameter or field, "" if none applies; it is copied. */
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void findings_vadd(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, va_list args) __attribute__((format(printf, 5, 0)));
 
 /* Sorted by file and line, in the arena; NULL if out of memory. */
 const struct finding *findings_finish(struct findings *findings, size_t *count);

@@ -40,11 +40,11 @@ static bool is_first(const struct choice *c, const char *message)
     return true;
 }
 
-static void auth_finding(const struct choice *c, enum finding_level level,
-    const struct place *place, const char *subject, const char *message)
+static void auth_finding(const struct choice *c, enum finding_level level, const struct node *node,
+    const char *subject, const char *message)
 {
     if (is_first(c, message))
-        findings_add(&c->parser->findings, level, place, subject, "%s", message);
+        tree_report(c->auth->tree, node, level, subject, "%s", message);
 }
 
 static void identity_choose_kind(struct choice *c, enum identity_kind kind, const char *why)
@@ -66,8 +66,8 @@ static void note_unused_keys(const struct choice *c, const char *why)
     }
     for (int i = AUTH_KEY_ID; c->auth != NULL && i <= AUTH_SECRET_KEY; i++) {
         if (choice_is_set(&c->auth->parameters[i]) && is_first(c, why))
-            findings_add(&c->parser->findings, FINDING_NOTE, &c->auth->places[i],
-                "authenticationRef", "the access key is ignored: %s", why);
+            tree_report(c->auth->tree, c->auth->nodes[i], FINDING_NOTE, "authenticationRef",
+                "the access key is ignored: %s", why);
     }
 }
 
@@ -124,10 +124,10 @@ static bool choose_auth_keys(struct choice *c)
     c->spec.secret_key = *secret;
     c->spec.session_token = *auth_value(c, AUTH_SESSION_TOKEN);
     if (!choice_is_set(secret))
-        auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_KEY_ID], "awsAccessKeyID",
+        auth_finding(c, FINDING_ERROR, c->auth->nodes[AUTH_KEY_ID], "awsAccessKeyID",
             "an access key without its secret; add awsSecretAccessKey");
     if (!choice_is_set(id))
-        auth_finding(c, FINDING_ERROR, &c->auth->places[AUTH_SECRET_KEY], "awsSecretAccessKey",
+        auth_finding(c, FINDING_ERROR, c->auth->nodes[AUTH_SECRET_KEY], "awsSecretAccessKey",
             "a secret key without an id; add awsAccessKeyID");
     return true;
 }
@@ -164,11 +164,11 @@ static void choose_eks(struct choice *c)
     identity_choose_kind(c, IDENTITY_WEB_IDENTITY, "podIdentity aws-eks");
     take_role(c);
     note_unused_keys(c, "podIdentity aws-eks is used");
-    auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
+    auth_finding(c, FINDING_WARNING, c->auth->provider_node, "podIdentity.provider",
         "KEDA has deprecated aws-eks and will remove it; use aws");
     if (c->parser->getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == NULL ||
         c->parser->getenv("AWS_ROLE_ARN") == NULL)
-        auth_finding(c, FINDING_NOTE, &c->auth->provider_place, "podIdentity.provider",
+        auth_finding(c, FINDING_NOTE, c->auth->provider_node, "podIdentity.provider",
             "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are not set here; in the pod, "
             "Kubernetes sets them when the service account is annotated with a role");
 }
@@ -177,7 +177,7 @@ static void choose_kiam(struct choice *c)
 {
     identity_choose_kind(c, IDENTITY_KIAM, "podIdentity aws-kiam");
     note_unused_keys(c, "podIdentity aws-kiam is used");
-    auth_finding(c, FINDING_WARNING, &c->auth->provider_place, "podIdentity.provider",
+    auth_finding(c, FINDING_WARNING, c->auth->provider_node, "podIdentity.provider",
         "KEDA 2.16 and later do not know aws-kiam; use aws");
 }
 
@@ -192,7 +192,7 @@ static void choose_aws(struct choice *c)
     c->spec.external_id = choice_is_set(&c->auth->external_id) ? c->auth->external_id
                                                                : *auth_value(c, AUTH_EXTERNAL_ID);
     if (c->auth->workload)
-        auth_finding(c, FINDING_ERROR, &c->auth->provider_place, "podIdentity.roleArn",
+        auth_finding(c, FINDING_ERROR, c->auth->provider_node, "podIdentity.roleArn",
             "cannot be used with identityOwner: workload; remove one of them");
 }
 
@@ -202,14 +202,14 @@ static void check_external_id(const struct choice *c)
     if (c->auth == NULL || !choice_is_set(&c->auth->external_id))
         return;
     if (!choice_is_set(&c->spec.external_id))
-        auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
+        auth_finding(c, FINDING_WARNING, c->auth->external_id_node, "podIdentity.externalID",
             "ignored, by KEDA too: there is no role to assume; add podIdentity.roleArn");
     else if (c->spec.kind != IDENTITY_AWS || !choice_is_set(&c->auth->role))
-        auth_finding(c, FINDING_WARNING, &c->auth->external_id_place, "podIdentity.externalID",
+        auth_finding(c, FINDING_WARNING, c->auth->external_id_node, "podIdentity.externalID",
             "KEDA ignores it without provider aws and podIdentity.roleArn; tally sends it with "
             "AssumeRole");
     else
-        auth_finding(c, FINDING_NOTE, &c->auth->external_id_place, "podIdentity.externalID",
+        auth_finding(c, FINDING_NOTE, c->auth->external_id_node, "podIdentity.externalID",
             "sent with AssumeRole only; AssumeRoleWithWebIdentity has no external id");
 }
 
@@ -240,11 +240,10 @@ static void refuse_provider(const struct choice *c, const char *provider)
     if (!is_first(c, "provider"))
         return;
     if (close != NULL)
-        findings_add(&c->parser->findings, FINDING_ERROR, &c->auth->provider_place,
-            "podIdentity.provider", "invalid provider \"%s\"; did you mean %s?", provider, close);
+        tree_report(c->auth->tree, c->auth->provider_node, FINDING_ERROR, "podIdentity.provider",
+            "invalid provider \"%s\"; did you mean %s?", provider, close);
     else
-        findings_add(&c->parser->findings, FINDING_ERROR, &c->auth->provider_place,
-            "podIdentity.provider",
+        tree_report(c->auth->tree, c->auth->provider_node, FINDING_ERROR, "podIdentity.provider",
             "\"%s\" gives no AWS credentials; use aws, aws-eks, aws-kiam or none", provider);
 }
 

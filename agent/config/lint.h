@@ -22,7 +22,7 @@ void lint_object(const struct scaled_object *object);
 /* What KEDA or AWS reports for a TriggerAuthentication that tally can use. */
 
 /* Called once for each, however many triggers refer to it. NULL is allowed. */
-void lint_auth(struct parser *parser, struct auth *auth);
+void lint_auth(struct auth *auth);
 
 /* What KEDA or DynamoDB reports for a trigger that tally can use. */
 

@@ -28,9 +28,9 @@ struct parser {
     const char *secrets_dir;
     struct endpoint_environment environment;
     const char *(*getenv)(const char *name);
-    config_file_fn *read_file; /* NULL: there are no files */
-    struct arena *kept;        /* what the config keeps */
-    struct arena *scratch;     /* trees; freed when the config is complete */
+    config_file_fn *read_file;
+    struct arena *kept;    /* what the config keeps */
+    struct arena *scratch; /* trees; freed when the config is complete */
     struct findings findings;
     struct documents documents;
     unsigned file_count;
@@ -47,14 +47,18 @@ struct parser {
     bool failed;               /* out of memory: no config is returned */
 };
 
-/* NULL: no memory. `read_file` may be NULL. */
+/* NULL: no memory. */
 struct parser *parser_create(const struct config_options *options, config_file_fn *read_file);
 void parser_free(struct parser *parser);
 
 /* For the submodules: a copy that the config keeps; NULL sets `failed`. */
 const char *parser_keep(struct parser *parser, const char *text);
+const char *parser_keep_part(struct parser *parser, const char *text, size_t len);
 const char *parser_printf(struct parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* A zeroed array in one of its arenas. NULL sets `failed`. */
+void *parser_array(struct parser *parser, struct arena *arena, size_t count, size_t size);
 
 /* The shared copy of an equal spec. NULL sets `failed`. */
 const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec);

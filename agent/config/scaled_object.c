@@ -9,39 +9,25 @@
 #define MAX_REPLICAS_DEFAULT 100
 #define TYPE                 "aws-dynamodb"
 
-static const struct tree *tree_of(const struct scaled_object *object)
-{
-    return &object->document->tree;
-}
-
-static void object_add(const struct scaled_object *object, enum finding_level level,
-    const struct node *node, const char *subject, const char *message)
-{
-    struct place place = node_place(tree_of(object), node);
-
-    findings_add(&object->parser->findings, level, &place, subject, "%s", message);
-}
-
 /* A whole number of the spec; `fallback` if it is absent, or not a number (an error). */
 static int32_t read_count(const struct scaled_object *object, const struct node *map,
     const char *subject, int32_t least, int32_t fallback)
 {
     const char *dot = strrchr(subject, '.');
     const struct node *node = node_get_set(map, dot != NULL ? dot + 1 : subject);
-    struct place place = node_place(tree_of(object), node);
     const char *text = node_text(node);
     int64_t value = 0;
 
     if (node == NULL)
         return fallback;
     if (!node_to_int64(node, &value) || value > INT32_MAX || value < least) {
-        findings_add(&object->parser->findings, FINDING_ERROR, &place, subject,
+        tree_report(object->tree, node, FINDING_ERROR, subject,
             "must be a whole number%s from %d to %d",
             strcmp(subject, "pollingInterval") == 0 ? " of seconds" : "", least, INT32_MAX);
         return fallback;
     }
     if (node->kind == NODE_STRING)
-        findings_add(&object->parser->findings, FINDING_WARNING, &place, subject,
+        tree_report(object->tree, node, FINDING_WARNING, subject,
             "is quoted, and Kubernetes refuses a text here; write %s", text);
     return (int32_t)value;
 }
@@ -60,27 +46,25 @@ const char *fallback_behavior_name(enum fallback_behavior behavior)
 static enum fallback_behavior read_behavior(
     const struct scaled_object *object, const struct node *node)
 {
+    const struct tree *tree = object->tree;
     const char *text = node_text(node);
-    struct place place = node_place(tree_of(object), node);
-    int behavior = FALLBACK_STATIC;
 
     if (node == NULL)
         return FALLBACK_STATIC;
-    while (behaviors[behavior] != NULL && (text == NULL || strcmp(behaviors[behavior], text) != 0))
-        behavior++;
+    size_t behavior = text != NULL ? text_index(text, behaviors) : FALLBACK_UNKNOWN;
     if (behavior == FALLBACK_UNKNOWN && text != NULL && strcmp(text, "scalingModifiers") == 0)
-        object_add(object, FINDING_WARNING, node, "fallback.behavior",
+        tree_report(object->tree, node, FINDING_WARNING, "fallback.behavior",
             "tally does not compute scalingModifiers, so answers in fallback will have no "
             "desired_replicas");
     else if (behavior == FALLBACK_UNKNOWN) {
         const char *close = text != NULL ? suggest(text, behaviors) : NULL;
 
-        findings_add(&object->parser->findings, FINDING_WARNING, &place, "fallback.behavior",
+        tree_report(tree, node, FINDING_WARNING, "fallback.behavior",
             "not a behavior of KEDA's, so answers in fallback will have no desired_replicas%s%s%s",
             close != NULL ? "; did you mean " : "", close != NULL ? close : "",
             close != NULL ? "?" : "");
     } else if (behavior != FALLBACK_STATIC)
-        object_add(object, FINDING_NOTE, node, "fallback.behavior",
+        tree_report(object->tree, node, FINDING_NOTE, "fallback.behavior",
             "needs the present replicas: answers in fallback have desired_replicas only where the "
             "request has replicas");
     return (enum fallback_behavior)behavior;
@@ -94,17 +78,18 @@ static void read_fallback(struct scaled_object *object)
     if (fallback == NULL)
         return;
     if (fallback->kind != NODE_MAP) {
-        object_add(object, FINDING_ERROR, fallback, "fallback",
+        tree_report(object->tree, fallback, FINDING_ERROR, "fallback",
             "must be a map with failureThreshold and replicas");
         return;
     }
     if (scaling->is_job) {
-        object_add(object, FINDING_WARNING, fallback, "fallback", "ignored: a ScaledJob has none");
+        tree_report(
+            object->tree, fallback, FINDING_WARNING, "fallback", "ignored: a ScaledJob has none");
         return;
     }
     if (node_get_set(fallback, "failureThreshold") == NULL ||
         node_get_set(fallback, "replicas") == NULL)
-        object_add(object, FINDING_ERROR, fallback, "fallback",
+        tree_report(object->tree, fallback, FINDING_ERROR, "fallback",
             "needs both failureThreshold and replicas");
     scaling->has_fallback = true;
     scaling->fallback_threshold = read_count(object, fallback, "fallback.failureThreshold", 0, 0);
@@ -124,21 +109,16 @@ static void read_bounds(struct scaled_object *object)
         object, object->spec, "maxReplicaCount", 1, MAX_REPLICAS_DEFAULT);
     scaling->idle_replicas = read_count(object, object->spec, "idleReplicaCount", 0, -1);
     if (scaling->min_replicas > scaling->max_replicas) {
-        struct place place = node_place(tree_of(object), min);
-
-        findings_add(&object->parser->findings, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
-            &place, "minReplicaCount", "must not be above maxReplicaCount (%d)",
-            scaling->max_replicas);
+        tree_report(object->tree, min, scaling->is_job ? FINDING_WARNING : FINDING_ERROR,
+            "minReplicaCount", "must not be above maxReplicaCount (%d)", scaling->max_replicas);
         scaling->min_replicas = scaling->max_replicas;
     }
     if (idle != NULL && scaling->is_job) {
-        object_add(
-            object, FINDING_WARNING, idle, "idleReplicaCount", "ignored: a ScaledJob has none");
+        tree_report(object->tree, idle, FINDING_WARNING, "idleReplicaCount",
+            "ignored: a ScaledJob has none");
         scaling->idle_replicas = -1;
     } else if (scaling->idle_replicas >= 0 && scaling->idle_replicas >= scaling->min_replicas) {
-        struct place place = node_place(tree_of(object), idle);
-
-        findings_add(&object->parser->findings, FINDING_ERROR, &place, "idleReplicaCount",
+        tree_report(object->tree, idle, FINDING_ERROR, "idleReplicaCount",
             "must be below minReplicaCount (%d)", scaling->min_replicas);
     }
 }
@@ -161,33 +141,34 @@ static void report_other(const struct scaled_object *object, const struct node *
 {
     static const char *const types[] = {TYPE, NULL};
     const struct node *type = node_get_set(trigger, "type");
-    struct place place = node_place(tree_of(object), type != NULL ? type : trigger);
+    const struct tree *tree = object->tree;
 
     if (trigger->kind != NODE_MAP)
-        object_add(object, FINDING_ERROR, trigger, "triggers", "each trigger must be a map");
+        tree_report(object->tree, trigger, FINDING_ERROR, "triggers", "each trigger must be a map");
     else if (node_text(type) == NULL)
-        object_add(object, FINDING_ERROR, trigger, "type", "missing; write type: " TYPE);
+        tree_report(object->tree, trigger, FINDING_ERROR, "type", "missing; write type: " TYPE);
     else
-        findings_add(&object->parser->findings, FINDING_WARNING, &place, "type",
+        tree_report(tree, type, FINDING_WARNING, "type",
             "skipped: tally counts " TYPE " triggers only, not %s%s", node_text(type),
             suggest(node_text(type), types) != NULL ? "; did you mean " TYPE "?" : "");
 }
 
 static const struct node *find_triggers(const struct scaled_object *object)
 {
-    const struct node *root = tree_of(object)->root;
+    const struct node *root = object->tree->root;
     const struct node *triggers = node_get_set(object->spec, "triggers");
     const struct node *astray = node_get_set(root, "triggers");
 
     if (triggers != NULL && triggers->kind == NODE_LIST)
         return triggers;
     if (triggers != NULL)
-        object_add(object, FINDING_ERROR, triggers, "triggers",
+        tree_report(object->tree, triggers, FINDING_ERROR, "triggers",
             "must be a list; begin each trigger with \"- \"");
     else if (astray != NULL)
-        object_add(object, FINDING_ERROR, astray, "triggers", "belongs below spec; indent it");
+        tree_report(
+            object->tree, astray, FINDING_ERROR, "triggers", "belongs below spec; indent it");
     else
-        object_add(object, FINDING_ERROR, root, "triggers",
+        tree_report(object->tree, root, FINDING_ERROR, "triggers",
             "missing; add a list with an " TYPE " trigger below spec");
     return NULL;
 }
@@ -204,7 +185,7 @@ const struct node *scaled_object_read(
 {
     const struct node *root = document->tree.root;
 
-    *object = (struct scaled_object){.parser = parser, .document = document};
+    *object = (struct scaled_object){.parser = parser, .tree = &document->tree};
     object->owner = document->kind == DOCUMENT_SCALED_OBJECT ? OWNER_SCALED_OBJECT
                     : document->kind == DOCUMENT_SCALED_JOB  ? OWNER_SCALED_JOB
                                                              : OWNER_SNIPPET;

@@ -7,7 +7,7 @@
 
 struct scaled_object {
     struct parser *parser;
-    const struct document *document;
+    const struct tree *tree;
     const struct node *spec;
     enum trigger_owner owner;
     const char *namespace_, *name, *file; /* kept */

@@ -21,14 +21,6 @@ struct step {
     struct trigger trigger;
 };
 
-static void trigger_add(const struct step *step, enum finding_level level, const struct node *node,
-    const char *subject, const char *message)
-{
-    struct place place = node_place(step->parameters.tree, node);
-
-    findings_add(&step->parser->findings, level, &place, subject, "%s", message);
-}
-
 /* Characters that KEDA keeps out of metric names. */
 static const char *metric_name(struct parser *parser, unsigned index, const char *table)
 {
@@ -82,8 +74,7 @@ static const char *read_region(const struct step *step)
     text = auth_value_now(step->parser, value);
     if (text != NULL && *text != '\0')
         return parser_keep(step->parser, text);
-    findings_add(&step->parser->findings, FINDING_WARNING, &step->auth->places[AUTH_REGION],
-        "awsRegion",
+    tree_report(step->auth->tree, step->auth->nodes[AUTH_REGION], FINDING_WARNING, "awsRegion",
         "cannot be read here (%s), so queries will fail until it is there and the configuration is "
         "reloaded; write it in the trigger",
         value->origin);
@@ -250,7 +241,7 @@ static void read_metric_type(struct step *step)
     if (text != NULL && strcmp(text, "Value") == 0)
         step->trigger.scaling.metric_type = METRIC_VALUE;
     else
-        trigger_add(step, FINDING_ERROR, node, "metricType",
+        tree_report(step->parameters.tree, node, FINDING_ERROR, "metricType",
             "must be AverageValue or Value; KEDA knows Utilization for cpu and memory only");
 }
 
@@ -307,7 +298,8 @@ static void read_name(struct step *step)
 
     for (const char *c = text; c != NULL && *c != '\0'; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            trigger_add(step, FINDING_ERROR, node, "name", "must not hold control characters");
+            tree_report(step->parameters.tree, node, FINDING_ERROR, "name",
+                "must not hold control characters");
             text = NULL;
             break;
         }
@@ -326,7 +318,7 @@ static void read_name(struct step *step)
 
 void trigger_read(const struct scaled_object *object, unsigned index, const struct node *node)
 {
-    const struct tree *tree = &object->document->tree;
+    const struct tree *tree = object->tree;
     const struct node *metadata = node_get_set(node, "metadata");
     const struct node *reference = node_get_set(node, "authenticationRef");
     struct step step = {.object = object,
@@ -345,14 +337,14 @@ void trigger_read(const struct scaled_object *object, unsigned index, const stru
             .column = node->column}};
 
     if (metadata == NULL || metadata->kind != NODE_MAP) {
-        trigger_add(&step, FINDING_ERROR, metadata != NULL ? metadata : node, "metadata",
+        tree_report(tree, metadata != NULL ? metadata : node, FINDING_ERROR, "metadata",
             "must be a map with awsRegion, tableName, keyConditionExpression and targetValue");
         return;
     }
     parameters_check(&step.parameters);
     if (reference != NULL)
         step.auth = auth_find(object->parser, tree, reference, object->namespace_);
-    lint_auth(object->parser, step.auth);
+    lint_auth(step.auth);
     read_name(&step);
     read_query(&step);
     read_scaling(&step);
