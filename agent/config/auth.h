@@ -5,6 +5,7 @@
 #define TALLY_AGENT_CONFIG_AUTH_H
 
 #include "agent/config/parser.h"
+#include "agent/config/value_ref.h"
 
 #define AUTH_REPORTED_MAX 16
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config.h"
 
+#include "agent/config/identity_spec.h"
 #include "agent/file.h"
 
 #include <inttypes.h>

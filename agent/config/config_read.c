@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config_read.h"
 
-#include "agent/config/lint.h"
 #include "agent/config/scaled_object.h"
-#include "agent/config/trigger_read.h"
 #include "agent/config/yaml.h"
 #include "agent/file.h"
 #include "agent/fnv.h"
@@ -58,22 +56,15 @@ static bool file_name_is_configuration(const char *name)
 
 static int add_path(struct folder *folder, const char *path, const char *name)
 {
-    if (folder->count == folder->capacity) {
-        size_t capacity = folder->capacity > 0 ? folder->capacity * 2 : 16;
-        char **paths = realloc(folder->paths, capacity * sizeof(char *));
-
-        if (paths == NULL)
-            return -ENOMEM;
-        folder->paths = paths;
-        folder->capacity = capacity;
-    }
-    size_t size = strlen(path) + 1 + strlen(name) + 1;
+    char **paths = array_grow(folder->paths, folder->count, &folder->capacity, sizeof(char *));
     bool slash = path[0] != '\0' && path[strlen(path) - 1] == '/';
-    char *full = malloc(size);
-    if (full == NULL)
+
+    if (paths == NULL)
         return -ENOMEM;
-    snprintf(full, size, "%s%s%s", path, slash ? "" : "/", name);
-    folder->paths[folder->count++] = full;
+    folder->paths = paths;
+    if (asprintf(&paths[folder->count], "%s%s%s", path, slash ? "" : "/", name) < 0)
+        return -ENOMEM;
+    folder->count++;
     return 0;
 }
 
@@ -304,29 +295,6 @@ fail:
     return NULL;
 }
 
-static void config_read_object(struct parser *parser, const struct document *document)
-{
-    struct scaled_object object;
-    const struct node *triggers = scaled_object_read(&object, parser, document);
-
-    if (triggers == NULL)
-        return;
-    lint_object(&object);
-    for (uint32_t i = 0; i < triggers->count && !parser->failed; i++) {
-        const struct node *trigger = triggers->items[i];
-
-        if (!scaled_object_is_dynamodb(trigger))
-            continue;
-        if (parser->trigger_count == TRIGGERS_MAX) {
-            tree_report(&document->tree, trigger, FINDING_ERROR, "triggers",
-                "more than 20000 triggers in all; the rest is not read");
-            parser->too_many = true;
-            return;
-        }
-        trigger_read(&object, i, trigger);
-    }
-}
-
 /* The triggers of each ScaledObject, ScaledJob and snippet. */
 static void read_objects(struct parser *parser)
 {
@@ -336,7 +304,7 @@ static void read_objects(struct parser *parser)
         if (parser->too_many)
             return;
         if (document->kind <= DOCUMENT_SNIPPET)
-            config_read_object(parser, document);
+            scaled_object_read(parser, document);
     }
 }
 

@@ -50,15 +50,12 @@ bool document_name_is_plain(const char *name)
 
 static int documents_keep(struct documents *documents, const struct document *document)
 {
-    if (documents->count == documents->capacity) {
-        size_t capacity = documents->capacity > 0 ? documents->capacity * 2 : 64;
-        struct document *items = realloc(documents->items, capacity * sizeof(*items));
+    struct document *items = array_grow(
+        documents->items, documents->count, &documents->capacity, sizeof(*items));
 
-        if (items == NULL)
-            return -ENOMEM;
-        documents->items = items;
-        documents->capacity = capacity;
-    }
+    if (items == NULL)
+        return -ENOMEM;
+    documents->items = items;
     documents->items[documents->count++] = *document;
     return 0;
 }

@@ -21,20 +21,6 @@ void findings_free(struct findings *findings)
     *findings = (struct findings){.kept = findings->kept};
 }
 
-static struct findings_entry *entry_add(struct findings *findings)
-{
-    if (findings->count == findings->capacity) {
-        size_t capacity = findings->capacity > 0 ? findings->capacity * 2 : 32;
-        struct findings_entry *entries = realloc(findings->entries, capacity * sizeof(*entries));
-
-        if (entries == NULL)
-            return NULL;
-        findings->entries = entries;
-        findings->capacity = capacity;
-    }
-    return &findings->entries[findings->count];
-}
-
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...)
 {
@@ -55,14 +41,17 @@ void findings_vadd(struct findings *findings, enum finding_level level, const st
         findings->dropped++;
         return;
     }
-    struct findings_entry *entry = entry_add(findings);
+    struct findings_entry *entries = array_grow(
+        findings->entries, findings->count, &findings->capacity, sizeof(*entries));
     char *message = arena_vprintf(findings->kept, format, args);
     const char *copy = *subject != '\0' ? arena_copy_string(findings->kept, subject) : "";
-    if (entry == NULL || message == NULL || copy == NULL) {
+    if (entries != NULL)
+        findings->entries = entries;
+    if (entries == NULL || message == NULL || copy == NULL) {
         findings->failed = true;
         return;
     }
-    *entry = (struct findings_entry){
+    entries[findings->count] = (struct findings_entry){
         .finding = {.level = level,
             .file = place->file,
             .line = place->line,

@@ -7,7 +7,6 @@
 #include "agent/config/auth.h"
 #include "agent/config/expressions.h"
 #include "agent/config/parser.h"
-#include "agent/config/scaled_object.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/parser.h"
 
-#include "agent/config/config.h"
 #include "proto/suggest.h"
 
 #include <inttypes.h>
@@ -30,7 +29,6 @@ void parser_free(struct parser *parser)
     arena_destroy(parser->kept);
     free(parser->triggers);
     free(parser->specs);
-    free(parser->spec_hashes);
     free(parser);
 }
 
@@ -91,59 +89,16 @@ const char *parser_printf(struct parser *parser, const char *format, ...)
 
 struct trigger *parser_add_trigger(struct parser *parser)
 {
-    if (parser->trigger_count == parser->trigger_capacity) {
-        size_t capacity = parser->trigger_capacity > 0 ? parser->trigger_capacity * 2 : 16;
-        struct trigger *triggers = realloc(parser->triggers, capacity * sizeof(*triggers));
+    struct trigger *triggers = array_grow(
+        parser->triggers, parser->trigger_count, &parser->trigger_capacity, sizeof(*triggers));
 
-        if (triggers == NULL) {
-            parser->failed = true;
-            return NULL;
-        }
-        parser->triggers = triggers;
-        parser->trigger_capacity = capacity;
-    }
+    parser->failed |= triggers == NULL;
+    if (triggers == NULL)
+        return NULL;
+    parser->triggers = triggers;
     struct trigger *trigger = &parser->triggers[parser->trigger_count++];
     *trigger = (struct trigger){0};
     return trigger;
-}
-
-/* ---- identities: equal ones are shared ---- */
-
-static bool parser_grow(struct parser *parser)
-{
-    size_t capacity = parser->spec_capacity > 0 ? parser->spec_capacity * 2 : 16;
-    const struct identity_spec **specs = realloc(
-        parser->specs, capacity * sizeof(const struct identity_spec *));
-
-    if (specs == NULL)
-        return false;
-    parser->specs = specs;
-    uint32_t *hashes = realloc(parser->spec_hashes, capacity * sizeof(*hashes));
-    if (hashes == NULL)
-        return false;
-    parser->spec_hashes = hashes;
-    parser->spec_capacity = capacity;
-    return true;
-}
-
-const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec)
-{
-    uint32_t hash = identity_spec_hash(spec);
-
-    for (size_t i = 0; i < parser->spec_count; i++) {
-        if (parser->spec_hashes[i] == hash && identity_spec_equal(parser->specs[i], spec) &&
-            identity_spec_same_reason(parser->specs[i], spec))
-            return parser->specs[i];
-    }
-    struct identity_spec *copy = arena_alloc(parser->kept, sizeof(*copy));
-    if (copy == NULL || (parser->spec_count == parser->spec_capacity && !parser_grow(parser))) {
-        parser->failed = true;
-        return NULL;
-    }
-    *copy = *spec;
-    parser->specs[parser->spec_count] = copy;
-    parser->spec_hashes[parser->spec_count++] = hash;
-    return copy;
 }
 
 /* ---- parameters ---- */

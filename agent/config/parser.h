@@ -5,7 +5,6 @@
 #define TALLY_AGENT_CONFIG_PARSER_H
 
 #include "agent/config/documents.h"
-#include "agent/config/identity_spec.h"
 #include "agent/config/trigger.h"
 #include "agent/endpoint.h"
 #include "proto/buffer.h"
@@ -37,8 +36,10 @@ struct parser {
     const char *first_file;
     struct trigger *triggers;
     size_t trigger_count, trigger_capacity;
-    const struct identity_spec **specs; /* each distinct one */
-    uint32_t *spec_hashes;
+    struct parser_spec {
+        uint64_t hash;
+        const struct identity_spec *spec;
+    } * specs; /* each distinct one */
     size_t spec_count, spec_capacity;
     bool too_many;             /* triggers */
     bool page_reported;        /* the note on one-page counting is given once */
@@ -60,11 +61,23 @@ const char *parser_printf(struct parser *parser, const char *format, ...)
 /* A zeroed array in one of its arenas. NULL sets `failed`. */
 void *parser_array(struct parser *parser, struct arena *arena, size_t count, size_t size);
 
-/* The shared copy of an equal spec. NULL sets `failed`. */
-const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec);
-
 /* A zeroed trigger at the end of the list; NULL sets `failed`. */
 struct trigger *parser_add_trigger(struct parser *parser);
+
+/* ---- scaled object ---- */
+
+/* The part of a ScaledObject, ScaledJob or bare list of triggers that its triggers share. */
+struct scaled_object {
+    struct parser *parser;
+    const struct tree *tree;
+    const struct node *spec;
+    enum trigger_owner owner;
+    const char *namespace_, *name, *file; /* kept */
+    int64_t polling_ms;
+    bool has_modifiers; /* advanced.scalingModifiers: KEDA scales by a formula of its metrics */
+    struct trigger_scaling scaling; /* all but metric type, target and activation */
+    size_t dynamodb_count;          /* its aws-dynamodb triggers */
+};
 
 /* ---- parameters ---- */
 

@@ -64,15 +64,12 @@ static int yaml_refuse(struct builder *b, const yaml_mark_t *mark, const char *m
 
 static int yaml_push(struct builder *b, const struct node *node)
 {
-    if (b->count == b->capacity) {
-        size_t capacity = b->capacity > 0 ? b->capacity * 2 : 256;
-        const struct node **stack = realloc(b->stack, capacity * sizeof(const struct node *));
+    const struct node **stack = array_grow(
+        b->stack, b->count, &b->capacity, sizeof(const struct node *));
 
-        if (stack == NULL)
-            return -ENOMEM;
-        b->stack = stack;
-        b->capacity = capacity;
-    }
+    if (stack == NULL)
+        return -ENOMEM;
+    b->stack = stack;
     b->stack[b->count++] = node;
     return 0;
 }
@@ -98,17 +95,12 @@ static int anchor_add(
         return 0;
     if (b->anchor_count == YAML_ANCHORS_MAX)
         return yaml_refuse(b, mark, "more than 1000 anchors in one document; split it");
-    if (b->anchor_count == b->anchor_capacity) {
-        size_t capacity = b->anchor_capacity > 0 ? b->anchor_capacity * 2 : 16;
-        struct anchor *anchors = realloc(b->anchors, capacity * sizeof(*anchors));
-
-        if (anchors == NULL)
-            return -ENOMEM;
-        b->anchors = anchors;
-        b->anchor_capacity = capacity;
-    }
+    struct anchor *anchors = array_grow(
+        b->anchors, b->anchor_count, &b->anchor_capacity, sizeof(*anchors));
     const char *copy = arena_copy_string(b->arena, (const char *)name);
-    if (copy == NULL)
+    if (anchors != NULL)
+        b->anchors = anchors;
+    if (anchors == NULL || copy == NULL)
         return -ENOMEM;
     b->anchors[b->anchor_count++] = (struct anchor){.name = copy, .node = node};
     return 0;
