@@ -4,6 +4,7 @@
 #include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
 #include "agent/config/config.h"
+#include "agent/config/config_files.h"
 #include "agent/config/config_read.h"
 #include "agent/config/lint.h"
 #include "agent/count/counter.h"

@@ -293,45 +293,6 @@ void snapshot_unref(struct snapshot *snapshot)
 
 #define COLUMNS 6
 
-/* Texts come from files: they must not move the cursor or forge a line. */
-static void print_text(const char *text, FILE *out)
-{
-    for (; *text != '\0'; text++)
-        fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
-}
-
-static const char *level_name(enum finding_level level)
-{
-    switch (level) {
-    case FINDING_ERROR:
-        return "error";
-    case FINDING_WARNING:
-        return "warning";
-    case FINDING_NOTE:
-        return "note";
-    }
-    return "?";
-}
-
-void finding_print(const struct finding *finding, FILE *err)
-{
-    size_t len = strlen(finding->subject);
-
-    print_text(finding->file, err);
-    if (finding->line > 0)
-        fprintf(err, ":%u:%u", finding->line, finding->column);
-    fprintf(err, ": %s: ", level_name(finding->level));
-    /* A path such as `values[":a"].N must be …` begins with its parameter already. */
-    bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
-                  finding->message[len] != '\0' && strchr("[.:", finding->message[len]) != NULL;
-    if (len > 0 && !begins) {
-        print_text(finding->subject, err);
-        fputs(": ", err);
-    }
-    print_text(finding->message, err);
-    fputc('\n', err);
-}
-
 struct row {
     const char *cells[COLUMNS];
     char identity[256];
@@ -369,7 +330,7 @@ static void row_measure(const struct row *row, int widths[COLUMNS])
 static void row_print(const struct row *row, const int widths[COLUMNS], FILE *out)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
-        print_text(row->cells[i], out);
+        finding_print_text(row->cells[i], out);
         if (i + 1 < COLUMNS)
             fprintf(out, "%*s", widths[i] - (int)strlen(row->cells[i]) + 2, "");
     }

@@ -62,12 +62,8 @@ void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
 
 /* `tallyd --check`: what is wrong with the configuration, or a short table of it. */
 
-/* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is wrong;
- * what to do`, and if there is no error the triggers to `out`. The exit code: 0, or 2 on an error
- * or without a trigger. */
+/* Writes each finding to `err`, and if there is no error the triggers to `out`. The exit code: 0,
+ * or 2 on an error or without a trigger. */
 int config_check(const struct config *config, FILE *out, FILE *err);
-
-/* One finding as a line. */
-void finding_print(const struct finding *finding, FILE *err);
 
 #endif

@@ -106,3 +106,41 @@ const struct finding *findings_finish(struct findings *findings, size_t *count)
     *count = total;
     return sorted;
 }
+
+void finding_print_text(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++)
+        fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+}
+
+static const char *level_name(enum finding_level level)
+{
+    switch (level) {
+    case FINDING_ERROR:
+        return "error";
+    case FINDING_WARNING:
+        return "warning";
+    case FINDING_NOTE:
+        return "note";
+    }
+    return "?";
+}
+
+void finding_print(const struct finding *finding, FILE *err)
+{
+    size_t len = strlen(finding->subject);
+
+    finding_print_text(finding->file, err);
+    if (finding->line > 0)
+        fprintf(err, ":%u:%u", finding->line, finding->column);
+    fprintf(err, ": %s: ", level_name(finding->level));
+    /* A path such as `values[":a"].N must be …` begins with its parameter already. */
+    bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
+                  finding->message[len] != '\0' && strchr("[.:", finding->message[len]) != NULL;
+    if (len > 0 && !begins) {
+        finding_print_text(finding->subject, err);
+        fputs(": ", err);
+    }
+    finding_print_text(finding->message, err);
+    fputc('\n', err);
+}

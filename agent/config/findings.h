@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
 
@@ -54,5 +55,11 @@ void findings_vadd(struct findings *findings, enum finding_level level, const st
 
 /* Sorted by file and line, in the arena; NULL if out of memory. */
 const struct finding *findings_finish(struct findings *findings, size_t *count);
+
+/* A line: `file:line:column: error|warning|note: parameter: what is wrong; what to do`. */
+void finding_print(const struct finding *finding, FILE *out);
+
+/* A text of a file, which must not move the cursor or forge a line. */
+void finding_print_text(const char *text, FILE *out);
 
 #endif

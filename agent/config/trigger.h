@@ -24,7 +24,7 @@ enum fallback_behavior {
     FALLBACK_UNKNOWN,           /* a formula, or a behavior that KEDA does not have */
 };
 /* As in the YAML; NULL: FALLBACK_UNKNOWN. Of scaled_object.c, which reads it. */
-const char *fallback_behavior_name(enum fallback_behavior behavior); /* NULL: FALLBACK_UNKNOWN */
+const char *fallback_behavior_name(enum fallback_behavior behavior);
 
 /* From count to replicas. */
 struct trigger_scaling {
