@@ -182,8 +182,7 @@ static bool digits_to_int64(const char *digits, int64_t *value)
     return true;
 }
 
-/* Digits, a fraction, an exponent. */
-static bool is_decimal(const char *digits)
+bool text_is_decimal(const char *digits)
 {
     digits += *digits == '-' || *digits == '+';
     size_t whole = strspn(digits, DIGITS), fraction = 0;
@@ -210,7 +209,8 @@ static bool node_is_number(const char *text)
     char digits[NUMBER_BYTES];
     int64_t value;
 
-    return number_digits(text, digits) && (digits_to_int64(digits, &value) || is_decimal(digits));
+    return number_digits(text, digits) &&
+           (digits_to_int64(digits, &value) || text_is_decimal(digits));
 }
 
 static bool number_to_int64(const char *text, int64_t *value)
@@ -221,7 +221,7 @@ static bool number_to_int64(const char *text, int64_t *value)
         return false;
     if (digits_to_int64(digits, value))
         return true;
-    double number = is_decimal(digits) ? strtod(digits, NULL) : 0.5;
+    double number = text_is_decimal(digits) ? strtod(digits, NULL) : 0.5;
     if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) ||
         number != (double)(int64_t)number)
         return false;

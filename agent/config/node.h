@@ -79,6 +79,9 @@ size_t text_index(const char *text, const char *const *texts);
  * text. */
 bool text_to_int64(const char *text, int64_t *value);
 
+/* Digits with an optional sign, fraction and exponent. */
+bool text_is_decimal(const char *text);
+
 /* A scalar's value as a whole number: an unquoted one as Kubernetes' YAML 1.1 reads it (030 is 24;
  * 0x10, 1_000, 30.0 and 1e1 are whole numbers), a quoted one as text_to_int64. */
 bool node_to_int64(const struct node *node, int64_t *value);
