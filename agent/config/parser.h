@@ -9,8 +9,6 @@
 #include "agent/endpoint.h"
 #include "proto/buffer.h"
 
-#define TRIGGERS_MAX 20000
-
 struct config_options {
     const char *const *paths; /* files or folders, in order */
     size_t path_count;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TRIGGERS_MAX 20000 /* in a configuration */
+
 struct identity_spec;
 
 enum trigger_owner { OWNER_SCALED_OBJECT, OWNER_SCALED_JOB, OWNER_SNIPPET };
