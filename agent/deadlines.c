@@ -5,20 +5,20 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-int deadlines_reserve(struct deadlines *deadlines, size_t room)
+int deadlines_reserve(struct deadlines *deadlines, size_t count)
 {
-    size_t wanted = deadlines->room < 8 ? 8 : deadlines->room * 2;
+    size_t larger = deadlines->capacity < 8 ? 8 : deadlines->capacity * 2;
     struct deadline **heap;
 
-    if (room <= deadlines->room)
+    if (count <= deadlines->capacity)
         return 0;
-    if (wanted < room)
-        wanted = room;
-    heap = reallocarray(deadlines->heap, wanted + 1, sizeof(struct deadline *));
+    if (larger < count)
+        larger = count;
+    heap = reallocarray(deadlines->heap, larger + 1, sizeof(struct deadline *));
     if (heap == NULL)
         return -ENOMEM;
     deadlines->heap = heap;
-    deadlines->room = wanted;
+    deadlines->capacity = larger;
     return 0;
 }
 

@@ -154,15 +154,3 @@ bool arena_is_full(const struct arena *arena)
 {
     return arena->full;
 }
-
-void *array_grow(void *items, size_t count, size_t *capacity, size_t size)
-{
-    size_t larger = *capacity > 0 ? *capacity * 2 : 16;
-
-    if (count < *capacity)
-        return items;
-    void *grown = reallocarray(items, larger, size);
-    if (grown != NULL)
-        *capacity = larger;
-    return grown;
-}

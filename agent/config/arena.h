@@ -29,8 +29,4 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 /* Why an allocation failed: true, the maximum was reached; false, the system is out of memory. */
 bool arena_is_full(const struct arena *arena);
 
-/* For an array on the heap: space for one more item than `count`. `items` itself, or where all
- * `*capacity` are used a larger block; NULL: out of memory, and `items` stays. */
-void *array_grow(void *items, size_t count, size_t *capacity, size_t size);
-
 #endif

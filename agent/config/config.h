@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the configuration: files or folders of YAML and JSON documents in, triggers and findings
- * out. Uses no network and no clock. A config is immutable once read; all its strings live in one
- * arena that is wiped when it is destroyed, because Secrets are in it. */
+/* A configuration, as config_read made it: triggers, found by name, and findings. It is immutable;
+ * all its strings live in one arena that is wiped when it is destroyed, because Secrets are in it.
+ */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_H
 #define TALLY_AGENT_CONFIG_CONFIG_H
 

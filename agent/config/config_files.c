@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config_files.h"
 
-#include "agent/config/arena.h"
 #include "agent/file.h"
 #include "agent/fnv.h"
+#include "proto/buffer.h"
 
 #include <dirent.h>
 #include <errno.h>

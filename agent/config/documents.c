@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/documents.h"
 
+#include "proto/buffer.h"
 #include "proto/suggest.h"
 
 #include <errno.h>

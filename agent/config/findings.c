@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/findings.h"
 
+#include "proto/buffer.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/parser.h"
 
+#include "agent/process.h"
 #include "proto/suggest.h"
 
 #include <inttypes.h>
@@ -15,11 +16,6 @@
 #define SCRATCH_MAX   (256u * 1024u * 1024u)
 
 #define SECRETS_DIR "/var/run/secrets/tally"
-
-static const char *parser_environment(const char *name)
-{
-    return getenv(name);
-}
 
 void parser_free(struct parser *parser)
 {
@@ -39,7 +35,7 @@ struct parser *parser_create(const struct config_options *options, config_file_f
     if (parser == NULL)
         return NULL;
     parser->secrets_dir = options->secrets_dir != NULL ? options->secrets_dir : SECRETS_DIR;
-    parser->getenv = options->getenv != NULL ? options->getenv : parser_environment;
+    parser->getenv = options->getenv != NULL ? options->getenv : process_getenv;
     parser->environment.allow_http = options->allow_http;
     endpoint_environment_read(&parser->environment, parser->getenv);
     parser->read_file = read_file;

@@ -50,7 +50,7 @@ struct parser {
 struct parser *parser_create(const struct config_options *options, config_file_fn *read_file);
 void parser_free(struct parser *parser);
 
-/* For the submodules: a copy that the config keeps; NULL sets `failed`. */
+/* A copy that the config keeps; NULL sets `failed`. */
 const char *parser_keep(struct parser *parser, const char *text);
 const char *parser_keep_part(struct parser *parser, const char *text, size_t len);
 const char *parser_printf(struct parser *parser, const char *format, ...)

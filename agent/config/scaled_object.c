@@ -164,16 +164,16 @@ static const struct node *find_triggers(const struct scaled_object *object)
 {
     const struct node *root = object->tree->root;
     const struct node *triggers = node_get_set(object->spec, "triggers");
-    const struct node *astray = node_get_set(root, "triggers");
+    const struct node *at_root = node_get_set(root, "triggers");
 
     if (triggers != NULL && triggers->kind == NODE_LIST)
         return triggers;
     if (triggers != NULL)
         tree_report(object->tree, triggers, FINDING_ERROR, "triggers",
             "must be a list; begin each trigger with \"- \"");
-    else if (astray != NULL)
+    else if (at_root != NULL)
         tree_report(
-            object->tree, astray, FINDING_ERROR, "triggers", "belongs below spec; indent it");
+            object->tree, at_root, FINDING_ERROR, "triggers", "belongs below spec; indent it");
     else
         tree_report(object->tree, root, FINDING_ERROR, "triggers",
             "missing; add a list with an " TYPE " trigger below spec");

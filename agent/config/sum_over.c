@@ -38,7 +38,7 @@ static void sum_over_flaw(
     char why[400];
 
     (void)keda;
-    if (flaw == ATTRIBUTE_ODD) /* as the placeholder's own value, of which it was said */
+    if (flaw == ATTRIBUTE_ODD) /* already reported for the placeholder's own value */
         return;
     snprintf(why, sizeof(why), "%s %s", where, what);
     sum_over_fail(sum, why);
