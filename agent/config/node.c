@@ -258,9 +258,6 @@ enum node_kind scalar_kind(const char *text)
 
 /* ---- node map ---- */
 
-/* Up to this many keys are compared pairwise; real files have no more. */
-#define SMALL_MAP 16
-
 const char node_merge_key[] = MERGE_KEY;
 
 struct candidate {
@@ -274,8 +271,7 @@ static bool is_merge_key(const struct node *key)
     return key->text == node_merge_key;
 }
 
-static int check_keys(
-    const struct node **children, size_t count, const struct tree *tree, bool *merges)
+static int check_keys(const struct node **children, size_t count, const struct tree *tree)
 {
     for (size_t i = 0; i < count; i++) {
         const struct node *key = children[2 * i];
@@ -287,8 +283,6 @@ static int check_keys(
                                       : "");
             return -EINVAL;
         }
-        if (is_merge_key(key))
-            *merges = true;
     }
     return 0;
 }
@@ -297,23 +291,6 @@ static void report_repeated(const struct node *key, const struct tree *tree)
 {
     tree_report(tree, key, FINDING_WARNING, key->text,
         "given more than once in the same map; the last value counts, remove the others");
-}
-
-static void fill_small(
-    struct node *map, const struct node **children, size_t count, const struct tree *tree)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct node *key = children[2 * i];
-        size_t at = 0;
-
-        while (at < map->count && strcmp(map->pairs[at].key->text, key->text) != 0)
-            at++;
-        if (at < map->count)
-            report_repeated(key, tree);
-        else
-            map->count++;
-        map->pairs[at] = (struct node_pair){.key = key, .value = children[2 * i + 1]};
-    }
 }
 
 static size_t merged_size(const struct node *value)
@@ -404,17 +381,18 @@ static size_t keep_unique(struct candidate *candidates, size_t count, const stru
         if (kept == 0 || strcmp(candidates[kept - 1].pair.key->text, text) != 0)
             candidates[kept++] = candidates[i];
         else if (!candidates[i].merged)
-            report_repeated(candidates[kept - 1].pair.key, tree);
+            report_repeated(candidates[i - 1].pair.key, tree);
     }
     return kept;
 }
 
-static int fill_large(struct node *map, const struct node **children, size_t pair_count,
+int node_map_fill(struct node *map, const struct node **children, size_t pair_count,
     const struct tree *tree, struct arena *arena)
 {
     size_t count = 0;
+    int r = check_keys(children, pair_count, tree);
 
-    for (size_t i = 0; i < pair_count; i++) {
+    for (size_t i = 0; r == 0 && i < pair_count; i++) {
         bool merge = is_merge_key(children[2 * i]);
 
         count += merge ? merged_size(children[2 * i + 1]) : 1;
@@ -424,8 +402,8 @@ static int fill_large(struct node *map, const struct node **children, size_t pai
             return -EINVAL;
         }
     }
-    if (count == 0)
-        return 0;
+    if (r < 0 || count == 0)
+        return r;
     struct candidate *candidates = calloc(count, sizeof(*candidates));
     if (candidates == NULL)
         return -ENOMEM;
@@ -439,21 +417,4 @@ static int fill_large(struct node *map, const struct node **children, size_t pai
     map->count = map->pairs != NULL ? (uint32_t)count : 0;
     free(candidates);
     return map->pairs != NULL ? 0 : -ENOMEM;
-}
-
-int node_map_fill(struct node *map, const struct node **children, size_t count,
-    const struct tree *tree, struct arena *arena)
-{
-    bool merges = false;
-    int r = check_keys(children, count, tree, &merges);
-
-    if (r < 0 || count == 0)
-        return r;
-    if (merges || count > SMALL_MAP)
-        return fill_large(map, children, count, tree, arena);
-    map->pairs = arena_alloc_array(arena, count, sizeof(*map->pairs));
-    if (map->pairs == NULL)
-        return -ENOMEM;
-    fill_small(map, children, count, tree);
-    return 0;
 }
