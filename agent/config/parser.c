@@ -202,6 +202,18 @@ const char *parameter_text(const struct parameters *parameters, const char *name
     return text;
 }
 
+const char *parameter_next_item(const char **list, size_t *len)
+{
+    const char *item = *list + strspn(*list, " \t");
+    const char *end = item + strcspn(item, ",");
+
+    *list = *end != '\0' ? end + 1 : NULL;
+    while (end > item && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *len = (size_t)(end - item);
+    return item;
+}
+
 const char *parameter_keep(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);

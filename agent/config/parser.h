@@ -94,6 +94,10 @@ void parameters_check(const struct parameters *parameters);
 /* The trimmed text; NULL if it is absent or blank, as in KEDA. Lives as long as the tree. */
 const char *parameter_text(const struct parameters *parameters, const char *name);
 
+/* The next item of a list with commas, without the blanks around it; moves *list behind its comma,
+ * or to NULL where it was the last one. */
+const char *parameter_next_item(const char **list, size_t *len);
+
 /* As parameter_text, kept by the config. */
 const char *parameter_keep(const struct parameters *parameters, const char *name);
 

@@ -203,8 +203,7 @@ static const char *metric_name(struct parser *parser, unsigned index, const char
 {
     char *name = arena_printf(parser->kept, "s%u-aws-dynamodb-%s", index, table);
 
-    if (name == NULL)
-        parser->failed = true;
+    parser->failed |= name == NULL;
     for (char *c = name; c != NULL && *c != '\0'; c++) {
         if (strchr("/.:%()", *c) != NULL)
             *c = '-';
@@ -308,32 +307,21 @@ static void read_client_values(struct step *step)
         return;
     for (const char *c = text; *c != '\0'; c++)
         capacity += *c == ',';
-    const char **names = arena_alloc_array(step->parser->kept, capacity, sizeof(const char *));
-    if (names == NULL) {
-        step->parser->failed = true;
-        return;
-    }
+    const char **names = parser_array(
+        step->parser, step->parser->kept, capacity, sizeof(const char *));
     query->client_values = names;
-    while (*text != '\0') {
-        size_t len = strcspn(text, ",");
-        const char *start = text + strspn(text, " \t");
-        size_t used = len - (size_t)(start - text < (long)len ? start - text : (long)len);
+    while (names != NULL && text != NULL && *text != '\0') {
+        size_t len = 0;
+        const char *item = parameter_next_item(&text, &len);
+        const char *name = parser_keep_part(step->parser, item, len);
 
-        while (used > 0 && (start[used - 1] == ' ' || start[used - 1] == '\t'))
-            used--;
-        const char *name = arena_copy(step->parser->kept, start, used);
-        if (name == NULL) {
-            step->parser->failed = true;
-            return;
-        }
-        if (!lint_is_placeholder(name, ':'))
+        if (name != NULL && lint_is_placeholder(name, ':'))
+            names[query->client_value_count++] = name;
+        else if (name != NULL)
             parameter_error(&step->parameters, "clientValues",
                 "must be placeholders with commas between them, such as \":customer,:state\"; "
                 "\"%s\" is not a valid placeholder",
                 name);
-        else
-            names[query->client_value_count++] = name;
-        text += len + (text[len] == ',');
     }
 }
 
