@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/deadlines.h"
 
+#include "proto/buffer.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 int deadlines_reserve(struct deadlines *deadlines, size_t count)
 {
-    size_t larger = deadlines->capacity < 8 ? 8 : deadlines->capacity * 2;
-    struct deadline **heap;
+    struct deadline **heap = array_grow(
+        deadlines->heap, count, &deadlines->capacity, sizeof(struct deadline *));
 
-    if (count <= deadlines->capacity)
-        return 0;
-    if (larger < count)
-        larger = count;
-    heap = reallocarray(deadlines->heap, larger + 1, sizeof(struct deadline *));
     if (heap == NULL)
         return -ENOMEM;
     deadlines->heap = heap;
-    deadlines->capacity = larger;
     return 0;
 }
 

@@ -16,8 +16,8 @@ struct deadline {
 struct deadlines {
     struct deadline **heap; /* heap[1] is the earliest */
     size_t count;
-    size_t capacity;
-    uint64_t turn; /* of the next deadline */
+    size_t capacity; /* of the heap, whose first place is not used */
+    uint64_t turn;   /* of the next deadline */
 };
 
 /* Reserves space for this many in total, so that setting one cannot fail. 0 or -ENOMEM. */

@@ -170,6 +170,8 @@ void *array_grow(void *items, size_t count, size_t *capacity, size_t size)
 
     if (count < *capacity)
         return items;
+    if (larger <= count)
+        larger = count + 1;
     void *grown = reallocarray(items, larger, size);
     if (grown != NULL)
         *capacity = larger;
