@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/deadlines.h"
 
+#include "proto/buffer.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-int deadlines_reserve(struct deadlines *deadlines, size_t room)
+int deadlines_reserve(struct deadlines *deadlines, size_t count)
 {
-    size_t wanted = deadlines->room < 8 ? 8 : deadlines->room * 2;
-    struct deadline **heap;
+    struct deadline **heap = array_grow(
+        deadlines->heap, count, &deadlines->capacity, sizeof(struct deadline *));
 
-    if (room <= deadlines->room)
-        return 0;
-    if (wanted < room)
-        wanted = room;
-    heap = reallocarray(deadlines->heap, wanted + 1, sizeof(struct deadline *));
     if (heap == NULL)
         return -ENOMEM;
     deadlines->heap = heap;
-    deadlines->room = wanted;
     return 0;
 }
 

@@ -16,12 +16,12 @@ struct deadline {
 struct deadlines {
     struct deadline **heap; /* heap[1] is the earliest */
     size_t count;
-    size_t room;
-    uint64_t turn; /* of the next deadline */
+    size_t capacity; /* of the heap, whose first place is not used */
+    uint64_t turn;   /* of the next deadline */
 };
 
-/* Reserves room for this many in total, so that setting one cannot fail. 0 or -ENOMEM. */
-int deadlines_reserve(struct deadlines *deadlines, size_t room);
+/* Reserves space for this many in total, so that setting one cannot fail. 0 or -ENOMEM. */
+int deadlines_reserve(struct deadlines *deadlines, size_t count);
 void deadlines_free(struct deadlines *deadlines);
 
 void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64_t at);

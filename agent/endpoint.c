@@ -117,8 +117,8 @@ static void trim_region(const char *text, char *region, size_t size)
     snprintf(region, size, "%.*s", (int)len, begin);
 }
 
-/* The requested endpoint, once it is known to be possible. */
-struct wish {
+/* The region of an endpoint, and which variant of it, as AWS calls them. */
+struct variant {
     char region[ENDPOINT_REGION_SIZE];
     bool fips;
     bool dual_stack;
@@ -130,12 +130,12 @@ static int refuse_region(const char *region, char *why, size_t why_size)
     return -EINVAL;
 }
 
-static int read_wish(struct wish *wish, const struct endpoint_environment *environment,
+static int variant_read(struct variant *variant, const struct endpoint_environment *environment,
     const char *region, char *why, size_t why_size)
 {
     size_t len;
 
-    *wish = (struct wish){.fips = environment->fips, .dual_stack = environment->dual_stack};
+    *variant = (struct variant){.fips = environment->fips, .dual_stack = environment->dual_stack};
     if (region == NULL || region[0] == '\0') {
         snprintf(why, why_size, "no region is known; set AWS_REGION");
         return -EINVAL;
@@ -144,15 +144,15 @@ static int read_wish(struct wish *wish, const struct endpoint_environment *envir
         return refuse_region(region, why, why_size);
     if (starts_with(region, "fips-")) {
         region += strlen("fips-");
-        wish->fips = true;
+        variant->fips = true;
     }
     len = strlen(region);
-    memcpy(wish->region, region, len + 1);
+    memcpy(variant->region, region, len + 1);
     if (len > strlen("-fips") && strcmp(region + len - strlen("-fips"), "-fips") == 0) {
-        wish->region[len - strlen("-fips")] = '\0';
-        wish->fips = true;
+        variant->region[len - strlen("-fips")] = '\0';
+        variant->fips = true;
     }
-    return is_region(wish->region) ? 0 : refuse_region(region, why, why_size);
+    return is_region(variant->region) ? 0 : refuse_region(region, why, why_size);
 }
 
 /* ---- endpoints ---- */
@@ -166,26 +166,28 @@ static void set_host(struct endpoint *endpoint, const char *host)
 
 /* The service's AWS host in that region. FIPS and dual-stack combined have a separate name in every
  * partition. */
-static void set_aws_host(struct endpoint *endpoint, const char *service, const struct wish *wish)
+static void set_aws_host(
+    struct endpoint *endpoint, const char *service, const struct variant *variant)
 {
-    const struct partition *partition = partition_of(wish->region);
-    bool fips = wish->fips && (wish->dual_stack || !partition->plain_is_fips);
+    const struct partition *partition = partition_of(variant->region);
+    bool fips = variant->fips && (variant->dual_stack || !partition->plain_is_fips);
     char host[160];
 
-    snprintf(host, sizeof(host), "%s%s.%s.%s", service, fips ? "-fips" : "", wish->region,
-        wish->dual_stack ? partition->dual_stack_suffix : partition->suffix);
+    snprintf(host, sizeof(host), "%s%s.%s.%s", service, fips ? "-fips" : "", variant->region,
+        variant->dual_stack ? partition->dual_stack_suffix : partition->suffix);
     set_host(endpoint, host);
 }
 
-static int set_custom(struct endpoint *endpoint, const struct wish *wish, const char *source,
+static int set_custom(struct endpoint *endpoint, const struct variant *variant, const char *source,
     const char *url, bool allow_http, char *why, size_t why_size)
 {
     char reason[160];
 
-    if (wish->fips || wish->dual_stack) {
+    if (variant->fips || variant->dual_stack) {
         snprintf(why, why_size,
             "%s gives the endpoint, so %s cannot choose one; remove one of the two", source,
-            wish->fips ? "AWS_USE_FIPS_ENDPOINT (or a fips region)" : "AWS_USE_DUALSTACK_ENDPOINT");
+            variant->fips ? "AWS_USE_FIPS_ENDPOINT (or a fips region)"
+                          : "AWS_USE_DUALSTACK_ENDPOINT");
         return -EINVAL;
     }
     if (endpoint_parse_url(endpoint, url, allow_http, reason, sizeof(reason)) < 0) {
@@ -210,9 +212,9 @@ static const char *configured_url(const struct endpoint_environment *environment
 #define LOCAL_URL            "http://localhost:8000"
 #define LOCAL_SIGNING_REGION "us-east-1"
 
-static bool is_local(const struct wish *wish)
+static bool is_local(const struct variant *variant)
 {
-    return strcmp(wish->region, "local") == 0 && !wish->fips && !wish->dual_stack;
+    return strcmp(variant->region, "local") == 0 && !variant->fips && !variant->dual_stack;
 }
 
 int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environment *environment,
@@ -220,48 +222,49 @@ int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environme
 {
     const char *source = "awsEndpoint";
     bool own = custom != NULL;
-    struct wish wish;
+    struct variant variant;
     int r = 0;
 
     *endpoint = (struct endpoint){.region = ""};
-    if (read_wish(&wish, environment, region, why, why_size) < 0)
+    if (variant_read(&variant, environment, region, why, why_size) < 0)
         return -EINVAL;
     if (custom == NULL)
         custom = configured_url(
             environment, "AWS_ENDPOINT_URL_DYNAMODB", environment->endpoint_url_dynamodb, &source);
-    if (custom == NULL && is_local(&wish)) {
+    if (custom == NULL && is_local(&variant)) {
         custom = LOCAL_URL;
         source = "region local";
         own = true;
-        snprintf(wish.region, sizeof(wish.region), "%s", LOCAL_SIGNING_REGION);
+        snprintf(variant.region, sizeof(variant.region), "%s", LOCAL_SIGNING_REGION);
     }
     if (custom != NULL)
-        r = set_custom(endpoint, &wish, source, custom, environment->allow_http, why, why_size);
+        r = set_custom(endpoint, &variant, source, custom, environment->allow_http, why, why_size);
     else
-        set_aws_host(endpoint, "dynamodb", &wish);
+        set_aws_host(endpoint, "dynamodb", &variant);
     endpoint->own = own;
-    memcpy(endpoint->region, wish.region, sizeof(wish.region));
+    memcpy(endpoint->region, variant.region, sizeof(variant.region));
     return r;
 }
 
 /* The pseudo-region of the global endpoint, or a region that the old setting sends there. */
-static bool is_global_sts(const struct endpoint_environment *environment, const struct wish *wish)
+static bool is_global_sts(
+    const struct endpoint_environment *environment, const struct variant *variant)
 {
-    if (wish->fips || wish->dual_stack)
+    if (variant->fips || variant->dual_stack)
         return false;
-    if (strcmp(wish->region, "aws-global") == 0)
+    if (strcmp(variant->region, "aws-global") == 0)
         return true;
     for (size_t i = 0; i < sizeof(legacy_sts_regions) / sizeof(legacy_sts_regions[0]); i++)
-        if (environment->sts_legacy && strcmp(wish->region, legacy_sts_regions[i]) == 0)
+        if (environment->sts_legacy && strcmp(variant->region, legacy_sts_regions[i]) == 0)
             return true;
     return false;
 }
 
 /* Tokens are sent there, so --allow-http does not apply. */
-static int set_custom_sts(struct endpoint *endpoint, const struct wish *wish, const char *source,
-    const char *url, char *why, size_t why_size)
+static int set_custom_sts(struct endpoint *endpoint, const struct variant *variant,
+    const char *source, const char *url, char *why, size_t why_size)
 {
-    int r = set_custom(endpoint, wish, source, url, true, why, why_size);
+    int r = set_custom(endpoint, variant, source, url, true, why, why_size);
 
     if (r < 0 || !endpoint->in_clear)
         return r;
@@ -280,7 +283,7 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
     const char *source;
     const char *custom = configured_url(
         environment, "AWS_ENDPOINT_URL_STS", environment->endpoint_url_sts, &source);
-    struct wish wish;
+    struct variant variant;
     size_t len;
     bool global;
     int r = 0;
@@ -294,17 +297,17 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
             return refuse_region(region, why + len, why_size - len);
         }
     }
-    if (read_wish(&wish, environment, region, why, why_size) < 0)
+    if (variant_read(&variant, environment, region, why, why_size) < 0)
         return -EINVAL;
-    global = custom == NULL && is_global_sts(environment, &wish);
+    global = custom == NULL && is_global_sts(environment, &variant);
     if (custom != NULL)
-        r = set_custom_sts(endpoint, &wish, source, custom, why, why_size);
+        r = set_custom_sts(endpoint, &variant, source, custom, why, why_size);
     else if (global)
         set_host(endpoint, GLOBAL_STS_HOST);
     else
-        set_aws_host(endpoint, "sts", &wish);
-    snprintf(
-        endpoint->region, sizeof(endpoint->region), "%s", global ? GLOBAL_STS_REGION : wish.region);
+        set_aws_host(endpoint, "sts", &variant);
+    snprintf(endpoint->region, sizeof(endpoint->region), "%s",
+        global ? GLOBAL_STS_REGION : variant.region);
     return r;
 }
 
@@ -329,12 +332,6 @@ struct parts {
     unsigned port;    /* 0: the scheme's */
     const char *path; /* points into the text, up to its end; "" or from "/" or "?" */
 };
-
-static int endpoint_refuse(char *why, size_t why_size, const char *reason)
-{
-    snprintf(why, why_size, "%s", reason);
-    return -EINVAL;
-}
 
 /* ---- host ---- */
 
@@ -439,30 +436,30 @@ static bool is_credentials_host(const char *host)
 
 /* ---- the parts of the text ---- */
 
-static int read_port(const char *text, size_t len, unsigned *port, char *why, size_t why_size)
+/* NULL, or why it is refused: as the functions below. */
+static const char *read_port(const char *text, size_t len, unsigned *port)
 {
     *port = 0;
     if (len > 0 && len <= 5 && strspn(text, DIGITS) >= len)
         for (size_t i = 0; i < len; i++)
             *port = *port * 10 + (unsigned)(text[i] - '0');
     if (*port == 0 || *port > 65535)
-        return endpoint_refuse(why, why_size, "the port must be a number from 1 to 65535");
-    return 0;
+        return "the port must be a number from 1 to 65535";
+    return NULL;
 }
 
-static int read_authority(
-    struct parts *parts, const char *text, size_t len, char *why, size_t why_size)
+static const char *read_authority(struct parts *parts, const char *text, size_t len)
 {
     const char *close;
     size_t host_len;
 
     if (memchr(text, '@', len) != NULL)
-        return endpoint_refuse(why, why_size, "a user or password cannot be in it");
+        return "a user or password cannot be in it";
     parts->bracketed = text[0] == '[';
     if (parts->bracketed) {
         close = memchr(text, ']', len);
         if (close == NULL)
-            return endpoint_refuse(why, why_size, "the ] of the IPv6 address is missing");
+            return "the ] of the IPv6 address is missing";
         text++;
         len--;
         host_len = (size_t)(close - text);
@@ -471,17 +468,17 @@ static int read_authority(
         host_len = close != NULL ? (size_t)(close - text) : len;
     }
     if (host_len > HOST_MAX)
-        return endpoint_refuse(why, why_size, "the host name is too long");
+        return "the host name is too long";
     copy_lower(parts->host, text, host_len);
     if (parts->bracketed ? !canonical_ipv6(parts->host) : !is_hostname(parts->host))
-        return endpoint_refuse(why, why_size, "the host is neither a name nor an address");
+        return "the host is neither a name nor an address";
     text += host_len + parts->bracketed;
     len -= host_len + parts->bracketed;
     if (len == 0)
-        return 0;
+        return NULL;
     if (text[0] != ':')
-        return endpoint_refuse(why, why_size, "only a port can follow the ] of the IPv6 address");
-    return read_port(text + 1, len - 1, &parts->port, why, why_size);
+        return "only a port can follow the ] of the IPv6 address";
+    return read_port(text + 1, len - 1, &parts->port);
 }
 
 /* A segment "." or "..", in any spelling: other parsers would shorten the path, and the signature
@@ -506,39 +503,37 @@ static bool has_dot_segment(const char *path, size_t len)
     return false;
 }
 
-static int check_path(const char *path, bool query_allowed, char *why, size_t why_size)
+static const char *check_path(const char *path, bool query_allowed)
 {
     size_t path_len = strcspn(path, "?");
 
     if (strchr(path, '#') != NULL)
-        return endpoint_refuse(why, why_size, "a fragment (#...) cannot be in it");
+        return "a fragment (#...) cannot be in it";
     if (path[path_len] == '?' && !query_allowed)
-        return endpoint_refuse(why, why_size, "a query (?...) cannot be in it");
+        return "a query (?...) cannot be in it";
     if (path[strspn(path, IN_PATH "?")] != '\0')
-        return endpoint_refuse(why, why_size, "a character in the path must be percent-encoded");
+        return "a character in the path must be percent-encoded";
     for (const char *at = path; (at = strchr(at, '%')) != NULL; at++)
         if (strspn(at + 1, DIGITS "abcdefABCDEF") < 2)
-            return endpoint_refuse(
-                why, why_size, "two hexadecimal digits must follow each % in the path");
+            return "two hexadecimal digits must follow each % in the path";
     if (has_dot_segment(path, path_len))
-        return endpoint_refuse(why, why_size, "the path cannot have the segments . and ..");
-    return 0;
+        return "the path cannot have the segments . and ..";
+    return NULL;
 }
 
-static int read_parts(
-    struct parts *parts, const char *url, bool query_allowed, char *why, size_t why_size)
+static const char *read_parts(struct parts *parts, const char *url, bool query_allowed)
 {
+    const char *reason;
     size_t len;
 
     *parts = (struct parts){.https = strncasecmp(url, "https://", 8) == 0};
     if (!parts->https && strncasecmp(url, "http://", 7) != 0)
-        return endpoint_refuse(why, why_size, "it must begin with https:// or http://");
+        return "it must begin with https:// or http://";
     url += parts->https ? 8 : 7;
     len = strcspn(url, "/?#\\");
     parts->path = url + len;
-    if (read_authority(parts, url, len, why, why_size) < 0)
-        return -EINVAL;
-    return check_path(parts->path, query_allowed, why, why_size);
+    reason = read_authority(parts, url, len);
+    return reason != NULL ? reason : check_path(parts->path, query_allowed);
 }
 
 /* ---- the endpoint ---- */
@@ -553,8 +548,7 @@ static bool in_clear(const struct parts *parts)
            (len < sizeof(local) || strcmp(parts->host + len - (sizeof(local) - 1), local) != 0);
 }
 
-static int endpoint_fill(
-    struct endpoint *endpoint, const struct parts *parts, char *why, size_t why_size)
+static const char *endpoint_fill(struct endpoint *endpoint, const struct parts *parts)
 {
     size_t path_len = strcspn(parts->path, "?");
     bool port = parts->port != 0 && parts->port != (parts->https ? 443u : 80u);
@@ -569,34 +563,44 @@ static int endpoint_fill(
     len = snprintf(endpoint->url, sizeof(endpoint->url), "%s://%s%s%s",
         parts->https ? "https" : "http", endpoint->host, path_len == 0 ? "/" : "", parts->path);
     if (len < 0 || (size_t)len >= sizeof(endpoint->url))
-        return endpoint_refuse(why, why_size, "it is too long");
+        return "it is too long";
     snprintf(endpoint->path, sizeof(endpoint->path), "%.*s", path_len == 0 ? 1 : (int)path_len,
         path_len == 0 ? "/" : parts->path);
-    return 0;
+    return NULL;
+}
+
+/* The end of both parsers: fills it, unless a `reason` against it is known. */
+static int endpoint_finish(struct endpoint *endpoint, const struct parts *parts, const char *reason,
+    char *why, size_t why_size)
+{
+    if (reason == NULL)
+        reason = endpoint_fill(endpoint, parts);
+    if (reason == NULL)
+        return 0;
+    snprintf(why, why_size, "%s", reason);
+    return -EINVAL;
 }
 
 int endpoint_parse_url(
     struct endpoint *endpoint, const char *url, bool allow_http, char *why, size_t why_size)
 {
     struct parts parts;
+    const char *reason = read_parts(&parts, url, false);
 
-    if (read_parts(&parts, url, false, why, why_size) < 0)
-        return -EINVAL;
-    if (!parts.https && !allow_http && !endpoint_is_loopback(parts.host))
-        return endpoint_refuse(why, why_size,
-            "plain http goes to a loopback address only; use https, or allow it (--allow-http)");
-    return endpoint_fill(endpoint, &parts, why, why_size);
+    if (reason == NULL && !parts.https && !allow_http && !endpoint_is_loopback(parts.host))
+        reason = "plain http goes to a loopback address only; use https, or allow it "
+                 "(--allow-http)";
+    return endpoint_finish(endpoint, &parts, reason, why, why_size);
 }
 
 int endpoint_parse_credentials_url(
     struct endpoint *endpoint, const char *url, char *why, size_t why_size)
 {
     struct parts parts;
+    const char *reason = read_parts(&parts, url, true);
 
-    if (read_parts(&parts, url, true, why, why_size) < 0)
-        return -EINVAL;
-    if (!parts.https && !is_credentials_host(parts.host))
-        return endpoint_refuse(why, why_size,
-            "plain http goes to loopback, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23] only");
-    return endpoint_fill(endpoint, &parts, why, why_size);
+    if (reason == NULL && !parts.https && !is_credentials_host(parts.host))
+        reason = "plain http goes to loopback, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23] "
+                 "only";
+    return endpoint_finish(endpoint, &parts, reason, why, why_size);
 }

@@ -63,6 +63,13 @@ int stream_read(const char *path, struct buffer *out)
     return r;
 }
 
+bool path_is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 bool path_is_stream(const char *path)
 {
     struct stat status;
@@ -70,6 +77,8 @@ bool path_is_stream(const char *path)
     return strcmp(path, "-") == 0 ||
            (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
 }
+
+_Static_assert(sizeof(struct file_stamp) == 6 * sizeof(int64_t), "it has no padding");
 
 struct file_stamp file_stamp_of(const char *path)
 {
@@ -86,8 +95,7 @@ struct file_stamp file_stamp_of(const char *path)
 
 bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
 {
-    return a->error == b->error && a->device == b->device && a->inode == b->inode &&
-           a->size == b->size && a->changed_s == b->changed_s && a->changed_ns == b->changed_ns;
+    return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static void list_groups(char *text, size_t size)

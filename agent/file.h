@@ -12,6 +12,8 @@
  * buffer's maximum, -EINVAL where it is not a regular file. Never waits on a pipe. */
 int file_read(const char *path, struct buffer *out);
 
+bool path_is_folder(const char *path);
+
 /* Whether it is "-" (standard input), or neither a file nor a folder: a pipe. */
 bool path_is_stream(const char *path);
 
@@ -19,9 +21,10 @@ bool path_is_stream(const char *path);
 int stream_read(const char *path, struct buffer *out);
 
 /* A path may name another file after each rotation: the content is the same while the stamps are
- * equal. A file that stat cannot read has a stamp, too. */
+ * equal. A file that stat cannot read has a stamp, too. Without padding, so that it can be hashed.
+ */
 struct file_stamp {
-    int error; /* negative errno, then the rest is 0 */
+    int64_t error; /* negative errno, then the rest is 0 */
     uint64_t device, inode, size;
     int64_t changed_s, changed_ns;
 };

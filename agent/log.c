@@ -17,7 +17,7 @@
  * much without blocking. */
 #define LINE_BYTES PIPE_BUF
 
-#define FIELDS_OFTEN 6 /* of a rate-limited event, at most */
+#define FIELDS_OFTEN (LOG_FAILURE_FIELDS + 1) /* of a rate-limited event, at most */
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_json = false;
@@ -162,22 +162,14 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     write_line(level, event, fields);
 }
 
-/* Whether the event with this key is to be logged now. */
-static bool is_due(uint64_t key, int64_t *repeated)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return log_rate_admit(
-        &log_rates, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, repeated);
-}
-
+/* Adds a field to what makes two events the same. */
 static uint64_t often_key(uint64_t key, const struct log_field *field)
 {
     char number[24];
 
-    if (strcmp(field->key, "client") == 0)
-        return key; /* a peer may use another name each time */
+    /* A peer may use another name each time; the request id differs each time. */
+    if (strcmp(field->key, "client") == 0 || strcmp(field->key, "aws_request_id") == 0)
+        return key;
     if (field->text != NULL)
         return fnv_text(key, field->text);
     if (strcmp(field->key, "uid") != 0 && strcmp(field->key, "gid") != 0)
@@ -190,44 +182,35 @@ void log_write_often(enum log_level level, const char *event, const struct log_f
 {
     uint64_t key = fnv_text(FNV_START, event);
     struct log_field all[FIELDS_OFTEN + 2] = {0};
+    struct timespec now;
     size_t count = 0;
     int64_t repeated;
 
+    if (level > log_level)
+        return;
     for (; count < FIELDS_OFTEN && fields[count].key != NULL; count++) {
         all[count] = fields[count];
         key = often_key(key, &fields[count]);
     }
-    if (level > log_level || !is_due(key, &repeated))
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!log_rate_admit(
+            &log_rates, key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &repeated))
         return;
     if (repeated > 0)
         all[count] = LOG_NUMBER("repeated", repeated);
     log_write(level, event, all);
 }
 
-/* The request id differs each time. */
-static uint64_t failure_key(const char *event, const char *subject, const struct failure *failure)
-{
-    uint64_t key = fnv_text(fnv_text(FNV_START, event), subject != NULL ? subject : "");
-
-    key = fnv_text(fnv_text(key, error_name(failure->code)), failure->message);
-    return fnv_text(fnv_text(key, failure->aws_code), failure->aws_reasons);
-}
-
 void log_failure(
     enum log_level level, const char *event, const char *subject, const struct failure *failure)
 {
-    struct log_field fields[LOG_FAILURE_FIELDS + 3] = {0};
+    struct log_field fields[LOG_FAILURE_FIELDS + 2] = {0};
     size_t count = 0;
-    int64_t repeated;
 
-    if (level > log_level || !is_due(failure_key(event, subject, failure), &repeated))
-        return;
     if (subject != NULL)
         fields[count++] = LOG_TEXT("subject", subject);
-    count += log_failure_fields(&fields[count], failure);
-    if (repeated > 0)
-        fields[count++] = LOG_NUMBER("repeated", repeated);
-    log_write(level, event, fields);
+    log_failure_fields(&fields[count], failure);
+    log_write_often(level, event, fields);
 }
 
 bool log_is_on(enum log_level level)

@@ -4,6 +4,7 @@
 #include "agent/aws/tls_certificate.h"
 #include "agent/aws/trust.h"
 #include "agent/config/config.h"
+#include "agent/config/config_files.h"
 #include "agent/config/config_read.h"
 #include "agent/config/lint.h"
 #include "agent/count/counter.h"
@@ -25,8 +26,8 @@
 
 #define SIGNAL_COUNT 3
 
-#define CLOSING_LOOK_MS 20 /* between two looks whether the leases are given back, */
-#define CLOSING_LOOKS   50 /* as often as this */
+#define CLOSING_CHECK_MS 20 /* between two checks whether all leases are released */
+#define CLOSING_CHECKS   50 /* then the agent stops anyway */
 
 enum exit_status { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
@@ -47,14 +48,9 @@ struct agent {
     bool reload_demanded; /* by SIGHUP, since the last configuration was read */
     struct sandbox *sandbox;
     struct loop_signal *signals[SIGNAL_COUNT];
-    struct loop_timer *closing; /* until the leases are given back; NULL: none are */
-    unsigned closing_looks;
+    struct loop_timer *closing; /* until all leases are released; NULL: there are none */
+    unsigned closing_checks;
 };
-
-static const char *environment_get(const char *name)
-{
-    return getenv(name);
-}
 
 /* ---- configuration ---- */
 
@@ -69,7 +65,8 @@ static struct config *read_config(const struct agent *agent)
     return config_read(&options);
 }
 
-/* Notes are for configuration authors, except on skipped documents, since users ask about them. */
+/* Notes are for authors of configurations, except those on skipped documents, which explain why a
+ * trigger is missing. */
 static enum log_level level_of(const struct finding *finding)
 {
     switch (finding->level) {
@@ -182,16 +179,16 @@ static void agent_reload(void *data)
 
 /* ---- life ---- */
 
-/* The leases of counts that this agent promised to the fleet are given back first. */
+/* The leases of counts that this agent makes for the fleet are released first. */
 static void close_counter(void *data)
 {
     struct agent *agent = data;
     bool is_busy = counter_give_back(agent->counter);
 
-    if (!is_busy || agent->closing_looks++ >= CLOSING_LOOKS || agent->closing == NULL)
+    if (!is_busy || agent->closing_checks++ >= CLOSING_CHECKS || agent->closing == NULL)
         loop_stop(agent->loop);
     else
-        loop_timer_start(agent->closing, CLOSING_LOOK_MS);
+        loop_timer_start(agent->closing, CLOSING_CHECK_MS);
 }
 
 static void agent_drained(void *data)
@@ -330,9 +327,9 @@ static void log_config_watch(const struct config_watch *watch)
     else if (config_watch_error(watch) < 0)
         log_event(LOG_LEVEL_WARN, "no_config_watch",
             LOG_TEXT("reason", strerror(-config_watch_error(watch))),
-            LOG_TEXT("message",
-                "changes of the configuration are noticed every 10 s only: inotify has no room; "
-                "raise fs.inotify.max_user_instances or max_user_watches"));
+            LOG_TEXT("message", "changes of the configuration are noticed every 10 s only: inotify "
+                                "is out of watches; "
+                                "raise fs.inotify.max_user_instances or max_user_watches"));
 }
 
 /* The variables that give other programs of the pod a private certificate authority. */
@@ -340,7 +337,7 @@ static void log_ignored_bundle(void)
 {
     const char *name;
 
-    for (size_t i = 0; ca_bundle() == NULL && (name = ca_bundle_ignored(environment_get, i)); i++)
+    for (size_t i = 0; ca_bundle() == NULL && (name = ca_bundle_ignored(process_getenv, i)); i++)
         log_event(LOG_LEVEL_WARN, "ca_bundle_ignored", LOG_TEXT("variable", name),
             LOG_TEXT("message", "AWS_CA_BUNDLE is the only variable that names authorities: "
                                 "set it to the same file"));
@@ -416,7 +413,7 @@ static int agent_serve(struct agent *agent)
 
 /* In reverse: a user of a module is destroyed before it. The counter answers pending requests, so
  * the sessions are destroyed after it. */
-static void take_apart(struct agent *agent)
+static void agent_destroy(struct agent *agent)
 {
     loop_timer_destroy(agent->closing);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
@@ -499,11 +496,11 @@ int main(int argc, char **argv)
     } else {
         log_set_level(agent.options.log_level);
         log_set_json(agent.options.log_json);
-        endpoint_environment_read(&agent.environment, environment_get);
-        proxy_environment_read(&agent.proxies, environment_get);
+        endpoint_environment_read(&agent.environment, process_getenv);
+        proxy_environment_read(&agent.proxies, process_getenv);
         agent.environment.allow_http = agent.options.allow_http;
         status = agent_run(&agent);
     }
-    take_apart(&agent);
+    agent_destroy(&agent);
     return status;
 }

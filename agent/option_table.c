@@ -154,7 +154,7 @@ static bool option_take(const struct option_table *table, void *options,
         *(const char **)target = value;
         return *value != '\0';
     case OPTION_FLAG:
-    case OPTION_ACT:
+    case OPTION_ACTION:
         return option_value_flag(value, target);
     case OPTION_LEVEL:
         return option_value_level(value, target);
@@ -169,7 +169,7 @@ int option_table_set(const struct option_table *table, void *options, const stru
     const char *value, const char *source, char *why, size_t why_size)
 {
     static const char *const wanted[] = {[OPTION_FLAG] = "true or false",
-        [OPTION_ACT] = "true or false",
+        [OPTION_ACTION] = "true or false",
         [OPTION_LEVEL] = "error, warn, info or debug",
         [OPTION_FORMAT] = "logfmt or json"};
 
@@ -209,7 +209,7 @@ static int read_variables(
 
         option_variable(table, row, name, sizeof(name));
         value = getenv(name);
-        if (value == NULL || *value == '\0' || row->kind == OPTION_ACT)
+        if (value == NULL || *value == '\0' || row->kind == OPTION_ACTION)
             continue;
         r = table->set_variable != NULL
                 ? table->set_variable(options, row, value, name, why, why_size)

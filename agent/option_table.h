@@ -39,7 +39,7 @@ bool option_value_format(const char *text, bool *is_json); /* json, logfmt */
 enum option_kind {
     OPTION_TEXT,   /* const char *, borrowed */
     OPTION_FLAG,   /* bool */
-    OPTION_ACT,    /* bool: what to do rather than how, which the environment does not say */
+    OPTION_ACTION, /* bool: such as --help, which is not read from the environment */
     OPTION_LEVEL,  /* enum log_level */
     OPTION_FORMAT, /* bool: JSON */
     OPTION_OWN,    /* the first of the program's own kinds */

@@ -23,7 +23,8 @@ static const struct option_row rows[] = {
 #define AT(member) offsetof(struct options, member)
     {"config", KIND_TEXTS, AT(config), "PATH",
         "a file, or a folder with *.yaml *.yml *.json; repeatable [/etc/tally]"},
-    {"check", OPTION_ACT, AT(check), NULL, "read and lint the configuration, print a table, exit"},
+    {"check", OPTION_ACTION, AT(check), NULL,
+        "read and lint the configuration, print a table, exit"},
     {"socket", OPTION_TEXT, AT(socket), "PATH", "where to listen [/run/tally/tally.sock]"},
     {"socket-mode", KIND_MODE, AT(socket_mode), "MODE", "its mode, octal [0660]"},
     {"socket-group", KIND_GROUP, AT(socket_group), "GROUP", "its group, a name or number"},
@@ -41,7 +42,7 @@ static const struct option_row rows[] = {
         "also take credentials from the instance metadata service"},
     {"allow-http", OPTION_FLAG, AT(allow_http), NULL,
         "plain http to DynamoDB endpoints that are not loopback"},
-    {"allow-query", OPTION_FLAG, AT(allow_query), NULL, "clients may ask ad-hoc queries"},
+    {"allow-query", OPTION_FLAG, AT(allow_query), NULL, "clients may send ad-hoc queries"},
     {"max-stale", KIND_DURATION, AT(max_stale_ms), "TIME",
         "how old a count may be answered while AWS fails [15m]"},
     {"min-age", KIND_DURATION, AT(min_age_ms), "TIME",
@@ -51,14 +52,14 @@ static const struct option_row rows[] = {
     {"max-buffer", KIND_SIZE, AT(max_buffer), "BYTES",
         "what is kept for all connections together; K and M allowed [2M]"},
     {"grace", KIND_DURATION, AT(grace_ms), "TIME",
-        "how long SIGTERM waits for clients that go on asking [20s]"},
+        "how long SIGTERM waits for clients that still send requests [20s]"},
     {"linger", KIND_DURATION, AT(linger_ms), "TIME",
         "how long it waits for more requests after the last one [1s]"},
     {"no-seccomp", OPTION_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
     {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
     {"log-format", OPTION_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
-    {"help", OPTION_ACT, AT(help), NULL, "print this, exit"},
-    {"version", OPTION_ACT, AT(version), NULL, "print the version, exit"},
+    {"help", OPTION_ACTION, AT(help), NULL, "print this, exit"},
+    {"version", OPTION_ACTION, AT(version), NULL, "print the version, exit"},
 #undef AT
 };
 

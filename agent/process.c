@@ -78,6 +78,11 @@ void process_harden(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+const char *process_getenv(const char *name)
+{
+    return getenv(name);
+}
+
 long process_passed_descriptors(void)
 {
     const char *pid = getenv("LISTEN_PID");

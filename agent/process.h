@@ -26,6 +26,9 @@ void process_harden(void);
 /* Whether a file or a connection could not just now be opened because descriptors ran out. */
 bool process_is_out_of_descriptors(void);
 
+/* getenv, with the type that the readers of an environment take. */
+const char *process_getenv(const char *name);
+
 /* How many descriptors systemd passed to this process (LISTEN_PID, LISTEN_FDS), the first of which
  * is PROCESS_PASSED_FD. */
 #define PROCESS_PASSED_FD 3

@@ -140,7 +140,7 @@ static int load_filter(void)
 
 const char *sandbox_missing(void)
 {
-    return PROCESS_IS_SANITIZED ? "a sanitizer is at work" : NULL;
+    return PROCESS_IS_SANITIZED ? "this is a sanitizer build" : NULL;
 }
 
 struct sandbox *sandbox_enter(struct loop *loop, char *why, size_t why_size)

@@ -26,7 +26,7 @@ static size_t kept_bytes;
 static _Thread_local bool keeps_blocks; /* libcurl's resolver frees blocks in threads of its own */
 
 /* Sizes are those of glibc's blocks, 24, 40, 56, …, so that a block fits the next request for as
- * much, whichever bytes of it were asked for. */
+ * much, whichever number of bytes was requested. */
 static size_t round_size(size_t size)
 {
     if (size <= BLOCK_LEAST)

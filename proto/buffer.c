@@ -163,3 +163,17 @@ const char *buffer_string(struct buffer *buffer)
     buffer->data[buffer->len] = '\0';
     return (const char *)buffer->data;
 }
+
+void *array_grow(void *items, size_t count, size_t *capacity, size_t size)
+{
+    size_t larger = *capacity > 0 ? *capacity * 2 : 16;
+
+    if (count < *capacity)
+        return items;
+    if (larger <= count)
+        larger = count + 1;
+    void *grown = reallocarray(items, larger, size);
+    if (grown != NULL)
+        *capacity = larger;
+    return grown;
+}

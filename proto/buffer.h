@@ -46,4 +46,8 @@ const char *buffer_string(struct buffer *buffer);
 /* Overwrites memory in a way that the compiler may not drop. */
 void wipe(void *data, size_t len);
 
+/* For an array on the heap: space for one more item than `count`. `items` itself, or where all
+ * `*capacity` are used a larger block; NULL: out of memory, and `items` stays. */
+void *array_grow(void *items, size_t count, size_t *capacity, size_t size);
+
 #endif

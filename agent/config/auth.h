@@ -5,6 +5,7 @@
 #define TALLY_AGENT_CONFIG_AUTH_H
 
 #include "agent/config/parser.h"
+#include "agent/config/value_ref.h"
 
 #define AUTH_REPORTED_MAX 16
 
@@ -19,16 +20,17 @@ enum auth_parameter {
 };
 
 struct auth {
+    struct parser *parser;
     const struct document *document;
-    const char *title;    /* "TriggerAuthentication prod/x" */
-    const char *provider; /* "none" if there is no provider */
-    struct place provider_place;
+    const struct tree *tree;      /* of the document */
+    const char *title;            /* "TriggerAuthentication prod/x" */
+    const char *provider;         /* "none" if there is no provider */
     bool workload;                /* podIdentity.identityOwner: workload */
     struct value_ref role;        /* podIdentity.roleArn */
     struct value_ref external_id; /* podIdentity.externalID */
-    struct place role_place, external_id_place;
     struct value_ref parameters[AUTH_PARAMETER_COUNT];
-    struct place places[AUTH_PARAMETER_COUNT];
+    /* Where they are in the document, for findings. */
+    const struct node *provider_node, *role_node, *external_id_node, *nodes[AUTH_PARAMETER_COUNT];
     const char *reported[AUTH_REPORTED_MAX]; /* findings of its triggers */
     size_t reported_count;
     bool is_linted;
@@ -41,18 +43,5 @@ struct auth *auth_find(struct parser *parser, const struct tree *tree, const str
 
 /* The text of a value available now: a literal, the environment or a file. NULL: not available. */
 const char *auth_value_now(struct parser *parser, const struct value_ref *value);
-
-/* `filePath` of a TriggerAuthentication: auth parameters in a mounted JSON file. */
-
-/* Turns `secretTargetRef {name, key}` and similar references into a value_ref. */
-
-struct secret_key {
-    enum document_kind kind; /* DOCUMENT_SECRET or DOCUMENT_CONFIG_MAP */
-    const char *namespace_;
-    const char *name;
-    const char *key;
-    bool cluster;       /* of a ClusterTriggerAuthentication: KEDA's own namespace, by any name */
-    struct place place; /* of the reference, for findings */
-};
 
 #endif

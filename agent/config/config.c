@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config.h"
 
+#include "agent/config/identity_spec.h"
 #include "agent/file.h"
 
 #include <inttypes.h>
@@ -22,15 +23,24 @@ void config_destroy(struct config *config)
  * If the trigger has its own name, that name and `namespace/label` are two more forms. */
 #define FORMS 6
 
+/* A name that matches with a lower rank hides those with a higher one. */
+enum form_rank {
+    RANK_NAME,   /* the trigger's name, as `list` shows it */
+    RANK_OBJECT, /* another form that names the object */
+    RANK_LABEL,  /* without the object */
+};
+
 struct form {
     const char *text;
     uint32_t len;
-    uint32_t trigger : 31; /* its index */
-    uint32_t weak : 1;     /* without the object: used only if no other form matches */
+    uint16_t trigger; /* its index */
+    uint16_t rank;
 };
 
+_Static_assert(TRIGGERS_MAX <= UINT16_MAX, "form::trigger holds each index");
+
 struct names {
-    struct form *forms; /* sorted by text, then trigger */
+    struct form *forms; /* sorted by text, rank, trigger */
     size_t count;
 };
 
@@ -46,52 +56,43 @@ static int compare_forms(const void *left, const void *right)
     const struct form *a = left, *b = right;
     int r = compare_text(a->text, a->len, b->text, b->len);
 
-    if (r != 0 || a->weak != b->weak)
-        return r != 0 ? r : a->weak - b->weak;
-    return (a->trigger > b->trigger) - (a->trigger < b->trigger);
+    if (r != 0)
+        return r;
+    return a->rank != b->rank ? a->rank - b->rank : a->trigger - b->trigger;
 }
 
-/* `label` and `namespace/label`: the text after the object, and the name without the object. */
-static bool add_weak_forms(
-    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+static void form_add(
+    struct names *names, const char *text, size_t len, size_t trigger, enum form_rank rank)
 {
-    size_t label = strlen(trigger->trigger_name);
-    const char *text = arena_printf(arena, "%s/%s", trigger->namespace_, trigger->trigger_name);
-
-    if (text == NULL)
-        return false;
-    size_t len = strlen(text);
-    names->forms[names->count++] = (struct form){text, (uint32_t)len, index & INT32_MAX, 1};
     names->forms[names->count++] = (struct form){
-        text + len - label, (uint32_t)label, index & INT32_MAX, 1};
-    return true;
+        .text = text, .len = (uint32_t)len, .trigger = (uint16_t)trigger, .rank = (uint16_t)rank};
 }
 
 static bool add_forms(
-    struct names *names, struct arena *arena, const struct trigger *trigger, uint32_t index)
+    struct names *names, struct arena *arena, const struct trigger *trigger, size_t index)
 {
     char number[16];
-    const char *label = trigger->trigger_name;
+    const char *label = trigger->trigger_name != NULL ? trigger->trigger_name : number;
     size_t space = strlen(trigger->namespace_) + 1;
     size_t object = strlen(trigger->object);
 
-    if (label == NULL) {
-        snprintf(number, sizeof(number), "%u", trigger->index);
-        label = number;
-    }
+    snprintf(number, sizeof(number), "%u", trigger->index);
     const char *text = arena_printf(arena, "%s/%s/%s", trigger->namespace_, trigger->object, label);
     if (text == NULL)
         return false;
     size_t len = strlen(text);
-    const struct form forms[] = {
-        {text, (uint32_t)len, index & INT32_MAX, 0},
-        {text, (uint32_t)(space + object), index & INT32_MAX, 0},
-        {text + space, (uint32_t)object, index & INT32_MAX, 0},
-        {text + space, (uint32_t)(len - space), index & INT32_MAX, 0},
-    };
-    memcpy(names->forms + names->count, forms, sizeof(forms));
-    names->count += sizeof(forms) / sizeof(forms[0]);
-    return trigger->trigger_name == NULL || add_weak_forms(names, arena, trigger, index);
+    form_add(names, text, len, index, trigger->only ? RANK_OBJECT : RANK_NAME);
+    form_add(names, text, space + object, index, trigger->only ? RANK_NAME : RANK_OBJECT);
+    form_add(names, text + space, object, index, RANK_OBJECT);
+    form_add(names, text + space, len - space, index, RANK_OBJECT);
+    if (trigger->trigger_name == NULL)
+        return true;
+    text = arena_printf(arena, "%s/%s", trigger->namespace_, label);
+    if (text == NULL)
+        return false;
+    form_add(names, text, strlen(text), index, RANK_LABEL);
+    form_add(names, text + space, strlen(label), index, RANK_LABEL);
+    return true;
 }
 
 const struct names *names_create(struct arena *arena, const struct trigger *triggers, size_t count)
@@ -105,7 +106,7 @@ const struct names *names_create(struct arena *arena, const struct trigger *trig
     if (names->forms == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        if (!add_forms(names, arena, &triggers[i], (uint32_t)i))
+        if (!add_forms(names, arena, &triggers[i], i))
             return NULL;
     }
     qsort(names->forms, names->count, sizeof(struct form), compare_forms);
@@ -116,25 +117,6 @@ const struct names *names_create(struct arena *arena, const struct trigger *trig
     }
     names->count = kept;
     return names;
-}
-
-static const struct trigger *find_full(const struct config *config, const char *name, size_t len)
-{
-    size_t low = 0, high = config->trigger_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const char *other = config->triggers[middle].name;
-        int r = compare_text(other, strlen(other), name, len);
-
-        if (r == 0)
-            return &config->triggers[middle];
-        if (r < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
 }
 
 static size_t first_form(const struct names *names, const char *name, size_t len)
@@ -157,22 +139,17 @@ const struct trigger *config_find(const struct config *config, const char *name,
     size_t *matches, const char **candidates, size_t capacity)
 {
     const struct names *names = config->names;
-    const struct trigger *found = find_full(config, name, len);
-    bool strong = false; /* a form that names the object matches */
+    const struct trigger *found = NULL;
+    unsigned rank = RANK_LABEL;
 
-    *matches = found != NULL;
-    if (found != NULL) {
-        if (candidates != NULL && capacity > 0)
-            candidates[0] = found->name;
-        return found;
-    }
+    *matches = 0;
     for (size_t i = first_form(names, name, len); i < names->count; i++) {
         const struct form *form = &names->forms[i];
 
-        if (compare_text(form->text, form->len, name, len) != 0 || (form->weak && strong))
+        if (compare_text(form->text, form->len, name, len) != 0 || form->rank > rank)
             break;
         found = &config->triggers[form->trigger];
-        strong = !form->weak;
+        rank = form->rank;
         if (candidates != NULL && *matches < capacity)
             candidates[*matches] = found->name;
         ++*matches;
@@ -292,45 +269,6 @@ void snapshot_unref(struct snapshot *snapshot)
 
 #define COLUMNS 6
 
-/* Texts come from files: they must not move the cursor or forge a line. */
-static void print_text(const char *text, FILE *out)
-{
-    for (; *text != '\0'; text++)
-        fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
-}
-
-static const char *level_name(enum finding_level level)
-{
-    switch (level) {
-    case FINDING_ERROR:
-        return "error";
-    case FINDING_WARNING:
-        return "warning";
-    case FINDING_NOTE:
-        return "note";
-    }
-    return "?";
-}
-
-void finding_print(const struct finding *finding, FILE *err)
-{
-    size_t len = strlen(finding->subject);
-
-    print_text(finding->file, err);
-    if (finding->line > 0)
-        fprintf(err, ":%u:%u", finding->line, finding->column);
-    fprintf(err, ": %s: ", level_name(finding->level));
-    /* A path such as `values[":a"].N must be …` begins with its parameter already. */
-    bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
-                  finding->message[len] != '\0' && strchr("[.:", finding->message[len]) != NULL;
-    if (len > 0 && !begins) {
-        print_text(finding->subject, err);
-        fputs(": ", err);
-    }
-    print_text(finding->message, err);
-    fputc('\n', err);
-}
-
 struct row {
     const char *cells[COLUMNS];
     char identity[256];
@@ -368,7 +306,7 @@ static void row_measure(const struct row *row, int widths[COLUMNS])
 static void row_print(const struct row *row, const int widths[COLUMNS], FILE *out)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
-        print_text(row->cells[i], out);
+        finding_print_text(row->cells[i], out);
         if (i + 1 < COLUMNS)
             fprintf(out, "%*s", widths[i] - (int)strlen(row->cells[i]) + 2, "");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the configuration: files or folders of YAML and JSON documents in, triggers and findings
- * out. Uses no network and no clock. A config is immutable once read; all its strings live in one
- * arena that is wiped when it is destroyed, because Secrets are in it. */
+/* A configuration, as config_read made it: triggers, found by name, and findings. It is immutable;
+ * all its strings live in one arena that is wiped when it is destroyed, because Secrets are in it.
+ */
 #ifndef TALLY_AGENT_CONFIG_CONFIG_H
 #define TALLY_AGENT_CONFIG_CONFIG_H
 
@@ -62,12 +62,8 @@ void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed */
 
 /* `tallyd --check`: what is wrong with the configuration, or a short table of it. */
 
-/* Writes each finding to `err` as `file:line:column: error|warning|note: parameter: what is wrong;
- * what to do`, and if there is no error the triggers to `out`. The exit code: 0, or 2 on an error
- * or without a trigger. */
+/* Writes each finding to `err`, and if there is no error the triggers to `out`. The exit code: 0,
+ * or 2 on an error or without a trigger. */
 int config_check(const struct config *config, FILE *out, FILE *err);
-
-/* One finding as a line. */
-void finding_print(const struct finding *finding, FILE *err);
 
 #endif

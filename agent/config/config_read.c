@@ -1,117 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/config_read.h"
 
-#include "agent/config/lint.h"
+#include "agent/config/config_files.h"
 #include "agent/config/scaled_object.h"
-#include "agent/config/trigger_read.h"
 #include "agent/config/yaml.h"
 #include "agent/file.h"
-#include "agent/fnv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- config files ---- */
-
-/* The `*.yaml`, `*.yml` and `*.json` of a folder, sorted, without hidden names such as the
- * `..data` of a mounted ConfigMap. */
-struct folder {
-    char **paths;
-    size_t count;
-    size_t capacity;
-};
-
-static void folder_free(struct folder *folder)
-{
-    for (size_t i = 0; i < folder->count; i++)
-        free(folder->paths[i]);
-    free(folder->paths);
-    *folder = (struct folder){0};
-}
-
-static bool path_is_folder(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-/* Whether it is the name of a YAML or JSON file that is not hidden. */
-static bool file_name_is_configuration(const char *name)
-{
-    static const char *const endings[] = {".yaml", ".yml", ".json"};
-    size_t len = strlen(name);
-
-    for (size_t i = 0; *name != '.' && i < sizeof(endings) / sizeof(endings[0]); i++) {
-        size_t ending = strlen(endings[i]);
-
-        if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int add_path(struct folder *folder, const char *path, const char *name)
-{
-    if (folder->count == folder->capacity) {
-        size_t capacity = folder->capacity > 0 ? folder->capacity * 2 : 16;
-        char **paths = realloc(folder->paths, capacity * sizeof(char *));
-
-        if (paths == NULL)
-            return -ENOMEM;
-        folder->paths = paths;
-        folder->capacity = capacity;
-    }
-    size_t size = strlen(path) + 1 + strlen(name) + 1;
-    bool slash = path[0] != '\0' && path[strlen(path) - 1] == '/';
-    char *full = malloc(size);
-    if (full == NULL)
-        return -ENOMEM;
-    snprintf(full, size, "%s%s%s", path, slash ? "" : "/", name);
-    folder->paths[folder->count++] = full;
-    return 0;
-}
-
-static int compare_paths(const void *left, const void *right)
-{
-    return strcmp(*(char *const *)left, *(char *const *)right);
-}
-
-/* 0 or a negative errno. */
-static int folder_read(struct folder *folder, const char *path)
-{
-    int r = 0;
-    DIR *stream = opendir(path);
-
-    *folder = (struct folder){0};
-    if (stream == NULL)
-        return -errno;
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(stream);
-        if (entry == NULL) {
-            r = -errno;
-            break;
-        }
-        if (file_name_is_configuration(entry->d_name))
-            r = add_path(folder, path, entry->d_name);
-        if (r < 0)
-            break;
-    }
-    closedir(stream);
-    if (r < 0)
-        folder_free(folder);
-    else if (folder->count > 0)
-        qsort(folder->paths, folder->count, sizeof(char *), compare_paths);
-    return r;
-}
-
-/* ---- config read ---- */
 
 #define MEBIBYTE   (1024u * 1024u)
 #define FILE_MAX   MEBIBYTE
@@ -119,16 +18,24 @@ static int folder_read(struct folder *folder, const char *path)
 
 /* ---- documents ---- */
 
-static void warn_useless(struct parser *parser, const struct place *place, const char *message)
+static void warn_useless(struct parser *parser, const struct tree *source, const char *message)
 {
-    findings_add(&parser->findings, FINDING_WARNING, place, "", "%s", message);
+    tree_report(source, NULL, FINDING_WARNING, "", "%s", message);
     parser->useless_reported = true;
+}
+
+/* The next file or folder, also one that cannot be read. file: NULL if there is no memory. */
+static struct tree source_next(struct parser *parser, const char *path)
+{
+    return (struct tree){.file = parser_keep(parser, path),
+        .file_index = parser->file_count++,
+        .findings = &parser->findings};
 }
 
 /* JSON is YAML except for surrogate escapes. 0 or -ENOMEM. */
 static int prepare_json(struct parser *parser, struct yaml_input *input)
 {
-    const char *dot = strrchr(input->base, '.');
+    const char *dot = strrchr(input->tree.base, '.');
     char *copy = NULL;
 
     if (dot == NULL || strcmp(dot, ".json") != 0 ||
@@ -145,13 +52,12 @@ static int prepare_json(struct parser *parser, struct yaml_input *input)
 /* The documents of one text. */
 static void read_documents(struct parser *parser, struct yaml_input *input)
 {
-    struct place place = {.file = input->file, .file_index = input->file_index};
     int r = prepare_json(parser, input);
 
     if (r == 0)
-        r = yaml_read(input, parser->scratch, &parser->findings, documents_add, &parser->documents);
+        r = yaml_read(input, parser->scratch, documents_add, &parser->documents);
     if (r == -ENOMEM && arena_is_full(parser->scratch))
-        findings_add(&parser->findings, FINDING_ERROR, &place, "",
+        tree_report(&input->tree, NULL, FINDING_ERROR, "",
             "the files are too large in all (256 MiB in memory); read fewer");
     else if (r == -ENOMEM)
         parser->failed = true;
@@ -159,25 +65,23 @@ static void read_documents(struct parser *parser, struct yaml_input *input)
 
 void config_read_add(struct parser *parser, const char *file, const void *data, size_t len)
 {
-    const char *kept = parser_keep(parser, file);
-    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
-    struct yaml_input input = {.file = kept,
-        .file_index = parser->file_count++,
-        .base = slash != NULL ? slash + 1 : kept,
+    struct yaml_input input = {.tree = source_next(parser, file),
         .data = data != NULL ? data : "", /* an empty file */
         .len = len};
+    const char *kept = input.tree.file;
+    const char *slash = kept != NULL ? strrchr(kept, '/') : NULL;
     size_t before = parser->documents.count;
     size_t errors = parser->findings.error_count;
-    struct place place = {.file = input.file, .file_index = input.file_index};
 
     if (parser->first_file == NULL)
-        parser->first_file = input.file;
+        parser->first_file = kept;
     if (kept == NULL || parser->failed || parser->documents.seen > DOCUMENTS_MAX)
         return;
+    input.tree.base = slash != NULL ? slash + 1 : kept;
     read_documents(parser, &input);
     if (!parser->failed && parser->documents.count == before &&
         parser->findings.error_count == errors)
-        warn_useless(parser, &place,
+        warn_useless(parser, &input.tree,
             "no ScaledObject, ScaledJob or list of triggers, and nothing that one refers to");
 }
 
@@ -189,7 +93,7 @@ static bool holds_documents(const char *key, const char *text)
 
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
         if (strstr(text, signs[i]) != NULL)
-            return file_name_is_configuration(key);
+            return config_file_name_is_read(key);
     }
     return false;
 }
@@ -205,12 +109,9 @@ static void read_config_map(struct parser *parser, const struct document *map)
 
         if (text == NULL || !holds_documents(key, text) || parser->failed)
             continue;
-        struct yaml_input input = {.file = map->tree.file,
-            .file_index = map->tree.file_index,
-            .base = key,
-            .data = text,
-            .len = strlen(text),
-            .inside = value};
+        struct yaml_input input = {
+            .tree = map->tree, .data = text, .len = strlen(text), .inside = value};
+        input.tree.base = key;
         read_documents(parser, &input);
     }
 }
@@ -227,23 +128,6 @@ static void read_config_maps(struct parser *parser)
             !documents_refer_to(&parser->documents, &document))
             read_config_map(parser, &document);
     }
-}
-
-void config_read_add_failure(struct parser *parser, const char *file, const char *why)
-{
-    struct place place = {.file = parser_keep(parser, file), .file_index = parser->file_count++};
-
-    if (place.file != NULL)
-        findings_add(&parser->findings, FINDING_ERROR, &place, "", "%s", why);
-}
-
-void config_read_add_empty(struct parser *parser, const char *folder)
-{
-    struct place place = {.file = parser_keep(parser, folder), .file_index = parser->file_count++};
-
-    if (place.file != NULL)
-        warn_useless(parser, &place,
-            "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
 }
 
 static int compare_triggers(const void *left, const void *right)
@@ -302,31 +186,6 @@ fail:
     return NULL;
 }
 
-static void config_read_object(struct parser *parser, const struct document *document)
-{
-    struct scaled_object object;
-    const struct node *triggers = scaled_object_read(&object, parser, document);
-
-    if (triggers == NULL)
-        return;
-    lint_object(&object);
-    for (uint32_t i = 0; i < triggers->count && !parser->failed; i++) {
-        const struct node *trigger = triggers->items[i];
-
-        if (!scaled_object_is_dynamodb(trigger))
-            continue;
-        if (parser->trigger_count == TRIGGERS_MAX) {
-            struct place place = node_place(&document->tree, trigger);
-
-            findings_add(&parser->findings, FINDING_ERROR, &place, "triggers",
-                "more than 20000 triggers in all; the rest is not read");
-            parser->too_many = true;
-            return;
-        }
-        trigger_read(&object, i, trigger);
-    }
-}
-
 /* The triggers of each ScaledObject, ScaledJob and snippet. */
 static void read_objects(struct parser *parser)
 {
@@ -336,7 +195,7 @@ static void read_objects(struct parser *parser)
         if (parser->too_many)
             return;
         if (document->kind <= DOCUMENT_SNIPPET)
-            config_read_object(parser, document);
+            scaled_object_read(parser, document);
     }
 }
 
@@ -371,23 +230,23 @@ static const char *path_title(const char *path)
     return strcmp(path, "-") == 0 ? "stdin" : path;
 }
 
-static void add_failure(struct parser *parser, const char *path, int error, bool stream)
+static void report_unreadable(struct parser *parser, const char *path, int error, bool stream)
 {
-    char why[160];
+    struct tree source = source_next(parser, path_title(path));
 
     if (error == -EMSGSIZE)
-        snprintf(why, sizeof(why), "larger than %u MiB; split it",
+        tree_report(&source, NULL, FINDING_ERROR, "", "larger than %u MiB; split it",
             (stream ? STREAM_MAX : FILE_MAX) / MEBIBYTE);
     else if (!stream && path_is_stream(path))
-        snprintf(why, sizeof(why),
+        tree_report(&source, NULL, FINDING_ERROR, "",
             "not a regular file; name a YAML file or a folder of them (only --check reads the "
             "standard input and pipes)");
     else if (error == -EINVAL || error == -EISDIR)
-        snprintf(why, sizeof(why), "not a regular file; name a YAML file or a folder of them");
+        tree_report(&source, NULL, FINDING_ERROR, "",
+            "not a regular file; name a YAML file or a folder of them");
     else
-        snprintf(why, sizeof(why), "cannot be read by uid %u: %s", (unsigned)geteuid(),
-            strerror(-error));
-    config_read_add_failure(parser, path_title(path), why);
+        tree_report(&source, NULL, FINDING_ERROR, "", "cannot be read by uid %u: %s",
+            (unsigned)geteuid(), strerror(-error));
 }
 
 static void add_file(struct parser *parser, const char *path, bool stream)
@@ -400,7 +259,7 @@ static void add_file(struct parser *parser, const char *path, bool stream)
     if (r == -ENOMEM)
         parser->failed = true;
     else if (r < 0)
-        add_failure(parser, path, r, stream);
+        report_unreadable(parser, path, r, stream);
     else
         config_read_add(parser, path_title(path), content.data, content.len);
     buffer_free(&content);
@@ -408,22 +267,26 @@ static void add_file(struct parser *parser, const char *path, bool stream)
 
 static void add_folder(struct parser *parser, const char *path)
 {
-    struct folder folder;
-    int r = folder_read(&folder, path);
+    struct config_folder folder;
+    int r = config_folder_read(&folder, path);
 
     if (r == -ENOMEM) {
         parser->failed = true;
         return;
     }
     if (r < 0) {
-        add_failure(parser, path, r, false);
+        report_unreadable(parser, path, r, false);
         return;
     }
-    if (folder.count == 0)
-        config_read_add_empty(parser, path);
+    if (folder.count == 0) {
+        struct tree source = source_next(parser, path);
+
+        warn_useless(parser, &source,
+            "the folder has no *.yaml, *.yml or *.json file, so there is nothing to count");
+    }
     for (size_t i = 0; i < folder.count && !parser->failed; i++)
         add_file(parser, folder.paths[i], false);
-    folder_free(&folder);
+    config_folder_free(&folder);
 }
 
 struct config *config_read(const struct config_options *options)
@@ -440,200 +303,4 @@ struct config *config_read(const struct config_options *options)
                 parser, options->paths[i], options->streams && path_is_stream(options->paths[i]));
     }
     return config_read_finish(parser);
-}
-
-/* ---- config watch ---- */
-
-#define SETTLE_MS  200   /* an editor or kubelet makes several changes at once */
-#define LOOKS_MAX  25    /* until files that keep changing are read anyway */
-#define IDLE_MS    10000 /* for changes without an event: behind links, on network file systems */
-#define PATH_BYTES 4096
-
-struct config_watch {
-    struct loop *loop;
-    const char *const *paths;
-    size_t path_count;
-    struct loop_folder **folders; /* one per path; NULL if it cannot be watched */
-    int error;                    /* of watching folders, as a negative errno; 0: it works */
-    struct loop_timer *look;
-    bool curious;   /* the next check is due soon */
-    unsigned looks; /* since they changed */
-    uint64_t stamp; /* of all files when they were last read */
-    uint64_t seen;  /* at the last check */
-    loop_fn *changed;
-    void *data;
-};
-
-/* ---- the state of the files as one number ---- */
-
-static void mix_number(uint64_t *stamp, uint64_t number)
-{
-    *stamp = fnv_bytes(*stamp, &number, sizeof(number));
-}
-
-static void mix_file(uint64_t *stamp, const char *path)
-{
-    struct file_stamp file = file_stamp_of(path);
-
-    *stamp = fnv_text(*stamp, path);
-    mix_number(stamp, (uint64_t)file.error);
-    mix_number(stamp, file.device);
-    mix_number(stamp, file.inode);
-    mix_number(stamp, file.size);
-    mix_number(stamp, (uint64_t)file.changed_s);
-    mix_number(stamp, (uint64_t)file.changed_ns);
-}
-
-uint64_t config_stamp(const char *const *paths, size_t path_count)
-{
-    uint64_t stamp = FNV_START;
-
-    for (size_t i = 0; i < path_count; i++) {
-        struct folder folder = {0};
-
-        if (!path_is_folder(paths[i])) {
-            mix_file(&stamp, paths[i]);
-            continue;
-        }
-        if (folder_read(&folder, paths[i]) == 0)
-            for (size_t k = 0; k < folder.count; k++)
-                mix_file(&stamp, folder.paths[k]);
-        folder_free(&folder);
-    }
-    return stamp;
-}
-
-/* ---- events ---- */
-
-static void look_soon(struct config_watch *watch)
-{
-    watch->curious = true;
-    loop_timer_start(watch->look, SETTLE_MS);
-}
-
-/* An event of any file in the folder: it must not delay a check that is due. */
-static void folder_changed(void *data)
-{
-    struct config_watch *watch = data;
-
-    if (!watch->curious)
-        look_soon(watch);
-}
-
-/* A file is watched through its folder: another file may later replace it. */
-static struct loop_folder *watch_path(struct config_watch *watch, const char *path)
-{
-    char parent[PATH_BYTES];
-    const char *slash = strrchr(path, '/');
-
-    if (path_is_folder(path))
-        return loop_folder_create(watch->loop, path, folder_changed, watch);
-    if (slash == NULL)
-        return loop_folder_create(watch->loop, ".", folder_changed, watch);
-    if ((size_t)(slash - path) + 2 > sizeof(parent)) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    return loop_folder_create(watch->loop, parent, folder_changed, watch);
-}
-
-/* Whether the machine has no inotify watch left; else the folder is missing or not readable. */
-static bool is_exhausted(int error)
-{
-    return error != ENOENT && error != ENOTDIR && error != EACCES && error != ENAMETOOLONG;
-}
-
-/* Also called later: the folder may be replaced, too. Without an inotify instance at the start
- * there is never one: the system call filter refuses to create it. */
-static void watch_folders(struct config_watch *watch)
-{
-    if (watch->error != 0 && watch->error != -ENOSPC)
-        return;
-    watch->error = 0;
-    for (size_t i = 0; i < watch->path_count; i++) {
-        loop_folder_destroy(watch->folders[i]);
-        watch->folders[i] = watch_path(watch, watch->paths[i]);
-        if (watch->folders[i] == NULL && is_exhausted(errno))
-            watch->error = -errno;
-    }
-}
-
-static void config_watch_look(void *data)
-{
-    struct config_watch *watch = data;
-    uint64_t stamp = config_stamp(watch->paths, watch->path_count);
-
-    if (stamp == watch->stamp) {
-        watch->curious = false;
-        watch->looks = 0;
-        loop_timer_start(watch->look, IDLE_MS);
-    } else if (stamp != watch->seen && ++watch->looks < LOOKS_MAX) {
-        watch->seen = stamp;
-        look_soon(watch);
-    } else {
-        watch->looks = 0;
-        watch->stamp = stamp;
-        watch_folders(watch);
-        look_soon(watch); /* changes while the folders were not watched cause no event */
-        watch->changed(watch->data);
-    }
-}
-
-void config_watch_demand(struct config_watch *watch)
-{
-    watch->stamp = 0; /* matches no set of files */
-    watch->looks = 0;
-    watch->seen = config_stamp(watch->paths, watch->path_count);
-    look_soon(watch);
-}
-
-bool config_watch_confirm(struct config_watch *watch)
-{
-    if (watch == NULL || config_stamp(watch->paths, watch->path_count) == watch->stamp)
-        return true;
-    config_watch_demand(watch);
-    return false;
-}
-
-int config_watch_error(const struct config_watch *watch)
-{
-    return watch->error;
-}
-
-/* ---- life ---- */
-
-struct config_watch *config_watch_create(struct loop *loop, const char *const *paths,
-    size_t path_count, uint64_t stamp, loop_fn *changed, void *data)
-{
-    struct config_watch *watch = calloc(1, sizeof(*watch));
-
-    if (watch == NULL)
-        return NULL;
-    watch->loop = loop;
-    watch->paths = paths;
-    watch->path_count = path_count;
-    watch->stamp = watch->seen = stamp;
-    watch->changed = changed;
-    watch->data = data;
-    watch->folders = calloc(path_count + 1, sizeof(struct loop_folder *));
-    watch->look = loop_timer_create(loop, config_watch_look, watch);
-    if (watch->folders == NULL || watch->look == NULL) {
-        config_watch_destroy(watch);
-        return NULL;
-    }
-    watch_folders(watch);
-    look_soon(watch); /* for changes before the watch existed */
-    return watch;
-}
-
-void config_watch_destroy(struct config_watch *watch)
-{
-    if (watch == NULL)
-        return;
-    for (size_t i = 0; watch->folders != NULL && i < watch->path_count; i++)
-        loop_folder_destroy(watch->folders[i]);
-    loop_timer_destroy(watch->look);
-    free(watch->folders);
-    free(watch);
 }

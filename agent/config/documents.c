@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/documents.h"
 
+#include "proto/buffer.h"
 #include "proto/suggest.h"
 
 #include <errno.h>
@@ -23,17 +24,11 @@ static const struct {
     {"ConfigMap", "v1", DOCUMENT_CONFIG_MAP},
 };
 
-void documents_init(struct documents *documents, struct arena *arena, struct findings *findings)
-{
-    *documents = (struct documents){.arena = arena, .findings = findings};
-}
-
 void documents_free(struct documents *documents)
 {
     free(documents->items);
     free(documents->index);
     free(documents->skipped_kinds);
-    documents_init(documents, documents->arena, documents->findings);
 }
 
 const char *document_kind_name(enum document_kind kind)
@@ -56,15 +51,12 @@ bool document_name_is_plain(const char *name)
 
 static int documents_keep(struct documents *documents, const struct document *document)
 {
-    if (documents->count == documents->capacity) {
-        size_t capacity = documents->capacity > 0 ? documents->capacity * 2 : 64;
-        struct document *items = realloc(documents->items, capacity * sizeof(*items));
+    struct document *items = array_grow(
+        documents->items, documents->count, &documents->capacity, sizeof(*items));
 
-        if (items == NULL)
-            return -ENOMEM;
-        documents->items = items;
-        documents->capacity = capacity;
-    }
+    if (items == NULL)
+        return -ENOMEM;
+    documents->items = items;
     documents->items[documents->count++] = *document;
     return 0;
 }
@@ -82,16 +74,12 @@ static int add_named(struct documents *documents, const struct tree *tree, enum 
     if (kind == DOCUMENT_CLUSTER_AUTHENTICATION)
         document.namespace_ = "";
     if (document.name == NULL || !document_name_is_plain(document.name)) {
-        struct place place = node_place(tree, name != NULL ? name : tree->root);
-
-        findings_add(documents->findings, FINDING_ERROR, &place, "metadata.name",
+        tree_report(tree, name != NULL ? name : tree->root, FINDING_ERROR, "metadata.name",
             "a %s needs a name without blanks and slashes", document_kind_name(kind));
         return 0;
     }
     if (*document.namespace_ != '\0' && !document_name_is_plain(document.namespace_)) {
-        struct place place = node_place(tree, space);
-
-        findings_add(documents->findings, FINDING_ERROR, &place, "metadata.namespace",
+        tree_report(tree, space, FINDING_ERROR, "metadata.namespace",
             "a namespace has no blanks and slashes");
         return 0;
     }
@@ -109,9 +97,7 @@ static int add_snippet(struct documents *documents, const struct tree *tree)
     if (name == NULL)
         return -ENOMEM;
     if (!document_name_is_plain(name)) {
-        struct place place = node_place(tree, tree->root);
-
-        findings_add(documents->findings, FINDING_ERROR, &place, "triggers",
+        tree_report(tree, tree->root, FINDING_ERROR, "triggers",
             "a bare list of triggers is named after its file, and \"%s\" has blanks; rename the "
             "file",
             name);
@@ -126,7 +112,6 @@ static int documents_skip(struct documents *documents, const struct tree *tree, 
 {
     static const char *const known[] = {"ScaledObject", "ScaledJob", "TriggerAuthentication",
         "ClusterTriggerAuthentication", "ConfigMap", NULL};
-    struct place place = node_place(tree, tree->root);
     const char *close = suggest(kind, known);
 
     for (size_t i = 0; i < documents->skipped_count; i++) {
@@ -142,10 +127,10 @@ static int documents_skip(struct documents *documents, const struct tree *tree, 
         return 0;
     documents->skipped_kinds[documents->skipped_count++] = kind;
     if (close != NULL)
-        findings_add(documents->findings, FINDING_WARNING, &place, "kind",
+        tree_report(tree, tree->root, FINDING_WARNING, "kind",
             "unknown kind %s, so the document is skipped; did you mean %s?", kind, close);
     else
-        findings_add(documents->findings, FINDING_NOTE, &place, "kind",
+        tree_report(tree, tree->root, FINDING_NOTE, "kind",
             "documents of kind %s are skipped: tally has no use for them", kind);
     return 0;
 }
@@ -153,11 +138,11 @@ static int documents_skip(struct documents *documents, const struct tree *tree, 
 static int add_document(struct documents *documents, const struct tree *tree)
 {
     const char *kind = node_text(node_get(tree->root, "kind"));
-    const char *api = node_text(node_get(tree->root, "apiVersion"));
-    struct place place = node_place(tree, tree->root);
+    const struct node *version = node_get(tree->root, "apiVersion");
+    const char *api = node_text(version);
 
     if (tree->root->kind != NODE_MAP) {
-        findings_add(documents->findings, FINDING_WARNING, &place, "",
+        tree_report(tree, tree->root, FINDING_WARNING, "",
             "skipped: a document must be a map, this is %s", node_kind_name(tree->root->kind));
         return 0;
     }
@@ -167,12 +152,11 @@ static int add_document(struct documents *documents, const struct tree *tree)
         if (strcmp(kind, kinds[i].kind) != 0)
             continue;
         if (api == NULL) {
-            findings_add(documents->findings, FINDING_WARNING, &place, "apiVersion",
+            tree_report(tree, tree->root, FINDING_WARNING, "apiVersion",
                 "missing; Kubernetes refuses the document without %s",
                 kinds[i].value >= DOCUMENT_SECRET ? "v1" : "keda.sh/v1alpha1");
         } else if (strncmp(api, kinds[i].api, strlen(kinds[i].api)) != 0) {
-            place = node_place(tree, node_get(tree->root, "apiVersion"));
-            findings_add(documents->findings, FINDING_WARNING, &place, "apiVersion",
+            tree_report(tree, version, FINDING_WARNING, "apiVersion",
                 "skipped: this is not the %s that tally reads; use %s", kind,
                 kinds[i].value >= DOCUMENT_SECRET ? "v1" : "keda.sh/v1alpha1");
             return 0;
@@ -196,9 +180,7 @@ static bool is_list(const struct node *root)
 static int add_counted(struct documents *documents, const struct tree *tree)
 {
     if (++documents->seen > DOCUMENTS_MAX) {
-        struct place place = node_place(tree, tree->root);
-
-        findings_add(documents->findings, FINDING_ERROR, &place, "",
+        tree_report(tree, tree->root, FINDING_ERROR, "",
             "more than %d documents in all; the rest is not read", DOCUMENTS_MAX);
         return -E2BIG;
     }

@@ -28,8 +28,7 @@ struct document {
 };
 
 struct documents {
-    struct arena *arena; /* of the trees */
-    struct findings *findings;
+    struct arena *arena;    /* of the trees */
     struct document *items; /* in the order of files until documents_index */
     size_t count;
     size_t capacity;
@@ -40,7 +39,6 @@ struct documents {
     size_t skipped_count;
 };
 
-void documents_init(struct documents *documents, struct arena *arena, struct findings *findings);
 void documents_free(struct documents *documents);
 
 /* A yaml_document_fn. -E2BIG, with a finding, beyond DOCUMENTS_MAX; -ENOMEM. */

@@ -64,31 +64,6 @@ static bool expressions_wrong(
     return false;
 }
 
-/* DynamoDB's number format: digits with an optional fraction and exponent. */
-static bool expressions_is_number(const char *text)
-{
-    size_t whole = 0, fraction = 0;
-
-    text += *text == '-' || *text == '+';
-    whole = strspn(text, "0123456789");
-    text += whole;
-    if (*text == '.') {
-        fraction = strspn(text + 1, "0123456789");
-        text += 1 + fraction;
-    }
-    if (whole + fraction == 0)
-        return false;
-    if (*text == 'e' || *text == 'E') {
-        text++;
-        text += *text == '-' || *text == '+';
-        size_t exponent = strspn(text, "0123456789");
-        if (exponent == 0)
-            return false;
-        text += exponent;
-    }
-    return *text == '\0';
-}
-
 /* "$now", or with a number of seconds: "$now-3600". */
 static bool is_now(const char *text)
 {
@@ -103,30 +78,30 @@ static bool is_now(const char *text)
     return digits > 0 && digits <= 12 && text[1 + digits] == '\0';
 }
 
-/* Removes the line breaks and blanks that base64 in YAML may have. */
+/* Without the line breaks and blanks that base64 in YAML may have, and AWS refuses. */
 static bool is_base64(const char *text)
 {
     return base64_decode(text, NULL) >= 0 && strpbrk(text, " \t\r\n") == NULL;
 }
 
-static bool check_string(const struct path *path, json_t *value)
+static bool check_string(const struct path *path, const char *type, json_t *value)
 {
     if (!json_is_string(value))
-        return expressions_wrong(path, "S", "must be a string; write {\"S\":\"text\"}", CRASH);
+        return expressions_wrong(path, type, "must be a string; write {\"S\":\"text\"}", CRASH);
     return true;
 }
 
-static bool check_number(const struct path *path, json_t *value)
+static bool check_number(const struct path *path, const char *type, json_t *value)
 {
     const char *text = json_string_value(value);
 
     if (text == NULL)
         return expressions_wrong(
-            path, "N", "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
+            path, type, "must be a string; write the number in quotes: {\"N\":\"5\"}", "");
     if (path->check->allow_now && is_now(text))
         path->check->uses_now = true;
-    else if (!expressions_is_number(text))
-        expressions_report(path, ATTRIBUTE_REFUSED, "N",
+    else if (!text_is_decimal(text))
+        expressions_report(path, ATTRIBUTE_REFUSED, type,
             path->check->allow_now && strncmp(text, "$now", 4) == 0
                 ? "is not \"$now\", \"$now-SECONDS\" or \"$now+SECONDS\" without blanks, so "
                   "DynamoDB will refuse it"
@@ -135,31 +110,31 @@ static bool check_number(const struct path *path, json_t *value)
     return true;
 }
 
-static bool check_binary(const struct path *path, json_t *value)
+static bool check_binary(const struct path *path, const char *type, json_t *value)
 {
     const char *text = json_string_value(value);
 
     if (text == NULL || !is_base64(text))
-        return expressions_wrong(path, "B", "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}",
-            text == NULL ? CRASH : "");
-    expressions_report(path, ATTRIBUTE_ODD, "B", "is base64, as in AWS and KEDA 2.7",
+        return expressions_wrong(path, type,
+            "must be a base64 string, such as {\"B\":\"aGVsbG8=\"}", text == NULL ? CRASH : "");
+    expressions_report(path, ATTRIBUTE_ODD, type, "is base64, as in AWS and KEDA 2.7",
         "; newer KEDA does not decode it and compares with the text itself");
     return true;
 }
 
-static bool check_bool(const struct path *path, json_t *value)
+static bool check_bool(const struct path *path, const char *type, json_t *value)
 {
     if (!json_is_boolean(value))
-        return expressions_wrong(path, "BOOL", "must be true or false, without quotes", CRASH);
+        return expressions_wrong(path, type, "must be true or false, without quotes", CRASH);
     return true;
 }
 
-static bool check_null(const struct path *path, json_t *value)
+static bool check_null(const struct path *path, const char *type, json_t *value)
 {
     if (!json_is_boolean(value))
-        return expressions_wrong(path, "NULL", "must be true; write {\"NULL\":true}", "");
+        return expressions_wrong(path, type, "must be true; write {\"NULL\":true}", "");
     if (json_is_false(value))
-        expressions_report(path, ATTRIBUTE_ODD, "NULL",
+        expressions_report(path, ATTRIBUTE_ODD, type,
             "is false, and sent as true, as KEDA does; write {\"NULL\":true}", "");
     return true;
 }
@@ -180,7 +155,7 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
             good = expressions_wrong(path, type, "must hold strings only", "");
         else if (*type == 'B' && !is_base64(text))
             good = expressions_wrong(path, type, "must hold base64 strings only", "");
-        else if (*type == 'N' && !expressions_is_number(text))
+        else if (*type == 'N' && !text_is_decimal(text))
             expressions_report(path, ATTRIBUTE_REFUSED, type,
                 "holds something that is not a number, so DynamoDB will refuse it", "");
         if (!good)
@@ -190,34 +165,19 @@ static bool check_set(const struct path *path, const char *type, json_t *value)
     return true;
 }
 
-static bool check_strings(const struct path *path, json_t *value)
-{
-    return check_set(path, "SS", value);
-}
-
-static bool check_numbers(const struct path *path, json_t *value)
-{
-    return check_set(path, "NS", value);
-}
-
-static bool check_binaries(const struct path *path, json_t *value)
-{
-    return check_set(path, "BS", value);
-}
-
-static bool check_list(const struct path *path, json_t *value)
+static bool check_list(const struct path *path, const char *type, json_t *value)
 {
     size_t i = 0;
     json_t *member = NULL;
     bool good = true;
 
     if (!json_is_array(value))
-        return expressions_wrong(path, "L", "must be an array", CRASH);
+        return expressions_wrong(path, type, "must be an array", CRASH);
     json_array_foreach(value, i, member)
     {
         struct path inner = {.check = path->check,
             .parent = path,
-            .type = "L",
+            .type = type,
             .index = i,
             .depth = path->depth + 1};
 
@@ -226,19 +186,19 @@ static bool check_list(const struct path *path, json_t *value)
     return good;
 }
 
-static bool check_map(const struct path *path, json_t *value)
+static bool check_map(const struct path *path, const char *type, json_t *value)
 {
     const char *key = NULL;
     json_t *member = NULL;
     bool good = true;
 
     if (!json_is_object(value))
-        return expressions_wrong(path, "M", "must be an object", CRASH);
+        return expressions_wrong(path, type, "must be an object", CRASH);
     json_object_foreach(value, key, member)
     {
         struct path inner = {.check = path->check,
             .parent = path,
-            .type = "M",
+            .type = type,
             .key = key,
             .depth = path->depth + 1};
 
@@ -249,16 +209,16 @@ static bool check_map(const struct path *path, json_t *value)
 
 static const struct {
     const char *name;
-    bool (*check)(const struct path *path, json_t *value);
+    bool (*check)(const struct path *path, const char *type, json_t *value);
 } types[] = {
     {"S", check_string},
     {"N", check_number},
     {"B", check_binary},
     {"BOOL", check_bool},
     {"NULL", check_null},
-    {"SS", check_strings},
-    {"NS", check_numbers},
-    {"BS", check_binaries},
+    {"SS", check_set},
+    {"NS", check_set},
+    {"BS", check_set},
     {"L", check_list},
     {"M", check_map},
 };
@@ -283,7 +243,7 @@ static bool expressions_check_value(const struct path *path, json_t *value)
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (strcmp(types[i].name, name) != 0)
             continue;
-        bool good = types[i].check(path, inner);
+        bool good = types[i].check(path, name, inner);
         if (good && strcmp(name, "NULL") == 0 && json_is_false(inner) &&
             json_object_set_new(value, "NULL", json_true()) < 0)
             path->check->failed = true;
@@ -337,35 +297,28 @@ static json_t *expressions_load(const struct parameters *parameters, const char 
     return object;
 }
 
-static void collect_keys(const struct parameters *parameters, json_t *object, struct values *values)
+/* The keys, and the text if it is to be sent. */
+static void values_keep(
+    const struct parameters *parameters, json_t *object, bool is_sent, struct values *values)
 {
     struct parser *parser = parameters->parser;
+    char *text = is_sent ? json_write(object, 0) : NULL;
     const char *key = NULL;
     json_t *member = NULL;
 
-    values->keys = arena_alloc_array(
-        parser->scratch, json_object_size(object) + 1, sizeof(const char *));
+    values->keys = parser_array(
+        parser, parser->scratch, json_object_size(object) + 1, sizeof(const char *));
     json_object_foreach(object, key, member)
     {
-        const char *copy = values->keys != NULL ? arena_copy_string(parser->scratch, key) : NULL;
+        const char *copy = arena_copy_string(parser->scratch, key);
 
-        if (copy == NULL) {
-            parser->failed = true;
-            return;
-        }
-        values->keys[values->key_count++] = copy;
+        parser->failed |= copy == NULL;
+        if (!parser->failed)
+            values->keys[values->key_count++] = copy;
     }
-}
-
-static void expressions_dump(
-    const struct parameters *parameters, json_t *object, struct values *values)
-{
-    char *text = json_write(object, 0);
-
-    if (text == NULL)
-        parameters->parser->failed = true;
-    else
-        values->text = parser_keep(parameters->parser, text);
+    parser->failed |= is_sent && text == NULL;
+    if (text != NULL)
+        values->text = parser_keep(parser, text);
     free(text);
 }
 
@@ -404,9 +357,7 @@ struct values names_read(const struct parameters *parameters)
     if (json_object_size(object) == 0)
         parameter_error(
             parameters, NAMES, "is empty, which KEDA and DynamoDB refuse; remove it or add a name");
-    collect_keys(parameters, object, &names);
-    if (good)
-        expressions_dump(parameters, object, &names);
+    values_keep(parameters, object, good, &names);
     json_decref(object);
     return names;
 }
@@ -447,9 +398,7 @@ struct values values_read(const struct parameters *parameters)
     }
     values.uses_now = check.uses_now;
     parameters->parser->failed |= check.failed;
-    collect_keys(parameters, object, &values);
-    if (good && json_object_size(object) > 0)
-        expressions_dump(parameters, object, &values);
+    values_keep(parameters, object, good && json_object_size(object) > 0, &values);
     json_decref(object);
     return values;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/findings.h"
 
+#include "proto/buffer.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,22 +23,18 @@ void findings_free(struct findings *findings)
     *findings = (struct findings){.kept = findings->kept};
 }
 
-static struct findings_entry *entry_add(struct findings *findings)
-{
-    if (findings->count == findings->capacity) {
-        size_t capacity = findings->capacity > 0 ? findings->capacity * 2 : 32;
-        struct findings_entry *entries = realloc(findings->entries, capacity * sizeof(*entries));
-
-        if (entries == NULL)
-            return NULL;
-        findings->entries = entries;
-        findings->capacity = capacity;
-    }
-    return &findings->entries[findings->count];
-}
-
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    findings_vadd(findings, level, place, subject, format, args);
+    va_end(args);
+}
+
+void findings_vadd(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, va_list args)
 {
     if (level == FINDING_ERROR)
         findings->error_count++;
@@ -45,17 +43,17 @@ void findings_add(struct findings *findings, enum finding_level level, const str
         findings->dropped++;
         return;
     }
-    struct findings_entry *entry = entry_add(findings);
-    va_list args;
-    va_start(args, format);
+    struct findings_entry *entries = array_grow(
+        findings->entries, findings->count, &findings->capacity, sizeof(*entries));
     char *message = arena_vprintf(findings->kept, format, args);
-    va_end(args);
     const char *copy = *subject != '\0' ? arena_copy_string(findings->kept, subject) : "";
-    if (entry == NULL || message == NULL || copy == NULL) {
+    if (entries != NULL)
+        findings->entries = entries;
+    if (entries == NULL || message == NULL || copy == NULL) {
         findings->failed = true;
         return;
     }
-    *entry = (struct findings_entry){
+    entries[findings->count] = (struct findings_entry){
         .finding = {.level = level,
             .file = place->file,
             .line = place->line,
@@ -109,4 +107,42 @@ const struct finding *findings_finish(struct findings *findings, size_t *count)
     }
     *count = total;
     return sorted;
+}
+
+void finding_print_text(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++)
+        fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+}
+
+static const char *level_name(enum finding_level level)
+{
+    switch (level) {
+    case FINDING_ERROR:
+        return "error";
+    case FINDING_WARNING:
+        return "warning";
+    case FINDING_NOTE:
+        return "note";
+    }
+    return "?";
+}
+
+void finding_print(const struct finding *finding, FILE *err)
+{
+    size_t len = strlen(finding->subject);
+
+    finding_print_text(finding->file, err);
+    if (finding->line > 0)
+        fprintf(err, ":%u:%u", finding->line, finding->column);
+    fprintf(err, ": %s: ", level_name(finding->level));
+    /* A path such as `values[":a"].N must be …` begins with its parameter already. */
+    bool begins = strncmp(finding->message, finding->subject, len) == 0 &&
+                  finding->message[len] != '\0' && strchr("[.:", finding->message[len]) != NULL;
+    if (len > 0 && !begins) {
+        finding_print_text(finding->subject, err);
+        fputs(": ", err);
+    }
+    finding_print_text(finding->message, err);
+    fputc('\n', err);
 }

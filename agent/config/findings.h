@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
 
@@ -49,8 +50,16 @@ void findings_free(struct findings *findings);
 /* `subject`: the parameter or field, "" if none applies; it is copied. */
 void findings_add(struct findings *findings, enum finding_level level, const struct place *place,
     const char *subject, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void findings_vadd(struct findings *findings, enum finding_level level, const struct place *place,
+    const char *subject, const char *format, va_list args) __attribute__((format(printf, 5, 0)));
 
 /* Sorted by file and line, in the arena; NULL if out of memory. */
 const struct finding *findings_finish(struct findings *findings, size_t *count);
+
+/* A line: `file:line:column: error|warning|note: parameter: what is wrong; what to do`. */
+void finding_print(const struct finding *finding, FILE *out);
+
+/* A text of a file, which must not move the cursor or forge a line. */
+void finding_print_text(const char *text, FILE *out);
 
 #endif

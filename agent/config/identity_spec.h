@@ -4,8 +4,12 @@
 #ifndef TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
 #define TALLY_AGENT_CONFIG_IDENTITY_SPEC_H
 
+#include "agent/config/value_ref.h"
+
 #include <stdbool.h>
-#include <stdint.h>
+
+struct auth;
+struct parameters;
 
 enum identity_kind {
     IDENTITY_CHAIN,        /* the default chain of the environment */
@@ -18,24 +22,6 @@ enum identity_kind {
 
 /* In one word, as `list` and `--check` show it: "web-identity". Static. */
 const char *identity_kind_name(enum identity_kind kind);
-
-/* A value that may live outside the YAML. Files are read at each credential resolution, so that a
- * changed mounted value is used without a failed call first. */
-enum value_source {
-    SOURCE_ABSENT,
-    SOURCE_LITERAL,     /* `text` is the value */
-    SOURCE_ENVIRONMENT, /* `text` names the variable */
-    SOURCE_FILE,        /* `text` is the path of a file that holds the value */
-    SOURCE_JSON_FILE,   /* `text` is the path of a JSON object of strings, `key` the member */
-    SOURCE_BROKEN,      /* in the YAML, but not usable; `text` says why */
-};
-
-struct value_ref {
-    enum value_source source;
-    const char *text;
-    const char *key;
-    const char *origin; /* for people: "Secret prod/test-secrets key AWS_ROLE_ARN" */
-};
 
 struct identity_spec {
     enum identity_kind kind;
@@ -57,6 +43,14 @@ void identity_spec_clear(struct identity_spec *spec); /* of a copy; wipes: it ma
  * the origins. Triggers with different reasons share credentials, and each shows its own. */
 bool identity_spec_equal(const struct identity_spec *a, const struct identity_spec *b);
 bool identity_spec_same_reason(const struct identity_spec *a, const struct identity_spec *b);
-uint32_t identity_spec_hash(const struct identity_spec *spec); /* the reason included */
+
+/* The row that a trigger selects. `auth`: NULL if it has no authenticationRef. All triggers that
+ * select equal specs, the reason included, get the same one. NULL if out of memory. An identity
+ * that cannot give credentials adds an error to the findings. */
+const struct identity_spec *identity_spec_choose(
+    const struct parameters *parameters, struct auth *auth, const char *region);
+
+/* Whether the metadata's identityOwner is "operator"; reports an invalid value. */
+bool identity_owner_is_operator(const struct parameters *parameters);
 
 #endif

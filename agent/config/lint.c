@@ -160,8 +160,8 @@ static struct text_part unrendered_part(const char *text, enum unrendered_where 
 
 /* ---- lint object ---- */
 
-#define DYNAMODB_NAME_MAXKEDA 63 /* KEDA writes it into a label */
-#define PREFIX                "autoscaling.keda.sh/"
+#define KEDA_NAME_MAX 63 /* KEDA writes it into a label */
+#define PREFIX        "autoscaling.keda.sh/"
 
 static const char *const root_fields[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
 
@@ -203,49 +203,9 @@ static const struct {
 static const char *const annotation_names[] = {PREFIX "paused", PREFIX "paused-replicas",
     PREFIX "paused-scale-in", PREFIX "paused-scale-out", PREFIX "force-activation", NULL};
 
-static size_t field_position(const char *const *words, const char *word)
-{
-    size_t i = 0;
-
-    while (words[i] != NULL && strcmp(words[i], word) != 0)
-        i++;
-    return i;
-}
-
-/* Reports the fields of a map that are not among `known`; those from the index `unused` on are
- * known, but tally does not use them. */
-static void lint_fields(struct parser *parser, const struct tree *tree, const struct node *map,
-    const char *const *known, size_t unused)
-{
-    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
-        const char *name = map->pairs[i].key->text;
-        struct place place = node_place(tree, map->pairs[i].key);
-        size_t at = field_position(known, name);
-        const char *close = known[at] == NULL ? suggest(name, known) : NULL;
-
-        if (known[at] != NULL && at >= unused)
-            findings_add(&parser->findings, FINDING_NOTE, &place, name,
-                "accepted; tally does not act on it");
-        else if (close != NULL)
-            findings_add(&parser->findings, FINDING_WARNING, &place, name,
-                "unknown field, so it is ignored; did you mean %s?", close);
-        else if (known[at] == NULL)
-            findings_add(&parser->findings, FINDING_WARNING, &place, name,
-                "unknown field, so it is ignored");
-    }
-}
-
-static void object_finding(const struct scaled_object *object, enum finding_level level,
-    const struct node *node, const char *subject, const char *message)
-{
-    struct place place = node_place(&object->document->tree, node);
-
-    findings_add(&object->parser->findings, level, &place, subject, "%s", message);
-}
-
 static void lint_names_of(const struct scaled_object *object)
 {
-    const struct node *metadata = node_get(object->document->tree.root, "metadata");
+    const struct node *metadata = node_get(object->tree->root, "metadata");
     static const char *const fields[] = {"name", "namespace"};
 
     if (object->owner == OWNER_SNIPPET)
@@ -256,10 +216,10 @@ static void lint_names_of(const struct scaled_object *object)
         const char *subject = i == 0 ? "metadata.name" : "metadata.namespace";
 
         if (text != NULL && unrendered_part(text, UNRENDERED_ANY).len > 0)
-            object_finding(object, FINDING_WARNING, node, subject,
+            tree_report(object->tree, node, FINDING_WARNING, subject,
                 "looks like a placeholder that was not replaced");
-        else if (text != NULL && strlen(text) > DYNAMODB_NAME_MAXKEDA)
-            object_finding(object, FINDING_WARNING, node, subject,
+        else if (text != NULL && strlen(text) > KEDA_NAME_MAX)
+            tree_report(object->tree, node, FINDING_WARNING, subject,
                 i == 0 ? "has more than 63 characters, which KEDA 2.20 and later refuse; shorten it"
                        : "has more than 63 characters, which Kubernetes refuses; shorten it");
     }
@@ -269,20 +229,19 @@ static void lint_annotation(const struct scaled_object *object, const struct nod
 {
     const char *name = pair->key->text;
     const char *text = node_text(pair->value);
-    struct place place = node_place(&object->document->tree, pair->key);
-    struct findings *findings = &object->parser->findings;
+    const struct tree *tree = object->tree;
 
     for (size_t i = 0; i < sizeof(annotations) / sizeof(annotations[0]); i++) {
         if (strcmp(annotations[i].name, name) != 0)
             continue;
         bool off = annotations[i].is_switch && text != NULL && strcasecmp(text, "false") == 0;
         if (object->owner == OWNER_SCALED_JOB && !annotations[i].of_jobs)
-            findings_add(findings, FINDING_NOTE, &place, name, "KEDA ignores it in a ScaledJob");
+            tree_report(tree, pair->key, FINDING_NOTE, name, "KEDA ignores it in a ScaledJob");
         else if (!off)
-            findings_add(findings, FINDING_NOTE, &place, name,
+            tree_report(tree, pair->key, FINDING_NOTE, name,
                 "%s, so desired_replicas is not what happens", annotations[i].effect);
         if (pair->value->kind == NODE_BOOL || pair->value->kind == NODE_NUMBER)
-            findings_add(findings, FINDING_WARNING, &place, name,
+            tree_report(tree, pair->key, FINDING_WARNING, name,
                 "is not quoted, and Kubernetes refuses %s in an annotation; write \"%s\"",
                 node_kind_name(pair->value->kind), pair->value->text);
         return;
@@ -290,14 +249,13 @@ static void lint_annotation(const struct scaled_object *object, const struct nod
     const char *close = strncmp(name, PREFIX, strlen(PREFIX)) == 0 ? suggest(name, annotation_names)
                                                                    : NULL;
     if (close != NULL)
-        findings_add(findings, FINDING_WARNING, &place, name,
+        tree_report(tree, pair->key, FINDING_WARNING, name,
             "not an annotation of KEDA's; did you mean %s?", close);
 }
 
 static void lint_annotations(const struct scaled_object *object)
 {
-    const struct node *map = node_get(
-        node_get(object->document->tree.root, "metadata"), "annotations");
+    const struct node *map = node_get(node_get(object->tree->root, "metadata"), "annotations");
 
     for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++)
         lint_annotation(object, &map->pairs[i]);
@@ -309,23 +267,23 @@ static void lint_modifiers(const struct scaled_object *object)
     const struct node *formula = node_get_set(modifiers, "formula");
 
     if (formula != NULL)
-        object_finding(object, FINDING_WARNING, formula, "advanced.scalingModifiers.formula",
+        tree_report(object->tree, formula, FINDING_WARNING, "advanced.scalingModifiers.formula",
             "tally does not compute it: active and desired_replicas are those of each trigger "
             "alone");
     else if (object->has_modifiers)
-        object_finding(object, FINDING_WARNING, modifiers, "advanced.scalingModifiers",
+        tree_report(object->tree, modifiers, FINDING_WARNING, "advanced.scalingModifiers",
             "has no formula, which KEDA refuses");
 }
 
 static void lint_spec(const struct scaled_object *object)
 {
     if (object->polling_ms == 0)
-        object_finding(object, FINDING_WARNING, node_get(object->spec, "pollingInterval"),
+        tree_report(object->tree, node_get(object->spec, "pollingInterval"), FINDING_WARNING,
             "pollingInterval",
             "is 0, so each request without max_age_ms queries DynamoDB; KEDA 2.20 and later refuse "
             "less than 1");
     if (object->scaling.idle_replicas > 0)
-        object_finding(object, FINDING_WARNING, node_get(object->spec, "idleReplicaCount"),
+        tree_report(object->tree, node_get(object->spec, "idleReplicaCount"), FINDING_WARNING,
             "idleReplicaCount",
             "KEDA's documentation says that only 0 works, because of the HPA; write 0 or remove "
             "it");
@@ -334,20 +292,19 @@ static void lint_spec(const struct scaled_object *object)
 
 void lint_object(const struct scaled_object *object)
 {
-    struct parser *parser = object->parser;
-    const struct tree *tree = &object->document->tree;
+    const struct tree *tree = object->tree;
 
     switch (object->owner) {
     case OWNER_SCALED_OBJECT:
-        lint_fields(parser, tree, tree->root, root_fields, SIZE_MAX);
-        lint_fields(parser, tree, object->spec, object_fields, OBJECT_UNUSED);
+        tree_check_fields(tree, tree->root, root_fields, SIZE_MAX);
+        tree_check_fields(tree, object->spec, object_fields, OBJECT_UNUSED);
         break;
     case OWNER_SCALED_JOB:
-        lint_fields(parser, tree, tree->root, root_fields, SIZE_MAX);
-        lint_fields(parser, tree, object->spec, job_fields, JOB_UNUSED);
+        tree_check_fields(tree, tree->root, root_fields, SIZE_MAX);
+        tree_check_fields(tree, object->spec, job_fields, JOB_UNUSED);
         break;
     case OWNER_SNIPPET:
-        lint_fields(parser, tree, object->spec, snippet_fields, SNIPPET_UNUSED);
+        tree_check_fields(tree, object->spec, snippet_fields, SNIPPET_UNUSED);
         break;
     }
     lint_names_of(object);
@@ -357,14 +314,14 @@ void lint_object(const struct scaled_object *object)
 
 /* ---- lint auth ---- */
 
-static void lint_role(struct parser *parser, const struct value_ref *role,
-    const struct place *place, const char *subject)
+static void lint_role(const struct auth *auth, const struct value_ref *role,
+    const struct node *node, const char *subject)
 {
-    const char *text = role->source != SOURCE_ABSENT ? auth_value_now(parser, role) : NULL;
+    const char *text = role->source != SOURCE_ABSENT ? auth_value_now(auth->parser, role) : NULL;
 
     if (text == NULL || *text == '\0' || role_arn_is_valid(text))
         return;
-    findings_add(&parser->findings, FINDING_WARNING, place, subject,
+    tree_report(auth->tree, node, FINDING_WARNING, subject,
         "\"%.120s\" is not the ARN of a role, which looks like "
         "arn:aws:iam::123456789012:role/name%s",
         text,
@@ -372,33 +329,32 @@ static void lint_role(struct parser *parser, const struct value_ref *role,
 }
 
 /* Never shows the value itself: it may be a secret. */
-static void lint_secret(struct parser *parser, const struct auth *auth,
-    enum auth_parameter parameter, const char *subject)
+static void lint_secret(const struct auth *auth, enum auth_parameter parameter, const char *subject)
 {
     const struct value_ref *value = &auth->parameters[parameter];
-    const char *text = value->source != SOURCE_ABSENT ? auth_value_now(parser, value) : NULL;
+    const char *text = value->source != SOURCE_ABSENT ? auth_value_now(auth->parser, value) : NULL;
 
     if (text != NULL && unrendered_part(text, UNRENDERED_WHOLE).len > 0)
-        findings_add(&parser->findings, FINDING_WARNING, &auth->places[parameter], subject,
+        tree_report(auth->tree, auth->nodes[parameter], FINDING_WARNING, subject,
             "the value of %s looks like a placeholder that was not replaced", value->origin);
 }
 
-void lint_auth(struct parser *parser, struct auth *auth)
+void lint_auth(struct auth *auth)
 {
     if (auth == NULL || auth->is_linted)
         return;
     auth->is_linted = true;
-    lint_role(parser, &auth->role, &auth->role_place, "podIdentity.roleArn");
-    lint_role(parser, &auth->parameters[AUTH_ROLE], &auth->places[AUTH_ROLE], "awsRoleArn");
+    lint_role(auth, &auth->role, auth->role_node, "podIdentity.roleArn");
+    lint_role(auth, &auth->parameters[AUTH_ROLE], auth->nodes[AUTH_ROLE], "awsRoleArn");
     if (auth->role.source != SOURCE_ABSENT && strcmp(auth->provider, "aws") != 0)
-        findings_add(&parser->findings, FINDING_WARNING, &auth->role_place, "podIdentity.roleArn",
+        tree_report(auth->tree, auth->role_node, FINDING_WARNING, "podIdentity.roleArn",
             "is not used with provider %.40s, by KEDA neither; use provider aws, or the auth "
             "parameter awsRoleArn",
             auth->provider);
-    lint_secret(parser, auth, AUTH_EXTERNAL_ID, "awsExternalId");
-    lint_secret(parser, auth, AUTH_KEY_ID, "awsAccessKeyID");
-    lint_secret(parser, auth, AUTH_SECRET_KEY, "awsSecretAccessKey");
-    lint_secret(parser, auth, AUTH_SESSION_TOKEN, "awsSessionToken");
+    lint_secret(auth, AUTH_EXTERNAL_ID, "awsExternalId");
+    lint_secret(auth, AUTH_KEY_ID, "awsAccessKeyID");
+    lint_secret(auth, AUTH_SECRET_KEY, "awsSecretAccessKey");
+    lint_secret(auth, AUTH_SESSION_TOKEN, "awsSessionToken");
 }
 
 /* ---- lint query ---- */
@@ -605,7 +561,7 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
 {
     struct parser *parser = parameters->parser;
 
-    lint_fields(parser, parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
+    tree_check_fields(parameters->tree, parameters->trigger, trigger_fields, SIZE_MAX);
     note_keda_requires(parameters, NAMES);
     note_keda_requires(parameters, VALUES);
     lint_unrendered(parameters, plain_parameters, UNRENDERED_ANY);
@@ -614,10 +570,8 @@ void lint_trigger(const struct parameters *parameters, const struct trigger *tri
     lint_table(parameters, &trigger->query);
     lint_region(parameters, trigger->query.region);
     if (trigger->scaling.is_job && trigger->scaling.metric_type == METRIC_VALUE) {
-        struct place place = node_place(
-            parameters->tree, node_get(parameters->trigger, "metricType"));
-
-        findings_add(&parser->findings, FINDING_WARNING, &place, "metricType",
+        tree_report(parameters->tree, node_get(parameters->trigger, "metricType"), FINDING_WARNING,
+            "metricType",
             "KEDA finds no average for a ScaledJob with Value, and starts no jobs; use "
             "AverageValue");
     }

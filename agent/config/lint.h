@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What KEDA and AWS report for an object that tally can use: its fields, names, annotations,
- * bounds. */
+/* What KEDA, Kubernetes or AWS would refuse or ignore, although tally can use it. */
 #ifndef TALLY_AGENT_CONFIG_LINT_H
 #define TALLY_AGENT_CONFIG_LINT_H
 
 #include "agent/config/auth.h"
 #include "agent/config/expressions.h"
 #include "agent/config/parser.h"
-#include "agent/config/scaled_object.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,12 +17,8 @@ bool table_is_valid(const char *table);
  * others. */
 void lint_object(const struct scaled_object *object);
 
-/* What KEDA or AWS reports for a TriggerAuthentication that tally can use. */
-
-/* Called once for each, however many triggers refer to it. NULL is allowed. */
-void lint_auth(struct parser *parser, struct auth *auth);
-
-/* What KEDA or DynamoDB reports for a trigger that tally can use. */
+/* Reports a TriggerAuthentication once, however many triggers refer to it. NULL is allowed. */
+void lint_auth(struct auth *auth);
 
 /* Placeholders that the expressions use but that are not defined, and vice versa. */
 void lint_expressions(const struct parameters *parameters, const struct query *query,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/node.h"
 
+#include "proto/suggest.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,51 @@ struct place node_place(const struct tree *tree, const struct node *node)
     };
 }
 
+void tree_vreport(const struct tree *tree, const struct node *node, enum finding_level level,
+    const char *subject, const char *format, va_list args)
+{
+    struct place place = node_place(tree, node);
+
+    findings_vadd(tree->findings, level, &place, subject, format, args);
+}
+
+void tree_report(const struct tree *tree, const struct node *node, enum finding_level level,
+    const char *subject, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    tree_vreport(tree, node, level, subject, format, args);
+    va_end(args);
+}
+
+size_t text_index(const char *text, const char *const *texts)
+{
+    size_t i = 0;
+
+    while (texts[i] != NULL && strcmp(texts[i], text) != 0)
+        i++;
+    return i;
+}
+
+void tree_check_fields(
+    const struct tree *tree, const struct node *map, const char *const *known, size_t unused)
+{
+    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
+        const struct node *key = map->pairs[i].key;
+        size_t at = text_index(key->text, known);
+        const char *close = known[at] == NULL ? suggest(key->text, known) : NULL;
+
+        if (known[at] != NULL && at >= unused)
+            tree_report(tree, key, FINDING_NOTE, key->text, "accepted; tally does not act on it");
+        else if (close != NULL)
+            tree_report(tree, key, FINDING_WARNING, key->text,
+                "unknown field, so it is ignored; did you mean %s?", close);
+        else if (known[at] == NULL)
+            tree_report(tree, key, FINDING_WARNING, key->text, "unknown field, so it is ignored");
+    }
+}
+
 bool text_to_int64(const char *text, int64_t *value)
 {
     bool negative = *text == '-';
@@ -88,15 +135,6 @@ bool text_to_int64(const char *text, int64_t *value)
     }
     *value = total;
     return true;
-}
-
-static bool is_one_of(const char *text, const char *const *words)
-{
-    for (; *words != NULL; words++) {
-        if (strcmp(text, *words) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* Copies a possible number without the "_" between digits, which go-yaml removes anywhere. False:
@@ -144,8 +182,7 @@ static bool digits_to_int64(const char *digits, int64_t *value)
     return true;
 }
 
-/* Digits, a fraction, an exponent. */
-static bool is_decimal(const char *digits)
+bool text_is_decimal(const char *digits)
 {
     digits += *digits == '-' || *digits == '+';
     size_t whole = strspn(digits, DIGITS), fraction = 0;
@@ -172,7 +209,8 @@ static bool node_is_number(const char *text)
     char digits[NUMBER_BYTES];
     int64_t value;
 
-    return number_digits(text, digits) && (digits_to_int64(digits, &value) || is_decimal(digits));
+    return number_digits(text, digits) &&
+           (digits_to_int64(digits, &value) || text_is_decimal(digits));
 }
 
 static bool number_to_int64(const char *text, int64_t *value)
@@ -183,7 +221,7 @@ static bool number_to_int64(const char *text, int64_t *value)
         return false;
     if (digits_to_int64(digits, value))
         return true;
-    double number = is_decimal(digits) ? strtod(digits, NULL) : 0.5;
+    double number = text_is_decimal(digits) ? strtod(digits, NULL) : 0.5;
     if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) ||
         number != (double)(int64_t)number)
         return false;
@@ -209,21 +247,16 @@ enum node_kind scalar_kind(const char *text)
     static const char *const floats[] = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf",
         "-.Inf", "-.INF", ".nan", ".NaN", ".NAN", NULL};
 
-    if (is_one_of(text, nulls))
+    if (nulls[text_index(text, nulls)] != NULL)
         return NODE_NULL;
-    if (is_one_of(text, bools))
+    if (bools[text_index(text, bools)] != NULL)
         return NODE_BOOL;
-    if (is_one_of(text, floats))
-        return NODE_NUMBER;
-    if (node_is_number(text))
+    if (floats[text_index(text, floats)] != NULL || node_is_number(text))
         return NODE_NUMBER;
     return NODE_STRING;
 }
 
 /* ---- node map ---- */
-
-/* Up to this many keys are compared pairwise; real files have no more. */
-#define SMALL_MAP 16
 
 const char node_merge_key[] = MERGE_KEY;
 
@@ -238,51 +271,26 @@ static bool is_merge_key(const struct node *key)
     return key->text == node_merge_key;
 }
 
-static int check_keys(const struct node **children, size_t count, const struct tree *tree,
-    struct findings *findings, bool *merges)
+static int check_keys(const struct node **children, size_t count, const struct tree *tree)
 {
     for (size_t i = 0; i < count; i++) {
         const struct node *key = children[2 * i];
 
         if (!node_is_scalar(key)) {
-            struct place place = node_place(tree, key);
-
-            findings_add(findings, FINDING_ERROR, &place, "",
-                "a key must be a plain text, not %s%s", node_kind_name(key->kind),
+            tree_report(tree, key, FINDING_ERROR, "", "a key must be a plain text, not %s%s",
+                node_kind_name(key->kind),
                 key->kind == NODE_MAP ? "; is {{ }} of a template left that must be rendered first?"
                                       : "");
             return -EINVAL;
         }
-        if (is_merge_key(key))
-            *merges = true;
     }
     return 0;
 }
 
-static void report_repeated(
-    const struct node *key, const struct tree *tree, struct findings *findings)
+static void report_repeated(const struct node *key, const struct tree *tree)
 {
-    struct place place = node_place(tree, key);
-
-    findings_add(findings, FINDING_WARNING, &place, key->text,
+    tree_report(tree, key, FINDING_WARNING, key->text,
         "given more than once in the same map; the last value counts, remove the others");
-}
-
-static void fill_small(struct node *map, const struct node **children, size_t count,
-    const struct tree *tree, struct findings *findings)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct node *key = children[2 * i];
-        size_t at = 0;
-
-        while (at < map->count && strcmp(map->pairs[at].key->text, key->text) != 0)
-            at++;
-        if (at < map->count)
-            report_repeated(key, tree, findings);
-        else
-            map->count++;
-        map->pairs[at] = (struct node_pair){.key = key, .value = children[2 * i + 1]};
-    }
 }
 
 static size_t merged_size(const struct node *value)
@@ -363,8 +371,7 @@ static int compare_order(const void *left, const void *right)
     return (a->order > b->order) - (a->order < b->order);
 }
 
-static size_t keep_unique(
-    struct candidate *candidates, size_t count, const struct tree *tree, struct findings *findings)
+static size_t keep_unique(struct candidate *candidates, size_t count, const struct tree *tree)
 {
     size_t kept = 0;
 
@@ -374,36 +381,35 @@ static size_t keep_unique(
         if (kept == 0 || strcmp(candidates[kept - 1].pair.key->text, text) != 0)
             candidates[kept++] = candidates[i];
         else if (!candidates[i].merged)
-            report_repeated(candidates[kept - 1].pair.key, tree, findings);
+            report_repeated(candidates[i - 1].pair.key, tree);
     }
     return kept;
 }
 
-static int fill_large(struct node *map, const struct node **children, size_t pair_count,
-    const struct tree *tree, struct arena *arena, struct findings *findings)
+int node_map_fill(struct node *map, const struct node **children, size_t pair_count,
+    const struct tree *tree, struct arena *arena)
 {
     size_t count = 0;
+    int r = check_keys(children, pair_count, tree);
 
-    for (size_t i = 0; i < pair_count; i++) {
+    for (size_t i = 0; r == 0 && i < pair_count; i++) {
         bool merge = is_merge_key(children[2 * i]);
 
         count += merge ? merged_size(children[2 * i + 1]) : 1;
         if (merge && !is_mergeable(children[2 * i + 1])) {
-            struct place place = node_place(tree, children[2 * i + 1]);
-
-            findings_add(findings, FINDING_ERROR, &place, MERGE_KEY,
+            tree_report(tree, children[2 * i + 1], FINDING_ERROR, MERGE_KEY,
                 "merges only a map or a list of maps; use an alias of one");
             return -EINVAL;
         }
     }
-    if (count == 0)
-        return 0;
+    if (r < 0 || count == 0)
+        return r;
     struct candidate *candidates = calloc(count, sizeof(*candidates));
     if (candidates == NULL)
         return -ENOMEM;
     node_collect(candidates, children, pair_count);
     qsort(candidates, count, sizeof(*candidates), compare_precedence);
-    count = keep_unique(candidates, count, tree, findings);
+    count = keep_unique(candidates, count, tree);
     qsort(candidates, count, sizeof(*candidates), compare_order);
     map->pairs = arena_alloc_array(arena, count, sizeof(*map->pairs));
     for (size_t i = 0; map->pairs != NULL && i < count; i++)
@@ -411,21 +417,4 @@ static int fill_large(struct node *map, const struct node **children, size_t pai
     map->count = map->pairs != NULL ? (uint32_t)count : 0;
     free(candidates);
     return map->pairs != NULL ? 0 : -ENOMEM;
-}
-
-int node_map_fill(struct node *map, const struct node **children, size_t count,
-    const struct tree *tree, struct arena *arena, struct findings *findings)
-{
-    bool merges = false;
-    int r = check_keys(children, count, tree, findings, &merges);
-
-    if (r < 0 || count == 0)
-        return r;
-    if (merges || count > SMALL_MAP)
-        return fill_large(map, children, count, tree, arena, findings);
-    map->pairs = arena_alloc_array(arena, count, sizeof(*map->pairs));
-    if (map->pairs == NULL)
-        return -ENOMEM;
-    fill_small(map, children, count, tree, findings);
-    return 0;
 }

@@ -35,12 +35,13 @@ struct node {
     };
 };
 
-/* A document or a part of it, and its source. */
+/* A document or a part of it, its source, and where its problems are reported. */
 struct tree {
     const struct node *root;
     const char *file;
     unsigned file_index;
     const char *base; /* the file's base name, or the ConfigMap key that contains it */
+    struct findings *findings;
 };
 
 /* The value of a key; NULL if `map` is not a map or has no such key. */
@@ -60,9 +61,26 @@ const char *node_kind_name(enum node_kind kind);
 /* The place of a node; of the whole file if it is NULL. */
 struct place node_place(const struct tree *tree, const struct node *node);
 
+/* Adds a finding at that place. */
+void tree_report(const struct tree *tree, const struct node *node, enum finding_level level,
+    const char *subject, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void tree_vreport(const struct tree *tree, const struct node *node, enum finding_level level,
+    const char *subject, const char *format, va_list args) __attribute__((format(printf, 5, 0)));
+
+/* Reports the fields of a map that are not among `known`; those from the index `unused` on are
+ * known, but tally does not use them. Nothing where it is not a map. */
+void tree_check_fields(
+    const struct tree *tree, const struct node *map, const char *const *known, size_t unused);
+
+/* The index in a list that ends with NULL: of that NULL if the text is not in it. */
+size_t text_index(const char *text, const char *const *texts);
+
 /* A whole decimal number with an optional sign and nothing else: as Go's strconv parses a quoted
  * text. */
 bool text_to_int64(const char *text, int64_t *value);
+
+/* Digits with an optional sign, fraction and exponent. */
+bool text_is_decimal(const char *text);
 
 /* A scalar's value as a whole number: an unquoted one as Kubernetes' YAML 1.1 reads it (030 is 24;
  * 0x10, 1_000, 30.0 and 1e1 are whole numbers), a quoted one as text_to_int64. */
@@ -83,6 +101,6 @@ extern const char node_merge_key[];
  * merged one, an earlier merged map over a later one. 0, -ENOMEM, or -EINVAL with a finding if a
  * key is not a scalar or a merge has something other than maps. */
 int node_map_fill(struct node *map, const struct node **children, size_t count,
-    const struct tree *tree, struct arena *arena, struct findings *findings);
+    const struct tree *tree, struct arena *arena);
 
 #endif

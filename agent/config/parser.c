@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config/parser.h"
 
-#include "agent/config/config.h"
+#include "agent/process.h"
 #include "proto/suggest.h"
 
 #include <inttypes.h>
@@ -17,11 +17,6 @@
 
 #define SECRETS_DIR "/var/run/secrets/tally"
 
-static const char *parser_environment(const char *name)
-{
-    return getenv(name);
-}
-
 void parser_free(struct parser *parser)
 {
     findings_free(&parser->findings);
@@ -30,7 +25,6 @@ void parser_free(struct parser *parser)
     arena_destroy(parser->kept);
     free(parser->triggers);
     free(parser->specs);
-    free(parser->spec_hashes);
     free(parser);
 }
 
@@ -41,14 +35,14 @@ struct parser *parser_create(const struct config_options *options, config_file_f
     if (parser == NULL)
         return NULL;
     parser->secrets_dir = options->secrets_dir != NULL ? options->secrets_dir : SECRETS_DIR;
-    parser->getenv = options->getenv != NULL ? options->getenv : parser_environment;
+    parser->getenv = options->getenv != NULL ? options->getenv : process_getenv;
     parser->environment.allow_http = options->allow_http;
     endpoint_environment_read(&parser->environment, parser->getenv);
     parser->read_file = read_file;
     parser->kept = arena_create(KEPT_BLOCK, KEPT_MAX);
     parser->scratch = arena_create(SCRATCH_BLOCK, SCRATCH_MAX);
     findings_init(&parser->findings, parser->kept);
-    documents_init(&parser->documents, parser->scratch, &parser->findings);
+    parser->documents.arena = parser->scratch;
     if (parser->kept == NULL || parser->scratch == NULL) {
         parser_free(parser);
         return NULL;
@@ -58,11 +52,23 @@ struct parser *parser_create(const struct config_options *options, config_file_f
 
 const char *parser_keep(struct parser *parser, const char *text)
 {
-    const char *copy = arena_copy_string(parser->kept, text);
+    return parser_keep_part(parser, text, strlen(text));
+}
 
-    if (copy == NULL)
-        parser->failed = true;
+const char *parser_keep_part(struct parser *parser, const char *text, size_t len)
+{
+    const char *copy = arena_copy(parser->kept, text, len);
+
+    parser->failed |= copy == NULL;
     return copy;
+}
+
+void *parser_array(struct parser *parser, struct arena *arena, size_t count, size_t size)
+{
+    void *array = arena_alloc_array(arena, count, size);
+
+    parser->failed |= array == NULL;
+    return array;
 }
 
 const char *parser_printf(struct parser *parser, const char *format, ...)
@@ -79,59 +85,16 @@ const char *parser_printf(struct parser *parser, const char *format, ...)
 
 struct trigger *parser_add_trigger(struct parser *parser)
 {
-    if (parser->trigger_count == parser->trigger_capacity) {
-        size_t capacity = parser->trigger_capacity > 0 ? parser->trigger_capacity * 2 : 16;
-        struct trigger *triggers = realloc(parser->triggers, capacity * sizeof(*triggers));
+    struct trigger *triggers = array_grow(
+        parser->triggers, parser->trigger_count, &parser->trigger_capacity, sizeof(*triggers));
 
-        if (triggers == NULL) {
-            parser->failed = true;
-            return NULL;
-        }
-        parser->triggers = triggers;
-        parser->trigger_capacity = capacity;
-    }
+    parser->failed |= triggers == NULL;
+    if (triggers == NULL)
+        return NULL;
+    parser->triggers = triggers;
     struct trigger *trigger = &parser->triggers[parser->trigger_count++];
     *trigger = (struct trigger){0};
     return trigger;
-}
-
-/* ---- identities: equal ones are shared ---- */
-
-static bool parser_grow(struct parser *parser)
-{
-    size_t capacity = parser->spec_capacity > 0 ? parser->spec_capacity * 2 : 16;
-    const struct identity_spec **specs = realloc(
-        parser->specs, capacity * sizeof(const struct identity_spec *));
-
-    if (specs == NULL)
-        return false;
-    parser->specs = specs;
-    uint32_t *hashes = realloc(parser->spec_hashes, capacity * sizeof(*hashes));
-    if (hashes == NULL)
-        return false;
-    parser->spec_hashes = hashes;
-    parser->spec_capacity = capacity;
-    return true;
-}
-
-const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec)
-{
-    uint32_t hash = identity_spec_hash(spec);
-
-    for (size_t i = 0; i < parser->spec_count; i++) {
-        if (parser->spec_hashes[i] == hash && identity_spec_equal(parser->specs[i], spec) &&
-            identity_spec_same_reason(parser->specs[i], spec))
-            return parser->specs[i];
-    }
-    struct identity_spec *copy = arena_alloc(parser->kept, sizeof(*copy));
-    if (copy == NULL || (parser->spec_count == parser->spec_capacity && !parser_grow(parser))) {
-        parser->failed = true;
-        return NULL;
-    }
-    *copy = *spec;
-    parser->specs[parser->spec_count] = copy;
-    parser->spec_hashes[parser->spec_count++] = hash;
-    return copy;
 }
 
 /* ---- parameters ---- */
@@ -146,31 +109,26 @@ static const char *const known[] = {"awsRegion", "tableName", "targetValue",
 
 static void check_name(const struct parameters *parameters, const struct node *key)
 {
-    struct findings *findings = &parameters->parser->findings;
-    struct place place = node_place(parameters->tree, key);
+    const struct tree *tree = parameters->tree;
     static const char *const of_auth[] = {
         "awsRoleArn", "awsSecretAccessKey", "awsSessionToken", "awsExternalId", NULL};
     const char *close = suggest(key->text, known);
     const char *other = suggest(key->text, of_auth);
 
     if (other != NULL)
-        findings_add(findings, FINDING_WARNING, &place, key->text,
+        tree_report(tree, key, FINDING_WARNING, key->text,
             "ignored here: KEDA and tally read %s from what authenticationRef names", other);
     else if (close != NULL)
-        findings_add(findings, FINDING_WARNING, &place, key->text,
+        tree_report(tree, key, FINDING_WARNING, key->text,
             "unknown parameter, so it is ignored; did you mean %s?", close);
     else
-        findings_add(findings, FINDING_NOTE, &place, key->text,
+        tree_report(tree, key, FINDING_NOTE, key->text,
             "not a parameter of aws-dynamodb, so it is ignored");
 }
 
 static bool parameter_is_among(const char *name, const char *const *names)
 {
-    for (; *names != NULL; names++) {
-        if (strcmp(*names, name) == 0)
-            return true;
-    }
-    return false;
+    return names[text_index(name, names)] != NULL;
 }
 
 /* The suggested spelling of an unquoted scalar: its YAML 1.1 value if the parameter is a number or
@@ -196,15 +154,14 @@ static const char *quoted_text(
 static void parameters_check_value(
     const struct parameters *parameters, const char *name, const struct node *value)
 {
-    struct findings *findings = &parameters->parser->findings;
-    struct place place = node_place(parameters->tree, value);
+    const struct tree *tree = parameters->tree;
 
     if (!node_is_scalar(value))
-        findings_add(findings, FINDING_ERROR, &place, name,
+        tree_report(tree, value, FINDING_ERROR, name,
             "must be a text, not %s; write it in quotes%s", node_kind_name(value->kind),
             strncmp(name, "expressionAttribute", 19) == 0 ? ", as JSON" : "");
     else if (value->kind == NODE_NUMBER || value->kind == NODE_BOOL)
-        findings_add(findings, FINDING_WARNING, &place, name,
+        tree_report(tree, value, FINDING_WARNING, name,
             "is not quoted, and Kubernetes refuses %s here; write \"%s\"",
             value->kind == NODE_NUMBER ? "a number" : "true and false",
             quoted_text(parameters, name, value));
@@ -245,6 +202,18 @@ const char *parameter_text(const struct parameters *parameters, const char *name
     return text;
 }
 
+const char *parameter_next_item(const char **list, size_t *len)
+{
+    const char *item = *list + strspn(*list, " \t");
+    const char *end = item + strcspn(item, ",");
+
+    *list = *end != '\0' ? end + 1 : NULL;
+    while (end > item && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *len = (size_t)(end - item);
+    return item;
+}
+
 const char *parameter_keep(const struct parameters *parameters, const char *name)
 {
     const char *text = parameter_text(parameters, name);
@@ -252,24 +221,15 @@ const char *parameter_keep(const struct parameters *parameters, const char *name
     return text != NULL ? parser_keep(parameters->parser, text) : NULL;
 }
 
-/* The place of the parameter, or of the trigger if it is absent. */
-static struct place parameter_place(const struct parameters *parameters, const char *name)
+/* At the parameter, or at the trigger if it is absent. */
+__attribute__((format(printf, 4, 0))) static void parameter_report(
+    const struct parameters *parameters, enum finding_level level, const char *name,
+    const char *format, va_list args)
 {
     const struct node *node = node_get(parameters->metadata, name);
 
-    return node_place(parameters->tree, node != NULL ? node : parameters->trigger);
-}
-
-__attribute__((format(printf, 4, 0))) static void add(const struct parameters *parameters,
-    enum finding_level level, const char *name, const char *format, va_list args)
-{
-    struct place place = parameter_place(parameters, name);
-    char *message = arena_vprintf(parameters->parser->scratch, format, args);
-
-    if (message != NULL)
-        findings_add(&parameters->parser->findings, level, &place, name, "%s", message);
-    else
-        parameters->parser->failed = true;
+    tree_vreport(
+        parameters->tree, node != NULL ? node : parameters->trigger, level, name, format, args);
 }
 
 void parameter_error(const struct parameters *parameters, const char *name, const char *format, ...)
@@ -277,7 +237,7 @@ void parameter_error(const struct parameters *parameters, const char *name, cons
     va_list args;
 
     va_start(args, format);
-    add(parameters, FINDING_ERROR, name, format, args);
+    parameter_report(parameters, FINDING_ERROR, name, format, args);
     va_end(args);
 }
 
@@ -287,7 +247,7 @@ void parameter_warning(
     va_list args;
 
     va_start(args, format);
-    add(parameters, FINDING_WARNING, name, format, args);
+    parameter_report(parameters, FINDING_WARNING, name, format, args);
     va_end(args);
 }
 
@@ -296,7 +256,7 @@ void parameter_note(const struct parameters *parameters, const char *name, const
     va_list args;
 
     va_start(args, format);
-    add(parameters, FINDING_NOTE, name, format, args);
+    parameter_report(parameters, FINDING_NOTE, name, format, args);
     va_end(args);
 }
 

@@ -5,12 +5,9 @@
 #define TALLY_AGENT_CONFIG_PARSER_H
 
 #include "agent/config/documents.h"
-#include "agent/config/identity_spec.h"
 #include "agent/config/trigger.h"
 #include "agent/endpoint.h"
 #include "proto/buffer.h"
-
-#define TRIGGERS_MAX 20000
 
 struct config_options {
     const char *const *paths; /* files or folders, in order */
@@ -28,17 +25,19 @@ struct parser {
     const char *secrets_dir;
     struct endpoint_environment environment;
     const char *(*getenv)(const char *name);
-    config_file_fn *read_file; /* NULL: there are no files */
-    struct arena *kept;        /* what the config keeps */
-    struct arena *scratch;     /* trees; freed when the config is complete */
+    config_file_fn *read_file;
+    struct arena *kept;    /* what the config keeps */
+    struct arena *scratch; /* trees; freed when the config is complete */
     struct findings findings;
     struct documents documents;
     unsigned file_count;
     const char *first_file;
     struct trigger *triggers;
     size_t trigger_count, trigger_capacity;
-    const struct identity_spec **specs; /* each distinct one */
-    uint32_t *spec_hashes;
+    struct parser_spec {
+        uint64_t hash;
+        const struct identity_spec *spec;
+    } * specs; /* each distinct one */
     size_t spec_count, spec_capacity;
     bool too_many;             /* triggers */
     bool page_reported;        /* the note on one-page counting is given once */
@@ -47,20 +46,36 @@ struct parser {
     bool failed;               /* out of memory: no config is returned */
 };
 
-/* NULL: no memory. `read_file` may be NULL. */
+/* NULL: no memory. */
 struct parser *parser_create(const struct config_options *options, config_file_fn *read_file);
 void parser_free(struct parser *parser);
 
-/* For the submodules: a copy that the config keeps; NULL sets `failed`. */
+/* A copy that the config keeps; NULL sets `failed`. */
 const char *parser_keep(struct parser *parser, const char *text);
+const char *parser_keep_part(struct parser *parser, const char *text, size_t len);
 const char *parser_printf(struct parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The shared copy of an equal spec. NULL sets `failed`. */
-const struct identity_spec *parser_share(struct parser *parser, const struct identity_spec *spec);
+/* A zeroed array in one of its arenas. NULL sets `failed`. */
+void *parser_array(struct parser *parser, struct arena *arena, size_t count, size_t size);
 
 /* A zeroed trigger at the end of the list; NULL sets `failed`. */
 struct trigger *parser_add_trigger(struct parser *parser);
+
+/* ---- scaled object ---- */
+
+/* The part of a ScaledObject, ScaledJob or bare list of triggers that its triggers share. */
+struct scaled_object {
+    struct parser *parser;
+    const struct tree *tree;
+    const struct node *spec;
+    enum trigger_owner owner;
+    const char *namespace_, *name, *file; /* kept */
+    int64_t polling_ms;
+    bool has_modifiers; /* advanced.scalingModifiers: KEDA scales by a formula of its metrics */
+    struct trigger_scaling scaling; /* all but metric type, target and activation */
+    size_t dynamodb_count;          /* its aws-dynamodb triggers */
+};
 
 /* ---- parameters ---- */
 
@@ -78,6 +93,10 @@ void parameters_check(const struct parameters *parameters);
 
 /* The trimmed text; NULL if it is absent or blank, as in KEDA. Lives as long as the tree. */
 const char *parameter_text(const struct parameters *parameters, const char *name);
+
+/* The next item of a list with commas, without the blanks around it; moves *list behind its comma,
+ * or to NULL where it was the last one. */
+const char *parameter_next_item(const char **list, size_t *len);
 
 /* As parameter_text, kept by the config. */
 const char *parameter_keep(const struct parameters *parameters, const char *name);

@@ -38,7 +38,7 @@ static void sum_over_flaw(
     char why[400];
 
     (void)keda;
-    if (flaw == ATTRIBUTE_ODD) /* as the placeholder's own value, of which it was said */
+    if (flaw == ATTRIBUTE_ODD) /* already reported for the placeholder's own value */
         return;
     snprintf(why, sizeof(why), "%s %s", where, what);
     sum_over_fail(sum, why);
@@ -124,24 +124,13 @@ static void sum_over_add(struct sum_over *sum, const char *value, size_t len)
 
 /* ---- forms ---- */
 
-static size_t sum_over_trimmed(const char *text, size_t len)
-{
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
-        len--;
-    return len;
-}
-
 static void sum_over_list(struct sum_over *sum, const char *text)
 {
-    while (!sum->failed) {
-        size_t len = strcspn(text, ",");
-        size_t start = strspn(text, " \t");
+    while (text != NULL && !sum->failed) {
+        size_t len = 0;
+        const char *value = parameter_next_item(&text, &len);
 
-        start = start < len ? start : len;
-        sum_over_add(sum, text + start, sum_over_trimmed(text + start, len - start));
-        if (text[len] == '\0')
-            return;
-        text += len + 1;
+        sum_over_add(sum, value, len);
     }
 }
 
@@ -210,8 +199,7 @@ static const char *sum_over_take_placeholder(struct sum_over *sum, const char *t
 {
     size_t len = strcspn(text, " \t=");
 
-    sum->placeholder = arena_copy(sum->parameters->parser->kept, text, len);
-    sum->parameters->parser->failed |= sum->placeholder == NULL;
+    sum->placeholder = parser_keep_part(sum->parameters->parser, text, len);
     if (sum->placeholder == NULL || !lint_is_placeholder(sum->placeholder, ':'))
         return NULL;
     text += len;
@@ -231,17 +219,16 @@ static bool sum_over_is_of_client(const struct sum_over *sum)
 void sum_over_read(
     const struct parameters *parameters, const struct values *values, struct query *query)
 {
+    struct parser *parser = parameters->parser;
     const char *text = parameter_text(parameters, NAME);
     struct sum_over sum = {.parameters = parameters, .query = query, .type = ""};
 
     if (text == NULL || values->bad)
         return;
-    sum.shards = arena_alloc_array(parameters->parser->kept, SUM_OVER_MAX, sizeof(const char *));
-    sum.keys = arena_alloc_array(parameters->parser->scratch, SUM_OVER_MAX, sizeof(const char *));
-    if (sum.shards == NULL || sum.keys == NULL) {
-        parameters->parser->failed = true;
+    sum.shards = parser_array(parser, parser->kept, SUM_OVER_MAX, sizeof(const char *));
+    sum.keys = parser_array(parser, parser->scratch, SUM_OVER_MAX, sizeof(const char *));
+    if (sum.shards == NULL || sum.keys == NULL)
         return;
-    }
     text = sum_over_take_placeholder(&sum, text);
     if (text == NULL || (*text != '=' && strncmp(text, "in ", 3) != 0)) {
         sum_over_fail(&sum, "must be \":q = queue#{0..15}\" or \":q in a, b, c\"");

@@ -4,12 +4,15 @@
 #ifndef TALLY_AGENT_CONFIG_TRIGGER_H
 #define TALLY_AGENT_CONFIG_TRIGGER_H
 
-#include "agent/config/identity_spec.h"
 #include "agent/query.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define TRIGGERS_MAX 20000 /* in a configuration */
+
+struct identity_spec;
 
 enum trigger_owner { OWNER_SCALED_OBJECT, OWNER_SCALED_JOB, OWNER_SNIPPET };
 enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
@@ -22,7 +25,8 @@ enum fallback_behavior {
     FALLBACK_CURRENT_IF_LOWER,  /* the lower of both */
     FALLBACK_UNKNOWN,           /* a formula, or a behavior that KEDA does not have */
 };
-const char *fallback_behavior_name(enum fallback_behavior behavior); /* NULL: FALLBACK_UNKNOWN */
+/* As in the YAML; NULL: FALLBACK_UNKNOWN. Of scaled_object.c, which reads it. */
+const char *fallback_behavior_name(enum fallback_behavior behavior);
 
 /* From count to replicas. */
 struct trigger_scaling {

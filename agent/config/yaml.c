@@ -28,7 +28,6 @@ struct builder {
     const struct yaml_input *input;
     size_t line, line_start; /* in the input's bytes, how far literal_indent has read */
     struct arena *arena;
-    struct findings *findings;
     struct tree tree;
     const struct node **stack; /* finished nodes that wait for their parent to end */
     size_t count, capacity;
@@ -59,21 +58,18 @@ static int yaml_refuse(struct builder *b, const yaml_mark_t *mark, const char *m
 {
     struct place place = mark_place(b, mark);
 
-    findings_add(b->findings, FINDING_ERROR, &place, "", "%s", message);
+    findings_add(b->tree.findings, FINDING_ERROR, &place, "", "%s", message);
     return -EINVAL;
 }
 
 static int yaml_push(struct builder *b, const struct node *node)
 {
-    if (b->count == b->capacity) {
-        size_t capacity = b->capacity > 0 ? b->capacity * 2 : 256;
-        const struct node **stack = realloc(b->stack, capacity * sizeof(const struct node *));
+    const struct node **stack = array_grow(
+        b->stack, b->count, &b->capacity, sizeof(const struct node *));
 
-        if (stack == NULL)
-            return -ENOMEM;
-        b->stack = stack;
-        b->capacity = capacity;
-    }
+    if (stack == NULL)
+        return -ENOMEM;
+    b->stack = stack;
     b->stack[b->count++] = node;
     return 0;
 }
@@ -99,17 +95,12 @@ static int anchor_add(
         return 0;
     if (b->anchor_count == YAML_ANCHORS_MAX)
         return yaml_refuse(b, mark, "more than 1000 anchors in one document; split it");
-    if (b->anchor_count == b->anchor_capacity) {
-        size_t capacity = b->anchor_capacity > 0 ? b->anchor_capacity * 2 : 16;
-        struct anchor *anchors = realloc(b->anchors, capacity * sizeof(*anchors));
-
-        if (anchors == NULL)
-            return -ENOMEM;
-        b->anchors = anchors;
-        b->anchor_capacity = capacity;
-    }
+    struct anchor *anchors = array_grow(
+        b->anchors, b->anchor_count, &b->anchor_capacity, sizeof(*anchors));
     const char *copy = arena_copy_string(b->arena, (const char *)name);
-    if (copy == NULL)
+    if (anchors != NULL)
+        b->anchors = anchors;
+    if (anchors == NULL || copy == NULL)
         return -ENOMEM;
     b->anchors[b->anchor_count++] = (struct anchor){.name = copy, .node = node};
     return 0;
@@ -266,7 +257,7 @@ static int close_container(struct builder *b, const yaml_mark_t *mark)
                 b, mark, "too large once its aliases are followed (1000000 values); split it");
     }
     if (node->kind == NODE_MAP) {
-        r = node_map_fill(node, children, count / 2, &b->tree, b->arena, b->findings);
+        r = node_map_fill(node, children, count / 2, &b->tree, b->arena);
     } else if (count > 0) {
         node->items = arena_alloc_array(b->arena, count, sizeof(const struct node *));
         if (node->items == NULL)
@@ -345,11 +336,11 @@ static int report_error(
     place = mark_place(b, &mark);
     struct place begin = mark_place(b, &parser->context_mark);
     if (parser->context != NULL)
-        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s at %u:%u, %s%s",
-            context, begin.line, begin.column, problem,
+        findings_add(b->tree.findings, FINDING_ERROR, &place, "",
+            "not valid YAML: %s at %u:%u, %s%s", context, begin.line, begin.column, problem,
             hint_of(input, "; is the indentation right, and are there no tabs?"));
     else
-        findings_add(b->findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
+        findings_add(b->tree.findings, FINDING_ERROR, &place, "", "not valid YAML: %s%s", problem,
             hint_of(input, ""));
     return -EINVAL;
 }
@@ -371,13 +362,10 @@ static void event_wipe_and_delete(yaml_event_t *event)
     yaml_event_delete(event);
 }
 
-int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
-    yaml_document_fn *document, void *data)
+int yaml_read(
+    const struct yaml_input *input, struct arena *arena, yaml_document_fn *document, void *data)
 {
-    struct builder b = {.input = input,
-        .arena = arena,
-        .findings = findings,
-        .tree = {.file = input->file, .file_index = input->file_index, .base = input->base}};
+    struct builder b = {.input = input, .arena = arena, .tree = input->tree};
     yaml_parser_t parser;
     bool ended = false;
     int r = 0;

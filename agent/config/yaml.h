@@ -15,9 +15,7 @@
 #define YAML_ALIASES_MAX 10000   /* in one document */
 
 struct yaml_input {
-    const char *file; /* borrowed by the trees */
-    unsigned file_index;
-    const char *base; /* as in the trees */
+    struct tree tree; /* of each document, without its root */
     const void *data;
     size_t len;
     const struct node *inside; /* the bytes are the text of this scalar; NULL: of the file */
@@ -29,8 +27,8 @@ typedef int yaml_document_fn(void *data, const struct tree *tree);
 
 /* 0; -EINVAL if the bytes are not YAML or exceed a limit, and a finding says what and where;
  * -ENOMEM, also when the arena is full; or what `document` returned. */
-int yaml_read(const struct yaml_input *input, struct arena *arena, struct findings *findings,
-    yaml_document_fn *document, void *data);
+int yaml_read(
+    const struct yaml_input *input, struct arena *arena, yaml_document_fn *document, void *data);
 
 /* JSON writes a character beyond U+FFFF as two escapes, `\ud83d\ude00`, which YAML's grammar
  * does not have: its reader refuses each half. Pure. */

@@ -30,11 +30,6 @@ struct identities {
     size_t count;
 };
 
-static const char *process_getenv(const char *name)
-{
-    return getenv(name);
-}
-
 /* In a pod the host name is the pod's: CloudTrail then shows which pod it was. */
 static void set_session_name(struct identity_context *context)
 {

@@ -6,6 +6,7 @@
 #include "agent/endpoint.h"
 #include "agent/ipc/methods.h"
 #include "agent/ipc/server.h"
+#include "agent/process.h"
 #include "proto/utf8.h"
 #include "proto/writer.h"
 
@@ -14,11 +15,6 @@
 
 #define FINDINGS_SHOWN  20
 #define ENDPOINTS_SHOWN 16
-
-static const char *diagnose_environment(const char *name)
-{
-    return getenv(name);
-}
 
 /* Names of files and variables' values are any bytes. NULL or "": no pair. */
 static void diagnose_put(struct map *map, const char *key, const char *text)
@@ -139,7 +135,7 @@ static void pack_ca(struct map *outer, const char *chosen)
         diagnose_put(&map, "error", why);
     buffer = map_key(&map, "ignored");
     array = write_array_begin(buffer);
-    while (chosen == NULL && (name = ca_bundle_ignored(diagnose_environment, count)) != NULL) {
+    while (chosen == NULL && (name = ca_bundle_ignored(process_getenv, count)) != NULL) {
         write_string(buffer, name);
         count++;
     }

@@ -20,12 +20,12 @@ static const struct option_row bridge_rows[] = {
     {"client-ca", OPTION_TEXT, AT(client_ca), "FILE", "clients need a certificate of these, PEM"},
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
         "the bearer token that /metrics and /v1/... need"},
-    {"check", OPTION_ACT, AT(check), NULL, "try options, files and the agent, exit"},
+    {"check", OPTION_ACTION, AT(check), NULL, "try options, files and the agent, exit"},
     {"no-seccomp", OPTION_FLAG, AT(no_seccomp), NULL, "do not filter system calls"},
     {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL", "error, warn, info or debug [info]"},
     {"log-format", OPTION_FORMAT, AT(log_json), "FORMAT", "logfmt or json [logfmt]"},
-    {"help", OPTION_ACT, AT(help), NULL, "print this, exit"},
-    {"version", OPTION_ACT, AT(version), NULL, "print the version, exit"},
+    {"help", OPTION_ACTION, AT(help), NULL, "print this, exit"},
+    {"version", OPTION_ACTION, AT(version), NULL, "print the version, exit"},
 #undef AT
 };
 

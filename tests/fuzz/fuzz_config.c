@@ -2,6 +2,7 @@
 /* Bytes of a configuration file: read, looked up, checked and destroyed. */
 #include "agent/config/config.h"
 #include "agent/config/config_read.h"
+#include "agent/config/identity_spec.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

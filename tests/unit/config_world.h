@@ -6,6 +6,7 @@
 
 #include "agent/config/config.h"
 #include "agent/config/config_read.h"
+#include "agent/config/identity_spec.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When the configuration's files count as changed. Events and the clock are made by hand. */
-#include "agent/config/config_read.h"
+#include "agent/config/config_files.h"
 
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"

@@ -57,13 +57,14 @@ static const char *read_back(const char *yaml, size_t len)
     size_t size = 0;
     struct findings findings;
     struct arena *arena = arena_create(4096, 64u << 20);
-    struct yaml_input input = {.file = "t", .data = yaml, .len = len};
+    struct yaml_input input = {
+        .tree = {.file = "t", .findings = &findings}, .data = yaml, .len = len};
 
     free(text);
     CHECK(arena != NULL);
     findings_init(&findings, arena);
     FILE *out = open_memstream(&text, &size);
-    int r = yaml_read(&input, arena, &findings, print_document, out);
+    int r = yaml_read(&input, arena, print_document, out);
     size_t count = 0;
     const struct finding *list = findings_finish(&findings, &count);
     CHECK_INT(findings.error_count > 0 ? -EINVAL : 0, r);
