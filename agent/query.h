@@ -14,17 +14,17 @@ struct query {
     const char *table;
     const char *index; /* NULL: the table itself */
     const char *key_condition;
-    const char *filter; /* NULL: none */
-    const char *names;  /* ExpressionAttributeNames, NULL: none */
-    const char *values; /* ExpressionAttributeValues, NULL: none; may hold "$now" */
-    bool uses_now;      /* an N is "$now" or "$now-3600": the values change with time */
-    bool consistent_read;
-    uint64_t count_limit;             /* stop once the count reaches it; 0: no limit */
-    uint32_t max_pages;               /* 0: no limit */
+    const char *filter;               /* NULL: none */
+    const char *names;                /* ExpressionAttributeNames, NULL: none */
+    const char *values;               /* ExpressionAttributeValues, NULL: none; may hold "$now" */
     const char *const *client_values; /* placeholders that a request may set, with ":" */
-    size_t client_value_count;
     const char *const *shards; /* of sumOver: for each value {":placeholder":{"S":"value"}} */
-    size_t shard_count;        /* 0: one Query */
+    uint32_t client_value_count;
+    uint32_t shard_count; /* 0: one Query */
+    uint64_t count_limit; /* stop once the count reaches it; 0: no limit */
+    uint32_t max_pages;   /* 0: no limit */
+    bool uses_now;        /* an N is "$now" or "$now-3600": the values change with time */
+    bool consistent_read;
 };
 
 #endif

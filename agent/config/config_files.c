@@ -3,6 +3,7 @@
 
 #include "agent/file.h"
 #include "agent/fnv.h"
+#include "agent/wiping_heap.h"
 #include "proto/buffer.h"
 
 #include <dirent.h>
@@ -197,6 +198,7 @@ static void config_watch_check(void *data)
         watch->is_due_soon = false;
         watch->checks = 0;
         loop_timer_start(watch->timer, IDLE_MS);
+        heap_give_back(); /* the 32 KB that opendir took */
     } else if (stamp != watch->seen && ++watch->checks < CHECKS_MAX) {
         watch->seen = stamp;
         check_soon(watch);

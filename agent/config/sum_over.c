@@ -250,6 +250,6 @@ void sum_over_read(
     else
         parameter_note(parameters, NAME,
             "KEDA ignores it and counts one value only, that in expressionAttributeValues; tally "
-            "counts these %zu",
+            "counts these %u",
             query->shard_count);
 }

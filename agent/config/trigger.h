@@ -30,17 +30,17 @@ const char *fallback_behavior_name(enum fallback_behavior behavior);
 
 /* From count to replicas. */
 struct trigger_scaling {
-    enum metric_type metric_type;
     int64_t target;     /* > 0; 0: none, which scalingModifiers allow */
     int64_t activation; /* active means count > activation */
+    enum metric_type metric_type;
     int32_t min_replicas;
     int32_t max_replicas;
     int32_t idle_replicas; /* -1: unset */
-    bool is_job;           /* ScaledJob */
-    bool has_fallback;
     int32_t fallback_threshold;
     int32_t fallback_replicas;
     enum fallback_behavior fallback_behavior;
+    bool is_job; /* ScaledJob */
+    bool has_fallback;
 };
 
 struct trigger {
@@ -48,13 +48,11 @@ struct trigger {
     const char *namespace_;
     const char *object;
     const char *trigger_name; /* NULL: unnamed */
-    unsigned index;           /* in the object's `triggers` */
-    bool only;                /* the object's only DynamoDB trigger */
     enum trigger_owner owner;
+    unsigned index; /* in the object's `triggers` */
     const char *file;
     unsigned line, column;
     int64_t polling_ms;
-    bool warm;
     const char *metric_name;
     double budget_rcu;       /* for an hour; 0: none of its own */
     const char *share_table; /* shareTable; NULL: the agent's --share-table; "": not shared */
@@ -62,6 +60,8 @@ struct trigger {
     struct trigger_scaling scaling;
     /* Shared by triggers with equal ones. NULL only in a config with errors. */
     const struct identity_spec *identity;
+    bool only; /* the object's only DynamoDB trigger */
+    bool warm;
 };
 
 #endif

@@ -23,7 +23,7 @@ static void sum_open(struct sum_world *world, size_t shard_count, uint64_t enoug
                                     .key_condition = "k = :k AND s = :s",
                                     .values = "{\":k\":{\"S\":\"q\"},\":s\":{\"N\":\"1\"}}",
                                     .shards = shards,
-                                    .shard_count = shard_count},
+                                    .shard_count = (uint32_t)shard_count},
         .goal = {.enough = enough}};
     bench_open(&world->bench, "false");
 }
