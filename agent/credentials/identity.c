@@ -3,7 +3,6 @@
 
 #include "agent/aws/retry.h"
 #include "agent/aws/sts.h"
-#include "agent/credentials/cached.h"
 #include "agent/credentials/describe.h"
 #include "agent/credentials/source.h"
 #include "agent/file.h"
@@ -61,7 +60,7 @@ struct identities *identities_create(const struct identities_options *options)
 
     if (identities == NULL)
         return NULL;
-    identities->pool.context = (struct identity_context){
+    struct identity_context context = {
         .loop = options->loop,
         .client = options->client,
         .environment = options->environment,
@@ -69,7 +68,8 @@ struct identities *identities_create(const struct identities_options *options)
         .getenv = options->getenv != NULL ? options->getenv : process_getenv,
         .random = options->random != NULL ? options->random : random_bits,
     };
-    set_session_name(&identities->pool.context);
+    set_session_name(&context);
+    sources_init(&identities->pool, &context);
     return identities;
 }
 
@@ -166,14 +166,14 @@ void identity_release(struct identity *identity)
     identity_free(identity);
 }
 
-void identity_get(struct identity *identity, struct provider_request *request)
+void identity_get(struct identity *identity, struct credentials_request *request)
 {
-    provider_get(identity->source->provider, request);
+    source_get(identity->source, request);
 }
 
-void identity_cancel(struct provider_request *request)
+void identity_cancel(struct credentials_request *request)
 {
-    provider_cancel(request);
+    source_cancel(request);
 }
 
 void identity_refused(
@@ -198,7 +198,7 @@ bool identity_find_fault(const struct identity *identity, struct failure *failur
         const char *path = source->facts.token_file;
         char why[300];
 
-        if (source->failure.code != ERROR_NONE) {
+        if (source->provider == NULL && source->failed) {
             *failure = source->failure;
             return true;
         }
@@ -223,11 +223,9 @@ const char *identity_source(const struct identity *identity)
 struct caller *identity_ask_caller(struct identity *identity, identity_caller_fn *done, void *data)
 {
     const struct source *keeper = source_keeper(identity->source);
-    struct cached_state state = {.credentials = NULL};
+    const struct credentials *credentials = keeper != NULL ? source_credentials(keeper) : NULL;
 
-    if (keeper != NULL)
-        cached_describe(keeper->provider, &state);
-    if (state.credentials != NULL && caller_known(&keeper->facts, state.credentials))
+    if (credentials != NULL && caller_known(&keeper->facts, credentials))
         return NULL;
     return caller_start(identity->source, done, data);
 }

@@ -318,7 +318,7 @@ struct provider *container_create(const struct identity_context *context, struct
         free(self);
         return NULL;
     }
-    provider_init(&self->base, &container_ops);
+    self->base.ops = &container_ops;
     self->context = context;
     self->facts = facts;
     facts->kind = container_ops.kind;
@@ -515,7 +515,7 @@ struct provider *imds_create(const struct identity_context *context, struct fact
 
     if (self == NULL)
         return NULL;
-    provider_init(&self->base, kiam ? &kiam_ops : &imds_ops);
+    self->base.ops = kiam ? &kiam_ops : &imds_ops;
     self->context = context;
     self->facts = facts;
     self->kiam = kiam;

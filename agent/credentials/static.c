@@ -291,7 +291,7 @@ struct provider *static_create(const struct static_options *options)
 
     if (self == NULL)
         return NULL;
-    provider_init(&self->base, &static_ops);
+    self->base.ops = &static_ops;
     self->options = *options;
     options->facts->kind = static_ops.kind;
     return &self->base;

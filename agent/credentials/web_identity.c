@@ -2,10 +2,10 @@
 #include "agent/credentials/web_identity.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/assume_role.h"
 #include "agent/credentials/credentials_json.h"
 #include "agent/credentials/provider.h"
 #include "agent/credentials/static.h"
+#include "agent/credentials/sts_exchange.h"
 #include "agent/file.h"
 #include "proto/base64.h"
 #include "proto/buffer.h"
@@ -459,7 +459,7 @@ struct provider *web_identity_create(const struct web_identity_options *options)
         free(self);
         return NULL;
     }
-    provider_init(&self->base, &web_identity_ops);
+    self->base.ops = &web_identity_ops;
     sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     web_identity_prepare(self, &failure); /* for whoami, which may be called first */

@@ -471,7 +471,7 @@ static void on_credentials(
 static struct credentials *credentials_at_hand(struct identity *identity)
 {
     struct credentials *credentials = NULL;
-    struct provider_request request = {.done = on_credentials, .data = &credentials};
+    struct credentials_request request = {.done = on_credentials, .data = &credentials};
 
     identity_get(identity, &request);
     identity_cancel(&request);

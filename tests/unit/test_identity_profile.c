@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/profile.h"
+#include "agent/credentials/profile_chain.h"
 #include "tests/unit/identity_world.h"
 
 /* ---- the INI text ---- */
@@ -236,7 +237,6 @@ TEST(a_role_may_stand_on_a_named_source)
         snprintf(config, sizeof(config), "[default]\nrole_arn=" ROLE_A "\ncredential_source=%s\n",
             cases[i].source);
         start(NULL, config, NULL);
-        provider_cancel(&asker.request);
         world_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/creds");
         if (fake_http_count() == 0)
             asker_ask(&asker, provider);
