@@ -2,8 +2,8 @@
 #include "agent/credentials/assume_role.h"
 
 #include "agent/aws/sts.h"
+#include "agent/credentials/credentials_call.h"
 #include "agent/credentials/static.h"
-#include "agent/credentials/sts_exchange.h"
 #include "agent/credentials/web_identity.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@ struct assume_role {
     struct provider base;
     struct assume_role_options options;
     struct failure refusal; /* of the web identity; code NONE: it was not refused */
-    struct sts_exchange exchange;
-    struct credentials *signer; /* of the exchange under way; owned */
+    struct credentials_call call;
+    struct credentials *signer; /* of the call under way; held */
     struct buffer role;
     struct buffer external_id;
     bool replayed;
@@ -47,11 +47,11 @@ static void assume_role_send(struct assume_role *self)
 {
     const char *role = buffer_string(&self->role);
 
-    snprintf(self->exchange.what, sizeof(self->exchange.what), "AssumeRole of role %s", role);
-    sts_assume_role_body(&self->exchange.form, role, assume_role_session_name(self),
+    snprintf(self->call.what, sizeof(self->call.what), "AssumeRole of role %s", role);
+    sts_assume_role_body(&self->call.form, role, assume_role_session_name(self),
         self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL,
         self->options.duration_s);
-    sts_exchange_start(&self->exchange, self->signer);
+    credentials_call_start_sts(&self->call, self->options.region, self->signer);
 }
 
 static void assume_role_resume(
@@ -88,14 +88,14 @@ static void assume_role_finish_explained(struct assume_role *self, const struct 
     assume_role_end(self, NULL, &explained);
 }
 
-static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
-    enum aws_outcome outcome)
+static void on_call_done(void *data, struct credentials *credentials, const struct failure *failure,
+    const struct aws_error *error)
 {
     struct assume_role *self = data;
 
     if (credentials != NULL) {
         assume_role_end(self, credentials, NULL);
-    } else if (outcome == AWS_EXPIRED && !self->replayed) {
+    } else if (error->outcome == AWS_EXPIRED && !self->replayed) {
         self->replayed = true;
         provider_need_base(&self->base, self->signer, failure->aws_code);
     } else {
@@ -171,7 +171,7 @@ static void assume_role_destroy(struct provider *provider)
     struct assume_role *self = (struct assume_role *)provider;
 
     provider_destroy(self->options.web_identity);
-    sts_exchange_clear(&self->exchange);
+    credentials_call_clear(&self->call);
     credentials_unref(self->signer);
     buffer_free(&self->role);
     buffer_free(&self->external_id);
@@ -195,7 +195,7 @@ struct provider *assume_role_create(const struct assume_role_options *options)
     }
     self->options = *options;
     self->base.ops = &assume_role_ops;
-    sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
+    credentials_call_init(&self->call, options->context, on_call_done, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     buffer_init_secret(&self->external_id, VALUE_BYTES);
     assume_role_prepare(self, &failure); /* for whoami, which may be called first */
