@@ -35,8 +35,8 @@ ONLY = {("client/cli", "client"): {"client/tally.h"},
                                           "client/cli/terminal.h"}}
 
 OWNERS = {
-    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c", "tests/unit/test_tls_bearssl.c"},
-    "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
+    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls.c", "tests/unit/test_tls_bearssl.c"},
+    "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/tls.c",
                     "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
     "glib.h": {"client/examples/glib.c"},
