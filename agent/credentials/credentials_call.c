@@ -36,6 +36,14 @@ static void credentials_call_end(
     credentials_unref(credentials);
 }
 
+/* Nothing was sent. */
+static void credentials_call_fail(struct credentials_call *call, const struct failure *failure)
+{
+    static const struct aws_error unsent = {.outcome = AWS_TRANSIENT};
+
+    credentials_call_end(call, failure, &unsent);
+}
+
 static void credentials_call_retrying(void *data, const struct failure *failure, int64_t delay_ms)
 {
     const struct credentials_call *call = data;
@@ -73,7 +81,6 @@ static void on_reply(void *data, const struct aws_reply *reply)
 void credentials_call_start(
     struct credentials_call *call, const struct aws_request *request, int64_t limit_ms)
 {
-    static const struct aws_error unsent = {.outcome = AWS_TRANSIENT};
     struct aws_request own = *request;
     struct failure failure;
 
@@ -83,7 +90,7 @@ void credentials_call_start(
     call->patience = (struct retry_patience){.until = loop_now(call->context->loop) + limit_ms};
     call->call = aws_call_start(call->context->client, &own, on_reply, call, &failure);
     if (call->call == NULL)
-        credentials_call_end(call, &failure, &unsent);
+        credentials_call_fail(call, &failure);
 }
 
 /* ---- STS ---- */
@@ -115,7 +122,6 @@ static int sts_parse_reply(void *data, const void *body, size_t len, char *why, 
 void credentials_call_start_sts(
     struct credentials_call *call, const char *region, struct credentials *signer)
 {
-    static const struct aws_error unsent = {.outcome = AWS_TRANSIENT};
     struct endpoint endpoint;
     struct failure failure;
     char why[240] = "";
@@ -140,5 +146,5 @@ void credentials_call_start_sts(
         credentials_call_start(call, &request, STS_LIMIT_MS);
         return;
     }
-    credentials_call_end(call, &failure, &unsent);
+    credentials_call_fail(call, &failure);
 }
