@@ -37,18 +37,12 @@ static void assume_role_end(
     provider_finish(&self->base, credentials, failure);
 }
 
-static const char *assume_role_session_name(const struct assume_role *self)
-{
-    return self->options.session_name != NULL ? self->options.session_name
-                                              : self->options.context->session_name;
-}
-
 static void assume_role_send(struct assume_role *self)
 {
     const char *role = buffer_string(&self->role);
 
     snprintf(self->call.what, sizeof(self->call.what), "AssumeRole of role %s", role);
-    sts_assume_role_body(&self->call.form, role, assume_role_session_name(self),
+    sts_assume_role_body(&self->call.form, role, self->options.session_name,
         self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL,
         self->options.duration_s);
     credentials_call_start_sts(&self->call, self->options.region, self->signer);
@@ -112,7 +106,7 @@ static int assume_role_prepare(struct assume_role *self, struct failure *failure
     buffer_clear(&self->role);
     buffer_clear(&self->external_id);
     options->facts->kind = self->base.ops->kind;
-    facts_set(&options->facts->session_name, assume_role_session_name(self));
+    facts_set(&options->facts->session_name, self->options.session_name);
     r = value_read_optional(&options->role, options->context->getenv, &self->role, failure);
 
     if (options->role.source == SOURCE_ABSENT)
@@ -194,6 +188,8 @@ struct provider *assume_role_create(const struct assume_role_options *options)
         return NULL;
     }
     self->options = *options;
+    if (self->options.session_name == NULL)
+        self->options.session_name = options->context->session_name;
     self->base.ops = &assume_role_ops;
     credentials_call_init(&self->call, options->context, on_call_done, self);
     buffer_init_secret(&self->role, VALUE_BYTES);

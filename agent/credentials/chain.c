@@ -20,7 +20,6 @@ static bool choose_keys(
 {
     bool id = context_variable(context, "AWS_ACCESS_KEY_ID") != NULL;
     bool secret = context_variable(context, "AWS_SECRET_ACCESS_KEY") != NULL;
-    bool token = context_variable(context, "AWS_SESSION_TOKEN") != NULL;
 
     if (!id && !secret)
         return false;
@@ -35,9 +34,8 @@ static bool choose_keys(
         .source = SOURCE_ENVIRONMENT, .text = "AWS_ACCESS_KEY_ID", .origin = "the environment"};
     choice->spec.secret_key = (struct value_ref){
         .source = SOURCE_ENVIRONMENT, .text = "AWS_SECRET_ACCESS_KEY", .origin = "the environment"};
-    if (token)
-        choice->spec.session_token = (struct value_ref){
-            .source = SOURCE_ENVIRONMENT, .text = "AWS_SESSION_TOKEN", .origin = "the environment"};
+    choice->spec.session_token = (struct value_ref){
+        .source = SOURCE_ENVIRONMENT, .text = "AWS_SESSION_TOKEN", .origin = "the environment"};
     choice_set_why(choice, "AWS_ACCESS_KEY_ID is set");
     return true;
 }

@@ -87,6 +87,7 @@ void credentials_call_start(
     own.what = call->what;
     own.patience = &call->patience;
     own.retrying = credentials_call_retrying;
+    own.data = call;
     call->patience = (struct retry_patience){.until = loop_now(call->context->loop) + limit_ms};
     call->call = aws_call_start(call->context->client, &own, on_reply, call, &failure);
     if (call->call == NULL)

@@ -338,6 +338,7 @@ static void on_credentials(
         .credentials = credentials,
         .max_reply = STS_REPLY_BYTES,
         .max_attempts = ATTEMPTS_MAX,
+        .data = caller,
         .parse_reply = caller_parse_reply,
         .parse_error = sts_parse_error,
     };

@@ -36,10 +36,8 @@ struct identity *identity_acquire(struct identities *identities, const struct id
 struct identity *identity_ref(struct identity *identity); /* adds a holder */
 void identity_release(struct identity *identity);
 
-/* As source_get and source_cancel: returns valid cached credentials at once, else joins or
- * starts a fetch. */
+/* As source_get, with source_cancel to cancel the request. */
 void identity_get(struct identity *identity, struct credentials_request *request);
-void identity_cancel(struct credentials_request *request);
 
 /* AWS refused these credentials with this code; ignored if they are no longer current. If the code
  * means expired they are dropped at once; else the next get waits for new ones, and uses them if

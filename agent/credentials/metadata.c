@@ -217,7 +217,9 @@ struct container {
     const struct identity_context *context;
     struct facts *facts;
     struct credentials_call call;
-    struct token_file file; /* path NULL: no token file */
+    struct token_file file;      /* path NULL: no token file */
+    struct buffer authorization; /* secret: the header line */
+    const char *headers[3];
     bool replayed;
 };
 
@@ -225,6 +227,7 @@ static void container_end(
     struct container *self, struct credentials *credentials, const struct failure *failure)
 {
     token_file_forget(&self->file);
+    buffer_free(&self->authorization);
     provider_finish(&self->base, credentials, failure);
 }
 
@@ -254,30 +257,28 @@ static int container_find_endpoint(
 /* authorization: NULL for none. It is sent as it is: without a "Bearer" prefix. */
 static void container_ask(struct container *self, const char *authorization)
 {
-    const char *headers[3] = {"Accept: application/json"};
+    struct buffer *line = &self->authorization;
     struct aws_request request;
     struct endpoint endpoint;
     struct failure failure;
-    struct buffer header;
 
     if (container_find_endpoint(self->context, &endpoint, &failure) < 0) {
         container_end(self, NULL, &failure);
         return;
     }
-    snprintf(self->call.what, sizeof(self->call.what), "container credentials");
-    buffer_init_secret(&header, HEADER_BYTES);
-    if (authorization != NULL) {
-        buffer_printf(&header, "Authorization: %s", authorization);
-        headers[1] = buffer_string(&header);
-    }
-    if (header.failed) {
-        failure_set_buffer(&failure, "container credentials: the authorization token", &header);
+    buffer_clear(line);
+    if (authorization != NULL)
+        buffer_printf(line, "Authorization: %s", authorization);
+    if (line->failed) {
+        failure_set_buffer(&failure, "container credentials: the authorization token", line);
         container_end(self, NULL, &failure);
-    } else {
-        request = metadata_request(&endpoint, headers);
-        credentials_call_start(&self->call, &request, LIMIT_MS);
+        return;
     }
-    buffer_free(&header);
+    self->headers[0] = "Accept: application/json";
+    self->headers[1] = authorization != NULL ? buffer_string(line) : NULL;
+    request = metadata_request(&endpoint, self->headers);
+    snprintf(self->call.what, sizeof(self->call.what), "container credentials");
+    credentials_call_start(&self->call, &request, LIMIT_MS);
 }
 
 static bool says_nothing_found(const struct failure *failure)
@@ -353,6 +354,7 @@ static void container_destroy(struct provider *provider)
 
     credentials_call_clear(&self->call);
     token_file_clear(&self->file);
+    buffer_free(&self->authorization);
     free(self);
 }
 
@@ -376,6 +378,7 @@ struct provider *container_create(const struct identity_context *context, struct
     facts->kind = container_ops.kind;
     facts_set(&facts->token_file, path);
     credentials_call_init(&self->call, context, on_call_done, self);
+    buffer_init_secret(&self->authorization, HEADER_BYTES);
     return &self->base;
 }
 
@@ -394,6 +397,7 @@ struct imds {
     struct facts *facts;
     struct credentials_call call;
     bool kiam;
+    const char *headers[2];
     struct buffer line;         /* secret: the reply, if it is one line: a token is */
     struct buffer token_header; /* secret: the version 2 token; empty for version 1 */
     char role[ROLE_MAX + 1];
@@ -458,10 +462,6 @@ static void imds_step(struct imds *self, const char *method, const char *path, c
     credentials_call_done_fn *done)
 {
     bool put = strcmp(method, "PUT") == 0;
-    const char *headers[] = {put ? "X-aws-ec2-metadata-token-ttl-seconds: 21600"
-                             : self->token_header.len > 0 ? buffer_string(&self->token_header)
-                                                          : NULL,
-        NULL};
     struct aws_request request;
     struct endpoint endpoint;
     struct failure failure;
@@ -470,7 +470,11 @@ static void imds_step(struct imds *self, const char *method, const char *path, c
         imds_end(self, NULL, &failure);
         return;
     }
-    request = metadata_request(&endpoint, headers);
+    if (put)
+        self->headers[0] = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+    else
+        self->headers[0] = self->token_header.len > 0 ? buffer_string(&self->token_header) : NULL;
+    request = metadata_request(&endpoint, self->headers);
     request.method = method;
     request.stall_ms = STALL_MS;
     /* If version 1 is allowed, version 2 is not worth waiting for. */

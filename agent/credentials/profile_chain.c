@@ -166,10 +166,9 @@ static struct provider *make_environment_keys(struct profile_chain *self, struct
         .facts = facts,
         .key_id = profile_variable("AWS_ACCESS_KEY_ID"),
         .secret_key = profile_variable("AWS_SECRET_ACCESS_KEY"),
+        .session_token = profile_variable("AWS_SESSION_TOKEN"),
     };
 
-    if (context_variable(self->context, "AWS_SESSION_TOKEN") != NULL)
-        options.session_token = profile_variable("AWS_SESSION_TOKEN");
     return static_create(&options);
 }
 

@@ -347,19 +347,13 @@ bool web_identity_refused(const struct failure *failure)
 
 /* ---- the STS request ---- */
 
-static const char *web_identity_session_name(const struct web_identity *self)
-{
-    return self->options.session_name != NULL ? self->options.session_name
-                                              : self->options.context->session_name;
-}
-
 static void send_token(struct web_identity *self)
 {
     const char *role = buffer_string(&self->role);
 
     snprintf(
         self->call.what, sizeof(self->call.what), "AssumeRoleWithWebIdentity of role %s", role);
-    sts_web_identity_body(&self->call.form, role, web_identity_session_name(self),
+    sts_web_identity_body(&self->call.form, role, self->options.session_name,
         (const char *)self->file.token.data, self->file.token.len, self->options.duration_s);
     credentials_call_start_sts(&self->call, self->options.region, NULL);
 }
@@ -406,7 +400,7 @@ static int web_identity_prepare(struct web_identity *self, struct failure *failu
 
     facts->kind = self->base.ops->kind;
     facts_set(&facts->token_file, self->options.token_file);
-    facts_set(&facts->session_name, web_identity_session_name(self));
+    facts_set(&facts->session_name, self->options.session_name);
     buffer_clear(&self->role);
     if (self->options.token_file == NULL)
         failure_set_settings(failure,
@@ -455,6 +449,8 @@ struct provider *web_identity_create(const struct web_identity_options *options)
     if (self == NULL)
         return NULL;
     self->options = *options;
+    if (self->options.session_name == NULL)
+        self->options.session_name = options->context->session_name;
     if (token_file_init(&self->file, options->context, options->token_file, on_token, self) < 0) {
         free(self);
         return NULL;

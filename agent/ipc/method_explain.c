@@ -474,7 +474,7 @@ static struct credentials *credentials_at_hand(struct identity *identity)
     struct credentials_request request = {.done = on_credentials, .data = &credentials};
 
     identity_get(identity, &request);
-    identity_cancel(&request);
+    source_cancel(&request);
     return credentials;
 }
 
