@@ -182,7 +182,7 @@ static struct handle *remove_idle(struct http *http, size_t index)
     return handle;
 }
 
-/* What set_request set is freed with the transfer. A handle that had an odd reply, or none, may
+/* What set_request set is freed with the transfer. A handle whose reply was unusual or absent may
  * have grown, and is not kept. */
 static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {

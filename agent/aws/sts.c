@@ -126,17 +126,17 @@ static void on_text(void *data, const XML_Char *text, int len)
     struct reading *reading = data;
     const struct xml_field *field = reading->open;
     size_t more = (size_t)len;
-    size_t room;
+    size_t space;
 
     if (reading->r < 0 || field == NULL)
         return;
-    room = field->size - 1 - reading->used;
-    if (more > room && !field->cut) {
+    space = field->size - 1 - reading->used;
+    if (more > space && !field->cut) {
         stop(reading, "%s is too long", field->path);
         return;
     }
-    if (more > room)
-        more = room;
+    if (more > space)
+        more = space;
     memcpy(field->text + reading->used, text, more);
     reading->used += more;
 }

@@ -62,7 +62,7 @@ const char *ca_bundle_ignored(const char *(*get)(const char *name), size_t i)
 
 struct anchors {
     br_x509_trust_anchor *list; /* the bytes of each are one block, which dn.data begins */
-    size_t count, room;
+    size_t count, capacity;
 };
 
 struct tls {
@@ -178,18 +178,18 @@ static bool copy_anchor(
 
 static bool anchors_reserve(struct anchors *anchors)
 {
-    size_t room = anchors->room > 0 ? anchors->room * 2 : 64;
+    size_t capacity = anchors->capacity > 0 ? anchors->capacity * 2 : 64;
     br_x509_trust_anchor *list;
 
-    if (anchors->count < anchors->room)
+    if (anchors->count < anchors->capacity)
         return true;
-    if (room > ANCHORS_MAX)
+    if (capacity > ANCHORS_MAX)
         return false;
-    list = realloc(anchors->list, room * sizeof(*list));
+    list = realloc(anchors->list, capacity * sizeof(*list));
     if (list == NULL)
         return false;
     anchors->list = list;
-    anchors->room = room;
+    anchors->capacity = capacity;
     return true;
 }
 

@@ -120,7 +120,7 @@ int chain_choose(
               "annotation, "
               "the pod was admitted before it: delete the pod"
         : context->imds ? ""
-                        : "; the instance metadata is asked only with --imds");
+                        : "; the instance metadata is used only with --imds");
     return -1;
 }
 
@@ -152,7 +152,7 @@ void chain_list_unused(const struct identity_context *context, enum source_kind 
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
         if (sources[i].configured && sources[i].kind != used)
             fn(data, sources[i].name,
-                by_chain ? "another source stands before it in the default chain"
+                by_chain ? "another source precedes it in the default chain"
                          : "the trigger's configuration chooses another source");
     if (role_alone)
         fn(data, "AWS_ROLE_ARN", "it configures nothing without AWS_WEB_IDENTITY_TOKEN_FILE");

@@ -312,9 +312,9 @@ static void on_call_done(void *data, struct credentials *credentials, const stru
     if (advice != NULL)
         failure_explain(&explained, "%s", advice);
     else if (status == 404 || (status >= 400 && status < 500 && says_nothing_found(failure)))
-        failure_explain(&explained,
-            "has the pod's service account a Pod Identity association (EKS) or the task a role "
-            "(ECS)?");
+        failure_explain(&explained, "does the pod's service account have a Pod Identity "
+                                    "association (EKS), or the task a role "
+                                    "(ECS)?");
     container_end(self, NULL, &explained);
 }
 
@@ -523,8 +523,8 @@ static void on_role(void *data, struct credentials *credentials, const struct fa
             "instance metadata %s: the reply is not the name of a role", CREDENTIALS_PATH);
     else if (error->status == 404)
         failure_set(&explained, ERROR_CREDENTIALS,
-            self->kiam ? "kiam knows no role for this pod: has it the annotation "
-                         "iam.amazonaws.com/role, and allows its namespace that role?"
+            self->kiam ? "kiam has no role for this pod: does the pod have the annotation "
+                         "iam.amazonaws.com/role, and does its namespace allow that role?"
                        : "this machine has no instance profile");
     else
         explained = *failure;

@@ -105,13 +105,13 @@ static int profile_load(struct profile_chain *self, const char *name, struct fai
         for (int i = 0; i < index; i++) {
             if (strcmp(self->names[i], name) == 0) {
                 profile_chain_set_failure(
-                    failure, name, "it stands on itself by source_profile", "");
+                    failure, name, "its chain of source_profile leads back to it", "");
                 return -1;
             }
         }
         if (index == PROFILES_MAX || strlen(name) >= sizeof(self->names[index])) {
             profile_chain_set_failure(
-                failure, self->names[0], "too many profiles stand on each other", "");
+                failure, self->names[0], "its chain of source_profile is too long", "");
             return -1;
         }
         snprintf(self->names[index], sizeof(self->names[index]), "%s", name);

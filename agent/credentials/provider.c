@@ -84,7 +84,7 @@ void failure_explain(struct failure *failure, const char *format, ...)
 {
     char advice[sizeof(failure->message)];
     char whole[2 * sizeof(failure->message) + 8];
-    size_t room = sizeof(failure->message) - 1;
+    size_t space = sizeof(failure->message) - 1;
     const char *mark = "";
     size_t kept = strlen(failure->message);
     va_list arguments;
@@ -93,10 +93,10 @@ void failure_explain(struct failure *failure, const char *format, ...)
     if (vsnprintf(advice, sizeof(advice), format, arguments) < 0)
         advice[0] = '\0';
     va_end(arguments);
-    room -= strlen(advice) < room - 2 ? strlen(advice) + 2 : room;
-    if (kept > room) {
+    space -= strlen(advice) < space - 2 ? strlen(advice) + 2 : space;
+    if (kept > space) {
         mark = ELLIPSIS;
-        kept = room > KEPT_MIN + strlen(ELLIPSIS) ? room - strlen(ELLIPSIS) : KEPT_MIN;
+        kept = space > KEPT_MIN + strlen(ELLIPSIS) ? space - strlen(ELLIPSIS) : KEPT_MIN;
         kept = kept < strlen(failure->message) ? kept : strlen(failure->message);
     }
     snprintf(whole, sizeof(whole), "%.*s%s; %s", (int)kept, failure->message, mark, advice);
@@ -110,7 +110,7 @@ static const struct advice {
     const char *text;
 } advices[] = {
     {NULL, "MaxSessionDuration",
-        "ask for a shorter session, or raise the role's maximum session duration"},
+        "request a shorter session, or raise the role's maximum session duration"},
     {NULL, "does not have permissions to assume the associated role",
         "the trust policy of the associated role must allow sts:AssumeRole and sts:TagSession to "
         "the service pods.eks.amazonaws.com"},
@@ -120,7 +120,7 @@ static const struct advice {
     {"ValidationError", "roleArn", "is this the ARN of a role?"},
     {"ValidationError", "roleSessionName", "is AWS_ROLE_SESSION_NAME a session name?"},
     {"RegionDisabledException", "",
-        "activate STS for this region in the account settings of IAM, or ask another region "
+        "activate STS for this region in the account settings of IAM, or use another region "
         "(AWS_REGION)"},
 };
 

@@ -384,7 +384,7 @@ static void source_remember(struct source *source, const struct failure *failure
     source_set_pauses(source);
 }
 
-/* Whether the credentials that came can be used; else *failure. */
+/* Whether the received credentials can be used; else *failure. */
 static bool source_accepts(
     const struct source *source, const struct credentials *credentials, struct failure *failure)
 {
@@ -392,7 +392,7 @@ static bool source_accepts(
     if (credentials->expires_ms > source_wall(source))
         return true;
     failure_set(failure, ERROR_CREDENTIALS,
-        "%s: the credentials that came had expired %lld s before; is this machine's clock right?",
+        "%s: the received credentials expired %lld s ago; is this machine's clock right?",
         source->facts.kind,
         (long long)(saturating_subtract(source_wall(source), credentials->expires_ms) / 1000));
     failure->stage = STAGE_CLOCK;

@@ -404,8 +404,8 @@ static int web_identity_prepare(struct web_identity *self, struct failure *failu
     buffer_clear(&self->role);
     if (self->options.token_file == NULL)
         failure_set_settings(failure,
-            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
-            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: does the pod's service account "
+            "have the annotation eks.amazonaws.com/role-arn, and was the pod created after it?");
     else
         r = value_read(&self->options.role, self->options.context->getenv, &self->role, failure);
     if (r == -ENODATA)

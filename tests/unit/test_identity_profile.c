@@ -264,8 +264,9 @@ TEST(wrong_profiles_are_errors_that_say_what_is_wrong)
         {"a",
             "[profile a]\nrole_arn=r\nsource_profile=b\n[profile b]\nrole_arn=r\n"
             "source_profile=a\n",
-            "profile a: it stands on itself"},
-        {"a", "[profile a]\nrole_arn=r\nsource_profile=a\n", "profile a: it stands on itself"},
+            "profile a: its chain of source_profile leads back"},
+        {"a", "[profile a]\nrole_arn=r\nsource_profile=a\n",
+            "profile a: its chain of source_profile leads back"},
         {"a", "[profile a]\nrole_arn=r\nsource_profile=b\ncredential_source=Environment\n",
             "exclude each other"},
         {"a", "[profile a]\nrole_arn=r\ncredential_source=Else\n", "credential_source must be"},

@@ -141,7 +141,7 @@ TEST(credentials_that_arrive_expired_are_a_failure)
     succeed("old", -30 * SECOND);
     failure = ask_failure();
     CHECK_INT(ERROR_CREDENTIALS, failure.code);
-    CHECK(strstr(failure.message, "expired 30 s before") != NULL);
+    CHECK(strstr(failure.message, "expired 30 s ago") != NULL);
     stop();
 }
 
