@@ -3,6 +3,7 @@
 
 #include "agent/wiping_heap.h"
 #include "proto/buffer.h"
+#include "proto/utf8.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -172,6 +173,12 @@ int json_fields_read(const void *json, size_t len, struct json_field *fields, si
     if (r == -ENOMEM)
         snprintf(why, why_size, "no memory");
     return r;
+}
+
+void json_field_copy(const struct json_field *field, char *to, size_t size)
+{
+    if (field->text != NULL)
+        utf8_copy(to, size, field->text, strlen(field->text));
 }
 
 void json_fields_clear(struct json_field *fields, size_t count)

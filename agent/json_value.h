@@ -51,6 +51,9 @@ struct json_field {
  * bytes are not a JSON object (`why` says what is wrong); then there is nothing to clear. */
 int json_fields_read(const void *json, size_t len, struct json_field *fields, size_t count,
     char *why, size_t why_size);
+
+/* Copies the text as far as it fits and is UTF-8; not a text: *to is unchanged. */
+void json_field_copy(const struct json_field *field, char *to, size_t size);
 void json_fields_clear(struct json_field *fields, size_t count);
 
 #endif

@@ -2,6 +2,7 @@
 #include "agent/credentials/credentials_call.h"
 
 #include "agent/aws/sts.h"
+#include "agent/library_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static void credentials_call_retrying(void *data, const struct failure *failure,
     struct failure shown = *failure;
 
     (void)delay_ms;
-    failure_hide_tokens(&shown);
+    library_text_hide_tokens(shown.message); /* AWS quotes what it rejects */
     provider_trouble(call->data, &shown);
 }
 
@@ -74,7 +75,7 @@ static void on_reply(void *data, const struct aws_reply *reply)
         return;
     }
     credentials_call_set_code(&failure, reply->error.outcome);
-    failure_hide_tokens(&failure);
+    library_text_hide_tokens(failure.message);
     credentials_call_end(call, &failure, &reply->error);
 }
 

@@ -21,14 +21,6 @@
 
 enum { CODE, KEY_ID, SECRET_KEY, TOKEN, EXPIRATION, FIELD_COUNT };
 
-bool credentials_text_valid(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
-            return false;
-    return true;
-}
-
 /* The metadata service also returns errors with status 200. */
 static bool json_is_error(const struct json_field *fields, char *why, size_t why_size)
 {
@@ -100,12 +92,6 @@ int credentials_json_parse(
 
 /* ---- error replies ---- */
 
-static void copy_field(char *to, size_t size, const struct json_field *field)
-{
-    if (field->type == JSON_FIELD_TEXT)
-        utf8_copy(to, size, field->text, strlen(field->text));
-}
-
 static bool read_error_object(const void *body, size_t len, struct aws_error *error)
 {
     enum { LOWER_CODE, UPPER_CODE, LOWER_MESSAGE, UPPER_MESSAGE, COUNT };
@@ -119,10 +105,10 @@ static bool read_error_object(const void *body, size_t len, struct aws_error *er
 
     if (json_fields_read(body, len, fields, COUNT, why, sizeof(why)) < 0)
         return false;
-    copy_field(error->code, sizeof(error->code), &fields[UPPER_CODE]);
-    copy_field(error->code, sizeof(error->code), &fields[LOWER_CODE]);
-    copy_field(error->message, sizeof(error->message), &fields[UPPER_MESSAGE]);
-    copy_field(error->message, sizeof(error->message), &fields[LOWER_MESSAGE]);
+    json_field_copy(&fields[UPPER_CODE], error->code, sizeof(error->code));
+    json_field_copy(&fields[LOWER_CODE], error->code, sizeof(error->code));
+    json_field_copy(&fields[UPPER_MESSAGE], error->message, sizeof(error->message));
+    json_field_copy(&fields[LOWER_MESSAGE], error->message, sizeof(error->message));
     json_fields_clear(fields, COUNT);
     return true;
 }
@@ -335,8 +321,6 @@ static void container_fetch(struct provider *provider)
     struct failure failure;
 
     self->replayed = false;
-    self->facts->kind = provider->ops->kind;
-    facts_set(&self->facts->token_file, self->file.path);
     if (self->file.path != NULL) {
         token_file_read(&self->file);
     } else if (token == NULL || token_text_valid(token)) {
@@ -566,7 +550,6 @@ static void imds_fetch(struct provider *provider)
     const char *disabled = context_variable(self->context, "AWS_EC2_METADATA_DISABLED");
     struct failure failure;
 
-    self->facts->kind = provider->ops->kind;
     if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
         failure_set_settings(
             &failure, "the instance metadata is configured, but AWS_EC2_METADATA_DISABLED is true");

@@ -43,7 +43,4 @@ int credentials_json_parse(
 void credentials_json_parse_error(
     int status, const void *body, size_t len, struct aws_error *error);
 
-/* Whether the text can be part of AWS credentials, which are sent in headers. */
-bool credentials_text_valid(const char *text);
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/provider.h"
 
-#include "agent/library_text.h"
 #include "proto/utf8.h"
 
 #include <stdarg.h>
@@ -141,9 +140,4 @@ bool failure_lacks_permission(const struct failure *failure)
     return strncmp(failure->aws_code, "AccessDenied", 12) == 0 &&
            strcasestr(failure->message, "not authorized to perform") != NULL &&
            strcasestr(failure->message, "explicit deny") == NULL;
-}
-
-void failure_hide_tokens(struct failure *failure)
-{
-    library_text_hide_tokens(failure->message);
 }

@@ -125,7 +125,4 @@ const char *failure_advice(const struct failure *failure);
  * that allows it helps, which it does not against an explicit deny. */
 bool failure_lacks_permission(const struct failure *failure);
 
-/* Takes every JWT out of the message: AWS quotes what it rejects. */
-void failure_hide_tokens(struct failure *failure);
-
 #endif

@@ -44,12 +44,6 @@ static int base64url_decode(const char *text, size_t len, struct buffer *out)
     return out->failed ? -EINVAL : 0;
 }
 
-static void copy_claim(char *to, size_t size, const struct json_field *field)
-{
-    if (field->text != NULL)
-        utf8_copy(to, size, field->text, strlen(field->text));
-}
-
 static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
 {
     enum { ISSUER, SUBJECT, AUDIENCE, EXPIRES, COUNT };
@@ -63,9 +57,9 @@ static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
 
     if (json_fields_read(payload->data, payload->len, fields, COUNT, why, sizeof(why)) < 0)
         return -EINVAL;
-    copy_claim(claims->issuer, sizeof(claims->issuer), &fields[ISSUER]);
-    copy_claim(claims->subject, sizeof(claims->subject), &fields[SUBJECT]);
-    copy_claim(claims->audience, sizeof(claims->audience), &fields[AUDIENCE]);
+    json_field_copy(&fields[ISSUER], claims->issuer, sizeof(claims->issuer));
+    json_field_copy(&fields[SUBJECT], claims->subject, sizeof(claims->subject));
+    json_field_copy(&fields[AUDIENCE], claims->audience, sizeof(claims->audience));
     if (fields[EXPIRES].number > 0 && fields[EXPIRES].number <= EXPIRES_MAX)
         claims->expires_s = fields[EXPIRES].number;
     json_fields_clear(fields, COUNT);
