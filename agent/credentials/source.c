@@ -430,7 +430,7 @@ static void on_trouble(void *data, const struct failure *failure)
 
     source->trouble = *failure;
     source->is_troubled = true;
-    for (struct ring *at = source->waiting.next; at != &source->waiting; at = at->next) {
+    RING_EACH(at, &source->waiting) {
         struct credentials_request *request = RING_MEMBER(at, struct credentials_request, link);
 
         if (request->trouble != NULL)
