@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Values and keys of one text, at most. Service replies have some dozens; the longest expression
  * values that DynamoDB accepts have some hundreds. */
@@ -25,5 +26,34 @@ struct json_t *json_read(
 
 /* Compact heap text for free(), or NULL if out of memory. `flags` as for json_dumps. */
 char *json_write(const struct json_t *json, size_t flags);
+
+/* ---- fields ---- */
+
+/* Named members of a JSON object. The texts may be secrets: they are wiped by json_fields_clear,
+ * and no message contains any of the input. */
+
+enum json_field_type {
+    JSON_FIELD_ABSENT, /* or null */
+    JSON_FIELD_TEXT,   /* a string */
+    JSON_FIELD_TEXTS,  /* an array of strings: `text` holds them separated by ", " */
+    JSON_FIELD_NUMBER,
+    JSON_FIELD_OTHER,
+};
+
+struct json_field {
+    const char *name;
+    enum json_field_type type;
+    char *text;     /* NUL-terminated, without further NULs; NULL if not text */
+    int64_t number; /* truncated to an integer; 0 if not a number */
+};
+
+/* Fills type, text and number of `count` fields by their names. 0, -ENOMEM, or -EPROTO where the
+ * bytes are not a JSON object (`why` says what is wrong); then there is nothing to clear. */
+int json_fields_read(const void *json, size_t len, struct json_field *fields, size_t count,
+    char *why, size_t why_size);
+
+/* Copies the text as far as it fits and is UTF-8; not a text: *to is unchanged. */
+void json_field_copy(const struct json_field *field, char *to, size_t size);
+void json_fields_clear(struct json_field *fields, size_t count);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tallyd: creates the modules, runs the loop, and destroys them again. */
 #include "agent/aws/call.h"
-#include "agent/aws/tls_certificate.h"
-#include "agent/aws/trust.h"
+#include "agent/aws/tls.h"
 #include "agent/config/config.h"
 #include "agent/config/config_files.h"
 #include "agent/config/config_read.h"
@@ -346,7 +345,7 @@ static void log_ignored_bundle(void)
 /* No TLS request can succeed then: reported at once, and not at the first count. */
 static void log_missing_bundle(void)
 {
-    const char *path = ca_bundle() == NULL ? trust_default_bundle() : NULL;
+    const char *path = ca_bundle() == NULL ? tls_default_bundle() : NULL;
     char why[512];
 
     if (path != NULL && ca_bundle_check(path, why, sizeof(why)) < 0)

@@ -35,14 +35,13 @@ ONLY = {("client/cli", "client"): {"client/tally.h"},
                                           "client/cli/terminal.h"}}
 
 OWNERS = {
-    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls_bearssl.c", "tests/unit/test_tls_bearssl.c"},
-    "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/trust.c",
+    "bearssl.h": {"agent/aws/sigv4.c", "agent/aws/tls.c", "tests/unit/test_tls_bearssl.c"},
+    "curl/curl.h": {"agent/aws/http.c", "agent/aws/multi.c", "agent/aws/tls.c",
                     "tests/bench/query_floor.c"},
     "expat.h": {"agent/aws/sts.c"},
     "glib.h": {"client/examples/glib.c"},
     "jansson.h": {"agent/aws/dynamodb.c", "agent/aws/shared_record.c", "agent/config/auth.c",
-                  "agent/config/expressions.c", "agent/config/sum_over.c",
-                  "agent/credentials/credentials_json.c", "agent/ipc/client_values.c",
+                  "agent/config/expressions.c", "agent/config/sum_over.c", "agent/ipc/client_values.c",
                   "agent/json_value.c", "client/cli/json.c"},
     "nghttp2/nghttp2.h": {"client/bridge/http2.c", "client/bridge/stream.c"},
     "openssl/err.h": {"client/bridge/peer_tls.c"},

@@ -13,7 +13,7 @@
 /* ---- skews ---- */
 
 /* Clock offsets between this machine and the endpoints that requests are signed for. An offset is
- * learned from a refusal, for the refusing host only: the clock of one odd endpoint is not AWS's
+ * learned from a refusal, for the refusing host only: one endpoint's wrong clock is not AWS's
  * clock. */
 
 #define SKEWS_ENTRIES 16

@@ -265,7 +265,7 @@ static void failure_of_transient(
 {
     if (error->status < 300) /* the cause is in the message; the status carries no information */
         failure_set(failure, ERROR_AWS_UNAVAILABLE, "%s: %s", what,
-            error->message[0] != '\0' ? error->message : "no whole reply came");
+            error->message[0] != '\0' ? error->message : "the reply is incomplete");
     else
         failure_set(failure, ERROR_AWS_UNAVAILABLE, "%s failed with HTTP %d%s%s", what,
             error->status, error->message[0] != '\0' ? ": " : "", error->message);

@@ -25,8 +25,8 @@ const char *aws_outcome_name(enum aws_outcome outcome); /* for the log: "throttl
 
 struct aws_error {
     enum aws_outcome outcome;
-    int status;    /* HTTP; 0 where no reply came */
-    char code[80]; /* "ResourceNotFoundException"; "" where the body had none */
+    int status;    /* HTTP; 0: no reply */
+    char code[80]; /* "ResourceNotFoundException"; "": the body had none */
     char message[400];
     char request_id[80];
     char reasons[240]; /* ThrottlingReasons as "reason resource, …" */

@@ -210,7 +210,6 @@ struct aws_call {
     struct aws_client *client;
     struct aws_request request;
     struct endpoint endpoint;
-    char **headers; /* copies of request.headers */
     enum call_state state;
     struct header_lines lines;      /* while CALL_SENDING */
     struct ring link;               /* aws_client::queue, while CALL_QUEUED */
@@ -282,12 +281,6 @@ static void client_log_skew(struct aws_client *client)
                          : "this machine's clock is ahead of AWS's; requests are signed by "
                            "AWS's time, but the clock should be set"));
     client->skew_logged = apart;
-}
-
-static void client_hear_sts(struct aws_client *client, int64_t date_ms)
-{
-    aws_clock_heard_sts(&client->clock, loop_wall(client->loop), date_ms);
-    client_log_skew(client);
 }
 
 void aws_client_check_clock(struct aws_client *client, int64_t expires_ms)
@@ -426,10 +419,10 @@ static void read_reply(
     } else if (response->status < 200 || response->status > 299) {
         request->parse_error(response->status, response->body, response->body_len, error);
         if (request->read_error != NULL)
-            request->read_error(call->data, response->body, response->body_len);
+            request->read_error(request->data, response->body, response->body_len);
     } else if (request->parse_reply != NULL) {
         int r = request->parse_reply(
-            call->data, response->body, response->body_len, why, sizeof(why));
+            request->data, response->body, response->body_len, why, sizeof(why));
 
         call->is_final = r == -ELOOP;
         if (r < 0)
@@ -529,7 +522,7 @@ static bool call_retry(struct aws_call *call, const struct aws_reply *reply)
     call->paid_retries++;
     call->last_outcome = outcome;
     if (request->retrying != NULL)
-        request->retrying(call->data, &reply->failure, delay);
+        request->retrying(request->data, &reply->failure, delay);
     return call_wait(call, delay);
 }
 
@@ -538,11 +531,6 @@ static void call_free(struct aws_call *call)
 {
     struct aws_client *client = call->client;
 
-    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
-        wipe(call->headers[i], strlen(call->headers[i])); /* it may be an authorization token */
-        free(call->headers[i]);
-    }
-    free(call->headers);
     credentials_unref(call->request.credentials);
     loop_timer_destroy(call->timer);
     if (call->lines.text.capacity > SPARE_BYTES)
@@ -606,8 +594,10 @@ static void on_response(void *data, const struct http_response *response)
     reply.elapsed_us = response->elapsed_us;
     reply.retry_after_ms = retry_after_parse(response->headers.retry_after);
     call_set_time(client, response, &reply);
-    if (service == AWS_STS)
-        client_hear_sts(client, response->date_ms);
+    if (service == AWS_STS) {
+        aws_clock_heard_sts(&client->clock, loop_wall(client->loop), response->date_ms);
+        client_log_skew(client);
+    }
     read_reply(call, response, &reply.error);
     count_outcome(call, response, reply.error.outcome);
     call_log_attempt(call, &reply);
@@ -627,27 +617,6 @@ static void on_response(void *data, const struct http_response *response)
 }
 
 /* ---- start and cancel ---- */
-
-static int copy_headers(struct aws_call *call, const char *const *headers)
-{
-    size_t count = 0;
-
-    while (headers != NULL && headers[count] != NULL)
-        count++;
-    call->request.headers = NULL;
-    if (count == 0)
-        return 0;
-    call->headers = calloc(count + 1, sizeof(*call->headers));
-    if (call->headers == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        call->headers[i] = strdup(headers[i]);
-        if (call->headers[i] == NULL)
-            return -ENOMEM;
-    }
-    call->request.headers = (const char *const *)call->headers;
-    return 0;
-}
 
 struct aws_call *aws_call_start(struct aws_client *client, const struct aws_request *request,
     aws_call_done_fn *done, void *data, struct failure *failure)
@@ -670,9 +639,7 @@ struct aws_call *aws_call_start(struct aws_client *client, const struct aws_requ
         call->request.credentials = credentials_ref(request->credentials);
     call->done = done;
     call->data = data;
-    r = copy_headers(call, request->headers);
-    if (r == 0)
-        r = call_send_or_queue(call);
+    r = call_send_or_queue(call);
     if (r < 0) {
         set_unsent(failure, request->what, r);
         call_free(call);

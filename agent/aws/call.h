@@ -50,21 +50,22 @@ const struct aws_counters *aws_client_counters(
 struct aws_request {
     enum aws_service service;
     const char *what;   /* subject of messages: "Query of table orders in eu-west-1"; borrowed
-                         * until the call ends, as are body and credentials' reference */
+                         * until the call ends, as are headers and body */
     const char *method; /* NULL: "POST" */
     const struct endpoint *endpoint; /* copied */
     const char *content_type;        /* NULL: none */
     const char *target;              /* X-Amz-Target, NULL: none */
-    const char *const *headers;      /* further "Name: value", unsigned; copied; NULL-terminated */
+    const char *const *headers;      /* further "Name: value", unsigned; NULL-terminated */
     const void *body;
     size_t body_len;
-    struct credentials *credentials; /* NULL: not signed */
+    struct credentials *credentials; /* held; NULL: not signed */
     size_t max_reply;
     int64_t stall_ms;                      /* 0: HTTP_STALL_MS */
     int64_t retry_base_ms;                 /* 0: RETRY_BASE_MS */
     bool is_dated;                         /* the reply's Date is needed: aws_ms, made_ms */
     unsigned max_attempts;                 /* 0: as `patience` says */
     const struct retry_patience *patience; /* borrowed to the end; NULL: as max_attempts says */
+    void *data;                            /* for the functions below */
 
     /* Reads a whole 2xx reply; negative: the service does not send such a reply (`why` says what is
      * wrong), which counts as a transient error; -ELOOP: as one that a retry does not fix. Called

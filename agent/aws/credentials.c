@@ -4,7 +4,6 @@
 #include "proto/buffer.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +68,14 @@ void credentials_unref(struct credentials *credentials)
     text_free(credentials->arn);
     wipe(credentials, sizeof(*credentials));
     free(credentials);
+}
+
+bool credentials_text_valid(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
 }
 
 void credentials_mask_id(const char *id, char masked[CREDENTIALS_MASKED_SIZE])

@@ -5,6 +5,7 @@
 #ifndef TALLY_AGENT_AWS_CREDENTIALS_H
 #define TALLY_AGENT_AWS_CREDENTIALS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,9 @@ struct credentials *credentials_create(const char *access_key_id, const char *se
     const char *session_token, int64_t expires_ms, const char *arn);
 struct credentials *credentials_ref(struct credentials *credentials);
 void credentials_unref(struct credentials *credentials); /* NULL is allowed */
+
+/* Whether the text can be part of AWS credentials, which are sent in headers: visible ASCII. */
+bool credentials_text_valid(const char *text);
 
 /* An access key id as it may be shown: the first and the last four characters, "AKIA…MPLE". */
 #define CREDENTIALS_ID_SIZE     129 /* AWS's limit, and the NUL */

@@ -2,8 +2,6 @@
 #include "agent/aws/http.h"
 
 #include "agent/aws/multi.h"
-#include "agent/aws/tls_certificate.h"
-#include "agent/aws/trust.h"
 #include "agent/fnv.h"
 #include "agent/library_text.h"
 #include "agent/process.h"
@@ -29,7 +27,7 @@ struct handle {
 #define TOTAL_MS   30000L /* limits a reply that arrives slowly without end */
 #define READ_BYTES 4096L  /* allocated and wiped for each transfer; most replies are shorter */
 
-static int set_options(struct handle *handle, struct trust *trust)
+static int set_options(struct handle *handle, struct tls *tls)
 {
     CURL *easy = handle->easy;
     CURLcode r = CURLE_OK;
@@ -46,7 +44,7 @@ static int set_options(struct handle *handle, struct trust *trust)
     r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TOTAL_MS);
     r |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES);
-    return r == CURLE_OK ? trust_apply(trust, easy) : -ENOMEM;
+    return r == CURLE_OK ? tls_apply(tls, easy) : -ENOMEM;
 }
 
 /* NULL is allowed */
@@ -60,8 +58,8 @@ static void handle_destroy(struct handle *handle)
     free(handle);
 }
 
-/* trust must outlive the handle. NULL: out of memory, or libcurl cannot parse the URL. */
-static struct handle *handle_create(struct trust *trust, const char *url)
+/* tls must outlive the handle. NULL: out of memory, or libcurl cannot parse the URL. */
+static struct handle *handle_create(struct tls *tls, const char *url)
 {
     struct handle *handle = calloc(1, sizeof(*handle));
 
@@ -72,7 +70,7 @@ static struct handle *handle_create(struct trust *trust, const char *url)
     handle->url = wiping_strdup(url);
     if (handle->easy == NULL || handle->parsed_url == NULL || handle->url == NULL ||
         curl_url_set(handle->parsed_url, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        set_options(handle, trust) < 0) {
+        set_options(handle, tls) < 0) {
         handle_destroy(handle);
         return NULL;
     }
@@ -98,7 +96,7 @@ struct refused_issuer {
 struct http {
     struct loop *loop;
     struct multi *multi;
-    struct trust *trust;
+    struct tls *tls;
     const struct proxy_environment *proxies; /* NULL: none */
     struct handle *idle[IDLE_HANDLES];       /* the most recently used one is last */
     size_t idle_count;
@@ -184,7 +182,7 @@ static struct handle *remove_idle(struct http *http, size_t index)
     return handle;
 }
 
-/* What set_request set is freed with the transfer. A handle that had an odd reply, or none, may
+/* What set_request set is freed with the transfer. A handle whose reply was unusual or absent may
  * have grown, and is not kept. */
 static void give_back_handle(struct http *http, struct handle *handle, bool as_new)
 {
@@ -342,8 +340,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     response->body_len = transfer->body.len;
     if (transfer->dated || response->status >= 400) /* parsing it is expensive */
         response->date_ms = parse_date(response->headers.date);
-    if (code == CURLE_SSL_CACERT_BADFILE && trust_why(transfer->http->trust)[0] != '\0')
-        snprintf(transfer->error, sizeof(transfer->error), "%s", trust_why(transfer->http->trust));
+    if (code == CURLE_SSL_CACERT_BADFILE && tls_why(transfer->http->tls)[0] != '\0')
+        snprintf(transfer->error, sizeof(transfer->error), "%s", tls_why(transfer->http->tls));
     /* libcurl overwrites any message of on_body with its own. */
     if (transfer->body.error == -EMSGSIZE)
         snprintf(transfer->error, sizeof(transfer->error), "the reply is larger than %zu bytes",
@@ -508,7 +506,7 @@ static bool set_request(struct http_transfer *transfer, const struct http_reques
 
 static struct handle *new_handle(struct http *http, const char *url)
 {
-    struct handle *handle = handle_create(http->trust, url);
+    struct handle *handle = handle_create(http->tls, url);
     CURLcode r = CURLE_OK;
 
     if (handle == NULL)
@@ -598,9 +596,9 @@ struct http *http_create(
         return NULL;
     http->loop = loop;
     http->proxies = proxies;
-    http->trust = trust_create(loop, ca_bundle);
+    http->tls = tls_create(loop, ca_bundle);
     http->multi = multi_create(loop, transfer_ended);
-    if (http->trust == NULL || http->multi == NULL) {
+    if (http->tls == NULL || http->multi == NULL) {
         http_destroy(http);
         return NULL;
     }
@@ -615,6 +613,6 @@ void http_destroy(struct http *http)
         handle_destroy(http->idle[--http->idle_count]);
     transfer_destroy(http->spare);
     multi_destroy(http->multi);
-    trust_destroy(http->trust);
+    tls_destroy(http->tls);
     free(http);
 }

@@ -8,7 +8,7 @@
 
 #include "agent/aws/aws_error.h"
 #include "agent/aws/proxy.h"
-#include "agent/aws/trust.h"
+#include "agent/aws/tls.h"
 #include "agent/loop.h"
 
 #include <stdbool.h>

@@ -37,7 +37,7 @@ void sockets_init(struct sockets *sockets, struct loop *loop, sockets_fn *fired,
 
 static struct socket *sockets_find(const struct sockets *sockets, int fd)
 {
-    for (struct ring *at = sockets->known.next; at != &sockets->known; at = at->next)
+    RING_EACH(at, &sockets->known)
         if (socket_of(at)->fd == fd)
             return socket_of(at);
     return NULL;

@@ -16,50 +16,50 @@
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 
 #define VERSION     1
-#define TTL_SECONDS (24 * 3600) /* of a question that is not asked any more */
+#define TTL_SECONDS (24 * 3600) /* of a Query that no agent sends any more */
 #define NUMBER_SIZE 32
 #define COUNT_MAX   INT64_MAX
 #define UNITS_MAX   1e12
 
 /* ---- the key ---- */
 
-#define QUESTION_BYTES (8u * 1024u * 1024u) /* 256 shards, each character of them escaped */
+#define QUERY_BYTES (8u * 1024u * 1024u) /* 256 shards, each character of them escaped */
 
-/* The texts of a question one after the other, each with its length in front, so that no two
- * questions are the same bytes. */
-static void key_add(struct buffer *question, const char *text)
+/* The texts of a Query one after the other, each with its length in front, so that no two Queries
+ * are the same bytes. */
+static void key_add(struct buffer *parts, const char *text)
 {
-    buffer_printf(question, "%zu:%s;", text != NULL ? strlen(text) : 0, text != NULL ? text : "");
+    buffer_printf(parts, "%zu:%s;", text != NULL ? strlen(text) : 0, text != NULL ? text : "");
 }
 
 int shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
     const struct query *query, const char *values)
 {
     char hash[SIGV4_HASH_SIZE] = "";
-    struct buffer question;
+    struct buffer parts;
     int r;
 
     key[0] = '\0';
-    buffer_init(&question, QUESTION_BYTES);
-    key_add(&question, query->region);
-    key_add(&question, query->endpoint);
-    key_add(&question, query->table);
-    key_add(&question, query->index);
-    key_add(&question, query->key_condition);
-    key_add(&question, query->filter);
-    key_add(&question, query->names);
-    key_add(&question, values != NULL ? values : query->values);
+    buffer_init(&parts, QUERY_BYTES);
+    key_add(&parts, query->region);
+    key_add(&parts, query->endpoint);
+    key_add(&parts, query->table);
+    key_add(&parts, query->index);
+    key_add(&parts, query->key_condition);
+    key_add(&parts, query->filter);
+    key_add(&parts, query->names);
+    key_add(&parts, values != NULL ? values : query->values);
     for (size_t i = 0; i < query->shard_count; i++)
-        key_add(&question, query->shards[i]);
-    buffer_printf(&question, "%d;%" PRIu64 ";%" PRIu32, query->consistent_read, query->count_limit,
+        key_add(&parts, query->shards[i]);
+    buffer_printf(&parts, "%d;%" PRIu64 ";%" PRIu32, query->consistent_read, query->count_limit,
         query->max_pages);
-    r = question.failed ? question.error : 0;
-    if (r == 0) { /* the hash of a part would be that of other questions, too */
-        sigv4_hash(question.data, question.len, hash);
+    r = parts.failed ? parts.error : 0;
+    if (r == 0) { /* the hash of a part would be that of other Queries, too */
+        sigv4_hash(parts.data, parts.len, hash);
         snprintf(key, SHARED_RECORD_KEY_SIZE, "v1#%.256s#%s", namespace_ != NULL ? namespace_ : "",
             hash);
     }
-    buffer_free(&question);
+    buffer_free(&parts);
     return r;
 }
 

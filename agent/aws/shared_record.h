@@ -3,7 +3,7 @@
  * change it, and what the replies say. Pure: JSON (by jansson) out and in. A writer of the
  * table may write anything, so that every field is checked. All times are AWS's, in ms.
  *
- *     k           S  "v1#<namespace>#<hash of the question>"
+ *     k           S  "v1#<namespace>#<hash of the Query>"
  *     v           N  1
  *     count, scanned, pages, rcu  N      of the last count that an agent published,
  *     quality     S  "exact" or "at_least"
@@ -39,7 +39,7 @@
 #define SHARED_RECORD_AHEAD_MS 5000
 #define SHARED_RECORD_LEASE_MS 15000
 
-/* The key of the question: the same for agents that would send the same Query. values: as for
+/* The key of a Query: the same for agents that would send the same one. values: as for
  * dynamodb_query_body. namespace_: NULL: none. 0; -ENOMEM or -EMSGSIZE: then the key is "". */
 int shared_record_key(char key[SHARED_RECORD_KEY_SIZE], const char *namespace_,
     const struct query *query, const char *values);

@@ -211,7 +211,7 @@ static void hash_rest(br_sha256_context *hash, const struct sigv4_request *reque
 /* ---- the front that was hashed already ---- */
 
 _Static_assert(sizeof(br_sha256_context) <= sizeof(((struct signed_front *)NULL)->hash),
-    "a SHA-256 context fits its room");
+    "a SHA-256 context fits its space");
 
 /* Everything that hash_front hashes, but not the token: the front is kept with the credentials,
  * which have only one. Each text ends in its NUL, so that no two lists have the same text. 0: too
@@ -259,7 +259,7 @@ static int start_hash(struct signed_front *front, const struct sigv4_request *re
 /* ---- signing key ---- */
 
 _Static_assert(sizeof(br_hmac_key_context) <= sizeof(((struct signing_key *)NULL)->hmac),
-    "an HMAC key fits its room");
+    "an HMAC key fits its space");
 
 static void hmac_with(const br_hmac_key_context *key, const char *text, uint8_t result[HASH_BYTES])
 {

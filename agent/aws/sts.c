@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/aws/sts.h"
 
+#include "agent/aws/credentials.h"
 #include "agent/library_text.h"
 #include "agent/wiping_heap.h"
 
@@ -126,17 +127,17 @@ static void on_text(void *data, const XML_Char *text, int len)
     struct reading *reading = data;
     const struct xml_field *field = reading->open;
     size_t more = (size_t)len;
-    size_t room;
+    size_t space;
 
     if (reading->r < 0 || field == NULL)
         return;
-    room = field->size - 1 - reading->used;
-    if (more > room && !field->cut) {
+    space = field->size - 1 - reading->used;
+    if (more > space && !field->cut) {
         stop(reading, "%s is too long", field->path);
         return;
     }
-    if (more > room)
-        more = room;
+    if (more > space)
+        more = space;
     memcpy(field->text + reading->used, text, more);
     reading->used += more;
 }
@@ -321,23 +322,15 @@ void sts_session_name(const char *wanted, char *name)
 
 /* ---- replies ---- */
 
-/* Keys, tokens and ARNs are plain; a line end in one would end a header line of a request. */
-static bool is_plain(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text > '~')
-            return false;
-    return true;
-}
-
-/* Every field with a plain text in it, but for the last `optional` ones, which may be absent. */
+/* Every field with a valid text in it, as a line end would end a header line of a request; but for
+ * the last `optional` ones, which may be absent. */
 static int check_fields(
     const struct xml_field *fields, size_t count, size_t optional, char *why, size_t why_size)
 {
     for (size_t i = 0; i < count; i++) {
         const char *text = fields[i].text;
 
-        if ((text[0] == '\0' && i < count - optional) || !is_plain(text)) {
+        if ((text[0] == '\0' && i < count - optional) || !credentials_text_valid(text)) {
             snprintf(why, why_size, "%s is %s", fields[i].path,
                 text[0] == '\0' ? "missing" : "not plain ASCII");
             return -EPROTO;

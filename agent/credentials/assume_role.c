@@ -2,149 +2,21 @@
 #include "agent/credentials/assume_role.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/provider.h"
+#include "agent/credentials/credentials_call.h"
 #include "agent/credentials/static.h"
-#include "proto/saturating.h"
+#include "agent/credentials/web_identity.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sts exchange ---- */
-
-#define ATTEMPTS_MAX   4
-#define RETRY_UNTIL_MS 15000 /* since the start: waiting callers have a deadline */
-
-void sts_exchange_init(struct sts_exchange *exchange, const struct identity_context *context,
-    const char *region, sts_exchange_done_fn *done, void *data)
-{
-    *exchange = (struct sts_exchange){
-        .context = context, .region = region, .done = done, .data = data};
-    buffer_init_secret(&exchange->form, STS_FORM_BYTES);
-}
-
-void sts_exchange_clear(struct sts_exchange *exchange)
-{
-    if (exchange->call != NULL)
-        aws_call_cancel(exchange->call);
-    exchange->call = NULL;
-    credentials_unref(exchange->credentials);
-    exchange->credentials = NULL;
-    buffer_free(&exchange->form);
-}
-
-/* Ends the exchange; it may be freed when this returns. */
-static void assume_role_finish(struct sts_exchange *exchange, struct credentials *credentials,
-    const struct failure *failure, enum aws_outcome outcome)
-{
-    exchange->call = NULL;
-    exchange->credentials = NULL;
-    buffer_free(&exchange->form);
-    exchange->done(exchange->data, credentials, failure, outcome);
-    credentials_unref(credentials);
-}
-
-static int assume_role_parse_reply(
-    void *data, const void *body, size_t len, char *why, size_t why_size)
-{
-    struct sts_exchange *exchange = data;
-    struct sts_credentials *parsed = calloc(1, sizeof(*parsed));
-    int r;
-
-    if (parsed == NULL)
-        return -ENOMEM;
-    r = sts_parse_credentials(body, len, parsed, why, why_size);
-    if (r == 0) {
-        credentials_unref(exchange->credentials);
-        exchange->credentials = credentials_create(parsed->access_key_id, parsed->secret_access_key,
-            parsed->session_token, parsed->expires_ms, parsed->arn[0] != '\0' ? parsed->arn : NULL);
-        if (exchange->credentials == NULL)
-            r = -ENOMEM;
-    }
-    wipe(parsed, sizeof(*parsed));
-    free(parsed);
-    return r;
-}
-
-static void assume_role_retrying(void *data, const struct failure *failure, int64_t delay_ms)
-{
-    const struct sts_exchange *exchange = data;
-    struct failure shown = *failure;
-
-    (void)delay_ms;
-    failure_hide_tokens(&shown);
-    provider_trouble(exchange->data, &shown);
-}
-
-/* To a client, a rejection by STS is a credentials error, not an error in its query. */
-static void set_code(struct failure *failure, enum aws_outcome outcome)
-{
-    if (outcome != AWS_REFUSED && outcome != AWS_EXPIRED && outcome != AWS_SKEWED)
-        return;
-    if (failure->code == ERROR_AWS_REJECTED)
-        failure->code = ERROR_CREDENTIALS;
-    failure->retryable = outcome != AWS_REFUSED;
-}
-
-static void on_reply(void *data, const struct aws_reply *reply)
-{
-    struct sts_exchange *exchange = data;
-    struct failure failure = reply->failure;
-
-    if (reply->error.outcome == AWS_OK) {
-        assume_role_finish(exchange, exchange->credentials, NULL, AWS_OK);
-        return;
-    }
-    set_code(&failure, reply->error.outcome);
-    failure_hide_tokens(&failure);
-    assume_role_finish(exchange, NULL, &failure, reply->error.outcome);
-}
-
-void sts_exchange_start(struct sts_exchange *exchange, struct credentials *credentials)
-{
-    const struct identity_context *context = exchange->context;
-    struct endpoint endpoint;
-    struct failure failure;
-    char why[240] = "";
-    struct aws_request request = {
-        .service = AWS_STS,
-        .what = exchange->what,
-        .endpoint = &endpoint,
-        .content_type = "application/x-www-form-urlencoded",
-        .body = exchange->form.data,
-        .body_len = exchange->form.len,
-        .credentials = credentials,
-        .max_reply = STS_REPLY_BYTES,
-        .max_attempts = ATTEMPTS_MAX,
-        .parse_reply = assume_role_parse_reply,
-        .parse_error = sts_parse_error,
-        .patience = &exchange->patience,
-        .retrying = assume_role_retrying,
-    };
-
-    exchange->patience = (struct retry_patience){.until = loop_now(context->loop) + RETRY_UNTIL_MS};
-    if (exchange->form.failed) {
-        failure_set_buffer(&failure, exchange->what, &exchange->form);
-    } else if (endpoint_sts(&endpoint, &context->environment, exchange->region, why, sizeof(why)) <
-               0) {
-        failure_set_settings(&failure, "%s: %s", exchange->what, why);
-    } else {
-        exchange->call = aws_call_start(context->client, &request, on_reply, exchange, &failure);
-        if (exchange->call != NULL)
-            return;
-    }
-    assume_role_finish(exchange, NULL, &failure, AWS_TRANSIENT);
-}
-
-/* ---- assume role ---- */
-
 struct assume_role {
     struct provider base;
     struct assume_role_options options;
-    struct provider_request request; /* for the base's credentials */
-    struct sts_exchange exchange;
-    struct credentials *signer; /* of the exchange under way; owned */
+    struct failure refusal; /* of the web identity; code NONE: it was not refused */
+    struct credentials_call call;
+    struct credentials *signer; /* of the call under way; held */
     struct buffer role;
     struct buffer external_id;
     bool replayed;
@@ -153,41 +25,43 @@ struct assume_role {
 static void assume_role_end(
     struct assume_role *self, struct credentials *credentials, const struct failure *failure)
 {
+    struct failure both;
+
+    if (credentials == NULL && self->refusal.code != ERROR_NONE) {
+        both = *failure;
+        failure_explain(&both, "before that, %.180s", self->refusal.message);
+        failure = &both;
+    }
     credentials_unref(self->signer);
     self->signer = NULL;
     provider_finish(&self->base, credentials, failure);
-}
-
-static const char *assume_role_session_name(const struct assume_role *self)
-{
-    return self->options.session_name != NULL ? self->options.session_name
-                                              : self->options.context->session_name;
 }
 
 static void assume_role_send(struct assume_role *self)
 {
     const char *role = buffer_string(&self->role);
 
-    snprintf(self->exchange.what, sizeof(self->exchange.what), "AssumeRole of role %s", role);
-    sts_assume_role_body(&self->exchange.form, role, assume_role_session_name(self),
+    snprintf(self->call.what, sizeof(self->call.what), "AssumeRole of role %s", role);
+    sts_assume_role_body(&self->call.form, role, self->options.session_name,
         self->external_id.len > 0 ? buffer_string(&self->external_id) : NULL,
         self->options.duration_s);
-    sts_exchange_start(&self->exchange, self->signer);
+    credentials_call_start_sts(&self->call, self->options.region, self->signer);
 }
 
-static void on_base(void *data, struct credentials *credentials, const struct failure *failure)
+static void assume_role_resume(
+    struct provider *provider, struct credentials *base, const struct failure *failure)
 {
-    struct assume_role *self = data;
+    struct assume_role *self = (struct assume_role *)provider;
     const char *base_role = self->options.base_role;
 
-    if (credentials == NULL) {
+    if (base == NULL) {
         assume_role_end(self, NULL, failure);
     } else if (self->role.len == 0 ||
                (base_role != NULL && strcmp(base_role, buffer_string(&self->role)) == 0)) {
-        assume_role_end(self, credentials, NULL);
+        assume_role_end(self, base, NULL);
     } else {
         credentials_unref(self->signer);
-        self->signer = credentials_ref(credentials);
+        self->signer = credentials_ref(base);
         assume_role_send(self);
     }
 }
@@ -208,18 +82,16 @@ static void assume_role_finish_explained(struct assume_role *self, const struct 
     assume_role_end(self, NULL, &explained);
 }
 
-static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
-    enum aws_outcome outcome)
+static void on_call_done(void *data, struct credentials *credentials, const struct failure *failure,
+    const struct aws_error *error)
 {
     struct assume_role *self = data;
 
     if (credentials != NULL) {
         assume_role_end(self, credentials, NULL);
-    } else if (outcome == AWS_EXPIRED && !self->replayed) {
+    } else if (error->outcome == AWS_EXPIRED && !self->replayed) {
         self->replayed = true;
-        if (self->options.base_refused != NULL)
-            self->options.base_refused(self->options.base_data, self->signer, failure->aws_code);
-        provider_get(self->options.base, &self->request);
+        provider_need_base(&self->base, self->signer, failure->aws_code);
     } else {
         assume_role_finish_explained(self, failure);
     }
@@ -234,7 +106,7 @@ static int assume_role_prepare(struct assume_role *self, struct failure *failure
     buffer_clear(&self->role);
     buffer_clear(&self->external_id);
     options->facts->kind = self->base.ops->kind;
-    facts_set(&options->facts->session_name, assume_role_session_name(self));
+    facts_set(&options->facts->session_name, self->options.session_name);
     r = value_read_optional(&options->role, options->context->getenv, &self->role, failure);
 
     if (options->role.source == SOURCE_ABSENT)
@@ -249,56 +121,84 @@ static int assume_role_prepare(struct assume_role *self, struct failure *failure
     return r == -ENODATA ? 0 : r;
 }
 
-static void assume_role_fetch(struct provider *provider)
+static void assume_role_begin(struct assume_role *self)
 {
-    struct assume_role *self = (struct assume_role *)provider;
     struct failure failure;
 
-    self->replayed = false;
     if (assume_role_prepare(self, &failure) < 0)
         assume_role_end(self, NULL, &failure);
     else
-        provider_get(self->options.base, &self->request);
+        provider_need_base(&self->base, NULL, NULL);
+}
+
+static void on_web_identity(void *data, const struct fetch_end *end)
+{
+    struct assume_role *self = data;
+
+    if (end->credentials != NULL || !web_identity_refused(end->failure)) {
+        provider_finish(&self->base, end->credentials, end->failure);
+        return;
+    }
+    self->refusal = *end->failure;
+    assume_role_begin(self);
+}
+
+static const struct provider_owner web_identity_owner = {
+    .done = on_web_identity, .trouble = provider_trouble};
+
+static void assume_role_fetch(struct provider *provider)
+{
+    struct assume_role *self = (struct assume_role *)provider;
+    struct provider *web_identity = self->options.web_identity;
+    struct failure failure;
+
+    self->replayed = false;
+    self->refusal.code = ERROR_NONE;
+    if (web_identity != NULL && (assume_role_prepare(self, &failure) < 0 || self->role.len > 0))
+        web_identity->ops->fetch(web_identity);
+    else
+        assume_role_begin(self);
 }
 
 static void assume_role_destroy(struct provider *provider)
 {
     struct assume_role *self = (struct assume_role *)provider;
 
-    provider_cancel(&self->request);
-    sts_exchange_clear(&self->exchange);
+    provider_destroy(self->options.web_identity);
+    credentials_call_clear(&self->call);
     credentials_unref(self->signer);
     buffer_free(&self->role);
     buffer_free(&self->external_id);
     free(self);
 }
 
-static const struct provider_ops assume_role_ops = {
-    .kind = "assume-role", .fetch = assume_role_fetch, .destroy = assume_role_destroy};
+static const struct provider_ops assume_role_ops = {.kind = "assume-role",
+    .fetch = assume_role_fetch,
+    .resume = assume_role_resume,
+    .destroy = assume_role_destroy};
 
 struct provider *assume_role_create(const struct assume_role_options *options)
 {
+    struct provider *web_identity = options->web_identity;
     struct assume_role *self = calloc(1, sizeof(*self));
     struct failure failure;
 
-    if (self == NULL)
+    if (self == NULL) {
+        provider_destroy(web_identity);
         return NULL;
+    }
     self->options = *options;
-    provider_init(&self->base, &assume_role_ops);
-    self->request.done = on_base;
-    self->request.trouble = provider_trouble;
-    self->request.data = self;
-    sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
+    if (self->options.session_name == NULL)
+        self->options.session_name = options->context->session_name;
+    self->base.ops = &assume_role_ops;
+    credentials_call_init(&self->call, options->context, on_call_done, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     buffer_init_secret(&self->external_id, VALUE_BYTES);
     assume_role_prepare(self, &failure); /* for whoami, which may be called first */
+    if (web_identity != NULL) {
+        web_identity->owner = &web_identity_owner;
+        web_identity->data = self;
+        options->facts->kind = web_identity->ops->kind;
+    }
     return &self->base;
-}
-
-bool assume_role_has_role(struct provider *provider)
-{
-    struct assume_role *self = (struct assume_role *)provider;
-    struct failure failure;
-
-    return assume_role_prepare(self, &failure) < 0 || self->role.len > 0;
 }

@@ -2,7 +2,6 @@
 #include "agent/credentials/describe.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/cached.h"
 #include "agent/credentials/source.h"
 #include "agent/credentials/web_identity.h"
 #include "agent/file.h"
@@ -120,13 +119,13 @@ static void put_trust(struct map *map, const struct facts *facts, const struct j
 
 /* ---- the credentials ---- */
 
-static const char *describe_state_of(const struct cached_state *state)
+static const char *describe_state_of(const struct source *keeper)
 {
-    if (state->credentials != NULL)
+    if (source_credentials(keeper) != NULL)
         return "valid";
-    if (state->fetching)
+    if (keeper->fetching)
         return "fetching";
-    return state->failure != NULL ? "failed" : "none";
+    return keeper->failed ? "failed" : "none";
 }
 
 /* arn:aws:sts::123456789012:assumed-role/… */
@@ -170,31 +169,21 @@ static void put_credentials(struct map *map, const struct credentials *credentia
     describe_put_time(map, "expires_at", credentials->expires_ms / 1000);
 }
 
-static void put_cached(struct map *map, const struct source *keeper)
+/* What the source keeps; a chain that has not chosen keeps nothing. */
+static void put_kept(struct map *map, const struct source *keeper)
 {
-    struct cached_state state;
+    const struct credentials *credentials = source_credentials(keeper);
+    int64_t refresh_in_ms = source_refresh_in(keeper);
 
-    cached_describe(keeper->provider, &state);
-    describe_put_text(map, "state", describe_state_of(&state));
-    if (state.credentials != NULL) {
-        put_credentials(map, state.credentials, aws_client_wall(keeper->pool->context.client));
-        put_caller(map, state.credentials, &keeper->facts);
+    describe_put_text(map, "state", describe_state_of(keeper));
+    if (credentials != NULL) {
+        put_credentials(map, credentials, aws_client_wall(keeper->pool->context.client));
+        put_caller(map, credentials, &keeper->facts);
     }
-    if (state.refresh_in_ms >= 0)
-        map_int(map, "refresh_in_ms", state.refresh_in_ms);
-    if (state.failure != NULL)
-        failure_pack(map_key(map, "last_error"), state.failure, NULL);
-}
-
-/* A chain that has not chosen. */
-static void put_unsettled(struct map *map, const struct source *source)
-{
-    bool failed = source->failure.code != ERROR_NONE;
-
-    describe_put_text(map, "state", failed ? "failed" : "none");
-    if (!failed)
-        return;
-    failure_pack(map_key(map, "last_error"), &source->failure, NULL);
+    if (refresh_in_ms >= 0)
+        map_int(map, "refresh_in_ms", refresh_in_ms);
+    if (keeper->failed)
+        failure_pack(map_key(map, "last_error"), &keeper->failure, NULL);
 }
 
 static void put_why(struct map *map, const struct identity_spec *spec, const struct source *source)
@@ -246,7 +235,7 @@ static void put_unused(struct map *map, const struct source *source)
     write_array_end(map->buffer, array, unused.count);
 }
 
-void describe_source(const struct identity_spec *spec, const struct source *source, struct map *map)
+void describe_source(const struct identity_spec *spec, struct source *source, struct map *map)
 {
     const struct source *keeper = source_keeper(source);
     const struct facts *facts = keeper != NULL ? &keeper->facts : &source->facts;
@@ -258,10 +247,7 @@ void describe_source(const struct identity_spec *spec, const struct source *sour
     put_why(map, spec, source);
     describe_put_text(map, "role", facts->role);
     describe_put_text(map, "session_name", facts->session_name);
-    if (keeper != NULL)
-        put_cached(map, keeper);
-    else
-        put_unsettled(map, source);
+    put_kept(map, keeper != NULL ? keeper : source);
     if (token_file != NULL)
         put_token_file(map, token_file, readable ? &claims : NULL,
             aws_client_wall(source->pool->context.client));
@@ -280,7 +266,7 @@ struct caller {
     caller_done_fn *done;
     void *data;
     struct loop_timer *timer; /* defers the start, as promised */
-    struct provider_request request;
+    struct credentials_request request;
     struct aws_call *call;
     struct buffer form;
     char key_id[132];
@@ -318,14 +304,11 @@ static int caller_parse_reply(void *data, const void *body, size_t len, char *wh
 
 static void caller_keep(struct caller *caller)
 {
-    /* Not of a chain, which has no credentials of its own. */
-    struct source *source = caller->source;
+    struct facts *facts = &source_keeper(caller->source)->facts;
 
-    while (!source->cached && source->below != NULL)
-        source = source->below;
-    facts_set(&source->facts.caller_key_id, caller->key_id);
-    facts_set(&source->facts.account, caller->identity.account);
-    facts_set(&source->facts.arn, caller->identity.arn);
+    facts_set(&facts->caller_key_id, caller->key_id);
+    facts_set(&facts->account, caller->identity.account);
+    facts_set(&facts->arn, caller->identity.arn);
 }
 
 static void on_reply(void *data, const struct aws_reply *reply)
@@ -355,6 +338,7 @@ static void on_credentials(
         .credentials = credentials,
         .max_reply = STS_REPLY_BYTES,
         .max_attempts = ATTEMPTS_MAX,
+        .data = caller,
         .parse_reply = caller_parse_reply,
         .parse_error = sts_parse_error,
     };
@@ -385,7 +369,7 @@ static void on_begin(void *data)
 {
     struct caller *caller = data;
 
-    provider_get(caller->source->provider, &caller->request);
+    source_get(caller->source, &caller->request);
 }
 
 struct caller *caller_start(struct source *source, caller_done_fn *done, void *data)
@@ -412,7 +396,7 @@ struct caller *caller_start(struct source *source, caller_done_fn *done, void *d
 
 void caller_cancel(struct caller *caller)
 {
-    provider_cancel(&caller->request);
+    source_cancel(&caller->request);
     if (caller->call != NULL)
         aws_call_cancel(caller->call);
     caller_free(caller);

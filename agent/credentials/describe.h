@@ -9,8 +9,7 @@
 #include <stdint.h>
 
 /* As identity_describe. */
-void describe_source(
-    const struct identity_spec *spec, const struct source *source, struct map *map);
+void describe_source(const struct identity_spec *spec, struct source *source, struct map *map);
 
 /* ---- caller ---- */
 

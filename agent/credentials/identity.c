@@ -3,7 +3,6 @@
 
 #include "agent/aws/retry.h"
 #include "agent/aws/sts.h"
-#include "agent/credentials/cached.h"
 #include "agent/credentials/describe.h"
 #include "agent/credentials/source.h"
 #include "agent/file.h"
@@ -56,7 +55,7 @@ struct identities *identities_create(const struct identities_options *options)
 
     if (identities == NULL)
         return NULL;
-    identities->pool.context = (struct identity_context){
+    struct identity_context context = {
         .loop = options->loop,
         .client = options->client,
         .environment = options->environment,
@@ -64,7 +63,8 @@ struct identities *identities_create(const struct identities_options *options)
         .getenv = options->getenv != NULL ? options->getenv : process_getenv,
         .random = options->random != NULL ? options->random : random_bits,
     };
-    set_session_name(&identities->pool.context);
+    set_session_name(&context);
+    sources_init(&identities->pool, &context);
     return identities;
 }
 
@@ -161,14 +161,9 @@ void identity_release(struct identity *identity)
     identity_free(identity);
 }
 
-void identity_get(struct identity *identity, struct provider_request *request)
+void identity_get(struct identity *identity, struct credentials_request *request)
 {
-    provider_get(identity->source->provider, request);
-}
-
-void identity_cancel(struct provider_request *request)
-{
-    provider_cancel(request);
+    source_get(identity->source, request);
 }
 
 void identity_refused(
@@ -193,7 +188,7 @@ bool identity_find_fault(const struct identity *identity, struct failure *failur
         const char *path = source->facts.token_file;
         char why[300];
 
-        if (source->failure.code != ERROR_NONE) {
+        if (source->provider == NULL && source->failed) {
             *failure = source->failure;
             return true;
         }
@@ -218,11 +213,9 @@ const char *identity_source(const struct identity *identity)
 struct caller *identity_ask_caller(struct identity *identity, identity_caller_fn *done, void *data)
 {
     const struct source *keeper = source_keeper(identity->source);
-    struct cached_state state = {.credentials = NULL};
+    const struct credentials *credentials = keeper != NULL ? source_credentials(keeper) : NULL;
 
-    if (keeper != NULL)
-        cached_describe(keeper->provider, &state);
-    if (state.credentials != NULL && caller_known(&keeper->facts, state.credentials))
+    if (credentials != NULL && caller_known(&keeper->facts, credentials))
         return NULL;
     return caller_start(identity->source, done, data);
 }
@@ -272,39 +265,14 @@ static void on_reply(void *data, const struct aws_reply *reply)
     call->events->done(call->data, reply, reply->error.outcome == AWS_OK ? NULL : &reply->failure);
 }
 
-/* The request's own parsers and reports get the caller's data. */
-static int signed_call_parse_reply(
-    void *data, const void *body, size_t len, char *why, size_t why_size)
-{
-    struct signed_call *call = data;
-
-    return call->request.parse_reply(call->data, body, len, why, why_size);
-}
-
-static void signed_call_read_error(void *data, const void *body, size_t len)
-{
-    struct signed_call *call = data;
-
-    call->request.read_error(call->data, body, len);
-}
-
-static void on_retrying(void *data, const struct failure *failure, int64_t delay_ms)
-{
-    struct signed_call *call = data;
-
-    if (call->events->retrying != NULL)
-        call->events->retrying(call->data, failure, delay_ms);
-}
-
 static void signed_call_send(struct signed_call *call)
 {
     struct aws_request request = call->request;
     struct failure failure;
 
     request.credentials = call->credentials;
-    request.parse_reply = signed_call_parse_reply;
-    request.read_error = request.read_error != NULL ? signed_call_read_error : NULL;
-    request.retrying = on_retrying;
+    request.data = call->data;
+    request.retrying = call->events->retrying;
     call->call = aws_call_start(call->client, &request, on_reply, call, &failure);
     if (call->call == NULL)
         signed_call_fail(call, &failure);
@@ -327,7 +295,8 @@ static bool wait_for_credentials(struct signed_call *call, const struct failure 
     if (!failure->retryable || call->request.patience == NULL ||
         !retry_allowed(call->request.patience, call->credential_failures, then))
         return false;
-    on_retrying(call, failure, delay);
+    if (call->events->retrying != NULL)
+        call->events->retrying(call->data, failure, delay);
     if (call->timer == NULL)
         call->timer = loop_timer_create(call->loop, credentials_timer_fired, call);
     if (call->timer == NULL)
@@ -378,9 +347,6 @@ static void on_trouble(void *data, const struct failure *failure)
 
 static void signed_call_get_credentials(struct signed_call *call)
 {
-    call->credentials_request.done = on_credentials;
-    call->credentials_request.trouble = on_trouble;
-    call->credentials_request.data = call;
     identity_get(call->identity, &call->credentials_request);
 }
 
@@ -389,8 +355,12 @@ static void signed_call_get_credentials(struct signed_call *call)
 void signed_call_init(struct signed_call *call, struct loop *loop, struct aws_client *client,
     struct identity *identity, const struct signed_call_events *events, void *data)
 {
-    *call = (struct signed_call){
-        .loop = loop, .client = client, .identity = identity, .events = events, .data = data};
+    *call = (struct signed_call){.loop = loop,
+        .client = client,
+        .identity = identity,
+        .events = events,
+        .data = data,
+        .credentials_request = {.done = on_credentials, .trouble = on_trouble, .data = call}};
 }
 
 void signed_call_start(struct signed_call *call, const struct aws_request *request)
@@ -407,7 +377,7 @@ bool signed_call_is_sent(const struct signed_call *call)
 
 void signed_call_clear(struct signed_call *call)
 {
-    identity_cancel(&call->credentials_request);
+    source_cancel(&call->credentials_request);
     if (call->call != NULL)
         aws_call_cancel(call->call);
     call->call = NULL;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The identities of the agent: one for each distinct identity_spec of the configuration,
- * shared by all triggers that use it. An identity is a provider (or a chain of them) behind
- * the cache that refreshes credentials before they expire. */
+ * shared by all triggers that use it. Its credentials come from a source, which identities share.
+ */
 #ifndef TALLY_AGENT_CREDENTIALS_IDENTITY_H
 #define TALLY_AGENT_CREDENTIALS_IDENTITY_H
 
 #include "agent/aws/call.h"
 #include "agent/config/identity_spec.h"
-#include "agent/credentials/provider.h"
+#include "agent/credentials/source.h"
 #include "proto/writer.h"
 
 struct identity;
@@ -36,10 +36,8 @@ struct identity *identity_acquire(struct identities *identities, const struct id
 struct identity *identity_ref(struct identity *identity); /* adds a holder */
 void identity_release(struct identity *identity);
 
-/* As provider_get and provider_cancel: returns valid cached credentials at once, else joins or
- * starts a fetch. */
-void identity_get(struct identity *identity, struct provider_request *request);
-void identity_cancel(struct provider_request *request);
+/* As source_get, with source_cancel to cancel the request. */
+void identity_get(struct identity *identity, struct credentials_request *request);
 
 /* AWS refused these credentials with this code; ignored if they are no longer current. If the code
  * means expired they are dropped at once; else the next get waits for new ones, and uses them if
@@ -102,7 +100,7 @@ struct signed_call {
     void *data; /* for the events and the request's parsers */
 
     struct aws_request request;
-    struct provider_request credentials_request;
+    struct credentials_request credentials_request;
     struct credentials *credentials; /* those that signed the latest attempt; held */
     struct aws_call *call;
     struct loop_timer *timer; /* between attempts to get credentials */

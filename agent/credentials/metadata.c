@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/metadata.h"
 
-#include "proto/buffer.h"
-
-#include "agent/credentials/credentials_json.h"
+#include "agent/aws/aws_clock.h"
+#include "agent/credentials/credentials_call.h"
 #include "agent/credentials/provider.h"
 #include "agent/credentials/web_identity.h"
-#include "proto/saturating.h"
+#include "agent/json_value.h"
+#include "agent/ring.h"
+#include "proto/buffer.h"
+#include "proto/reader.h"
+#include "proto/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,145 +17,180 @@
 #include <string.h>
 #include <strings.h>
 
-/* One request to a credential endpoint (EKS Pod Identity, ECS, the instance metadata): never
- * signed, never through a proxy. */
-struct metadata_exchange;
+/* ---- the document with the credentials ---- */
 
-/* Success is outcome AWS_OK: exchange->credentials or exchange->text hold the result until the
- * callback returns or starts another. Else a failure (borrowed), and the HTTP status; 0: none. */
-typedef void metadata_exchange_done_fn(
-    void *data, const struct failure *failure, enum aws_outcome outcome, int status);
+enum { CODE, KEY_ID, SECRET_KEY, TOKEN, EXPIRATION, FIELD_COUNT };
 
-struct metadata_exchange {
-    const struct identity_context *context;
-    metadata_exchange_done_fn *done;
-    void *data;
-    char what[256];        /* subject of messages, filled by the owner */
-    int64_t stall_ms;      /* of an attempt; 0: HTTP_STALL_MS */
-    unsigned max_attempts; /* 0: the usual number */
-    struct aws_call *call; /* NULL while none is under way */
-    bool wants_credentials;
-    struct credentials *credentials;
-    struct buffer text; /* secret: a metadata token is one */
-    struct retry_patience patience;
-};
+/* The metadata service also returns errors with status 200. */
+static bool json_is_error(const struct json_field *fields, char *why, size_t why_size)
+{
+    char code[80];
 
-/* ---- metadata exchange ---- */
+    if (fields[CODE].type != JSON_FIELD_TEXT || strcmp(fields[CODE].text, "Success") == 0)
+        return false;
+    utf8_copy(code, sizeof(code), fields[CODE].text, strlen(fields[CODE].text));
+    snprintf(why, why_size, "it holds no credentials but the error %s", code);
+    return true;
+}
+
+static bool is_usable(const struct json_field *field, char *why, size_t why_size)
+{
+    if (field->type == JSON_FIELD_ABSENT)
+        snprintf(why, why_size, "%s is missing", field->name);
+    else if (field->type != JSON_FIELD_TEXT)
+        snprintf(why, why_size, "%s is not a string", field->name);
+    else if (field->text[0] == '\0')
+        snprintf(why, why_size, "%s is empty", field->name);
+    else if (!credentials_text_valid(field->text))
+        snprintf(why, why_size, "%s holds characters that cannot be part of it", field->name);
+    else
+        return true;
+    return false;
+}
+
+static int json_build(
+    const struct json_field *fields, struct credentials **credentials, char *why, size_t why_size)
+{
+    const char *expiration = fields[EXPIRATION].text;
+    int64_t expires_ms;
+
+    if (json_is_error(fields, why, why_size))
+        return -EPROTO;
+    for (int i = KEY_ID; i <= EXPIRATION; i++)
+        if (!is_usable(&fields[i], why, why_size))
+            return -EPROTO;
+    if (iso8601_parse(expiration, strlen(expiration), &expires_ms) < 0) {
+        snprintf(why, why_size, "Expiration is not an ISO 8601 time in UTC");
+        return -EPROTO;
+    }
+    *credentials = credentials_create(
+        fields[KEY_ID].text, fields[SECRET_KEY].text, fields[TOKEN].text, expires_ms, NULL);
+    if (*credentials != NULL)
+        return 0;
+    snprintf(why, why_size, "no memory");
+    return -ENOMEM;
+}
+
+int credentials_json_parse(
+    const void *json, size_t len, struct credentials **credentials, char *why, size_t why_size)
+{
+    struct json_field fields[FIELD_COUNT] = {
+        [CODE] = {.name = "Code"},
+        [KEY_ID] = {.name = "AccessKeyId"},
+        [SECRET_KEY] = {.name = "SecretAccessKey"},
+        [TOKEN] = {.name = "Token"},
+        [EXPIRATION] = {.name = "Expiration"},
+    };
+    int r = json_fields_read(json, len, fields, FIELD_COUNT, why, why_size);
+
+    if (r < 0)
+        return r;
+    r = json_build(fields, credentials, why, why_size);
+    json_fields_clear(fields, FIELD_COUNT);
+    return r;
+}
+
+/* ---- error replies ---- */
+
+static bool read_error_object(const void *body, size_t len, struct aws_error *error)
+{
+    enum { LOWER_CODE, UPPER_CODE, LOWER_MESSAGE, UPPER_MESSAGE, COUNT };
+    struct json_field fields[COUNT] = {
+        [LOWER_CODE] = {.name = "code"},
+        [UPPER_CODE] = {.name = "Code"},
+        [LOWER_MESSAGE] = {.name = "message"},
+        [UPPER_MESSAGE] = {.name = "Message"},
+    };
+    char why[80];
+
+    if (json_fields_read(body, len, fields, COUNT, why, sizeof(why)) < 0)
+        return false;
+    json_field_copy(&fields[UPPER_CODE], error->code, sizeof(error->code));
+    json_field_copy(&fields[LOWER_CODE], error->code, sizeof(error->code));
+    json_field_copy(&fields[UPPER_MESSAGE], error->message, sizeof(error->message));
+    json_field_copy(&fields[LOWER_MESSAGE], error->message, sizeof(error->message));
+    json_fields_clear(fields, COUNT);
+    return true;
+}
+
+/* Extracts the text between two marks at the start, and advances past them. */
+static bool take_between(struct text *text, const char *open, const char *close, struct text *found)
+{
+    size_t open_len = strlen(open);
+    const char *end;
+
+    if (text->len < open_len || memcmp(text->data, open, open_len) != 0)
+        return false;
+    end = memmem(text->data + open_len, text->len - open_len, close, strlen(close));
+    if (end == NULL)
+        return false;
+    found->data = text->data + open_len;
+    found->len = (size_t)(end - found->data);
+    end += strlen(close);
+    text->len -= (size_t)(end - text->data);
+    text->data = end;
+    return true;
+}
+
+/* The Pod Identity agent sends a line of text: "[request id]: (Code): message, fault: client",
+ * or the message alone. */
+static void read_error_line(const char *body, size_t len, struct aws_error *error)
+{
+    const char *end = len > 0 ? memchr(body, '\n', len) : NULL;
+    struct text text = {body, end != NULL ? (size_t)(end - body) : len};
+    struct text found;
+
+    if (text.len == 0 || text.data[0] == '<')
+        return;
+    if (take_between(&text, "[", "]: ", &found))
+        utf8_copy(error->request_id, sizeof(error->request_id), found.data, found.len);
+    if (take_between(&text, "(", "): ", &found))
+        utf8_copy(error->code, sizeof(error->code), found.data, found.len);
+    if (take_between(&text, "", ", fault: ", &found))
+        text = found;
+    utf8_copy(error->message, sizeof(error->message), text.data, text.len);
+}
+
+void credentials_json_parse_error(int status, const void *body, size_t len, struct aws_error *error)
+{
+    error->status = status;
+    if (!read_error_object(body, len, error))
+        read_error_line(body, len, error);
+    error->outcome = aws_error_classify(status, error->code, error->message);
+}
+
+/* ---- one request: never signed, never through a proxy ---- */
 
 /* On a new node the endpoint may not be up yet. */
-#define METADATA_EXCHANGE_ATTEMPTS_MAX 4
-#define RETRY_BASE                     200
-#define RETRY_UNTIL_MS                 6000
+#define METADATA_ATTEMPTS_MAX 4
+#define RETRY_BASE            200
+#define LIMIT_MS              6000
 
-/* `data` is the requesting provider: its waiters are notified of trouble, too. */
-static void metadata_exchange_init(struct metadata_exchange *exchange,
-    const struct identity_context *context, metadata_exchange_done_fn *done, void *data)
-{
-    *exchange = (struct metadata_exchange){.context = context, .done = done, .data = data};
-    buffer_init_secret(&exchange->text, CREDENTIALS_JSON_BYTES);
-}
-
-static void drop_reply(struct metadata_exchange *exchange)
-{
-    credentials_unref(exchange->credentials);
-    exchange->credentials = NULL;
-    buffer_free(&exchange->text);
-}
-
-/* Ends it without calling done, and wipes what it holds. Allowed at any time. */
-static void metadata_exchange_clear(struct metadata_exchange *exchange)
-{
-    if (exchange->call != NULL)
-        aws_call_cancel(exchange->call);
-    exchange->call = NULL;
-    drop_reply(exchange);
-}
-
-static int parse_line(
-    struct metadata_exchange *exchange, const char *text, size_t len, char *why, size_t why_size)
-{
-    const char *end = memchr(text, '\n', len);
-
-    if (end != NULL)
-        len = (size_t)(end - text);
-    if (len > 0 && text[len - 1] == '\r')
-        len--;
-    buffer_clear(&exchange->text);
-    if (buffer_append(&exchange->text, text, len) < 0)
-        return -ENOMEM;
-    if (len > 0 && strlen(buffer_string(&exchange->text)) == len &&
-        credentials_text_valid(buffer_string(&exchange->text)))
-        return 0;
-    snprintf(why, why_size, "it is not a single line of plain text");
-    return -EPROTO;
-}
-
-static int metadata_parse_reply(
+static int document_parse_reply(
     void *data, const void *body, size_t len, char *why, size_t why_size)
 {
-    struct metadata_exchange *exchange = data;
+    struct credentials_call *call = data;
 
-    if (!exchange->wants_credentials)
-        return parse_line(exchange, body, len, why, why_size);
-    credentials_unref(exchange->credentials);
-    exchange->credentials = NULL;
-    return credentials_json_parse(body, len, &exchange->credentials, why, why_size);
+    credentials_unref(call->credentials);
+    call->credentials = NULL;
+    return credentials_json_parse(body, len, &call->credentials, why, why_size);
 }
 
-static void metadata_retrying(void *data, const struct failure *failure, int64_t delay_ms)
+/* For a document with credentials. `headers` as aws_request. */
+static struct aws_request metadata_request(
+    const struct endpoint *endpoint, const char *const *headers)
 {
-    const struct metadata_exchange *exchange = data;
-    struct failure shown = *failure;
-
-    (void)delay_ms;
-    failure_hide_tokens(&shown);
-    provider_trouble(exchange->data, &shown);
-}
-
-static void on_reply(void *data, const struct aws_reply *reply)
-{
-    struct metadata_exchange *exchange = data;
-    struct failure failure = reply->failure;
-
-    exchange->call = NULL;
-    if (failure.code == ERROR_AWS_REJECTED)
-        failure.code = ERROR_CREDENTIALS;
-    failure_hide_tokens(&failure);
-    exchange->done(exchange->data, &failure, reply->error.outcome, reply->error.status);
-}
-
-/* wants_credentials: the reply is the JSON of credentials_json.h; else one line of text. Calls done
- * exactly once, perhaps before it returns, as the last step. `headers` as aws_request. */
-static void metadata_exchange_start(struct metadata_exchange *exchange, const char *method,
-    const struct endpoint *endpoint, const char *const *headers, bool wants_credentials)
-{
-    struct failure failure;
-    struct aws_request request = {
+    return (struct aws_request){
         .service = AWS_CREDENTIAL_ENDPOINT,
-        .what = exchange->what,
-        .method = method,
+        .method = "GET",
         .endpoint = endpoint,
         .headers = headers,
         .max_reply = CREDENTIALS_JSON_BYTES,
-        .stall_ms = exchange->stall_ms,
         .retry_base_ms = RETRY_BASE,
-        .max_attempts = exchange->max_attempts != 0 ? exchange->max_attempts
-                                                    : METADATA_EXCHANGE_ATTEMPTS_MAX,
-        .parse_reply = metadata_parse_reply,
+        .max_attempts = METADATA_ATTEMPTS_MAX,
+        .parse_reply = document_parse_reply,
         .parse_error = credentials_json_parse_error,
-        .patience = &exchange->patience,
-        .retrying = metadata_retrying,
     };
-
-    drop_reply(exchange);
-    exchange->wants_credentials = wants_credentials;
-    exchange->patience = (struct retry_patience){
-        .until = loop_now(exchange->context->loop) + RETRY_UNTIL_MS};
-    exchange->call = aws_call_start(
-        exchange->context->client, &request, on_reply, exchange, &failure);
-    if (exchange->call != NULL)
-        return;
-    exchange->done(exchange->data, &failure, AWS_TRANSIENT, 0);
 }
 
 /* ---- container ---- */
@@ -164,8 +202,10 @@ struct container {
     struct provider base;
     const struct identity_context *context;
     struct facts *facts;
-    struct metadata_exchange exchange;
-    struct token_file file; /* path NULL: no token file */
+    struct credentials_call call;
+    struct token_file file;      /* path NULL: no token file */
+    struct buffer authorization; /* secret: the header line */
+    const char *headers[3];
     bool replayed;
 };
 
@@ -173,6 +213,7 @@ static void container_end(
     struct container *self, struct credentials *credentials, const struct failure *failure)
 {
     token_file_forget(&self->file);
+    buffer_free(&self->authorization);
     provider_finish(&self->base, credentials, failure);
 }
 
@@ -200,30 +241,30 @@ static int container_find_endpoint(
 }
 
 /* authorization: NULL for none. It is sent as it is: without a "Bearer" prefix. */
-static void metadata_ask(struct container *self, const char *authorization)
+static void container_ask(struct container *self, const char *authorization)
 {
-    const char *headers[3] = {"Accept: application/json"};
+    struct buffer *line = &self->authorization;
+    struct aws_request request;
     struct endpoint endpoint;
     struct failure failure;
-    struct buffer header;
 
     if (container_find_endpoint(self->context, &endpoint, &failure) < 0) {
         container_end(self, NULL, &failure);
         return;
     }
-    snprintf(self->exchange.what, sizeof(self->exchange.what), "container credentials");
-    buffer_init_secret(&header, HEADER_BYTES);
-    if (authorization != NULL) {
-        buffer_printf(&header, "Authorization: %s", authorization);
-        headers[1] = buffer_string(&header);
-    }
-    if (header.failed) {
-        failure_set_buffer(&failure, "container credentials: the authorization token", &header);
+    buffer_clear(line);
+    if (authorization != NULL)
+        buffer_printf(line, "Authorization: %s", authorization);
+    if (line->failed) {
+        failure_set_buffer(&failure, "container credentials: the authorization token", line);
         container_end(self, NULL, &failure);
-    } else {
-        metadata_exchange_start(&self->exchange, "GET", &endpoint, headers, true);
+        return;
     }
-    buffer_free(&header);
+    self->headers[0] = "Accept: application/json";
+    self->headers[1] = authorization != NULL ? buffer_string(line) : NULL;
+    request = metadata_request(&endpoint, self->headers);
+    snprintf(self->call.what, sizeof(self->call.what), "container credentials");
+    credentials_call_start(&self->call, &request, LIMIT_MS);
 }
 
 static bool says_nothing_found(const struct failure *failure)
@@ -233,25 +274,23 @@ static bool says_nothing_found(const struct failure *failure)
            strcasestr(failure->message, "no association") != NULL;
 }
 
-static void on_exchange(
-    void *data, const struct failure *failure, enum aws_outcome outcome, int status)
+static void on_call_done(void *data, struct credentials *credentials, const struct failure *failure,
+    const struct aws_error *error)
 {
     struct container *self = data;
-    struct credentials *credentials = self->exchange.credentials;
+    int status = error->status;
     struct failure explained;
     const char *advice;
 
-    self->exchange.credentials = NULL;
-    if (outcome == AWS_OK) {
+    if (failure == NULL) {
         container_end(self, credentials, NULL);
-        credentials_unref(credentials);
         return;
     }
     /* The token may have been replaced while the endpoint checked it. */
-    if (outcome == AWS_EXPIRED && !self->replayed && self->file.path != NULL &&
+    if (error->outcome == AWS_EXPIRED && !self->replayed && self->file.path != NULL &&
         token_file_changed(&self->file)) {
         self->replayed = true;
-        metadata_ask(self, buffer_string(&self->file.token));
+        container_ask(self, buffer_string(&self->file.token));
         return;
     }
     explained = *failure;
@@ -259,9 +298,9 @@ static void on_exchange(
     if (advice != NULL)
         failure_explain(&explained, "%s", advice);
     else if (status == 404 || (status >= 400 && status < 500 && says_nothing_found(failure)))
-        failure_explain(&explained,
-            "has the pod's service account a Pod Identity association (EKS) or the task a role "
-            "(ECS)?");
+        failure_explain(&explained, "does the pod's service account have a Pod Identity "
+                                    "association (EKS), or the task a role "
+                                    "(ECS)?");
     container_end(self, NULL, &explained);
 }
 
@@ -272,7 +311,7 @@ static void container_on_token(void *data, const struct failure *failure)
     if (failure != NULL)
         container_end(self, NULL, failure);
     else
-        metadata_ask(self, buffer_string(&self->file.token));
+        container_ask(self, buffer_string(&self->file.token));
 }
 
 static void container_fetch(struct provider *provider)
@@ -282,12 +321,10 @@ static void container_fetch(struct provider *provider)
     struct failure failure;
 
     self->replayed = false;
-    self->facts->kind = provider->ops->kind;
-    facts_set(&self->facts->token_file, self->file.path);
     if (self->file.path != NULL) {
         token_file_read(&self->file);
     } else if (token == NULL || token_text_valid(token)) {
-        metadata_ask(self, token);
+        container_ask(self, token);
     } else {
         failure_set_settings(
             &failure, "AWS_CONTAINER_AUTHORIZATION_TOKEN holds characters that no header may have");
@@ -299,8 +336,9 @@ static void container_destroy(struct provider *provider)
 {
     struct container *self = (struct container *)provider;
 
-    metadata_exchange_clear(&self->exchange);
+    credentials_call_clear(&self->call);
     token_file_clear(&self->file);
+    buffer_free(&self->authorization);
     free(self);
 }
 
@@ -318,12 +356,13 @@ struct provider *container_create(const struct identity_context *context, struct
         free(self);
         return NULL;
     }
-    provider_init(&self->base, &container_ops);
+    self->base.ops = &container_ops;
     self->context = context;
     self->facts = facts;
     facts->kind = container_ops.kind;
     facts_set(&facts->token_file, path);
-    metadata_exchange_init(&self->exchange, context, on_exchange, self);
+    credentials_call_init(&self->call, context, on_call_done, self);
+    buffer_init_secret(&self->authorization, HEADER_BYTES);
     return &self->base;
 }
 
@@ -340,8 +379,10 @@ struct imds {
     struct provider base;
     const struct identity_context *context;
     struct facts *facts;
-    struct metadata_exchange exchange;
+    struct credentials_call call;
     bool kiam;
+    const char *headers[2];
+    struct buffer line;         /* secret: the reply, if it is one line: a token is */
     struct buffer token_header; /* secret: the version 2 token; empty for version 1 */
     char role[ROLE_MAX + 1];
 };
@@ -349,11 +390,33 @@ struct imds {
 static void imds_end(
     struct imds *self, struct credentials *credentials, const struct failure *failure)
 {
+    buffer_free(&self->line);
     buffer_free(&self->token_header);
     provider_finish(&self->base, credentials, failure);
 }
 
-/* ---- one step: a request of a path, the imds_end in on_… ---- */
+/* ---- one step: a request of a path, whose end is one of the functions below ---- */
+
+/* The reply is one line of text: a token, or the name of a role. */
+static int line_parse_reply(void *data, const void *body, size_t len, char *why, size_t why_size)
+{
+    struct imds *self = RING_MEMBER(data, struct imds, call);
+    const char *text = body;
+    const char *end = memchr(text, '\n', len);
+
+    if (end != NULL)
+        len = (size_t)(end - text);
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    buffer_clear(&self->line);
+    if (buffer_append(&self->line, text, len) < 0)
+        return -ENOMEM;
+    if (len > 0 && strlen(buffer_string(&self->line)) == len &&
+        credentials_text_valid(buffer_string(&self->line)))
+        return 0;
+    snprintf(why, why_size, "it is not a single line of plain text");
+    return -EPROTO;
+}
 
 static int imds_find_endpoint(struct imds *self, const char *path, const char *name,
     struct endpoint *endpoint, struct failure *failure)
@@ -379,14 +442,11 @@ static int imds_find_endpoint(struct imds *self, const char *path, const char *n
     return -1;
 }
 
-static void metadata_step(struct imds *self, const char *method, const char *path, const char *name,
-    metadata_exchange_done_fn *done)
+static void imds_step(struct imds *self, const char *method, const char *path, const char *name,
+    credentials_call_done_fn *done)
 {
     bool put = strcmp(method, "PUT") == 0;
-    const char *headers[] = {put ? "X-aws-ec2-metadata-token-ttl-seconds: 21600"
-                             : self->token_header.len > 0 ? buffer_string(&self->token_header)
-                                                          : NULL,
-        NULL};
+    struct aws_request request;
     struct endpoint endpoint;
     struct failure failure;
 
@@ -394,26 +454,29 @@ static void metadata_step(struct imds *self, const char *method, const char *pat
         imds_end(self, NULL, &failure);
         return;
     }
-    snprintf(
-        self->exchange.what, sizeof(self->exchange.what), "instance metadata %s%s", path, name);
-    self->exchange.done = done;
+    if (put)
+        self->headers[0] = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+    else
+        self->headers[0] = self->token_header.len > 0 ? buffer_string(&self->token_header) : NULL;
+    request = metadata_request(&endpoint, self->headers);
+    request.method = method;
+    request.stall_ms = STALL_MS;
     /* If version 1 is allowed, version 2 is not worth waiting for. */
-    self->exchange.max_attempts = put && self->kiam ? 1 : IMDS_ATTEMPTS_MAX;
-    metadata_exchange_start(&self->exchange, method, &endpoint, headers, name[0] != '\0');
+    request.max_attempts = put && self->kiam ? 1 : IMDS_ATTEMPTS_MAX;
+    if (name[0] == '\0')
+        request.parse_reply = line_parse_reply;
+    snprintf(self->call.what, sizeof(self->call.what), "instance metadata %s%s", path, name);
+    self->call.done = done;
+    credentials_call_start(&self->call, &request, LIMIT_MS);
 }
 
 /* ---- token, then role, then credentials ---- */
 
-static void on_credentials(
-    void *data, const struct failure *failure, enum aws_outcome outcome, int status)
+static void on_credentials(void *data, struct credentials *credentials,
+    const struct failure *failure, const struct aws_error *error)
 {
-    struct imds *self = data;
-    struct credentials *credentials = self->exchange.credentials;
-
-    (void)status;
-    self->exchange.credentials = NULL;
-    imds_end(self, credentials, outcome == AWS_OK ? NULL : failure);
-    credentials_unref(credentials);
+    (void)error;
+    imds_end(data, credentials, failure);
 }
 
 static bool is_role(const char *name)
@@ -425,40 +488,43 @@ static bool is_role(const char *name)
                len;
 }
 
-static void on_role(void *data, const struct failure *failure, enum aws_outcome outcome, int status)
+static void on_role(void *data, struct credentials *credentials, const struct failure *failure,
+    const struct aws_error *error)
 {
     struct imds *self = data;
-    const char *role = outcome == AWS_OK ? buffer_string(&self->exchange.text) : "";
+    const char *role = failure == NULL ? buffer_string(&self->line) : "";
     struct failure explained;
 
-    if (outcome == AWS_OK && is_role(role)) {
+    (void)credentials;
+    if (failure == NULL && is_role(role)) {
         snprintf(self->role, sizeof(self->role), "%s", role);
         facts_set(&self->facts->role, self->role);
-        metadata_step(self, "GET", CREDENTIALS_PATH, self->role, on_credentials);
+        imds_step(self, "GET", CREDENTIALS_PATH, self->role, on_credentials);
         return;
     }
-    if (outcome == AWS_OK)
+    if (failure == NULL)
         failure_set(&explained, ERROR_CREDENTIALS,
             "instance metadata %s: the reply is not the name of a role", CREDENTIALS_PATH);
-    else if (status == 404)
+    else if (error->status == 404)
         failure_set(&explained, ERROR_CREDENTIALS,
-            self->kiam ? "kiam knows no role for this pod: has it the annotation "
-                         "iam.amazonaws.com/role, and allows its namespace that role?"
+            self->kiam ? "kiam has no role for this pod: does the pod have the annotation "
+                         "iam.amazonaws.com/role, and does its namespace allow that role?"
                        : "this machine has no instance profile");
     else
         explained = *failure;
     imds_end(self, NULL, &explained);
 }
 
-static void imds_on_token(
-    void *data, const struct failure *failure, enum aws_outcome outcome, int status)
+static void imds_on_token(void *data, struct credentials *credentials,
+    const struct failure *failure, const struct aws_error *error)
 {
     struct imds *self = data;
     struct failure explained;
 
-    if (outcome == AWS_OK) {
-        buffer_printf(&self->token_header, "X-aws-ec2-metadata-token: %s",
-            buffer_string(&self->exchange.text));
+    (void)credentials;
+    if (failure == NULL) {
+        buffer_printf(
+            &self->token_header, "X-aws-ec2-metadata-token: %s", buffer_string(&self->line));
         if (self->token_header.failed) {
             failure_set_buffer(
                 &explained, "instance metadata: its session token", &self->token_header);
@@ -467,13 +533,13 @@ static void imds_on_token(
         }
     } else if (!self->kiam) {
         explained = *failure;
-        if (status == 0)
+        if (error->status == 0)
             failure_explain(
                 &explained, "from a pod it answers only where the hop limit is at least 2");
         imds_end(self, NULL, &explained);
         return;
     }
-    metadata_step(self, "GET", CREDENTIALS_PATH, "", on_role);
+    imds_step(self, "GET", CREDENTIALS_PATH, "", on_role);
 }
 
 /* ---- the provider ---- */
@@ -484,7 +550,6 @@ static void imds_fetch(struct provider *provider)
     const char *disabled = context_variable(self->context, "AWS_EC2_METADATA_DISABLED");
     struct failure failure;
 
-    self->facts->kind = provider->ops->kind;
     if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
         failure_set_settings(
             &failure, "the instance metadata is configured, but AWS_EC2_METADATA_DISABLED is true");
@@ -492,14 +557,15 @@ static void imds_fetch(struct provider *provider)
         return;
     }
     buffer_clear(&self->token_header);
-    metadata_step(self, "PUT", TOKEN_PATH, "", imds_on_token);
+    imds_step(self, "PUT", TOKEN_PATH, "", imds_on_token);
 }
 
 static void imds_destroy(struct provider *provider)
 {
     struct imds *self = (struct imds *)provider;
 
-    metadata_exchange_clear(&self->exchange);
+    credentials_call_clear(&self->call);
+    buffer_free(&self->line);
     buffer_free(&self->token_header);
     free(self);
 }
@@ -515,13 +581,13 @@ struct provider *imds_create(const struct identity_context *context, struct fact
 
     if (self == NULL)
         return NULL;
-    provider_init(&self->base, kiam ? &kiam_ops : &imds_ops);
+    self->base.ops = kiam ? &kiam_ops : &imds_ops;
     self->context = context;
     self->facts = facts;
     self->kiam = kiam;
     facts->kind = self->base.ops->kind;
-    metadata_exchange_init(&self->exchange, context, NULL, self);
-    self->exchange.stall_ms = STALL_MS;
+    credentials_call_init(&self->call, context, NULL, self);
+    buffer_init_secret(&self->line, CREDENTIALS_JSON_BYTES);
     buffer_init_secret(&self->token_header, 8192);
     return &self->base;
 }

@@ -4,7 +4,12 @@
 #ifndef TALLY_AGENT_CREDENTIALS_METADATA_H
 #define TALLY_AGENT_CREDENTIALS_METADATA_H
 
+#include "agent/aws/aws_error.h"
+#include "agent/aws/credentials.h"
 #include "agent/credentials/provider.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 /* Credentials from a container endpoint: EKS Pod Identity and ECS. The authorization token's file
  * is read for each request. */
@@ -20,5 +25,22 @@ struct provider *container_create(const struct identity_context *context, struct
 /* kiam: version 1 is allowed if version 2 is refused. */
 struct provider *imds_create(
     const struct identity_context *context, struct facts *facts, bool kiam);
+
+/* ---- the document with the credentials ---- */
+
+/* The JSON by which credential endpoints (EKS Pod Identity, ECS, the instance metadata) return
+ * credentials. Pure. */
+
+#define CREDENTIALS_JSON_BYTES (64u * 1024u)
+
+/* 0 with *credentials (owned); -ENOMEM; or -EPROTO: `why` says what is wrong, without any part of a
+ * key. Key id, secret, token and expiry must all be present and usable. */
+int credentials_json_parse(
+    const void *json, size_t len, struct credentials **credentials, char *why, size_t why_size);
+
+/* An error reply: {"code": …, "message": …}, or the Pod Identity agent's line of text; any other
+ * body is classified by the status. */
+void credentials_json_parse_error(
+    int status, const void *body, size_t len, struct aws_error *error);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shared AWS files: their INI format, their profiles, and credentials by a profile. */
+/* The shared AWS files: their INI format and their profiles. */
 #ifndef TALLY_AGENT_CREDENTIALS_PROFILE_H
 #define TALLY_AGENT_CREDENTIALS_PROFILE_H
 
 #include "agent/credentials/provider.h"
+#include "agent/file.h"
 #include "proto/reader.h"
 
 #include <stdbool.h>
@@ -73,12 +74,16 @@ bool profile_names_source(const struct profile *profile);
 /* The profile's name that the environment chooses; *named: by a variable, not by default. */
 const char *shared_profile_name(const struct identity_context *context, bool *named);
 
-/* ---- credentials by a profile: its keys, its token file, or its role on top of another profile or
- * source. For users on a laptop or on a node. */
+struct shared_stamps {
+    struct file_stamp config, credentials;
+};
+struct shared_stamps shared_stamps_of(const struct identity_context *context);
+bool shared_stamps_equal(const struct shared_stamps *a, const struct shared_stamps *b);
 
-/* region: for STS if neither environment nor profile sets one; may be NULL; borrowed. */
-struct provider *profile_chain_create(
-    const struct identity_context *context, struct facts *facts, const char *region);
+/* Reads a profile's settings. 0 (profile->found: whether it is in one of the files), or negative
+ * with *failure: a file exists, but cannot be read or parsed. */
+int profile_read(const struct identity_context *context, const char *name, struct profile *profile,
+    struct failure *failure);
 
 /* Whether the shared files configure an identity, valid or not: the chosen profile names a source
  * of credentials, or a variable chooses one that is missing or cannot be read. */

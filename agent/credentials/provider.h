@@ -1,79 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A provider finds credentials. Each kind implements two functions; waiting, joining and leaving
- * are the same for all and live in provider.c: while a fetch is under way, further requests join
- * it, and a caller that leaves cancels its request, never the fetch. */
+/* What all ways to get credentials have in common. A provider fetches credentials for one owner: a
+ * source, which keeps them, or another provider. */
 #ifndef TALLY_AGENT_CREDENTIALS_PROVIDER_H
 #define TALLY_AGENT_CREDENTIALS_PROVIDER_H
 
 #include "agent/aws/call.h"
 #include "agent/aws/credentials.h"
 #include "agent/aws/sts.h"
-#include "agent/ring.h"
 #include "proto/errors.h"
 
 #include <stdbool.h>
 
 struct provider;
 
-/* Either credentials (borrowed: take a reference to keep them) or a failure (borrowed). */
-typedef void provider_done_fn(
-    void *data, struct credentials *credentials, const struct failure *failure);
+/* The end of a fetch: credentials, or a failure, or neither: then the provider needs the
+ * credentials that it is based on. All are borrowed. */
+struct fetch_end {
+    struct credentials *credentials;
+    const struct failure *failure;
+    struct credentials *refused; /* AWS refused these of the base; NULL: none were used yet */
+    const char *refused_code;    /* AWS's error code for them */
+};
 
-/* Why an attempt failed that is about to be retried, for callers whose patience ends meanwhile. It
- * must not cancel the request. */
-typedef void provider_trouble_fn(void *data, const struct failure *failure);
+struct provider_owner {
+    /* Ends a fetch, exactly once. The callback may destroy the provider. */
+    void (*done)(void *data, const struct fetch_end *end);
 
-/* Owned by the caller, which does not touch it from provider_get until done was called or
- * provider_cancel returned. */
-struct provider_request {
-    provider_done_fn *done;
-    provider_trouble_fn *trouble; /* NULL: not notified */
-    void *data;
-    struct provider *provider; /* NULL while not waiting */
-    struct ring link;          /* provider::waiting */
+    /* An attempt failed and is about to be retried. */
+    void (*trouble)(void *data, const struct failure *failure);
 };
 
 struct provider_ops {
     const char *kind; /* "static", "web-identity", …: as shown by whoami */
 
-    /* Starts a fetch; it ends, at once or later but within bounded time, in exactly one
-     * provider_finish. Never called while an earlier fetch is under way. */
+    /* Starts a fetch, which ends at once, or later but within bounded time. Never called while an
+     * earlier fetch is under way. */
     void (*fetch)(struct provider *provider);
 
-    /* Stops a fetch under way without finishing it, and frees everything. No request is pending. */
+    /* Continues a fetch that ended because it needs the base's credentials: with these, or with the
+     * failure to get them. NULL: it never needs any. */
+    void (*resume)(
+        struct provider *provider, struct credentials *base, const struct failure *failure);
+
+    /* Stops a fetch under way without ending it, and frees everything. */
     void (*destroy)(struct provider *provider);
 };
 
-/* The first member of every kind's own struct. */
+/* The first member of the struct of every kind. */
 struct provider {
     const struct provider_ops *ops;
-    struct ring waiting;             /* provider_request::link */
-    struct ring finished;            /* while its requests are being answered, with: */
-    struct credentials *credentials; /* held; NULL: `failure` */
-    struct failure failure;          /* of the fetch, or of its latest attempt */
-    bool fetching;
-    bool troubled; /* an attempt of the fetch failed: `failure` */
-    bool closing;  /* being destroyed: new requests are answered SHUTTING_DOWN */
+    const struct provider_owner *owner; /* set by the owner before the first fetch, with: */
+    void *data;
 };
 
-void provider_init(struct provider *provider, const struct provider_ops *ops);
-
-/* Always calls request->done exactly once, perhaps before it returns, unless cancelled. */
-void provider_get(struct provider *provider, struct provider_request *request);
-
-/* Cancels the request; done is not called. Allowed when it is not waiting. */
-void provider_cancel(struct provider_request *request);
-
-/* For the kinds: ends the fetch. Answers all waiters; a callback may make a new request. */
+/* For the kinds: the three ends of a fetch, and the trouble of an attempt. provider_trouble takes a
+ * void *, because it is a callback, too: it passes the trouble of what a provider uses on. */
 void provider_finish(
     struct provider *provider, struct credentials *credentials, const struct failure *failure);
-
-/* For the kinds: notifies all waiters. As the `trouble` callback of a provider's own request to
- * another one it forwards that one's failure; hence the type. */
+void provider_need_base(
+    struct provider *provider, struct credentials *refused, const char *refused_code);
 void provider_trouble(void *provider, const struct failure *failure);
 
-/* Answers pending requests SHUTTING_DOWN first. NULL is allowed. */
-void provider_destroy(struct provider *provider);
+void provider_destroy(struct provider *provider); /* NULL is allowed */
 
 /* ---- context ---- */
 
@@ -136,8 +124,5 @@ const char *failure_advice(const struct failure *failure);
 /* Whether the message says that the request is denied because no policy allows it: then a policy
  * that allows it helps, which it does not against an explicit deny. */
 bool failure_lacks_permission(const struct failure *failure);
-
-/* Takes every JWT out of the message: AWS quotes what it rejects. */
-void failure_hide_tokens(struct failure *failure);
 
 #endif

@@ -1,207 +1,254 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/source.h"
 
+#include "agent/aws/retry.h"
 #include "agent/credentials/assume_role.h"
-#include "agent/credentials/cached.h"
 #include "agent/credentials/metadata.h"
-#include "agent/credentials/profile.h"
-#include "agent/credentials/provider.h"
+#include "agent/credentials/profile_chain.h"
 #include "agent/credentials/static.h"
 #include "agent/credentials/web_identity.h"
+#include "agent/log.h"
+#include "proto/saturating.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The first kind that the environment configures. */
-struct chain_choice {
-    enum source_kind kind;
-    struct identity_spec spec;
-    char why[200]; /* for users */
+#define MINUTE_MS 60000
+
+#define MANDATORY_MS (1 * MINUTE_MS)
+
+/* How long before expiry credentials are refreshed in the background, by their lifetime: as in
+ * botocore since 2026. The longer they live, the longer an STS outage they outlast. */
+static const struct window {
+    int64_t life_ms; /* up to this lifetime */
+    int64_t advisory_ms;
+} windows[] = {
+    {20 * MINUTE_MS, 5 * MINUTE_MS},
+    {90 * MINUTE_MS - 1, 15 * MINUTE_MS},
+    {INT64_MAX, 60 * MINUTE_MS},
 };
 
-/* Each rule returns whether the environment configures its kind; if so, it sets the choice or the
- * failure. */
-typedef bool rule_fn(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
+/* After a failed refresh with valid credentials: the next retry is after a uniformly random time in
+ * [pause, 2 * pause]; pause is at most this and at most a quarter of the remaining lifetime. */
+#define PAUSE_MAX_MS (5 * MINUTE_MS)
+#define PAUSE_MIN_MS 1000
 
-static void set_why(struct chain_choice *choice, const char *why)
+/* Without valid credentials waiting callers have little time: a transient fault is remembered only
+ * to space the retries, which back off while a service is down; a refusal as usual. */
+#define FAULT_MS     1000
+#define FAULT_MAX_MS 8000
+
+/* How long a request waits for a refresh while the kept credentials are still valid. */
+#define PATIENCE_MS 2000
+
+/* A monotonic timer does not notice a suspend or a clock change, so the wall clock is checked
+ * periodically. */
+#define RECHECK_MS MINUTE_MS
+
+/* ---- when to fetch ---- */
+
+enum need { NEED_NOTHING, NEED_ADVISORY, NEED_MANDATORY };
+
+static int64_t source_wall(const struct source *source)
 {
-    snprintf(choice->why, sizeof(choice->why), "%s", why);
+    return aws_client_wall(source->pool->context.client);
 }
 
-static bool choose_keys(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+static bool source_is_valid(const struct source *source)
 {
-    bool id = context_variable(context, "AWS_ACCESS_KEY_ID") != NULL;
-    bool secret = context_variable(context, "AWS_SECRET_ACCESS_KEY") != NULL;
-    bool token = context_variable(context, "AWS_SESSION_TOKEN") != NULL;
-
-    if (!id && !secret)
-        return false;
-    if (id != secret) {
-        failure_set_settings(failure, "%s is set, but %s is not: both are needed, or neither",
-            id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
-            id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-        return true;
-    }
-    choice->kind = SOURCE_KIND_STATIC;
-    choice->spec.key_id = (struct value_ref){
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_ACCESS_KEY_ID", .origin = "the environment"};
-    choice->spec.secret_key = (struct value_ref){
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_SECRET_ACCESS_KEY", .origin = "the environment"};
-    if (token)
-        choice->spec.session_token = (struct value_ref){
-            .source = SOURCE_ENVIRONMENT, .text = "AWS_SESSION_TOKEN", .origin = "the environment"};
-    set_why(choice, "AWS_ACCESS_KEY_ID is set");
-    return true;
+    return source->current != NULL && source->current->expires_ms > source_wall(source);
 }
 
-static bool choose_web_identity(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+static enum need source_need(const struct source *source)
 {
-    bool file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL;
-    bool role = context_variable(context, "AWS_ROLE_ARN") != NULL;
+    bool stale = source->stale || (source->fetching && source->was_stale);
 
-    if (!file)
-        return false; /* AWS_ROLE_ARN alone configures nothing in any SDK */
-    if (!role) {
-        failure_set_settings(failure, "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is "
-                                      "not: web identity needs both, no "
-                                      "other identity is tried");
-        return true;
-    }
-    choice->kind = SOURCE_KIND_WEB_IDENTITY;
-    set_why(choice, "AWS_WEB_IDENTITY_TOKEN_FILE is set");
-    return true;
+    if (!source_is_valid(source) || stale ||
+        source->current->expires_ms == CREDENTIALS_NEVER_EXPIRE ||
+        source_wall(source) >= source->mandatory_at)
+        return NEED_MANDATORY;
+    return source_wall(source) >= source->advisory_at ? NEED_ADVISORY : NEED_NOTHING;
 }
 
-static bool choose_profile(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+/* Milliseconds until the next fetch is allowed; 0: now. */
+static int64_t source_pause_left(const struct source *source)
 {
-    bool named;
-    const char *name = shared_profile_name(context, &named);
+    int64_t end = source->failed_at +
+                  (source_is_valid(source) ? source->pause_ms : source->memory_ms);
+    int64_t now = loop_now(source->pool->context.loop);
 
-    (void)failure;
-    if (!profile_configured(context))
-        return false;
-    choice->kind = SOURCE_KIND_PROFILE;
-    snprintf(choice->why, sizeof(choice->why), "the shared AWS files have the profile %s%s", name,
-        named ? " (AWS_PROFILE)" : "");
-    return true;
+    return source->failed && end > now ? end - now : 0;
 }
 
-static bool choose_container(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+static uint32_t source_random_below(const struct source *source, int64_t bound)
 {
-    bool relative = context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL;
-    bool full = context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
-
-    (void)failure;
-    choice->kind = SOURCE_KIND_CONTAINER;
-    if (relative)
-        set_why(choice, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set");
-    else if (full)
-        set_why(choice, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set");
-    return relative || full;
+    return bound > 0 ? (uint32_t)(source->pool->context.random() % (uint64_t)bound) : 0;
 }
 
-static bool choose_imds(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+int64_t source_refresh_in(const struct source *source)
 {
-    (void)failure;
-    choice->kind = SOURCE_KIND_IMDS;
-    if (context->imds)
-        set_why(choice, "--imds is given, and nothing else is configured");
-    return context->imds;
-}
+    int64_t delay;
 
-/* 0 with *choice, or -1 with *failure: nothing is configured, or only part of a source. */
-static int chain_choose(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
-{
-    static rule_fn *const rules[] = {
-        choose_keys, choose_web_identity, choose_profile, choose_container, choose_imds};
-    /* EKS injects the variables when it admits a pod, and never later. */
-    bool pod = context_variable(context, "KUBERNETES_SERVICE_HOST") != NULL;
-
-    if (profile_redirection(context, failure))
+    if (!source_is_valid(source) || !source->used ||
+        source->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
         return -1;
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (rules[i](context, choice, failure))
-            return choice->why[0] != '\0' ? 0 : -1;
-    failure_set_settings(failure,
-        "this process has no identity: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
-        "a profile in the shared AWS files, AWS_CONTAINER_CREDENTIALS_FULL_URI or "
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is there%s",
-        pod ? "; if this pod's service account has a Pod Identity association or a role "
-              "annotation, "
-              "the pod was admitted before it: delete the pod"
-        : context->imds ? ""
-                        : "; the instance metadata is asked only with --imds");
-    return -1;
+    delay = source_need(source) == NEED_NOTHING
+                ? saturating_subtract(source->advisory_at, source_wall(source))
+                : 0;
+    if (delay < source_pause_left(source))
+        delay = source_pause_left(source);
+    return delay;
 }
 
-void chain_list_unused(const struct identity_context *context, enum source_kind used, bool by_chain,
-    chain_unused_fn *fn, void *data)
+static void source_schedule(struct source *source)
 {
-    const struct source {
-        const char *name;
-        bool configured;
-        enum source_kind kind;
-    } sources[] = {
-        {"AWS_ACCESS_KEY_ID", context_variable(context, "AWS_ACCESS_KEY_ID") != NULL,
-            SOURCE_KIND_STATIC},
-        {"AWS_WEB_IDENTITY_TOKEN_FILE",
-            context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL,
-            SOURCE_KIND_WEB_IDENTITY},
-        {"the profile of the shared AWS files", profile_configured(context), SOURCE_KIND_PROFILE},
-        {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL,
-            SOURCE_KIND_CONTAINER},
-        {"AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL,
-            SOURCE_KIND_CONTAINER},
-        {"the instance metadata (--imds)", context->imds, SOURCE_KIND_IMDS},
-    };
-    bool role_alone = context_variable(context, "AWS_ROLE_ARN") != NULL &&
-                      context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL;
+    int64_t delay = source_refresh_in(source);
 
-    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-        if (sources[i].configured && sources[i].kind != used)
-            fn(data, sources[i].name,
-                by_chain ? "another source stands before it in the default chain"
-                         : "the trigger's configuration chooses another source");
-    if (role_alone)
-        fn(data, "AWS_ROLE_ARN", "it configures nothing without AWS_WEB_IDENTITY_TOKEN_FILE");
+    if (delay < 0)
+        loop_timer_stop(source->timer);
+    else
+        loop_timer_start(source->timer, delay < RECHECK_MS ? delay : RECHECK_MS);
 }
 
-/* The rule of podIdentity `aws` for a role: by web identity; only if STS refuses that, by
- * AssumeRole. Decided at each fetch: a transient fault is not a refusal. */
-static struct provider *aws_rule_create(
-    struct provider *web_identity, struct provider *assume_role);
+/* ---- requests ---- */
 
-/* ---- the chain forwards to the source that it chose ---- */
-
-struct chain {
-    struct provider base;
-    struct source *source;           /* the chain's own */
-    struct provider_request request; /* to the chosen source */
-};
-
-static void on_member(void *data, struct credentials *credentials, const struct failure *failure)
+static void set_shutting_down(struct failure *failure)
 {
-    struct chain *self = data;
-
-    provider_finish(&self->base, credentials, failure);
+    failure_set(failure, ERROR_SHUTTING_DOWN, "the identity is being shut down");
 }
+
+/* A request that arrives meanwhile waits in a new ring, one that is cancelled still has valid
+ * neighbours; and a callback may free the source: so only local data is used. */
+static void requests_answer(
+    struct ring *requests, struct credentials *credentials, const struct failure *failure)
+{
+    struct ring waiting;
+
+    ring_take_all(requests, &waiting);
+    while (!ring_is_empty(&waiting)) {
+        struct credentials_request *request = RING_MEMBER(
+            ring_pop(&waiting), struct credentials_request, link);
+
+        request->is_waiting = false;
+        request->done(request->data, credentials, failure);
+    }
+}
+
+/* The valid credentials for an answer, held; or NULL. */
+static struct credentials *source_take(struct source *source)
+{
+    if (!source_is_valid(source))
+        return NULL;
+    source->used = true;
+    if (!source->fetching)
+        source_schedule(source);
+    return credentials_ref(source->current);
+}
+
+static struct failure source_failure(const struct source *source)
+{
+    struct failure failure = source->failure;
+
+    if (failure.retry_after_ms < source_pause_left(source))
+        failure.retry_after_ms = source_pause_left(source);
+    return failure;
+}
+
+static void source_answer_finished(struct source *source)
+{
+    struct credentials *credentials = source->answer;
+    struct failure failure;
+
+    source->answer = NULL;
+    if (credentials == NULL)
+        failure = source_failure(source);
+    requests_answer(&source->waiting, credentials, credentials == NULL ? &failure : NULL);
+    credentials_unref(credentials);
+}
+
+/* Answers the waiting requests with the present state. An answer often finishes the fetch of
+ * another source: its requests are answered after the first callback has returned, not from within
+ * it, so that each function is on the stack only once. The source may be freed afterwards. */
+static void source_answer(struct source *source)
+{
+    struct sources *pool = source->pool;
+
+    source->answer = source_take(source);
+    ring_add(&pool->finished, &source->finished);
+    if (pool->answering)
+        return;
+    pool->answering = true;
+    while (!ring_is_empty(&pool->finished))
+        source_answer_finished(RING_MEMBER(ring_pop(&pool->finished), struct source, finished));
+    pool->answering = false;
+}
+
+/* The source may be freed afterwards. */
+static void source_fetch(struct source *source)
+{
+    source->was_stale = source->stale;
+    source->stale = false;
+    source->is_troubled = false;
+    source->fetching = true;
+    if (source_is_valid(source))
+        loop_timer_start(source->timer, PATIENCE_MS);
+    else
+        loop_timer_stop(source->timer);
+    source->provider->ops->fetch(source->provider);
+}
+
+static void on_timer(void *data)
+{
+    struct source *source = data;
+
+    if (source->fetching) {
+        if (!ring_is_empty(&source->waiting) && source_is_valid(source))
+            source_answer(source);
+    } else if (source->used && source_need(source) != NEED_NOTHING &&
+               source_pause_left(source) == 0) {
+        source_fetch(source);
+    } else {
+        source_schedule(source);
+    }
+}
+
+/* For NEED_ADVISORY the timer starts the refresh. */
+static bool source_must_wait(const struct source *source)
+{
+    return !ring_is_empty(&source->finished) ||
+           (source_need(source) == NEED_MANDATORY &&
+               (source->fetching || source_pause_left(source) == 0));
+}
+
+static void source_wait(struct source *source, struct credentials_request *request)
+{
+    bool is_first = ring_is_empty(&source->waiting);
+
+    request->is_waiting = true;
+    ring_add(&source->waiting, &request->link);
+    if (!ring_is_empty(&source->finished))
+        return;
+    if (!source->fetching) {
+        source_fetch(source);
+        return;
+    }
+    if (is_first && source_is_valid(source))
+        loop_timer_start(source->timer, PATIENCE_MS);
+    /* The next attempt may come after this request's deadline. */
+    if (source->is_troubled && request->trouble != NULL)
+        request->trouble(request->data, &source->trouble);
+}
+
+/* ---- the choice of a chain ---- */
 
 /* 0 with source->below, or -1 with source->failure. */
-static int source_settle(struct chain *self)
+static int chain_settle(struct source *source)
 {
-    struct source *source = self->source;
     struct chain_choice choice = {.spec = {.region = source->spec.region}};
     struct source *chosen;
 
+    source->failed = true;
     if (chain_choose(&source->pool->context, &choice, &source->failure) < 0)
         return -1;
     chosen = source_acquire(source->pool, choice.kind, &choice.spec);
@@ -212,56 +259,195 @@ static int source_settle(struct chain *self)
     source_release(source->below);
     source->below = chosen;
     source->reconsider = false;
-    source->failure.code = ERROR_NONE;
+    source->failed = false;
     facts_set(&source->facts.why, choice.why);
     return 0;
 }
 
-static void chain_fetch(struct provider *provider)
+/* The source that answers the requests; NULL with source->failure. A chain does not choose again
+ * while requests wait for its present choice. */
+static struct source *source_choose(struct source *source)
 {
-    struct chain *self = (struct chain *)provider;
-    struct source *source = self->source;
+    if (source->provider != NULL)
+        return source;
+    if (source->below == NULL || (source->reconsider && ring_is_empty(&source->below->waiting)))
+        chain_settle(source);
+    return source->below;
+}
 
-    if ((source->below == NULL || source->reconsider) && source_settle(self) < 0 &&
-        source->below == NULL)
-        provider_finish(provider, NULL, &source->failure);
+void source_get(struct source *source, struct credentials_request *request)
+{
+    struct source *chosen = source->closing ? NULL : source_choose(source);
+    struct credentials *credentials = NULL;
+    struct failure failure;
+
+    if (chosen != NULL && source_must_wait(chosen)) {
+        source_wait(chosen, request);
+        return;
+    }
+    if (source->closing)
+        set_shutting_down(&failure);
+    else if (chosen == NULL)
+        failure = source->failure;
+    else if ((credentials = source_take(chosen)) == NULL)
+        failure = source_failure(chosen);
+    request->done(request->data, credentials, credentials == NULL ? &failure : NULL);
+    credentials_unref(credentials);
+}
+
+void source_cancel(struct credentials_request *request)
+{
+    if (request->is_waiting)
+        ring_remove(&request->link);
+    request->is_waiting = false;
+}
+
+/* ---- the end of a fetch ---- */
+
+static int64_t advisory_window(int64_t life)
+{
+    size_t i = 0;
+
+    while (life > windows[i].life_ms)
+        i++;
+    return life / 2 < windows[0].advisory_ms ? life / 2 : windows[i].advisory_ms;
+}
+
+static void source_keep(struct source *source, struct credentials *credentials)
+{
+    int64_t life = saturating_subtract(credentials->expires_ms, source_wall(source));
+    int64_t advisory = advisory_window(life);
+    int64_t mandatory = life / 10 < MANDATORY_MS ? life / 10 : MANDATORY_MS;
+
+    if (source->current != credentials)
+        log_event(LOG_LEVEL_INFO, "credentials_fetched", LOG_TEXT("kind", source->facts.kind),
+            LOG_TEXT("role", source->facts.role != NULL ? source->facts.role : ""),
+            LOG_NUMBER("expires_in_s",
+                credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE ? -1 : life / 1000));
+    credentials_ref(credentials);
+    credentials_unref(source->current);
+    source->current = credentials;
+    source->failed = false;
+    source->refusals = 0;
+    source->faults = 0;
+    source->used = false;
+    if (credentials->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        return;
+    source->mandatory_at = saturating_subtract(credentials->expires_ms, mandatory);
+    /* Pods that started together must not refresh together. */
+    source->advisory_at = saturating_add(saturating_subtract(credentials->expires_ms, advisory),
+        source_random_below(source, (advisory - mandatory) / 4));
+}
+
+static bool is_refusal(const struct failure *failure)
+{
+    return failure->code == ERROR_ACCESS_DENIED ||
+           (failure->aws_code[0] != '\0' && !failure->retryable);
+}
+
+/* A fault of a service, not a missing file: checking a file again costs nothing. */
+static bool is_fault(const struct failure *failure)
+{
+    return failure->code == ERROR_AWS_UNAVAILABLE || failure->code == ERROR_THROTTLED;
+}
+
+static void source_set_pauses(struct source *source)
+{
+    int64_t pause = PAUSE_MAX_MS;
+    int64_t fault;
+
+    source->refusals = is_refusal(&source->failure) ? source->refusals + 1 : 0;
+    source->faults = is_fault(&source->failure) && !source_is_valid(source) ? source->faults + 1
+                                                                            : 0;
+    fault = backoff_ms(FAULT_MS, FAULT_MAX_MS, source->faults > 0 ? source->faults - 1 : 0);
+    source->memory_ms = source->refusals > 0 ? backoff_refused_ms(source->refusals - 1)
+                                             : fault / 2 + source_random_below(source, fault / 2);
+    if (source_is_valid(source) && source->current->expires_ms == CREDENTIALS_NEVER_EXPIRE)
+        pause = PAUSE_MIN_MS; /* a file that is being replaced: present again in a moment */
+    else if (source_is_valid(source) &&
+             saturating_subtract(source->current->expires_ms, source_wall(source)) / 4 < pause)
+        pause = saturating_subtract(source->current->expires_ms, source_wall(source)) / 4;
+    if (pause < PAUSE_MIN_MS)
+        pause = PAUSE_MIN_MS;
+    source->pause_ms = pause + source_random_below(source, pause + 1);
+}
+
+static void source_remember(struct source *source, const struct failure *failure)
+{
+    log_failure(LOG_LEVEL_WARN,
+        source_is_valid(source) ? "credentials_refresh_failed" : "credentials_failed",
+        source->facts.kind, failure);
+    source->failed = true;
+    source->failure = *failure;
+    source->failed_at = loop_now(source->pool->context.loop);
+    source->stale |= source->was_stale;
+    source_set_pauses(source);
+}
+
+/* Whether the received credentials can be used; else *failure. */
+static bool source_accepts(
+    const struct source *source, const struct credentials *credentials, struct failure *failure)
+{
+    aws_client_check_clock(source->pool->context.client, credentials->expires_ms);
+    if (credentials->expires_ms > source_wall(source))
+        return true;
+    failure_set(failure, ERROR_CREDENTIALS,
+        "%s: the received credentials expired %lld s ago; is this machine's clock right?",
+        source->facts.kind,
+        (long long)(saturating_subtract(source_wall(source), credentials->expires_ms) / 1000));
+    failure->stage = STAGE_CLOCK;
+    return false;
+}
+
+static void on_fetched(void *data, const struct fetch_end *end)
+{
+    struct source *source = data;
+    const struct failure *failure = end->failure;
+    struct failure expired;
+
+    if (end->credentials == NULL && failure == NULL) {
+        if (end->refused != NULL)
+            sources_refused(source->pool, end->refused, end->refused_code);
+        source_get(source->below, &source->base);
+        return;
+    }
+    if (end->credentials != NULL && !source_accepts(source, end->credentials, &expired))
+        failure = &expired;
+    if (failure == NULL)
+        source_keep(source, end->credentials);
     else
-        provider_get(source->below->provider, &self->request);
+        source_remember(source, failure);
+    source->fetching = false;
+    if (!ring_is_empty(&source->waiting))
+        source_answer(source);
+    else
+        source_schedule(source);
 }
 
-static void chain_destroy(struct provider *provider)
+static void on_trouble(void *data, const struct failure *failure)
 {
-    struct chain *self = (struct chain *)provider;
+    struct source *source = data;
 
-    provider_cancel(&self->request);
-    free(self);
+    source->trouble = *failure;
+    source->is_troubled = true;
+    RING_EACH(at, &source->waiting) {
+        struct credentials_request *request = RING_MEMBER(at, struct credentials_request, link);
+
+        if (request->trouble != NULL)
+            request->trouble(request->data, failure);
+    }
 }
 
-static const struct provider_ops chain_ops = {
-    .kind = "chain", .fetch = chain_fetch, .destroy = chain_destroy};
+static const struct provider_owner source_owner = {.done = on_fetched, .trouble = on_trouble};
 
-static struct provider *chain_create(struct source *source)
+static void on_base(void *data, struct credentials *credentials, const struct failure *failure)
 {
-    struct chain *self = calloc(1, sizeof(*self));
+    struct source *source = data;
 
-    if (self == NULL)
-        return NULL;
-    provider_init(&self->base, &chain_ops);
-    self->source = source;
-    self->request.done = on_member;
-    self->request.trouble = provider_trouble;
-    self->request.data = self;
-    source->facts.kind = chain_ops.kind;
-    source_settle(self); /* for whoami, which may be called first */
-    return &self->base;
+    source->provider->ops->resume(source->provider, credentials, failure);
 }
 
 /* ---- one function for each kind: from its spec to a provider ---- */
-
-static struct provider *make_chain(struct source *source)
-{
-    return chain_create(source);
-}
 
 static struct provider *make_static(struct source *source)
 {
@@ -276,66 +462,48 @@ static struct provider *make_static(struct source *source)
     return static_create(&options);
 }
 
-static struct provider *source_make_web_identity(struct source *source, struct value_ref role)
+static struct provider *make_web_identity(struct source *source)
 {
     const struct identity_context *context = &source->pool->context;
     struct web_identity_options options = {
         .context = context,
         .facts = &source->facts,
         .token_file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE"),
-        .role = role,
+        .role = {.source = SOURCE_ENVIRONMENT, .text = "AWS_ROLE_ARN", .origin = "web identity"},
         .region = source->spec.region,
     };
 
+    if (source->kind == SOURCE_KIND_AWS)
+        options.role = source->spec.role;
     return web_identity_create(&options);
-}
-
-static struct provider *make_web_identity_by_environment(struct source *source)
-{
-    struct value_ref role = {
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_ROLE_ARN", .origin = "web identity"};
-
-    return source_make_web_identity(source, role);
-}
-
-static void base_refused(void *data, const struct credentials *credentials, const char *aws_code)
-{
-    sources_refused(data, credentials, aws_code);
 }
 
 static struct provider *make_assume_role(struct source *source)
 {
-    struct sources *pool = source->pool;
+    const struct identity_context *context = &source->pool->context;
     bool on_web_identity = source->spec.kind == IDENTITY_WEB_IDENTITY;
     struct identity_spec base = {.region = source->spec.region};
     struct assume_role_options options = {
-        .context = &pool->context,
+        .context = context,
         .facts = &source->facts,
-        .base_refused = base_refused,
-        .base_data = pool,
         .role = source->spec.role,
         .external_id = source->spec.external_id,
-        .base_role = on_web_identity ? context_variable(&pool->context, "AWS_ROLE_ARN") : NULL,
+        .base_role = on_web_identity ? context_variable(context, "AWS_ROLE_ARN") : NULL,
         .region = source->spec.region,
     };
 
     source->below = source_acquire(
-        pool, on_web_identity ? SOURCE_KIND_WEB_IDENTITY : SOURCE_KIND_CHAIN, &base);
+        source->pool, on_web_identity ? SOURCE_KIND_WEB_IDENTITY : SOURCE_KIND_CHAIN, &base);
     if (source->below == NULL)
         return NULL;
-    options.base = source->below->provider;
+    /* The rule of podIdentity `aws`; without a token file AssumeRole is the first attempt. */
+    if (source->kind == SOURCE_KIND_AWS &&
+        context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL) {
+        options.web_identity = make_web_identity(source);
+        if (options.web_identity == NULL)
+            return NULL;
+    }
     return assume_role_create(&options);
-}
-
-static struct provider *make_aws(struct source *source)
-{
-    struct provider *assume_role;
-
-    /* Without a token file AssumeRole is the first attempt. */
-    assume_role = make_assume_role(source);
-    if (context_variable(&source->pool->context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL)
-        return assume_role;
-    return aws_rule_create(source_make_web_identity(source, source->spec.role), assume_role);
 }
 
 static struct provider *make_profile(struct source *source)
@@ -353,23 +521,25 @@ static struct provider *make_imds(struct source *source)
     return imds_create(&source->pool->context, &source->facts, source->kind == SOURCE_KIND_KIAM);
 }
 
-static const struct source_maker {
-    struct provider *(*make)(struct source *source);
-    bool cached;
-} makers[] = {
-    [SOURCE_KIND_CHAIN] = {make_chain, false},
-    [SOURCE_KIND_STATIC] = {make_static, true},
-    [SOURCE_KIND_WEB_IDENTITY] = {make_web_identity_by_environment, true},
-    [SOURCE_KIND_AWS] = {make_aws, true},
-    [SOURCE_KIND_ASSUME_ROLE] = {make_assume_role, true},
-    [SOURCE_KIND_PROFILE] = {make_profile, true},
-    [SOURCE_KIND_CONTAINER] = {make_container, true},
-    [SOURCE_KIND_IMDS] = {make_imds, true},
-    [SOURCE_KIND_KIAM] = {make_imds, true},
+static struct provider *(*const makers[SOURCE_KINDS])(struct source *source) = {
+    [SOURCE_KIND_CHAIN] = NULL, /* it has none */
+    [SOURCE_KIND_STATIC] = make_static,
+    [SOURCE_KIND_WEB_IDENTITY] = make_web_identity,
+    [SOURCE_KIND_AWS] = make_assume_role,
+    [SOURCE_KIND_ASSUME_ROLE] = make_assume_role,
+    [SOURCE_KIND_PROFILE] = make_profile,
+    [SOURCE_KIND_CONTAINER] = make_container,
+    [SOURCE_KIND_IMDS] = make_imds,
+    [SOURCE_KIND_KIAM] = make_imds,
 };
-_Static_assert(sizeof(makers) / sizeof(makers[0]) == SOURCE_KINDS, "each kind has a maker");
 
 /* ---- the pool ---- */
+
+void sources_init(struct sources *pool, const struct identity_context *context)
+{
+    *pool = (struct sources){.context = *context};
+    ring_init(&pool->finished);
+}
 
 static bool asks_sts(enum source_kind kind)
 {
@@ -400,11 +570,47 @@ static struct identity_spec source_reduce(
 
 static void source_free(struct source *source)
 {
+    struct failure failure;
+
+    source->closing = true;
+    set_shutting_down(&failure);
+    ring_remove(&source->finished);
+    credentials_unref(source->answer);
+    requests_answer(&source->waiting, NULL, &failure);
+    source_cancel(&source->base);
     provider_destroy(source->provider);
     source_release(source->below);
+    loop_timer_destroy(source->timer);
+    credentials_unref(source->current);
     facts_clear(&source->facts);
     identity_spec_clear(&source->spec);
     free(source);
+}
+
+void source_set_provider(struct source *source, struct provider *provider)
+{
+    provider_destroy(source->provider);
+    source->provider = provider;
+    provider->owner = &source_owner;
+    provider->data = source;
+}
+
+/* 0 or -ENOMEM */
+static int source_begin(struct source *source)
+{
+    struct provider *provider;
+
+    if (makers[source->kind] == NULL) {
+        source->facts.kind = "chain";
+        chain_settle(source); /* for whoami, which may be called first */
+        return 0;
+    }
+    source->timer = loop_timer_create(source->pool->context.loop, on_timer, source);
+    provider = source->timer != NULL ? makers[source->kind](source) : NULL;
+    if (provider == NULL)
+        return -ENOMEM;
+    source_set_provider(source, provider);
+    return 0;
 }
 
 static struct source *source_create(
@@ -414,18 +620,14 @@ static struct source *source_create(
 
     if (source == NULL)
         return NULL;
-    if (identity_spec_copy(&source->spec, spec) < 0) {
-        free(source);
-        return NULL;
-    }
     source->pool = pool;
     source->references = 1;
     source->kind = kind;
-    source->cached = makers[kind].cached;
-    source->provider = makers[kind].make(source);
-    if (source->cached)
-        source->provider = cached_create(&pool->context, &source->facts, source->provider);
-    if (source->provider == NULL) {
+    source->base = (struct credentials_request){
+        .done = on_base, .trouble = on_trouble, .data = source};
+    ring_init(&source->waiting);
+    ring_init(&source->finished);
+    if (identity_spec_copy(&source->spec, spec) < 0 || source_begin(source) < 0) {
         source_free(source);
         return NULL;
     }
@@ -461,118 +663,46 @@ void source_release(struct source *source)
     source_free(source);
 }
 
-const struct source *source_keeper(const struct source *source)
+struct source *source_keeper(struct source *source)
 {
-    while (source != NULL && !source->cached)
+    while (source != NULL && source->provider == NULL)
         source = source->below;
     return source;
+}
+
+static void source_refused(
+    struct source *source, const struct credentials *credentials, const char *aws_code)
+{
+    if (source->current == NULL || source->current != credentials)
+        return;
+    if (strncmp(aws_code, "ExpiredToken", strlen("ExpiredToken")) != 0) {
+        /* A fetch under way already brings new credentials: it is worth waiting for. */
+        *(source->fetching ? &source->was_stale : &source->stale) = true;
+        return;
+    }
+    credentials_unref(source->current);
+    source->current = NULL;
 }
 
 void sources_refused(
     struct sources *pool, const struct credentials *credentials, const char *aws_code)
 {
     for (struct source *source = pool->first; source != NULL; source = source->next)
-        if (source->cached)
-            cached_refused(source->provider, credentials, aws_code);
+        source_refused(source, credentials, aws_code);
 }
 
 void source_refresh(struct source *source)
 {
     for (; source != NULL; source = source->below) {
         source->reconsider = true;
-        if (source->cached)
-            cached_refresh(source->provider);
+        source->stale = true;
+        source->pause_ms = 0;
+        source->memory_ms = 0;
+        source->faults = 0;
     }
 }
 
-/* ---- aws rule ---- */
-
-struct aws_rule {
-    struct provider base;
-    struct provider *web_identity; /* owned, as the next */
-    struct provider *assume_role;
-    struct provider_request request; /* to the provider that is being tried */
-    struct failure refusal;          /* of the web identity */
-};
-
-static void on_assume_role(
-    void *data, struct credentials *credentials, const struct failure *failure)
+const struct credentials *source_credentials(const struct source *source)
 {
-    struct aws_rule *self = data;
-    struct failure both;
-
-    if (credentials != NULL) {
-        provider_finish(&self->base, credentials, NULL);
-        return;
-    }
-    both = *failure;
-    failure_explain(&both, "before that, %.180s", self->refusal.message);
-    provider_finish(&self->base, NULL, &both);
-}
-
-static void on_web_identity(
-    void *data, struct credentials *credentials, const struct failure *failure)
-{
-    struct aws_rule *self = data;
-
-    if (credentials != NULL || !web_identity_refused(failure)) {
-        provider_finish(&self->base, credentials, failure);
-        return;
-    }
-    self->refusal = *failure;
-    self->request.done = on_assume_role;
-    provider_get(self->assume_role, &self->request);
-}
-
-/* The auth parameter awsRoleArn is empty, so there is nothing to assume. */
-static void on_base(void *data, struct credentials *credentials, const struct failure *failure)
-{
-    struct aws_rule *self = data;
-
-    provider_finish(&self->base, credentials, failure);
-}
-
-static void aws_rule_fetch(struct provider *provider)
-{
-    struct aws_rule *self = (struct aws_rule *)provider;
-
-    if (!assume_role_has_role(self->assume_role)) {
-        self->request.done = on_base;
-        provider_get(self->assume_role, &self->request);
-        return;
-    }
-    self->request.done = on_web_identity;
-    provider_get(self->web_identity, &self->request);
-}
-
-static void aws_rule_destroy(struct provider *provider)
-{
-    struct aws_rule *self = (struct aws_rule *)provider;
-
-    provider_cancel(&self->request);
-    provider_destroy(self->web_identity);
-    provider_destroy(self->assume_role);
-    free(self);
-}
-
-static const struct provider_ops aws_rule_ops = {
-    .kind = "aws", .fetch = aws_rule_fetch, .destroy = aws_rule_destroy};
-
-/* Takes over both, even if one is NULL (out of memory): then the result is NULL. */
-static struct provider *aws_rule_create(struct provider *web_identity, struct provider *assume_role)
-{
-    struct aws_rule *self = calloc(1, sizeof(*self));
-
-    if (self == NULL || web_identity == NULL || assume_role == NULL) {
-        provider_destroy(web_identity);
-        provider_destroy(assume_role);
-        free(self);
-        return NULL;
-    }
-    provider_init(&self->base, &aws_rule_ops);
-    self->web_identity = web_identity;
-    self->assume_role = assume_role;
-    self->request.trouble = provider_trouble;
-    self->request.data = self;
-    return &self->base;
+    return source_is_valid(source) ? source->current : NULL;
 }

@@ -2,9 +2,9 @@
 #include "agent/credentials/static.h"
 
 #include "agent/aws/sigv4.h"
-#include "agent/credentials/credentials_json.h"
 #include "agent/credentials/provider.h"
 #include "agent/file.h"
+#include "agent/json_value.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,18 +63,18 @@ static int value_read_environment(const struct value_ref *ref, const char *(*get
 static int read_member(
     struct buffer *content, const char *key, struct buffer *out, char *why, size_t why_size)
 {
-    struct field field = {.name = key};
-    int r = fields_read(content->data, content->len, &field, 1, why, why_size);
+    struct json_field field = {.name = key};
+    int r = json_fields_read(content->data, content->len, &field, 1, why, why_size);
 
     if (r < 0)
         return r;
-    if (field.type != FIELD_TEXT) {
+    if (field.type != JSON_FIELD_TEXT) {
         snprintf(why, why_size, "the JSON object has no string named %s", key);
-        r = field.type == FIELD_ABSENT ? -ENOENT : -EINVAL;
+        r = field.type == JSON_FIELD_ABSENT ? -ENOENT : -EINVAL;
     } else {
         r = append_trimmed(out, field.text, strlen(field.text), why, why_size);
     }
-    fields_clear(&field, 1);
+    json_fields_clear(&field, 1);
     return r;
 }
 
@@ -291,7 +291,7 @@ struct provider *static_create(const struct static_options *options)
 
     if (self == NULL)
         return NULL;
-    provider_init(&self->base, &static_ops);
+    self->base.ops = &static_ops;
     self->options = *options;
     options->facts->kind = static_ops.kind;
     return &self->base;

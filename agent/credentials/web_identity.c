@@ -2,11 +2,11 @@
 #include "agent/credentials/web_identity.h"
 
 #include "agent/aws/sts.h"
-#include "agent/credentials/assume_role.h"
-#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/credentials_call.h"
 #include "agent/credentials/provider.h"
 #include "agent/credentials/static.h"
 #include "agent/file.h"
+#include "agent/json_value.h"
 #include "proto/base64.h"
 #include "proto/buffer.h"
 #include "proto/saturating.h"
@@ -44,16 +44,10 @@ static int base64url_decode(const char *text, size_t len, struct buffer *out)
     return out->failed ? -EINVAL : 0;
 }
 
-static void copy_claim(char *to, size_t size, const struct field *field)
-{
-    if (field->text != NULL)
-        utf8_copy(to, size, field->text, strlen(field->text));
-}
-
 static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
 {
     enum { ISSUER, SUBJECT, AUDIENCE, EXPIRES, COUNT };
-    struct field fields[COUNT] = {
+    struct json_field fields[COUNT] = {
         [ISSUER] = {.name = "iss"},
         [SUBJECT] = {.name = "sub"},
         [AUDIENCE] = {.name = "aud"},
@@ -61,14 +55,14 @@ static int read_payload(const struct buffer *payload, struct jwt_claims *claims)
     };
     char why[80];
 
-    if (fields_read(payload->data, payload->len, fields, COUNT, why, sizeof(why)) < 0)
+    if (json_fields_read(payload->data, payload->len, fields, COUNT, why, sizeof(why)) < 0)
         return -EINVAL;
-    copy_claim(claims->issuer, sizeof(claims->issuer), &fields[ISSUER]);
-    copy_claim(claims->subject, sizeof(claims->subject), &fields[SUBJECT]);
-    copy_claim(claims->audience, sizeof(claims->audience), &fields[AUDIENCE]);
+    json_field_copy(&fields[ISSUER], claims->issuer, sizeof(claims->issuer));
+    json_field_copy(&fields[SUBJECT], claims->subject, sizeof(claims->subject));
+    json_field_copy(&fields[AUDIENCE], claims->audience, sizeof(claims->audience));
     if (fields[EXPIRES].number > 0 && fields[EXPIRES].number <= EXPIRES_MAX)
         claims->expires_s = fields[EXPIRES].number;
-    fields_clear(fields, COUNT);
+    json_fields_clear(fields, COUNT);
     return 0;
 }
 
@@ -244,7 +238,7 @@ void token_file_clear(struct token_file *file)
 struct web_identity {
     struct provider base;
     struct web_identity_options options;
-    struct sts_exchange exchange;
+    struct credentials_call call;
     struct token_file file; /* its token is kept during the STS request */
     struct buffer role;
     bool replayed;
@@ -347,21 +341,15 @@ bool web_identity_refused(const struct failure *failure)
 
 /* ---- the STS request ---- */
 
-static const char *web_identity_session_name(const struct web_identity *self)
-{
-    return self->options.session_name != NULL ? self->options.session_name
-                                              : self->options.context->session_name;
-}
-
 static void send_token(struct web_identity *self)
 {
     const char *role = buffer_string(&self->role);
 
-    snprintf(self->exchange.what, sizeof(self->exchange.what),
-        "AssumeRoleWithWebIdentity of role %s", role);
-    sts_web_identity_body(&self->exchange.form, role, web_identity_session_name(self),
+    snprintf(
+        self->call.what, sizeof(self->call.what), "AssumeRoleWithWebIdentity of role %s", role);
+    sts_web_identity_body(&self->call.form, role, self->options.session_name,
         (const char *)self->file.token.data, self->file.token.len, self->options.duration_s);
-    sts_exchange_start(&self->exchange, NULL);
+    credentials_call_start_sts(&self->call, self->options.region, NULL);
 }
 
 static void on_token(void *data, const struct failure *failure)
@@ -385,14 +373,14 @@ static bool web_identity_replay(struct web_identity *self)
     return true;
 }
 
-static void on_exchange(void *data, struct credentials *credentials, const struct failure *failure,
-    enum aws_outcome outcome)
+static void on_call_done(void *data, struct credentials *credentials, const struct failure *failure,
+    const struct aws_error *error)
 {
     struct web_identity *self = data;
 
     if (credentials != NULL)
         web_identity_end(self, credentials, NULL);
-    else if (outcome != AWS_EXPIRED || !web_identity_replay(self))
+    else if (error->outcome != AWS_EXPIRED || !web_identity_replay(self))
         web_identity_finish_explained(self, failure);
 }
 
@@ -406,12 +394,12 @@ static int web_identity_prepare(struct web_identity *self, struct failure *failu
 
     facts->kind = self->base.ops->kind;
     facts_set(&facts->token_file, self->options.token_file);
-    facts_set(&facts->session_name, web_identity_session_name(self));
+    facts_set(&facts->session_name, self->options.session_name);
     buffer_clear(&self->role);
     if (self->options.token_file == NULL)
         failure_set_settings(failure,
-            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: has the pod's service account "
-            "the annotation eks.amazonaws.com/role-arn, and was the pod made after it?");
+            "web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set: does the pod's service account "
+            "have the annotation eks.amazonaws.com/role-arn, and was the pod created after it?");
     else
         r = value_read(&self->options.role, self->options.context->getenv, &self->role, failure);
     if (r == -ENODATA)
@@ -438,7 +426,7 @@ static void web_identity_destroy(struct provider *provider)
 {
     struct web_identity *self = (struct web_identity *)provider;
 
-    sts_exchange_clear(&self->exchange);
+    credentials_call_clear(&self->call);
     token_file_clear(&self->file);
     buffer_free(&self->role);
     free(self);
@@ -455,12 +443,14 @@ struct provider *web_identity_create(const struct web_identity_options *options)
     if (self == NULL)
         return NULL;
     self->options = *options;
+    if (self->options.session_name == NULL)
+        self->options.session_name = options->context->session_name;
     if (token_file_init(&self->file, options->context, options->token_file, on_token, self) < 0) {
         free(self);
         return NULL;
     }
-    provider_init(&self->base, &web_identity_ops);
-    sts_exchange_init(&self->exchange, options->context, options->region, on_exchange, self);
+    self->base.ops = &web_identity_ops;
+    credentials_call_init(&self->call, options->context, on_call_done, self);
     buffer_init_secret(&self->role, VALUE_BYTES);
     web_identity_prepare(self, &failure); /* for whoami, which may be called first */
     return &self->base;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Method diagnose: what surrounds a count and no other method shows. Sends no request to AWS. */
 #include "agent/aws/proxy.h"
-#include "agent/aws/tls_certificate.h"
-#include "agent/aws/trust.h"
+#include "agent/aws/tls.h"
 #include "agent/endpoint.h"
 #include "agent/ipc/methods.h"
 #include "agent/ipc/server.h"
@@ -121,7 +120,7 @@ static void pack_endpoints(struct map *outer, const struct server *server)
 
 static void pack_ca(struct map *outer, const char *chosen)
 {
-    const char *path = chosen != NULL ? chosen : trust_default_bundle();
+    const char *path = chosen != NULL ? chosen : tls_default_bundle();
     const char *name;
     char why[512];
     struct map map = map_begin_in(outer, "ca");

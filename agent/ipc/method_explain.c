@@ -471,10 +471,10 @@ static void on_credentials(
 static struct credentials *credentials_at_hand(struct identity *identity)
 {
     struct credentials *credentials = NULL;
-    struct provider_request request = {.done = on_credentials, .data = &credentials};
+    struct credentials_request request = {.done = on_credentials, .data = &credentials};
 
     identity_get(identity, &request);
-    identity_cancel(&request);
+    source_cancel(&request);
     return credentials;
 }
 

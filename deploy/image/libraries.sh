@@ -242,7 +242,7 @@ case $flavour in
     build_msgpack
     build_nghttp2
     build_expat
-    # The agent loads the CA bundle itself (agent/aws/tls_bearssl.c).
+    # The agent loads the CA bundle itself (agent/aws/tls.c).
     build_curl "--with-bearssl=$dir" --without-ca-bundle
     ;;
   openssl)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of credential endpoints and the claims of tokens. */
-#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/metadata.h"
 #include "agent/credentials/web_identity.h"
 #include "tests/fuzz/fuzz.h"
 

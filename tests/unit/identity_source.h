@@ -1,57 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cache in front of a source of credentials that the test drives. */
+/* A source of credentials whose provider the test drives. */
 #ifndef TALLY_TESTS_UNIT_IDENTITY_SOURCE_H
 #define TALLY_TESTS_UNIT_IDENTITY_SOURCE_H
 
-#include "agent/credentials/cached.h"
+#include "agent/credentials/source.h"
 #include "tests/unit/identity_world.h"
 
-/* The source behind the cache: counts its fetches and ends them when the test says so, or at
- * once where `instant` is set. */
-struct source {
+/* The provider of the source: counts its fetches and ends them when the test says so, or at once
+ * where `instant` is set. */
+struct driven {
     struct provider base;
-    int *fetches;
     struct credentials *instant;
 };
 
-static inline void source_fetch(struct provider *provider)
-{
-    struct source *source = (struct source *)provider;
+static struct world world;
+static struct driven *driven;
+static struct source *source;
+static int fetches;
+static int destroyed;
 
-    (*source->fetches)++;
-    if (source->instant != NULL)
-        provider_finish(provider, source->instant, NULL);
+static inline void driven_fetch(struct provider *provider)
+{
+    fetches++;
+    if (driven->instant != NULL)
+        provider_finish(provider, driven->instant, NULL);
 }
 
-static inline void source_destroy(struct provider *provider)
+static inline void driven_destroy(struct provider *provider)
 {
+    destroyed++;
     free(provider);
 }
 
-static const struct provider_ops source_ops = {
-    .kind = "source", .fetch = source_fetch, .destroy = source_destroy};
-
-static struct world world;
-static struct source *source;
-static struct provider *cached;
-static int fetches;
-static const struct facts facts = {.kind = "source"};
+static const struct provider_ops driven_ops = {
+    .kind = "driven", .fetch = driven_fetch, .destroy = driven_destroy};
 
 static inline void start(void)
 {
     world_open(&world);
     fetches = 0;
-    source = calloc(1, sizeof(*source));
-    CHECK(source != NULL);
-    provider_init(&source->base, &source_ops);
-    source->fetches = &fetches;
-    cached = cached_create(&world.context, &facts, &source->base);
-    CHECK(cached != NULL);
+    destroyed = 0;
+    driven = calloc(1, sizeof(*driven));
+    CHECK(driven != NULL);
+    driven->base.ops = &driven_ops;
+    source = world_source(&world, &driven->base);
 }
 
 static inline void stop(void)
 {
-    provider_destroy(cached);
+    source_release(source);
     world_close(&world);
 }
 
@@ -61,8 +58,8 @@ static inline void succeed_until(const char *key_id, int64_t expires_ms)
         key_id, "secret", "token", expires_ms, NULL);
 
     CHECK(credentials != NULL);
-    CHECK(source->base.fetching);
-    provider_finish(&source->base, credentials, NULL);
+    CHECK(source->fetching);
+    provider_finish(&driven->base, credentials, NULL);
     credentials_unref(credentials);
 }
 
@@ -76,8 +73,8 @@ static inline void fail_with(enum error_code code, const char *message)
     struct failure failure;
 
     failure_set(&failure, code, "%s", message);
-    CHECK(source->base.fetching);
-    provider_finish(&source->base, NULL, &failure);
+    CHECK(source->fetching);
+    provider_finish(&driven->base, NULL, &failure);
 }
 
 /* Asks; the answer's key id, "" for a failure, "waits" where no answer came. */
@@ -86,9 +83,9 @@ static inline const char *ask(void)
     static char key_id[40];
     struct asker asker = {0};
 
-    asker_ask(&asker, cached);
+    asker_ask_source(&asker, source);
     if (asker.answers == 0) {
-        provider_cancel(&asker.request);
+        source_cancel(&asker.request);
         return "waits";
     }
     snprintf(key_id, sizeof(key_id), "%s",
@@ -102,7 +99,7 @@ static inline struct failure ask_failure(void)
     struct asker asker = {0};
     struct failure failure;
 
-    asker_ask(&asker, cached);
+    asker_ask_source(&asker, source);
     CHECK_INT(1, asker.answers);
     CHECK(asker.credentials == NULL);
     failure = asker.failure;

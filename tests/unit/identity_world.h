@@ -4,7 +4,7 @@
 #ifndef TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 #define TALLY_TESTS_UNIT_IDENTITY_WORLD_H
 
-#include "agent/credentials/provider.h"
+#include "agent/credentials/source.h"
 #include "tests/fake/fake_http.h"
 #include "tests/fake/fake_loop.h"
 #include "tests/unit/test.h"
@@ -22,6 +22,7 @@ struct world {
     struct loop *loop;
     struct http *http;
     struct identity_context context;
+    struct sources sources;
     char folder[64];
 };
 
@@ -71,6 +72,7 @@ static inline void world_open(struct world *world)
         .random = world_random,
         .session_name = "tally-pod-7",
     };
+    sources_init(&world->sources, &world->context);
     snprintf(world->folder, sizeof(world->folder), "/tmp/tally-identity-XXXXXX");
     CHECK(mkdtemp(world->folder) != NULL);
 }
@@ -126,7 +128,7 @@ static inline const char *world_write(
 
 /* Someone who wants credentials. */
 struct asker {
-    struct provider_request request;
+    struct credentials_request request; /* to a source */
     int answers;
     struct credentials *credentials; /* of the last answer, held */
     struct failure failure;
@@ -144,11 +146,45 @@ static inline void asker_done(
     asker->failure = failure != NULL ? *failure : (struct failure){.code = ERROR_NONE};
 }
 
-static inline void asker_ask(struct asker *asker, struct provider *provider)
+static inline void asker_ask_source(struct asker *asker, struct source *source)
 {
     asker->request.done = asker_done;
     asker->request.data = asker;
-    provider_get(provider, &asker->request);
+    source_get(source, &asker->request);
+}
+
+/* A provider without a source: the asker owns it during the fetch. */
+static inline void asker_fetched(void *data, const struct fetch_end *end)
+{
+    asker_done(data, end->credentials, end->failure);
+}
+
+static inline void asker_trouble(void *data, const struct failure *failure)
+{
+    const struct asker *asker = data;
+
+    if (asker->request.trouble != NULL)
+        asker->request.trouble(asker->request.data, failure);
+}
+
+static const struct provider_owner asker_owner = {.done = asker_fetched, .trouble = asker_trouble};
+
+static inline void asker_ask(struct asker *asker, struct provider *provider)
+{
+    provider->owner = &asker_owner;
+    provider->data = asker;
+    provider->ops->fetch(provider);
+}
+
+/* A source for this provider, which is taken over. */
+static inline struct source *world_source(struct world *world, struct provider *provider)
+{
+    static const struct identity_spec spec = {.kind = IDENTITY_STATIC};
+    struct source *source = source_acquire(&world->sources, SOURCE_KIND_STATIC, &spec);
+
+    CHECK(source != NULL);
+    source_set_provider(source, provider);
+    return source;
 }
 
 static inline void asker_clear(struct asker *asker)

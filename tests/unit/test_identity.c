@@ -93,7 +93,7 @@ TEST(the_last_holder_may_let_go_in_the_callback)
     };
 
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
-        struct provider_request request = {.done = release_in_callback};
+        struct credentials_request request = {.done = release_in_callback};
         struct identity *identity;
 
         start();

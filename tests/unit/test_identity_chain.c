@@ -210,6 +210,33 @@ TEST(the_metadata_service_is_asked_only_where_it_is_wanted)
     }
 }
 
+/* A new choice releases the old source, whose requests would end as SHUTTING_DOWN. */
+TEST(a_chain_chooses_again_only_after_its_waiting_requests_are_answered)
+{
+    struct identity_spec spec = {.kind = IDENTITY_CHAIN};
+    struct asker first = {0}, second = {0};
+    struct identity *identity;
+
+    start();
+    set_web_identity();
+    identity = identity_acquire(identities, &spec);
+    ask(&first, identity);
+    world_set("AWS_ACCESS_KEY_ID", "AKIANEW");
+    world_set("AWS_SECRET_ACCESS_KEY", "s");
+    identity_refresh(identity);
+    ask(&second, identity);
+    CHECK_INT(0, first.answers + second.answers);
+    answer_web_identity("ASIA1");
+    CHECK_STR("ASIA1", first.credentials->access_key_id);
+    CHECK_STR("ASIA1", second.credentials->access_key_id);
+    ask(&second, identity);
+    CHECK_STR("AKIANEW", second.credentials->access_key_id);
+    asker_clear(&first);
+    asker_clear(&second);
+    identity_release(identity);
+    stop();
+}
+
 TEST_MAIN(RUN(keys_of_the_environment_come_before_web_identity),
     RUN(half_a_configuration_is_an_error_and_never_another_identity),
     RUN(a_web_identity_that_fails_is_not_replaced),
@@ -217,5 +244,6 @@ TEST_MAIN(RUN(keys_of_the_environment_come_before_web_identity),
     RUN(aws_eks_needs_the_web_identity_and_takes_nothing_else),
     RUN(a_profile_comes_before_the_container_endpoint),
     RUN(a_profile_that_vanishes_makes_no_other_identity_until_a_reload),
+    RUN(a_chain_chooses_again_only_after_its_waiting_requests_are_answered),
     RUN(the_container_endpoint_comes_before_the_metadata_service),
     RUN(the_metadata_service_is_asked_only_where_it_is_wanted))

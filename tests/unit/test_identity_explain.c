@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/provider.h"
+#include "agent/library_text.h"
 #include "tests/unit/test.h"
 
 static struct failure failure;
@@ -57,7 +58,7 @@ TEST(tokens_are_taken_out)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         failure_set(&failure, ERROR_CREDENTIALS, "%s", cases[i].message);
-        failure_hide_tokens(&failure);
+        library_text_hide_tokens(failure.message);
         CHECK_STR(cases[i].shown, failure.message);
     }
 }

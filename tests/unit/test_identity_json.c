@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/credentials/credentials_json.h"
+#include "agent/credentials/metadata.h"
 #include "agent/credentials/web_identity.h"
+#include "agent/json_value.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@ static char why[200];
 TEST(fields_are_picked_by_name_and_type)
 {
     enum { TEXT, NUMBER, REAL, LIST, OTHER, NOTHING, ABSENT, COUNT };
-    struct field fields[COUNT] = {
+    struct json_field fields[COUNT] = {
         [TEXT] = {.name = "t"},
         [NUMBER] = {.name = "n"},
         [REAL] = {.name = "r"},
@@ -22,20 +23,20 @@ TEST(fields_are_picked_by_name_and_type)
     const char *json = "{\"t\":\"x\\u00e9\",\"n\":-7,\"r\":1.75e9,\"l\":[\"p\",\"q\"],\"o\":{},"
                        "\"z\":null,\"more\":[1,{}]}";
 
-    CHECK_INT(0, fields_read(json, strlen(json), fields, COUNT, why, sizeof(why)));
-    CHECK_INT(FIELD_TEXT, fields[TEXT].type);
+    CHECK_INT(0, json_fields_read(json, strlen(json), fields, COUNT, why, sizeof(why)));
+    CHECK_INT(JSON_FIELD_TEXT, fields[TEXT].type);
     CHECK_STR("x\xc3\xa9", fields[TEXT].text);
-    CHECK_INT(FIELD_NUMBER, fields[NUMBER].type);
+    CHECK_INT(JSON_FIELD_NUMBER, fields[NUMBER].type);
     CHECK_INT(-7, fields[NUMBER].number);
     CHECK_INT(1750000000, fields[REAL].number);
-    CHECK_INT(FIELD_TEXTS, fields[LIST].type);
+    CHECK_INT(JSON_FIELD_TEXTS, fields[LIST].type);
     CHECK_STR("p, q", fields[LIST].text);
-    CHECK_INT(FIELD_OTHER, fields[OTHER].type);
-    CHECK_INT(FIELD_ABSENT, fields[NOTHING].type);
-    CHECK_INT(FIELD_ABSENT, fields[ABSENT].type);
-    fields_clear(fields, COUNT);
+    CHECK_INT(JSON_FIELD_OTHER, fields[OTHER].type);
+    CHECK_INT(JSON_FIELD_ABSENT, fields[NOTHING].type);
+    CHECK_INT(JSON_FIELD_ABSENT, fields[ABSENT].type);
+    json_fields_clear(fields, COUNT);
     CHECK(fields[TEXT].text == NULL);
-    fields_clear(fields, COUNT);
+    json_fields_clear(fields, COUNT);
 }
 
 TEST(what_is_no_object_is_refused_without_quoting_it)
@@ -45,10 +46,11 @@ TEST(what_is_no_object_is_refused_without_quoting_it)
         "{\"t\":\"s3cret\",\"t\":1}"};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        struct field field = {.name = "t"};
+        struct json_field field = {.name = "t"};
 
         why[0] = '\0';
-        CHECK_INT(-EPROTO, fields_read(texts[i], strlen(texts[i]), &field, 1, why, sizeof(why)));
+        CHECK_INT(
+            -EPROTO, json_fields_read(texts[i], strlen(texts[i]), &field, 1, why, sizeof(why)));
         CHECK(why[0] != '\0');
         CHECK(strstr(why, "s3cret") == NULL);
         CHECK(field.text == NULL);
@@ -58,11 +60,11 @@ TEST(what_is_no_object_is_refused_without_quoting_it)
 TEST(deep_nesting_is_refused)
 {
     static char deep[100000];
-    struct field field = {.name = "t"};
+    struct json_field field = {.name = "t"};
 
     snprintf(deep, sizeof(deep), "{\"t\":");
     memset(deep + strlen(deep), '[', sizeof(deep) - strlen(deep));
-    CHECK_INT(-EPROTO, fields_read(deep, sizeof(deep), &field, 1, why, sizeof(why)));
+    CHECK_INT(-EPROTO, json_fields_read(deep, sizeof(deep), &field, 1, why, sizeof(why)));
 }
 
 /* ---- the token's claims ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/credentials/profile.h"
+#include "agent/credentials/profile_chain.h"
 #include "tests/unit/identity_world.h"
 
 /* ---- the INI text ---- */
@@ -236,7 +237,6 @@ TEST(a_role_may_stand_on_a_named_source)
         snprintf(config, sizeof(config), "[default]\nrole_arn=" ROLE_A "\ncredential_source=%s\n",
             cases[i].source);
         start(NULL, config, NULL);
-        provider_cancel(&asker.request);
         world_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/creds");
         if (fake_http_count() == 0)
             asker_ask(&asker, provider);
@@ -264,8 +264,9 @@ TEST(wrong_profiles_are_errors_that_say_what_is_wrong)
         {"a",
             "[profile a]\nrole_arn=r\nsource_profile=b\n[profile b]\nrole_arn=r\n"
             "source_profile=a\n",
-            "profile a: it stands on itself"},
-        {"a", "[profile a]\nrole_arn=r\nsource_profile=a\n", "profile a: it stands on itself"},
+            "profile a: its chain of source_profile leads back"},
+        {"a", "[profile a]\nrole_arn=r\nsource_profile=a\n",
+            "profile a: its chain of source_profile leads back"},
         {"a", "[profile a]\nrole_arn=r\nsource_profile=b\ncredential_source=Environment\n",
             "exclude each other"},
         {"a", "[profile a]\nrole_arn=r\ncredential_source=Else\n", "credential_source must be"},

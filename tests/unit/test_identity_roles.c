@@ -226,8 +226,45 @@ TEST(a_double_refusal_shows_both)
     stop();
 }
 
-TEST_MAIN(RUN(a_role_is_assumed_by_the_chain_with_its_external_id),
-    RUN(several_roles_stand_on_one_base), RUN(aws_eks_assumes_another_role_on_top_but_not_its_own),
+static const char *answered[2];
+static int answer_count;
+static char above[] = "above", below[] = "below";
+
+static void note_answer(void *data, struct credentials *credentials, const struct failure *failure)
+{
+    (void)failure;
+    CHECK(credentials != NULL);
+    answered[answer_count++] = data;
+}
+
+/* Else each source's answer would be sent from within that of the source below it. */
+TEST(a_source_answers_after_the_source_below_it_has_answered)
+{
+    struct identity_spec specs[2] = {
+        {.kind = IDENTITY_WEB_IDENTITY, .role = literal(ROLE_A)}, {.kind = IDENTITY_WEB_IDENTITY}};
+    struct credentials_request requests[2] = {
+        {.done = note_answer, .data = above}, {.done = note_answer, .data = below}};
+    struct identity *held[2];
+
+    start();
+    set_web_identity();
+    answer_count = 0;
+    for (int i = 0; i < 2; i++) {
+        held[i] = identity_acquire(identities, &specs[i]);
+        identity_get(held[i], &requests[i]);
+    }
+    answer_web_identity("ASIA1");
+    CHECK_INT(2, answer_count);
+    CHECK_STR("below", answered[0]);
+    CHECK_STR("above", answered[1]);
+    for (int i = 0; i < 2; i++)
+        identity_release(held[i]);
+    stop();
+}
+
+TEST_MAIN(RUN(a_source_answers_after_the_source_below_it_has_answered),
+    RUN(a_role_is_assumed_by_the_chain_with_its_external_id), RUN(several_roles_stand_on_one_base),
+    RUN(aws_eks_assumes_another_role_on_top_but_not_its_own),
     RUN(an_expired_base_is_refreshed_and_the_call_replayed_once),
     RUN(podidentity_aws_assumes_a_role_only_after_a_refusal),
     RUN(podidentity_aws_takes_no_fault_for_a_refusal),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CA bundle that is parsed once, and what a connection is set up with. */
-#include "agent/aws/tls_bearssl.h"
+#include "agent/aws/tls.h"
 #include "tests/unit/test.h"
 
 #include <bearssl.h>
@@ -69,11 +69,11 @@ static const char *bundle(const char *text)
     return path;
 }
 
-static struct tls_bearssl *load(const char *text)
+static struct tls *load(const char *text)
 {
     char why[256] = "";
     const char *path = bundle(text);
-    struct tls_bearssl *tls = tls_bearssl_create(path);
+    struct tls *tls = tls_create(NULL, path);
 
     CHECK(tls != NULL);
     if (tls_bearssl_load(tls, 0, why, sizeof(why)) < 0)
@@ -102,42 +102,42 @@ static const struct {
 TEST(usable_certificates_become_anchors)
 {
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct tls_bearssl *tls = load(good[i].text);
+        struct tls *tls = load(good[i].text);
 
         if (tls_bearssl_anchor_count(tls) != good[i].anchors)
             TEST_FAIL("bundle %zu: %zu anchors", i, tls_bearssl_anchor_count(tls));
-        tls_bearssl_destroy(tls);
+        tls_destroy(tls);
     }
 }
 
 TEST(the_last_line_may_lack_its_end)
 {
     char text[] = EC_CA;
-    struct tls_bearssl *tls;
+    struct tls *tls;
 
     text[sizeof(text) - 2] = '\0';
     tls = load(text);
     CHECK_INT(1, tls_bearssl_anchor_count(tls));
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 TEST(many_certificates_are_kept)
 {
     static char text[200 * sizeof(EC_CA)];
-    struct tls_bearssl *tls;
+    struct tls *tls;
 
     for (size_t i = 0; i < 200; i++)
         memcpy(text + i * (sizeof(EC_CA) - 1), EC_CA, sizeof(EC_CA));
     tls = load(text);
     CHECK_INT(200, tls_bearssl_anchor_count(tls));
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 static void check_refused(const char *path, int error, const char *reason)
 {
     br_ssl_client_context client;
     br_x509_minimal_context x509;
-    struct tls_bearssl *tls = tls_bearssl_create(path);
+    struct tls *tls = tls_create(NULL, path);
     char why[256] = "";
 
     CHECK(tls != NULL);
@@ -146,7 +146,7 @@ static void check_refused(const char *path, int error, const char *reason)
     CHECK_INT(0, tls_bearssl_anchor_count(tls));
     br_ssl_client_init_full(&client, &x509, NULL, 0);
     CHECK_INT(error, tls_bearssl_prepare(tls, &client, 0, why, sizeof(why)));
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 TEST(a_bundle_without_anchors_is_an_error)
@@ -171,7 +171,7 @@ TEST(a_bundle_without_anchors_is_an_error)
 TEST(a_missing_bundle_is_looked_for_again)
 {
     const char *path = bundle("");
-    struct tls_bearssl *tls = tls_bearssl_create(path);
+    struct tls *tls = tls_create(NULL, path);
     char why[256];
     FILE *file;
 
@@ -184,7 +184,7 @@ TEST(a_missing_bundle_is_looked_for_again)
     CHECK_INT(0, tls_bearssl_load(tls, 0, why, sizeof(why)));
     CHECK_INT(1, tls_bearssl_anchor_count(tls));
     unlink(path);
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 static void replace(const char *path, const char *text)
@@ -201,7 +201,7 @@ static void replace(const char *path, const char *text)
     CHECK_INT(0, rename(fresh, path));
 }
 
-static void check_loads(struct tls_bearssl *tls, int64_t now_ms, size_t anchors)
+static void check_loads(struct tls *tls, int64_t now_ms, size_t anchors)
 {
     char why[256] = "";
 
@@ -213,7 +213,7 @@ static void check_loads(struct tls_bearssl *tls, int64_t now_ms, size_t anchors)
 TEST(a_replaced_bundle_is_read_anew)
 {
     const char *path = bundle(EC_CA);
-    struct tls_bearssl *tls = tls_bearssl_create(path);
+    struct tls *tls = tls_create(NULL, path);
 
     CHECK(tls != NULL);
     check_loads(tls, 0, 1);
@@ -225,7 +225,7 @@ TEST(a_replaced_bundle_is_read_anew)
     check_loads(tls, 60999, 2);
     check_loads(tls, 61000, 1);
     unlink(path);
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 TEST(a_bundle_that_became_useless_leaves_the_old_one_in_force)
@@ -234,7 +234,7 @@ TEST(a_bundle_that_became_useless_leaves_the_old_one_in_force)
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         const char *path = bundle(EC_CA RSA_CA);
-        struct tls_bearssl *tls = tls_bearssl_create(path);
+        struct tls *tls = tls_create(NULL, path);
 
         CHECK(tls != NULL);
         check_loads(tls, 0, 2);
@@ -245,14 +245,14 @@ TEST(a_bundle_that_became_useless_leaves_the_old_one_in_force)
         replace(path, RSA_CA);
         check_loads(tls, 3000, 1);
         unlink(path);
-        tls_bearssl_destroy(tls);
+        tls_destroy(tls);
     }
 }
 
 TEST(connections_share_the_anchors_and_nothing_else)
 {
     /* Its file is gone by now: parsing it again would fail. */
-    struct tls_bearssl *tls = load(EC_CA RSA_CA);
+    struct tls *tls = load(EC_CA RSA_CA);
     br_ssl_client_context clients[2];
     br_x509_minimal_context x509[2];
     char why[256];
@@ -264,12 +264,12 @@ TEST(connections_share_the_anchors_and_nothing_else)
         CHECK(clients[i].eng.x509ctx == &x509[i].vtable);
     }
     CHECK(x509[0].trust_anchors == x509[1].trust_anchors);
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 TEST(a_connection_gets_tls_1_2_with_sha_2_and_long_keys)
 {
-    struct tls_bearssl *tls = load(RSA_CA);
+    struct tls *tls = load(RSA_CA);
     br_ssl_client_context client;
     br_x509_minimal_context x509;
     char why[256];
@@ -286,7 +286,7 @@ TEST(a_connection_gets_tls_1_2_with_sha_2_and_long_keys)
         CHECK_INT(wanted, br_multihash_getimpl(&x509.mhash, id) != NULL);
     }
     CHECK_INT(256, x509.min_rsa_size + 128);
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 /* libcurl without the patch leaves its own wrapper there, of another type. */
@@ -294,7 +294,7 @@ TEST(an_engine_of_another_type_is_refused)
 {
     static const br_x509_class other = {0};
     const br_x509_class *other_context = &other;
-    struct tls_bearssl *tls = load(RSA_CA);
+    struct tls *tls = load(RSA_CA);
     br_ssl_client_context client;
     br_x509_minimal_context x509;
     char why[256];
@@ -303,7 +303,7 @@ TEST(an_engine_of_another_type_is_refused)
     br_ssl_engine_set_x509(&client.eng, &other_context);
     CHECK_INT(-EPROTO, tls_bearssl_prepare(tls, &client, 0, why, sizeof(why)));
     CHECK_STR("libcurl was built without the patches that tally's set-up of BearSSL needs", why);
-    tls_bearssl_destroy(tls);
+    tls_destroy(tls);
 }
 
 TEST_MAIN(RUN(usable_certificates_become_anchors), RUN(the_last_line_may_lack_its_end),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The issuer in a Certificate message, and messages that end anywhere. */
-#include "agent/aws/tls_certificate.h"
+#include "agent/aws/tls.h"
 #include "tests/unit/test.h"
 
 /* Certificate { tbs { [0] { 2 }, serial 1, algorithm {}, issuer { O=Corp, CN=Corp CA } } } */

@@ -126,7 +126,7 @@ TEST(a_refresh_that_takes_long_does_not_hold_valid_credentials_back)
     ask();
     succeed("first", 60 * MINUTE);
     fake_loop_jump_wall(world.loop, 59 * MINUTE + 1);
-    asker_ask(&asker, cached);
+    asker_ask_source(&asker, source);
     fake_loop_advance(world.loop, 1999);
     CHECK_INT(0, asker.answers);
     fake_loop_advance(world.loop, 1);
@@ -214,13 +214,13 @@ TEST(what_aws_calls_expired_is_dropped_at_once)
     start();
     ask();
     succeed("first", 60 * MINUTE);
-    asker_ask(&asker, cached);
-    cached_refused(cached, asker.credentials, "ExpiredTokenException");
+    asker_ask_source(&asker, source);
+    sources_refused(&world.sources, asker.credentials, "ExpiredTokenException");
     CHECK_STR("waits", ask());
     CHECK_INT(2, fetches);
     succeed("second", 60 * MINUTE);
     /* The old ones, which another call gets late: no longer the current ones. */
-    cached_refused(cached, asker.credentials, "ExpiredTokenException");
+    sources_refused(&world.sources, asker.credentials, "ExpiredTokenException");
     CHECK_STR("second", ask());
     CHECK_INT(2, fetches);
     asker_clear(&asker);
@@ -234,12 +234,12 @@ TEST(what_aws_calls_expired_during_a_pause_is_fetched_anew)
     start();
     ask();
     succeed("first", 360 * MINUTE);
-    asker_ask(&asker, cached);
-    cached_refresh(cached);
+    asker_ask_source(&asker, source);
+    source_refresh(source);
     ask();
     fail_with(ERROR_AWS_UNAVAILABLE, "down"); /* a pause of minutes, while the old ones serve */
     fake_loop_advance(world.loop, 2 * SECOND);
-    cached_refused(cached, asker.credentials, "ExpiredTokenException");
+    sources_refused(&world.sources, asker.credentials, "ExpiredTokenException");
     CHECK_STR("waits", ask());
     CHECK_INT(3, fetches);
     asker_clear(&asker);
@@ -253,8 +253,8 @@ TEST(after_refresh_the_next_request_waits_and_the_old_ones_serve_should_it_fail)
     start();
     ask();
     succeed("first", 60 * MINUTE);
-    cached_refresh(cached);
-    asker_ask(&asker, cached);
+    source_refresh(source);
+    asker_ask_source(&asker, source);
     CHECK_INT(0, asker.answers);
     CHECK_INT(2, fetches);
     fail_with(ERROR_AWS_UNAVAILABLE, "down");
@@ -274,7 +274,7 @@ TEST(a_change_during_a_fetch_makes_the_next_request_fetch_again)
 {
     start();
     ask();
-    cached_refresh(cached);
+    source_refresh(source);
     succeed("before the change", 60 * MINUTE);
     CHECK_STR("waits", ask());
     CHECK_INT(2, fetches);
@@ -290,7 +290,7 @@ TEST(a_change_ends_the_memory_of_a_refusal)
     ask();
     fail_with(ERROR_ACCESS_DENIED, "denied");
     ask_failure();
-    cached_refresh(cached);
+    source_refresh(source);
     CHECK_STR("waits", ask());
     CHECK_INT(2, fetches);
     stop();
@@ -299,16 +299,16 @@ TEST(a_change_ends_the_memory_of_a_refusal)
 TEST(keys_that_never_expire_are_asked_of_the_source_each_time)
 {
     start();
-    source->instant = credentials_create("one", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+    driven->instant = credentials_create("one", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
     CHECK_STR("one", ask());
     CHECK_STR("one", ask());
     CHECK_INT(2, fetches);
     CHECK_INT(-1, fake_loop_next(world.loop));
-    credentials_unref(source->instant);
-    source->instant = credentials_create("two", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
+    credentials_unref(driven->instant);
+    driven->instant = credentials_create("two", "secret", NULL, CREDENTIALS_NEVER_EXPIRE, NULL);
     CHECK_STR("two", ask());
-    credentials_unref(source->instant);
-    source->instant = NULL;
+    credentials_unref(driven->instant);
+    driven->instant = NULL;
     stop();
 }
 
@@ -317,7 +317,7 @@ TEST(destroying_it_in_a_fetch_answers_who_waits)
     struct asker asker = {0};
 
     start();
-    asker_ask(&asker, cached);
+    asker_ask_source(&asker, source);
     stop();
     CHECK_INT(ERROR_SHUTTING_DOWN, asker.failure.code);
 }

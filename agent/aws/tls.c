@@ -1,14 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/aws/tls_bearssl.h"
+#include "agent/aws/tls.h"
 
-#include "agent/aws/tls_certificate.h"
 #include "agent/file.h"
+#include "agent/library_text.h"
+#include "proto/buffer.h"
 
 #include <bearssl.h>
+#include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- ca bundle ---- */
+
+int ca_bundle_check(const char *path, char *why, size_t why_size)
+{
+    struct stat status = {.st_size = 0};
+    int r = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0 || fstat(fd, &status) < 0)
+        r = -errno;
+    else if (!S_ISREG(status.st_mode))
+        r = -EINVAL;
+    else if (status.st_size > (off_t)CA_BUNDLE_BYTES)
+        r = -EFBIG;
+    if (fd >= 0)
+        close(fd);
+    if (r == -EFBIG)
+        snprintf(why, why_size, "%s has %lld bytes, and %u is the limit", path,
+            (long long)status.st_size, CA_BUNDLE_BYTES);
+    else if (r < 0)
+        file_explain(path, r, why, why_size);
+    return r;
+}
+
+const char *ca_bundle_ignored(const char *(*get)(const char *name), size_t i)
+{
+    static const char *const names[] = {
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"};
+
+    for (size_t at = 0; at < sizeof(names) / sizeof(names[0]); at++)
+        if (get(names[at]) != NULL && i-- == 0)
+            return names[at];
+    return NULL;
+}
+
+/* ---- BearSSL: the CA bundle ---- */
 
 #define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 #define ANCHORS_MAX   4096u
@@ -18,31 +62,20 @@
 
 struct anchors {
     br_x509_trust_anchor *list; /* the bytes of each are one block, which dn.data begins */
-    size_t count, room;
+    size_t count, capacity;
 };
 
-struct tls_bearssl {
-    char *ca_bundle;
+struct tls {
+    struct loop *loop;
+    char *ca_bundle; /* NULL: the default of the TLS library */
+    char why[256];
+
+    /* with BearSSL */
     struct file_stamp stamp; /* of the file, when it was read */
     struct anchors current;
     struct anchors retired; /* handshakes that began before the replacement still use it */
     int64_t retired_at;
 };
-
-struct tls_bearssl *tls_bearssl_create(const char *ca_bundle)
-{
-    const char *path = ca_bundle != NULL ? ca_bundle : SYSTEM_BUNDLE;
-    struct tls_bearssl *tls = calloc(1, sizeof(*tls));
-
-    if (tls == NULL)
-        return NULL;
-    tls->ca_bundle = strdup(path);
-    if (tls->ca_bundle == NULL) {
-        free(tls);
-        return NULL;
-    }
-    return tls;
-}
 
 static void anchors_clear(struct anchors *anchors)
 {
@@ -52,7 +85,23 @@ static void anchors_clear(struct anchors *anchors)
     *anchors = (struct anchors){NULL, 0, 0};
 }
 
-void tls_bearssl_destroy(struct tls_bearssl *tls)
+struct tls *tls_create(struct loop *loop, const char *ca_bundle)
+{
+    struct tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls == NULL)
+        return NULL;
+    tls->loop = loop;
+    if (ca_bundle == NULL)
+        return tls;
+    tls->ca_bundle = strdup(ca_bundle);
+    if (tls->ca_bundle != NULL)
+        return tls;
+    free(tls);
+    return NULL;
+}
+
+void tls_destroy(struct tls *tls)
 {
     if (tls == NULL)
         return;
@@ -62,12 +111,10 @@ void tls_bearssl_destroy(struct tls_bearssl *tls)
     free(tls);
 }
 
-size_t tls_bearssl_anchor_count(const struct tls_bearssl *tls)
+size_t tls_bearssl_anchor_count(const struct tls *tls)
 {
     return tls->current.count;
 }
-
-/* ---- the bundle ---- */
 
 /* One certificate after another, as the PEM decoder outputs them. */
 struct reading {
@@ -131,18 +178,18 @@ static bool copy_anchor(
 
 static bool anchors_reserve(struct anchors *anchors)
 {
-    size_t room = anchors->room > 0 ? anchors->room * 2 : 64;
+    size_t capacity = anchors->capacity > 0 ? anchors->capacity * 2 : 64;
     br_x509_trust_anchor *list;
 
-    if (anchors->count < anchors->room)
+    if (anchors->count < anchors->capacity)
         return true;
-    if (room > ANCHORS_MAX)
+    if (capacity > ANCHORS_MAX)
         return false;
-    list = realloc(anchors->list, room * sizeof(*list));
+    list = realloc(anchors->list, capacity * sizeof(*list));
     if (list == NULL)
         return false;
     anchors->list = list;
-    anchors->room = room;
+    anchors->capacity = capacity;
     return true;
 }
 
@@ -237,9 +284,10 @@ finish:
     return r;
 }
 
-int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t why_size)
+int tls_bearssl_load(struct tls *tls, int64_t now_ms, char *why, size_t why_size)
 {
-    struct file_stamp stamp = file_stamp_of(tls->ca_bundle);
+    const char *path = tls->ca_bundle != NULL ? tls->ca_bundle : SYSTEM_BUNDLE;
+    struct file_stamp stamp = file_stamp_of(path);
     struct anchors fresh = {NULL, 0, 0};
     bool is_first = tls->current.count == 0;
     int r;
@@ -249,7 +297,7 @@ int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t 
     if (!is_first && (tls->retired.count > 0 || file_stamp_equal(&stamp, &tls->stamp)))
         return 0;
     tls->stamp = stamp;
-    r = anchors_read(&fresh, tls->ca_bundle, why, why_size);
+    r = anchors_read(&fresh, path, why, why_size);
     if (r < 0)
         return is_first ? r : 0;
     tls->retired = tls->current;
@@ -258,7 +306,7 @@ int tls_bearssl_load(struct tls_bearssl *tls, int64_t now_ms, char *why, size_t 
     return 0;
 }
 
-/* ---- one connection ---- */
+/* ---- BearSSL: one connection ---- */
 
 /* The server chooses among these; ChaCha20 is for CPUs without AES instructions. */
 static const uint16_t suites[] = {
@@ -282,7 +330,7 @@ static void set_engine(br_ssl_engine_context *engine)
 }
 
 static void set_x509(
-    const struct tls_bearssl *tls, br_x509_minimal_context *x509, br_ssl_engine_context *engine)
+    const struct tls *tls, br_x509_minimal_context *x509, br_ssl_engine_context *engine)
 {
     br_x509_minimal_init(x509, &br_sha256_vtable, tls->current.list, tls->current.count);
     br_x509_minimal_set_rsa(x509, br_ssl_engine_get_rsavrfy(engine));
@@ -293,8 +341,7 @@ static void set_x509(
     br_x509_minimal_set_minrsa(x509, RSA_MIN_BYTES);
 }
 
-int tls_bearssl_prepare(
-    struct tls_bearssl *tls, void *client, int64_t now_ms, char *why, size_t why_size)
+int tls_bearssl_prepare(struct tls *tls, void *client, int64_t now_ms, char *why, size_t why_size)
 {
     br_ssl_engine_context *engine = &((br_ssl_client_context *)client)->eng;
     const br_x509_class **x509 = engine->x509ctx;
@@ -312,4 +359,188 @@ int tls_bearssl_prepare(
     /* The engine's context begins with its class. */
     set_x509(tls, (br_x509_minimal_context *)(void *)x509, engine);
     return 0;
+}
+
+/* ---- for libcurl ---- */
+
+#define CA_SECONDS 10L /* until a replaced bundle is read again; libcurl's default is a day */
+
+/* The TLS library of libcurl. Both variants are compiled in each build, and one is discarded. */
+#ifdef TALLY_TLS_BEARSSL
+static const bool on_bearssl = true;
+#else
+static const bool on_bearssl = false;
+#endif
+
+static CURLcode on_connection(CURL *easy, void *client, void *data)
+{
+    struct tls *tls = data;
+    int64_t now = loop_now(tls->loop);
+
+    (void)easy;
+    tls->why[0] = '\0';
+    return tls_bearssl_prepare(tls, client, now, tls->why, sizeof(tls->why)) < 0
+               ? CURLE_SSL_CACERT_BADFILE
+               : CURLE_OK;
+}
+
+static CURLcode apply_bearssl(struct tls *tls, CURL *easy)
+{
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_connection);
+
+    return r | curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, tls);
+}
+
+static CURLcode apply_bundle(const struct tls *tls, CURL *easy)
+{
+    /* Debian's libcurl also trusts /etc/ssl/certs, whatever bundle it is given, and with a folder
+     * it parses the bundle again for each connection. */
+    CURLcode r = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+
+    r |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
+    if (tls->ca_bundle != NULL)
+        r |= curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca_bundle);
+    return r;
+}
+
+int tls_apply(struct tls *tls, void *easy)
+{
+    CURLcode r = on_bearssl ? apply_bearssl(tls, easy) : apply_bundle(tls, easy);
+
+    return r == CURLE_OK ? 0 : -ENOMEM;
+}
+
+const char *tls_default_bundle(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->cainfo;
+}
+
+const char *tls_why(const struct tls *tls)
+{
+    return tls->why;
+}
+
+/* ---- the issuer of a certificate ---- */
+
+#define CERTIFICATE 11 /* the type of the handshake message */
+
+#define DER_INTEGER  0x02
+#define DER_OID      0x06
+#define DER_SEQUENCE 0x30
+#define DER_SET      0x31
+#define DER_VERSION  0xa0
+
+struct bytes {
+    const uint8_t *at;
+    size_t len;
+};
+
+static bool bytes_take(struct bytes *from, size_t len, struct bytes *taken)
+{
+    if (from->len < len)
+        return false;
+    *taken = (struct bytes){from->at, len};
+    from->at += len;
+    from->len -= len;
+    return true;
+}
+
+/* The data after its length prefix, a number of `width` bytes. */
+static bool bytes_take_counted(struct bytes *from, size_t width, struct bytes *taken)
+{
+    struct bytes number;
+    size_t len = 0;
+
+    if (!bytes_take(from, width, &number))
+        return false;
+    for (size_t i = 0; i < width; i++)
+        len = len << 8 | number.at[i];
+    return bytes_take(from, len, taken);
+}
+
+/* The next element of DER and its tag. */
+static bool der_take(struct bytes *from, unsigned *tag, struct bytes *value)
+{
+    struct bytes head;
+    size_t width;
+
+    if (!bytes_take(from, 2, &head))
+        return false;
+    *tag = head.at[0];
+    if (head.at[1] < 0x80)
+        return bytes_take(from, head.at[1], value);
+    width = head.at[1] & 0x7fu;
+    return width >= 1 && width <= 3 && bytes_take_counted(from, width, value);
+}
+
+static bool der_take_tagged(struct bytes *from, unsigned wanted, struct bytes *value)
+{
+    unsigned tag;
+
+    return der_take(from, &tag, value) && tag == wanted;
+}
+
+/* The text of the attribute 2.5.4.`attribute` of a name. */
+static bool name_find(struct bytes name, uint8_t attribute, struct bytes *text)
+{
+    struct bytes set, pair, oid;
+    unsigned tag;
+
+    while (der_take_tagged(&name, DER_SET, &set))
+        while (der_take_tagged(&set, DER_SEQUENCE, &pair))
+            if (der_take_tagged(&pair, DER_OID, &oid) && der_take(&pair, &tag, text) &&
+                oid.len == 3 && oid.at[0] == 0x55 && oid.at[1] == 4 && oid.at[2] == attribute)
+                return true;
+    return false;
+}
+
+static bool certificate_find_issuer(struct bytes der, struct bytes *issuer)
+{
+    struct bytes certificate, signed_part, skipped;
+    unsigned tag;
+
+    if (!der_take_tagged(&der, DER_SEQUENCE, &certificate) ||
+        !der_take_tagged(&certificate, DER_SEQUENCE, &signed_part) ||
+        !der_take(&signed_part, &tag, &skipped))
+        return false;
+    if (tag == DER_VERSION && !der_take(&signed_part, &tag, &skipped))
+        return false;
+    return tag == DER_INTEGER && der_take_tagged(&signed_part, DER_SEQUENCE, &skipped) &&
+           der_take_tagged(&signed_part, DER_SEQUENCE, issuer);
+}
+
+/* The list of certificates, and whether extensions follow each of them, as in TLS 1.3. */
+static bool message_find_list(struct bytes message, struct bytes *list, bool *has_extensions)
+{
+    struct bytes type, body, context, rest;
+
+    if (!bytes_take(&message, 1, &type) || type.at[0] != CERTIFICATE ||
+        !bytes_take_counted(&message, 3, &body))
+        return false;
+    rest = body;
+    *has_extensions = !bytes_take_counted(&rest, 3, list) || rest.len > 0;
+    return !*has_extensions ||
+           (bytes_take_counted(&body, 1, &context) && bytes_take_counted(&body, 3, list));
+}
+
+bool tls_certificate_issuer(const void *message, size_t len, char *issuer, size_t size)
+{
+    struct bytes list, der, last = {NULL, 0}, name, text, extensions;
+    char shown[256];
+    bool has_extensions;
+
+    if (!message_find_list((struct bytes){message, len}, &list, &has_extensions))
+        return false;
+    while (bytes_take_counted(&list, 3, &der)) {
+        last = der;
+        if (has_extensions && !bytes_take_counted(&list, 2, &extensions))
+            break;
+    }
+    if (!certificate_find_issuer(last, &name) ||
+        (!name_find(name, 3, &text) && !name_find(name, 10, &text)) || text.len >= sizeof(shown))
+        return false;
+    memcpy(shown, text.at, text.len);
+    shown[text.len] = '\0';
+    library_text_copy(issuer, size, shown);
+    return true;
 }
