@@ -55,7 +55,7 @@ enum count_quality { QUALITY_EXACT, QUALITY_AT_LEAST, QUALITY_STALE };
 const char *count_quality_name(enum count_quality quality); /* as in the protocol */
 
 /* Buffer of the cache in which a caller may cache the packed answer. */
-struct packed_answer {
+struct kept_answer {
     struct buffer bytes; /* emptied whenever anything but the age changes */
     size_t age_at;       /* offset of the age in them */
 };
@@ -68,7 +68,7 @@ struct count_answer {
     int64_t age_ms;
     const struct failure *failure; /* with a value: why it is not fresher, or NULL */
     bool fallback;                 /* more failures in a row than the trigger's threshold */
-    struct packed_answer *packed;  /* of this answer; NULL: it is not to be cached */
+    struct kept_answer *packed;    /* of this answer; NULL: it is not to be cached */
     const struct page_log *pages;  /* of this value; NULL: they are no longer known */
     const struct count_rate *rate; /* of exact counts; NULL: this one is not exact; else with: */
     int64_t value_at;              /* the time of the value, for the rate */
@@ -88,7 +88,7 @@ struct cache {
     int64_t bound_at;         /* when it was counted */
     struct count_rate rate;   /* of the exact counts */
     char *counted_by; /* the agent of the fleet that counted the value; owned; NULL: this one */
-    struct packed_answer packed; /* of the fresh answer */
+    struct kept_answer packed; /* of the fresh answer */
 };
 
 void cache_init(struct cache *cache);

@@ -724,7 +724,7 @@ void trigger_state_unwatch(struct count_watch *watch)
         trigger_state_set_patience(watch->state);
 }
 
-bool trigger_state_latest(
+bool trigger_state_for_watcher(
     struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer)
 {
     const struct cache *cache = &state->cache;
@@ -747,7 +747,7 @@ static void trigger_state_notify_latest(void *data, struct count_watch *watch)
 {
     struct count_answer answer;
 
-    if (trigger_state_latest(data, watch, &answer))
+    if (trigger_state_for_watcher(data, watch, &answer))
         watch->changed(watch->data, &answer);
 }
 

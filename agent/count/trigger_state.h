@@ -78,7 +78,7 @@ int trigger_state_watch(struct trigger_state *state, struct count_watch *watch);
 void trigger_state_unwatch(struct count_watch *watch); /* allowed when it does not watch */
 
 /* The notification for a watcher now. False: nothing yet, a flight is about to report. */
-bool trigger_state_latest(
+bool trigger_state_for_watcher(
     struct trigger_state *state, const struct count_watch *watch, struct count_answer *answer);
 void trigger_state_notify_watchers(struct trigger_state *state); /* sends it to each of them */
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/count/decision.h"
-#include "agent/fnv.h"
 #include "agent/ipc/client_values.h"
 #include "agent/ipc/methods.h"
 #include "agent/ipc/reply.h"
@@ -187,64 +186,6 @@ struct trigger_watch {
 
 /* ---- notifications ---- */
 
-static void trigger_watch_pack_error(
-    struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
-{
-    struct map map = map_begin(buffer);
-
-    map_string(&map, "trigger", name);
-    failure_pack(map_key(&map, "error"), failure, extra);
-    map_end(&map);
-}
-
-static void trigger_watch_pack_answer(struct buffer *buffer, const struct count_answer *answer)
-{
-    struct buffer extra_buffer;
-    struct map extra;
-
-    if (answer->value != NULL) {
-        pack_count(buffer, answer, REPLICAS_UNKNOWN);
-        return;
-    }
-    buffer_init(&extra_buffer, 256);
-    extra = map_begin(&extra_buffer);
-    pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
-    trigger_watch_pack_error(buffer, answer->trigger->name, answer->failure, &extra);
-    buffer_free(&extra_buffer);
-}
-
-/* A fingerprint of the answer, without the fields that differ between flights in any case. False:
- * out of memory. */
-static bool answer_fingerprint(const struct count_answer *answer, uint64_t *fingerprint)
-{
-    struct count_answer copy = *answer;
-    struct count_value value;
-    struct failure failure;
-    struct buffer packed;
-    bool taken;
-
-    copy.age_ms = 0;
-    copy.rate = NULL;
-    copy.counted_by = NULL;
-    if (answer->value != NULL) {
-        value = (struct count_value){.count = answer->value->count};
-        copy.value = &value;
-    }
-    if (answer->failure != NULL) {
-        failure = *answer->failure;
-        failure.retry_after_ms = 0;
-        failure.aws_request_id[0] = '\0';
-        copy.failure = &failure;
-    }
-    buffer_init(&packed, LIMIT_OUTPUT_BYTES);
-    trigger_watch_pack_answer(&packed, &copy);
-    taken = !packed.failed;
-    if (taken)
-        *fingerprint = fnv_bytes(FNV_START, packed.data, packed.len);
-    buffer_free(&packed);
-    return taken;
-}
-
 /* Notifies the client, unless it has this state already. A slow client gets the newest state once
  * it has read its output. */
 static void trigger_watch_notify(struct trigger_watch *watch, const struct count_answer *answer)
@@ -252,7 +193,7 @@ static void trigger_watch_notify(struct trigger_watch *watch, const struct count
     struct session *session = watch->session;
     struct session_answer out;
     uint64_t fingerprint = 0;
-    bool has_fingerprint = answer_fingerprint(answer, &fingerprint);
+    bool has_fingerprint = pack_fingerprint(answer, &fingerprint);
 
     watch->behind = false;
     if (has_fingerprint && watch->sent && fingerprint == watch->fingerprint)
@@ -264,7 +205,7 @@ static void trigger_watch_notify(struct trigger_watch *watch, const struct count
     out = session_begin(session);
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
-    trigger_watch_pack_answer(out.buffer, answer);
+    pack_change(out.buffer, answer);
     watch->sent = session_end_notification(session, out) && has_fingerprint;
     watch->fingerprint = fingerprint;
 }
@@ -274,7 +215,7 @@ static void trigger_watch_notify_latest(struct trigger_watch *watch)
     struct count_answer answer;
 
     watch->behind = false;
-    if (trigger_state_latest(watch->state, &watch->watch, &answer))
+    if (trigger_state_for_watcher(watch->state, &watch->watch, &answer))
         trigger_watch_notify(watch, &answer);
     /* else a flight is under way, and its end is reported */
 }
@@ -308,7 +249,7 @@ static void end_watch(struct trigger_watch *watch, const struct failure *failure
 
     message_begin_notification(out.buffer, "changed");
     write_array(out.buffer, 1);
-    trigger_watch_pack_error(out.buffer, watch->name, failure, NULL);
+    pack_change_error(out.buffer, watch->name, failure, NULL);
     session_end_notification(session, out);
     watch_destroy(watch);
 }

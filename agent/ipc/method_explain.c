@@ -105,11 +105,9 @@ struct explanation {
     const struct counter *counter;
     const struct identity *identity;
     const struct aws_request *request; /* of the first page */
-    const struct page_log *pages;
-    const struct count_value *value;
-    const char *share_table; /* NULL: the count is not shared; else with: */
+    const struct count_answer *answer; /* with a value and its pages */
+    const char *share_table;           /* NULL: the count is not shared; else with: */
     const char *share_key;
-    int64_t age_ms;   /* of the value */
     int32_t replicas; /* REPLICAS_UNKNOWN: not given */
 };
 
@@ -212,9 +210,9 @@ static void pack_endpoint(struct buffer *buffer, const struct endpoint *endpoint
 
 static void pack_pages(struct buffer *buffer, const struct explanation *explanation)
 {
-    write_array(buffer, (uint32_t)explanation->pages->count);
-    for (size_t i = 0; i < explanation->pages->count; i++) {
-        const struct count_query_page *page = &explanation->pages->pages[i];
+    write_array(buffer, (uint32_t)explanation->answer->pages->count);
+    for (size_t i = 0; i < explanation->answer->pages->count; i++) {
+        const struct count_query_page *page = &explanation->answer->pages->pages[i];
         struct map map = map_begin(buffer);
 
         put_set(&map, "count", true, page->count);
@@ -230,19 +228,9 @@ static void pack_pages(struct buffer *buffer, const struct explanation *explanat
 
 /* ---- what follows ---- */
 
-static void pack_total(struct buffer *buffer, const struct explanation *explanation)
-{
-    struct count_answer answer = {.trigger = explanation->trigger,
-        .value = explanation->value,
-        .age_ms = explanation->age_ms,
-        .quality = explanation->value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT};
-
-    pack_count(buffer, &answer, explanation->replicas);
-}
-
 static void put_cost(struct map *map, const struct explanation *explanation)
 {
-    double rcu = explanation->value->consumed_rcu;
+    double rcu = explanation->answer->value->consumed_rcu;
     int64_t interval = explanation->trigger->polling_ms;
     struct map cost;
 
@@ -264,7 +252,7 @@ static void put_cost(struct map *map, const struct explanation *explanation)
 static void put_decision(struct map *map, const struct explanation *explanation)
 {
     const struct trigger_scaling *scaling = &explanation->trigger->scaling;
-    uint64_t count = explanation->value->count;
+    uint64_t count = explanation->answer->value->count;
     struct decision decision = decision_make(scaling, count, explanation->replicas);
     struct map packed;
     char why[400];
@@ -324,7 +312,7 @@ static void put_note(struct map *map, const struct explanation *explanation)
 {
     const struct config *config = explanation->config;
     char note[1000];
-    size_t len = note_pages(note, sizeof(note), explanation->value);
+    size_t len = note_pages(note, sizeof(note), explanation->answer->value);
 
     for (size_t i = 0; i < config->finding_count && len < sizeof(note); i++) {
         const struct finding *finding = &config->findings[i];
@@ -361,7 +349,7 @@ static size_t keda_shard(const struct query *query)
 static bool keda_count(const struct explanation *explanation, uint64_t *count)
 {
     const struct query *query = &explanation->trigger->query;
-    const struct page_log *pages = explanation->pages;
+    const struct page_log *pages = explanation->answer->pages;
     size_t shard;
 
     *count = pages->first_count;
@@ -379,7 +367,7 @@ static bool keda_count(const struct explanation *explanation, uint64_t *count)
 
 static void put_keda(struct map *map, const struct explanation *explanation)
 {
-    const struct count_value *value = explanation->value;
+    const struct count_value *value = explanation->answer->value;
     uint64_t count = 0;
     bool is_known = keda_count(explanation, &count);
     struct map keda;
@@ -420,9 +408,10 @@ static void explanation_pack(struct buffer *buffer, const struct explanation *ex
     map_end(&identity);
     pack_endpoint(map_key(&map, "endpoint"), explanation->request->endpoint);
     explanation_pack_share(&map, explanation);
-    pack_request(map_key(&map, "request"), explanation->request, explanation->pages->unix_seconds);
+    pack_request(
+        map_key(&map, "request"), explanation->request, explanation->answer->pages->unix_seconds);
     pack_pages(map_key(&map, "pages"), explanation);
-    pack_total(map_key(&map, "total"), explanation);
+    pack_count_map(map_key(&map, "total"), explanation->answer, explanation->replicas);
     put_cost(&map, explanation);
     put_decision(&map, explanation);
     put_keda(&map, explanation);
@@ -484,20 +473,20 @@ static void explain_call_pack(struct buffer *buffer, const struct explain_call *
     const struct trigger_state *state = call->request.state;
     const char *share_table = trigger_state_share_table(state);
     char share_key[SHARED_RECORD_KEY_SIZE];
+    struct count_answer total = *answer;
     struct explanation explanation = {.config = call->snapshot->config,
         .trigger = call->trigger,
         .counter = counter_of(call),
         .identity = trigger_state_identity(state),
         .request = request,
-        .pages = answer->pages,
-        .value = answer->value,
+        .answer = &total,
         .share_key = share_key,
-        .age_ms = answer->age_ms,
         .replicas = call->replicas};
 
     if (share_table != NULL && shared_record_key(share_key, call->trigger->namespace_,
                                    &call->trigger->query, trigger_state_values(state)) == 0)
         explanation.share_table = share_table;
+    total.trigger = call->trigger; /* a reload may have replaced it meanwhile */
     explanation_pack(buffer, &explanation);
 }
 

@@ -349,7 +349,7 @@ static void on_done(void *data, const struct count_value *value, const struct fa
     out = session_begin(session);
     message_begin_answer(out.buffer, id);
     map = map_begin(out.buffer);
-    pack_value(&map, value, value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT, 0);
+    pack_count_fields(&map, value, value->at_least ? QUALITY_AT_LEAST : QUALITY_EXACT, 0);
     map_end(&map);
     session_end(session, out, id);
 }

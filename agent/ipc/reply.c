@@ -2,12 +2,14 @@
 #include "agent/ipc/reply.h"
 
 #include "agent/count/decision.h"
+#include "agent/fnv.h"
+#include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/writer.h"
 
 /* ---- pack count ---- */
 
-size_t pack_value(
+size_t pack_count_fields(
     struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms)
 {
     size_t age_at;
@@ -59,7 +61,7 @@ static struct decision decide(const struct count_answer *answer, int32_t replica
     return decision;
 }
 
-size_t pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
+size_t pack_count_map(struct buffer *buffer, const struct count_answer *answer, int32_t replicas)
 {
     const struct trigger *trigger = answer->trigger;
     struct decision decision = decide(answer, replicas);
@@ -67,7 +69,7 @@ size_t pack_count(struct buffer *buffer, const struct count_answer *answer, int3
     size_t age_at;
 
     map_string(&map, "trigger", trigger->name);
-    age_at = pack_value(&map, answer->value, answer->quality, answer->age_ms);
+    age_at = pack_count_fields(&map, answer->value, answer->quality, answer->age_ms);
     pack_source(&map, answer);
     map_bool(&map, "active", decision.active);
     map_int(&map, "target", trigger->scaling.target);
@@ -83,23 +85,23 @@ size_t pack_count(struct buffer *buffer, const struct count_answer *answer, int3
 }
 
 /* Returns the offset of the age in the buffer. */
-static size_t pack_whole(
+static size_t pack_count_whole(
     struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
     message_begin_answer(buffer, id);
-    return pack_count(buffer, answer, replicas);
+    return pack_count_map(buffer, answer, replicas);
 }
 
 /* Packs the answer where it is kept, if it may be: then only the msgid and the age of the next one
  * differ. */
-static bool pack_kept(const struct count_answer *answer, int32_t replicas)
+static bool pack_count_kept(const struct count_answer *answer, int32_t replicas)
 {
-    struct packed_answer *packed = answer->packed;
+    struct kept_answer *packed = answer->packed;
 
     if (packed == NULL || replicas != REPLICAS_UNKNOWN || answer->age_ms > UINT32_MAX)
         return false;
     if (packed->bytes.len == 0)
-        packed->age_at = pack_whole(&packed->bytes, 0, answer, REPLICAS_UNKNOWN);
+        packed->age_at = pack_count_whole(&packed->bytes, 0, answer, REPLICAS_UNKNOWN);
     if (packed->bytes.failed)
         buffer_clear(&packed->bytes);
     return packed->bytes.len > 0;
@@ -108,11 +110,11 @@ static bool pack_kept(const struct count_answer *answer, int32_t replicas)
 void pack_count_answer(
     struct buffer *buffer, uint32_t id, const struct count_answer *answer, int32_t replicas)
 {
-    const struct packed_answer *packed = answer->packed;
+    const struct kept_answer *packed = answer->packed;
     size_t start = buffer->len;
 
-    if (!pack_kept(answer, replicas))
-        pack_whole(buffer, id, answer, replicas);
+    if (!pack_count_kept(answer, replicas))
+        pack_count_whole(buffer, id, answer, replicas);
     else if (buffer_append(buffer, packed->bytes.data, packed->bytes.len) == 0) {
         write_uint32_over(buffer, start + MESSAGE_ANSWER_ID_AT, id);
         write_uint32_over(buffer, start + packed->age_at, (uint32_t)answer->age_ms);
@@ -128,6 +130,64 @@ void pack_failed_decision(struct map *map, const struct count_answer *answer, in
     map_bool(map, "fallback", answer->fallback);
     if (decision.has_desired)
         map_int(map, "desired_replicas", decision.desired);
+}
+
+/* ---- pack change ---- */
+
+void pack_change_error(
+    struct buffer *buffer, const char *name, const struct failure *failure, const struct map *extra)
+{
+    struct map map = map_begin(buffer);
+
+    map_string(&map, "trigger", name);
+    failure_pack(map_key(&map, "error"), failure, extra);
+    map_end(&map);
+}
+
+void pack_change(struct buffer *buffer, const struct count_answer *answer)
+{
+    struct buffer extra_buffer;
+    struct map extra;
+
+    if (answer->value != NULL) {
+        pack_count_map(buffer, answer, REPLICAS_UNKNOWN);
+        return;
+    }
+    buffer_init(&extra_buffer, 256);
+    extra = map_begin(&extra_buffer);
+    pack_failed_decision(&extra, answer, REPLICAS_UNKNOWN);
+    pack_change_error(buffer, answer->trigger->name, answer->failure, &extra);
+    buffer_free(&extra_buffer);
+}
+
+bool pack_fingerprint(const struct count_answer *answer, uint64_t *fingerprint)
+{
+    struct count_answer copy = *answer;
+    struct count_value value;
+    struct failure failure;
+    struct buffer packed;
+    bool taken;
+
+    copy.age_ms = 0;
+    copy.rate = NULL;
+    copy.counted_by = NULL;
+    if (answer->value != NULL) {
+        value = (struct count_value){.count = answer->value->count};
+        copy.value = &value;
+    }
+    if (answer->failure != NULL) {
+        failure = *answer->failure;
+        failure.retry_after_ms = 0;
+        failure.aws_request_id[0] = '\0';
+        copy.failure = &failure;
+    }
+    buffer_init(&packed, LIMIT_OUTPUT_BYTES);
+    pack_change(&packed, &copy);
+    taken = !packed.failed;
+    if (taken)
+        *fingerprint = fnv_bytes(FNV_START, packed.data, packed.len);
+    buffer_free(&packed);
+    return taken;
 }
 
 /* ---- pack identity ---- */

@@ -10,7 +10,7 @@
 
 /* The fields of every count, as pairs of the caller's map: count, quality, age_ms, pages, scanned,
  * consumed_rcu. Returns the offset of the age in the buffer. */
-size_t pack_value(
+size_t pack_count_fields(
     struct map *map, const struct count_value *value, enum count_quality quality, int64_t age_ms);
 
 /* Where the value of an answer came from, as pairs of the caller's map: source, counted_by. */
@@ -21,7 +21,7 @@ void pack_rate(struct map *map, const struct count_answer *answer);
 
 /* An answer that has a value, as one map. `replicas` as for decision_make. Returns the offset of
  * the age in the buffer. */
-size_t pack_count(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
+size_t pack_count_map(struct buffer *buffer, const struct count_answer *answer, int32_t replicas);
 
 /* The same as the whole answer to a request. */
 void pack_count_answer(
@@ -29,6 +29,15 @@ void pack_count_answer(
 
 /* For an answer without a value: the pairs that it adds to its error map. */
 void pack_failed_decision(struct map *map, const struct count_answer *answer, int32_t replicas);
+
+/* The params of `changed`: the count, or why there is none; `extra`: as message_error. */
+void pack_change(struct buffer *buffer, const struct count_answer *answer);
+void pack_change_error(struct buffer *buffer, const char *trigger, const struct failure *failure,
+    const struct map *extra);
+
+/* A fingerprint of what `changed` says, without the fields that differ between two counts of the
+ * same number: those that do not notify. False: out of memory. */
+bool pack_fingerprint(const struct count_answer *answer, uint64_t *fingerprint);
 
 /* Packs identities as `whoami` and `explain` show them. */
 

@@ -174,18 +174,18 @@ TEST(what_is_known_is_what_is_fresh_or_has_failed)
     bench_open(&bench, "false");
     state = trigger_state_of(&bench, NULL);
     watch(&watcher, &bench, 10000);
-    CHECK(!trigger_state_latest(state, &watcher.watch, &answer));
+    CHECK(!trigger_state_for_watcher(state, &watcher.watch, &answer));
     page(&bench, LAST_PAGE(9));
     fake_loop_advance(bench.loop, 9000);
-    CHECK(trigger_state_latest(state, &watcher.watch, &answer));
+    CHECK(trigger_state_for_watcher(state, &watcher.watch, &answer));
     CHECK_INT(9000, answer.age_ms);
     CHECK_INT(QUALITY_EXACT, answer.quality);
     fake_loop_advance(bench.loop, 1000);
-    CHECK(!trigger_state_latest(state, &watcher.watch, &answer));
+    CHECK(!trigger_state_for_watcher(state, &watcher.watch, &answer));
     watch(&late, &bench, 60000); /* its wish is met */
-    CHECK(trigger_state_latest(state, &late.watch, &answer));
+    CHECK(trigger_state_for_watcher(state, &late.watch, &answer));
     refuse(&bench, 400, "AccessDeniedException");
-    CHECK(trigger_state_latest(state, &watcher.watch, &answer));
+    CHECK(trigger_state_for_watcher(state, &watcher.watch, &answer));
     CHECK_INT(QUALITY_STALE, answer.quality);
     CHECK_INT(ERROR_ACCESS_DENIED, answer.failure->code);
     bench_close(&bench);
