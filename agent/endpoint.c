@@ -207,6 +207,13 @@ static const char *configured_url(const struct endpoint_environment *environment
     return own_url != NULL ? own_url : environment->endpoint_url;
 }
 
+/* What is wrong where the environment's URL cannot be used. */
+static enum endpoint_fault url_fault(
+    const struct endpoint_environment *environment, const struct variant *variant)
+{
+    return variant->fips && !environment->fips ? ENDPOINT_FAULT_REGION : ENDPOINT_FAULT_ENVIRONMENT;
+}
+
 /* The SDKs' endpoint rules send the pseudo-region "local" to DynamoDB Local, signed for us-east-1.
  */
 #define LOCAL_URL            "http://localhost:8000"
@@ -242,6 +249,7 @@ int endpoint_dynamodb(struct endpoint *endpoint, const struct endpoint_environme
     else
         set_aws_host(endpoint, "dynamodb", &variant);
     endpoint->own = own;
+    endpoint->fault = own ? ENDPOINT_FAULT_CUSTOM : url_fault(environment, &variant);
     memcpy(endpoint->region, variant.region, sizeof(variant.region));
     return r;
 }
@@ -293,6 +301,7 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
         trim_region(environment->region, trimmed, sizeof(trimmed));
         region = trimmed;
         if (!is_region(region)) {
+            endpoint->fault = ENDPOINT_FAULT_ENVIRONMENT;
             len = (size_t)snprintf(why, why_size, "%s: ", environment->region_variable);
             return refuse_region(region, why + len, why_size - len);
         }
@@ -306,6 +315,7 @@ int endpoint_sts(struct endpoint *endpoint, const struct endpoint_environment *e
         set_host(endpoint, GLOBAL_STS_HOST);
     else
         set_aws_host(endpoint, "sts", &variant);
+    endpoint->fault = url_fault(environment, &variant);
     snprintf(endpoint->region, sizeof(endpoint->region), "%s",
         global ? GLOBAL_STS_REGION : variant.region);
     return r;

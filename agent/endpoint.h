@@ -30,6 +30,13 @@ struct endpoint_environment {
 void endpoint_environment_read(
     struct endpoint_environment *environment, const char *(*get)(const char *name));
 
+/* What is wrong where there is no endpoint. */
+enum endpoint_fault {
+    ENDPOINT_FAULT_REGION,      /* the given region */
+    ENDPOINT_FAULT_CUSTOM,      /* the given endpoint */
+    ENDPOINT_FAULT_ENVIRONMENT, /* a variable */
+};
+
 struct endpoint {
     char url[ENDPOINT_URL_SIZE];       /* "https://dynamodb.eu-west-1.amazonaws.com/" */
     char host[ENDPOINT_URL_SIZE];      /* the Host header, with any non-default port */
@@ -37,6 +44,7 @@ struct endpoint {
     char region[ENDPOINT_REGION_SIZE]; /* for the signature */
     bool in_clear; /* plain http, and not to a loopback address: no token is sent there */
     bool own;      /* custom, for one trigger or query: implies nothing about other AWS endpoints */
+    enum endpoint_fault fault; /* of endpoint_dynamodb and endpoint_sts, after -EINVAL */
 };
 
 /* 0, or -EINVAL with what is wrong and what to do in `why`. `custom`: the trigger's awsEndpoint

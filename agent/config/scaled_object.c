@@ -258,14 +258,13 @@ static const char *read_region(const struct step *step)
 }
 
 /* A problem caused by an environment variable is not the trigger's fault, and is reported once. */
-static void endpoint_error(const struct step *step, const char *parameter, const char *why)
+static void report_endpoint(const struct step *step, enum endpoint_fault fault, const char *why)
 {
-    const struct endpoint_environment *environment = &step->parser->environment;
     const struct place place = {.file = "environment"};
-    bool of_trigger = strstr(why, "fips region") != NULL && !environment->fips;
 
-    if (strncmp(why, "AWS_", strlen("AWS_")) != 0 || of_trigger) {
-        parameter_error(&step->parameters, parameter, "%s", why);
+    if (fault != ENDPOINT_FAULT_ENVIRONMENT) {
+        parameter_error(&step->parameters,
+            fault == ENDPOINT_FAULT_CUSTOM ? "awsEndpoint" : "awsRegion", "%s", why);
     } else if (!step->parser->environment_reported) {
         step->parser->environment_reported = true;
         findings_add(&step->parser->findings, FINDING_ERROR, &place, "", "%s", why);
@@ -286,14 +285,9 @@ static void check_endpoints(const struct step *step)
     if (*query->region == '\0')
         return;
     if (endpoint_dynamodb(
-            &endpoint, environment, query->region, query->endpoint, why, sizeof(why)) < 0) {
-        bool own = strncmp(why, "awsEndpoint", strlen("awsEndpoint")) == 0;
-
-        endpoint_error(step, own ? "awsEndpoint" : "awsRegion", why);
-    } else if (asks_sts &&
-               endpoint_sts(&endpoint, environment, query->region, why, sizeof(why)) < 0) {
-        endpoint_error(step, "awsRegion", why);
-    }
+            &endpoint, environment, query->region, query->endpoint, why, sizeof(why)) < 0 ||
+        (asks_sts && endpoint_sts(&endpoint, environment, query->region, why, sizeof(why)) < 0))
+        report_endpoint(step, endpoint.fault, why);
 }
 
 /* ":a, :b" as a list of names. */
