@@ -14,6 +14,7 @@ struct ring {
 #define RING_MEMBER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* Declares `at`, and visits each link in turn; the ring must not change meanwhile. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): `at` is the name that is declared. */
 #define RING_EACH(at, head) for (struct ring *at = (head)->next; at != (head); at = at->next)
 
 static inline void ring_init(struct ring *ring)

@@ -58,7 +58,7 @@ const char *ca_bundle_ignored(const char *(*get)(const char *name), size_t i)
 #define ANCHORS_MAX   4096u
 #define NAME_MAX_SIZE 4096u /* of an encoded subject */
 #define RSA_MIN_BYTES (2048 / 8)
-#define RETIRED_MS    60000 /* no handshake lasts longer: handle.c gives a transfer half of it */
+#define RETIRED_MS    60000 /* no handshake lasts longer: http.c gives a transfer half of it */
 
 struct anchors {
     br_x509_trust_anchor *list; /* the bytes of each are one block, which dn.data begins */

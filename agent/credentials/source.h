@@ -82,7 +82,6 @@ struct source {
     uint32_t faults;   /* of a service, in a row, without valid credentials */
 };
 
-/* The sources of a process. They hold no memory of their own while no source exists. */
 void sources_init(struct sources *pool, const struct identity_context *context);
 
 /* NULL: out of memory. */

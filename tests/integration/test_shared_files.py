@@ -86,8 +86,8 @@ def test_sources_that_are_not_used_are_listed_with_the_reason(start, tmp_path, k
     identity, = agent.rpc("whoami")["identities"]
     assert [entry["source"] for entry in identity["not_used"]] == [
         "AWS_WEB_IDENTITY_TOKEN_FILE", "the profile of the shared AWS files"]
-    assert all("stands before it" in entry["reason"] for entry in identity["not_used"])
-    assert "stands before it" in agent.cli("whoami")[1]
+    assert all("precedes it" in entry["reason"] for entry in identity["not_used"])
+    assert "precedes it" in agent.cli("whoami")[1]
 
 
 def authentication(name):

@@ -97,48 +97,48 @@ TEST(a_mounted_secret_that_changes_is_used_without_a_failed_call)
 {
     struct asker asker = {0};
     struct credentials *first;
-    struct source *source;
+    struct source *keeper;
     char id[128], secret[128];
 
     world_open(&world);
     snprintf(id, sizeof(id), "%s", world_write(&world, "id", "OLD"));
     snprintf(secret, sizeof(secret), "%s", world_write(&world, "secret", "old"));
-    source = world_source(&world, make(FILE_AT(id), FILE_AT(secret), ABSENT));
-    asker_ask_source(&asker, source);
+    keeper = world_source(&world, make(FILE_AT(id), FILE_AT(secret), ABSENT));
+    asker_ask_source(&asker, keeper);
     CHECK_STR("OLD", asker.credentials->access_key_id);
     first = credentials_ref(asker.credentials);
-    asker_ask_source(&asker, source);
+    asker_ask_source(&asker, keeper);
     CHECK(asker.credentials == first); /* unchanged files: not read again */
     world_write(&world, "id", "NEW");
     world_write(&world, "secret", "new");
-    asker_ask_source(&asker, source);
+    asker_ask_source(&asker, keeper);
     CHECK_STR("NEW", asker.credentials->access_key_id);
     CHECK_STR("new", asker.credentials->secret_access_key);
     credentials_unref(first);
     asker_clear(&asker);
-    source_release(source);
+    source_release(keeper);
     world_close(&world);
 }
 
 TEST(a_secret_that_is_gone_for_a_while_leaves_the_known_keys)
 {
     struct asker asker = {0};
-    struct source *source;
+    struct source *keeper;
     char id[128];
 
     world_open(&world);
     snprintf(id, sizeof(id), "%s", world_write(&world, "id", "OLD"));
-    source = world_source(&world, make(FILE_AT(id), LITERAL("secret"), ABSENT));
-    asker_ask_source(&asker, source);
+    keeper = world_source(&world, make(FILE_AT(id), LITERAL("secret"), ABSENT));
+    asker_ask_source(&asker, keeper);
     CHECK_INT(0, unlink(id));
-    asker_ask_source(&asker, source);
+    asker_ask_source(&asker, keeper);
     CHECK_STR("OLD", asker.credentials->access_key_id);
     world_write(&world, "id", "NEW");
     fake_loop_advance(world.loop, 5 * SECOND);
-    asker_ask_source(&asker, source);
+    asker_ask_source(&asker, keeper);
     CHECK_STR("NEW", asker.credentials->access_key_id);
     asker_clear(&asker);
-    source_release(source);
+    source_release(keeper);
     world_close(&world);
 }
 
