@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks includes: the rooms of the tree include each other in one direction only, only its owner
 includes a third-party header, no units include each other in a cycle, and pure functions include no
-loop, no network and no clock; and a function that a header declares is defined by its unit, so that
-no call hides from these checks. `--self-test` shows that the check can fail."""
+loop, no network and no clock; and a function that a header declares is defined by its unit, or by
+those of COLLECTIONS, so that no call hides from these checks. `--self-test` shows that the check can
+fail."""
 
 import collections
+import fnmatch
 import os
 import re
 import sys
@@ -58,6 +60,11 @@ LEAVES = ["agent/aws/aws_clock", "agent/aws/aws_error", "agent/aws/dynamodb", "a
           "client/bridge/http1", "client/bridge/protobuf", "client/bridge/scaler",
           "client/bridge/status", "client/bridge/trigger_book", "proto/reader", "proto/message",
           "proto/writer"]
+# Headers without a source of their own, and what defines the functions that they collect.
+COLLECTIONS = {"agent/ipc/methods.h": ["agent/ipc/method_*.c"],
+               "client/cli/verbs.h": ["client/cli/*.c"],
+               "agent/config/trigger.h": ["agent/config/scaled_object.c"]}
+
 UNSEEN = {"agent/loop.h", "agent/aws/http.h", "uv.h", "curl/curl.h", "unistd.h", "sys/socket.h"}
 CLOCKS = re.compile(r"\b(clock_gettime|gettimeofday|time|loop_now|loop_wall)\s*\(")
 
@@ -78,21 +85,39 @@ def check(texts):
     for leaf in LEAVES:
         faults += check_leaf(leaf, texts)
     for name, text in texts.items():
-        if name.endswith(".h") and room(name) != "tests" and unit(name) + ".c" in texts:
-            faults += [f"{name}: {function} is not defined in {unit(name)}.c"
-                       for function in declared(text)
-                       if function not in defined(texts[unit(name) + ".c"])]
+        if room(name) in ROOMS:
+            faults += check_declared(name, text, texts)
     return faults + [f"a circle of includes: {' -> '.join(circle)}" for circle in circles(texts)]
 
 
+def check_declared(name, text, texts):
+    """A header declares what its unit defines, a source declares nothing."""
+    if name.endswith(".c"):
+        return [f"{name}: {function} is declared here; include its header"
+                for function in declared(text) if name not in TOP]
+    definers = COLLECTIONS.get(name, [unit(name) + ".c"])
+    there = set().union(*(defined(texts[file]) for file in texts
+                          if any(fnmatch.fnmatch(file, definer) for definer in definers)))
+    return [f"{name}: {function} is not defined in {', '.join(definers)}"
+            for function in declared(text) if function not in there]
+
+
 def declared(text):
-    """The functions that a header declares, by prototypes of their own."""
+    """The functions that a file declares, by prototypes or by a type of functions (method_fn a, b;)."""
     text = re.sub(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", "", source.code(text), flags=re.MULTILINE)
+    text = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)", "", text)
     while re.search(r"\{[^{}]*\}", text):
-        text = re.sub(r"\{[^{}]*\}", ";", text)
-    found = [re.match(r"(?!typedef\b|static\b)[\w\s*]+?(\w+)\s*\(", statement.strip())
-             for statement in text.split(";")]
-    return [match.group(1) for match in found if match]
+        text = re.sub(r"\{[^{}]*\}", "@", text)
+    names = []
+    for statement, end in re.findall(r"([^;@]*)([;@])", text):
+        statement = " ".join(statement.split())
+        if end == "@" or "=" in statement or re.match(r"(typedef|static|_Static_assert)\b", statement):
+            continue
+        if found := re.match(r"(?:\w+[ *]+)+(\w+) ?\((?!\*)", statement):
+            names.append(found.group(1))
+        elif found := re.match(r"\w+_fn ((?:\w+(?:, )?)+)$", statement):
+            names += found.group(1).split(", ")
+    return names
 
 
 def defined(text):
@@ -190,6 +215,9 @@ def self_test():
         "proto/reader.c": "long now(void)\n{\n    return time(0);\n}\n",
         "agent/aws/y.h": "struct y;\nint y_open(struct y *y,\n    int n);\n",
         "agent/aws/y.c": "static int y_open(struct y *y, int n)\n{\n    return n;\n}\n",
+        "agent/aws/w.h": "int y_open(void);\n",
+        "agent/aws/w.c": "w_fn w_one;\n",
+        "agent/aws/v.c": "int y_open(void);\n",
     }
     good = {
         "agent/main.c": '#include "agent/ipc/server.h"\n',
@@ -197,8 +225,10 @@ def self_test():
         "client/cli/a.c": '#include "client/tally.h"\n',
         "agent/loop.c": "#include <uv.h>\n",
         "proto/reader.c": "/* time() is not asked */\n",
-        "agent/ipc/z.h": "struct z {\n    int n;\n};\nconst char *z_name(struct z *z) __attribute__((pure));\n",
-        "agent/ipc/z.c": "const char *z_name(\n    struct z *z)\n{\n    return 0;\n}\n",
+        "agent/ipc/z.h": "_Static_assert(1, \"z\");\nextern void (*hook)(int);\n"
+                         "__attribute__((noreturn)) void z_die(void);\nstruct z {\n    int n;\n};\nconst char *z_name(struct z *z) __attribute__((pure));\n",
+        "agent/ipc/z.c": "static int help(void);\nconst char *z_name(\n    struct z *z)\n{\n    return 0;\n}\n\n"
+                         "void z_die(void)\n{\n    help();\n}\n",
     }
     faults = check(bad)
     missed = [name for name in bad if name != "agent/aws/sigv4.h"

@@ -197,6 +197,7 @@ int counter_load(struct counter *counter, struct config *config)
     counter->rejections = 0;
     start_warm(counter);
     notify_watchers(counter);
+    trigger_states_reap(&counter->context); /* now: their flights would go on for a turn */
     return 0;
 }
 
@@ -319,6 +320,7 @@ struct counter *counter_create(const struct counter_options *options)
         .min_age_ms = options->min_age_ms,
         .flight_timeout_ms = options->flight_timeout_ms,
         .random = options->random};
+    ring_init(&counter->context.abandoned);
     ring_init(&counter->context.adhoc_counts);
     ring_init(&counter->context.ended_adhoc_counts);
     ring_init(&counter->context.shared_counts);

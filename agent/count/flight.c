@@ -15,13 +15,13 @@ struct flight {
     struct snapshot *snapshot;
     struct count_query_options options;
     struct shared_count_options share; /* table NULL: the count is not shared */
-    struct shared_count *shared;       /* after take-off; NULL: none */
-    struct count_query *counting;      /* NULL before take-off, and while the fleet is asked; */
+    struct shared_count *shared;       /* after it has begun; NULL: none */
+    struct count_query *counting;      /* NULL before it begins, and while the fleet is asked; */
     struct shard_sum *sum;             /* instead of it, where the trigger has sumOver */
-    bool flying;                       /* it took off */
-    struct loop_timer *timer;          /* until take-off, then until the next check of the limits */
-    int64_t ends_at;                   /* the flight timeout */
-    int64_t joined_at;                 /* the latest request, or the take-off */
+    bool has_begun;                    /* the delay is over */
+    struct loop_timer *timer; /* until it begins, then until the next check of the limits */
+    int64_t ends_at;          /* the flight timeout */
+    int64_t joined_at;        /* the latest request, or the begin */
     struct flight_progress progress;
     struct page_log pages;
     struct flight_patience patience;
@@ -309,7 +309,7 @@ static bool flight_ask_fleet(struct flight *flight)
 
 static void flight_begin(struct flight *flight)
 {
-    flight->flying = true;
+    flight->has_begun = true;
     flight->joined_at = loop_now(flight->context->loop);
     flight->ends_at = saturating_add(flight->joined_at, flight->context->flight_timeout_ms);
     loop_timer_start(flight->timer, flight->context->flight_timeout_ms < ATTENDANCE_MS
@@ -323,7 +323,7 @@ static void flight_timer_fired(void *data)
 {
     struct flight *flight = data;
 
-    if (flight->flying)
+    if (flight->has_begun)
         flight_check_limits(flight);
     else
         flight_begin(flight);

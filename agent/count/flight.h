@@ -33,10 +33,10 @@ struct count_context {
     int64_t min_age_ms;
     int64_t flight_timeout_ms;
     uint32_t (*random)(void);
-    struct loop_timer *reaper;       /* frees in the next turn what has ended: */
-    struct trigger_state *abandoned; /* states that no request can reach any more */
-    struct ring adhoc_counts;        /* adhoc_count::link, the counts under way */
-    struct ring ended_adhoc_counts;  /* the counts to be freed */
+    struct loop_timer *reaper;      /* frees in the next turn what has ended: */
+    struct ring abandoned;          /* trigger_state::link, those that no request can reach */
+    struct ring adhoc_counts;       /* adhoc_count::link, the counts under way */
+    struct ring ended_adhoc_counts; /* the counts to be freed */
     struct count_stats stats;
     struct rcu_budget budget; /* --budget, for all triggers */
     const char *share_table;  /* --share-table; NULL: counts are not shared */
@@ -87,7 +87,7 @@ struct flight_options {
     struct rcu_meter *meter;           /* borrowed; NULL: none */
     struct rcu_budget *budget;         /* the trigger's own; borrowed; NULL: none */
     double expected_rcu;               /* what it should cost; 0: not known */
-    int64_t delay_ms;                  /* until it takes off; 0: in the next turn of the loop */
+    int64_t delay_ms;                  /* until it begins; 0: in the next turn of the loop */
     const struct failure *last;        /* copied: the failure that caused the delay; NULL: none */
 };
 

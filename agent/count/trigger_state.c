@@ -26,7 +26,7 @@ struct trigger_state {
     struct loop_timer *refresh; /* of a warm or watched trigger */
     struct outage outage;       /* of its flights, for the log */
     bool abandoned;
-    struct trigger_state *next; /* count_context::abandoned */
+    struct ring link; /* count_context::abandoned */
 };
 
 static void trigger_state_set_patience(struct trigger_state *state);
@@ -121,8 +121,12 @@ static void trigger_state_answer_all(struct trigger_state *state, const struct f
 /* No request can reach an abandoned state: without waiters its flight is useless. */
 static void trigger_state_end_if_unwanted(struct trigger_state *state)
 {
-    if (state->abandoned && !trigger_state_is_wanted(state))
-        loop_timer_start(state->context->reaper, 0);
+    if (!state->abandoned || trigger_state_is_wanted(state))
+        return;
+    if (state->flight != NULL)
+        flight_cancel(state->flight);
+    state->flight = NULL;
+    loop_timer_start(state->context->reaper, 0);
 }
 
 static void deadlines_passed(void *data)
@@ -331,7 +335,7 @@ static double trigger_state_expected_rcu(
     return state->cache.has_value ? state->cache.value.consumed_rcu : 0;
 }
 
-/* Takes off now, or after the backoff of a failure. is_own: as in a request. */
+/* It begins now, or after the backoff of a failure. is_own: as in a request. */
 static void trigger_state_start_flight(
     struct trigger_state *state, const struct count_goal *goal, bool is_own)
 {
@@ -533,41 +537,40 @@ void trigger_state_adopt(struct trigger_state *state, struct snapshot *snapshot,
 void trigger_state_abandon(struct trigger_state *state)
 {
     state->abandoned = true;
-    state->next = state->context->abandoned;
-    state->context->abandoned = state;
+    ring_add(&state->context->abandoned, &state->link);
     loop_timer_start(state->context->reaper, 0);
+}
+
+static struct trigger_state *trigger_state_of(struct ring *link)
+{
+    return RING_MEMBER(link, struct trigger_state, link);
+}
+
+static void trigger_state_end(struct trigger_state *state)
+{
+    ring_remove(&state->link);
+    trigger_state_destroy(state);
 }
 
 void trigger_states_reap(struct count_context *context)
 {
-    struct trigger_state **at = &context->abandoned;
-
-    while (*at != NULL) {
-        struct trigger_state *state = *at;
-
-        if (trigger_state_is_wanted(state)) {
-            at = &state->next;
-        } else {
-            *at = state->next;
-            trigger_state_destroy(state);
-        }
+    for (struct ring *at = context->abandoned.next, *next; at != &context->abandoned; at = next) {
+        next = at->next;
+        if (!trigger_state_is_wanted(trigger_state_of(at)))
+            trigger_state_end(trigger_state_of(at));
     }
 }
 
 void trigger_states_dismiss_watchers(struct count_context *context)
 {
-    for (struct trigger_state *state = context->abandoned; state != NULL; state = state->next)
-        watchers_dismiss(&state->watchers);
+    RING_EACH(at, &context->abandoned)
+        watchers_dismiss(&trigger_state_of(at)->watchers);
 }
 
 void trigger_states_end(struct count_context *context)
 {
-    while (context->abandoned != NULL) {
-        struct trigger_state *state = context->abandoned;
-
-        context->abandoned = state->next;
-        trigger_state_destroy(state);
-    }
+    while (!ring_is_empty(&context->abandoned))
+        trigger_state_end(trigger_state_of(context->abandoned.next));
 }
 
 bool trigger_state_is_wanted(const struct trigger_state *state)

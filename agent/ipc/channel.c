@@ -139,12 +139,15 @@ void channel_settle_input(struct channel *channel)
     channel->input_bytes = (uint32_t)channel->input.capacity;
 }
 
-void channel_empty(struct channel *channel)
+static void channel_empty_output(struct channel *channel)
 {
     channel->all->output_bytes -= channel->output.len;
     buffer_free(&channel->output);
-    if (channel->in_use)
-        return; /* the input is emptied behind it */
+}
+
+void channel_empty(struct channel *channel)
+{
+    channel_empty_output(channel);
     channel->input.len = 0;
     channel_settle_input(channel);
 }
@@ -206,7 +209,10 @@ static void channel_drop(struct channel *channel)
         LOG_NUMBER("kept_bytes", (int64_t)channel_kept(channel)));
     channel->all->dropped++;
     channel->closing = true;
-    channel_empty(channel);
+    if (channel->in_use)
+        channel_empty_output(channel);
+    else
+        channel_empty(channel);
     shutdown(channel->fd, SHUT_RDWR);
 }
 

@@ -5,18 +5,18 @@
 #include "proto/message.h"
 
 static const struct method methods[] = {
-    {"count", method_count},
-    {"ping", method_ping},
-    {"hello", method_hello},
-    {"list", method_list},
-    {"status", method_status},
-    {"whoami", method_whoami},
-    {"watch", method_watch},
-    {"unwatch", method_unwatch},
-    {"explain", method_explain},
-    {"query", method_query},
-    {"diagnose", method_diagnose},
-    {NULL, NULL},
+    {.name = "count", .fn = method_count},
+    {.name = "ping", .fn = method_ping},
+    {.name = "hello", .fn = method_hello},
+    {.name = "list", .fn = method_list},
+    {.name = "status", .fn = method_status},
+    {.name = "whoami", .fn = method_whoami},
+    {.name = "watch", .fn = method_watch},
+    {.name = "unwatch", .fn = method_unwatch},
+    {.name = "explain", .fn = method_explain},
+    {.name = "query", .fn = method_query, .is_optional = true},
+    {.name = "diagnose", .fn = method_diagnose},
+    {.name = NULL},
 };
 
 _Static_assert(

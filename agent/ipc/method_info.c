@@ -51,7 +51,7 @@ static void pack_methods(struct map *map, const struct method_call *call)
     uint16_t count = 0;
 
     for (const struct method *method = call->methods; method->name != NULL; method++) {
-        if (method->fn == method_query && !call->session->server->options.allow_query)
+        if (method->is_optional && !call->session->server->options.allow_query)
             continue;
         write_string(buffer, method->name);
         count++;

@@ -12,6 +12,7 @@ typedef void method_fn(struct method_call *call);
 struct method {
     const char *name;
     method_fn *fn;
+    bool is_optional; /* answered only with --allow-query */
 };
 
 /* One decoded request. `params` is positioned at the map of parameters; without one (no params, or

@@ -194,11 +194,11 @@ static size_t session_process_frame(
     return taken;
 }
 
-static void session_set_share_used(struct session *session, bool cut)
+static void session_set_share_used(struct session *session, bool used)
 {
-    session->server->share_used_count += cut;
+    session->server->share_used_count += used;
     session->server->share_used_count -= session->share_used;
-    session->share_used = cut;
+    session->share_used = used;
 }
 
 /* Handles the complete frames at the front of `data`; returns the bytes they took. Stops early when
@@ -318,8 +318,8 @@ static void on_readable(struct session *session)
     }
 }
 
-/* The end of the last client lets the agent end. */
-static void session_end_served(struct session *session)
+/* The end of a connection that was served may be what a draining agent waits for. */
+static void session_end_closing(struct session *session)
 {
     struct server *server = session->server;
     bool served = !session->refused;
@@ -345,7 +345,7 @@ static void on_events(void *data, unsigned events)
     if ((events & LOOP_READABLE) && !session->deferred && session_may_go_on(session))
         on_readable(session);
     if (session->channel.closing) {
-        session_end_served(session);
+        session_end_closing(session);
         return;
     }
     session_update(session);

@@ -391,7 +391,30 @@ TEST(a_threshold_does_not_make_long_counts_start_over_for_ever)
     bench_close(&bench);
 }
 
-TEST_MAIN(RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
+TEST(a_request_for_the_whole_count_raises_the_goal_of_a_flight_with_a_threshold)
+{
+    struct asker *first;
+    struct bench bench;
+
+    bench_open(&bench, "false");
+    first = &bench.askers[0];
+    *first = (struct asker){
+        .request = {.enough = 2, .timeout_ms = 5000, .done = on_answer, .data = first}};
+    trigger_state_ask(trigger_state_of(&bench, NULL), &first->request);
+    fake_loop_advance(bench.loop, 0);
+    ask(&bench, 1, 0, 5000);
+    page(&bench, CUT_PAGE(2));
+    fake_loop_advance(bench.loop, 0);
+    CHECK_INT(1, first->answers);
+    CHECK_INT(0, bench.askers[1].answers);
+    CHECK_INT(1, fake_http_open());
+    page(&bench, LAST_PAGE(3));
+    CHECK_INT(5, bench.askers[1].value.count);
+    bench_close(&bench);
+}
+
+TEST_MAIN(RUN(a_request_for_the_whole_count_raises_the_goal_of_a_flight_with_a_threshold),
+    RUN(all_pages_are_summed_and_empty_ones_are_not_the_end),
     RUN(everyone_who_asks_at_once_shares_one_flight), RUN(a_count_is_kept_for_the_polling_interval),
     RUN(a_count_ages_while_the_machine_sleeps),
     RUN(who_leaves_takes_the_request_along_but_not_the_flight),
