@@ -115,8 +115,8 @@ static void step(struct house *house, struct input *input)
 static void check_sums(struct server *server)
 {
     const struct channels *channels = &server->channels;
-    size_t queued = 0, kept = 0;
-    unsigned count = 0;
+    size_t queued = 0, kept = 0, unread = 0;
+    unsigned count = 0, lingering = 0, share_used = 0;
 
     RING_EACH(at, &channels->list) {
         struct session *session = session_of(at);
@@ -129,10 +129,16 @@ static void check_sums(struct server *server)
         CHECK(pending <= LIMIT_IN_FLIGHT);
         queued += session->channel.output.len;
         kept += session->channel.input_bytes;
+        unread += session->channel.unread_bytes;
+        lingering += session->lingers;
+        share_used += session->share_used;
         count++;
     }
     CHECK_INT(queued, channels->output_bytes);
     CHECK_INT(kept, channels->input_bytes);
+    CHECK_INT(unread, channels->unread_bytes);
+    CHECK_INT(lingering, server->linger_count);
+    CHECK_INT(share_used, server->share_used_count);
     CHECK_INT(count, server->session_count);
     CHECK(server->out.len == 0);
 }
