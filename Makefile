@@ -211,6 +211,7 @@ check: unit
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
 	@/usr/bin/python3 tests/declarations.py
+	@/usr/bin/python3 tests/vectors.py
 	@/usr/bin/python3 tests/versions.py
 
 # For clangd and other tools that parse C with the compiler's options.
