@@ -190,6 +190,9 @@ $(BUILD)/tally-bridge: $(call obj,client/bridge/bridge.c) $(BUILD)/obj/bridge_fi
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BRIDGE_LIBS)
 
 # ---- unit tests: one program per unit, linked with everything but main -------
+# A TEST without its RUN is an unused function: it would never run.
+$(BUILD)/obj/tests/unit/%.o: WARNINGS += -Werror=unused-function
+
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) \
   $(BUILD)/libbridge.a $(BUILD)/libagent.a $(BUILD)/libcli.a $(BUILD)/libclient.a
 	@mkdir -p $(@D)
@@ -211,6 +214,7 @@ check: unit
 	@/usr/bin/python3 tests/includes.py
 	@/usr/bin/python3 tests/banned.py
 	@/usr/bin/python3 tests/declarations.py
+	@/usr/bin/python3 tests/vectors.py
 	@/usr/bin/python3 tests/versions.py
 
 # For clangd and other tools that parse C with the compiler's options.

@@ -63,6 +63,7 @@ step "lint: licence lines" licence_lines
 step "lint: directions of includes" /usr/bin/python3 tests/includes.py
 step "lint: banned functions" /usr/bin/python3 tests/banned.py
 step "lint: declarations" /usr/bin/python3 tests/declarations.py
+step "lint: vectors of the protocol" /usr/bin/python3 tests/vectors.py
 step "lint: one version" /usr/bin/python3 tests/versions.py
 step "lint: shellcheck" shellcheck -x "${shell_files[@]}"
 step "lint: python compiles" compile_python

@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proto/PROTOCOL.md and proto/vectors/, decoded by another implementation of msgpack.
+"""proto/PROTOCOL.md: its links and its example client. tests/vectors.py compares its examples with
+proto/vectors/, tests/unit/test_vectors.c these with tally's own decoder."""
 
-The unit test test_vectors.c compares the hex examples of the document with the vector files, and
-these with tally's own decoder; here an independent codec checks the vectors themselves, their JSON,
-and the example client.
-"""
-
-import json
 import re
 import socket
 import threading
@@ -17,8 +12,6 @@ import pytest
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 DOCUMENT = (PROTO / "PROTOCOL.md").read_text(encoding="utf-8")
-VALID = sorted((PROTO / "vectors/valid").iterdir())
-INVALID = sorted((PROTO / "vectors/invalid").iterdir())
 
 
 def vector_bytes(path):
@@ -26,55 +19,8 @@ def vector_bytes(path):
     return bytes.fromhex(" ".join(line for line in lines if not line.startswith("#")))
 
 
-def vector_value(path):
-    """The message that `# value:` and the lines indented below it show, as JSON text."""
-    text = path.read_text(encoding="utf-8")
-    found = re.search(r"^# value: (.*(?:\n#        .*)*)$", text, re.MULTILINE)
-    return found and canonical(json.loads(found.group(1).replace("\n#        ", " ")))
-
-
-def as_text(value):
-    """The same value with each bin as str, as the protocol accepts them."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, list):
-        return [as_text(element) for element in value]
-    if isinstance(value, dict):
-        return {as_text(key): as_text(element) for key, element in value.items()}
-    return value
-
-
-def canonical(value):
-    """As JSON text, which distinguishes 1, 1.0 and true; == does not."""
-    return json.dumps(as_text(value), ensure_ascii=False)
-
-
 def fences(kind):
     return re.findall(rf"^```{kind} ?(\S*)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("path", VALID + INVALID, ids=lambda path: path.stem)
-def test_bytes_are_the_value_beside_them(path):
-    value = vector_value(path)
-    if path in VALID:
-        assert value, "a valid message shows its value"
-    if value:
-        assert canonical(msgpack.unpackb(vector_bytes(path))) == value
-        if not path.name.startswith("encoding-"):
-            assert msgpack.packb(json.loads(value)) == vector_bytes(path)
-
-
-@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
-def test_document_shows_each_valid_vector(path):
-    shown = [name for name, _ in fences("hex") + fences("json")]
-    assert f"valid/{path.name}" in shown
-
-
-def test_decoded_examples_are_the_vectors():
-    examples = fences("json")
-    assert examples
-    for name, text in examples:
-        assert canonical(json.loads(text)) == vector_value(PROTO / "vectors" / name)
 
 
 def test_links_inside_the_document_lead_somewhere():

@@ -134,6 +134,98 @@ TEST(a_client_that_goes_is_forgotten)
     house_close(&house);
 }
 
+/* ---- answers to count ---- */
+
+#define ANSWER_BYTES 1024
+
+/* The bytes that the client has received since the last call. */
+static size_t take_bytes(struct client *client, uint8_t bytes[ANSWER_BYTES])
+{
+    ssize_t len = recv(client->fd, bytes, ANSWER_BYTES, 0);
+
+    CHECK(len > 0 && len < ANSWER_BYTES);
+    return (size_t)len;
+}
+
+/* A uint 32 of the answer, which is set to 0. */
+static uint32_t take_uint32(uint8_t *at)
+{
+    uint32_t value = 0;
+
+    CHECK_INT(0xce, at[0]);
+    for (int i = 1; i <= 4; i++) {
+        value = value << 8 | at[i];
+        at[i] = 0;
+    }
+    return value;
+}
+
+/* Checks an answer, and that it differs from the first one at the msgid and the age alone. */
+static void check_answer(struct client *client, uint32_t id, uint32_t age_ms,
+    const uint8_t first[ANSWER_BYTES], size_t first_len)
+{
+    static const char key[] = "\xa6\x61ge_ms";
+    uint8_t bytes[ANSWER_BYTES];
+    size_t len = take_bytes(client, bytes);
+    uint8_t *age = memmem(bytes, len, key, strlen(key));
+
+    CHECK(age != NULL);
+    CHECK_INT(id, take_uint32(bytes + MESSAGE_ANSWER_ID_AT));
+    CHECK_INT(age_ms, take_uint32(age + strlen(key)));
+    CHECK_MEM(first, first_len, bytes, len);
+}
+
+/* A request that gives `replicas` gets an answer that is not kept. */
+static void request_with_replicas(struct client *client, uint32_t id)
+{
+    struct buffer buffer;
+
+    buffer_init(&buffer, 65536);
+    message_begin_request(&buffer, id, "count");
+    write_array(&buffer, 1);
+    write_map(&buffer, 2);
+    write_string(&buffer, "trigger");
+    write_string(&buffer, "t");
+    write_string(&buffer, "replicas");
+    write_uint(&buffer, 3);
+    say(client, buffer.data, buffer.len);
+    buffer_free(&buffer);
+}
+
+TEST(answers_with_the_same_count_differ_at_msgid_and_age_alone)
+{
+    static struct house house;
+    struct client *client, *other;
+    uint8_t first[ANSWER_BYTES]; /* its msgid and age are 0 */
+    size_t first_len;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    other = come(&house, 1);
+    request(client, 0, "count", "t");
+    turn(&house);
+    request(other, 70000, "count", "t"); /* joins the flight */
+    turn(&house);
+    page(&house.bench, LAST_PAGE(3));
+    first_len = take_bytes(client, first);
+    check_answer(other, 70000, 0, first, first_len);
+    for (uint32_t i = 1; i <= 3; i++) { /* decoded, then repeated */
+        fake_loop_advance(house.bench.loop, 700);
+        request(client, i, "count", "t");
+        turn(&house);
+        check_answer(client, i, 700 * i, first, first_len);
+        request_with_replicas(other, i);
+        turn(&house);
+        check_answer(other, i, 700 * i, first, first_len);
+    }
+    CHECK_INT(0, counter_load(house.bench.counter, config_for("a", "false")));
+    request(client, 9, "count", "t");
+    turn(&house);
+    check_answer(client, 9, 2100, first, first_len);
+    CHECK_INT(1, fake_http_count());
+    house_close(&house);
+}
+
 /* ---- limits ---- */
 
 TEST(the_65th_request_in_flight_is_busy)
@@ -273,8 +365,9 @@ TEST(answers_for_a_peer_that_is_gone_are_not_kept)
 TEST_MAIN(RUN(a_request_may_come_byte_by_byte), RUN(the_answers_of_a_batch_are_one_write),
     RUN(what_is_no_message_ends_only_its_own_connection),
     RUN(what_came_before_the_garbage_is_answered), RUN(a_refused_client_gets_the_reason_once),
-    RUN(a_client_that_goes_is_forgotten), RUN(the_65th_request_in_flight_is_busy),
-    RUN(requests_are_not_read_while_answers_are_not_taken),
+    RUN(a_client_that_goes_is_forgotten),
+    RUN(answers_with_the_same_count_differ_at_msgid_and_age_alone),
+    RUN(the_65th_request_in_flight_is_busy), RUN(requests_are_not_read_while_answers_are_not_taken),
     RUN(requests_kept_for_a_slow_reader_are_answered_whoever_empties_its_queue),
     RUN(the_slowest_reader_goes_when_all_together_wait_for_too_much),
     RUN(answers_for_a_peer_that_is_gone_are_not_kept))

@@ -54,6 +54,24 @@ TEST(what_is_known_is_reported_behind_the_answer)
     house_close(&house);
 }
 
+TEST(a_new_configuration_with_the_same_query_is_no_change)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    request(client, 1, "watch", "t");
+    turn(&house);
+    page(&house.bench, LAST_PAGE(3));
+    CHECK_INT(2, hear(client));
+    fake_loop_advance(house.bench.loop, 500); /* the count is older now */
+    CHECK_INT(0, counter_load(house.bench.counter, config_for("a", "false")));
+    turn(&house);
+    CHECK_INT(2, hear(client));
+    house_close(&house);
+}
+
 TEST(the_same_failure_is_reported_once_whatever_its_request_id)
 {
     static struct house house;
@@ -166,6 +184,86 @@ TEST(what_changed_and_changed_back_is_not_told)
     house_close(&house);
 }
 
+#define UNREAD 3000 /* answers that make a client slow */
+
+static void become_slow(struct house *house, struct client *client)
+{
+    many_requests(client, 10, UNREAD, "list", NULL);
+    turn(house);
+    CHECK(session_is_slow(last_session(house)));
+}
+
+/* Reads until the client has heard `count` messages in all, and once more. */
+static void read_until(struct house *house, struct client *client, int count)
+{
+    int before;
+
+    while ((before = hear(client)) < count) {
+        turn(house);
+        CHECK(hear(client) > before);
+    }
+    turn(house);
+}
+
+TEST(a_count_that_a_slow_reader_caught_up_with_is_reported_once)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    request(client, 1, "watch", "t");
+    turn(&house);
+    page(&house.bench, LAST_PAGE(3));
+    CHECK_INT(2, hear(client));
+    become_slow(&house, client);
+    fake_loop_advance(house.bench.loop, 10000);
+    page(&house.bench, LAST_PAGE(4));
+    CHECK(last_session(&house)->behind);
+    fake_loop_advance(house.bench.loop, 500);
+    read_until(&house, client, 3 + UNREAD);
+    CHECK_INT(3 + UNREAD, hear(client));
+    CHECK_INT(0, counter_load(house.bench.counter, config_for("a", "false")));
+    fake_loop_advance(house.bench.loop, 10000);
+    page(&house.bench, LAST_PAGE(4));
+    turn(&house);
+    CHECK_INT(3 + UNREAD, hear(client));
+    house_close(&house);
+}
+
+/* The count that the reader has missed has become too old while it did not read, so that the state
+ * is once more the failure that it knows. */
+TEST(a_slow_reader_is_not_reported_the_state_that_it_has)
+{
+    static struct house house;
+    struct client *client;
+
+    house_open(&house, 1u << 20);
+    client = come(&house, 0);
+    request(client, 1, "watch", "t");
+    turn(&house);
+    refuse(&house.bench, 400, "ValidationException");
+    CHECK_INT(2, hear(client));
+    become_slow(&house, client);
+    fake_loop_advance(house.bench.loop, 10000);
+    page(&house.bench, LAST_PAGE(4));
+    CHECK(last_session(&house)->behind);
+    fake_loop_advance(house.bench.loop, 10000);
+    refuse(&house.bench, 400, "ValidationException");
+    CHECK(last_session(&house)->behind);
+    for (int ms = 10000; ms < 900000; ms += 5000) {
+        fake_loop_advance(house.bench.loop, 5000);
+        if (ms < 890000 && fake_http_open() > 0)
+            refuse(&house.bench, 400, "ValidationException");
+    }
+    fake_loop_advance(house.bench.loop, 100);
+    CHECK(last_session(&house)->behind);
+    read_until(&house, client, 2 + UNREAD);
+    CHECK_INT(2 + UNREAD, hear(client));
+    CHECK(!last_session(&house)->behind);
+    house_close(&house);
+}
+
 TEST(another_query_goes_on_being_watched_and_none_does_not)
 {
     static const char *const gone[] = {"u.yaml", "triggers: []", NULL};
@@ -214,9 +312,12 @@ TEST(those_who_wait_and_watch_at_the_end_do_not_hold_it_up)
 
 TEST_MAIN(RUN(a_change_is_reported_and_a_count_that_is_the_same_is_not),
     RUN(what_is_known_is_reported_behind_the_answer),
+    RUN(a_new_configuration_with_the_same_query_is_no_change),
     RUN(the_same_failure_is_reported_once_whatever_its_request_id),
     RUN(a_slow_reader_is_reported_the_newest_when_it_reads_again),
     RUN(a_slow_watcher_catches_up_whoever_empties_its_queue),
     RUN(what_changed_and_changed_back_is_not_told),
+    RUN(a_count_that_a_slow_reader_caught_up_with_is_reported_once),
+    RUN(a_slow_reader_is_not_reported_the_state_that_it_has),
     RUN(another_query_goes_on_being_watched_and_none_does_not),
     RUN(those_who_wait_and_watch_at_the_end_do_not_hold_it_up))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/vectors/ against the decoder, and proto/PROTOCOL.md against both. Runs in the
- * repository's root, as make does. */
+/* proto/vectors/ against the decoder, and the tables of proto/PROTOCOL.md against the code;
+ * tests/vectors.py checks its examples. Runs in the repository's root, as make does. */
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/reader.h"
@@ -276,30 +276,6 @@ TEST(errors_are_packed_as_in_the_vectors)
 
 /* ---- the document ---- */
 
-TEST(examples_of_the_document_are_the_vectors)
-{
-    const char *fence = "\n```hex ";
-    struct buffer document;
-    size_t examples = 0;
-
-    read_file(DOCUMENT, &document);
-    for (const char *at = buffer_string(&document); (at = strstr(at, fence)) != NULL;) {
-        char name[200];
-
-        at += strlen(fence);
-        CHECK_INT(1, sscanf(at, "%199[^\n]", name));
-        at += strlen(name) + 1;
-        struct vector vector = vector_read(name);
-        if (strncmp(at, buffer_string(&vector.text), vector.text.len) != 0 ||
-            strncmp(at + vector.text.len, "```\n", 4) != 0)
-            TEST_FAIL(DOCUMENT ": the example %s differs from the file", name);
-        vector_free(&vector);
-        examples++;
-    }
-    CHECK(examples > 20);
-    buffer_free(&document);
-}
-
 static void check_says(const char *document, const char *line)
 {
     if (strstr(document, line) == NULL)
@@ -352,5 +328,4 @@ TEST(the_document_has_the_limits_of_the_code)
 
 TEST_MAIN(RUN(valid_vectors_decode_as_they_say), RUN(invalid_vectors_are_handled_as_they_say),
     RUN(requests_are_packed_as_in_the_vectors), RUN(errors_are_packed_as_in_the_vectors),
-    RUN(examples_of_the_document_are_the_vectors), RUN(the_document_has_the_errors_of_the_code),
-    RUN(the_document_has_the_limits_of_the_code))
+    RUN(the_document_has_the_errors_of_the_code), RUN(the_document_has_the_limits_of_the_code))
