@@ -80,7 +80,10 @@ static void prometheus_print_number(
     terminal_print(file, " %.15g\n", number * factor);
 }
 
-/* A metric's name with its labels: names and values in turn, and NULL at the end. */
+#define LABELS_END                                                                                 \
+    ((const char *)NULL) /* NULL alone may be an int, which is no argument of `...` */
+
+/* A metric's name with its labels: names and values in turn, and LABELS_END. */
 static void prometheus_print_name(FILE *file, const char *name, va_list labels)
 {
     const char *separator = "{", *label;
@@ -129,7 +132,8 @@ static void print_methods(FILE *file, const struct json *methods)
         return;
     prometheus_print_head(file, "tally_requests_total", "counter", "Requests by method.");
     for (void *at = NULL; json_next(methods, &at, &key, &value);)
-        prometheus_print_sample(file, value, "", 1, "tally_requests_total", "method", key, NULL);
+        prometheus_print_sample(
+            file, value, "", 1, "tally_requests_total", "method", key, LABELS_END);
 }
 
 static void print_aws(FILE *file, const struct json *aws)
@@ -144,13 +148,13 @@ static void print_aws(FILE *file, const struct json *aws)
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
         for (size_t j = 0; j < sizeof(results) / sizeof(results[0]); j++)
             prometheus_print_sample(file, json_get(aws, services[i]), results[j], 1,
-                "tally_aws_calls_total", "service", services[i], "result", results[j], NULL);
+                "tally_aws_calls_total", "service", services[i], "result", results[j], LABELS_END);
     }
     prometheus_print_head(
         file, "tally_aws_connections_total", "counter", "Connections to AWS opened.");
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
         prometheus_print_sample(file, json_get(aws, services[i]), "connections", 1,
-            "tally_aws_connections_total", "service", services[i], NULL);
+            "tally_aws_connections_total", "service", services[i], LABELS_END);
 }
 
 static void print_share(FILE *file, const struct json *share)
@@ -163,8 +167,8 @@ static void print_share(FILE *file, const struct json *share)
         "Counts through the shared table: answered by its record (hits), counted for the fleet "
         "(won), left to another agent (lost), counted alone because the table failed (failed).");
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-        prometheus_print_sample(
-            file, share, results[i], 1, "tally_share_counts_total", "result", results[i], NULL);
+        prometheus_print_sample(file, share, results[i], 1, "tally_share_counts_total", "result",
+            results[i], LABELS_END);
 }
 
 static void print_latency(FILE *file, const struct json *histogram)
@@ -182,13 +186,13 @@ static void print_latency(FILE *file, const struct json *histogram)
 
         snprintf(
             bound, sizeof(bound), "%.15g", json_get_real_or(json_at(bounds, i), "", 0) * 0.001);
-        prometheus_print_sample(file, json_at(answers, i), "", 1, bucket, "le", bound, NULL);
+        prometheus_print_sample(file, json_at(answers, i), "", 1, bucket, "le", bound, LABELS_END);
     }
-    prometheus_print_sample(file, histogram, "samples", 1, bucket, "le", "+Inf", NULL);
+    prometheus_print_sample(file, histogram, "samples", 1, bucket, "le", "+Inf", LABELS_END);
     prometheus_print_sample(
-        file, histogram, "sum_ms", 0.001, "tally_request_duration_seconds_sum", NULL);
+        file, histogram, "sum_ms", 0.001, "tally_request_duration_seconds_sum", LABELS_END);
     prometheus_print_sample(
-        file, histogram, "samples", 1, "tally_request_duration_seconds_count", NULL);
+        file, histogram, "samples", 1, "tally_request_duration_seconds_count", LABELS_END);
 }
 
 void prometheus_status(FILE *file, const struct json *status)
@@ -196,15 +200,16 @@ void prometheus_status(FILE *file, const struct json *status)
     double number;
 
     prometheus_print_head(file, "tally_build_info", "gauge", "The agent's version.");
-    prometheus_print_flag(
-        file, true, "tally_build_info", "version", json_get_string(status, "version", ""), NULL);
+    prometheus_print_flag(file, true, "tally_build_info", "version",
+        json_get_string(status, "version", ""), LABELS_END);
     for (size_t i = 0; i < sizeof(status_metrics) / sizeof(status_metrics[0]); i++) {
         const struct metric *metric = &status_metrics[i];
 
         if (!json_get_real(status, metric->path, &number))
             continue;
         prometheus_print_head(file, metric->name, metric->type, metric->help);
-        prometheus_print_sample(file, status, metric->path, metric->factor, metric->name, NULL);
+        prometheus_print_sample(
+            file, status, metric->path, metric->factor, metric->name, LABELS_END);
     }
     print_methods(file, json_get(status, "requests.by_method"));
     print_aws(file, json_get(status, "aws"));
@@ -231,7 +236,7 @@ static void print_qualities(FILE *file, const struct json *trigger)
     for (size_t i = 0; quality[0] != '\0' && i < sizeof(qualities) / sizeof(qualities[0]); i++)
         prometheus_print_flag(file, strcmp(quality, qualities[i]) == 0, "tally_trigger_quality",
             "trigger", json_get_string(trigger, "name", ""), "table",
-            json_get_string(trigger, "table", ""), "quality", qualities[i], NULL);
+            json_get_string(trigger, "table", ""), "quality", qualities[i], LABELS_END);
 }
 
 void prometheus_list(FILE *file, const struct json *list)
@@ -248,7 +253,7 @@ void prometheus_list(FILE *file, const struct json *list)
 
             prometheus_print_sample(file, trigger, metric->path, metric->factor, metric->name,
                 "trigger", json_get_string(trigger, "name", ""), "table",
-                json_get_string(trigger, "table", ""), NULL);
+                json_get_string(trigger, "table", ""), LABELS_END);
         }
     }
     prometheus_print_head(file, "tally_trigger_quality", "gauge",
@@ -263,7 +268,7 @@ void prometheus_list(FILE *file, const struct json *list)
 
         prometheus_print_flag(file, json_get(trigger, "last_error") != NULL, "tally_trigger_failed",
             "trigger", json_get_string(trigger, "name", ""), "table",
-            json_get_string(trigger, "table", ""), NULL);
+            json_get_string(trigger, "table", ""), LABELS_END);
     }
 }
 
@@ -281,7 +286,7 @@ void prometheus_identities(FILE *file, const struct json *whoami)
         snprintf(number, sizeof(number), "%zu", i);
         prometheus_print_sample(file, identity, "expires_in_ms", 0.001, name, "identity", number,
             "kind", json_get_string(identity, "kind", ""), "role",
-            json_get_string(identity, "role", ""), NULL);
+            json_get_string(identity, "role", ""), LABELS_END);
     }
 }
 
@@ -290,5 +295,5 @@ void prometheus_count(FILE *file, const struct json *count)
     prometheus_print_head(file, "tally_trigger_items", "gauge", "The count.");
     prometheus_print_sample(file, count, "count", 1, "tally_trigger_items", "trigger",
         json_get_string(count, "trigger", ""), "quality", json_get_string(count, "quality", ""),
-        NULL);
+        LABELS_END);
 }
