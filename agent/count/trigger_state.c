@@ -546,18 +546,14 @@ static struct trigger_state *trigger_state_of(struct ring *link)
     return RING_MEMBER(link, struct trigger_state, link);
 }
 
-static void trigger_state_end(struct trigger_state *state)
-{
-    ring_remove(&state->link);
-    trigger_state_destroy(state);
-}
-
 void trigger_states_reap(struct count_context *context)
 {
     for (struct ring *at = context->abandoned.next, *next; at != &context->abandoned; at = next) {
         next = at->next;
-        if (!trigger_state_is_wanted(trigger_state_of(at)))
-            trigger_state_end(trigger_state_of(at));
+        if (trigger_state_is_wanted(trigger_state_of(at)))
+            continue;
+        ring_remove(at);
+        trigger_state_destroy(trigger_state_of(at));
     }
 }
 
@@ -570,7 +566,7 @@ void trigger_states_dismiss_watchers(struct count_context *context)
 void trigger_states_end(struct count_context *context)
 {
     while (!ring_is_empty(&context->abandoned))
-        trigger_state_end(trigger_state_of(context->abandoned.next));
+        trigger_state_destroy(trigger_state_of(ring_pop(&context->abandoned)));
 }
 
 bool trigger_state_is_wanted(const struct trigger_state *state)
