@@ -191,6 +191,16 @@ def check_leaf(leaf, texts):
     return faults
 
 
+def check_map(texts, hacking):
+    """Units that the map in HACKING.md does not name in the row of their room."""
+    rows = {row.group(1): re.findall(r"`([\w*]+)`", row.group(2))
+            for row in re.finditer(r"^\| `([\w/]+)/` \| (.*) \|$", hacking, re.MULTILINE)}
+    return [f"{name}: HACKING.md does not name it in the row of {room(name)}/"
+            for name in texts if name.endswith(".c") and room(name) in ROOMS and "/examples/" not in name
+            and not any(fnmatch.fnmatch(os.path.basename(unit(name)), unit_name)
+                        for unit_name in rows.get(room(name), []))]
+
+
 def missing(texts):
     """Names in the tables above that the tree does not have: a rename must not disable a check."""
     named = {f"{leaf}.c" for leaf in LEAVES} | TOP | {name for owners in OWNERS.values() for name in owners}
@@ -234,6 +244,9 @@ def self_test():
     missed = [name for name in bad if name != "agent/aws/sigv4.h"
               and not any(line.startswith(name + ":") or unit(name) in line for line in faults)]
     missed += [] if missing({"agent/main.c": ""}) else ["a leaf that is gone"]
+    row = "| `agent/ipc/` | `method_*`, `reply` |\n"
+    missed += [] if check_map({"agent/ipc/z.c": ""}, row) else ["a unit without a place in the map"]
+    missed += check_map({"agent/ipc/method_z.c": "", "agent/ipc/reply.c": ""}, row)
     return [f"not found: {name}" for name in missed] + [f"found: {line}" for line in check(good)]
 
 
@@ -241,7 +254,7 @@ def main():
     faults = self_test()
     if "--self-test" not in sys.argv:
         texts = {name: source.read(name) for name in source.files()}
-        faults += check(texts) + missing(texts)
+        faults += check(texts) + missing(texts) + check_map(texts, source.read("HACKING.md"))
     for fault in faults:
         print(fault)
     return 1 if faults else 0

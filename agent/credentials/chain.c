@@ -5,113 +5,118 @@
 
 #include <stdio.h>
 
-/* Each rule returns whether the environment configures its kind; if so, it sets the choice or the
- * failure. */
-typedef bool rule_fn(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure);
-
-static void choice_set_why(struct chain_choice *choice, const char *why)
+static bool chain_has(const struct identity_context *context, const char *name)
 {
-    snprintf(choice->why, sizeof(choice->why), "%s", why);
+    return context_variable(context, name) != NULL;
 }
 
-static bool choose_keys(
+/* The value of a variable, for a failure that names where it is from. */
+static struct value_ref chain_variable(const char *name)
+{
+    return (struct value_ref){
+        .source = SOURCE_ENVIRONMENT, .text = name, .origin = "the environment"};
+}
+
+/* ---- for each source: whether the environment configures it, and what it then needs ---- */
+
+static bool has_keys(const struct identity_context *context)
+{
+    return chain_has(context, "AWS_ACCESS_KEY_ID") || chain_has(context, "AWS_SECRET_ACCESS_KEY");
+}
+
+static int choose_keys(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    bool id = context_variable(context, "AWS_ACCESS_KEY_ID") != NULL;
-    bool secret = context_variable(context, "AWS_SECRET_ACCESS_KEY") != NULL;
+    bool id = chain_has(context, "AWS_ACCESS_KEY_ID");
 
-    if (!id && !secret)
-        return false;
-    if (id != secret) {
+    if (id != chain_has(context, "AWS_SECRET_ACCESS_KEY")) {
         failure_set_settings(failure, "%s is set, but %s is not: both are needed, or neither",
             id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
             id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-        return true;
+        return -1;
     }
-    choice->kind = SOURCE_KIND_STATIC;
-    choice->spec.key_id = (struct value_ref){
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_ACCESS_KEY_ID", .origin = "the environment"};
-    choice->spec.secret_key = (struct value_ref){
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_SECRET_ACCESS_KEY", .origin = "the environment"};
-    choice->spec.session_token = (struct value_ref){
-        .source = SOURCE_ENVIRONMENT, .text = "AWS_SESSION_TOKEN", .origin = "the environment"};
-    choice_set_why(choice, "AWS_ACCESS_KEY_ID is set");
-    return true;
+    choice->spec.key_id = chain_variable("AWS_ACCESS_KEY_ID");
+    choice->spec.secret_key = chain_variable("AWS_SECRET_ACCESS_KEY");
+    choice->spec.session_token = chain_variable("AWS_SESSION_TOKEN");
+    return 0;
 }
 
-static bool choose_web_identity(
+/* AWS_ROLE_ARN alone configures nothing in any SDK. */
+static bool has_web_identity(const struct identity_context *context)
+{
+    return chain_has(context, "AWS_WEB_IDENTITY_TOKEN_FILE");
+}
+
+static int choose_web_identity(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
-    bool file = context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL;
-    bool role = context_variable(context, "AWS_ROLE_ARN") != NULL;
-
-    if (!file)
-        return false; /* AWS_ROLE_ARN alone configures nothing in any SDK */
-    if (!role) {
-        failure_set_settings(failure, "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is "
-                                      "not: web identity needs both, no "
-                                      "other identity is tried");
-        return true;
-    }
-    choice->kind = SOURCE_KIND_WEB_IDENTITY;
-    choice_set_why(choice, "AWS_WEB_IDENTITY_TOKEN_FILE is set");
-    return true;
+    (void)choice;
+    if (chain_has(context, "AWS_ROLE_ARN"))
+        return 0;
+    failure_set_settings(failure, "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is "
+                                  "not: web identity needs both, no "
+                                  "other identity is tried");
+    return -1;
 }
 
-static bool choose_profile(
+static int choose_profile(
     const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
 {
     bool named;
     const char *name = shared_profile_name(context, &named);
 
     (void)failure;
-    if (!profile_configured(context))
-        return false;
-    choice->kind = SOURCE_KIND_PROFILE;
     snprintf(choice->why, sizeof(choice->why), "the shared AWS files have the profile %s%s", name,
         named ? " (AWS_PROFILE)" : "");
-    return true;
+    return 0;
 }
 
-static bool choose_container(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+static bool has_relative_uri(const struct identity_context *context)
 {
-    bool relative = context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL;
-    bool full = context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
-
-    (void)failure;
-    choice->kind = SOURCE_KIND_CONTAINER;
-    if (relative)
-        choice_set_why(choice, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set");
-    else if (full)
-        choice_set_why(choice, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set");
-    return relative || full;
+    return chain_has(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 }
 
-static bool choose_imds(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+static bool has_full_uri(const struct identity_context *context)
 {
-    (void)failure;
-    choice->kind = SOURCE_KIND_IMDS;
-    if (context->imds)
-        choice_set_why(choice, "--imds is given, and nothing else is configured");
+    return chain_has(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+static bool has_imds(const struct identity_context *context)
+{
     return context->imds;
 }
 
-int chain_choose(
-    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
-{
-    static rule_fn *const rules[] = {
-        choose_keys, choose_web_identity, choose_profile, choose_container, choose_imds};
-    /* EKS injects the variables when it admits a pod, and never later. */
-    bool pod = context_variable(context, "KUBERNETES_SERVICE_HOST") != NULL;
+/* The sources of the environment, in the order in which the first one that is configured is
+ * chosen. */
+static const struct chain_rule {
+    enum source_kind kind;
+    const char *name; /* in `not_used` of `whoami` */
+    const char *why;  /* for users; NULL: `choose` sets it */
+    bool (*is_configured)(const struct identity_context *context);
+    /* 0; or -1 with *failure: only part of it is configured. NULL: nothing more is needed. */
+    int (*choose)(const struct identity_context *context, struct chain_choice *choice,
+        struct failure *failure);
+} chain_rules[] = {
+    {SOURCE_KIND_STATIC, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID is set", has_keys, choose_keys},
+    {SOURCE_KIND_WEB_IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE is set",
+        has_web_identity, choose_web_identity},
+    {SOURCE_KIND_PROFILE, "the profile of the shared AWS files", NULL, profile_configured,
+        choose_profile},
+    {SOURCE_KIND_CONTAINER, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set", has_relative_uri, NULL},
+    {SOURCE_KIND_CONTAINER, "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI is set", has_full_uri, NULL},
+    {SOURCE_KIND_IMDS, "the instance metadata (--imds)",
+        "--imds is given, and nothing else is configured", has_imds, NULL},
+};
 
-    if (profile_redirection(context, failure))
-        return -1;
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (rules[i](context, choice, failure))
-            return choice->why[0] != '\0' ? 0 : -1;
+#define CHAIN_RULES (sizeof(chain_rules) / sizeof(chain_rules[0]))
+
+static int chain_fail_empty(const struct identity_context *context, struct failure *failure)
+{
+    /* EKS injects the variables when it admits a pod, and never later. */
+    bool pod = chain_has(context, "KUBERNETES_SERVICE_HOST");
+
     failure_set_settings(failure,
         "this process has no identity: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
         "a profile in the shared AWS files, AWS_CONTAINER_CREDENTIALS_FULL_URI or "
@@ -124,36 +129,32 @@ int chain_choose(
     return -1;
 }
 
+int chain_choose(
+    const struct identity_context *context, struct chain_choice *choice, struct failure *failure)
+{
+    if (profile_redirection(context, failure))
+        return -1;
+    for (size_t i = 0; i < CHAIN_RULES; i++) {
+        const struct chain_rule *rule = &chain_rules[i];
+
+        if (!rule->is_configured(context))
+            continue;
+        choice->kind = rule->kind;
+        if (rule->why != NULL)
+            snprintf(choice->why, sizeof(choice->why), "%s", rule->why);
+        return rule->choose != NULL ? rule->choose(context, choice, failure) : 0;
+    }
+    return chain_fail_empty(context, failure);
+}
+
 void chain_list_unused(const struct identity_context *context, enum source_kind used, bool by_chain,
     chain_unused_fn *fn, void *data)
 {
-    const struct source {
-        const char *name;
-        bool configured;
-        enum source_kind kind;
-    } sources[] = {
-        {"AWS_ACCESS_KEY_ID", context_variable(context, "AWS_ACCESS_KEY_ID") != NULL,
-            SOURCE_KIND_STATIC},
-        {"AWS_WEB_IDENTITY_TOKEN_FILE",
-            context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") != NULL,
-            SOURCE_KIND_WEB_IDENTITY},
-        {"the profile of the shared AWS files", profile_configured(context), SOURCE_KIND_PROFILE},
-        {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            context_variable(context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL,
-            SOURCE_KIND_CONTAINER},
-        {"AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            context_variable(context, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL,
-            SOURCE_KIND_CONTAINER},
-        {"the instance metadata (--imds)", context->imds, SOURCE_KIND_IMDS},
-    };
-    bool role_alone = context_variable(context, "AWS_ROLE_ARN") != NULL &&
-                      context_variable(context, "AWS_WEB_IDENTITY_TOKEN_FILE") == NULL;
-
-    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-        if (sources[i].configured && sources[i].kind != used)
-            fn(data, sources[i].name,
+    for (size_t i = 0; i < CHAIN_RULES; i++)
+        if (chain_rules[i].is_configured(context) && chain_rules[i].kind != used)
+            fn(data, chain_rules[i].name,
                 by_chain ? "another source precedes it in the default chain"
                          : "the trigger's configuration chooses another source");
-    if (role_alone)
+    if (chain_has(context, "AWS_ROLE_ARN") && !has_web_identity(context))
         fn(data, "AWS_ROLE_ARN", "it configures nothing without AWS_WEB_IDENTITY_TOKEN_FILE");
 }

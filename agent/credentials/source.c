@@ -521,16 +521,19 @@ static struct provider *make_imds(struct source *source)
     return imds_create(&source->pool->context, &source->facts, source->kind == SOURCE_KIND_KIAM);
 }
 
-static struct provider *(*const makers[SOURCE_KINDS])(struct source *source) = {
-    [SOURCE_KIND_CHAIN] = NULL, /* it has none */
-    [SOURCE_KIND_STATIC] = make_static,
-    [SOURCE_KIND_WEB_IDENTITY] = make_web_identity,
-    [SOURCE_KIND_AWS] = make_assume_role,
-    [SOURCE_KIND_ASSUME_ROLE] = make_assume_role,
-    [SOURCE_KIND_PROFILE] = make_profile,
-    [SOURCE_KIND_CONTAINER] = make_container,
-    [SOURCE_KIND_IMDS] = make_imds,
-    [SOURCE_KIND_KIAM] = make_imds,
+static const struct kind {
+    struct provider *(*make)(struct source *source); /* NULL: a chain has no provider of its own */
+    bool asks_sts;                                   /* so the region matters */
+} kinds[SOURCE_KINDS] = {
+    [SOURCE_KIND_CHAIN] = {NULL, true},
+    [SOURCE_KIND_STATIC] = {make_static, false},
+    [SOURCE_KIND_WEB_IDENTITY] = {make_web_identity, true},
+    [SOURCE_KIND_AWS] = {make_assume_role, true},
+    [SOURCE_KIND_ASSUME_ROLE] = {make_assume_role, true},
+    [SOURCE_KIND_PROFILE] = {make_profile, true},
+    [SOURCE_KIND_CONTAINER] = {make_container, false},
+    [SOURCE_KIND_IMDS] = {make_imds, false},
+    [SOURCE_KIND_KIAM] = {make_imds, false},
 };
 
 /* ---- the pool ---- */
@@ -541,19 +544,13 @@ void sources_init(struct sources *pool, const struct identity_context *context)
     ring_init(&pool->finished);
 }
 
-static bool asks_sts(enum source_kind kind)
-{
-    return kind != SOURCE_KIND_STATIC && kind != SOURCE_KIND_CONTAINER &&
-           kind != SOURCE_KIND_IMDS && kind != SOURCE_KIND_KIAM;
-}
-
 /* Only the fields that the kind uses, so that equal sources compare equal. */
 static struct identity_spec source_reduce(
     const struct sources *pool, enum source_kind kind, const struct identity_spec *spec)
 {
     struct identity_spec reduced = {.kind = IDENTITY_CHAIN};
 
-    if (asks_sts(kind) && pool->context.environment.region == NULL)
+    if (kinds[kind].asks_sts && pool->context.environment.region == NULL)
         reduced.region = spec->region;
     if (kind == SOURCE_KIND_STATIC) {
         reduced.key_id = spec->key_id;
@@ -600,13 +597,13 @@ static int source_begin(struct source *source)
 {
     struct provider *provider;
 
-    if (makers[source->kind] == NULL) {
+    if (source->kind == SOURCE_KIND_CHAIN) {
         source->facts.kind = "chain";
         chain_settle(source); /* for whoami, which may be called first */
         return 0;
     }
     source->timer = loop_timer_create(source->pool->context.loop, on_timer, source);
-    provider = source->timer != NULL ? makers[source->kind](source) : NULL;
+    provider = source->timer != NULL ? kinds[source->kind].make(source) : NULL;
     if (provider == NULL)
         return -ENOMEM;
     source_set_provider(source, provider);
