@@ -296,20 +296,20 @@ void count_query_cancel(struct count_query *counting)
 
 /* ---- page log ---- */
 
-#define ROOM_FIRST 4
+#define PAGES_FIRST 4 /* array_grow begins with 16: each trigger keeps a log */
 
 static bool count_query_reserve(struct page_log *log)
 {
-    size_t wanted = log->room == 0 ? ROOM_FIRST : log->room * 2;
+    size_t wanted = log->capacity == 0 ? PAGES_FIRST : log->capacity * 2;
     struct count_query_page *pages;
 
-    if (log->count < log->room)
+    if (log->count < log->capacity)
         return true;
     pages = reallocarray(log->pages, wanted, sizeof(*pages));
     if (pages == NULL)
         return false;
     log->pages = pages;
-    log->room = wanted;
+    log->capacity = wanted;
     return true;
 }
 

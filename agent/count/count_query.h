@@ -83,7 +83,7 @@ void count_query_cancel(struct count_query *counting);
 struct page_log { /* zeroed: no pages */
     struct count_query_page *pages;
     size_t count;
-    size_t room;
+    size_t capacity;
     int64_t unix_seconds; /* "$now" of the requests */
     uint64_t first_count; /* of the first page */
 };

@@ -3,6 +3,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/terminal.h"
 
+#include "proto/buffer.h"
 #include "proto/duration.h"
 
 #include <inttypes.h>
@@ -69,10 +70,8 @@ void table_column(struct table *table, const char *head, bool right)
 /* Takes ownership of `text`. */
 static void table_add_owned(struct table *table, char *text)
 {
-    if (table->used == table->capacity) {
-        table->capacity = table->capacity == 0 ? 64 : table->capacity * 2;
-        table->cells = memory_need(realloc(table->cells, table->capacity * sizeof(*table->cells)));
-    }
+    table->cells = memory_need(
+        array_grow(table->cells, table->used, &table->capacity, sizeof(*table->cells)));
     table->cells[table->used++] = memory_need(text);
 }
 
